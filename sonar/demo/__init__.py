@@ -1,0 +1,1 @@
+"""The demo: every party as a process of its own, started by name as a user would."""

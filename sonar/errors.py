@@ -1,0 +1,195 @@
+"""Every exception of Sonar, in one tree. Catch the base, a branch, or the leaf.
+
+SonarError
+├── UsageError                what the caller gave is wrong; nothing was changed
+│   ├── ConfigError           a field of network.toml, bounty.toml or of an environment variable
+│   ├── DataError             a data set: a column, a row, a value
+│   ├── PlanError             no slot plan fits what was asked for
+│   ├── ConsentError          a mine refuses, to protect its data
+│   │   └── BoundsError       the data exceed the bounds that the bounty declares
+│   ├── KeyFileError          a key file or keystore: format, mode, passphrase
+│   ├── LedgerConflict        the ledger forbids this decryption
+│   ├── HomeLocked            another process works in this home folder
+│   ├── InsufficientFunds     the account cannot pay
+│   └── LocalProtocolError    our own code asked for a transition that the protocol does not have
+├── RemoteError               a peer, the chain or the store sent something that breaks the protocol
+│   ├── ManifestError         a field of a manifest
+│   ├── DigestMismatch        bytes that do not have the digest they were asked for by
+│   ├── BlobTooLarge          more bytes than the limit
+│   ├── CiphertextError       a ciphertext, a public key or a blob of them
+│   ├── UpdateOutOfRange      a decrypted value outside the declared range (never echoed)
+│   └── WrongContract         other code than the network file says
+├── EnvironmentFault          this machine, its network or a service; trying again may help
+│   ├── BlobNotFound
+│   ├── StoreUnavailable
+│   ├── ChainUnavailable
+│   ├── PortInUse
+│   ├── ClientMissing         a program or package that is not installed
+│   ├── TransactionStuck      sent, and neither mined nor replaced
+│   └── WaitTimeout
+└── MarketError               the contract refused; one leaf per custom error, see `sonar.chain.revert`
+
+Each message says what is wrong, with its values; `hint` says what to do next.
+"""
+
+from __future__ import annotations
+
+
+class SonarError(Exception):
+    """Base of all of Sonar's exceptions. `hint` says what to do next; it may be empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(SonarError):
+    """What the caller gave is wrong; nothing was changed."""
+
+
+class FieldError(UsageError):
+    """A named field is wrong. `field` is its path, `problem` what is wrong with it."""
+
+    def __init__(self, field: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{field}: {problem}", hint=hint)
+        self.field = field
+        self.problem = problem
+
+
+class ConfigError(FieldError):
+    """A field of a configuration file or an environment variable."""
+
+
+class DataError(FieldError):
+    """A data set is unusable: `field` names the column, row or file."""
+
+
+class PlanError(UsageError):
+    """No slot plan fits; the message says what would overflow and what to change."""
+
+
+class ConsentError(UsageError):
+    """A mine refuses to take part, to protect its data."""
+
+
+class BoundsError(ConsentError):
+    """The data exceed the bounds that the bounty declares."""
+
+
+class KeyFileError(UsageError):
+    """A key file or keystore that cannot be used: format, file mode or passphrase."""
+
+
+class LedgerConflict(UsageError):
+    """The ledger forbids this decryption: another aggregate of that round was decrypted before."""
+
+
+class HomeLocked(UsageError):
+    """Another process works in this home folder."""
+
+
+class InsufficientFunds(UsageError):
+    """An account cannot pay for a transaction. Amounts in wei."""
+
+    def __init__(self, address: str, have_wei: int, need_wei: int) -> None:
+        super().__init__(
+            f"{address} has {have_wei} wei and needs {need_wei} wei",
+            hint=f"send at least {need_wei - have_wei} wei to {address}, then run the same command again",
+        )
+        self.address, self.have_wei, self.need_wei = address, have_wei, need_wei
+
+
+class LocalProtocolError(UsageError):
+    """Our own code asked for a transition that the protocol does not have. Nothing was changed."""
+
+
+class RemoteError(SonarError):
+    """A peer, the chain or the store sent something that breaks the protocol."""
+
+
+class ManifestError(RemoteError):
+    """A manifest is malformed. `field` is the path of the field, or the manifest's name."""
+
+    def __init__(self, field: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{field}: {problem}", hint=hint)
+        self.field = field
+        self.problem = problem
+
+
+class DigestMismatch(RemoteError):
+    """Bytes that do not have the digest they were asked for by. Digests as hex."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(f"expected digest {expected}, got bytes with digest {actual}")
+        self.expected, self.actual = expected, actual
+
+
+class BlobTooLarge(RemoteError):
+    """More bytes than the limit allows. `size` may be a lower bound."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(f"{what} has {size} bytes; the limit is {limit}")
+        self.what, self.size, self.limit = what, size, limit
+
+
+class CiphertextError(RemoteError):
+    """A ciphertext, a public key or a blob of ciphertexts that is not one."""
+
+
+class UpdateOutOfRange(RemoteError):
+    """A decrypted value lies outside its declared range. The value is never shown."""
+
+
+class WrongContract(RemoteError):
+    """The code at the address is not the code that the network file names. Hashes as hex."""
+
+    def __init__(self, address: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"the contract at {address} has code hash {found}, the network file says {expected}",
+            hint="get the network file of this network again, from whoever runs it; send no money before that",
+        )
+        self.address, self.expected, self.found = address, expected, found
+
+
+class EnvironmentFault(SonarError):
+    """This machine, its network or a service fails; trying again may help."""
+
+
+class BlobNotFound(EnvironmentFault):
+    """No reachable store has this CID."""
+
+    def __init__(self, cid: str) -> None:
+        super().__init__(f"{cid} is not in the store", hint="is the node that published it running?")
+        self.cid = cid
+
+
+class StoreUnavailable(EnvironmentFault):
+    """The store does not answer, or cannot write."""
+
+
+class ChainUnavailable(EnvironmentFault):
+    """The chain's node does not answer."""
+
+
+class PortInUse(EnvironmentFault):
+    """A port on this machine is taken."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} on 127.0.0.1 is in use", hint="choose another with --port, or 0 for any")
+        self.port = port
+
+
+class ClientMissing(EnvironmentFault):
+    """A program or package that is needed is not installed."""
+
+
+class TransactionStuck(EnvironmentFault):
+    """A transaction was sent, and is neither mined nor replaced."""
+
+
+class WaitTimeout(EnvironmentFault):
+    """What was waited for did not come in time."""
+
+
+class MarketError(SonarError):
+    """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.revert`."""

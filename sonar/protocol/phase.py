@@ -1,0 +1,128 @@
+"""A bounty as the contract stores it, and its status, which is derived from terms, counts and chain time.
+
+`status_of` says the same as the contract's `statusOf`: the status is never stored, deadlines are absolute from
+the round's opening and half-open (a phase holds while now < end), and early ends only open the next phase sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from sonar.protocol.ids import Address, BountyId, Digest
+
+
+class Status(IntEnum):
+    """Where a bounty stands; the values are the contract's."""
+
+    NONE = 0
+    COMMIT = 1
+    REVEAL = 2
+    SETTLE = 3
+    FAILED = 4
+    OVERDUE = 5
+    CLOSED = 6
+
+
+class CloseReason(IntEnum):
+    """Why a bounty was closed; the values are the contract's."""
+
+    NO_COMMITS = 0
+    BY_SCIENTIST = 1
+    TARGET_REACHED = 2
+    LAST_ROUND = 3
+    OVERDUE = 4
+    LAST_ROUND_FAILED = 5
+
+
+class EntryState(IntEnum):
+    """What a mine did in its latest round of a bounty; the values are the contract's."""
+
+    NONE = 0
+    COMMITTED = 1
+    REVEALED = 2
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A bounty's immutable rules. Amounts in wei, windows in seconds, losses in thousandths of the loss."""
+
+    asset: Address
+    cohort_cap: int
+    min_mines: int
+    rounds: int
+    commit_window_s: int
+    reveal_window_s: int
+    settle_window_s: int
+    stake_wei: int
+    fee_wei: int
+    reward_wei: int
+    initial_loss: int
+    target_loss: int
+    allow_root: bytes = b"\0" * 32
+
+    @property
+    def escrow_wei(self) -> int:
+        """What the scientist must send with the bounty: the reward, and every fee that can fall due."""
+        return self.reward_wei + self.fee_wei * self.cohort_cap * self.rounds
+
+    def reward_at(self, loss: int) -> int:
+        """Return R(loss), the part of the reward in wei that reaching `loss` has earned in all."""
+        gained = self.initial_loss - max(min(loss, self.initial_loss), self.target_loss)
+        return self.reward_wei * gained // (self.initial_loss - self.target_loss)
+
+
+@dataclass(frozen=True)
+class BountyState:
+    """A bounty as the contract holds it at one block."""
+
+    bounty: BountyId
+    scientist: Address
+    opened_s: int
+    round: int
+    committed: int
+    revealed: int
+    closed: bool
+    terms: Terms
+    escrow_wei: int
+    best_loss: int
+    model_digest: Digest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A mine's latest round in a bounty. `seal` holds the first 29 bytes, which is all that the contract keeps."""
+
+    round: int
+    state: EntryState
+    seal: bytes
+
+
+class Deadlines(NamedTuple):
+    """When the phases of a round end, in chain seconds."""
+
+    commit_s: int
+    reveal_s: int
+    settle_s: int
+
+
+def deadlines_of(bounty: BountyState) -> Deadlines:
+    """Return the ends of the current round's phases, in chain seconds."""
+    commit = bounty.opened_s + bounty.terms.commit_window_s
+    reveal = commit + bounty.terms.reveal_window_s
+    return Deadlines(commit, reveal, reveal + bounty.terms.settle_window_s)
+
+
+def status_of(bounty: BountyState, now_s: int) -> Status:
+    """Return the bounty's status at chain time `now_s`."""
+    if bounty.closed:
+        return Status.CLOSED
+    ends = deadlines_of(bounty)
+    if now_s < ends.commit_s and bounty.committed < bounty.terms.cohort_cap:
+        return Status.COMMIT
+    if now_s < ends.reveal_s and bounty.revealed < bounty.committed:
+        return Status.REVEAL
+    if bounty.revealed < bounty.terms.min_mines:
+        return Status.FAILED
+    return Status.SETTLE if now_s < ends.settle_s else Status.OVERDUE

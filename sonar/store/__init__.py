@@ -1,0 +1,1 @@
+"""Content-addressed stores: one port, several adapters, one conformance suite."""
