@@ -1,0 +1,76 @@
+# Each target sets up what it needs and can be run first. Everything lives in .venv and node_modules.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+NPM    := $(shell command -v npm 2>/dev/null)
+NODE   := $(if $(NPM),node_modules/.installed,)
+
+DEMO_ARGS  ?=
+TEST_ARGS  ?=
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench contracts format lock clean
+
+help:
+	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
+	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
+	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
+	@echo 'make clean   remove everything that these targets made'
+
+demo: $(VENV)/.demo $(NODE)
+	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
+
+test: $(VENV)/.test $(NODE)
+	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')
+	$(PY) -m pytest $(TEST_ARGS)
+
+check: $(VENV)/.test $(NODE)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) scripts/check_imports.py
+	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
+	$(if $(NODE),scripts/forge fmt --check,)
+
+bench: $(VENV)/.test
+	@$(PY) -m benchmarks $(BENCH_ARGS)
+
+contracts: $(VENV)/.test $(NODE)
+	$(PY) scripts/build_contracts.py
+
+format: $(VENV)/.test
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	$(if $(NODE),scripts/forge fmt,)
+
+lock:
+	scripts/lock.sh --upgrade
+
+clean:
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Sonar needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Could not make a virtual environment (Debian: apt install python3-venv).' >&2; exit 1; }
+
+# The test set contains the demo set: whoever has the one needs no second install.
+$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/bin/python
+	@[ -e $(VENV)/.test ] || { echo 'Installing Python packages into $(VENV) ...'; \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing Python packages into $(VENV) ...'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@echo 'Installing Solidity tools and Anvil into node_modules ...'
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
