@@ -1,0 +1,147 @@
+"""Start processes, read their progress, and end every one of them, whatever happens.
+
+Each process writes progress as JSON lines on its standard output (`sonar.progress`) and everything else on its
+standard error, which goes to a log file of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from sonar.errors import EnvironmentFault
+
+STOP_GRACE_S = 5.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that a process wrote on its standard output; `text` is None when the stream ended."""
+
+    party: str
+    text: str | None
+
+
+class ProcessFailed(EnvironmentFault):
+    """A process of the demo ended with an error."""
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this child when its parent is gone, even by kill -9 (Linux only)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class Child:
+    """A running process and where it logs."""
+
+    party: str
+    popen: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.popen.pid
+
+    def last_words(self, lines: int = 12) -> str:
+        """Return the end of its log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+
+class Supervisor:
+    """Owns a set of processes. Use it as a context manager: leaving it ends all of them."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._children: dict[str, Child] = {}
+        self.lines: queue.Queue[Line] = queue.Queue()
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, party: str, module: str, args: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+        """Start `python -m module args` as `party`; a second process of the same party appends to its log."""
+        log = self._logs / f"{party}.log"
+        with log.open("a") as stderr:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", module, *args],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **(env or {})},
+                text=True,
+                # Its own session: Ctrl-C reaches us alone, and we end the children in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        child = Child(party, popen, log)
+        self._children[party] = child
+        threading.Thread(target=self._read, args=(child,), daemon=True).start()
+        return child
+
+    def _read(self, child: Child) -> None:
+        assert child.popen.stdout is not None
+        for text in child.popen.stdout:
+            self.lines.put(Line(child.party, text.rstrip("\n")))
+        self.lines.put(Line(child.party, None))
+
+    def failed(self) -> Child | None:
+        """Return a process that ended with an error, if there is one."""
+        return next((c for c in self._children.values() if c.popen.poll() not in (None, 0)), None)
+
+    def running(self) -> set[str]:
+        """Return the parties whose process still runs."""
+        return {party for party, child in self._children.items() if child.popen.poll() is None}
+
+    def require_healthy(self) -> None:
+        """Raise ProcessFailed when a process has ended with an error."""
+        if child := self.failed():
+            raise ProcessFailed(
+                f"{child.party} ended with exit code {child.popen.returncode}:\n{child.last_words()}",
+                hint=f"its whole log: {child.log}",
+            )
+
+    def stop(self, parties: Sequence[str] | None = None) -> None:
+        """End the named parties, or all: SIGTERM, and SIGKILL to whoever is still there after a grace period."""
+        children = [c for name, c in self._children.items() if parties is None or name in parties]
+        for child in children:
+            _signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_GRACE_S
+        for child in children:
+            try:
+                child.popen.wait(max(0.05, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(child, signal.SIGKILL)
+                child.popen.wait()
+
+
+def _signal(child: Child, number: signal.Signals) -> None:
+    """Signal a child's whole process group: what it started ends with it."""
+    if child.popen.poll() is None:
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            return
