@@ -25,6 +25,7 @@ SonarError
 │   ├── ChainUnavailable
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
+│   ├── JournalError          a journal file: damaged, of another program, or not writable
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
 └── MarketError               the contract refused; one leaf per custom error, see `sonar.chain.revert`
@@ -146,7 +147,7 @@ class WrongContract(RemoteError):
     def __init__(self, address: str, expected: str, found: str) -> None:
         super().__init__(
             f"the contract at {address} has code hash {found}, the network file says {expected}",
-            hint="get the network file of this network again, from whoever runs it; send no money before that",
+            hint="get the network file of this network again, from whoever runs it, before you send money",
         )
         self.address, self.expected, self.found = address, expected, found
 
@@ -175,12 +176,18 @@ class PortInUse(EnvironmentFault):
     """A port on this machine is taken."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} on 127.0.0.1 is in use", hint="choose another with --port, or 0 for any")
+        super().__init__(
+            f"port {port} on 127.0.0.1 is in use", hint="choose another with --port, or 0 for any"
+        )
         self.port = port
 
 
 class ClientMissing(EnvironmentFault):
     """A program or package that is needed is not installed."""
+
+
+class JournalError(EnvironmentFault):
+    """A journal file is damaged, belongs to another program, or cannot be written."""
 
 
 class TransactionStuck(EnvironmentFault):
