@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Award, Bounty, CloseReason, Entry, Status, Terms} from "./Types.sol";
+
+/// @title ITrainingMarket
+/// @notice Escrow and rounds for any number of training bounties.
+///
+/// A scientist posts a bounty with its money. Each round, mines commit to an update with a stake, reveal it,
+/// and the scientist settles: she names the new model, its loss and each mine's share, and the contract pays.
+/// Who misses a deadline loses by it: a mine its stake, the scientist the fees and a default part of the reward.
+///
+/// - Times are block times in seconds. A phase holds while `block.timestamp < end`.
+/// - Amounts are in the smallest unit of the bounty's asset (wei). Payments are credited, then withdrawn.
+/// - Digests are raw sha2-256, never zero. Rounds count from 1. Every call names its round, so that a late
+///   transaction cannot land in another one.
+/// - Calls are checked in this order: bounty, round, status, caller, arguments.
+/// - There is no owner, no upgrade and no pause. The contract never asks for its own ether balance, so ether
+///   that is forced upon it changes nothing.
+interface ITrainingMarket {
+    /*//////////////////////////////////////////////////////////////
+                                 EVENTS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice A bounty was posted.
+    /// @param bounty Its id.
+    /// @param scientist Who posted it.
+    /// @param terms Its rules.
+    /// @param modelDigest The manifest of its first model.
+    /// @param keyDigest The manifest of the key that all its ciphertexts are made with.
+    /// @param escrow What was paid in.
+    event BountyPosted(
+        bytes32 indexed bounty,
+        address indexed scientist,
+        Terms terms,
+        bytes32 modelDigest,
+        bytes32 keyDigest,
+        uint256 escrow
+    );
+
+    /// @notice A mine committed to an update and paid its stake.
+    /// @param seal The whole seal; the contract stores its first 29 bytes.
+    event Committed(bytes32 indexed bounty, uint8 indexed round, address indexed mine, bytes32 seal);
+
+    /// @notice A mine opened its seal.
+    /// @param updateDigest The manifest of its update.
+    event Revealed(bytes32 indexed bounty, uint8 indexed round, address indexed mine, bytes32 updateDigest);
+
+    /// @notice A round opened; emitted for the first round too.
+    /// @param modelDigest The model to train.
+    /// @param opened The time from which its deadlines count.
+    event RoundOpened(bytes32 indexed bounty, uint8 indexed round, bytes32 modelDigest, uint40 opened);
+
+    /// @notice A mine that revealed was credited `stake + fee + reward + forfeit`.
+    /// @param shareBps Its share; 0 when the round was expired.
+    /// @param stake Its stake, given back.
+    /// @param fee Its part of the round's fees.
+    /// @param reward Its part of the round's reward.
+    /// @param forfeit Its part of the stakes that were not revealed.
+    event MinePaid(
+        bytes32 indexed bounty,
+        uint8 indexed round,
+        address indexed mine,
+        uint16 shareBps,
+        uint256 stake,
+        uint256 fee,
+        uint256 reward,
+        uint256 forfeit
+    );
+
+    /// @notice A round was settled.
+    /// @param newModelDigest The model that the next round trains.
+    /// @param newLoss Its loss.
+    /// @param bestLoss The lowest loss so far, this one included.
+    /// @param paid Fees and rewards that left the escrow.
+    /// @param escrow What remains in it, before any refund.
+    /// @param evidenceDigest The manifest that explains the settlement.
+    event RoundSettled(
+        bytes32 indexed bounty,
+        uint8 indexed round,
+        bytes32 newModelDigest,
+        uint64 newLoss,
+        uint64 bestLoss,
+        uint256 paid,
+        uint256 escrow,
+        bytes32 evidenceDigest
+    );
+
+    /// @notice A round ended with fewer revealed updates than its terms ask for.
+    event RoundFailed(bytes32 indexed bounty, uint8 indexed round, uint8 committed, uint8 revealed);
+
+    /// @notice A bounty ended.
+    /// @param reason Why.
+    /// @param refund What was left in the escrow, credited to the scientist.
+    event BountyClosed(bytes32 indexed bounty, uint8 indexed round, CloseReason reason, uint256 refund);
+
+    /// @notice An account took out its whole balance of an asset.
+    /// @param to Where it was sent.
+    event Withdrawn(address indexed asset, address indexed account, address to, uint256 amount);
+
+    /*//////////////////////////////////////////////////////////////
+                                 CALLS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Posts a bounty and opens its first round.
+    /// @dev Who: anyone; the caller becomes the scientist.
+    /// Pays: exactly `escrowFor(terms)`. It covers a fee for every place in every round, and the reward.
+    /// Emits: `BountyPosted`, `RoundOpened`.
+    /// Reverts: `AssetNotTaken`, `AllowListNotTaken`, `WindowTooShort`, `BadCohort`, `NoRounds`, `BadLosses`,
+    /// `TermsTooLarge`, `ZeroDigest`, `WrongPayment`, `BountyExists`.
+    /// @param terms Its rules. Reward, all fees and all stakes together must fit 96 bits.
+    /// @param modelDigest The manifest of the model to train.
+    /// @param keyDigest The manifest of the encryption key. Emitted and bound into the id, not stored.
+    /// @param salt Any value; lets the same scientist post the same bounty again.
+    /// @return bounty The id, equal to `bountyIdOf(...)`.
+    function postBounty(Terms calldata terms, bytes32 modelDigest, bytes32 keyDigest, bytes32 salt)
+        external
+        payable
+        returns (bytes32 bounty);
+
+    /// @notice Commits the caller to an update that nobody can see yet.
+    /// @dev Who: any mine, once a round. When: Commit. Pays: exactly the stake.
+    /// Effect: the last place taken ends the Commit phase at once.
+    /// Emits: `Committed`.
+    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `CohortFull` (the cap ended the phase),
+    /// `ProofNotTaken`, `WrongPayment`, `ZeroDigest`, `AlreadyCommitted`.
+    /// @param bounty The bounty.
+    /// @param round Its current round.
+    /// @param seal `sealOf(bounty, round, caller, updateDigest, salt)`, made off chain with a secret salt.
+    /// @param proof Merkle proof against `allowRoot`; must be empty while that is zero.
+    function commit(bytes32 bounty, uint8 round, bytes32 seal, bytes32[] calldata proof) external payable;
+
+    /// @notice Opens the caller's seal.
+    /// @dev Who: a mine that committed in this round. When: Reveal, which stays open below `minMines` commits
+    /// too, so that every mine can save its stake.
+    /// Effect: the last reveal ends the phase at once.
+    /// Emits: `Revealed`.
+    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `NotCommitted`, `AlreadyRevealed`, `ZeroDigest`,
+    /// `SealMismatch`.
+    /// @param bounty The bounty.
+    /// @param round Its current round.
+    /// @param updateDigest The manifest of the update.
+    /// @param salt The salt of the seal.
+    function reveal(bytes32 bounty, uint8 round, bytes32 updateDigest, bytes32 salt) external;
+
+    /// @notice Ends a round: names the new model and pays the mines.
+    /// @dev Who: the scientist. When: Settle.
+    /// Effect: every line gets its stake and an equal part of the stakes that were not revealed. Lines with a
+    /// share split `fee * revealed` equally and the round's reward by share. The round's reward is what the best
+    /// loss newly earned: `R(new best) - R(old best)`, with
+    /// `R(loss) = reward * (initialLoss - max(loss, targetLoss)) / (initialLoss - targetLoss)`, rounded down.
+    /// What divisions leave over stays in the escrow. If all shares are 0, model and loss must stay as they are,
+    /// and no fee is paid. Then the next round opens; or the bounty closes, at the target or after the last round.
+    /// Emits: `MinePaid` per line, `RoundSettled`, then `RoundOpened` or `BountyClosed`.
+    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `NotScientist`, `ZeroDigest`, `WrongCohortSize`,
+    /// `CohortNotAscending`, `NotInCohort`, `WrongShares`, `ModelChanged`, `LossChanged`.
+    /// @param bounty The bounty.
+    /// @param round Its current round.
+    /// @param newModelDigest The manifest of the next model.
+    /// @param newLoss Its loss, in the scale of the terms. May be above the best; such a round pays fees alone.
+    /// @param awards One line for every mine that revealed, strictly ascending by address; the shares add up to
+    /// 10,000, or all are 0.
+    /// @param evidenceDigest The manifest that explains the settlement.
+    function settle(
+        bytes32 bounty,
+        uint8 round,
+        bytes32 newModelDigest,
+        uint64 newLoss,
+        Award[] calldata awards,
+        bytes32 evidenceDigest
+    ) external;
+
+    /// @notice Ends a round that failed, or a bounty whose scientist is overdue.
+    /// @dev Who: anyone. When: Failed or Overdue.
+    /// Effect, Failed: every mine that revealed gets its stake and an equal part of the stakes that were not
+    /// revealed; if none did, those go to the escrow. Then the next round opens with the same model; or the
+    /// bounty closes, after the last round or if nobody had committed.
+    /// Effect, Overdue: every mine that revealed gets its stake, the fee, and an equal part both of
+    /// `unpaid reward / rounds left` (this one included) and of the stakes that were not revealed. The bounty
+    /// closes.
+    /// Emits: `MinePaid` per mine, `RoundFailed` if it failed, then `RoundOpened` or `BountyClosed`.
+    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `WrongCohortSize`, `CohortNotAscending`,
+    /// `NotInCohort`.
+    /// @param bounty The bounty.
+    /// @param round Its current round.
+    /// @param mines Every mine that revealed, strictly ascending by address; empty if none did.
+    function expire(bytes32 bounty, uint8 round, address[] calldata mines) external;
+
+    /// @notice Takes a bounty back.
+    /// @dev Who: the scientist. When: Commit, with no commit in this round.
+    /// Emits: `BountyClosed`.
+    /// Reverts: `UnknownBounty`, `WrongStatus`, `NotScientist`, `CommitsExist`.
+    /// @param bounty The bounty.
+    function close(bytes32 bounty) external;
+
+    /// @notice Sends the caller's whole balance of an asset.
+    /// @dev Who: anyone with a balance. When: always.
+    /// Emits: `Withdrawn`.
+    /// Reverts: `ZeroAddress`, `NothingToWithdraw`, `TransferFailed`.
+    /// @param asset The asset; the zero address is ether.
+    /// @param to Where to send it.
+    /// @return amount What was sent.
+    function withdraw(address asset, address to) external returns (uint256 amount);
+
+    /*//////////////////////////////////////////////////////////////
+                                 VIEWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Seconds that every window must have at least; fixed when the contract is deployed.
+    // forge-lint: disable-next-line(mixed-case-function)
+    function MIN_WINDOW() external view returns (uint24);
+
+    /// @notice A bounty's terms and state.
+    /// @dev Reverts: `UnknownBounty`.
+    function getBounty(bytes32 bounty) external view returns (Bounty memory);
+
+    /// @notice What a bounty is waiting for at this block's time; `None` if it is unknown.
+    function statusOf(bytes32 bounty) external view returns (Status);
+
+    /// @notice When the phases of the current round end if nothing ends them sooner. Each end is the first
+    /// second that is too late.
+    /// @dev Reverts: `UnknownBounty`.
+    function deadlinesOf(bytes32 bounty)
+        external
+        view
+        returns (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds);
+
+    /// @notice A mine's latest round in a bounty; all zero if it has never committed.
+    function entryOf(bytes32 bounty, address mine) external view returns (Entry memory);
+
+    /// @notice What an account can withdraw.
+    function balanceOf(address asset, address account) external view returns (uint256);
+
+    /// @notice The id that a bounty would have:
+    /// `keccak256(abi.encode(chainid, this, scientist, keccak256(abi.encode(terms)), modelDigest, keyDigest, salt))`.
+    function bountyIdOf(
+        address scientist,
+        Terms calldata terms,
+        bytes32 modelDigest,
+        bytes32 keyDigest,
+        bytes32 salt
+    ) external view returns (bytes32);
+
+    /// @notice The seal of an update:
+    /// `keccak256(abi.encode(chainid, this, bounty, round, mine, updateDigest, salt))`.
+    /// @dev Make it off chain: asking a node for it tells the node digest and salt.
+    function sealOf(bytes32 bounty, uint8 round, address mine, bytes32 updateDigest, bytes32 salt)
+        external
+        view
+        returns (bytes32);
+
+    /// @notice What must be paid to post a bounty: `reward + fee * cohortCap * rounds`.
+    function escrowFor(Terms calldata terms) external pure returns (uint256);
+}

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {Errors} from "./Errors.sol";
+import {ITrainingMarket} from "./ITrainingMarket.sol";
+import {Payout} from "./Payout.sol";
+import {Award, Bounty, CloseReason, Entry, EntryState, Status, StoredBounty, Terms} from "./Types.sol";
+
+/// @title TrainingMarket
+/// @notice See {ITrainingMarket}, which is the specification.
+contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
+    using SafeCast for uint256;
+
+    /// @dev What a mine is credited, and what for.
+    struct Payment {
+        address asset;
+        uint8 round;
+        uint16 shareBps;
+        uint256 stake;
+        uint256 fee;
+        uint256 reward;
+        uint256 forfeit;
+    }
+
+    /// @inheritdoc ITrainingMarket
+    uint24 public immutable MIN_WINDOW;
+
+    mapping(bytes32 bounty => StoredBounty) private _bounties;
+    mapping(bytes32 bounty => mapping(address mine => Entry)) private _entries;
+    mapping(address asset => mapping(address account => uint256)) private _balances;
+
+    /// @param minWindow Seconds that every window must have at least; not 0, or a phase could never be open.
+    constructor(uint24 minWindow) {
+        if (minWindow == 0) revert Errors.WindowTooShort(0, 1);
+        MIN_WINDOW = minWindow;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 CALLS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc ITrainingMarket
+    function postBounty(Terms calldata terms, bytes32 modelDigest, bytes32 keyDigest, bytes32 salt)
+        external
+        payable
+        nonReentrant
+        returns (bytes32 bounty)
+    {
+        // Checks
+        _checkTerms(terms);
+        if (modelDigest == 0 || keyDigest == 0) revert Errors.ZeroDigest();
+        uint256 escrow = escrowFor(terms);
+        if (msg.value != escrow) revert Errors.WrongPayment(msg.value, escrow);
+        bounty = bountyIdOf(msg.sender, terms, modelDigest, keyDigest, salt);
+        StoredBounty storage state = _bounties[bounty];
+        if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
+
+        // Effects
+        uint40 opened = uint40(block.timestamp);
+        _store(state, terms, modelDigest, opened);
+        emit BountyPosted(bounty, msg.sender, terms, modelDigest, keyDigest, escrow);
+        emit RoundOpened(bounty, 1, modelDigest, opened);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function commit(bytes32 bounty, uint8 round, bytes32 seal, bytes32[] calldata proof)
+        external
+        payable
+        nonReentrant
+    {
+        // Checks
+        StoredBounty storage state = _inRound(bounty, round);
+        Status status = _statusOf(state);
+        if (status == Status.Reveal && state.committed == state.cohortCap) {
+            revert Errors.CohortFull(state.cohortCap);
+        }
+        if (status != Status.Commit) revert Errors.WrongStatus(status);
+        if (proof.length != 0) revert Errors.ProofNotTaken();
+        if (msg.value != state.stake) revert Errors.WrongPayment(msg.value, state.stake);
+        if (bytes29(seal) == 0) revert Errors.ZeroDigest();
+        Entry storage entry = _entries[bounty][msg.sender];
+        if (entry.round == round) revert Errors.AlreadyCommitted(msg.sender);
+
+        // Effects
+        (entry.round, entry.state, entry.seal) = (round, EntryState.Committed, bytes29(seal));
+        state.committed++;
+        emit Committed(bounty, round, msg.sender, seal);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function reveal(bytes32 bounty, uint8 round, bytes32 updateDigest, bytes32 salt) external nonReentrant {
+        // Checks
+        StoredBounty storage state = _inRound(bounty, round);
+        Status status = _statusOf(state);
+        if (status != Status.Reveal) revert Errors.WrongStatus(status);
+        Entry storage entry = _entries[bounty][msg.sender];
+        if (entry.round != round) revert Errors.NotCommitted(msg.sender);
+        if (entry.state == EntryState.Revealed) revert Errors.AlreadyRevealed(msg.sender);
+        if (updateDigest == 0) revert Errors.ZeroDigest();
+        bytes29 given = bytes29(sealOf(bounty, round, msg.sender, updateDigest, salt));
+        if (given != entry.seal) revert Errors.SealMismatch(entry.seal, given);
+
+        // Effects
+        entry.state = EntryState.Revealed;
+        state.revealed++;
+        emit Revealed(bounty, round, msg.sender, updateDigest);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function settle(
+        bytes32 bounty,
+        uint8 round,
+        bytes32 newModelDigest,
+        uint64 newLoss,
+        Award[] calldata awards,
+        bytes32 evidenceDigest
+    ) external nonReentrant {
+        // Checks
+        StoredBounty storage state = _inRound(bounty, round);
+        Status status = _statusOf(state);
+        if (status != Status.Settle) revert Errors.WrongStatus(status);
+        if (msg.sender != state.scientist) revert Errors.NotScientist(msg.sender);
+        if (newModelDigest == 0 || evidenceDigest == 0) revert Errors.ZeroDigest();
+        uint256 earners = _checkAwards(bounty, state, awards);
+        if (earners == 0) _checkUnchanged(state, newModelDigest, newLoss);
+
+        // Effects
+        uint64 bestLoss = newLoss < state.bestLoss ? newLoss : state.bestLoss;
+        uint256 paid = _payAwards(bounty, state, awards, earners, _newlyEarned(state, bestLoss));
+        state.bestLoss = bestLoss;
+        state.modelDigest = newModelDigest;
+        emit RoundSettled(
+            bounty, round, newModelDigest, newLoss, bestLoss, paid, state.escrow, evidenceDigest
+        );
+        if (bestLoss <= state.targetLoss) _close(bounty, state, CloseReason.TargetReached);
+        else if (round == state.rounds) _close(bounty, state, CloseReason.LastRound);
+        else _openNextRound(bounty, state);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function expire(bytes32 bounty, uint8 round, address[] calldata mines) external nonReentrant {
+        // Checks
+        StoredBounty storage state = _inRound(bounty, round);
+        Status status = _statusOf(state);
+        if (status != Status.Failed && status != Status.Overdue) revert Errors.WrongStatus(status);
+        _checkCohort(bounty, state, mines);
+
+        // Effects
+        if (status == Status.Overdue) {
+            _payEqually(bounty, state, mines, state.fee, _defaultReward(state) / mines.length);
+            _close(bounty, state, CloseReason.Overdue);
+            return;
+        }
+        _payEqually(bounty, state, mines, 0, 0);
+        emit RoundFailed(bounty, round, state.committed, state.revealed);
+        if (state.committed == 0) _close(bounty, state, CloseReason.NoCommits);
+        else if (round == state.rounds) _close(bounty, state, CloseReason.LastRoundFailed);
+        else _openNextRound(bounty, state);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function close(bytes32 bounty) external nonReentrant {
+        // Checks
+        StoredBounty storage state = _known(bounty);
+        Status status = _statusOf(state);
+        if (status != Status.Commit) revert Errors.WrongStatus(status);
+        if (msg.sender != state.scientist) revert Errors.NotScientist(msg.sender);
+        if (state.committed != 0) revert Errors.CommitsExist(state.committed);
+
+        // Effects
+        _close(bounty, state, CloseReason.ByScientist);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function withdraw(address asset, address to) external nonReentrant returns (uint256 amount) {
+        // Checks
+        if (to == address(0)) revert Errors.ZeroAddress();
+        amount = _balances[asset][msg.sender];
+        if (amount == 0) revert Errors.NothingToWithdraw(asset, msg.sender);
+
+        // Effects
+        _balances[asset][msg.sender] = 0;
+        emit Withdrawn(asset, msg.sender, to, amount);
+
+        // Interaction: the only one. Balances exist in ether alone, the only asset that bounties take.
+        (bool ok,) = to.call{value: amount}("");
+        if (!ok) revert Errors.TransferFailed(to, amount);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 VIEWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc ITrainingMarket
+    function getBounty(bytes32 bounty) external view returns (Bounty memory view_) {
+        StoredBounty storage state = _known(bounty);
+        view_.scientist = state.scientist;
+        view_.opened = state.opened;
+        view_.round = state.round;
+        view_.committed = state.committed;
+        view_.revealed = state.revealed;
+        view_.closed = state.closed;
+        view_.escrow = state.escrow;
+        view_.bestLoss = state.bestLoss;
+        view_.modelDigest = state.modelDigest;
+        Terms memory terms = view_.terms;
+        terms.asset = state.asset;
+        terms.cohortCap = state.cohortCap;
+        terms.minMines = state.minMines;
+        terms.rounds = state.rounds;
+        terms.commitWindow = state.commitWindow;
+        terms.revealWindow = state.revealWindow;
+        terms.settleWindow = state.settleWindow;
+        terms.stake = state.stake;
+        terms.fee = state.fee;
+        terms.reward = state.reward;
+        terms.initialLoss = state.initialLoss;
+        terms.targetLoss = state.targetLoss;
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function statusOf(bytes32 bounty) external view returns (Status) {
+        return _statusOf(_bounties[bounty]);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function deadlinesOf(bytes32 bounty)
+        external
+        view
+        returns (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds)
+    {
+        return _deadlinesOf(_known(bounty));
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function entryOf(bytes32 bounty, address mine) external view returns (Entry memory) {
+        return _entries[bounty][mine];
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function balanceOf(address asset, address account) external view returns (uint256) {
+        return _balances[asset][account];
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function bountyIdOf(
+        address scientist,
+        Terms calldata terms,
+        bytes32 modelDigest,
+        bytes32 keyDigest,
+        bytes32 salt
+    ) public view returns (bytes32) {
+        bytes32 termsHash = keccak256(abi.encode(terms));
+        return keccak256(
+            abi.encode(block.chainid, address(this), scientist, termsHash, modelDigest, keyDigest, salt)
+        );
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function sealOf(bytes32 bounty, uint8 round, address mine, bytes32 updateDigest, bytes32 salt)
+        public
+        view
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(block.chainid, address(this), bounty, round, mine, updateDigest, salt));
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function escrowFor(Terms calldata terms) public pure returns (uint256) {
+        return uint256(terms.reward) + uint256(terms.fee) * terms.cohortCap * terms.rounds;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 STATUS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @dev The only place that says which phase a bounty is in. Reading downwards is going forward in time:
+    /// a full cohort, or the last reveal, only opens the next phase sooner.
+    function _statusOf(StoredBounty storage state) private view returns (Status) {
+        if (state.scientist == address(0)) return Status.None;
+        if (state.closed) return Status.Closed;
+        (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds) = _deadlinesOf(state);
+        if (block.timestamp < commitEnds && state.committed < state.cohortCap) return Status.Commit;
+        if (block.timestamp < revealEnds && state.revealed < state.committed) return Status.Reveal;
+        if (state.revealed < state.minMines) return Status.Failed;
+        return block.timestamp < settleEnds ? Status.Settle : Status.Overdue;
+    }
+
+    function _deadlinesOf(StoredBounty storage state)
+        private
+        view
+        returns (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds)
+    {
+        commitEnds = state.opened + state.commitWindow;
+        revealEnds = commitEnds + state.revealWindow;
+        settleEnds = revealEnds + state.settleWindow;
+    }
+
+    function _known(bytes32 bounty) private view returns (StoredBounty storage state) {
+        state = _bounties[bounty];
+        if (state.scientist == address(0)) revert Errors.UnknownBounty(bounty);
+    }
+
+    function _inRound(bytes32 bounty, uint8 round) private view returns (StoredBounty storage state) {
+        state = _known(bounty);
+        if (state.round != round) revert Errors.WrongRound(state.round, round);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 CHECKS
+    //////////////////////////////////////////////////////////////*/
+
+    function _checkTerms(Terms calldata terms) private view {
+        if (terms.asset != address(0)) revert Errors.AssetNotTaken(terms.asset);
+        if (terms.allowRoot != 0) revert Errors.AllowListNotTaken(terms.allowRoot);
+        _checkWindow(terms.commitWindow);
+        _checkWindow(terms.revealWindow);
+        _checkWindow(terms.settleWindow);
+        if (terms.minMines == 0 || terms.minMines > terms.cohortCap) {
+            revert Errors.BadCohort(terms.cohortCap, terms.minMines);
+        }
+        if (terms.rounds == 0) revert Errors.NoRounds();
+        if (terms.initialLoss <= terms.targetLoss) {
+            revert Errors.BadLosses(terms.initialLoss, terms.targetLoss);
+        }
+        // Forfeited stakes can end up in the escrow, so it must be able to hold all of them.
+        uint256 total = escrowFor(terms) + uint256(terms.stake) * terms.cohortCap * terms.rounds;
+        if (total > type(uint96).max) revert Errors.TermsTooLarge(total, type(uint96).max);
+    }
+
+    function _checkWindow(uint24 window) private view {
+        if (window < MIN_WINDOW) revert Errors.WindowTooShort(window, MIN_WINDOW);
+    }
+
+    /// @return earners How many lines have a share.
+    function _checkAwards(bytes32 bounty, StoredBounty storage state, Award[] calldata awards)
+        private
+        view
+        returns (uint256 earners)
+    {
+        mapping(address mine => Entry) storage entries = _entries[bounty];
+        uint8 round = state.round;
+        uint256 sumBps;
+        address previous;
+        _checkCohortSize(state, awards.length);
+        for (uint256 i; i < awards.length; ++i) {
+            Award calldata award = awards[i];
+            _checkMember(entries[award.mine], round, award.mine, previous, i);
+            previous = award.mine;
+            sumBps += award.shareBps;
+            if (award.shareBps != 0) ++earners;
+        }
+        if (sumBps != Payout.WHOLE_BPS && sumBps != 0) revert Errors.WrongShares(sumBps);
+    }
+
+    function _checkCohort(bytes32 bounty, StoredBounty storage state, address[] calldata mines) private view {
+        mapping(address mine => Entry) storage entries = _entries[bounty];
+        uint8 round = state.round;
+        address previous;
+        _checkCohortSize(state, mines.length);
+        for (uint256 i; i < mines.length; ++i) {
+            _checkMember(entries[mines[i]], round, mines[i], previous, i);
+            previous = mines[i];
+        }
+    }
+
+    /// @dev As many lines as reveals, none twice, each of a mine that revealed: exactly the cohort.
+    function _checkCohortSize(StoredBounty storage state, uint256 given) private view {
+        if (given != state.revealed) revert Errors.WrongCohortSize(given, state.revealed);
+    }
+
+    function _checkMember(Entry storage entry, uint8 round, address mine, address previous, uint256 index)
+        private
+        view
+    {
+        // The zero address cannot call, so no cohort contains it, and it can stand before the first line.
+        if (mine <= previous) revert Errors.CohortNotAscending(index);
+        if (entry.round != round || entry.state != EntryState.Revealed) revert Errors.NotInCohort(mine);
+    }
+
+    /// @dev Without a share there is no update to build on.
+    function _checkUnchanged(StoredBounty storage state, bytes32 newModelDigest, uint64 newLoss) private view {
+        if (newModelDigest != state.modelDigest) {
+            revert Errors.ModelChanged(state.modelDigest, newModelDigest);
+        }
+        if (newLoss != state.bestLoss) revert Errors.LossChanged(state.bestLoss, newLoss);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                EFFECTS
+    //////////////////////////////////////////////////////////////*/
+
+    function _store(StoredBounty storage state, Terms calldata terms, bytes32 modelDigest, uint40 opened) private {
+        state.scientist = msg.sender;
+        state.opened = opened;
+        state.round = 1;
+
+        state.asset = terms.asset;
+        state.cohortCap = terms.cohortCap;
+        state.minMines = terms.minMines;
+        state.rounds = terms.rounds;
+        state.commitWindow = terms.commitWindow;
+        state.revealWindow = terms.revealWindow;
+        state.settleWindow = terms.settleWindow;
+
+        state.stake = terms.stake;
+        state.fee = terms.fee;
+        state.targetLoss = terms.targetLoss;
+
+        state.reward = terms.reward;
+        state.escrow = escrowFor(terms).toUint96();
+        state.bestLoss = terms.initialLoss;
+
+        state.modelDigest = modelDigest;
+        state.initialLoss = terms.initialLoss;
+    }
+
+    /// @param reward What the round earned, for all.
+    /// @return paid Fees and rewards that left the escrow.
+    function _payAwards(
+        bytes32 bounty,
+        StoredBounty storage state,
+        Award[] calldata awards,
+        uint256 earners,
+        uint256 reward
+    ) private returns (uint256 paid) {
+        uint256 feeEach = Payout.equalPart(uint256(state.fee) * state.revealed, earners);
+        paid = feeEach * earners + reward;
+        Payment memory payment = _takeStakes(state, paid);
+        uint256 fromBps;
+        for (uint256 i; i < awards.length; ++i) {
+            uint16 shareBps = awards[i].shareBps;
+            payment.shareBps = shareBps;
+            payment.fee = shareBps == 0 ? 0 : feeEach;
+            payment.reward = Payout.slice(reward, fromBps, fromBps + shareBps);
+            fromBps += shareBps;
+            _credit(bounty, awards[i].mine, payment);
+        }
+    }
+
+    /// @param fee What each mine gets from the escrow as its fee.
+    /// @param reward What each mine gets from the escrow as its reward.
+    function _payEqually(
+        bytes32 bounty,
+        StoredBounty storage state,
+        address[] calldata mines,
+        uint256 fee,
+        uint256 reward
+    ) private {
+        Payment memory payment = _takeStakes(state, (fee + reward) * mines.length);
+        payment.fee = fee;
+        payment.reward = reward;
+        for (uint256 i; i < mines.length; ++i) {
+            _credit(bounty, mines[i], payment);
+        }
+    }
+
+    /// @dev Moves the round's money: `paid` leaves the escrow, and what nobody gets of the forfeits enters it.
+    /// @return payment What each mine that revealed is credited before fee and reward.
+    function _takeStakes(StoredBounty storage state, uint256 paid) private returns (Payment memory payment) {
+        uint256 revealed = state.revealed;
+        uint256 forfeits = (state.committed - revealed) * state.stake;
+        payment.asset = state.asset;
+        payment.round = state.round;
+        payment.stake = state.stake;
+        payment.forfeit = Payout.equalPart(forfeits, revealed);
+        state.escrow = (state.escrow + forfeits - payment.forfeit * revealed - paid).toUint96();
+    }
+
+    function _credit(bytes32 bounty, address mine, Payment memory payment) private {
+        _balances[payment.asset][mine] += payment.stake + payment.fee + payment.reward + payment.forfeit;
+        emit MinePaid(
+            bounty,
+            payment.round,
+            mine,
+            payment.shareBps,
+            payment.stake,
+            payment.fee,
+            payment.reward,
+            payment.forfeit
+        );
+    }
+
+    function _openNextRound(bytes32 bounty, StoredBounty storage state) private {
+        uint8 round = state.round + 1;
+        uint40 opened = uint40(block.timestamp);
+        (state.opened, state.round, state.committed, state.revealed) = (opened, round, 0, 0);
+        emit RoundOpened(bounty, round, state.modelDigest, opened);
+    }
+
+    function _close(bytes32 bounty, StoredBounty storage state, CloseReason reason) private {
+        uint256 refund = state.escrow;
+        state.closed = true;
+        state.escrow = 0;
+        if (refund != 0) _balances[state.asset][state.scientist] += refund;
+        emit BountyClosed(bounty, state.round, reason, refund);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                AMOUNTS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @dev What the reward grows by when the best loss becomes `bestLoss`.
+    function _newlyEarned(StoredBounty storage state, uint64 bestLoss) private view returns (uint256) {
+        if (bestLoss == state.bestLoss) return 0;
+        return _earned(state, bestLoss) - _earned(state, state.bestLoss);
+    }
+
+    /// @dev What the cohort of an overdue round gets: the unpaid reward, spread evenly over the rounds left.
+    function _defaultReward(StoredBounty storage state) private view returns (uint256) {
+        uint256 roundsLeft = uint256(state.rounds) - state.round + 1;
+        return (state.reward - _earned(state, state.bestLoss)) / roundsLeft;
+    }
+
+    function _earned(StoredBounty storage state, uint64 loss) private view returns (uint256) {
+        return Payout.earned(state.reward, state.initialLoss, state.targetLoss, loss);
+    }
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Build the contract's artifact, or prove that the committed one is what the sources compile to.
+
+    scripts/build_contracts.py            compile and write sonar/chain/artifacts/TrainingMarket.json
+    scripts/build_contracts.py --check    compile in memory; exit 1 if the committed file differs in a byte
+
+Needs Node and `npm ci`, nothing else. The compiler's settings are read from foundry.toml, so that the bytes
+which are tested are the bytes which are shipped; sources go in under names relative to the repository, so that
+the result depends on nothing but them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import posixpath
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = "contracts/src"
+CONTRACT = "TrainingMarket"
+ARTIFACT = ROOT / "sonar/chain/artifacts" / f"{CONTRACT}.json"
+LIBRARIES = {"@openzeppelin/": "node_modules/@openzeppelin/"}
+IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)
+
+
+class BuildError(Exception):
+    """The contracts do not build, or not to what is committed."""
+
+
+def source_digest(root: Path = ROOT) -> str:
+    """Sha2-256 in hex over names and contents of all Solidity files under contracts/src, in order of name."""
+    digest = hashlib.sha256()
+    folder = root / SOURCES
+    for path in sorted(folder.rglob("*.sol")):
+        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def collect_sources(entry: str) -> dict[str, dict[str, str]]:
+    """The file `entry` and all it imports, directly or not, by the names that the compiler knows them by."""
+    sources: dict[str, dict[str, str]] = {}
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name in sources:
+            continue
+        path = name
+        for prefix, folder in LIBRARIES.items():
+            if name.startswith(prefix):
+                path = folder + name.removeprefix(prefix)
+        try:
+            content = (ROOT / path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise BuildError(f"{path} is missing; run `npm ci` first if it belongs to a library") from None
+        sources[name] = {"content": content}
+        for target in IMPORT.findall(content):
+            relative = target.startswith(".")
+            waiting.append(
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), target)) if relative else target
+            )
+    return dict(sorted(sources.items()))
+
+
+def compiler_settings() -> dict[str, Any]:
+    """The settings of foundry.toml's default profile, as the compiler's standard input takes them."""
+    profile = tomllib.loads((ROOT / "foundry.toml").read_text(encoding="utf-8"))["profile"]["default"]
+    return {
+        "evmVersion": profile["evm_version"],
+        "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
+        "metadata": {"bytecodeHash": profile["bytecode_hash"], "appendCBOR": profile["cbor_metadata"]},
+    }
+
+
+def run_solc(*arguments: str, stdin: str = "") -> str:
+    """Standard output of bin/solc."""
+    try:
+        done = subprocess.run(
+            [str(ROOT / "bin/solc"), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    except OSError as error:
+        raise BuildError(f"bin/solc does not start: {error}; it needs Node on PATH") from error
+    if done.returncode != 0:
+        raise BuildError(f"bin/solc ended with {done.returncode}; run `npm ci` first?\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def is_ours(found: dict[str, Any]) -> bool:
+    """Whether a message of the compiler must stop the build: every error, and warnings outside libraries."""
+    where = str((found.get("sourceLocation") or {}).get("file", SOURCES))
+    return found["severity"] == "error" or (found["severity"] == "warning" and where.startswith(SOURCES))
+
+
+def build() -> bytes:
+    """The artifact's bytes. Raises BuildError, on compiler warnings too."""
+    entry = f"{SOURCES}/{CONTRACT}.sol"
+    settings = compiler_settings()
+    wanted = [
+        "abi",
+        "evm.bytecode.object",
+        "evm.deployedBytecode.object",
+        "evm.deployedBytecode.immutableReferences",
+    ]
+    job = {
+        "language": "Solidity",
+        "sources": collect_sources(entry),
+        "settings": settings | {"outputSelection": {entry: {CONTRACT: wanted}}},
+    }
+    answer = json.loads(run_solc("--standard-json", stdin=json.dumps(job)))
+    if problems := [found["formattedMessage"] for found in answer.get("errors", []) if is_ours(found)]:
+        raise BuildError("the contracts do not compile cleanly:\n" + "\n".join(problems))
+    contract = answer["contracts"][entry][CONTRACT]
+    runtime = contract["evm"]["deployedBytecode"]
+    # The compiler keys immutables by AST node id; only the places matter, and there is one immutable.
+    places = [place for found in runtime["immutableReferences"].values() for place in found]
+    artifact = {
+        "contract": CONTRACT,
+        "compiler": {"solc": run_solc("--version").split("Version: ")[1].strip(), **settings},
+        "sourceDigest": source_digest(),
+        "abi": contract["abi"],
+        "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
+        "deployedBytecode": "0x" + runtime["object"],
+        "immutableReferences": sorted(places, key=lambda place: place["start"]),
+    }
+    return (json.dumps(artifact, indent=1) + "\n").encode()
+
+
+def check(built: bytes) -> None:
+    """Raise BuildError that names what differs between `built` and the committed artifact."""
+    shown = ARTIFACT.relative_to(ROOT)
+    if not ARTIFACT.exists():
+        raise BuildError(f"{shown} is missing; run scripts/build_contracts.py and commit it")
+    committed = ARTIFACT.read_bytes()
+    if committed == built:
+        return
+    try:
+        old = json.loads(committed)
+        differing = (
+            ", ".join(key for key, value in json.loads(built).items() if old.get(key) != value) or "layout"
+        )
+    except (ValueError, AttributeError):
+        differing = "it is not a JSON object"
+    raise BuildError(
+        f"{shown} is not what the sources compile to ({differing or 'layout'}); rebuild and commit it"
+    )
+
+
+def main() -> int:
+    """Run the command line; 0 if all is well."""
+    parser = argparse.ArgumentParser(description="Build the contract's artifact from contracts/src.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the artifact differs")
+    checking = parser.parse_args().check
+    try:
+        built = build()
+        if checking:
+            check(built)
+        else:
+            ARTIFACT.write_bytes(built)
+    except BuildError as error:
+        print(f"build_contracts: {error}", file=sys.stderr)
+        return 1
+    print(f"{'checked' if checking else 'wrote'} {ARTIFACT.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
