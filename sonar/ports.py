@@ -1,4 +1,4 @@
-"""Ports: what the parts need from outside, as small protocols. Adapters are made in `cli` and `wiring` only."""
+"""Ports: what the parts need from outside, as small protocols. Only `cli` and `wiring` make adapters."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import NewType
 
-from eth_utils import is_checksum_address, to_checksum_address
+from eth_utils.address import is_checksum_address, to_checksum_address
 
 from sonar.errors import ConfigError
 
@@ -33,7 +33,7 @@ def parse_address(text: str, field: str = "address") -> Address:
         raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
     mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
     if mixed and not is_checksum_address(text):
-        raise ConfigError(field, f"{text} has a wrong checksum", hint="copy the address again; one digit is wrong")
+        raise ConfigError(field, f"{text} has a wrong checksum", hint="copy the address again")
     return Address(to_checksum_address(text))
 
 

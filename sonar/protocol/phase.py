@@ -1,7 +1,8 @@
 """A bounty as the contract stores it, and its status, which is derived from terms, counts and chain time.
 
-`status_of` says the same as the contract's `statusOf`: the status is never stored, deadlines are absolute from
-the round's opening and half-open (a phase holds while now < end), and early ends only open the next phase sooner.
+`status_of` says the same as the contract's `statusOf`: the status is never stored, deadlines are absolute
+from the round's opening and half-open (a phase holds while now < end), and early ends only open the next
+phase sooner.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class BountyState:
 
 @dataclass(frozen=True)
 class Entry:
-    """A mine's latest round in a bounty. `seal` holds the first 29 bytes, which is all that the contract keeps."""
+    """A mine's latest round in a bounty. `seal` is its first 29 bytes, all that the contract keeps."""
 
     round: int
     state: EntryState

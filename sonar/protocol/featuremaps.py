@@ -1,0 +1,77 @@
+"""Public feature maps, as they stand in a model's manifest. `sonar.model.features` computes them.
+
+A map is a list of stages, applied in order; a column of ones (the bias) is appended last. Constants are
+fixed-point integers, round(x * 2^32).
+"""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_OUTPUTS = 1000
+"""Weights of a model at most, the bias included."""
+Q32_ONE = 1 << 32
+
+Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
+_Positive = Annotated[Q32, Field(gt=0)]
+_Row = Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Standard(_Stage):
+    """x -> clip((x - mean) / std, ±clip), column by column."""
+
+    kind: Literal["standard"] = "standard"
+    mean_q32: _Row
+    std_q32: Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+    clip_q32: _Positive
+
+
+class Clip(_Stage):
+    """x -> clip(x, ±clip)."""
+
+    kind: Literal["clip"] = "clip"
+    clip_q32: _Positive
+
+
+class Polynomial(_Stage):
+    """All monomials of degree 1 to `degree`, by degree and then in the columns' order (x0 x0, x0 x1, …)."""
+
+    kind: Literal["polynomial"] = "polynomial"
+    degree: Annotated[int, Field(ge=2, le=3)]
+
+
+class Fourier(_Stage):
+    """x -> sqrt(2 / D) cos(W x + phase): random Fourier features (Rahimi and Recht 2007), W with D rows."""
+
+    kind: Literal["fourier"] = "fourier"
+    weights_q32: Annotated[tuple[_Row, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+    phases_q32: _Row
+
+
+Stage = Annotated[Standard | Clip | Polynomial | Fourier, Field(discriminator="kind")]
+
+
+def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, index: int = 0) -> int:
+    """Return how many columns `stage` makes of `width`. Raises ValueError when it does not take that many."""
+    where = f"stages.{index}"
+    if isinstance(stage, Standard):
+        if not len(stage.mean_q32) == len(stage.std_q32) == width:
+            raise ValueError(f"{where}: mean_q32 and std_q32 must have {width} entries each")
+    elif isinstance(stage, Polynomial):
+        return comb(width + stage.degree, stage.degree) - 1
+    elif isinstance(stage, Fourier):
+        if any(len(row) != width for row in stage.weights_q32):
+            raise ValueError(f"{where}.weights_q32: each row must have {width} entries")
+        if len(stage.phases_q32) != len(stage.weights_q32):
+            raise ValueError(
+                f"{where}.phases_q32: must have {len(stage.weights_q32)} entries, like weights_q32"
+            )
+        return len(stage.weights_q32)
+    return width
