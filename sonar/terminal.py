@@ -1,0 +1,101 @@
+"""What every command line of Sonar shares: how errors, JSON, Ctrl-C and SIGTERM end a program.
+
+An error is one message and, below it, what to do next; a traceback means a bug. Exit codes: 0 done, 1 a fault
+of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output
+carries JSON and nothing else, errors included: {"kind": "problem", "error": …, "hint": …}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from sonar.errors import SonarError, UsageError
+from sonar.progress import JsonLinesSink, PlainSink, Sink, printable
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
+]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file", help="File with the keystore's password (mode 0600). [env: SONAR_PASSWORD]"
+    ),
+]
+
+# Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
+_ClickUsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: unwinds like Ctrl-C, so that files are closed, locks freed and children ended."""
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """Return an empty command line with the house's settings. Run it with `run_app`."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+
+
+def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code, with errors told as the module's head says."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(args=args, prog_name=name, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except SonarError as error:
+        tell_error(str(error), error.hint, as_json=as_json)
+        return 2 if isinstance(error, UsageError) else 1
+    except _ClickUsageError as error:
+        if message := error.format_message():  # without one, the help was shown instead
+            path = error.ctx.command_path if error.ctx else name
+            tell_error(message, f"see `{path} --help`", as_json=as_json)
+        return 2
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        return 143 if isinstance(stop.__cause__ or stop, Terminated) else 130
+    except BrokenPipeError:
+        # The reader of our output went away; keep the interpreter from flushing into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
+    """Tell an error: for people on standard error, or as JSON on standard output."""
+    if as_json:
+        print_json({"kind": "problem", "error": message, "hint": hint})
+        return
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    print(f"{red}error:{plain} {printable(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {printable(hint)}", file=sys.stderr)
+
+
+def print_json(document: dict[str, Any] | list[Any]) -> None:
+    """Print one JSON document on one line of standard output, at once."""
+    print(json.dumps(document, allow_nan=False), flush=True)
+
+
+def sink_for(as_json: bool) -> Sink:
+    """Return where progress goes: JSON lines on standard output, or text on standard error."""
+    return JsonLinesSink(sys.stdout) if as_json else PlainSink()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
