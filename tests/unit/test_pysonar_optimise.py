@@ -1,0 +1,242 @@
+"""The optimiser and the contribution, in the clear, on the diabetes data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from math import factorial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.datasets import load_diabetes
+
+from pysonar.optimise import (
+    ORIGIN,
+    Coefficients,
+    GradientDescent,
+    GradientMemory,
+    Optimiser,
+    Visited,
+    default_rate,
+)
+from pysonar.score import score_vectors, shares_of
+
+HOLDOUT = 42
+BIAS = 10
+WEIGHT_MAX = 4096.0
+Array = NDArray[np.float64]
+
+
+def _fixed(values: Array, fraction_bits: int) -> Array:
+    return np.round(values * 2**fraction_bits) / 2**fraction_bits
+
+
+@dataclass
+class Clear:
+    """The whole job without encryption: the same fixed point, the same optimiser, no chain."""
+
+    optimiser: Optimiser | None = None
+    present: Callable[[int], Sequence[int]] = lambda number: range(10)
+    mines: int = 10
+    visited: list[Visited] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        data = load_diabetes(scaled=False)
+        raw, self.y = data.data, data.target
+        mean, deviation = raw[:HOLDOUT].mean(0), raw[:HOLDOUT].std(0)
+        standard = np.clip((raw - mean) / deviation, -8, 8)
+        self.phi = np.hstack([standard, np.ones((len(raw), 1))])
+        rows = np.split(np.arange(HOLDOUT, HOLDOUT + 400), self.mines) if self.mines == 10 else None
+        self.rows = rows or np.array_split(np.arange(HOLDOUT, HOLDOUT + 400), self.mines)
+        self.a = [_fixed(self.phi[r].T @ self.phi[r] / len(r), 20) for r in self.rows]
+        self.b = [_fixed(self.phi[r].T @ self.y[r] / len(r), 20) for r in self.rows]
+        held = self.phi[:HOLDOUT]
+        self.curvature = held.T @ held / HOLDOUT
+        self.optimiser = self.optimiser or GradientMemory(self.curvature, BIAS, WEIGHT_MAX)
+        self.updates: list[dict[int, Array]] = []
+
+    def loss(self, w: Array) -> float:
+        return float(np.mean((self.phi[:HOLDOUT] @ w - self.y[:HOLDOUT]) ** 2))
+
+    def loss_gradient(self, w: Array) -> Array:
+        held = self.phi[:HOLDOUT]
+        return 2 * held.T @ (held @ w - self.y[:HOLDOUT]) / HOLDOUT
+
+    def run(self, rounds: int) -> list[int]:
+        """Return the losses in thousandths, the start's first."""
+        weights, coefficients = np.zeros(BIAS + 1), ORIGIN
+        self.points = [(weights, coefficients)]
+        for number in range(1, rounds + 1):
+            cohort = list(self.present(number))
+            updates = {i: self.b[i] - self.a[i] @ weights for i in cohort}
+            total = sum(len(self.rows[i]) for i in cohort)
+            gradient = sum(len(self.rows[i]) * updates[i] for i in cohort) / total
+            self.updates.append(updates)
+            names = frozenset(map(str, cohort))
+            self.visited.append(Visited(number, weights, gradient, names, coefficients))
+            step = self.optimiser.step(self.visited)
+            weights, coefficients = _fixed(step.weights, 16), step.coefficients
+            self.points.append((weights, coefficients))
+        return [round(1000 * self.loss(w)) for w, _ in self.points]
+
+
+def test_gradient_memory_reproduces_the_published_losses() -> None:
+    losses = Clear().run(7)
+    assert losses[0] == 26_645_643
+    assert losses[5] == pytest.approx(2_590_505, rel=1e-6)
+    assert losses[7] == pytest.approx(2_585_762, rel=1e-6)
+
+
+def test_gradient_memory_converges_to_the_pooled_least_squares() -> None:
+    clear = Clear()
+    losses = clear.run(25)
+    pooled = np.linalg.lstsq(clear.phi[HOLDOUT:], clear.y[HOLDOUT:], rcond=None)[0]
+    assert round(1000 * clear.loss(pooled)) == 2_505_272
+    assert losses[-1] == pytest.approx(2_505_272, rel=1e-4)
+
+
+def test_gradient_descent_is_what_gradient_memory_beats() -> None:
+    rate = default_rate(Clear().curvature)
+    losses = Clear(GradientDescent(rate, WEIGHT_MAX)).run(50)
+    assert losses == sorted(losses, reverse=True)
+    assert Clear().run(7)[-1] < losses[-1] < 2_700_000
+
+
+def test_random_absences_cost_a_few_percent_at_most() -> None:
+    worst = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        clear = Clear(present=lambda _, rng=rng: [i for i in range(10) if rng.random() >= 0.1])
+        worst = max(worst, min(clear.run(7)))
+    assert worst < 2_585_762 * 1.05
+
+
+@pytest.mark.parametrize("gone_from", range(2, 8))
+def test_a_mine_left_out_midway_does_not_throw_the_run(gone_from: int) -> None:
+    for gone in range(10):
+        clear = Clear(present=lambda n, gone=gone: [i for i in range(10) if n < gone_from or i != gone])
+        assert min(clear.run(7)) < 2_585_762 * 1.05
+
+
+def test_every_visited_point_is_what_its_coefficients_say() -> None:
+    clear = Clear(present=lambda n: [i for i in range(10) if (i + n) % 4])
+    clear.run(6)
+    for weights, coefficients in clear.points:
+        rebuilt = np.zeros(BIAS + 1)
+        for point in clear.visited:
+            rebuilt += coefficients.apply_transposed(point.number, point.gradient, BIAS)
+        # Weights are rounded to 2^-16 at each round; early roundings travel along with later steps.
+        assert rebuilt == pytest.approx(weights, abs=1e-3)
+
+
+@pytest.mark.parametrize("limit", [1.0, 20.0, 150.0])
+def test_a_step_is_shortened_to_the_largest_weight(limit: float) -> None:
+    clear = Clear(GradientMemory(Clear().curvature, BIAS, limit))
+    losses = clear.run(4)
+    for weights, coefficients in clear.points:
+        assert np.max(np.abs(weights)) <= limit
+        rebuilt = sum(coefficients.apply_transposed(p.number, p.gradient, BIAS) for p in clear.visited)
+        assert np.broadcast_to(rebuilt, weights.shape) == pytest.approx(weights, abs=1e-3)
+    assert losses[-1] < losses[0]
+
+
+def test_the_same_weights_twice_make_no_curvature_pair() -> None:
+    curvature = np.eye(3)
+    cohort = frozenset({"a"})
+    point = Visited(1, np.zeros(3), np.array([1.0, 2.0, 3.0]), cohort, ORIGIN)
+    again = Visited(2, np.zeros(3), np.array([1.0, 2.0, 3.0]), cohort, ORIGIN)
+    step = GradientMemory(curvature, 2, 100.0).step([point, again])
+    assert step.weights == pytest.approx([1.0, 2.0, 3.0])
+    assert step.coefficients.by_round == {2: (1.0, 0.0)}
+
+
+def test_at_the_optimum_there_is_no_step() -> None:
+    point = Visited(1, np.ones(3), np.zeros(3), frozenset({"a"}), ORIGIN)
+    step = GradientMemory(np.eye(3), 2, 100.0).step([point, point])
+    assert step.weights == pytest.approx(np.ones(3))
+
+
+# --- contribution ---
+
+
+def _shapley_by_subsets(worth: Callable[[tuple[int, ...]], float], players: int) -> list[float]:
+    values = [0.0] * players
+    for player in range(players):
+        others = [p for p in range(players) if p != player]
+        for size in range(players):
+            weight = factorial(size) * factorial(players - size - 1) / factorial(players)
+            for subset in combinations(others, size):
+                values[player] += weight * (worth((*subset, player)) - worth(subset))
+    return values
+
+
+@pytest.mark.parametrize("new_round", [1, 2, 4, 5])
+def test_scores_are_the_shapley_values_of_all_subsets(new_round: int) -> None:
+    mines = 6
+    clear = Clear(mines=mines, present=lambda n: [i for i in range(mines) if n != 3 or i != 2])
+    clear.run(5)
+    # From an earlier best, not only from the point before: a worse round lies between.
+    best_weights, best_c = clear.points[max(0, new_round - 2)]
+    _, new_c = clear.points[new_round]
+    rows = [len(r) for r in clear.rows]
+    totals = {s + 1: sum(rows[i] for i in updates) for s, updates in enumerate(clear.updates)}
+
+    step = np.zeros((mines, BIAS + 1))
+    difference = new_c.plus(best_c, -1.0)
+    for number, updates in enumerate(clear.updates, start=1):
+        for i, update in updates.items():
+            part = rows[i] / totals[number] * update
+            step[i] += difference.apply_transposed(number, part, BIAS)
+    new_weights = best_weights + step.sum(axis=0)
+    worth = lambda subset: (  # noqa: E731
+        clear.loss(best_weights) - clear.loss(best_weights + step[list(subset)].sum(axis=0))
+    )
+    expected = _shapley_by_subsets(worth, mines)
+
+    gradient = clear.loss_gradient((best_weights + new_weights) / 2)
+    vectors = score_vectors(gradient, new_c, best_c, BIAS, totals)
+    scores = [
+        sum(
+            rows[i] * float(vectors[s] @ clear.updates[s - 1][i])
+            for s in vectors
+            if i in clear.updates[s - 1]
+        )
+        for i in range(mines)
+    ]
+    assert scores == pytest.approx(expected, rel=1e-9, abs=1e-7)
+    assert sum(scores) == pytest.approx(worth(tuple(range(mines))), rel=1e-9)
+
+
+ADDRESSES = [f"0x{i:040x}" for i in range(1, 30)]
+
+
+@given(st.dictionaries(st.sampled_from(ADDRESSES), st.floats(-1e12, 1e12), max_size=29))
+def test_shares_are_whole_and_follow_the_scores(scores: dict[str, float]) -> None:
+    cohort = ADDRESSES
+    shares = shares_of(scores, cohort)
+    assert set(shares) == set(cohort)
+    assert sum(shares.values()) == (10_000 if scores else 0)
+    assert all(share == 0 for mine, share in shares.items() if mine not in scores)
+    if any(score > 0 for score in scores.values()):
+        assert all(shares[mine] == 0 for mine, score in scores.items() if score <= 0)
+        ranked = sorted((m for m in scores if scores[m] > 0), key=lambda m: scores[m])
+        assert all(shares[a] <= shares[b] + 1 for a, b in pairwise(ranked))
+
+
+def test_equal_claims_leave_the_rest_to_the_lower_addresses() -> None:
+    shares = shares_of(dict.fromkeys(ADDRESSES[:3], -1.0), ADDRESSES[:4])
+    assert [shares[a] for a in ADDRESSES[:4]] == [3334, 3333, 3333, 0]
+
+
+def test_shares_do_not_depend_on_the_order_of_the_scores() -> None:
+    scores = dict(zip(ADDRESSES, [3.0, 1e-9, 5.5, 5.5, -2.0, 7.1], strict=False))
+    backwards = dict(reversed(scores.items()))
+    assert shares_of(scores, ADDRESSES) == shares_of(backwards, ADDRESSES)
+
+
+def test_coefficients_of_a_missing_round_are_zero() -> None:
+    assert not np.any(Coefficients({1: (1.0, 0.0)}).apply_transposed(2, np.ones(3), 2))
