@@ -23,7 +23,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from sonar.errors import BoundsError
+from sonar.errors import BoundsError, PlanError
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 
@@ -82,16 +82,18 @@ def affine_update(
     """Enc(pack_i(b_i 2^weight_frac - sum_j A_ij w_j)), one ciphertext per `plan.ciphertexts`.
 
     `a_int` [d, d] and `b_int` [d] are integers at scale 2^data_frac; `enc_w` is d ciphertexts, or their
-    `Bases` to share the tables between calls. The result is NOT re-randomised: it is a function of A, b and the
-    ciphertexts, and must be multiplied by fresh blindings before anyone sees it.
-    Raises BoundsError naming the row that exceeds the plan's bounds, CiphertextError.
+    `Bases` to share the tables between calls. The result is NOT re-randomised: it is a function of A, b and
+    the ciphertexts, and must be multiplied by fresh blindings before anyone sees it.
+    Raises BoundsError naming the row that exceeds the plan's bounds, PlanError, CiphertextError.
     """
+    if key.bits != plan.key_bits:
+        raise PlanError(f"the slot plan is for a key of {plan.key_bits} bits, the key has {key.bits}")
     a = [[int(x) for x in row] for row in a_int]
     b = [int(x) for x in b_int]
     check_bounds(plan, a, b)
     bases = enc_w if isinstance(enc_w, Bases) else Bases(key, enc_w, window=best_window(plan, a))
     if len(bases) != plan.values:
-        raise BoundsError(f"the model has {len(bases)} encrypted weights, the plan {plan.values}")
+        raise PlanError(f"the model has {len(bases)} encrypted weights, the slot plan {plan.values}")
     update = []
     for c in range(plan.ciphertexts):
         shifts = [(i, plan.shift(i)[1]) for i in plan.rows_of(c)]

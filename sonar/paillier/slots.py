@@ -6,7 +6,7 @@ sum_k rows_k u_i^k by `total_max` = mines_max rows_max update_max. A slot has ro
 so no slot runs into the next whatever mines within the bounds send, and the signed values
 add up to an integer inside (-n/2, n/2), where the plaintext's sign is still known:
 
-    plaintext = sum_i v_i 2^(slot_bits i)     |v_i| < 2^(slot_bits - 1)     |plaintext| < 2^(key_bits - 2) < n/2
+    plaintext = sum_i v_i 2^(slot_bits i),  |v_i| < 2^(slot_bits - 1),  |plaintext| < 2^(key_bits - 2) < n/2
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """How `values` integers are packed for a key of `key_bits`. Building one proves it or raises PlanError."""
+    """How `values` integers are packed for a key of `key_bits`; making one proves it, or raises PlanError."""
 
     key_bits: int
     values: int
