@@ -16,9 +16,7 @@ def parse_wei(text: str, field: str = "amount") -> int:
     """Return `text`, such as "0.01 ether", "5 gwei" or "100 wei", in wei. Raises ConfigError naming `field`."""
     match = re.fullmatch(r"\s*([0-9][0-9_]{0,90})(?:\.([0-9]{1,30}))?\s*([a-zA-Z]*)\s*", text, re.ASCII)
     if match is None:
-        raise ConfigError(
-            field, f"{text[:80]!r} is not an amount", hint='write it like "0.01 ether" or "5 gwei"'
-        )
+        raise ConfigError(field, f"{text[:80]!r} is not an amount", hint='write "0.01 ether", say')
     whole, fraction, unit = match[1].replace("_", ""), match[2] or "", match[3].lower()
     if unit not in UNITS:
         problem = f"{text[:80]!r} names no unit" if not unit else f"{unit[:20]!r} is not a unit"
@@ -33,7 +31,7 @@ def parse_wei(text: str, field: str = "amount") -> int:
 
 
 def format_wei(amount_wei: int) -> str:
-    """Return an amount for people, in the unit that suits it; "~" in front tells that digits were left out."""
+    """Return an amount for people, in the unit that suits it; a "~" tells that digits were left out."""
     size = abs(amount_wei)
     unit = "ether" if size >= 10**12 else "gwei" if size >= 10**5 else "wei"
     with localcontext(prec=100):

@@ -60,8 +60,8 @@ def drive(
 ) -> Done:
     """Call `tick` until it returns Done, and return that; tell every wait.
 
-    A fault that may pass (PASSING_FAULTS) is told and tried again with growing pauses. It is raised when nothing
-    else has happened for `patience_s`; every other exception is raised at once.
+    A fault that may pass (PASSING_FAULTS) is told and tried again with growing pauses. It is raised when
+    nothing else has happened for `patience_s`; every other exception is raised at once.
     """
     failing_since: float | None = None
     failures = 0
