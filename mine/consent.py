@@ -1,0 +1,200 @@
+"""What a mine refuses to do, to protect its data and its money. Every refusal is a ConsentError.
+
+The scientist sees the sums of A and b over a cohort, and a score of 16 bits per mine and round. So a mine
+refuses where sums would isolate rows, where rounds would add up, and where the terms are worse than its
+operator allows.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import ConfigError, ConsentError
+from sonar.protocol.ids import ETHER, ZERO32
+from sonar.protocol.phase import BountyState, Terms
+
+LEAST_ROWS = 10
+ROWS_PER_WEIGHT = 3
+LEAST_OF_EITHER = 5
+SCORE_BITS = 16
+"""What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
+
+POLICY_FILE = "mine.toml"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
+
+    Amounts in wei, windows in seconds. `max_rounds` counts every round that a data set was used in, over all
+    bounties. `insecure_keys` admits keys of 1024 bits, for comparisons with made-up data only.
+    """
+
+    min_fee_wei: int = 0
+    max_stake_wei: int = 10**18
+    min_window_s: int = 5
+    max_rounds: int = 100
+    min_key_bits: int = 2048
+    max_weights: int = 4096
+    max_blob_bytes: int = 16 << 20
+    insecure_keys: bool = False
+
+    @classmethod
+    def load(cls, home: Path) -> Policy:
+        """Read the home's mine.toml; without one, the defaults. Raises ConfigError naming the field."""
+        path = home / POLICY_FILE
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ConfigError(str(path), f"cannot be read: {error}") from error
+        unknown = sorted(set(document) - {"policy"})
+        if unknown or not isinstance(document.get("policy", {}), dict):
+            raise ConfigError(
+                f"{path}: {unknown[0] if unknown else 'policy'}", "the file has one table, [policy]"
+            )
+        return cls(
+            **{key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
+        )
+
+
+def _policy_value(path: Path, key: str, value: Any) -> Any:
+    kinds = {field.name: bool if field.name == "insecure_keys" else int for field in fields(Policy)}
+    if key not in kinds:
+        raise ConfigError(f"{path}: policy.{key}", "is unknown", hint=f"known are {', '.join(kinds)}")
+    if type(value) is not kinds[key] or value < 0:
+        kind = "true or false" if kinds[key] is bool else "a whole number, 0 or more"
+        raise ConfigError(f"{path}: policy.{key}", f"must be {kind}")
+    return value
+
+
+def check_bounty(bounty: BountyState, policy: Policy) -> None:
+    """Check a bounty's terms and its escrow. Raises ConsentError."""
+    terms = bounty.terms
+    _allow(terms.asset == ETHER, "terms.asset", "is a token", "only bounties in ether can be joined")
+    _allow(terms.allow_root == ZERO32, "terms.allow_root", "is set", "only open bounties can be joined")
+    _allow(
+        terms.initial_loss > terms.target_loss,
+        "terms.target_loss",
+        f"{terms.target_loss} is not below the initial loss {terms.initial_loss}",
+        "such terms cannot be paid by",
+    )
+    _allow(
+        terms.min_mines >= 2,
+        "terms.min_mines",
+        f"is {terms.min_mines}, so an aggregate could be one mine's update",
+        "join bounties whose rounds need at least 2 mines",
+    )
+    _allow(
+        terms.fee_wei >= policy.min_fee_wei,
+        "terms.fee_wei",
+        f"is {terms.fee_wei}, below your floor of {policy.min_fee_wei}",
+        f"lower policy.min_fee_wei in {POLICY_FILE} to take it",
+    )
+    _allow(
+        terms.stake_wei <= policy.max_stake_wei,
+        "terms.stake_wei",
+        f"is {terms.stake_wei}, above your limit of {policy.max_stake_wei}",
+        f"raise policy.max_stake_wei in {POLICY_FILE} to take it",
+    )
+    for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
+        window_s = getattr(terms, name)
+        _allow(
+            window_s >= policy.min_window_s,
+            f"terms.{name}",
+            f"is {window_s} s, below your floor of {policy.min_window_s} s",
+            f"lower policy.min_window_s in {POLICY_FILE} to take it; too short a window loses stakes",
+        )
+    owed_wei = owed(bounty)
+    _allow(
+        bounty.closed or bounty.escrow_wei >= owed_wei,
+        "escrow",
+        f"is {bounty.escrow_wei} wei, and the terms can come to {owed_wei} wei",
+        "do not join: the bounty cannot pay what it promises",
+    )
+
+
+def owed(bounty: BountyState) -> int:
+    """What the rest of a bounty can cost at most, in wei: the unearned reward, and all fees still to come."""
+    terms: Terms = bounty.terms
+    rounds_left = terms.rounds - bounty.round + 1
+    unearned = terms.reward_wei - terms.reward_at(bounty.best_loss)
+    return unearned + terms.fee_wei * terms.cohort_cap * rounds_left
+
+
+def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy) -> None:
+    """Check what the manifests ask for before anything large is fetched or computed. Raises ConsentError."""
+    least_bits = min(1024, policy.min_key_bits) if policy.insecure_keys else policy.min_key_bits
+    _allow(
+        key_bits >= least_bits,
+        "key.n",
+        f"has {key_bits} bits, below your floor of {least_bits}",
+        "a short key can be broken, and your update read; do not join",
+    )
+    _allow(
+        weights <= policy.max_weights,
+        "model.weights",
+        f"is {weights}, above your limit of {policy.max_weights}",
+        f"raise policy.max_weights in {POLICY_FILE} to take it",
+    )
+    _allow(
+        blob_bytes <= policy.max_blob_bytes,
+        "model.weights",
+        f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
+        f"raise policy.max_blob_bytes in {POLICY_FILE} to take it",
+    )
+
+
+def check_rows(rows: int, weights: int, *, rows_min: int, rows_max: int) -> None:
+    """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
+    least = max(LEAST_ROWS, ROWS_PER_WEIGHT * weights)
+    _allow(
+        rows >= least,
+        "rows",
+        f"the data set has {rows}, and {weights} weights need at least {least} to hide single rows",
+        "register more rows, or join a bounty with fewer weights",
+    )
+    _allow(
+        rows_min <= rows <= rows_max,
+        "rows",
+        f"the data set has {rows}, and the bounty takes {rows_min} to {rows_max}",
+        "register a data set of a size in that range",
+    )
+
+
+def check_columns(values: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Check each column of float64[rows, k]: a column of two values needs at least 5 rows with either.
+
+    Raises ConsentError naming the column.
+    """
+    for column, name in zip(values.T, names, strict=True):
+        kinds, counts = np.unique(column, return_counts=True)
+        _allow(
+            len(kinds) != 2 or int(counts.min()) >= LEAST_OF_EITHER,
+            f"column {name!r}",
+            f"has two values, and one of them in fewer than {LEAST_OF_EITHER} rows",
+            "the sums would tell about those rows; leave the column's bounty alone, or register more rows",
+        )
+
+
+def check_uses(used_rounds: int, policy: Policy) -> None:
+    """Check the operator's limit on rounds per data set. Raises ConsentError."""
+    _allow(
+        used_rounds < policy.max_rounds,
+        "rounds",
+        f"the data set was used in {used_rounds}, and your limit is {policy.max_rounds}",
+        f"raise policy.max_rounds in {POLICY_FILE} (or --max-rounds) if you accept what more rounds tell",
+    )
+
+
+def _allow(condition: bool, field: str, problem: str, hint: str) -> None:
+    if not condition:
+        raise ConsentError(f"{field}: {problem}", hint=hint)

@@ -1,0 +1,185 @@
+"""Registered data sets: where they are, what they were when registered, and their numbers.
+
+A data set is known by the sha2-256 digest of its content, and every use checks it: a row added between two
+rounds of a bounty could be read from the sums that the scientist decrypts.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import DataError
+
+MAX_FILE_BYTES = 2 << 30
+MAX_COLUMNS = 10_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A registered data set. `source` is an absolute path, or "NAME:SHARD/SHARDS" of a bundled example."""
+
+    name: str
+    kind: Literal["csv", "example"]
+    source: str
+    digest: str
+    columns: tuple[str, ...]
+    rows: int
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> DataSet:
+        """Read what `to_record` wrote."""
+        return cls(**{**record, "columns": tuple(record["columns"])})
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Return the numbers of `columns` as float64[rows, len(columns)].
+
+        Raises DataError: the content has changed since it was registered, or a value is not a finite number.
+        """
+        content = _content(self.kind, self.source)
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise DataError(
+                self.source,
+                f"has changed since it was registered as data set {self.name!r}",
+                hint="put the registered content back; or register the new content under another name "
+                "(mine data add --name NEW) for bounties that you join from now on",
+            )
+        return _numbers(content, self.source, columns)
+
+    def missing(self, columns: Sequence[str]) -> list[str]:
+        """Which of `columns` the data set does not have."""
+        return [column for column in columns if column not in self.columns]
+
+
+def register_csv(path: Path, name: str | None = None) -> DataSet:
+    """Describe a CSV file: UTF-8, comma separated, column names in its first line. Raises DataError."""
+    source = str(path.expanduser().resolve())
+    return _register("csv", source, name or re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+
+
+def register_example(example: str, shard: str, name: str | None = None) -> DataSet:
+    """Describe one shard, written "3/10", of a bundled example. Raises DataError."""
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise DataError(
+            "shard", f"{shard[:40]!r} is not I/N with 1 <= I <= N", hint="for example --shard 3/10"
+        )
+    return _register("example", f"{example}:{shard}", name or f"{example}-{match[1]}-of-{match[2]}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a data set. Raises DataError."""
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            "name",
+            f"{name[:80]!r} is not a name: letters, digits, '.', '_' and '-', at most 64 of them",
+            hint="choose one with --name",
+        )
+    return name
+
+
+def _register(kind: Literal["csv", "example"], source: str, name: str) -> DataSet:
+    content = _content(kind, source)
+    columns, rows = _shape(content, source)
+    return DataSet(check_name(name), kind, source, hashlib.sha256(content).hexdigest(), columns, rows)
+
+
+def _content(kind: str, source: str) -> bytes:
+    return _example_bytes(source) if kind == "example" else _file_bytes(source)
+
+
+def _file_bytes(source: str) -> bytes:
+    path = Path(source)
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise DataError(source, f"has {size} bytes; the limit is {MAX_FILE_BYTES}", hint="split the file")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            source, f"cannot be read: {error.strerror}", hint="check the path and the file's mode"
+        ) from error
+
+
+def _example_bytes(source: str) -> bytes:
+    """One shard of an example as the CSV file that it would be; repr keeps every bit of a float."""
+    from sonar.model import examples
+
+    example, _, shard = source.partition(":")
+    index, count = (int(part) for part in shard.split("/"))
+    table = examples.load(example).shards(count)[index - 1]
+    lines = [",".join(table.columns)]
+    lines += [",".join(map(repr, row)) for row in np.column_stack([table.x, table.y]).tolist()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _lines(content: bytes, source: str) -> csv.DictReader[str]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(source, f"byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
+    return csv.DictReader(io.StringIO(text, newline=""), strict=True)
+
+
+def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
+    try:
+        reader = _lines(content, source)
+        columns = tuple(reader.fieldnames or ())
+        rows = sum(1 for _ in reader)
+    except csv.Error as error:
+        raise DataError(
+            source, f"is not CSV: {error}", hint="commas between values, quotes doubled"
+        ) from error
+    if not columns or any(not column.strip() for column in columns) or len(columns) > MAX_COLUMNS:
+        raise DataError(f"{source}, line 1", f"needs 1 to {MAX_COLUMNS} column names, none of them empty")
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise DataError(f"{source}, line 1", f"names column {twice[0]!r} twice", hint="rename one of them")
+    if not rows:
+        raise DataError(source, "has no rows below its first line")
+    return columns, rows
+
+
+def _numbers(content: bytes, source: str, columns: Sequence[str]) -> NDArray[np.float64]:
+    reader = _lines(content, source)
+    for column in columns:
+        if column not in (reader.fieldnames or ()):
+            raise DataError(
+                f"column {column!r}",
+                f"is missing in {source}",
+                hint="rename the column that holds it in a copy of the file, and register the copy",
+            )
+    try:
+        rows = [[_number(row, column, reader.line_num) for column in columns] for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{source}, line {reader.line_num}", f"is not CSV: {error}") from error
+    return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
+
+
+def _number(row: dict[str, str], column: str, line: int) -> float:
+    text = row[column]
+    try:
+        value = math.nan if "_" in text else float(text)  # Python alone reads 1_000 as a number
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        shown = "is empty" if not (text or "").strip() else f"{text[:40]!r} is not a finite number"
+        raise DataError(
+            f"column {column!r}, line {line}", shown, hint="mend or drop that row, and register again"
+        )
+    return value

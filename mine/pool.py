@@ -1,0 +1,68 @@
+"""Blindings made ahead of time: textbook r^n mod n^2, which hides an update even from the holder of the key.
+
+The one law: an entry is used at most once, across crashes and restarts. Two ciphertexts with the same
+blinding give away their quotient, and with it the difference of two updates. So `take` deletes entries in a
+committed transaction before it hands them out; a crash in between loses them, which costs only time.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+
+from gmpy2 import mpz
+
+from sonar.paillier.public import PublicKey, Rng
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blinding (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint BLOB NOT NULL,
+    value BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS blinding_by_key ON blinding (fingerprint, id);
+"""
+
+
+class Pool:
+    """Blindings per public key in an SQLite file of mode 0600; whoever reads the file can undo them."""
+
+    def __init__(self, path: Path, rng: Rng = secrets.randbelow) -> None:
+        self._rng = rng
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")  # a deletion must outlive the machine's power
+        self._db.execute("PRAGMA secure_delete=ON")
+        self._db.executescript(_SCHEMA)
+
+    def count(self, key: PublicKey) -> int:
+        """How many entries are ready for `key`."""
+        query = "SELECT COUNT(*) FROM blinding WHERE fingerprint = ?"
+        (count,) = self._db.execute(query, (key.fingerprint,)).fetchone()
+        return int(count)
+
+    def fill(self, key: PublicKey) -> None:
+        """Make one entry (25 ms of one core at 2048 bits) and keep it."""
+        value = int(key.blinding(self._rng)).to_bytes(key.ciphertext_bytes, "big")
+        self._db.execute("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", (key.fingerprint, value))
+
+    def take(self, key: PublicKey, count: int) -> list[mpz]:
+        """Return `count` blindings that were never returned before; those that are missing are made now."""
+        taken = self._db.execute(
+            "DELETE FROM blinding WHERE id IN"
+            " (SELECT id FROM blinding WHERE fingerprint = ? ORDER BY id LIMIT ?) RETURNING value",
+            (key.fingerprint, count),
+        ).fetchall()  # fetched to the end, the statement commits
+        ready = [mpz(int.from_bytes(value, "big")) for (value,) in taken]
+        return ready + [key.blinding(self._rng) for _ in range(count - len(ready))]
+
+    def drop(self, key: PublicKey) -> None:
+        """Delete the entries of a key that no open bounty uses any more."""
+        self._db.execute("DELETE FROM blinding WHERE fingerprint = ?", (key.fingerprint,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mine import data
+from mine.data import DataSet
+from sonar.errors import DataError
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    return write(tmp_path / "my patients.csv", "age,name,y\n1,Ann,2.5\n3,Bob,-4e1\n")
+
+
+def test_a_csv_is_described_by_its_columns_rows_and_digest(csv_file: Path) -> None:
+    found = data.register_csv(csv_file)
+    assert (found.name, found.columns, found.rows) == ("my-patients", ("age", "name", "y"), 2)
+    assert found.source == str(csv_file)
+    assert len(found.digest) == 64
+    assert DataSet.from_record(found.to_record()) == found
+
+
+def test_columns_come_in_the_order_asked_for(csv_file: Path) -> None:
+    found = data.register_csv(csv_file)
+    np.testing.assert_array_equal(found.read(["y", "age"]), [[2.5, 1.0], [-40.0, 3.0]])
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "w.csv"
+    path.write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r\n3,4\r\n")
+    np.testing.assert_array_equal(data.register_csv(path).read(["a", "b"]), [[1, 2], [3, 4]])
+
+
+def test_a_changed_file_is_refused(csv_file: Path) -> None:
+    found = data.register_csv(csv_file)
+    write(csv_file, csv_file.read_text() + "5,Eve,6\n")
+    with pytest.raises(DataError, match="has changed") as caught:
+        found.read(["age"])
+    assert "mine data add" in caught.value.hint
+
+
+def test_a_missing_column_is_named(csv_file: Path) -> None:
+    found = data.register_csv(csv_file)
+    assert found.missing(["age", "bmi"]) == ["bmi"]
+    with pytest.raises(DataError, match="column 'bmi'"):
+        found.read(["age", "bmi"])
+
+
+@pytest.mark.parametrize("bad", ["Bob", "", "nan", "inf", "1_0", "1,", " ", "0x10"])
+def test_a_value_that_is_no_number_is_named_by_column_and_line(tmp_path: Path, bad: str) -> None:
+    path = write(tmp_path / "t.csv", f"b,a\n2,1\n3,{bad}\n" if bad != "1," else "b,a\n2,1\n3\n")
+    found = data.register_csv(path)
+    with pytest.raises(DataError, match=r"column 'a', line 3"):
+        found.read(["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "column names"),
+        ("a,,c\n1,2,3\n", "column names"),
+        ("a,b,a\n1,2,3\n", "names column 'a' twice"),
+        ("a,b\n", "no rows"),
+        ('a,b\n"1,2\n', "not CSV"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        data.register_csv(write(tmp_path / "t.csv", text))
+
+
+def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\n")
+    with pytest.raises(DataError, match="byte 6 is not UTF-8"):
+        data.register_csv(tmp_path / "t.csv")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        data.register_csv(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, ".hidden"])
+def test_a_name_that_could_harm_a_path_or_a_terminal_is_refused(csv_file: Path, name: str) -> None:
+    with pytest.raises(DataError, match="is not a name"):
+        data.check_name(name)
+
+
+@pytest.mark.parametrize("shard", ["0/10", "11/10", "3", "3/", "a/b", "-1/3"])
+def test_a_shard_that_is_none_is_refused(shard: str) -> None:
+    with pytest.raises(DataError, match="shard"):
+        data.register_example("diabetes", shard)
