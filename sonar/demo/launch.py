@@ -1,0 +1,135 @@
+"""The demo's parties: what is started, with which command, in which folder. By name, as a user would."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonar.demo.supervise import Supervisor
+from sonar.demo.view import SCIENTIST
+
+CHAIN = "chain"
+ROWS_FOR_MINES = 400
+ROWS_PER_MINE_MIN = 33
+MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
+"""A mine refuses to train 11 weights on fewer than 33 rows."""
+
+_BOUNTY = """\
+# The demo's bounty; run it again with `pysonar run`, or change it first.
+name = "diabetes"
+rounds = {rounds}
+cohort = {mines}
+min_mines = {min_mines}
+key_bits = {key_bits}
+insecure_key = {insecure}
+stake = "0.05 ether"
+fee = "0.01 ether"
+reward = "5 ether"
+
+[holdout]
+example = "diabetes"
+rows = 42
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user of the demo chose."""
+
+    home: Path
+    mines: int = 10
+    rounds: int = 7
+    key_bits: int = 2048
+    chain: str = "auto"
+    insecure: bool = False
+
+    @property
+    def network(self) -> Path:
+        """The network file that the chain's process writes."""
+        return self.home / CHAIN / "network.toml"
+
+    @property
+    def min_mines(self) -> int:
+        """The smallest cohort whose aggregate may be decrypted: half of the mines."""
+        return max(2, (self.mines + 1) // 2)
+
+    def parties(self) -> list[str]:
+        """The mines' names, in the order of their shards."""
+        return [f"mine-{i:02d}" for i in range(1, self.mines + 1)]
+
+
+def start_chain(settings: Settings, supervisor: Supervisor) -> None:
+    """Start the chain; it deploys the contract and writes the network file."""
+    home = settings.home / CHAIN
+    args = ["chain", "--home", str(home), "--store", str(settings.home / "store"), "--client", settings.chain]
+    supervisor.start(CHAIN, "sonar", [*args, "--json"])
+
+
+def init_party(settings: Settings, supervisor: Supervisor, party: str) -> None:
+    """Make a party's home: its own keystore under its own password, and a mine's own shard."""
+    home = settings.home / party
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_secret(home / "password", secrets.token_urlsafe(24))
+    args = ["init", *_common(settings, party), "--network", str(settings.network), "--dev"]
+    if party == SCIENTIST:
+        _write_bounty(settings)
+        supervisor.start(party, "pysonar", args)
+        return
+    shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
+    supervisor.start(party, "mine", [*args, "--example", "diabetes", "--shard", shard])
+
+
+def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:
+    """Start a party's real work, or start it again after it was killed. Returns its process id."""
+    common = _common(settings, party)
+    if party == SCIENTIST:
+        bounty = str(settings.home / SCIENTIST / "bounty.toml")
+        return supervisor.start(party, "pysonar", ["run", bounty, *common, "--yes"]).pid
+    return supervisor.start(party, "mine", ["run", *common, "--join-all", "--exit-when-done", "--claim"]).pid
+
+
+def ready_line(text: str) -> dict[str, object] | None:
+    """Return the JSON object of a start-up line, or None if it is something else."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def next_commands(settings: Settings) -> Sequence[tuple[str, str]]:
+    """Commands to try on the kept folder, and what each is for."""
+    home, sonar = settings.home, ".venv/bin/"
+    first = settings.parties()[0]
+    return (
+        (f"{sonar}mine earnings --home {home / first}", "what one mine earned, from the chain's record"),
+        (f"{sonar}mine status --home {home / first}", "what it did and what it revealed"),
+        (f"{sonar}pysonar status --home {home / SCIENTIST}", "the campaign, round by round"),
+        (f"{sonar}pysonar explain {home / SCIENTIST / 'bounty.toml'}", "what that bounty costs and reveals"),
+        (f"{sonar}sonar chain --home {home / CHAIN} --store {home / 'store'}", "the chain again (keep it running)"),
+    )
+
+
+def _common(settings: Settings, party: str) -> list[str]:
+    home = settings.home / party
+    return ["--home", str(home), "--password-file", str(home / "password"), "--json"]
+
+
+def _write_bounty(settings: Settings) -> None:
+    text = _BOUNTY.format(
+        rounds=settings.rounds,
+        mines=settings.mines,
+        min_mines=settings.min_mines,
+        key_bits=settings.key_bits,
+        insecure=str(settings.insecure).lower(),
+    )
+    (settings.home / SCIENTIST / "bounty.toml").write_text(text)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_text(text + "\n")

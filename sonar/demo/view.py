@@ -1,0 +1,127 @@
+"""The demo while it runs: who does what, what is being waited for, and until when."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sonar.progress import Done, Line, Note, Problem, Round, State, Transaction, Waiting, describe, printable
+
+SCIENTIST = "pysonar"
+
+
+class View(Protocol):
+    """Shows the run to a person."""
+
+    def stage(self, text: str) -> None:
+        """A new stage of the whole demo."""
+        ...
+
+    def show(self, line: Line) -> None:
+        """Something that a party told."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
+
+
+class PlainView:
+    """One line per thing worth knowing: for logs, pipes and terminals without cursor control."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        """Print the stage."""
+        self._print("demo", text)
+
+    def show(self, line: Line) -> None:
+        """Print rounds and problems of everyone, and the scientist's waits and notes."""
+        match line.event:
+            case Round() | Problem() | Done():
+                self._print(line.party, _sentence(line))
+            case Waiting() | Note() if line.party == SCIENTIST:
+                self._print(line.party, _sentence(line))
+            case _:
+                return
+
+    def close(self) -> None:
+        """Nothing to clean up."""
+
+    def _print(self, party: str, text: str) -> None:
+        clock = f"{time.monotonic() - self._start:6.1f}s"
+        self._console.print(
+            f"{clock}  {party:<8} {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+@dataclass
+class _Row:
+    state: str = "starting"
+    doing: str = ""
+    transactions: int = 0
+
+
+class LiveView:
+    """A table that is redrawn in place: one row per party; finished rounds scroll away above it."""
+
+    def __init__(self, console: Console, parties: list[str]) -> None:
+        self._rows = {party: _Row() for party in parties}
+        self._stage = ""
+        self._start = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._table)
+        self._live.start()
+
+    def stage(self, text: str) -> None:
+        """Show the stage above the table."""
+        self._stage = text
+
+    def show(self, line: Line) -> None:
+        """Update the party's row; print finished rounds and problems above the table."""
+        row = self._rows.setdefault(line.party, _Row())
+        match line.event:
+            case State(_, number, state):
+                row.state, row.doing = f"round {number}: {state}", ""
+            case Transaction():
+                row.transactions += 1
+            case Waiting() | Note():
+                row.doing = printable(describe(line.event))
+            case Done(what, _):
+                row.state, row.doing = printable(what), ""
+            case Round() | Problem():
+                style = "red" if isinstance(line.event, Problem) else None
+                self._live.console.print(Text(f"{line.party}: {printable(_sentence(line))}", style=style or ""))
+            case _:
+                return
+
+    def close(self) -> None:
+        """Take the table off the screen."""
+        self._live.stop()
+
+    def _table(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("party", "state", "now", "tx"):
+            table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        for party, row in self._rows.items():
+            table.add_row(party, Text(row.state), Text(row.doing, style="dim"), str(row.transactions))
+        head = Text(f"{time.monotonic() - self._start:5.1f} s  {self._stage}", style="bold")
+        return Group(head, table)
+
+
+def _sentence(line: Line) -> str:
+    match line.event:
+        case Round(_, number, summary) if "loss" in summary:
+            accepted, cohort = len(summary.get("accepted", ())), len(summary.get("cohort", ()))
+            return f"round {number}: loss {summary['loss']:,}, {accepted} of {cohort} updates accepted"
+        case Done(what, _):
+            return what
+        case event:
+            return describe(event)
