@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sonar.protocol.cid import Cid
+from sonar.protocol.cid import Cid, Codec
+
+MAX_BLOB_BYTES = 64 << 20
+"""No store takes more in one blob."""
 
 
 class Store(Protocol):
     """Content-addressed storage. The same bytes have the same CID in every store."""
 
-    def put(self, data: bytes, codec: str = "raw") -> Cid:
-        """Keep `data` and return its CID (`codec`: "raw" or "dag-cbor"). Idempotent.
-
-        Raises StoreUnavailable.
-        """
+    def put(self, data: bytes, codec: Codec = "raw") -> Cid:
+        """Keep `data` and return its CID. Idempotent. Raises BlobTooLarge, StoreUnavailable."""
         ...
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:

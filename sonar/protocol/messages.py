@@ -221,8 +221,8 @@ class PlanSpec(Record):
 
     key_bits: Annotated[int, Field(ge=64, le=16_384)]
     values: Annotated[int, Field(ge=1, le=MAX_OUTPUTS)]
-    weight_frac: Annotated[int, Field(ge=1, le=64)]
-    data_frac: Annotated[int, Field(ge=1, le=64)]
+    weight_frac: Annotated[int, Field(ge=0, le=64)]
+    data_frac: Annotated[int, Field(ge=0, le=64)]
     weight_max: Annotated[int, Field(ge=1, lt=1 << 63)]
     a_row_l1_max: Annotated[int, Field(ge=1, lt=1 << 63)]
     b_max: Annotated[int, Field(ge=1, lt=1 << 63)]

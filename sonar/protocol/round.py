@@ -1,0 +1,102 @@
+"""One mine's round, from training to payment: the states, the events, and a table of which leads where.
+
+Theory of operation. A round of a bounty is, for one mine, a walk through the states below. What happens (a
+transaction of ours was sent, or was seen on the chain with enough confirmations; a deadline passed) is an
+event. `next_state` looks both up in one table; everything that affects the walk is in this file. An event
+that the table does not have in that state is a fault of our own code: it raises, and since states are values,
+nothing changes. The node writes the new state to its journal before it acts on it, so that a restart goes on
+from there.
+
+"Sent" states exist because a sent transaction may be mined at any time later: in COMMITTING and REVEALING the
+mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes again. Until the
+commit is seen, nothing is lost by giving up; from then on a stake is at risk, and only a reveal gets it back.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from sonar.errors import LocalProtocolError
+
+
+class RoundState(Enum):
+    """Where a mine stands in one round. The values go into the journal."""
+
+    IDLE = "idle"
+    TRAINED = "trained"  # update, salt and seal are in the journal
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    REVEALING = "revealing"
+    REVEALED = "revealed"
+    PAID = "paid"  # stake back, and more
+    LEFT_OUT = "left-out"  # settled without a share: stake back only
+    RETURNED = "returned"  # the round failed: stake back, and perhaps forfeits
+    SKIPPED = "skipped"  # never committed; nothing was at stake
+    FORFEIT = "forfeit"  # committed and not revealed: the stake is gone
+
+
+class RoundEvent(Enum):
+    """What can happen to a mine in one round."""
+
+    TRAINED = "trained"
+    COMMIT_SENT = "commit sent"
+    COMMIT_SEEN = "commit seen"
+    COMMIT_REFUSED = "commit refused or too late"
+    REVEAL_SENT = "reveal sent"
+    REVEAL_SEEN = "reveal seen"
+    REVEAL_MISSED = "reveal window over, not revealed"
+    SETTLED_WITH_SHARE = "settled, share > 0, or overdue"
+    SETTLED_WITHOUT_SHARE = "settled, share 0"
+    ROUND_FAILED = "round failed, stake back"
+
+
+_S, _E = RoundState, RoundEvent
+
+TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
+    _S.IDLE: {_E.TRAINED: _S.TRAINED, _E.COMMIT_REFUSED: _S.SKIPPED},
+    _S.TRAINED: {_E.COMMIT_SENT: _S.COMMITTING, _E.COMMIT_REFUSED: _S.SKIPPED},
+    _S.COMMITTING: {_E.COMMIT_SEEN: _S.COMMITTED, _E.COMMIT_REFUSED: _S.SKIPPED},
+    _S.COMMITTED: {_E.REVEAL_SENT: _S.REVEALING, _E.REVEAL_MISSED: _S.FORFEIT},
+    _S.REVEALING: {_E.REVEAL_SEEN: _S.REVEALED, _E.REVEAL_MISSED: _S.FORFEIT},
+    _S.REVEALED: {
+        _E.SETTLED_WITH_SHARE: _S.PAID,
+        _E.SETTLED_WITHOUT_SHARE: _S.LEFT_OUT,
+        _E.ROUND_FAILED: _S.RETURNED,
+    },
+    _S.PAID: {},
+    _S.LEFT_OUT: {},
+    _S.RETURNED: {},
+    _S.SKIPPED: {},
+    _S.FORFEIT: {},
+}
+
+
+def next_state(state: RoundState, event: RoundEvent) -> RoundState:
+    """Return where `event` leads from `state`. Raises LocalProtocolError when it cannot happen there."""
+    following = TRANSITIONS[state].get(event)
+    if following is None:
+        possible = ", ".join(repr(each.value) for each in TRANSITIONS[state]) or "nothing, the round is over"
+        raise LocalProtocolError(f"{event.value!r} cannot happen in state {state.value!r}; possible:
+        {possible}")
+    return following
+
+
+def is_final(state: RoundState) -> bool:
+    """Tell whether the round is over for this mine."""
+    return not TRANSITIONS[state]
+
+
+def has_stake_at_risk(state: RoundState) -> bool:
+    """Tell whether the mine loses its stake by doing nothing now."""
+    return RoundEvent.REVEAL_MISSED in TRANSITIONS[state]
+
+
+def mermaid() -> str:
+    """Return the table as a Mermaid state diagram, for the docs."""
+    name = {state: state.name for state in RoundState}
+    lines = ["stateDiagram-v2", f"    [*] --> {name[RoundState.IDLE]}"]
+    for state, events in TRANSITIONS.items():
+        lines += [f"    {name[state]} --> {name[to]}: {event.value}" for event, to in events.items()]
+        if is_final(state):
+            lines.append(f"    {name[state]} --> [*]")
+    return "\n".join(lines) + "\n"
