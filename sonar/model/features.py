@@ -16,7 +16,7 @@ Vector = NDArray[np.float64]
 
 
 def transform(spec: ModelSpec, x: Matrix) -> Matrix:
-    """Return phi(x), float64[n, spec.outputs], for raw columns float64[n, f]: the stages, then a column of ones.
+    """Return phi(x), float64[n, spec.outputs], for raw columns float64[n, f]; the last column is ones.
 
     Raises DataError for another number of columns, and for values that are or become infinite or NaN.
     """

@@ -133,7 +133,7 @@ def _header(rows: _Rows) -> list[str]:
 
 
 def _chunks(rows: _Rows, header: list[str], indices: list[int], underscores: bool) -> Iterator[Matrix]:
-    """Yield float64[≤ 65,536, len(indices)], so that text and numbers of a large file are never both in memory."""
+    """Yield float64[rows, len(indices)] bit by bit, as lists of floats take four times the memory."""
     numbers: list[float] = []
     width = len(header)
     for row in rows:

@@ -7,9 +7,10 @@ that the table does not have in that state is a fault of our own code: it raises
 nothing changes. The node writes the new state to its journal before it acts on it, so that a restart goes on
 from there.
 
-"Sent" states exist because a sent transaction may be mined at any time later: in COMMITTING and REVEALING the
-mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes again. Until the
-commit is seen, nothing is lost by giving up; from then on a stake is at risk, and only a reveal gets it back.
+Sent is a state of its own because a sent transaction may be mined at any time later: in COMMITTING and
+REVEALING the mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes
+again. Until the commit is seen, nothing is lost by giving up; from then on a stake is at risk, and only a
+reveal gets it back.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ def next_state(state: RoundState, event: RoundEvent) -> RoundState:
     following = TRANSITIONS[state].get(event)
     if following is None:
         possible = ", ".join(repr(each.value) for each in TRANSITIONS[state]) or "nothing, the round is over"
-        raise LocalProtocolError(f"{event.value!r} cannot happen in state {state.value!r}; possible:
-        {possible}")
+        raise LocalProtocolError(
+            f"{event.value!r} cannot happen in state {state.value!r}; possible: {possible}"
+        )
     return following
 
 
