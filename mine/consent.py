@@ -8,7 +8,7 @@ operator allows.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -170,18 +170,25 @@ def check_rows(rows: int, weights: int, *, rows_min: int, rows_max: int) -> None
     )
 
 
-def check_columns(values: NDArray[np.float64], names: Sequence[str]) -> None:
-    """Check each column of float64[rows, k]: a column of two values needs at least 5 rows with either.
+def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -> None:
+    """Check that no column, float64[rows, k] in chunks, has one value in all but 1 to 4 of its rows.
 
-    Raises ConsentError naming the column.
+    Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
+    by a clip just below its largest value. The first chunk needs 9 rows. Raises ConsentError naming the column.
     """
-    for column, name in zip(values.T, names, strict=True):
-        kinds, counts = np.unique(column, return_counts=True)
+    usual: NDArray[np.float64] | None = None
+    others = np.zeros(len(names), dtype=np.int64)
+    for chunk in chunks:
+        if usual is None:
+            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
+            usual = np.median(chunk[:9], axis=0)
+        others += (chunk != usual).sum(axis=0)
+    for count, name in zip(others.tolist(), names, strict=True):
         _allow(
-            len(kinds) != 2 or int(counts.min()) >= LEAST_OF_EITHER,
+            not 0 < count < LEAST_OF_EITHER,
             f"column {name!r}",
-            f"has two values, and one of them in fewer than {LEAST_OF_EITHER} rows",
-            "the sums would tell about those rows; leave the column's bounty alone, or register more rows",
+            f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ, or none",
+            "the sums would tell about those rows; leave this bounty alone, or register more rows",
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import DataError
+from sonar.model.table import MAX_COLUMNS, MAX_CSV_BYTES, parse_csv
 
-MAX_FILE_BYTES = 2 << 30
-MAX_COLUMNS = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -59,7 +57,7 @@ class DataSet:
                 hint="put the registered content back; or register the new content under another name "
                 "(mine data add --name NEW) for bounties that you join from now on",
             )
-        return _numbers(content, self.source, columns)
+        return parse_csv(content, self.source, columns).values
 
     def missing(self, columns: Sequence[str]) -> list[str]:
         """Which of `columns` the data set does not have."""
@@ -107,8 +105,8 @@ def _file_bytes(source: str) -> bytes:
     path = Path(source)
     try:
         size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise DataError(source, f"has {size} bytes; the limit is {MAX_FILE_BYTES}", hint="split the file")
+        if size > MAX_CSV_BYTES:
+            raise DataError(source, f"has {size} bytes; the limit is {MAX_CSV_BYTES}", hint="split the file")
         return path.read_bytes()
     except OSError as error:
         raise DataError(
@@ -120,32 +118,26 @@ def _example_bytes(source: str) -> bytes:
     """One shard of an example as the CSV file that it would be; repr keeps every bit of a float."""
     from sonar.model import examples
 
-    example, _, shard = source.partition(":")
-    index, count = (int(part) for part in shard.split("/"))
-    table = examples.load(example).shards(count)[index - 1]
-    lines = [",".join(table.columns)]
-    lines += [",".join(map(repr, row)) for row in np.column_stack([table.x, table.y]).tolist()]
+    example, _, part = source.partition(":")
+    index, of = (int(number) for number in part.split("/"))
+    table = examples.shard(examples.load(example), index - 1, of)
+    lines = [",".join(table.columns), *(",".join(map(repr, row)) for row in table.values.tolist())]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _lines(content: bytes, source: str) -> csv.DictReader[str]:
+def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
+    """Column names and number of rows. Only the columns that a bounty asks for will have to hold numbers."""
     try:
-        text = content.decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        columns = tuple(name.strip() for name in next(reader, []))
+        rows = sum(1 for row in reader if row)
     except UnicodeDecodeError as error:
         raise DataError(source, f"byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
-    return csv.DictReader(io.StringIO(text, newline=""), strict=True)
-
-
-def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
-    try:
-        reader = _lines(content, source)
-        columns = tuple(reader.fieldnames or ())
-        rows = sum(1 for _ in reader)
     except csv.Error as error:
         raise DataError(
             source, f"is not CSV: {error}", hint="commas between values, quotes doubled"
         ) from error
-    if not columns or any(not column.strip() for column in columns) or len(columns) > MAX_COLUMNS:
+    if not columns or not all(columns) or len(columns) > MAX_COLUMNS:
         raise DataError(f"{source}, line 1", f"needs 1 to {MAX_COLUMNS} column names, none of them empty")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
@@ -153,33 +145,3 @@ def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
     if not rows:
         raise DataError(source, "has no rows below its first line")
     return columns, rows
-
-
-def _numbers(content: bytes, source: str, columns: Sequence[str]) -> NDArray[np.float64]:
-    reader = _lines(content, source)
-    for column in columns:
-        if column not in (reader.fieldnames or ()):
-            raise DataError(
-                f"column {column!r}",
-                f"is missing in {source}",
-                hint="rename the column that holds it in a copy of the file, and register the copy",
-            )
-    try:
-        rows = [[_number(row, column, reader.line_num) for column in columns] for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{source}, line {reader.line_num}", f"is not CSV: {error}") from error
-    return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
-
-
-def _number(row: dict[str, str], column: str, line: int) -> float:
-    text = row[column]
-    try:
-        value = math.nan if "_" in text else float(text)  # Python alone reads 1_000 as a number
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        shown = "is empty" if not (text or "").strip() else f"{text[:40]!r} is not a finite number"
-        raise DataError(
-            f"column {column!r}, line {line}", shown, hint="mend or drop that row, and register again"
-        )
-    return value

@@ -1,0 +1,167 @@
+"""Training on encrypted weights: read what a bounty asks for, turn the data into (A, b) once, make updates.
+
+An update is Enc(b - A w), re-randomised with a blinding from the pool so that the key holder, who knows the
+factors, cannot read A from it. (A, b) is computed anew in each process and held against the digest that was
+recorded at joining: a changed file, library or machine is noticed before it could change an update.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from gmpy2 import mpz
+
+from mine import consent
+from mine.consent import Policy
+from mine.data import DataSet
+from mine.pool import Pool
+from sonar.errors import ConsentError, DataError, ManifestError
+from sonar.model import quadratic
+from sonar.model.features import transform
+from sonar.model.quadratic import LocalMap
+from sonar.paillier.affine import affine_update, check_bounds
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Digest
+from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.phase import BountyState
+
+FROZEN = ("name", "spec", "plan", "key", "zero_start")
+"""What may not change between the rounds of a bounty."""
+
+_CHUNK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a bounty asks for, from its first round's manifests, checked."""
+
+    model: ModelManifest
+    key: PublicKey
+    plan: SlotPlan
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a data set must have: the features, then the target."""
+        return (*self.model.spec.features, self.model.spec.target)
+
+
+def read_task(
+    store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
+) -> Task:
+    """Fetch and check the first round's model manifest and the key it names.
+
+    Raises ManifestError, CiphertextError, PlanError, ConsentError, BlobNotFound, StoreUnavailable.
+    """
+    model = read_model(store, model_digest, 1)
+    if model.key.digest != key_digest:
+        raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
+    consent.check_model(
+        weights=model.plan.values,
+        key_bits=model.plan.key_bits,
+        blob_bytes=model.plan.values * (model.plan.key_bits // 4),
+        policy=policy,
+    )
+    key = read_key(store, model, policy)
+    plan = SlotPlan.from_dict(model.plan.model_dump())
+    if plan.mines_max < bounty.terms.cohort_cap:
+        raise ManifestError(
+            "model.plan.mines_max",
+            f"is {plan.mines_max}, and the bounty takes {bounty.terms.cohort_cap} mines",
+            hint=_REPORT,
+        )
+    return Task(model, key, plan)
+
+
+def read_model(store: Store, digest: Digest, round_number: int) -> ModelManifest:
+    """Fetch the model manifest of a round by the digest that the contract holds."""
+    model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", digest), ModelManifest.max_bytes))
+    if model.round != round_number:
+        raise ManifestError("model.round", f"is {model.round}, expected {round_number}", hint=_REPORT)
+    return model
+
+
+def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
+    """Fetch the key manifest that `model` links to, and check the modulus."""
+    manifest = KeyManifest.from_bytes(store.get(model.key, KeyManifest.max_bytes))
+    if manifest.bits != model.plan.key_bits:
+        raise ManifestError(
+            "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
+        )
+    return PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+
+
+def check_frozen(task: Task, model: ModelManifest) -> None:
+    """Check that a later round's model differs from the first in its weights alone. Raises ManifestError."""
+    for field in FROZEN:
+        if getattr(model, field) != getattr(task.model, field):
+            raise ManifestError(
+                f"model.{field}",
+                f"has changed since round 1 of the bounty (round {model.round})",
+                hint="other rules could read your data from the difference; leave the bounty",
+            )
+
+
+def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
+    """Fetch a round's encrypted weights, and check each."""
+    size = task.plan.values * task.key.ciphertext_bytes
+    return task.key.decode_blob(store.get(model.weights, size), task.plan.values)
+
+
+def local_map(task: Task, dataset: DataSet) -> LocalMap:
+    """Turn the data set into (A, b), after every check that protects its rows.
+
+    Raises DataError, ConsentError, BoundsError.
+    """
+    spec, plan = task.model.spec, task.plan
+    consent.check_rows(dataset.rows, plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+    values = dataset.read(task.columns)
+    consent.check_columns([values], task.columns)
+    x, y = values[:, :-1], values[:, -1]
+    phi = (transform(spec, x[start : start + _CHUNK_ROWS]) for start in range(0, len(x), _CHUNK_ROWS))
+    consent.check_columns(phi, [f"{i} of the feature map" for i in range(plan.values)])
+    mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
+    check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
+    return mapped
+
+
+def map_digest(mapped: LocalMap) -> str:
+    """The sha2-256 digest of (A, b), in hex."""
+    numbers = [mapped.rows, *mapped.a_int.ravel().tolist(), *mapped.b_int.tolist()]
+    return hashlib.sha256(",".join(str(int(number)) for number in numbers).encode()).hexdigest()
+
+
+def check_map(mapped: LocalMap, recorded: str) -> None:
+    """Check that (A, b) is what it was at joining. Raises ConsentError."""
+    if map_digest(mapped) != recorded:
+        raise ConsentError(
+            "the data give another (A, b) than when the bounty was joined",
+            hint="go back to the version of Sonar and numpy that joined it; "
+            "two different maps could be subtracted to read the difference",
+        )
+
+
+def make_update(task: Task, mapped: LocalMap, weights: list[mpz], pool: Pool) -> list[mpz]:
+    """Enc(b - A w), packed and re-randomised. Raises CiphertextError, BoundsError."""
+    update = affine_update(task.key, task.plan, mapped.a_int, mapped.b_int, weights)
+    blindings = pool.take(task.key, len(update))
+    return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
+
+
+def fits(task: Task, dataset: DataSet) -> None:
+    """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
+    missing = dataset.missing(task.columns)
+    if missing:
+        raise DataError(
+            f"data set {dataset.name!r}",
+            f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
+            hint=f"the bounty needs {', '.join(task.columns[:20])}",
+        )
+    spec = task.model.spec
+    consent.check_rows(dataset.rows, task.plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+
+
+_REPORT = "the bounty is malformed; leave it alone, or tell its scientist"
