@@ -7,12 +7,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import DataError, PlanError
+from sonar.errors import DataError
 from sonar.protocol.featuremaps import Q32_ONE, Clip, Fourier, Polynomial, Standard
 from sonar.protocol.messages import ModelSpec
 
 Matrix = NDArray[np.float64]
-Vector = NDArray[np.float64]
 
 
 def transform(spec: ModelSpec, x: Matrix) -> Matrix:
@@ -29,27 +28,6 @@ def transform(spec: ModelSpec, x: Matrix) -> Matrix:
             phi = _apply(stage, phi)
     _require_finite(phi, "features after the feature map")
     return np.column_stack([phi, np.ones(len(phi))])
-
-
-def output_max(spec: ModelSpec) -> Vector:
-    """Return the largest magnitude that each output can have on any data, float64[spec.outputs].
-
-    Raises PlanError when a stage leaves an output unbounded.
-    """
-    bound = np.full(len(spec.features), np.inf)
-    for stage in spec.stages:
-        if isinstance(stage, (Standard, Clip)):
-            bound = np.full(len(bound), stage.clip_q32 / Q32_ONE)
-        elif isinstance(stage, Polynomial):
-            bound = _polynomial(bound[None, :], stage.degree)[0]
-        else:
-            bound = np.full(len(stage.weights_q32), _amplitude(stage))
-    if not np.isfinite(bound).all():
-        raise PlanError(
-            "the feature map does not bound its outputs, so no slot is surely wide enough",
-            hint="add a 'standard' or 'clip' stage",
-        )
-    return np.append(bound, 1.0)
 
 
 def _apply(stage: Standard | Clip | Polynomial | Fourier, x: Matrix) -> Matrix:

@@ -5,11 +5,9 @@ b = phi^T y / n.
 
 **Logistic loss, second-order Taylor** (Hardy et al. 2017, arXiv 1711.10677), labels y in {-1, +1}:
 
-    log(1 + exp(-y t))  ≈  log 2 - y t / 2 + t^2 / 8  =  (t - 2 y)^2 / 8 + log 2 - 1/2
+    log(1 + exp(-y t))  ≈  log 2 - y t / 2 + t^2 / 8,    t = phi w
 
-Its negative gradient is phi^T y / (2 n) - phi^T phi w / (4 n). We send four times that, which is squared loss
-with the targets 2 y: then A is the same matrix for both losses, and its bias entry is 1 in both. The reported
-loss is the Taylor loss itself.
+has the negative gradient b - A w, with A = phi^T phi / (4 n) and b = phi^T y / (2 n).
 
 **k local steps** of gradient descent at rate r, w_{s+1} = w_s + r (b - A w_s), end at
 
@@ -20,7 +18,8 @@ b_k = M b and A_k = M A. A_k is a polynomial in A, hence symmetric, and M's eige
 <= r <= 2 / max eigenvalue of A, hence u_k has u's scale. For k = 1 it is u. Its bias entry is no longer 1.
 
 **Fixed point.** A and b are rounded once, to integers at scale 2^data_frac; A from its upper triangle, so
-that it is symmetric to the last bit. A column of ones makes A[bias, bias] exactly 2^data_frac.
+that it is symmetric to the last bit. phi's last column is ones, which makes A[bias, bias] the same for every
+mine: exactly 2^data_frac for squared loss, a quarter of it for logistic loss, after one local step.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import BoundsError, DataError, UsageError
-from sonar.model.features import output_max, transform
+from sonar.model.features import transform
 from sonar.protocol.featuremaps import Q32_ONE
 from sonar.protocol.messages import ModelSpec
 
@@ -44,6 +43,8 @@ Loss = Literal["squared", "logistic-taylor"]
 LOSS_MAX = (1 << 64) - 1
 """The largest loss the contract can hold, in thousandths; a worse one is reported as this."""
 _CHUNK_ROWS = 65_536
+_A_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.25}
+_B_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.5}
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,16 @@ def moments(phi: Matrix, y: Vector) -> Moments:
     return Moments(phi.T @ phi, phi.T @ y, len(phi))
 
 
-def fixed_point(sums: Moments, data_frac: int) -> LocalMap:
-    """Return the map of these sums, divided by the rows and rounded once.
+def fixed_point(sums: Moments, loss: Loss, data_frac: int) -> LocalMap:
+    """Return the map of these sums, rounded once. Raises DataError for what is not finite."""
+    a = sums.gram * (_A_FACTOR[loss] / sums.rows)
+    b = sums.cross * (_B_FACTOR[loss] / sums.rows)
+    return _rounded(a, b, sums.rows, data_frac)
 
-    Raises DataError for what is not finite.
-    """
-    return _rounded(sums.gram / sums.rows, sums.cross / sums.rows, sums.rows, data_frac)
 
-
-def quadratic(phi: Matrix, y: Vector, *, data_frac: int) -> LocalMap:
-    """Return the map of squared loss on phi float64[n, d] and targets y float64[n]. Raises DataError."""
-    return fixed_point(moments(phi, y), data_frac)
+def quadratic(phi: Matrix, y: Vector, *, data_frac: int, loss: Loss = "squared") -> LocalMap:
+    """Return the map of phi float64[n, d] and targets y float64[n]. Raises DataError."""
+    return fixed_point(moments(phi, y), loss, data_frac)
 
 
 def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
@@ -120,16 +120,7 @@ def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
         return one
     scale = 2.0**one.data_frac
     a, b = one.a_int.astype(float) / scale, one.b_int.astype(float) / scale
-    curvatures, basis = np.linalg.eigh(a)
-    if not 0.0 < rate * curvatures[-1] <= 2.0:
-        raise BoundsError(
-            f"{k} local steps at rate {rate:g} diverge on these data",
-            hint=f"the rate must be at most {2.0 / float(curvatures[-1]):.3g} here; do not join this bounty",
-        )
-    powers = np.ones_like(curvatures)
-    for _ in range(k - 1):  # Horner's rule for 1 + x + … + x^(k-1)
-        powers = 1.0 + (1.0 - rate * curvatures) * powers
-    mean = powers / k
+    curvatures, basis, mean = _mean_power(a, k, rate)
     return _rounded(
         (basis * (mean * curvatures)) @ basis.T, basis @ (mean * (basis.T @ b)), one.rows, one.data_frac
     )
@@ -144,22 +135,17 @@ def local_map(spec: ModelSpec, x: Matrix, y: Vector, *, data_frac: int) -> Local
     """
     if len(x) != len(y) or not len(x):
         raise DataError("data", f"{len(x)} rows and {len(y)} targets")
-    targets = regression_targets(spec, y)
+    targets = _checked_targets(spec, y)
     sums: Moments | None = None
     for start in range(0, len(x), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
         chunk = moments(transform(spec, x[part]), targets[part])
         sums = chunk if sums is None else sums + chunk
     assert sums is not None
-    return local_steps(fixed_point(sums, data_frac), spec.local_steps, spec.local_rate_q32 / Q32_ONE)
+    return local_steps(fixed_point(sums, spec.loss, data_frac), spec.local_steps, _rate(spec))
 
 
-def regression_targets(spec: ModelSpec, y: Vector) -> Vector:
-    """Return what squared loss is taken against, float64[n]: y itself, or 2 y for logistic labels.
-
-    Raises DataError for targets that are not finite, or labels other than -1 and 1; BoundsError beyond
-    target_max.
-    """
+def _checked_targets(spec: ModelSpec, y: Vector) -> Vector:
     y = np.asarray(y, dtype=np.float64)
     if not np.isfinite(y).all():
         raise DataError(f"column {spec.target}", "has a value that is infinite or not a number")
@@ -168,7 +154,7 @@ def regression_targets(spec: ModelSpec, y: Vector) -> Vector:
             raise DataError(
                 f"column {spec.target}", "has a label other than -1 and 1", hint="recode the labels"
             )
-        return 2.0 * y
+        return y
     if np.abs(y).max(initial=0.0) > spec.target_max_q32 / Q32_ONE:
         raise BoundsError(
             f"column {spec.target}: a value exceeds the bounty's limit of {spec.target_max_q32 / Q32_ONE:g}",
@@ -177,27 +163,9 @@ def regression_targets(spec: ModelSpec, y: Vector) -> Vector:
     return y
 
 
-def declared_bounds(spec: ModelSpec, *, data_frac: int) -> tuple[int, int]:
-    """Return (a_row_l1_max, b_max) at 2^data_frac, which no data that the spec admits can exceed.
-
-    |A_ij| <= max_i max_j, |b_i| <= max_i target_max, and one for rounding each entry. For local steps, M's
-    eigenvalues in [-1, 1] bound A_k and b_k by norms: |row|_1 <= sqrt(d) trace(A), |b_i| <= |b|_2.
-
-    Raises PlanError when the feature map does not bound its outputs.
-    """
-    outputs, scale = output_max(spec), 2.0**data_frac
-    target = 2.0 if spec.loss == "logistic-taylor" else spec.target_max_q32 / Q32_ONE
-    if spec.local_steps == 1:
-        row_l1, b = float(outputs.max() * outputs.sum()), float(outputs.max() * target)
-    else:
-        row_l1 = float(np.sqrt(len(outputs)) * (outputs**2).sum())
-        b = float(np.sqrt((outputs**2).sum()) * target)
-    return int(np.ceil(row_l1 * scale)) + 2 * len(outputs), int(np.ceil(b * scale)) + 2 * len(outputs)
-
-
-def curvature(phi: Matrix) -> Matrix:
-    """Return phi^T phi / n, float64[d, d]: how u changes with w, -du/dw, on these rows."""
-    return np.asarray(phi.T @ phi / len(phi))
+def curvature(spec: ModelSpec, phi: Matrix) -> Matrix:
+    """Return -du/dw, float64[d, d]: the A that a mine with these rows of phi float64[n, d] would use, unrounded."""
+    return _steps_matrix(_A_FACTOR[spec.loss] * phi.T @ phi / len(phi), spec.local_steps, _rate(spec))
 
 
 def mean_loss(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> float:
@@ -224,9 +192,32 @@ def loss_units(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> int:
     return round(1000.0 * loss) if 1000.0 * loss < LOSS_MAX else LOSS_MAX
 
 
-def mse_milli(phi: Matrix, y: Vector, w: Vector) -> int:
-    """Return the mean squared error in thousandths."""
-    return loss_units("squared", phi, y, w)
+def _rate(spec: ModelSpec) -> float:
+    return spec.local_rate_q32 / Q32_ONE
+
+
+def _mean_power(a: Matrix, k: int, rate: float) -> tuple[Vector, Matrix, Vector]:
+    """Return A's eigenvalues and eigenvectors, and M's eigenvalues.
+
+    Raises BoundsError when the steps diverge.
+    """
+    curvatures, basis = np.linalg.eigh(a)
+    if not rate * curvatures[-1] <= 2.0:
+        raise BoundsError(
+            f"{k} local steps at rate {rate:g} diverge on these data",
+            hint=f"the rate must be at most {2.0 / float(curvatures[-1]):.3g} here; do not join this bounty",
+        )
+    powers = np.ones_like(curvatures)
+    for _ in range(k - 1):  # Horner's rule for 1 + x + … + x^(k-1)
+        powers = 1.0 + (1.0 - rate * curvatures) * powers
+    return curvatures, basis, powers / k
+
+
+def _steps_matrix(a: Matrix, k: int, rate: float) -> Matrix:
+    if k == 1:
+        return a
+    curvatures, basis, mean = _mean_power(a, k, rate)
+    return np.asarray((basis * (mean * curvatures)) @ basis.T)
 
 
 def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:

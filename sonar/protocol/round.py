@@ -2,7 +2,7 @@
 
 Theory of operation. A round of a bounty is, for one mine, a walk through the states below. What happens (a
 transaction of ours was sent, or was seen on the chain with enough confirmations; a deadline passed) is an
-event. `next_state` looks both up in one table; everything that affects the walk is in this file. An event
+event. `advance` looks both up in one table; everything that affects the walk is in this file. An event
 that the table does not have in that state is a fault of our own code: it raises, and since states are values,
 nothing changes. The node writes the new state to its journal before it acts on it, so that a restart goes on
 from there.
@@ -72,7 +72,7 @@ TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
 }
 
 
-def next_state(state: RoundState, event: RoundEvent) -> RoundState:
+def advance(state: RoundState, event: RoundEvent) -> RoundState:
     """Return where `event` leads from `state`. Raises LocalProtocolError when it cannot happen there."""
     following = TRANSITIONS[state].get(event)
     if following is None:
