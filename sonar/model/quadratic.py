@@ -101,9 +101,8 @@ def moments(phi: Matrix, y: Vector) -> Moments:
 
 def fixed_point(sums: Moments, loss: Loss, data_frac: int) -> LocalMap:
     """Return the map of these sums, rounded once. Raises DataError for what is not finite."""
-    a = sums.gram * (_A_FACTOR[loss] / sums.rows)
-    b = sums.cross * (_B_FACTOR[loss] / sums.rows)
-    return _rounded(a, b, sums.rows, data_frac)
+    a, b = sums.gram / sums.rows, sums.cross / sums.rows
+    return _rounded(a * _A_FACTOR[loss], b * _B_FACTOR[loss], sums.rows, data_frac)
 
 
 def quadratic(phi: Matrix, y: Vector, *, data_frac: int, loss: Loss = "squared") -> LocalMap:
@@ -120,10 +119,8 @@ def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
         return one
     scale = 2.0**one.data_frac
     a, b = one.a_int.astype(float) / scale, one.b_int.astype(float) / scale
-    curvatures, basis, mean = _mean_power(a, k, rate)
-    return _rounded(
-        (basis * (mean * curvatures)) @ basis.T, basis @ (mean * (basis.T @ b)), one.rows, one.data_frac
-    )
+    m = _mean_power(a, k, rate)
+    return _rounded(m @ a, m @ b, one.rows, one.data_frac)
 
 
 def local_map(spec: ModelSpec, x: Matrix, y: Vector, *, data_frac: int) -> LocalMap:
@@ -164,8 +161,9 @@ def _checked_targets(spec: ModelSpec, y: Vector) -> Vector:
 
 
 def curvature(spec: ModelSpec, phi: Matrix) -> Matrix:
-    """Return -du/dw, float64[d, d]: the A that a mine with these rows of phi float64[n, d] would use, unrounded."""
-    return _steps_matrix(_A_FACTOR[spec.loss] * phi.T @ phi / len(phi), spec.local_steps, _rate(spec))
+    """Return -du/dw, float64[d, d]: the A that a mine with rows phi float64[n, d] would use, unrounded."""
+    a = _A_FACTOR[spec.loss] * phi.T @ phi / len(phi)
+    return np.asarray(_mean_power(a, spec.local_steps, _rate(spec)) @ a)
 
 
 def mean_loss(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> float:
@@ -196,11 +194,10 @@ def _rate(spec: ModelSpec) -> float:
     return spec.local_rate_q32 / Q32_ONE
 
 
-def _mean_power(a: Matrix, k: int, rate: float) -> tuple[Vector, Matrix, Vector]:
-    """Return A's eigenvalues and eigenvectors, and M's eigenvalues.
-
-    Raises BoundsError when the steps diverge.
-    """
+def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
+    """Return M, the mean of the powers 0 to k - 1 of I - rate A. Raises BoundsError when they grow."""
+    if k == 1:
+        return np.eye(len(a))
     curvatures, basis = np.linalg.eigh(a)
     if not rate * curvatures[-1] <= 2.0:
         raise BoundsError(
@@ -210,14 +207,7 @@ def _mean_power(a: Matrix, k: int, rate: float) -> tuple[Vector, Matrix, Vector]
     powers = np.ones_like(curvatures)
     for _ in range(k - 1):  # Horner's rule for 1 + x + … + x^(k-1)
         powers = 1.0 + (1.0 - rate * curvatures) * powers
-    return curvatures, basis, powers / k
-
-
-def _steps_matrix(a: Matrix, k: int, rate: float) -> Matrix:
-    if k == 1:
-        return a
-    curvatures, basis, mean = _mean_power(a, k, rate)
-    return np.asarray((basis * (mean * curvatures)) @ basis.T)
+    return np.asarray((basis * (powers / k)) @ basis.T)
 
 
 def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:

@@ -93,7 +93,10 @@ def _uint(field: str, value: int, bits: int) -> bytes:
 
 
 def _address(field: str, value: Address) -> bytes:
-    raw = bytes.fromhex(value.removeprefix("0x"))
+    try:
+        raw = bytes.fromhex(value.removeprefix("0x"))
+    except ValueError:
+        raise UsageError(f"{field}: {value[:80]!r} is not an address") from None
     if len(raw) != 20:
         raise UsageError(f"{field}: an address has 20 bytes, not {len(raw)}")
     return raw.rjust(32, b"\0")
