@@ -1,0 +1,230 @@
+"""Yes/no tests of single updates. They run inside the key object, and only their verdicts leave it.
+
+An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias]
+equal to 2^data_frac exactly. Most tests below are identities or bounds that follow from this, rounding
+included, so an honest mine passes them whatever its data are, and passing tells nothing about its data. Two
+(`bias-start`, `curvature`) compare a mine with the cohort's median; they leave wide room, and are skipped
+when fewer than three mines can be compared, or when the median does not speak for most of them.
+
+With several local steps the map is still affine and symmetric, but A is a polynomial in the data's own matrix
+and A[bias, bias] is not known: `bias-unit`, `positive` and `spread` then say nothing and are skipped.
+
+The tests pin the map, not the truth of the data: pricing false data is the score's part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from sonar.paillier.slots import SlotPlan
+
+TESTS = {
+    "range": "every value lies within what the declared bounds allow at this round's weights",
+    "lattice": "the update and its change are multiples of what the weights and their steps share",
+    "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
+    "copy": "the update is not another mine's earlier one",
+    "stale": "the update is not an earlier one of its own, made on other weights",
+    "bias-unit": "after a step along the bias alone, the bias entry changed by exactly that step",
+    "positive": "the loss curves upwards along every step (A is a mean of squares)",
+    "spread": "along every step, the square of the mean is at most the mean of the squares",
+    "symmetry": "the changes since the first update come from one symmetric matrix",
+    "bias-start": "from zero weights, the bias entry lies within [1/2, 2] of the cohort's median",
+    "curvature": "the curvature since the first update lies within [1/4, 4] of the cohort's median",
+}
+"""Every test by name, and what holds for an update that passes."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The verdict on one update: `failed` names the first failed test of `TESTS`, None if it passed all."""
+
+    __test__ = False  # not a test case of pytest's
+
+    passed: bool
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One round, decrypted: its weights [d] and the updates [d] by mine, None for one that does not open."""
+
+    weights: tuple[int, ...]
+    updates: Mapping[str, tuple[int, ...] | None]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the model says about honest updates."""
+
+    plan: SlotPlan
+    zero_start: bool
+    bias_index: int
+    local_steps: int
+    random_bits: Callable[[int], int]
+
+
+Part = tuple[Sequence[int], Sequence[int]]
+"""The weights of a round and one mine's update in it."""
+
+
+def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bool]) -> dict[str, str | None]:
+    """The first failed test, or None, of each mine in the last round of `history`.
+
+    `history` holds all rounds so far, ascending; a mine may be absent from some. Mines that are not `trusted`
+    (left out before) do not count towards medians.
+    """
+    now = history[-1]
+    failed = {mine: _alone(rules, history, mine) for mine in now.updates}
+    comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
+    for compare in (_bias_start, _curvature):
+        for mine, test in compare(rules, history, comparable).items():
+            failed[mine] = failed[mine] or test
+        comparable = {mine for mine in comparable if failed[mine] is None}
+    return failed
+
+
+def _alone(rules: Rules, history: Sequence[Opened], mine: str) -> str | None:
+    """The tests that need no other mine, but for copies of earlier updates."""
+    parts = _parts(history, mine)
+    weights, update = history[-1].weights, history[-1].updates[mine]
+    if update is None or not _in_range(rules, weights, update):
+        return "range"
+    *before, now = parts
+    if _is_copy(history, mine, update):
+        return "copy"
+    shared = math.gcd(1 << rules.plan.weight_frac, *weights)
+    if any(value % shared for value in update):
+        return "lattice"
+    for then in before:
+        test = _pair(rules, then, now)
+        if test is not None:
+            return test
+    if not _symmetric(rules, parts):
+        return "symmetry"
+    return None
+
+
+def _pair(rules: Rules, then: Part, now: Part) -> str | None:
+    """The tests of two updates of one mine. Let D be the step of the weights; A D is the change u_s - u_t."""
+    step = [t - s for s, t in zip(then[0], now[0], strict=True)]
+    change = [s - t for s, t in zip(then[1], now[1], strict=True)]
+    if _all_zero(step):
+        return None if _all_zero(change) else "bounded-change"
+    largest = rules.plan.bounds.a_row_l1_max * max(abs(x) for x in step)
+    if any(abs(value) > largest for value in change):
+        return "bounded-change"
+    if _all_zero(change):
+        return "stale"
+    shared = math.gcd(*step)
+    if any(value % shared for value in change):
+        return "lattice"
+    if rules.local_steps != 1:
+        return None
+    unit, bias = 1 << rules.plan.data_frac, rules.bias_index
+    along_bias_only = all(x == 0 for j, x in enumerate(step) if j != bias)
+    if along_bias_only and change[bias] != step[bias] * unit:
+        return "bias-unit"
+    # An entry of A is off by `error` at most (half for the rounding, the rest for the floats before it), so
+    # D A D is off by error x length^2, and (A D)_bias by error x length.
+    error = 1 + (rules.plan.bounds.a_row_l1_max >> 40)
+    length = sum(abs(x) for x in step)
+    curvature = _dot(step, change) + error * length**2
+    if curvature < 0:
+        return "positive"
+    if max(abs(change[bias]) - error * length, 0) ** 2 > unit * curvature:
+        return "spread"
+    return None
+
+
+def _in_range(rules: Rules, weights: Sequence[int], update: Sequence[int]) -> bool:
+    bounds = rules.plan.bounds
+    largest = bounds.a_row_l1_max * max(abs(w) for w in weights)
+    limit = (bounds.b_max << rules.plan.weight_frac) + largest
+    return all(abs(value) <= limit for value in update)
+
+
+def _is_copy(history: Sequence[Opened], mine: str, update: Sequence[int]) -> bool:
+    """Whether another mine sent this very update in an earlier round, and this one had not by then.
+
+    An update can be copied only once it is revealed: of two equal ones in the same round neither is a copy.
+    """
+    for opened in history[:-1]:
+        senders = [other for other, sent in opened.updates.items() if sent == update]
+        if senders:
+            return mine not in senders
+    return False
+
+
+def _symmetric(rules: Rules, parts: Sequence[Part]) -> bool:
+    """sum_s rho_s (<D_s, u_t - u_0> - <D_t, u_s - u_0>) = 0, with D_s = w_s - w_0 and random rho."""
+    if len(parts) < 3:
+        return True
+    (w_0, u_0), *between, (w_t, u_t) = parts
+    d_t, c_t = _minus(w_t, w_0), _minus(u_t, u_0)
+    total = 0
+    for w_s, u_s in between:
+        rho = rules.random_bits(64)
+        total += rho * (_dot(_minus(w_s, w_0), c_t) - _dot(d_t, _minus(u_s, u_0)))
+    return total == 0
+
+
+def _bias_start(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+    now = history[-1]
+    if not rules.zero_start or not _all_zero(now.weights):
+        return {}
+    entries = {mine: _sent(now, mine)[rules.bias_index] for mine in mines}
+    return dict.fromkeys(_far_from_median(entries, 2), "bias-start")
+
+
+def _curvature(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+    """From the third update on: the curvature since the first, among the mines with the same first round."""
+    groups: dict[int, dict[str, int]] = {}
+    for mine in mines:
+        taken = [i for i, opened in enumerate(history) if opened.updates.get(mine) is not None]
+        if len(taken) >= 3:
+            first, now = history[taken[0]], history[-1]
+            step = _minus(now.weights, first.weights)
+            curvature = _dot(step, _minus(_sent(first, mine), _sent(now, mine)))
+            groups.setdefault(taken[0], {})[mine] = curvature
+    far = (mine for group in groups.values() for mine in _far_from_median(group, 4))
+    return dict.fromkeys(far, "curvature")
+
+
+def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
+    """The mines whose value is not within [1/factor, factor] of the median.
+
+    None if fewer than three are compared, or if the median speaks for no majority of them.
+    """
+    if len(values) < 3:
+        return set()
+    middle = median(values.values())
+    sign = 1 if middle > 0 else -1
+    low, high = abs(middle) / factor, abs(middle) * factor
+    far = {mine for mine, value in values.items() if not low <= sign * value <= high}
+    return far if 2 * len(far) < len(values) else set()
+
+
+def _parts(history: Sequence[Opened], mine: str) -> list[Part]:
+    sent = ((opened.weights, opened.updates.get(mine)) for opened in history)
+    return [(weights, update) for weights, update in sent if update is not None]
+
+
+def _sent(opened: Opened, mine: str) -> tuple[int, ...]:
+    update = opened.updates[mine]
+    assert update is not None
+    return update
+
+
+def _minus(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [x - y for x, y in zip(a, b, strict=True)]
+
+
+def _dot(a: Sequence[int], b: Sequence[int]) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _all_zero(values: Sequence[int]) -> bool:
+    return not any(values)

@@ -1,0 +1,135 @@
+"""What a key has given away, on disk, before it gives it away.
+
+One SQLite file beside the key. Every entry is durable (write-ahead log, synchronous FULL) before the answer
+that it stands for leaves the key, and writing an entry again changes nothing, so a campaign that was killed
+can go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sonar.errors import KeyFileError, LedgerConflict
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS aggregate (
+    bounty BLOB, round INTEGER, digest BLOB NOT NULL, PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS score (
+    bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
+    PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failed_test (
+    bounty BLOB, round INTEGER, mine TEXT, test TEXT, PRIMARY KEY (bounty, round, mine, test)) WITHOUT ROWID;
+"""
+
+
+@dataclass
+class Revealed:
+    """What was revealed of one mine in a bounty: bits of scores, and the tests that it failed, by round."""
+
+    score_bits: int = 0
+    failed_tests: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Ledger:
+    """The record of one key's decryptions. `path` None keeps it in memory, for a key that is not saved."""
+
+    def __init__(self, path: Path | None, fingerprint: bytes) -> None:
+        self._lock = threading.Lock()
+        try:
+            if path is not None:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(
+                path or ":memory:", isolation_level=None, timeout=30, check_same_thread=False
+            )
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute(
+                "INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)", [fingerprint]
+            )
+            (owner,) = self._db.execute("SELECT fingerprint FROM owner").fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise KeyFileError(f"the ledger {path} cannot be read: {error}") from error
+        if owner != fingerprint:
+            raise KeyFileError(f"the ledger {path} belongs to another key")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def copy_to(self, other: Ledger) -> None:
+        """Write all entries of this ledger into `other`."""
+        with self._lock:
+            self._db.backup(other._db)
+
+    def record_aggregate(self, bounty: bytes, round: int, digest: bytes) -> None:
+        """Allow the decryption of one aggregate of a round. The same again is allowed.
+
+        Raises LedgerConflict when another aggregate of that round is on record: two that differ by one mine
+        would give that mine's update away.
+        """
+        with self._lock:
+            self._db.execute("INSERT OR IGNORE INTO aggregate VALUES (?, ?, ?)", [bounty, round, digest])
+            query = "SELECT digest FROM aggregate WHERE bounty = ? AND round = ?"
+            (recorded,) = self._db.execute(query, [bounty, round]).fetchone()
+        if recorded != digest:
+            raise LedgerConflict(
+                f"another aggregate of round {round} of bounty {bounty.hex()} was decrypted before",
+                hint="aggregate the same updates as before; this round's aggregate cannot be changed now",
+            )
+
+    def record_scores(
+        self, bounty: bytes, round: int, digest: bytes, bits: int, scores: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Record a round's scores, `bits` revealed of each mine, and return the ones on record.
+
+        The first answer of a round stands: asking again returns it, whatever `scores` now are.
+        Raises LedgerConflict when they were asked for with other updates (another `digest`).
+        """
+        entry = [bounty, round, digest, bits, json.dumps(scores, sort_keys=True)]
+        with self._lock:
+            self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
+            query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
+            recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
+        if recorded != digest:
+            raise LedgerConflict(
+                f"the scores of round {round} of bounty {bounty.hex()} were given for other updates",
+                hint="score the same updates as before; this round's scores cannot be asked for again",
+            )
+        return {mine: int(score) for mine, score in json.loads(answer).items()}
+
+    def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
+        """Count the (mine, test) pairs that failed in a round, each once."""
+        rows = [(bounty, round, mine, test) for mine, test in failed]
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO failed_test VALUES (?, ?, ?, ?)", rows)
+
+    def failed_before(self, bounty: bytes, round: int) -> dict[str, str]:
+        """The mines that failed a test in a round before `round`, each with its first failed test."""
+        query = (
+            "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round DESC, test DESC"
+        )
+        with self._lock:
+            return dict(self._db.execute(query, [bounty, round]).fetchall())
+
+    def totals(self, bounty: bytes) -> dict[str, Revealed]:
+        """What was revealed of each mine in a bounty so far."""
+        totals: dict[str, Revealed] = {}
+        with self._lock:
+            scored = self._db.execute("SELECT bits, scores FROM score WHERE bounty = ?", [bounty]).fetchall()
+            query = "SELECT round, mine, test FROM failed_test WHERE bounty = ? ORDER BY round, mine, test"
+            failed = self._db.execute(query, [bounty]).fetchall()
+        for bits, scores in scored:
+            for mine in json.loads(scores):
+                totals.setdefault(mine, Revealed()).score_bits += bits
+        for round_, mine, test in failed:
+            totals.setdefault(mine, Revealed()).failed_tests.append((round_, test))
+        return totals
