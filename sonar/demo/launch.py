@@ -109,7 +109,10 @@ def next_commands(settings: Settings) -> Sequence[tuple[str, str]]:
         (f"{sonar}mine status --home {home / first}", "what it did and what it revealed"),
         (f"{sonar}pysonar status --home {home / SCIENTIST}", "the campaign, round by round"),
         (f"{sonar}pysonar explain {home / SCIENTIST / 'bounty.toml'}", "what that bounty costs and reveals"),
-        (f"{sonar}sonar chain --home {home / CHAIN} --store {home / 'store'}", "the chain again (keep it running)"),
+        (
+            f"{sonar}sonar chain --home {home / CHAIN} --store {home / 'store'}",
+            "the chain again (keep it running)",
+        ),
     )
 
 

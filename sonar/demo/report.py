@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -72,6 +71,11 @@ class Report:
         return asdict(self)
 
 
+def with_plot(report: Report, path: str) -> Report:
+    """Return the report with the path of its picture."""
+    return replace(report, plot=path)
+
+
 def show(report: Report, console: Console) -> None:
     """Print the tables and the sentences that go with them."""
     console.print(_rounds_table(report))
@@ -100,8 +104,8 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
             "the scientist",
             f"the weights; {rounds} aggregates over {mines} mines each, which after as many rounds as the model"
             " has weights amount to the pooled sums of all data; one score of 16 bits and yes/no tests per mine"
-            " and round. The shipped client decrypts nothing else, but she holds the key: other software of hers"
-            " could decrypt single updates.",
+            " and round. The shipped client decrypts nothing else, but she holds the key: other software of"
+            " hers could decrypt single updates.",
         ),
         (
             "each mine",
@@ -142,15 +146,13 @@ def _mines_table(report: Report) -> Table:
             str(row.rows),
             *(
                 format_wei(wei)
-                for wei in (row.fees_wei, row.rewards_wei, row.stakes_back_wei, row.gas_wei, row.withdrawn_wei)
+                for wei in (
+                    row.fees_wei,
+                    row.rewards_wei,
+                    row.stakes_back_wei,
+                    row.gas_wei,
+                    row.withdrawn_wei,
+                )
             ),
         )
     return table
-
-
-def totals(amounts: Sequence[tuple[str, int]]) -> Mapping[str, int]:
-    """Sum amounts per key."""
-    sums: dict[str, int] = defaultdict(int)
-    for key, amount in amounts:
-        sums[key] += amount
-    return sums

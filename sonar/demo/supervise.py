@@ -1,7 +1,7 @@
 """Start processes, read their progress, and end every one of them, whatever happens.
 
-Each process writes progress as JSON lines on its standard output (`sonar.progress`) and everything else on its
-standard error, which goes to a log file of its own.
+Each process writes progress as JSON lines on its standard output (`sonar.progress`) and everything else on
+its standard error, which goes to a log file of its own.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Supervisor:
     ) -> None:
         self.stop()
 
-    def start(self, party: str, module: str, args: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+    def start(
+        self, party: str, module: str, args: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> Child:
         """Start `python -m module args` as `party`; a second process of the same party appends to its log."""
         log = self._logs / f"{party}.log"
         with log.open("a") as stderr:
@@ -116,6 +118,15 @@ class Supervisor:
         """Return the parties whose process still runs."""
         return {party for party, child in self._children.items() if child.popen.poll() is None}
 
+    def killed(self) -> list[str]:
+        """Return the parties whose process was ended by a signal."""
+        return [party for party, child in self._children.items() if (child.popen.poll() or 0) < 0]
+
+    def wait(self, party: str) -> None:
+        """Wait until the party's process has ended, and check that it ended well. Raises ProcessFailed."""
+        self._children[party].popen.wait()
+        self.require_healthy()
+
     def require_healthy(self) -> None:
         """Raise ProcessFailed when a process has ended with an error."""
         if child := self.failed():
@@ -125,7 +136,7 @@ class Supervisor:
             )
 
     def stop(self, parties: Sequence[str] | None = None) -> None:
-        """End the named parties, or all: SIGTERM, and SIGKILL to whoever is still there after a grace period."""
+        """End the named parties, or all: SIGTERM first, SIGKILL after a grace period."""
         children = [c for name, c in self._children.items() if parties is None or name in parties]
         for child in children:
             _signal(child, signal.SIGTERM)

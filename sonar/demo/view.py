@@ -98,7 +98,9 @@ class LiveView:
                 row.state, row.doing = printable(what), ""
             case Round() | Problem():
                 style = "red" if isinstance(line.event, Problem) else None
-                self._live.console.print(Text(f"{line.party}: {printable(_sentence(line))}", style=style or ""))
+                self._live.console.print(
+                    Text(f"{line.party}: {printable(_sentence(line))}", style=style or "")
+                )
             case _:
                 return
 

@@ -10,10 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "contracts/test").rglob("*.t.sol"))
-MISSING = "Node.js" if not shutil.which("node") else "node_modules" if not (ROOT / "node_modules").is_dir() else ""
+MISSING = (
+    "Node.js" if not shutil.which("node") else "node_modules" if not (ROOT / "node_modules").is_dir() else ""
+)
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"contract tests need {MISSING}: install it and run `make test` again")
+@pytest.mark.skipif(
+    bool(MISSING), reason=f"contract tests need {MISSING}: install it and run `make test` again"
+)
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.timeout(600)
 def test_forge(path: str) -> None:

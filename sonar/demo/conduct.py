@@ -1,0 +1,152 @@
+"""The run itself: start everybody, watch, start again whoever was killed, and read the result from the chain."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sonar.chain.faucet import fund
+from sonar.chain.market import Market
+from sonar.demo import launch
+from sonar.demo.launch import CHAIN, Settings
+from sonar.demo.read import read_report
+from sonar.demo.report import Report
+from sonar.demo.supervise import Line, ProcessFailed, Supervisor
+from sonar.demo.view import SCIENTIST, View
+from sonar.errors import RemoteError, WaitTimeout
+from sonar.progress import Line as ProgressLine
+from sonar.progress import Round, Timing, parse_line
+from sonar.settings import NetworkConfig
+
+START_LIMIT_S = 60.0
+RESTARTS_MAX = 5
+_ETHER = 10**18
+ALLOWANCE_WEI = {SCIENTIST: 20 * _ETHER}
+MINE_ALLOWANCE_WEI = 2 * _ETHER
+
+
+@dataclass
+class Record:
+    """What the run collects as it goes."""
+
+    pids: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    rounds: dict[int, Round] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the block's wall time to a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
+
+
+class Conductor:
+    """One run of the demo. Everything it starts ends with `run`, however that ends."""
+
+    def __init__(self, settings: Settings, view: View) -> None:
+        self._settings, self._view = settings, view
+        self._record = Record()
+        self._supervisor = Supervisor(settings.home / "logs")
+
+    def run(self) -> Report:
+        """Run the demo to its end. Raises ProcessFailed, WaitTimeout, and what starting the chain raises."""
+        start = time.perf_counter()
+        with self._supervisor:
+            with self._record.timed("start: chain and contract"):
+                market, network = self._start_chain()
+            with self._record.timed("start: keystores and processes"):
+                self._start_parties(network)
+            with self._record.timed("training: from the first commit to the last withdrawal"):
+                self._watch()
+            self._view.stage("reading the record from the chain")
+            return read_report(
+                self._settings, market, network, self._record, wall_seconds=time.perf_counter() - start
+            )
+
+    def _start_chain(self) -> tuple[Market, NetworkConfig]:
+        self._view.stage("starting the chain and deploying the contract")
+        launch.start_chain(self._settings, self._supervisor)
+        for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="the chain to start"):
+            if line.text is not None and launch.ready_line(line.text):
+                break
+        network = NetworkConfig.load(self._settings.network)
+        return Market.connect(network), network
+
+    def _start_parties(self, network: NetworkConfig) -> None:
+        """Make every party's keystore, fund it, and start it as soon as it is ready."""
+        parties = [SCIENTIST, *self._settings.parties()]
+        self._view.stage(f"making keystores for {len(parties)} parties")
+        for party in parties:
+            launch.init_party(self._settings, self._supervisor, party)
+        for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="every party's keystore"):
+            document = launch.ready_line(line.text) if line.text else None
+            if line.party not in parties or not document or "address" not in document:
+                continue
+            address = str(document["address"])
+            self._record.addresses[line.party] = address
+            fund(network, address, ALLOWANCE_WEI.get(line.party, MINE_ALLOWANCE_WEI))
+            self._supervisor.wait(line.party)
+            self._record.pids[line.party] = launch.run_party(self._settings, self._supervisor, line.party)
+            if len(self._record.addresses) == len(parties):
+                return
+
+    def _watch(self) -> None:
+        """Follow the parties until the scientist and every mine have ended well."""
+        self._view.stage("training on encrypted weights")
+        for line in self._lines(until=None, what="the campaign"):
+            if line.text is not None:
+                self._told(line.party, line.text)
+            elif self._supervisor.running() <= {CHAIN}:
+                return
+
+    def _told(self, party: str, text: str) -> None:
+        try:
+            told = parse_line(text)
+        except RemoteError:
+            return  # a start-up document, not progress
+        event = told.event
+        if isinstance(event, Timing):
+            self._record.seconds[f"{'mines' if party != SCIENTIST else party}: {event.part}"] += event.seconds
+        elif isinstance(event, Round) and party == SCIENTIST:
+            self._record.rounds[event.round] = event
+        self._view.show(ProgressLine(party, told.at_s, event))
+
+    def _lines(self, *, until: float | None, what: str) -> Iterator[Line]:
+        """Yield what the processes write. A killed party is started again; a failed one ends the run."""
+        while True:
+            try:
+                yield self._supervisor.lines.get(timeout=0.2)
+            except queue.Empty:
+                if until is not None and time.monotonic() > until:
+                    raise WaitTimeout(f"waited {START_LIMIT_S:.0f} s for {what}") from None
+                if not self._revive():
+                    yield Line(CHAIN, None)  # let the reader look again who is still running
+
+    def _revive(self) -> bool:
+        """Start every party again that was killed by a signal. Returns whether there was one."""
+        revived = False
+        for party in self._supervisor.killed():
+            if (
+                party == CHAIN
+                or party not in self._record.pids
+                or self._record.restarts[party] >= RESTARTS_MAX
+            ):
+                break
+            self._record.restarts[party] += 1
+            self._view.stage(f"{party} was killed; starting it again from its journal")
+            self._record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
+            revived = True
+        self._supervisor.require_healthy()
+        return revived
+
+
+__all__ = ["Conductor", "ProcessFailed", "Record"]

@@ -1,0 +1,163 @@
+"""The report of a run, read from the chain's events and receipts and from the store: nobody's word is taken."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sonar.chain.events import (
+    BountyClosed,
+    BountyPosted,
+    Committed,
+    Event,
+    MinePaid,
+    Revealed,
+    RoundSettled,
+    Withdrawn,
+)
+from sonar.chain.market import Market
+from sonar.chain.rpc import quantity
+from sonar.demo.launch import Settings
+from sonar.demo.report import MineRow, Report, RoundRow
+from sonar.errors import RemoteError
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Digest, hex32, parse_address
+from sonar.protocol.messages import EvidenceManifest, KeyManifest, UpdateManifest
+from sonar.settings import NetworkConfig
+from sonar.store.folder import FolderStore
+
+if TYPE_CHECKING:
+    from sonar.demo.conduct import Record
+
+_CALLS = {Committed: "commit", Revealed: "reveal", RoundSettled: "settle"}
+
+
+@dataclass(frozen=True)
+class _Receipt:
+    gas_used: int
+    fee_wei: int
+    sender: str
+
+
+def read_report(
+    settings: Settings, market: Market, network: NetworkConfig, record: Record, *, wall_seconds: float
+) -> Report:
+    """Return the report of the one bounty on the demo's chain. Raises RemoteError when there is none."""
+    everything = market.events(market.deployed_block)
+    posted = next((event for event in everything if isinstance(event, BountyPosted)), None)
+    if posted is None:
+        raise RemoteError("no bounty was posted on the demo's chain")
+    store = FolderStore(settings.home / "store")
+    key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
+    receipts = _receipts(market, everything)
+    settled = [event for event in everything if isinstance(event, RoundSettled)]
+    losses = [event.best_loss for event in settled]
+    return Report(
+        bounty=hex32(posted.bounty),
+        scientist=posted.scientist,
+        contract=market.address,
+        key_bits=key.bits,
+        chain={"client": network.client, "chain_id": market.chain_id},
+        store=network.store.kind,
+        initial_loss=posted.terms.initial_loss,
+        final_loss=min(losses, default=posted.terms.initial_loss),
+        rounds=[_round(event, everything, receipts, store, record) for event in settled],
+        mines=_mines(everything, receipts, store, record),
+        escrow_wei=posted.escrow_wei,
+        paid_wei=sum(event.paid_wei for event in settled),
+        refunded_wei=sum(event.refund_wei for event in everything if isinstance(event, BountyClosed)),
+        held_wei=market.bounty(posted.bounty).escrow_wei,
+        contract_balance_wei=market.ether(market.address),
+        wall_seconds=wall_seconds,
+        seconds=dict(record.seconds),
+        home=str(settings.home),
+    )
+
+
+def _round(
+    settled: RoundSettled,
+    events: Iterable[Event],
+    receipts: dict[str, _Receipt],
+    store: FolderStore,
+    record: Record,
+) -> RoundRow:
+    gas: dict[str, int] = defaultdict(int)
+    shares: dict[str, int] = {}
+    for event in events:
+        if getattr(event, "round", None) != settled.round:
+            continue
+        if call := _CALLS.get(type(event)):
+            gas[call] = max(gas[call], receipts[event.tx_hash].gas_used)
+        if isinstance(event, MinePaid):
+            shares[event.mine] = event.share_bps
+    summary = record.rounds[settled.round].summary if settled.round in record.rounds else {}
+    evidence = EvidenceManifest.from_bytes(
+        store.get(_manifest(settled.evidence_digest), EvidenceManifest.max_bytes)
+    )
+    cohort = [address for address in record.addresses.values() if address in shares]
+    return RoundRow(
+        round=settled.round,
+        loss=settled.new_loss,
+        best_loss=settled.best_loss,
+        cohort=cohort,
+        shares_bps=[shares[address] for address in cohort],
+        left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
+        paid_wei=settled.paid_wei,
+        gas=dict(gas),
+        seconds={part: float(seconds) for part, seconds in summary.get("seconds", {}).items()},
+    )
+
+
+def _mines(
+    events: Iterable[Event], receipts: dict[str, _Receipt], store: FolderStore, record: Record
+) -> list[MineRow]:
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for event in events:
+        match event:
+            case MinePaid(mine=mine):
+                sums[mine]["fees_wei"] += event.fee_wei
+                sums[mine]["rewards_wei"] += event.reward_wei
+                sums[mine]["stakes_back_wei"] += event.stake_wei
+                sums[mine]["forfeits_wei"] += event.forfeit_wei
+            case Withdrawn(account=account):
+                sums[account]["withdrawn_wei"] += event.amount_wei
+            case Revealed(mine=mine):
+                update = store.get(_manifest(event.update_digest), UpdateManifest.max_bytes)
+                sums[mine]["rows"] = UpdateManifest.from_bytes(update).rows
+            case _:
+                pass
+    for receipt in receipts.values():
+        sums[receipt.sender]["gas_wei"] += receipt.fee_wei
+    columns = (
+        "rows",
+        "fees_wei",
+        "rewards_wei",
+        "stakes_back_wei",
+        "forfeits_wei",
+        "gas_wei",
+        "withdrawn_wei",
+    )
+    return [
+        MineRow(name=party, address=address, pid=record.pids[party], **{c: sums[address][c] for c in columns})
+        for party, address in sorted(record.addresses.items())
+        if party.startswith("mine-")
+    ]
+
+
+def _receipts(market: Market, events: Iterable[Event]) -> dict[str, _Receipt]:
+    hashes = list(dict.fromkeys(event.tx_hash for event in events))
+    answers = market.rpc.batch(*(("eth_getTransactionReceipt", tx_hash) for tx_hash in hashes))
+    found: dict[str, _Receipt] = {}
+    for tx_hash, answer in zip(hashes, answers, strict=True):
+        if not isinstance(answer, dict):
+            raise RemoteError(f"the chain's node has no receipt of {tx_hash}")
+        gas_used = quantity(answer.get("gasUsed"), "gas used")
+        price = quantity(answer.get("effectiveGasPrice"), "the gas price")
+        found[tx_hash] = _Receipt(gas_used, gas_used * price, parse_address(str(answer.get("from"))))
+    return found
+
+
+def _manifest(digest: Digest) -> Cid:
+    return Cid("dag-cbor", digest)
