@@ -1,16 +1,16 @@
 """From the aggregated gradients seen so far to the next weights.
 
 Every set of weights a campaign visits is the start plus a linear combination of the aggregated negative
-gradients g_1 .. g_t:  w = w_0 + sum_s C_s g_s,  with  C_s = alpha_s I + beta_s P,  P the projection on the bias.
-The two scalars per round are recorded with the weights, because contribution is computed from them
+gradients g_1 .. g_t:  w = w_0 + sum_s C_s g_s,  with  C_s = alpha_s I + beta_s P,  P the projection on the
+bias. The two scalars per round are recorded with the weights, because contribution is computed from them
 (`pysonar.score`).
 
 `GradientMemory` uses that g(w) = b - A w on the mines' pooled data: two rounds of the same cohort show the
 curvature A along the step between them, without asking anyone. It minimises over all directions seen, then
 steps along what is left of the newest gradient, with the holdout's curvature as step length; in effect
 conjugate gradient. Curvature is taken only between rounds of the same cohort, and the step is anchored at the
-newest gradient, because the difference of two cohorts' gradients is no curvature: taken as one, a single absent
-mine threw the loss from 2.6M to 27M.
+newest gradient, because the difference of two cohorts' gradients is no curvature: taken as one, a single
+absent mine threw the loss from 2.6M to 27M.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 EIGENVALUE_CUTOFF = 1e-6
-"""Directions whose measured curvature is below this part of the largest are not minimised over: there, rounding
-and differences between cohorts would be divided by almost nothing."""
+"""Directions whose measured curvature is below this part of the largest are not minimised over: there,
+rounding and differences between cohorts would be divided by almost nothing."""
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """How weights are made of gradients: round -> (alpha, beta), C = alpha I + beta P. A missing round is 0."""
+    """How weights are made of gradients: round -> (alpha, beta) of C = alpha I + beta P, else 0."""
 
     by_round: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
@@ -160,8 +160,8 @@ def _pairs(visited: Sequence[Visited]) -> list[tuple[Visited, Visited]]:
 def _minimise(steps: Matrix, drops: Matrix, gradient: Vector) -> Vector:
     """Return the amounts of each step that minimise the pooled quadratic over their span.
 
-    Solves (S^T Y) c = S^T g, with columns scaled to length 1 so that the cut-off means the same for early, long
-    steps and late, short ones; symmetrised, because pairs of different cohorts need not agree.
+    Solves (S^T Y) c = S^T g, with columns scaled to length 1 so that the cut-off means the same for early,
+    long steps and late, short ones; symmetrised, because pairs of different cohorts need not agree.
     """
     sizes = np.linalg.norm(steps, axis=0)
     scaled = steps / sizes

@@ -4,8 +4,8 @@ Freeze the coefficients C (see `pysonar.optimise`) at their realised values. Wit
 
     z_i = sum over the rounds s that mine i was accepted in of (C_new,s - C_best,s) (n_i / N_s) u_i^s
 
-the step from the best weights so far to the new ones is sum_i z_i. For a quadratic holdout loss L the Shapley
-value of mine i in the game "whose updates were in" (v(T) = L(w_best) - L(w_best + sum_{i in T} z_i)) is exactly
+the step from the best weights so far to the new ones is sum_i z_i. For a quadratic holdout loss L, the
+Shapley value of mine i in the game "whose updates were in", v(T) = L(w_best) - L(w_best + sum_(i in T) z_i)
 
     phi_i = -< grad L((w_best + w_new) / 2), z_i >
 
@@ -44,8 +44,8 @@ def score_vectors(
 def shares_of(scores: Mapping[str, float], cohort: Collection[str]) -> dict[str, int]:
     """Return each cohort mine's share in basis points: the positive scores, normalised to exactly 10,000.
 
-    `scores` holds the accepted mines. If none is positive, the accepted share equally; if nobody was accepted,
-    all shares are 0. What rounding leaves goes to the largest remainders, ties to the lower address.
+    `scores` holds the accepted mines. If none is positive, the accepted share equally; if nobody was
+    accepted, all shares are 0. What rounding leaves goes to the largest remainders, ties to lower addresses.
     """
     positive = {mine: score for mine, score in scores.items() if score > 0}
     claims = positive or dict.fromkeys(scores, 1.0)

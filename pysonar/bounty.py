@@ -1,0 +1,291 @@
+"""What a scientist asks for: holdout, model, money and windows, from code or from `bounty.toml`.
+
+    name = "diabetes"
+    rounds = 7
+    cohort = 10                # most mines per round
+    reward = "1 ether"
+
+    [holdout]
+    csv = "holdout.csv"        # or: example = "diabetes", rows = 42
+    target = "progression"
+
+Everything that is not given has a default; `explain()` tells them all, and what the bounty costs and reveals,
+before a wei is spent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pysonar.design import Design, Wish, design_of
+from pysonar.evaluate import require_rows
+from sonar.amounts import parse_wei
+from sonar.errors import ConfigError, DataError
+from sonar.model import examples
+from sonar.model.table import Table, parse_csv
+from sonar.protocol.ids import ETHER
+from sonar.protocol.phase import Terms
+
+MAX_TOML_BYTES = 1 << 20
+MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
+T = TypeVar("T", bound=BaseModel)
+_Amount = Annotated[str, Field(min_length=1, max_length=100)]
+_Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
+_Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
+_Fraction = Annotated[int, Field(ge=0, le=48)]
+
+
+class Settings(BaseModel):
+    """All that a bounty is made of but the data. Losses are in the loss's own unit (`squared`: MSE)."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    loss: Literal["squared", "logistic-taylor"] = "squared"
+    clip: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 8.0
+    optimiser: Literal["gradient-memory", "gradient-descent"] = "gradient-memory"
+    rate: _Positive | None = None
+    local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
+    local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
+    rounds: Annotated[int, Field(ge=1, le=254)] = 7
+    cohort: Annotated[int, Field(ge=1, le=255)] = 10
+    min_mines: Annotated[int, Field(ge=2, le=255)] = 3
+    rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
+    rows_max: Annotated[int, Field(ge=10, lt=1 << 32)] = 65_535
+    commit_window_s: _Window | None = None
+    reveal_window_s: _Window | None = None
+    settle_window_s: _Window | None = None
+    stake: _Amount = "0.01 ether"
+    fee: _Amount = "0.002 ether"
+    reward: _Amount = "1 ether"
+    target_loss: Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)] | None = None
+    key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
+    insecure_key: bool = False
+    weight_max: _Positive | None = None
+    a_row_l1_max: _Positive | None = None
+    b_max: _Positive | None = None
+    target_max: _Positive | None = None
+    weight_frac: _Fraction | None = None
+    data_frac: _Fraction | None = None
+
+
+class HoldoutSettings(BaseModel):
+    """Where the holdout comes from: the first `rows` of an example, or a CSV with a header line."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    example: str | None = None
+    rows: Annotated[int, Field(ge=1)] = 42
+    csv: str | None = None
+    target: str | None = None
+    features: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Bounty:
+    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`."""
+
+    settings: Settings
+    table: Table
+    features: tuple[str, ...]
+    target: str
+
+    @classmethod
+    def of(
+        cls, x: Any, y: Any = None, *, target: str, features: Sequence[str] | None = None, **settings: Any
+    ) -> Bounty:
+        """Make a bounty from held-out data in memory; `settings` are the fields of `Settings`.
+
+        `x` is an array [n, f] with `features` naming its columns and `y` [n], or a mapping from column name
+        to values (a DataFrame will do), which may hold the target too. Raises ConfigError, DataError.
+        """
+        return cls(_settings(settings), *_in_memory(x, y, target, features))
+
+    @classmethod
+    def example(cls, name: str = "diabetes", *, rows: int = 42, **settings: Any) -> Bounty:
+        """Make a bounty whose holdout is the first `rows` rows of a bundled example."""
+        given = HoldoutSettings(example=name, rows=rows)
+        return cls(_settings({"name": name, **settings}), *_load(given, Path()))
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Bounty:
+        """Read `bounty.toml`; a relative `csv` is looked up beside it. Raises ConfigError, DataError."""
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                raw = file.read(MAX_TOML_BYTES + 1)
+            if len(raw) > MAX_TOML_BYTES:
+                raise ConfigError(str(path), f"is larger than {MAX_TOML_BYTES} bytes")
+            fields = tomllib.loads(raw.decode())
+        except OSError as error:
+            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(str(path), f"is not TOML: {error}") from error
+        holdout = fields.pop("holdout", None)
+        if not isinstance(holdout, dict):
+            hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
+            raise ConfigError("holdout", "the table [holdout] is missing", hint=f"add:\n  {hint}")
+        settings = _settings(fields)
+        return cls(settings, *_load(_validated(HoldoutSettings, holdout, "holdout."), path.parent))
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        if s.min_mines > s.cohort:
+            raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}")
+        if s.key_bits < 2048 and not s.insecure_key:
+            hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
+            raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)
+        least = MIN_WINDOW_S + MIN_WINDOW_PER_MINE_S * s.cohort
+        for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
+            if (given := getattr(s, name)) is not None and given < least:
+                hint = f"give 10 s and 3 s per mine at least: {least}"
+                raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
+        if self.initial_loss <= self.target_loss:
+            problem = (
+                f"{self.target_loss / 1000:g} is not below the start's loss, {self.initial_loss / 1000:g}"
+            )
+            raise ConfigError("target_loss", problem, hint="ask for less than what predicting 0 reaches")
+
+    @cached_property
+    def design(self) -> Design:
+        """The model, its slot plan and the holdout, derived from settings and data."""
+        s = self.settings
+        wish = Wish(**{name: getattr(s, name) for name in Wish.__dataclass_fields__})
+        return design_of(wish, self.table, self.features, self.target)
+
+    @cached_property
+    def initial_loss(self) -> int:
+        """Loss of the zero weights on the holdout, in thousandths."""
+        return self.design.holdout.loss_milli(np.zeros(self.design.plan.values))
+
+    @cached_property
+    def target_loss(self) -> int:
+        """The loss that ends the bounty, in thousandths; by default what no linear model can beat here."""
+        wanted = self.settings.target_loss
+        return self.design.holdout.floor_milli if wanted is None else round(1000 * wanted)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms as the contract takes them. Raises ConfigError for an amount that is none."""
+        s = self.settings
+        window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
+        return Terms(
+            asset=ETHER,
+            cohort_cap=s.cohort,
+            min_mines=s.min_mines,
+            rounds=s.rounds,
+            commit_window_s=s.commit_window_s or window,
+            reveal_window_s=s.reveal_window_s or window,
+            settle_window_s=s.settle_window_s or settle,
+            stake_wei=parse_wei(s.stake, "stake"),
+            fee_wei=parse_wei(s.fee, "fee"),
+            reward_wei=parse_wei(s.reward, "reward"),
+            initial_loss=self.initial_loss,
+            target_loss=self.target_loss,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of settings and data: tells whether a file still says what was posted."""
+        sha = hashlib.sha256(self.settings.model_dump_json().encode())
+        sha.update(repr((self.features, self.target, self.table.columns, self.table.values.shape)).encode())
+        sha.update(np.ascontiguousarray(self.table.values).tobytes())
+        return sha.hexdigest()
+
+    def explain(self) -> str:
+        """Tell, before posting: the cost, the time, who learns what, and what a mine needs."""
+        from pysonar.explain import explain
+
+        return explain(self)
+
+
+def _settings(fields: Mapping[str, Any]) -> Settings:
+    return _validated(Settings, fields, "")
+
+
+def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
+    """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
+    for name in fields:
+        if name not in model.model_fields:
+            known = [*model.model_fields, *(["holdout"] if not prefix else [])]
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
+            raise ConfigError(f"{prefix}{name}"[:80], "there is no such field", hint=hint)
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        shown = "" if first["type"] == "missing" else f" (got {str(first['input'])[:60]!r})"
+        raise ConfigError(
+            f"{prefix}{name}", f"{first['msg']}{shown}", hint="see `pysonar run --help`"
+        ) from None
+
+
+_Holdout = tuple[Table, tuple[str, ...], str]
+
+
+def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
+    if (given.example is None) == (given.csv is None):
+        raise ConfigError("holdout", "give either csv or example", hint='csv = "holdout.csv", say')
+    if given.csv is None:
+        assert given.example is not None
+        table = examples.load(given.example)
+        if given.rows > table.rows:
+            raise ConfigError("holdout.rows", f"{given.example} has {table.rows} rows, not {given.rows}")
+        return _chosen(table.slice(0, given.rows), given.target or table.columns[-1], given.features)
+    if given.target is None:
+        raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
+    path = folder / given.csv
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("holdout.csv", f"{path} cannot be read: {error.strerror}") from error
+    wanted = None if given.features is None else [*given.features, given.target]
+    return _chosen(parse_csv(data, str(path), wanted), given.target, given.features)
+
+
+def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:
+    columns: dict[str, Any]
+    if hasattr(x, "keys"):
+        columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
+    else:
+        matrix = np.atleast_2d(_floats("x", x))
+        if matrix.ndim != 2 or features is None or matrix.shape[1] != len(features):
+            problem = f"name {len(features or ())} columns, x has shape {list(matrix.shape)}"
+            raise DataError("features", problem, hint="name each column of x, in order")
+        columns = dict(zip(features, matrix.T, strict=True))
+    if y is not None:
+        columns[target] = y
+    arrays = [_floats(f"column {name!r}", values) for name, values in columns.items()]
+    if any(array.shape != arrays[0].shape or array.ndim != 1 for array in arrays):
+        raise DataError("holdout", "its columns differ in length, or are no columns")
+    return _chosen(Table(tuple(columns), np.column_stack(arrays)), target, features)
+
+
+def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdout:
+    """Return the table with the names of features and target. Raises DataError for what is not there."""
+    names = tuple(features if features is not None else (n for n in table.columns if n != target))
+    if not names:
+        raise DataError(
+            "holdout", "has no feature column", hint="name one column besides the target at least"
+        )
+    require_rows(table.matrix(names), table.column(target), len(names))
+    return table, names, target
+
+
+def _floats(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(name, f"is not numbers: {error}") from error

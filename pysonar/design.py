@@ -1,0 +1,132 @@
+"""From held-out data and wishes to a model: its feature map, the bounds that mines keep, the slot plan.
+
+Bounds hold for whoever takes part, so they are derived from the holdout with a wide margin: sums `MARGIN`
+times the holdout's still fit. Room costs bits in a slot, and so time at the mines; hence not more than that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pysonar.evaluate import Array, Holdout
+from sonar.errors import DataError, PlanError
+from sonar.model.quadratic import Loss
+from sonar.model.spec import standard_stage, to_q32
+from sonar.model.table import Table
+from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.protocol.messages import ModelSpec, PlanSpec
+
+MARGIN = 8.0
+"""How far beyond the holdout's own values the bounds reach."""
+WEIGHT_BITS = 27
+"""Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the scientist may decide about the model; None lets the holdout decide."""
+
+    loss: Loss
+    clip: float
+    local_steps: int
+    local_rate: float | None
+    cohort: int
+    rows_min: int | None
+    rows_max: int
+    key_bits: int
+    weight_max: float | None
+    a_row_l1_max: float | None
+    b_max: float | None
+    target_max: float | None
+    weight_frac: int | None
+    data_frac: int | None
+
+
+@dataclass(frozen=True)
+class Design:
+    """The model, how its updates are packed, and the holdout that judges it."""
+
+    spec: ModelSpec
+    plan: SlotPlan
+    holdout: Holdout
+
+    @property
+    def weight_max(self) -> float:
+        """The largest weight, as a number."""
+        return self.plan.bounds.weight_max / (1 << self.plan.weight_frac)
+
+    @property
+    def bias(self) -> int:
+        """The bias's place among the weights: the last."""
+        return self.plan.values - 1
+
+    @property
+    def plan_spec(self) -> PlanSpec:
+        """The slot plan as it stands in the model's manifest."""
+        return PlanSpec.parse(self.plan.to_dict())
+
+
+def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) -> Design:
+    """Return the design for held-out data. Raises DataError, BoundsError, PlanError, ManifestError."""
+    x, y = table.matrix(features), table.column(target)
+    if wish.loss == "logistic-taylor" and not np.isin(y, (-1.0, 1.0)).all():
+        raise DataError(f"column {target}", "has a label other than -1 and 1", hint="recode the labels")
+    rows_min = wish.rows_min or max(10, 3 * (len(features) + 1))
+    fields = {
+        "features": features,
+        "target": target,
+        "stages": (standard_stage(features, x, wish.clip),),
+        "loss": wish.loss,
+        "rows_min": rows_min,
+        "rows_max": max(wish.rows_max, rows_min),
+        "target_max_q32": to_q32(
+            wish.target_max or _power_of_two(MARGIN * float(np.max(np.abs(y)))), f"column {target}"
+        ),
+    }
+    one_step = Holdout(ModelSpec.parse(fields), x, y)
+    holdout = one_step
+    if wish.local_steps > 1:
+        rate = wish.local_rate or 1.0 / float(np.linalg.eigvalsh(one_step.curvature)[-1])
+        fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
+        holdout = Holdout(ModelSpec.parse(fields), x, y)
+    return Design(holdout.spec, _plan(wish, holdout, one_step.curvature), holdout)
+
+
+def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:
+    size = math.sqrt(float(np.mean(holdout.y**2))) or 1.0
+    spread = np.sqrt(np.diag(curvature))
+    weight_max = wish.weight_max or _power_of_two(MARGIN * size / float(np.min(spread[spread > 0])))
+    a_row_l1_max = wish.a_row_l1_max or _power_of_two(MARGIN * float(np.abs(curvature).sum(axis=1).max()))
+    b_max = wish.b_max or _power_of_two(MARGIN * size * float(np.max(spread)))
+    weight_frac = wish.weight_frac
+    if weight_frac is None:
+        weight_frac = min(max(WEIGHT_BITS - math.ceil(math.log2(weight_max)), 0), 32)
+    data_frac = wish.data_frac if wish.data_frac is not None else max(20, weight_frac)
+    return SlotPlan.make(
+        key_bits=wish.key_bits,
+        values=len(curvature),
+        bounds=Bounds(
+            weight_max=_fixed("weight_max", weight_max, weight_frac),
+            a_row_l1_max=_fixed("a_row_l1_max", a_row_l1_max, data_frac),
+            b_max=_fixed("b_max", b_max, data_frac),
+        ),
+        mines_max=wish.cohort,
+        rows_max=holdout.spec.rows_max,
+        weight_frac=weight_frac,
+        data_frac=data_frac,
+    )
+
+
+def _fixed(name: str, value: float, fraction_bits: int) -> int:
+    number = math.ceil(math.ldexp(value, fraction_bits))
+    if number >= 1 << 63:
+        hint = f"rescale the columns, or give a smaller {name} or fewer fractional bits"
+        raise PlanError(f"{name} = {value:g} with {fraction_bits} fractional bits exceeds 63 bits", hint=hint)
+    return number
+
+
+def _power_of_two(value: float) -> float:
+    return 2.0 ** math.ceil(math.log2(value)) if value > 0 else 1.0

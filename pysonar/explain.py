@@ -1,0 +1,84 @@
+"""What posting a bounty costs, how long it may take, and who learns what: told before a wei is spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sonar.amounts import format_wei
+from sonar.model.spec import from_q32
+
+if TYPE_CHECKING:
+    from pysonar.bounty import Bounty
+
+
+def explain(bounty: Bounty) -> str:
+    """Return the text, in sections. Raises what deriving the bounty's model raises."""
+    sections = {
+        f"Bounty {bounty.settings.name!r}": _what(bounty),
+        "Cost": _cost(bounty),
+        "Time": _time(bounty),
+        "Who learns what": _learned(bounty),
+        "A mine needs": _needs(bounty),
+        "Slot plan": bounty.design.plan.explain().splitlines(),
+    }
+    return "\n".join(
+        line for title, lines in sections.items() for line in (title, *(f"  {text}" for text in lines))
+    )
+
+
+def _what(bounty: Bounty) -> list[str]:
+    terms, settings = bounty.terms, bounty.settings
+    return [
+        f"predict {bounty.target!r} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
+        f"{settings.loss} loss on {bounty.table.rows} held-out rows",
+        f"starts at {terms.initial_loss / 1000:g}; ends at {terms.target_loss / 1000:g}, or after "
+        f"{terms.rounds} rounds",
+        f"optimiser: {settings.optimiser}",
+    ]
+
+
+def _cost(bounty: Bounty) -> list[str]:
+    terms = bounty.terms
+    return [
+        f"escrow {format_wei(terms.escrow_wei)}: reward {format_wei(terms.reward_wei)}, and fees "
+        f"{format_wei(terms.fee_wei)} x {terms.cohort_cap} mines x {terms.rounds} rounds",
+        "that is the most that mines can be paid; what they do not earn comes back when the bounty closes",
+        "gas comes on top: for posting, one settlement per round, and one withdrawal",
+        f"each mine stakes {format_wei(terms.stake_wei)} per round, and gets it back when it reveals",
+    ]
+
+
+def _time(bounty: Bounty) -> list[str]:
+    terms = bounty.terms
+    windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
+    return [
+        f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
+        f"at the latest after {' + '.join(map(str, windows))} s (commit, reveal, settle); "
+        f"{terms.rounds * sum(windows)} s for all rounds",
+        "keep this program running: if you miss a settle window, the mines are paid by default and the "
+        "bounty closes",
+    ]
+
+
+def _learned(bounty: Bounty) -> list[str]:
+    terms, plan = bounty.terms, bounty.design.plan
+    return [
+        f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
+        f"about {plan.values} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
+        "bits per round, and which test it failed",
+        "you do not learn single rows, as long as the pooled sums isolate none",
+        "in plain words: you hold the key, so software other than this could open each mine's A and b, and "
+        f"min_mines counts {terms.min_mines} addresses, not people",
+        "each mine: ciphertexts, its own data, and what public losses and shares imply",
+        "other mines: the same; nothing of another's A and b",
+        "everybody: the terms, column names, the means and deviations of your holdout's columns, row counts, "
+        "losses, shares and payments",
+    ]
+
+
+def _needs(bounty: Bounty) -> list[str]:
+    spec = bounty.design.spec
+    return [
+        f"a table with these columns and {spec.target!r}, {spec.rows_min} to {spec.rows_max} rows",
+        f"targets of at most {from_q32(spec.target_max_q32):g} in size; of a column of 0 and 1, five each",
+    ]
