@@ -13,10 +13,10 @@ _SHOWN_DIGITS = 6
 
 
 def parse_wei(text: str, field: str = "amount") -> int:
-    """Return `text`, such as "0.01 ether", "5 gwei" or "100 wei", in wei. Raises ConfigError naming `field`."""
+    """Return `text`, such as "0.01 ether" or "5 gwei", in wei. Raises ConfigError naming `field`."""
     match = re.fullmatch(r"\s*([0-9][0-9_]{0,90})(?:\.([0-9]{1,30}))?\s*([a-zA-Z]*)\s*", text, re.ASCII)
     if match is None:
-        raise ConfigError(field, f"{text[:80]!r} is not an amount", hint='write "0.01 ether", say')
+        raise ConfigError(field, f"{text[:80]!r} is not an amount", hint="write it as in 0.01 ether")
     whole, fraction, unit = match[1].replace("_", ""), match[2] or "", match[3].lower()
     if unit not in UNITS:
         problem = f"{text[:80]!r} names no unit" if not unit else f"{unit[:20]!r} is not a unit"

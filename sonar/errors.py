@@ -18,6 +18,7 @@ SonarError
 │   ├── BlobTooLarge          more bytes than the limit
 │   ├── CiphertextError       a ciphertext, a public key or a blob of them
 │   ├── UpdateOutOfRange      a decrypted value outside the declared range (never echoed)
+│   ├── RpcError              the chain's node refused a request, or answered with nonsense
 │   └── WrongContract         other code than the network file says
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
@@ -152,6 +153,14 @@ class WrongContract(RemoteError):
         self.address, self.expected, self.found = address, expected, found
 
 
+class RpcError(RemoteError):
+    """The chain's node refused a request (`code` and `data` as in JSON-RPC), or its answer makes no sense."""
+
+    def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
+        super().__init__(message)
+        self.code, self.data = code, data
+
+
 class EnvironmentFault(SonarError):
     """This machine, its network or a service fails; trying again may help."""
 
@@ -200,3 +209,6 @@ class WaitTimeout(EnvironmentFault):
 
 class MarketError(SonarError):
     """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.revert`."""
+
+    data: bytes = b""
+    """What the call was reverted with."""

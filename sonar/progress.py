@@ -1,8 +1,8 @@
 """What a program tells while it works: typed events, written for people or as lines of JSON.
 
-The JSON form of the events is a contract between processes: a supervisor reads the lines of the programs that
-it started with `parse_line`, which accepts nothing else. A line is one object with `kind`, the event's fields,
-`party` (who speaks) and `at_s` (its clock).
+The JSON form of the events is a contract between processes: a supervisor reads the lines of the programs
+that it started with `parse_line`, which accepts nothing else. A line is one object with `kind`, the event's
+fields, `party` (who speaks) and `at_s` (its clock).
 """
 
 from __future__ import annotations

@@ -1,0 +1,222 @@
+"""The contract, typed: reads, events, and calls as plain data for the outbox to sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eth_utils.crypto import keccak
+
+from sonar.chain import abi, revert
+from sonar.chain.events import BountyPosted, Event, decode_log
+from sonar.chain.rpc import Chain, Head, Rpc, data_bytes
+from sonar.errors import RemoteError, RpcError, WrongContract
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
+
+if TYPE_CHECKING:
+    from sonar.settings import NetworkConfig
+
+T = TypeVar("T")
+BLOCKS_PER_QUERY = 2_000
+"""How many blocks one log query spans; public nodes refuse much more."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A transaction to make: plain data, nothing is sent. `to` is None to create a contract.
+
+    `name` and `round` (0: of no round) are for people and reports.
+    """
+
+    to: Address | None
+    data: bytes
+    value_wei: int
+    name: str
+    round: int = 0
+
+
+@dataclass(frozen=True)
+class Award:
+    """A mine's line in a settlement: its share of the round's reward in basis points."""
+
+    mine: Address
+    share_bps: int
+
+
+class Market(Chain):
+    """The TrainingMarket at `address`. Construction checks the chain's id and the contract's code.
+
+    Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
+    (`sonar.chain.revert`). With `at`, a read sees the chain as of that block, so that several agree.
+    Raises ConfigError (another chain) or WrongContract at construction.
+    """
+
+    def __init__(
+        self, rpc: Rpc, *, chain_id: int, address: Address, code_hash: bytes, deployed_block: int = 0
+    ) -> None:
+        super().__init__(rpc, chain_id)
+        self.address = address
+        self.deployed_block = deployed_block
+        code = self.code(address)
+        if not code:
+            raise WrongContract(address, code_hash.hex(), "none (there is no code)")
+        if keccak(code) != code_hash:
+            raise WrongContract(address, code_hash.hex(), keccak(code).hex())
+
+    @classmethod
+    def connect(cls, network: NetworkConfig, rpc: Rpc | None = None) -> Market:
+        """Return the market that a network file names."""
+        return cls(
+            rpc or Rpc(network.rpc_url),
+            chain_id=network.chain_id,
+            address=network.contract,
+            code_hash=network.code_hash,
+            deployed_block=network.deployed_block,
+        )
+
+    # ---- reads
+
+    def bounty(self, bounty: BountyId, at: Head | None = None) -> BountyState:
+        """Return a bounty, all of it as of one block. Raises UnknownBounty."""
+        (fields,) = self._read("getBounty", bounty, at=at)
+        scientist, opened, number, committed, revealed, closed, terms, escrow, best, model = fields
+        return BountyState(
+            bounty, scientist, opened, number, committed, revealed, closed, Terms(*terms), escrow, best, model
+        )
+
+    def entry(self, bounty: BountyId, mine: Address, at: Head | None = None) -> Entry:
+        """Return a mine's latest round in a bounty."""
+        ((number, state, seal),) = self._read("entryOf", bounty, mine, at=at)
+        return Entry(number, _enum(EntryState, state, "the state of an entry"), seal)
+
+    def withdrawable(self, account: Address, at: Head | None = None) -> int:
+        """Return what the contract owes the account, in wei."""
+        (amount,) = self._read("balanceOf", ETHER, account, at=at)
+        return int(amount)
+
+    def min_window_s(self) -> int:
+        """Return the shortest window, in seconds, that this deployment takes."""
+        (seconds,) = self._read("MIN_WINDOW")
+        return int(seconds)
+
+    def events(
+        self, from_block: int, to_block: int | None = None, bounty: BountyId | None = None
+    ) -> list[Event]:
+        """Return the contract's events from block `from_block` to `to_block`, both included, in order.
+
+        `to_block` defaults to the head, and must not lie beyond it. With `bounty`, only its own; withdrawals
+        belong to none. A range with no blocks in it has no events.
+        """
+        last = self.head().number if to_block is None else to_block
+        topics = [[_hex(topic) for topic in abi.events()]]
+        found: list[Event] = []
+        for first in range(max(from_block, self.deployed_block), last + 1, BLOCKS_PER_QUERY):
+            query = {
+                "address": self.address,
+                "fromBlock": hex(first),
+                "toBlock": hex(min(first + BLOCKS_PER_QUERY - 1, last)),
+                "topics": topics if bounty is None else [*topics, _hex(bounty)],
+            }
+            logs = self.rpc.call("eth_getLogs", query)
+            if not isinstance(logs, list):
+                raise RpcError("eth_getLogs: the node's answer is not a list")
+            found += [self._checked(log, bounty) for log in logs]
+        return sorted(found, key=lambda event: (event.block, event.log_index))
+
+    def bounties(self) -> list[BountyPosted]:
+        """Return every bounty that was ever posted, oldest first."""
+        return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
+
+    # ---- calls, as data
+
+    def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
+        """Post a bounty; its escrow goes with it."""
+        return self._call(
+            "postBounty", astuple(terms), model_digest, key_digest, salt, value_wei=terms.escrow_wei, round=1
+        )
+
+    def bounty_id(
+        self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
+    ) -> BountyId:
+        """Return the id that `post` with these arguments gives, as the contract computes it."""
+        (found,) = self._read("bountyIdOf", scientist, astuple(terms), model_digest, key_digest, salt)
+        return BountyId(found)
+
+    def commit(self, bounty: BountyId, round: int, seal: bytes, stake_wei: int) -> Call:
+        """Commit to an update; the stake goes with it."""
+        return self._call("commit", bounty, round, seal, [], value_wei=stake_wei, round=round)
+
+    def reveal(self, bounty: BountyId, round: int, update_digest: Digest, salt: bytes) -> Call:
+        """Open a seal."""
+        return self._call("reveal", bounty, round, update_digest, salt, round=round)
+
+    def settle(
+        self,
+        bounty: BountyId,
+        round: int,
+        new_model_digest: Digest,
+        new_loss: int,
+        awards: Sequence[Award],
+        evidence_digest: Digest,
+    ) -> Call:
+        """Settle a round. The awards name the whole cohort; they are put in the contract's order here."""
+        lines = sorted((astuple(award) for award in awards), key=lambda line: int(line[0], 16))
+        return self._call(
+            "settle", bounty, round, new_model_digest, new_loss, lines, evidence_digest, round=round
+        )
+
+    def expire(self, bounty: BountyId, round: int, cohort: Sequence[Address]) -> Call:
+        """End a round that failed or is overdue. `cohort`: the mines that revealed, in any order."""
+        mines = sorted(cohort, key=lambda mine: int(mine, 16))
+        return self._call("expire", bounty, round, mines, round=round)
+
+    def close(self, bounty: BountyId) -> Call:
+        """Take a bounty back that nobody has committed to."""
+        return self._call("close", bounty)
+
+    def withdraw(self, to: Address) -> Call:
+        """Take out everything that the contract owes the sender, in ether."""
+        return self._call("withdraw", ETHER, to)
+
+    # ---- parts
+
+    def _call(self, function: str, *arguments: Any, value_wei: int = 0, round: int = 0) -> Call:
+        name = "post" if function == "postBounty" else function
+        return Call(self.address, abi.encode_call(function, *arguments), value_wei, name, round)
+
+    def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
+        request = {"to": self.address, "data": _hex(abi.encode_call(function, *arguments))}
+        block = "latest" if at is None else hex(at.number)
+        try:
+            answer = self.rpc.call("eth_call", request, block)
+        except RpcError as error:
+            if (refusal := revert.from_rpc_error(error)) is not None:
+                raise refusal from error
+            raise
+        return abi.decode_result(function, data_bytes(answer, function))
+
+    def _checked(self, log: Any, bounty: BountyId | None) -> Event:
+        if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
+            raise RemoteError("the node answered a log of another contract than was asked for")
+        event = decode_log(log)
+        if bounty is not None and getattr(event, "bounty", None) != bounty:
+            raise RemoteError("the node answered a log of another bounty than was asked for")
+        return event
+
+
+def transfer(to: Address, value_wei: int) -> Call:
+    """Send ether, nothing else."""
+    return Call(to, b"", value_wei, "transfer")
+
+
+def _enum(kind: Callable[[int], T], value: int, what: str) -> T:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise RemoteError(f"{what} is {value}, which this version does not know") from error
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

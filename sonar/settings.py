@@ -1,0 +1,137 @@
+"""The network file, `network.toml`: everything a client must know about a network, written by who runs it.
+
+Nobody pastes an address by hand: chain id, contract and the hash of its code come from here, and every client
+checks them against the chain before it sends money.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sonar.errors import ConfigError
+from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address like http://127.0.0.1:8545")
+    return text
+
+
+def _code_hash(value: object) -> object:
+    return parse_bytes32(value, "code_hash") if isinstance(value, str) else value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class StoreConfig(_Strict):
+    """Where this network's blobs are. `path` belongs to a folder, `api_url` to a Kubo node."""
+
+    kind: Literal["folder", "kubo"] = "folder"
+    path: str = ""
+    api_url: str = ""
+    bootstrap: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class FaucetConfig(_Strict):
+    """A funded account that development networks hand out, as a file with its key in hex."""
+
+    key_file: str
+
+
+class NetworkConfig(_Strict):
+    """A network. Paths that are relative are so to the folder of the file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    dev: bool = False
+    chain_id: Annotated[int, Field(ge=1, lt=2**64)]
+    rpc_url: Annotated[str, AfterValidator(_url)]
+    contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]
+    code_hash: Annotated[bytes, BeforeValidator(_code_hash)]
+    deployed_block: Annotated[int, Field(ge=0)] = 0
+    confirmations: Annotated[int, Field(ge=1, le=1000)] = 1
+    store: StoreConfig
+    faucet: FaucetConfig | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> NetworkConfig:
+        """Read a network file. Raises ConfigError that names the field."""
+        text = _read(path)
+        try:
+            fields = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(str(path), f"is not TOML: {error}") from error
+        try:
+            network = cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "network"
+            raise ConfigError(
+                f"{field} in {path}", first["msg"], hint="get the network file again, or correct this field"
+            ) from error
+        if network.faucet is not None and not network.dev:
+            raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
+        return network.resolved(path.resolve().parent)
+
+    def resolved(self, folder: Path) -> NetworkConfig:
+        """Return the same with its paths absolute, relative ones taken from `folder`."""
+        store, faucet = self.store, self.faucet
+        if store.path:
+            store = store.model_copy(update={"path": str(folder / store.path)})
+        elif store.kind == "folder":
+            raise ConfigError("store.path", "a store of kind folder needs one")
+        if faucet is not None:
+            faucet = FaucetConfig(key_file=str(folder / faucet.key_file))
+        return self.model_copy(update={"store": store, "faucet": faucet})
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        fields = self.model_dump(exclude_none=True, exclude_defaults=False)
+        fields["code_hash"] = hex32(self.code_hash)
+        lines = ["# A Sonar network. Give this file to everyone who takes part; it holds no secret."]
+        lines += [f"{key} = {_toml(value)}" for key, value in fields.items() if not isinstance(value, dict)]
+        for name, table in fields.items():
+            if isinstance(table, dict):
+                lines += ["", f"[{name}]"]
+                lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value not in ("", ())]
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text("\n".join(lines) + "\n")
+        temporary.replace(path)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "network",
+            f"there is no network file at {path}",
+            hint="name it with --network, or start a local network with `sonar chain --home DIR`",
+        ) from error
+    except OSError as error:
+        raise ConfigError("network", f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError("network", f"{path} is not a text in UTF-8") from error
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    # A JSON string, number or boolean is also TOML, except for the escape of DEL, which names don't have.
+    return json.dumps(value, ensure_ascii=False)
