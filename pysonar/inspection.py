@@ -1,13 +1,16 @@
 """Yes/no tests of single updates. They run inside the key object, and only their verdicts leave it.
 
-An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias]
-equal to 2^data_frac exactly. Most tests below are identities or bounds that follow from this, rounding
-included, so an honest mine passes them whatever its data are, and passing tells nothing about its data. Two
-(`bias-start`, `curvature`) compare a mine with the cohort's median; they leave wide room, and are skipped
-when fewer than three mines can be compared, or when the median does not speak for most of them.
+An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias] the
+same integer for every mine. Most tests below are identities or bounds that follow from this, rounding included,
+so an honest mine passes them whatever its data are, and passing tells nothing about its data.
 
-With several local steps the map is still affine and symmetric, but A is a polynomial in the data's own matrix
-and A[bias, bias] is not known: `bias-unit`, `positive` and `spread` then say nothing and are skipped.
+Two (`bias-start`, `curvature`) compare a mine with the cohort's median; they leave wide room, and are skipped
+when fewer than three mines can be compared, or when the median does not speak for most of them. Data that are
+unlike everybody else's can still fail them, so they leave a mine out of that round only: the next rounds' exact
+tests tell an unlike mine from a scaled one.
+
+After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own matrix
+and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are skipped.
 
 The tests pin the map, not the truth of the data: pricing false data is the score's part.
 """
@@ -36,6 +39,9 @@ TESTS = {
 }
 """Every test by name, and what holds for an update that passes."""
 
+COMPARISONS = frozenset({"bias-start", "curvature"})
+"""The tests against the cohort's median: no proof, so a failure counts for its round only."""
+
 
 @dataclass(frozen=True)
 class TestResult:
@@ -45,6 +51,11 @@ class TestResult:
 
     passed: bool
     failed: str | None = None
+
+    @property
+    def for_good(self) -> bool:
+        """Whether the failure proves dishonesty, and leaves the mine out of the rest of the bounty."""
+        return self.failed is not None and self.failed not in COMPARISONS
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,12 @@ class Opened:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the model says about honest updates."""
+    """What the model says about honest updates; see `Key.inspect`."""
 
     plan: SlotPlan
     zero_start: bool
     bias_index: int
-    local_steps: int
+    bias_curvature: int | None
     random_bits: Callable[[int], int]
 
 
@@ -74,7 +85,7 @@ def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bo
     """The first failed test, or None, of each mine in the last round of `history`.
 
     `history` holds all rounds so far, ascending; a mine may be absent from some. Mines that are not `trusted`
-    (left out before) do not count towards medians.
+    (left out for good) do not count towards medians.
     """
     now = history[-1]
     failed = {mine: _alone(rules, history, mine) for mine in now.updates}
@@ -121,9 +132,9 @@ def _pair(rules: Rules, then: Part, now: Part) -> str | None:
     shared = math.gcd(*step)
     if any(value % shared for value in change):
         return "lattice"
-    if rules.local_steps != 1:
+    unit, bias = rules.bias_curvature, rules.bias_index
+    if unit is None:
         return None
-    unit, bias = 1 << rules.plan.data_frac, rules.bias_index
     along_bias_only = all(x == 0 for j, x in enumerate(step) if j != bias)
     if along_bias_only and change[bias] != step[bias] * unit:
         return "bias-unit"

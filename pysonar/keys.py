@@ -171,15 +171,19 @@ class Key:
         history: Sequence[RoundUpdates],
         zero_start: bool,
         bias_index: int,
-        local_steps: int,
+        bias_curvature: int | None,
     ) -> dict[str, TestResult]:
         """Reveal for each mine of `round` whether its update passed, and if not, the first test that failed.
 
         `history` holds the rounds up to and including this one, ascending, with well-formed updates only; a
         mine may be absent from some. `zero_start` says that the first round's weights are zero and that
-        targets lie mostly on one side of zero, so that their means compare. A mine that failed in a former
-        round fails again by the same test. The tests and what they assume: `pysonar.inspection`.
-        Failures are counted in the ledger. Raises UsageError.
+        targets lie mostly on one side of zero, so that their means compare. `bias_curvature` is A[bias, bias]
+        as the integer that every honest mine has (2^data_frac for squared loss, a quarter of that for
+        logistic loss), None where it differs between mines, as after several local steps.
+
+        A mine that failed an exact test in a former round fails again by the same; a comparison with the
+        cohort counts for its round only. The tests and what they assume: `pysonar.inspection`. Failures are
+        counted in the ledger. Raises UsageError.
         """
         _check_history(plan, history, round, bias_index)
         opened = [
@@ -189,8 +193,11 @@ class Key:
             )
             for past in history
         ]
-        rules = Rules(plan, zero_start, bias_index, local_steps, secrets.randbits)
-        left_out = self._ledger.failed_before(bounty, round)
+        rules = Rules(plan, zero_start, bias_index, bias_curvature, secrets.randbits)
+        left_out: dict[str, str] = {}
+        for mine, test in self._ledger.failed_before(bounty, round):
+            if test not in inspection.COMPARISONS:
+                left_out.setdefault(mine, test)
         failed = inspection.inspect(rules, opened, lambda mine: mine not in left_out)
         verdicts = {mine: left_out.get(mine, test) for mine, test in failed.items()}
         new = [(mine, test) for mine, test in failed.items() if test and mine not in left_out]
@@ -232,6 +239,10 @@ class Key:
         Raises CiphertextError, UpdateOutOfRange.
         """
         return list(self._open_checked(plan, update))
+
+    def unsafe_primes(self) -> tuple[int, int]:
+        """Reveal p and q: the key itself, without its ledger."""
+        return int(self._p.p), int(self._q.p)
 
     def __repr__(self) -> str:
         return f"<Key {self._public.bits} bits, fingerprint {self._public.fingerprint.hex()[:16]}>"

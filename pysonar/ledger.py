@@ -112,13 +112,11 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO failed_test VALUES (?, ?, ?, ?)", rows)
 
-    def failed_before(self, bounty: bytes, round: int) -> dict[str, str]:
-        """The mines that failed a test in a round before `round`, each with its first failed test."""
-        query = (
-            "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round DESC, test DESC"
-        )
+    def failed_before(self, bounty: bytes, round: int) -> list[tuple[str, str]]:
+        """The (mine, test) pairs that failed in the rounds before `round`, oldest first."""
+        query = "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round, mine, test"
         with self._lock:
-            return dict(self._db.execute(query, [bounty, round]).fetchall())
+            return [(mine, test) for mine, test in self._db.execute(query, [bounty, round])]
 
     def totals(self, bounty: bytes) -> dict[str, Revealed]:
         """What was revealed of each mine in a bounty so far."""
