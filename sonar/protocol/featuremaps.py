@@ -58,20 +58,22 @@ class Fourier(_Stage):
 Stage = Annotated[Standard | Clip | Polynomial | Fourier, Field(discriminator="kind")]
 
 
-def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, index: int = 0) -> int:
-    """Return how many columns `stage` makes of `width`. Raises ValueError when it does not take that many."""
-    where = f"stages.{index}"
-    if isinstance(stage, Standard):
-        if not len(stage.mean_q32) == len(stage.std_q32) == width:
-            raise ValueError(f"{where}: mean_q32 and std_q32 must have {width} entries each")
-    elif isinstance(stage, Polynomial):
-        return comb(width + stage.degree, stage.degree) - 1
-    elif isinstance(stage, Fourier):
+def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, where: str = "stage") -> int:
+    """Return how many columns `stage` makes of `width`.
+
+    Raises ValueError when it does not take that many, or makes too many: no stage's output may be larger than
+    a model, whatever the next stage would make of it.
+    """
+    if isinstance(stage, Standard) and not len(stage.mean_q32) == len(stage.std_q32) == width:
+        raise ValueError(f"{where}: mean_q32 and std_q32 must have {width} entries each")
+    if isinstance(stage, Polynomial):
+        width = comb(width + stage.degree, stage.degree) - 1
+    if isinstance(stage, Fourier):
         if any(len(row) != width for row in stage.weights_q32):
             raise ValueError(f"{where}.weights_q32: each row must have {width} entries")
-        if len(stage.phases_q32) != len(stage.weights_q32):
-            raise ValueError(
-                f"{where}.phases_q32: must have {len(stage.weights_q32)} entries, like weights_q32"
-            )
-        return len(stage.weights_q32)
+        width = len(stage.weights_q32)
+        if len(stage.phases_q32) != width:
+            raise ValueError(f"{where}.phases_q32: must have {width} entries, like weights_q32")
+    if width >= MAX_OUTPUTS:
+        raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_OUTPUTS} in all")
     return width

@@ -200,7 +200,7 @@ class ModelSpec(Record):
         """Number of weights: the stages' outputs and the bias."""
         width = len(self.features)
         for index, stage in enumerate(self.stages):
-            width = width_after(stage, width, index)
+            width = width_after(stage, width, f"stages.{index}")
         return width + 1
 
     @model_validator(mode="after")
@@ -208,7 +208,7 @@ class ModelSpec(Record):
         if len(set(self.features)) != len(self.features) or self.target in self.features:
             raise ValueError("features: a column is named twice, or is the target")
         if self.outputs > MAX_OUTPUTS:
-            raise ValueError(f"stages: {self.outputs} outputs with the bias; at most {MAX_OUTPUTS}")
+            raise ValueError(f"features: {self.outputs} weights with the bias; at most {MAX_OUTPUTS}")
         if self.rows_min > self.rows_max:
             raise ValueError("rows_min: is more than rows_max")
         if self.local_steps > 1 and self.local_rate_q32 == 0:

@@ -1,15 +1,17 @@
-"""The codec: one encoding per value, agreed on by two other implementations, and nothing else gets through."""
+"""The codec: one encoding per value, agreed on by two other libraries, and nothing else gets through."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import dag_cbor
 import libipld
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from multiformats import CID
 
-from sonar.errors import BlobTooLarge, ManifestError, SonarError, UsageError
+from sonar.errors import BlobTooLarge, ManifestError, UsageError
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 
@@ -36,14 +38,16 @@ def for_dag_cbor(value):
     return value
 
 
+def depth(value):
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
 @given(values)
 def test_round_trip_and_agreement_with_dag_cbor(value):
-    try:
-        data = codec.encode(value)
-        assert codec.decode(data) == value
-    except ManifestError as error:
-        assert "nested deeper" in str(error)
-        return
+    assume(depth(value) <= codec.MAX_DEPTH)
+    data = codec.encode(value)
+    assert codec.decode(data) == value
     assert data == dag_cbor.encode(for_dag_cbor(value))
     assert dag_cbor.decode(data) == for_dag_cbor(value)
     libipld.decode_dag_cbor(data)
@@ -51,12 +55,9 @@ def test_round_trip_and_agreement_with_dag_cbor(value):
 
 @given(st.binary(max_size=80))
 def test_whatever_is_accepted_is_canonical(data):
-    try:
-        value = codec.decode(data)
-    except ManifestError:
-        return
-    assert codec.encode(value) == data
-    libipld.decode_dag_cbor(data)
+    with suppress(ManifestError):
+        assert codec.encode(codec.decode(data)) == data
+        libipld.decode_dag_cbor(data)
 
 
 @given(values, st.data())
@@ -64,12 +65,8 @@ def test_a_changed_byte_gives_another_value_or_a_clear_error(value, draw):
     data = bytearray(codec.encode(value))
     at = draw.draw(st.integers(0, len(data) - 1))
     data[at] ^= draw.draw(st.integers(1, 255))
-    try:
-        changed = codec.decode(bytes(data))
-    except SonarError as error:
-        assert str(error)
-        return
-    assert codec.encode(changed) == bytes(data) != codec.encode(value)
+    with suppress(ManifestError):
+        assert codec.encode(codec.decode(bytes(data))) == bytes(data)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,290 @@
+"""Manifests: round trips, every limit named, and nothing but Sonar's errors out of hostile bytes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonar.errors import BlobTooLarge, ManifestError, SonarError
+from sonar.protocol import codec
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import digest_of
+from sonar.protocol.messages import (
+    EvidenceManifest,
+    KeyManifest,
+    Manifest,
+    ModelManifest,
+    ModelSpec,
+    UpdateManifest,
+)
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())
+KINDS: dict[str, type[Manifest]] = {
+    "key": KeyManifest,
+    "model": ModelManifest,
+    "update": UpdateManifest,
+    "evidence": EvidenceManifest,
+}
+VALID = {case["name"]: (KINDS[case["kind"]], bytes.fromhex(case["bytes"])) for case in VECTORS["valid"]}
+MODEL, MODEL_BYTES = VALID["model, standardised columns"]
+UPDATE, UPDATE_BYTES = VALID["update"]
+EVIDENCE, EVIDENCE_BYTES = VALID["evidence, one left out"]
+LINK = Cid.of_manifest(b"")
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_round_trip(name):
+    kind, data = VALID[name]
+    manifest = kind.from_bytes(data)
+    assert manifest.to_bytes() == data
+    assert manifest.digest() == digest_of(data)
+    assert manifest.cid() == Cid.of_manifest(data)
+    assert kind.from_bytes(data) == manifest
+    assert hash(manifest) == hash(kind.from_bytes(data))
+
+
+@pytest.mark.parametrize("name", VALID)
+@pytest.mark.parametrize("other", KINDS)
+def test_a_manifest_of_another_kind_is_refused(name, other):
+    kind, data = VALID[name]
+    if KINDS[other] is not kind:
+        with pytest.raises(ManifestError):
+            KINDS[other].from_bytes(data)
+
+
+def changed(data: bytes, path: str, value: object) -> bytes:
+    """Return the manifest with the field at `path` set, or removed for `...`."""
+    fields = codec.decode(data, max_bytes=1 << 20)
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    inner = fields
+    for part in parents:
+        inner = inner[part]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return codec.encode(fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "problem"),
+    [
+        ("v", 2, "v", "1"),
+        ("v", True, "ModelManifest", "canonical"),
+        ("v", "1", "v", "str"),
+        ("v", ..., "ModelManifest", "canonical"),
+        ("kind", "update", "kind", "model"),
+        ("name", "", "name", "at least 1"),
+        ("name", "x" * 65, "name", "at most 64"),
+        ("name", "\x1b[31mred", "name", "printable"),
+        ("name", b"diabetes", "name", "bytes"),
+        ("round", 0, "round", "equal to 1"),
+        ("round", 256, "round", "equal to 255"),
+        ("round", True, "round", "bool"),
+        ("round", None, "round", "NoneType"),
+        ("key", Cid.of_blob(b""), "key", "dag-cbor link"),
+        ("key", LINK.to_bytes(), "key", "bytes"),
+        ("weights", LINK, "weights", "raw link"),
+        ("zero_start", 1, "zero_start", "boolean"),
+        ("extra", 1, "extra", "unknown field"),
+        ("\x1b]0;evil\x07", 1, "\N{REPLACEMENT CHARACTER}]0;evil\N{REPLACEMENT CHARACTER}", "unknown field"),
+        ("plan", ..., "plan", "missing"),
+        ("plan.values", 4, "ModelManifest", "plan.values: 4"),
+        ("plan.key_bits", 1 << 20, "plan.key_bits", "16384"),
+        ("plan.weight_max", 1 << 63, "plan.weight_max", "less than"),
+        ("plan.rows_max", 1, "ModelManifest", "spec.rows_max"),
+        ("plan.mines_max", 256, "plan.mines_max", "255"),
+        ("spec.features", [], "spec.features", "at least 1"),
+        ("spec.features", ["a", "a"], "spec", "named twice"),
+        ("spec.features", ["a", "target"], "spec", "named twice"),
+        ("spec.features", "ab", "spec.features", "str"),
+        ("spec.features.0", 7, "spec.features.0", "int"),
+        ("spec.loss", "hinge", "spec.loss", "squared"),
+        ("spec.local_steps", 10_001, "spec.local_steps", "10000"),
+        ("spec.local_steps", 2, "spec", "local_rate_q32"),
+        ("spec.rows_min", 1 << 31, "spec", "rows_min"),
+        ("spec.target_max_q32", 0, "spec.target_max_q32", "greater than 0"),
+        ("spec.stages.0.kind", "cosine", "spec.stages.0", "standard"),
+        ("spec.stages.0.std_q32.1", 0, "spec.stages.0.standard.std_q32.1", "greater than 0"),
+        ("spec.stages.0.mean_q32", [1], "spec", "2 entries"),
+        ("spec.stages.0.mean_q32.0", 1 << 63, "spec.stages.0.standard.mean_q32.0", "less than"),
+        ("spec.stages.0.clip_q32", -1, "spec.stages.0.standard.clip_q32", "greater than 0"),
+        ("spec.stages", [{"kind": "polynomial", "degree": 3}] * 8, "spec", "1000"),
+        ("spec.stages", [{"kind": "polynomial", "degree": 4}], "spec.stages.0.polynomial.degree", "3"),
+        ("spec.stages", [{"kind": "clip", "clip_q32": 1}] * 9, "spec.stages", "at most 8"),
+        (
+            "spec.stages",
+            [{"kind": "fourier", "weights_q32": [[1, 2], [3]], "phases_q32": [0, 0]}],
+            "spec",
+            "stages.0.weights_q32: each row must have 2",
+        ),
+        (
+            "spec.stages",
+            [{"kind": "fourier", "weights_q32": [[1, 2], [3, 4]], "phases_q32": [0]}],
+            "spec",
+            "stages.0.phases_q32: must have 2",
+        ),
+    ],
+)
+def test_what_a_model_manifest_may_not_hold(path, value, field, problem):
+    with pytest.raises(ManifestError) as caught:
+        MODEL.from_bytes(changed(MODEL_BYTES, path, value))
+    assert caught.value.field == field
+    assert problem in caught.value.problem
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("mine", "0x" + "11" * 20, "mine"),
+        ("mine", b"\1" * 19, "mine"),
+        ("contract", None, "contract"),
+        ("bounty", b"\1" * 31, "bounty"),
+        ("key", b"\1" * 33, "key"),
+        ("key", LINK, "key"),
+        ("chain_id", 0, "chain_id"),
+        ("chain_id", 1 << 63, "chain_id"),
+        ("rows", 0, "rows"),
+        ("rows", 1 << 32, "rows"),
+        ("rows", -1, "rows"),
+        ("ciphertexts", 1001, "ciphertexts"),
+        ("blob", LINK, "blob"),
+        ("model", None, "model"),
+    ],
+)
+def test_what_an_update_manifest_may_not_hold(path, value, field):
+    with pytest.raises(ManifestError) as caught:
+        UPDATE.from_bytes(changed(UPDATE_BYTES, path, value))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("loss", -1, "greater than or equal to 0"),
+        ("loss", (1 << 64) - 1, None),
+        ("aggregate", b"", "32"),
+        ("aggregate", None, None),
+        ("cohort", [], "at least 1"),
+        ("accepted_rows", 1, "sum"),
+        ("cohort.0.share_bps", 9_999, "10000 basis points"),
+        ("cohort.0.score", 1 << 15, "less than"),
+        ("cohort.0.score", -(1 << 15), None),
+        ("cohort.0.mine", b"\xff" * 20, "ascending"),
+        ("cohort.0.reason", "why not", "empty for an accepted"),
+        ("cohort.1.reason", "", "empty for an accepted"),
+        ("cohort.1.reason", "x" * 201, "200"),
+        ("cohort.1.score", 5, "left out"),
+    ],
+)
+def test_evidence(path, value, problem):
+    data = changed(EVIDENCE_BYTES, path, value)
+    if problem is None:
+        assert EVIDENCE.from_bytes(data).to_bytes() == data
+        return
+    with pytest.raises(ManifestError, match=problem):
+        EVIDENCE.from_bytes(data)
+
+
+@pytest.mark.parametrize("bits", [63, 65])
+def test_a_modulus_has_exactly_the_bits_it_says(bits):
+    with pytest.raises(ManifestError, match="bits"):
+        KeyManifest.parse({"bits": bits, "n": (1 << 63).to_bytes(8, "big")})
+
+
+def test_size_is_checked_before_anything_else():
+    with pytest.raises(BlobTooLarge):
+        UPDATE.from_bytes(b"\xff" * (UPDATE.max_bytes + 1))
+
+
+def test_what_is_not_a_map_is_refused():
+    with pytest.raises(ManifestError, match="is not a map"):
+        UPDATE.from_bytes(b"\x80")
+
+
+def test_addresses_are_text_in_python_and_bytes_on_the_wire():
+    update = UPDATE.from_bytes(UPDATE_BYTES)
+    assert update.mine.startswith("0x")
+    assert codec.decode(UPDATE_BYTES)["mine"] == bytes.fromhex(update.mine[2:])
+    lower = update.model_copy(update={"mine": update.mine}).model_dump() | {"mine": update.mine.lower()}
+    with pytest.raises(ManifestError):
+        UPDATE.parse(lower | {"mine": update.mine.swapcase()})
+
+
+def test_a_valid_manifest_does_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        MODEL.from_bytes(MODEL_BYTES).name = "other"
+
+
+def test_widths_of_feature_maps():
+    def outputs(*stages):
+        return ModelSpec.parse(
+            {
+                "features": ["a", "b", "c"],
+                "target": "y",
+                "stages": stages,
+                "rows_min": 1,
+                "rows_max": 9,
+                "target_max_q32": 1,
+            }
+        ).outputs
+
+    square, cube = ({"kind": "polynomial", "degree": degree} for degree in (2, 3))
+    fourier = {"kind": "fourier", "weights_q32": [[1, 2, 3]] * 5, "phases_q32": [0] * 5}
+    assert outputs() == 4
+    assert outputs({"kind": "clip", "clip_q32": 1}) == 4
+    assert outputs(square) == 3 + 6 + 1
+    assert outputs(cube) == 3 + 6 + 10 + 1
+    assert outputs(fourier) == 6
+    assert outputs(fourier, square) == 5 + 15 + 1
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+@given(st.binary(max_size=120))
+def test_random_bytes(kind, data):
+    with suppress(SonarError):
+        kind.from_bytes(data)
+
+
+junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 64), (1 << 64) - 1)
+    | st.binary(max_size=40)
+    | st.text(max_size=20)
+    | st.builds(Cid, st.sampled_from(["raw", "dag-cbor"]), st.binary(min_size=32, max_size=32)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def paths(value, prefix=()):
+    yield prefix
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from paths(item, (*prefix, str(key)))
+
+
+@given(st.sampled_from(sorted(VALID)), junk, st.data())
+def test_valid_manifests_with_one_field_replaced(name, value, draw):
+    kind, data = VALID[name]
+    some = [path for path in paths(codec.decode(data, max_bytes=1 << 20)) if path]
+    data = changed(data, ".".join(draw.draw(st.sampled_from(some))), value)
+    with suppress(SonarError):
+        assert kind.from_bytes(data).to_bytes() == data
+
+
+@given(st.sampled_from(sorted(VALID)), st.data())
+def test_valid_manifests_with_bytes_changed(name, draw):
+    kind, data = VALID[name]
+    edited = bytearray(data)
+    for _ in range(draw.draw(st.integers(1, 3))):
+        edited[draw.draw(st.integers(0, len(edited) - 1))] = draw.draw(st.integers(0, 255))
+    with suppress(SonarError):
+        assert kind.from_bytes(bytes(edited)).to_bytes() == bytes(edited)

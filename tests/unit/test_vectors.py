@@ -1,0 +1,45 @@
+"""The committed test vectors are what this code makes, and its readers keep to them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from sonar.errors import ManifestError
+from sonar.protocol.cid import Cid
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("make_vectors", ROOT / "scripts" / "make_vectors.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = load_script()
+
+
+@pytest.mark.parametrize("name", SCRIPT.FILES)
+def test_the_committed_file_is_what_the_code_makes(name):
+    committed = (ROOT / "tests" / "vectors" / name).read_text(encoding="utf-8")
+    assert committed == SCRIPT.render(SCRIPT.FILES[name])
+
+
+def test_the_check_notices_a_difference(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(SCRIPT, "FOLDER", tmp_path)
+    assert SCRIPT.main([]) == 0
+    assert SCRIPT.main(["--check"]) == 0
+    (tmp_path / "cids.json").write_text("{}")
+    assert SCRIPT.main(["--check"]) == 1
+    assert "cids.json" in capsys.readouterr().out
+
+
+def test_refused_cids():
+    for text in json.loads((ROOT / "tests" / "vectors" / "cids.json").read_text())["refused"]:
+        with pytest.raises(ManifestError):
+            Cid.parse(text)
