@@ -174,7 +174,7 @@ def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -
     """Check that no column, float64[rows, k] in chunks, has one value in all but 1 to 4 of its rows.
 
     Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
-    by a clip just below its largest value. The first chunk needs 9 rows. Raises ConsentError naming the column.
+    by a clip just below its largest value. The first chunk needs 9 rows. Raises ConsentError with the column.
     """
     usual: NDArray[np.float64] | None = None
     others = np.zeros(len(names), dtype=np.int64)

@@ -16,7 +16,7 @@ from mine.data import DataSet
 from sonar.journal import Journal
 from sonar.protocol.ids import BountyId, Digest
 from sonar.protocol.phase import Status
-from sonar.protocol.round import RoundEvent, RoundState, is_final, next_state
+from sonar.protocol.round import RoundEvent, RoundState, advance, is_final
 
 
 class Command(Enum):
@@ -58,8 +58,8 @@ def decide(state: RoundState, status: Status) -> Command:
 class Joined:
     """A bounty that the operator joined, with what may not change while it lasts.
 
-    `model_digest` and `key_digest` name the first round's manifests, `map_digest` is of (A, b), `block` is the
-    one that the bounty was posted in. `over`: nothing is left to do.
+    `model_digest` and `key_digest` name the first round's manifests, `map_digest` is of (A, b), `block` is
+    where the bounty was posted. `over`: nothing is left to do.
     """
 
     bounty: BountyId
@@ -91,7 +91,7 @@ class Part:
 
     def after(self, event: RoundEvent, why: str = "") -> Part:
         """Return the part after `event`. Raises LocalProtocolError if it cannot happen."""
-        return replace(self, state=next_state(self.state, event), why=why)
+        return replace(self, state=advance(self.state, event), why=why)
 
 
 @dataclass(frozen=True)

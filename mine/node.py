@@ -1,0 +1,181 @@
+"""The node's loop: one pass reads the chain, decides, and does what can be done without waiting.
+
+Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
+to do in `mine.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts. What
+must survive a crash is in the journal before the effect that depends on it: the update and its salt before
+the commit is sent, the blob in the store before its reveal. So a pass may end anywhere, by kill -9 too: the
+next one finds either that an effect did not happen, and does it, or that it did, and goes on.
+
+One bounty's refusal never stops another's. A chain that does not answer stops all, and is raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from mine import joining
+from mine.consent import Policy
+from mine.pool import Pool
+from mine.rounds import Rounds
+from mine.state import Book, Joined, Part, Refusal
+from mine.trainer import Task
+from sonar.chain.events import BountyPosted
+from sonar.chain.market import Market
+from sonar.chain.outbox import Outbox
+from sonar.chain.rpc import Head
+from sonar.errors import ChainUnavailable, EnvironmentFault, SonarError
+from sonar.ports import Store
+from sonar.progress import Done, Progress, Waiting, short
+from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.phase import BountyState, Status, status_of
+
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`join_all` joins whatever fits (development networks only); `claim` withdraws when a bounty is over."""
+
+    join_all: bool = False
+    exit_when_done: bool = False
+    claim: bool = False
+
+
+@dataclass
+class _Pause:
+    """A bounty that had a fault is left alone until `again_s` (monotonic)."""
+
+    failures: int
+    again_s: float
+    waiting: Waiting
+
+
+class Node:
+    """A mine at work on all its joined bounties."""
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        me: Address,
+        outbox: Outbox,
+        book: Book,
+        pool: Pool,
+        policy: Policy,
+        progress: Progress,
+        options: Options = Options(),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._market, self._store, self._me, self._book = market, store, me, book
+        self._pool, self._policy, self._progress, self._options = pool, policy, progress, options
+        self._monotonic = monotonic
+        self._rounds = Rounds(market, store, me, outbox, book, pool, policy, progress)
+        self._pauses: dict[BountyId, _Pause] = {}
+        self._searched_to = market.deployed_block - 1
+        self._seen: tuple[Head, Waiting | Done] | None = None
+
+    def tick(self) -> Waiting | Done:
+        """One pass over all joined bounties. Raises ChainUnavailable; every other fault is told and kept."""
+        head = self._market.head()
+        if self._seen is not None and self._seen[0] == head and not self._pauses:
+            return self._seen[1]  # nothing can have changed without a block
+        if self._options.join_all:
+            self._join_new(head)
+        joined = self._book.joined()
+        waits = [wait for one in joined if not one.over and (wait := self._visit(one, head)) is not None]
+        result: Waiting | Done
+        if waits:
+            result = min(waits, key=lambda wait: wait.until_s or 1 << 62)
+        elif joined and self._options.exit_when_done:
+            result = Done("every joined bounty is over", {"address": self._me, "bounties": len(joined)})
+        else:
+            result = Waiting("a bounty to join" if self._options.join_all else "`mine join BOUNTY`")
+        self._seen = (head, result)
+        return result
+
+    def fill_pool(self) -> bool:
+        """Use idle time: make one blinding if an open bounty will need it; tell whether one did."""
+        for task in self._rounds.tasks():
+            if self._pool.count(task.key) < self._blindings_ahead(task):
+                self._pool.fill(task.key)
+                return True
+        return False
+
+    @staticmethod
+    def _blindings_ahead(task: Task) -> int:
+        return 2 * task.plan.ciphertexts
+
+    def _join_new(self, head: Head) -> None:
+        """Join every bounty posted since the last look that fits; the others' refusals are told once."""
+        known = {joined.bounty for joined in self._book.joined()}
+        for event in self._market.events(self._searched_to + 1, head.number):
+            if not isinstance(event, BountyPosted) or event.bounty in known:
+                continue
+            try:
+                if not self._market.bounty(event.bounty).closed:
+                    joining.join(self._market, self._store, self._policy, self._book, event)
+                    self._progress.note(f"joined bounty {short(hex32(event.bounty))}")
+            except EnvironmentFault:
+                raise  # the same blocks are searched again
+            except SonarError as error:
+                self._refuse(event.bounty, error)
+        self._searched_to = head.number
+
+    def _visit(self, joined: Joined, head: Head) -> Waiting | None:
+        """One pass over one bounty; None when it is over. Its own faults end here."""
+        pause = self._pauses.get(joined.bounty)
+        if pause is not None and self._monotonic() < pause.again_s:
+            return pause.waiting
+        try:
+            waiting = self._step(joined, head)
+        except ChainUnavailable:
+            raise
+        except SonarError as error:
+            return self._pause(joined, error)
+        self._pauses.pop(joined.bounty, None)
+        return waiting
+
+    def _step(self, joined: Joined, head: Head) -> Waiting | None:
+        bounty = self._market.bounty(joined.bounty, at=head)
+        status = status_of(bounty, head.timestamp_s)
+        for part in self._book.open_parts(joined.bounty):
+            if part.round < bounty.round or status is Status.CLOSED:
+                self._rounds.conclude(part, head)
+        if status is Status.CLOSED:
+            return self._finish(joined, bounty)
+        return self._rounds.advance(joined, bounty, status, head)
+
+    def _finish(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+        if self._options.claim:
+            waiting = self._rounds.withdraw(f"withdraw/{joined.bounty.hex()}", self._me)
+            if waiting is not None:
+                return waiting
+        self._book.join(replace(joined, over=True))
+        self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")
+        return None
+
+    def _pause(self, joined: Joined, error: SonarError) -> Waiting:
+        """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
+        before = self._pauses.get(joined.bounty)
+        failures = before.failures + 1 if before else 0
+        if not isinstance(error, EnvironmentFault):
+            self._refuse(joined.bounty, error)
+        elif failures == 0:
+            self._progress.problem(
+                error, f"trying again until the round's window closes. {error.hint}".strip()
+            )
+        pause_s = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
+        waiting = Waiting(f"bounty {short(hex32(joined.bounty))} to work again: {error}"[:300])
+        self._pauses[joined.bounty] = _Pause(failures, self._monotonic() + pause_s, waiting)
+        return waiting
+
+    def _refuse(self, bounty: BountyId, error: SonarError) -> None:
+        if self._book.refuse(Refusal(bounty, str(error), error.hint)):
+            self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", error.hint)
+
+
+def tell(progress: Progress) -> Callable[[Part], None]:
+    """Return what a Book calls with every new state of a round."""
+    return lambda part: progress.state(hex32(part.bounty), part.round, part.state.value)

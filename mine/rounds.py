@@ -1,0 +1,350 @@
+"""The effects of a round: train, commit, reveal, expire, conclude. The journal is true at every step.
+
+Nothing here decides when: `mine.state` does. Each effect ends in a new state of the part, or in what it waits
+for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mine import consent, trainer
+from mine.consent import Policy
+from mine.pool import Pool
+from mine.state import Book, Command, Joined, Part, decide
+from mine.trainer import Task
+from sonar.chain import revert
+from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, RoundSettled
+from sonar.chain.market import Call, Market
+from sonar.chain.outbox import Outbox
+from sonar.chain.rpc import Head
+from sonar.errors import ChainUnavailable, UsageError
+from sonar.ports import Store
+from sonar.progress import Progress, Waiting
+from sonar.protocol import seal as seals
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, digest_of, hex32
+from sonar.protocol.messages import UpdateManifest
+from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
+from sonar.protocol.round import RoundEvent, RoundState
+
+if TYPE_CHECKING:
+    from sonar.model.quadratic import LocalMap
+
+COMMIT_MARGIN_S = 2
+"""No commit is begun with less than this left of its window: mined too late, it would only cost gas."""
+EXPIRE_GRACE_S = 2
+EXPIRE_STAGGER_S = 3
+"""A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
+
+_SALT_BYTES = 32
+
+
+class Rounds:
+    """A mine's effects in the rounds of its bounties."""
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        me: Address,
+        outbox: Outbox,
+        book: Book,
+        pool: Pool,
+        policy: Policy,
+        progress: Progress,
+    ) -> None:
+        self._market, self._store, self._me, self._outbox = market, store, me, outbox
+        self._book, self._pool, self._policy, self._progress = book, pool, policy, progress
+        self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
+        self._ended_s: dict[tuple[BountyId, int], int] = {}
+
+    def tasks(self) -> list[Task]:
+        """What the bounties that this process has trained for ask for."""
+        return [task for task, _ in self._cache.values()]
+
+    def advance(self, joined: Joined, bounty: BountyState, status: Status, head: Head) -> Waiting:
+        """Do everything that can be done now in the current round, and return what it waits for then."""
+        while True:
+            part = self._book.part(bounty.bounty, bounty.round)
+            command = decide(part.state, status)
+            if command in _NEEDS_ENTRY:
+                part = self._agree_with_chain(part, bounty, status, head)
+                command = decide(part.state, status)
+            waiting = self._do(command, part, joined, bounty, status, head)
+            if waiting is not None:
+                return waiting
+
+    def _do(
+        self, command: Command, part: Part, joined: Joined, bounty: BountyState, status: Status, head: Head
+    ) -> Waiting | None:
+        """Do one thing; None when the part has a new state to look at."""
+        match command:
+            case Command.TRAIN:
+                return self._train(part, joined, bounty, head)
+            case Command.COMMIT:
+                return self._commit(part, bounty)
+            case Command.REVEAL:
+                return self._reveal(part, bounty)
+            case Command.EXPIRE:
+                return self._expire(part, head)
+            case Command.SKIP:
+                return self._skip(part, "the commit window is over")
+            case Command.FORFEIT:
+                self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
+                return None
+            case Command.WAIT:
+                return _waiting(part, bounty, status)
+
+    def _agree_with_chain(self, part: Part, bounty: BountyState, status: Status, head: Head) -> Part:
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
+
+        While its window is open, a transaction is waited for by its receipt, which counts confirmations.
+        """
+        entry = self._market.entry(bounty.bounty, self._me, at=head)
+        if entry.round != bounty.round or entry.state is EntryState.NONE:
+            return part
+        if entry.seal != seals.kept(part.seal):
+            raise UsageError(
+                f"account {self._me} has committed in round {bounty.round} from another home folder",
+                hint="run the mine with that home: its journal has the salt, without which the stake is lost",
+            )
+        if part.state is RoundState.COMMITTING and status is not Status.COMMIT:
+            part = self._book.save(part.after(RoundEvent.COMMIT_SEEN))
+        if (
+            part.state is RoundState.REVEALING
+            and entry.state is EntryState.REVEALED
+            and status is not Status.REVEAL
+        ):
+            part = self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        return part
+
+    # ---- before the commit: nothing is at stake
+
+    def _train(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
+        """Make the update, and have it in the journal with its salt before anybody hears of it."""
+        if head.timestamp_s + COMMIT_MARGIN_S >= deadlines_of(bounty).commit_s:
+            return self._skip(part, "too little is left of the commit window")
+        consent.check_bounty(bounty, self._policy)
+        consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
+        with self._progress.timed("fetch", bounty.round):
+            task = self._task(joined, bounty)
+            model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
+            trainer.check_frozen(task, model)
+            weights = trainer.read_weights(self._store, task, model)
+        mapped = self._map(joined, task)
+        with self._progress.timed("train", bounty.round):
+            update = trainer.make_update(task, mapped, weights, self._pool)
+        blob = task.key.encode_blob(update)
+        manifest = UpdateManifest(
+            chain_id=self._market.chain_id,
+            contract=self._market.address,
+            bounty=bounty.bounty,
+            round=bounty.round,
+            mine=self._me,
+            model=Cid("dag-cbor", bounty.model_digest),
+            key=task.key.fingerprint,
+            rows=mapped.rows,
+            ciphertexts=len(update),
+            blob=Cid.of_blob(blob),
+        ).to_bytes()
+        salt = secrets.token_bytes(_SALT_BYTES)
+        seal = seals.seal(
+            self._market.chain_id,
+            self._market.address,
+            bounty.bounty,
+            bounty.round,
+            self._me,
+            digest_of(manifest),
+            salt,
+        )
+        trained = replace(
+            part.after(RoundEvent.TRAINED),
+            salt=salt,
+            seal=seal,
+            blob=blob,
+            manifest=manifest,
+            model_digest=bounty.model_digest,
+            since_block=head.number,
+        )
+        self._book.save(trained, uses=joined.dataset.digest)
+        return None
+
+    def _task(self, joined: Joined, bounty: BountyState) -> Task:
+        if joined.bounty in self._cache:
+            return self._cache[joined.bounty][0]
+        return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
+
+    def _map(self, joined: Joined, task: Task) -> LocalMap:
+        """(A, b), computed once in a process; that the data are still the same is checked in every round."""
+        if joined.bounty in self._cache:
+            joined.dataset.verify()
+            return self._cache[joined.bounty][1]
+        mapped = trainer.local_map(task, joined.dataset)
+        trainer.check_map(mapped, joined.map_digest)
+        self._cache[joined.bounty] = (task, mapped)
+        return mapped
+
+    def _commit(self, part: Part, bounty: BountyState) -> Waiting | None:
+        waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
+        if part.state is RoundState.TRAINED:
+            part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
+        call = self._market.commit(part.bounty, part.round, part.seal, bounty.terms.stake_wei)
+        if not self._mined(_key("commit", part), call):
+            return waiting
+        self._book.save(part.after(RoundEvent.COMMIT_SEEN))
+        self._book.forget_refusal(part.bounty)
+        return None
+
+    def _skip(self, part: Part, why: str) -> Waiting | None:
+        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, why))
+        return None
+
+    # ---- after the commit: the stake is at risk until the reveal is seen
+
+    def _reveal(self, part: Part, bounty: BountyState) -> Waiting | None:
+        waiting = Waiting(f"the reveal of round {part.round} to be mined", deadlines_of(bounty).reveal_s)
+        if part.state is RoundState.COMMITTED:
+            with self._progress.timed("publish", part.round):
+                self._publish(part)
+            part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
+        call = self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
+        if not self._mined(_key("reveal", part), call):
+            return waiting
+        self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        return None
+
+    def _publish(self, part: Part) -> None:
+        """Put blob and manifest into the store, and read both back: a reveal without them earns nothing."""
+        for cid, data in (
+            (self._store.put(part.blob), part.blob),
+            (self._store.put(part.manifest, "dag-cbor"), part.manifest),
+        ):
+            self._store.pin(cid)
+            self._store.get(cid, len(data))
+
+    def _expire(self, part: Part, head: Head) -> Waiting | None:
+        """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
+        ended_s = self._ended_s.setdefault((part.bounty, part.round), head.timestamp_s)
+        cohort = self._cohort(part, head)
+        turn_s = ended_s + EXPIRE_GRACE_S + EXPIRE_STAGGER_S * cohort.index(self._me)
+        if head.timestamp_s < turn_s:
+            return Waiting(f"someone to end round {part.round}, which failed or is overdue", turn_s)
+        self._mined(_key("expire", part), self._market.expire(part.bounty, part.round, cohort))
+        return Waiting(f"the end of round {part.round} to be mined")
+
+    def _cohort(self, part: Part, head: Head) -> list[Address]:
+        """Who revealed in the part's round, ascending."""
+        mines = [
+            event.mine
+            for event in self._market.events(part.since_block, head.number, part.bounty)
+            if isinstance(event, Revealed) and event.round == part.round
+        ]
+        return sorted(mines, key=lambda mine: int(mine, 16))
+
+    # ---- afterwards
+
+    def conclude(self, part: Part, head: Head) -> None:
+        """Bring the part of a round that is over to its end, from what the chain recorded.
+
+        Raises ChainUnavailable if the node does not have the records yet.
+        """
+        events = [
+            event
+            for event in self._market.events(part.since_block, head.number, part.bounty)
+            if getattr(event, "round", None) == part.round
+        ]
+        mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
+        paid = mine.get(MinePaid)
+        failed = any(isinstance(event, RoundFailed) for event in events)
+        settled = any(isinstance(event, RoundSettled) for event in events)
+        for event in _course(part.state, Committed in mine, Revealed in mine):
+            part = part.after(event)
+        if part.state is RoundState.REVEALED:
+            if not isinstance(paid, MinePaid):
+                raise ChainUnavailable(f"the chain's node has no record yet of how round {part.round} ended")
+            without = settled and not paid.share_bps
+            part = part.after(
+                RoundEvent.ROUND_FAILED
+                if failed
+                else RoundEvent.SETTLED_WITHOUT_SHARE
+                if without
+                else RoundEvent.SETTLED_WITH_SHARE
+            )
+        self._book.save(part)
+        self._tell(part, paid if isinstance(paid, MinePaid) else None)
+
+    def _tell(self, part: Part, paid: MinePaid | None) -> None:
+        amounts = {}
+        if paid is not None:
+            amounts = {
+                "share_bps": paid.share_bps,
+                "fee_wei": paid.fee_wei,
+                "reward_wei": paid.reward_wei,
+                "stake_wei": paid.stake_wei,
+                "forfeit_wei": paid.forfeit_wei,
+            }
+        self._progress.round(hex32(part.bounty), part.round, result=part.state.value, **amounts)
+
+    def withdraw(self, key: str, to: Address) -> Waiting | None:
+        """Take out everything that the contract owes this mine; None when nothing is left to wait for."""
+        if not self._market.withdrawable(self._me):
+            return None
+        mined = self._mined(key, self._market.withdraw(to))
+        return None if mined else Waiting("the withdrawal to be mined")
+
+    def _mined(self, key: str, call: Call) -> bool:
+        """Send `call` once, however often this is asked; tell whether it is mined and confirmed.
+
+        Being late by a block is no fault: the next head says what to do instead.
+        """
+        try:
+            self._outbox.submit(key, call)
+            return self._outbox.outcome(key) is not None
+        except (revert.CohortFull, revert.WrongStatus, revert.WrongRound, revert.NothingToWithdraw):
+            return False
+
+
+_NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
+
+
+def _key(what: str, part: Part) -> str:
+    return f"{what}/{part.bounty.hex()}/{part.round}"
+
+
+def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEvent]:
+    """What has happened since `state`, in a round that is over, up to its reveal."""
+    if state in (RoundState.IDLE, RoundState.TRAINED):
+        return [RoundEvent.COMMIT_REFUSED]
+    course = []
+    if state is RoundState.COMMITTING:
+        if not committed:
+            return [RoundEvent.COMMIT_REFUSED]
+        course.append(RoundEvent.COMMIT_SEEN)
+    if state in (RoundState.COMMITTING, RoundState.COMMITTED):
+        if not revealed:
+            return [*course, RoundEvent.REVEAL_MISSED]
+        course.append(RoundEvent.REVEAL_SENT)
+    if state is not RoundState.REVEALED:
+        course.append(RoundEvent.REVEAL_SEEN if revealed else RoundEvent.REVEAL_MISSED)
+    return course
+
+
+def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:
+    """What a mine waits for that has nothing to do now."""
+    ends, terms = deadlines_of(bounty), bounty.terms
+    match status:
+        case Status.COMMIT:
+            return Waiting(
+                f"{terms.cohort_cap - bounty.committed} more mines to commit in round {bounty.round}",
+                ends.commit_s,
+            )
+        case Status.REVEAL:
+            missing = bounty.committed - bounty.revealed
+            return Waiting(f"{missing} more mines to reveal in round {bounty.round}", ends.reveal_s)
+        case Status.SETTLE:
+            return Waiting(f"the scientist to settle round {bounty.round}", ends.settle_s)
+        case _:
+            return Waiting(f"someone to end round {bounty.round}, which failed or is overdue")
