@@ -59,10 +59,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
 
         // Effects
-        uint40 opened = uint40(block.timestamp);
-        _store(state, terms, modelDigest, opened);
+        _store(state, terms, escrow.toUint96(), modelDigest);
         emit BountyPosted(bounty, msg.sender, terms, modelDigest, keyDigest, escrow);
-        emit RoundOpened(bounty, 1, modelDigest, opened);
+        emit RoundOpened(bounty, 1, modelDigest, state.opened);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -132,9 +131,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         uint256 paid = _payAwards(bounty, state, awards, earners, _newlyEarned(state, bestLoss));
         state.bestLoss = bestLoss;
         state.modelDigest = newModelDigest;
-        emit RoundSettled(
-            bounty, round, newModelDigest, newLoss, bestLoss, paid, state.escrow, evidenceDigest
-        );
+        emit RoundSettled(bounty, round, newModelDigest, newLoss, bestLoss, paid, state.escrow, evidenceDigest);
         if (bestLoss <= state.targetLoss) _close(bounty, state, CloseReason.TargetReached);
         else if (round == state.rounds) _close(bounty, state, CloseReason.LastRound);
         else _openNextRound(bounty, state);
@@ -254,9 +251,8 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         bytes32 salt
     ) public view returns (bytes32) {
         bytes32 termsHash = keccak256(abi.encode(terms));
-        return keccak256(
-            abi.encode(block.chainid, address(this), scientist, termsHash, modelDigest, keyDigest, salt)
-        );
+        return
+            keccak256(abi.encode(block.chainid, address(this), scientist, termsHash, modelDigest, keyDigest, salt));
     }
 
     /// @inheritdoc ITrainingMarket
@@ -393,9 +389,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
                                 EFFECTS
     //////////////////////////////////////////////////////////////*/
 
-    function _store(StoredBounty storage state, Terms calldata terms, bytes32 modelDigest, uint40 opened) private {
+    function _store(StoredBounty storage state, Terms memory terms, uint96 escrow, bytes32 modelDigest) private {
         state.scientist = msg.sender;
-        state.opened = opened;
+        state.opened = uint40(block.timestamp);
         state.round = 1;
 
         state.asset = terms.asset;
@@ -411,7 +407,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         state.targetLoss = terms.targetLoss;
 
         state.reward = terms.reward;
-        state.escrow = escrowFor(terms).toUint96();
+        state.escrow = escrow;
         state.bestLoss = terms.initialLoss;
 
         state.modelDigest = modelDigest;

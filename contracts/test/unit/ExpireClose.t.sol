@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Base} from "../Base.t.sol";
+import {Errors} from "../../src/Errors.sol";
+import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
+import {Bounty, CloseReason, Status} from "../../src/Types.sol";
+
+contract ExpireTest is Base {
+    bytes32 internal bounty;
+
+    function setUp() public override {
+        super.setUp();
+        terms.reward = 1000;
+        terms.fee = 10;
+        terms.stake = 100;
+        (terms.initialLoss, terms.targetLoss) = (2000, 1000);
+        bounty = post(); // escrow: 1000 + 10 * 4 * 3 = 1120
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 FAILED
+    //////////////////////////////////////////////////////////////*/
+
+    function test_Failed_WithoutCommits_RefundsAll() public {
+        vm.warp(commitEnds(bounty));
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.RoundFailed(bounty, 1, 0, 0);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.BountyClosed(bounty, 1, CloseReason.NoCommits, 1120);
+        vm.prank(stranger);
+        market.expire(bounty, 1, mines(0));
+        assertEq(balanceOf(scientist), 1120);
+        assertEq(balanceOf(stranger), 0);
+    }
+
+    function test_Failed_SharesForfeitsAmongTheRevealed() public {
+        terms.minMines = 3;
+        bounty = post("three");
+        cohort(bounty, 1, 3, 2);
+        expectPaid(mine(0), 0, 0, 50);
+        expectPaid(mine(1), 0, 0, 50);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.RoundFailed(bounty, 1, 3, 2);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.RoundOpened(bounty, 2, MODEL, uint40(vm.getBlockTimestamp()));
+        market.expire(bounty, 1, mines(2));
+        assertEq(balanceOf(mine(0)), 150);
+        assertEq(balanceOf(mine(1)), 150);
+        assertEq(market.getBounty(bounty).escrow, 1120);
+    }
+
+    function test_Failed_NobodyRevealed_ForfeitsGoToTheEscrow() public {
+        cohort(bounty, 1, 3, 0);
+        market.expire(bounty, 1, mines(0));
+        Bounty memory now_ = market.getBounty(bounty);
+        assertEq(now_.escrow, 1120 + 300);
+        assertEq(now_.round, 2);
+        assertEq(now_.committed, 0);
+        vm.prank(scientist);
+        market.close(bounty);
+        assertEq(balanceOf(scientist), 1420);
+    }
+
+    function test_Failed_LastRound_Closes() public {
+        for (uint8 round = 1; round <= 3; ++round) {
+            cohort(bounty, round, 2, 1);
+            if (round == 3) {
+                vm.expectEmit(address(market));
+                emit ITrainingMarket.BountyClosed(bounty, 3, CloseReason.LastRoundFailed, 1120);
+            }
+            market.expire(bounty, round, mines(1));
+        }
+        assertEq(balanceOf(mine(0)), 600, "three stakes, three forfeits");
+        assertEq(balanceOf(scientist), 1120);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                OVERDUE
+    //////////////////////////////////////////////////////////////*/
+
+    function test_Overdue_PaysFeesDefaultRewardAndForfeits() public {
+        cohort(bounty, 1, 4, 3);
+        vm.warp(settleEnds(bounty));
+        // 1000 over 3 rounds is 333, over 3 mines 111; 100 forfeited over 3 mines is 33.
+        expectPaid(mine(0), 10, 111, 33);
+        expectPaid(mine(1), 10, 111, 33);
+        expectPaid(mine(2), 10, 111, 33);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.BountyClosed(bounty, 1, CloseReason.Overdue, 1120 + 1 - 3 * (10 + 111));
+        vm.prank(stranger);
+        market.expire(bounty, 1, mines(3));
+        assertEq(balanceOf(mine(2)), 100 + 10 + 111 + 33);
+        assertEq(balanceOf(scientist), 758);
+        assertStatus(bounty, Status.Closed);
+    }
+
+    function test_Overdue_InTheLastRoundPaysAllThatIsUnpaid() public {
+        cohort(bounty, 1, 2, 2);
+        settle(bounty, 1, 1800, equalAwards(2)); // 200 paid
+        cohort(bounty, 2, 2, 2);
+        settle(bounty, 2, 1900, equalAwards(2)); // worse: 0 paid
+        cohort(bounty, 3, 2, 2);
+        vm.warp(settleEnds(bounty));
+        uint256 before = balanceOf(mine(0));
+        market.expire(bounty, 3, mines(2));
+        assertEq(balanceOf(mine(0)) - before, 100 + 10 + 400);
+        assertEq(balanceOf(scientist), 1120 - 60 - 1000);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                REFUSALS
+    //////////////////////////////////////////////////////////////*/
+
+    function test_Revert_UnknownBounty() public {
+        vm.expectRevert(abi.encodeWithSelector(Errors.UnknownBounty.selector, KEY));
+        market.expire(KEY, 1, mines(0));
+    }
+
+    function test_Revert_WrongRound() public {
+        cohort(bounty, 1, 2, 1);
+        market.expire(bounty, 1, mines(1));
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongRound.selector, 2, 1));
+        market.expire(bounty, 1, mines(1));
+    }
+
+    function test_Revert_WrongCohortSize() public {
+        cohort(bounty, 1, 2, 1);
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongCohortSize.selector, 2, 1));
+        market.expire(bounty, 1, mines(2));
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongCohortSize.selector, 0, 1));
+        market.expire(bounty, 1, mines(0));
+    }
+
+    function test_Revert_CohortNotAscending() public {
+        cohort(bounty, 1, 2, 2);
+        vm.warp(settleEnds(bounty));
+        address[] memory list = mines(2);
+        list[1] = list[0];
+        vm.expectRevert(abi.encodeWithSelector(Errors.CohortNotAscending.selector, 1));
+        market.expire(bounty, 1, list);
+    }
+
+    function test_Revert_NotInCohort() public {
+        cohort(bounty, 1, 2, 1);
+        address[] memory list = new address[](1);
+        list[0] = mine(1);
+        vm.expectRevert(abi.encodeWithSelector(Errors.NotInCohort.selector, mine(1)));
+        market.expire(bounty, 1, list);
+    }
+
+    function expectPaid(address who, uint256 fee, uint256 reward, uint256 forfeit) private {
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.MinePaid(bounty, 1, who, 0, 100, fee, reward, forfeit);
+    }
+}
+
+contract CloseTest is Base {
+    bytes32 internal bounty;
+
+    function setUp() public override {
+        super.setUp();
+        bounty = post();
+    }
+
+    function test_RefundsAll() public {
+        uint256 escrow = market.getBounty(bounty).escrow;
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.BountyClosed(bounty, 1, CloseReason.ByScientist, escrow);
+        vm.prank(scientist);
+        market.close(bounty);
+        assertEq(balanceOf(scientist), escrow);
+        assertTrue(market.getBounty(bounty).closed);
+    }
+
+    function test_InALaterRound() public {
+        cohort(bounty, 1, 2, 2);
+        settle(bounty, 1, INITIAL_LOSS, equalAwards(2));
+        vm.prank(scientist);
+        market.close(bounty);
+        assertEq(balanceOf(scientist), REWARD + FEE * 4 * 3 - 2 * FEE);
+    }
+
+    function test_Revert_UnknownBounty() public {
+        vm.expectRevert(abi.encodeWithSelector(Errors.UnknownBounty.selector, KEY));
+        market.close(KEY);
+    }
+
+    function test_Revert_NotScientist() public {
+        vm.prank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(Errors.NotScientist.selector, stranger));
+        market.close(bounty);
+    }
+
+    function test_Revert_CommitsExist() public {
+        commits(bounty, 1, 2);
+        vm.prank(scientist);
+        vm.expectRevert(abi.encodeWithSelector(Errors.CommitsExist.selector, 2));
+        market.close(bounty);
+    }
+}
