@@ -1,0 +1,119 @@
+"""Feature maps against their formulas, and against scikit-learn where it has the same one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from sonar.errors import DataError
+from sonar.model.features import transform
+from sonar.model.spec import from_q32, standard_stage, to_q32
+from sonar.protocol.messages import ModelSpec
+
+RNG = np.random.default_rng(1)
+X = RNG.normal(3.0, 20.0, (50, 4))
+NAMES = ["a", "b", "c", "d"]
+
+
+def spec(*stages, features=NAMES):
+    return ModelSpec.parse(
+        {
+            "features": features,
+            "target": "y",
+            "stages": stages,
+            "rows_min": 1,
+            "rows_max": 100,
+            "target_max_q32": 1,
+        }
+    )
+
+
+def q(x):
+    return [to_q32(v) for v in x] if np.ndim(x) == 1 else [q(row) for row in x]
+
+
+def test_no_stages_is_the_columns_and_a_last_column_of_ones():
+    phi = transform(spec(), X)
+    assert np.array_equal(phi[:, :-1], X)
+    assert np.array_equal(phi[:, -1], np.ones(50))
+    assert phi.shape[1] == spec().outputs
+
+
+def test_standard_is_scikit_learns_within_fixed_point():
+    stage = standard_stage(NAMES, X, clip=1000.0)
+    assert np.allclose(transform(spec(stage), X)[:, :-1], StandardScaler().fit_transform(X), atol=1e-8)
+
+
+def test_standard_clips_both_ways():
+    far = X.copy()
+    far[0], far[1] = 1e6, -1e6
+    phi = transform(spec(standard_stage(NAMES, X, clip=2.5)), far)
+    assert (phi[0, :-1] == 2.5).all()
+    assert (phi[1, :-1] == -2.5).all()
+
+
+def test_clip():
+    phi = transform(spec({"kind": "clip", "clip_q32": to_q32(0.5)}), X)
+    assert np.array_equal(phi[:, :-1], np.clip(X, -0.5, 0.5))
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_polynomial_is_scikit_learns(degree):
+    phi = transform(spec({"kind": "polynomial", "degree": degree}), X)
+    expected = PolynomialFeatures(degree, include_bias=False).fit_transform(X)
+    assert np.allclose(phi[:, :-1], expected, rtol=1e-12)
+
+
+def test_fourier_features_approximate_a_gaussian_kernel():
+    points, width = RNG.normal(size=(6, 2)), 900
+    weights, phases = RNG.normal(size=(width, 2)), RNG.uniform(0, 2 * np.pi, width)
+    stage = {"kind": "fourier", "weights_q32": q(weights), "phases_q32": q(phases)}
+    phi = transform(spec(stage, features=["a", "b"]), points)[:, :-1]
+    assert np.allclose(phi, np.sqrt(2 / width) * np.cos(points @ weights.T + phases), atol=1e-8)
+    distances = ((points[:, None] - points[None, :]) ** 2).sum(axis=2)
+    assert np.abs(phi @ phi.T - np.exp(-distances / 2)).max() < 0.15
+
+
+def test_stages_apply_in_order():
+    square, clip = {"kind": "polynomial", "degree": 2}, {"kind": "clip", "clip_q32": to_q32(2.0)}
+    x = np.full((1, 4), 3.0)
+    assert transform(spec(square, clip), x).max() == 2.0
+    assert transform(spec(clip, square), x).max() == 4.0
+
+
+@given(st.floats(-(2.0**31), 2.0**31, exclude_min=True, exclude_max=True))
+def test_fixed_point_is_within_half_a_step(x):
+    assert abs(from_q32(to_q32(x)) - x) <= 2.0**-33
+
+
+@pytest.mark.parametrize("x", [float("nan"), float("inf"), 2.0**31, -(2.0**31)])
+def test_fixed_point_refuses_what_it_cannot_hold(x):
+    with pytest.raises(DataError, match="clip"):
+        to_q32(x, "clip")
+
+
+def test_a_constant_column_is_named():
+    with pytest.raises(DataError, match="column b: is constant"):
+        standard_stage(NAMES, np.column_stack([X[:, 0], np.ones(50), X[:, 2:]]))
+
+
+@pytest.mark.parametrize(
+    ("x", "problem"),
+    [
+        (X[:, :3], "takes 4 columns"),
+        (X[0], "takes 4 columns"),
+        (np.where(X[7, 2] == X, np.nan, X), "row 8, column 3"),
+        (np.where(X[7, 2] == X, np.inf, X), "row 8, column 3"),
+    ],
+)
+def test_refused_input(x, problem):
+    with pytest.raises(DataError, match=problem):
+        transform(spec(), x)
+
+
+def test_overflow_in_a_stage_is_said_in_words():
+    with pytest.raises(DataError, match="after the feature map"):
+        transform(spec({"kind": "polynomial", "degree": 3}), np.full((2, 4), 1e200))
