@@ -1,0 +1,143 @@
+"""A tiny scientist and small data, enough to lead mines through rounds on a real chain in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysonar.keys import Key, MineUpdate
+from sonar.chain.events import Revealed
+from sonar.chain.market import Award, Market
+from sonar.chain.outbox import Outbox
+from sonar.model.spec import to_q32
+from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.paillier.vector import encode_weights
+from sonar.ports import Store
+from sonar.protocol.cid import Cid
+from sonar.protocol.featuremaps import Clip
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.messages import KeyManifest, ModelManifest, ModelSpec, PlanSpec, UpdateManifest
+from sonar.protocol.phase import Terms
+
+FEATURES, TARGET = ("a", "b"), "y"
+WEIGHTS = np.array([0.5, -0.25, 2.0])
+SPEC = ModelSpec(
+    features=FEATURES,
+    target=TARGET,
+    stages=(Clip(clip_q32=to_q32(8.0)),),
+    rows_min=10,
+    rows_max=1000,
+    target_max_q32=to_q32(100.0),
+)
+TERMS = Terms(ETHER, 3, 2, 2, 60, 60, 60, 10**16, 10**15, 10**18, 1_000_000, 1_000)
+
+
+@cache
+def scientist_key() -> Key:
+    return Key.generate(1024, insecure=True)
+
+
+@cache
+def slot_plan() -> SlotPlan:
+    bounds = Bounds(weight_max=100 << 16, a_row_l1_max=200 << 20, b_max=1000 << 20)
+    return SlotPlan.make(key_bits=1024, values=3, bounds=bounds, mines_max=10, rows_max=1000)
+
+
+def write_csv(path: Path, rows: int = 30, seed: int = 0, extra: str = "note") -> Path:
+    """A CSV with the columns that the bounty needs, and one of text that it does not."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 2))
+    y = x @ [3.0, -1.0] + 5 + rng.normal(size=rows) / 10
+    lines = [f"{a!r},{b!r},{extra},{t!r}" for (a, b), t in zip(x.tolist(), y.tolist(), strict=True)]
+    path.write_text("a,b,remark,y\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def clear_update(path: Path, weights: NDArray[np.float64] = WEIGHTS) -> list[int]:
+    """What a mine with this file must send, by plain numpy and integers: b 2^16 - A w, rounded once."""
+    table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 3))
+    phi = np.column_stack([np.clip(table[:, :2], -8, 8), np.ones(len(table))])
+    a = np.rint(phi.T @ phi / len(phi) * 2**20)
+    b = np.rint(phi.T @ table[:, 2] / len(phi) * 2**20)
+    w = [round(x * 2**16) for x in weights]
+    return [int(b[i]) * 2**16 - sum(int(a[i, j]) * w[j] for j in range(3)) for i in range(3)]
+
+
+class TinyScientist:
+    """Posts one bounty and settles its rounds with equal shares."""
+
+    def __init__(self, market: Market, store: Store, outbox: Outbox, key: Key | None = None) -> None:
+        self.market, self.store, self.outbox = market, store, outbox
+        self.key = key or scientist_key()
+        self.key_manifest = KeyManifest(bits=self.key.public.bits, n=self.key.public.to_bytes())
+        self.bounty = BountyId(b"")
+        self.model: ModelManifest | None = None
+
+    def blob(self, weights: NDArray[np.float64] = WEIGHTS) -> bytes:
+        public = self.key.public
+        return public.encode_blob(self.key.encrypt_weights(encode_weights(weights, slot_plan())))
+
+    def manifest(self, round_number: int = 1, **changes: object) -> ModelManifest:
+        model = ModelManifest(
+            name="tiny",
+            round=round_number,
+            spec=SPEC,
+            plan=PlanSpec(**slot_plan().to_dict()),
+            key=self.key_manifest.cid(),
+            weights=self.store.put(self.blob()),
+            zero_start=False,
+        )
+        return model.model_copy(update=changes)
+
+    def post(
+        self, terms: Terms = TERMS, model: ModelManifest | None = None, raw: bytes | None = None
+    ) -> BountyId:
+        """Publish the manifests and post the bounty; `raw` replaces the model's bytes."""
+        self.model = model or self.manifest()
+        data = self.model.to_bytes() if raw is None else raw
+        self.store.put(self.key_manifest.to_bytes(), "dag-cbor")
+        digest = self.store.put(data, "dag-cbor").digest
+        args = (terms, digest, self.key_manifest.digest(), bytes(32))
+        self.bounty = self.market.bounty_id(self.outbox.address, *args)
+        self.outbox.perform(f"post/{self.bounty.hex()}", self.market.post(*args))
+        return self.bounty
+
+    def cohort(self, round_number: int) -> dict[Address, Digest]:
+        return {
+            event.mine: event.update_digest
+            for event in self.market.events(0, bounty=self.bounty)
+            if isinstance(event, Revealed) and event.round == round_number
+        }
+
+    def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
+        manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
+        blob = self.store.get(manifest.blob, 1 << 20)
+        cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
+        return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
+
+    def settle(self, shares: dict[Address, int] | None = None, loss: int = 500_000) -> None:
+        """Settle the current round; without shares, everybody gets the same."""
+        state = self.market.bounty(self.bounty)
+        cohort = sorted(self.cohort(state.round), key=lambda mine: int(mine, 16))
+        if shares is None:
+            shares = dict.fromkeys(cohort, 10_000 // len(cohort))
+            shares[cohort[0]] += 10_000 - sum(shares.values())
+        assert self.model is not None
+        model, new_loss = replace_round(self, state.round + 1), loss
+        if not any(shares.values()):
+            model, new_loss = state.model_digest, state.best_loss
+        awards = [Award(mine, shares.get(mine, 0)) for mine in cohort]
+        call = self.market.settle(self.bounty, state.round, model, new_loss, awards, Digest(b"e" * 32))
+        self.outbox.perform(f"settle/{self.bounty.hex()}/{state.round}", call)
+
+
+def replace_round(scientist: TinyScientist, round_number: int) -> Digest:
+    return scientist.store.put(scientist.manifest(round_number).to_bytes(), "dag-cbor").digest
+
+
+def terms(**changes: object) -> Terms:
+    return replace(TERMS, **changes)

@@ -1,0 +1,131 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from gmpy2 import mpz
+from mine_kit import SPEC, TERMS, TinyScientist, clear_update, slot_plan, scientist_key, write_csv
+
+from mine import data, trainer
+from mine.consent import Policy
+from mine.pool import Pool
+from mine.trainer import Task
+from pysonar.keys import MineUpdate
+from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
+from sonar.model.spec import to_q32
+from sonar.protocol.messages import PlanSpec
+from sonar.store.memory import MemoryStore
+
+POLICY = Policy(insecure_keys=True)
+STATE = SimpleNamespace(terms=TERMS)
+
+
+@pytest.fixture
+def scientist() -> TinyScientist:
+    return TinyScientist(None, MemoryStore(), None)
+
+
+def read(scientist: TinyScientist, **changes: object) -> Task:
+    model = scientist.manifest(**changes)
+    scientist.store.put(scientist.key_manifest.to_bytes(), "dag-cbor")
+    digest = scientist.store.put(model.to_bytes(), "dag-cbor").digest
+    return trainer.read_task(scientist.store, STATE, digest, scientist.key_manifest.digest(), POLICY)
+
+
+def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
+    scientist: TinyScientist, tmp_path: Path
+) -> None:
+    path, pool = write_csv(tmp_path / "d.csv"), Pool(tmp_path / "pool.sqlite")
+    task = read(scientist)
+    weights = trainer.read_weights(scientist.store, task, task.model)
+    mapped = trainer.local_map(task, data.register_csv(path))
+    first = trainer.make_update(task, mapped, weights, pool)
+    second = trainer.make_update(task, mapped, weights, pool)
+    assert first != second
+    for update in (first, second):
+        mine = MineUpdate("mine", 30, tuple(update))
+        assert scientist_key().unsafe_decrypt_update(slot_plan(), mine) == clear_update(path)
+
+
+def test_the_digest_of_the_map_tells_data_apart(scientist: TinyScientist, tmp_path: Path) -> None:
+    task = read(scientist)
+    one = trainer.local_map(task, data.register_csv(write_csv(tmp_path / "1.csv", seed=1)))
+    two = trainer.local_map(task, data.register_csv(write_csv(tmp_path / "2.csv", seed=2)))
+    trainer.check_map(one, trainer.map_digest(one))
+    with pytest.raises(ConsentError, match=r"another \(A, b\)"):
+        trainer.check_map(two, trainer.map_digest(one))
+
+
+def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
+    scientist: TinyScientist, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "d.csv")
+    x = np.sort(np.loadtxt(path, delimiter=",", skiprows=1, usecols=0))
+    middle, narrow = to_q32(float(x[-1] + x[-2]) / 2), to_q32(1e-6)
+    spec = SPEC.model_dump() | {
+        "stages": (
+            {"kind": "standard", "mean_q32": (middle, 0), "std_q32": (narrow, 1 << 32), "clip_q32": 1 << 32},
+        )
+    }
+    task = read(scientist, spec=type(SPEC).parse(spec))
+    with pytest.raises(ConsentError, match="same value in all but 1 rows"):
+        trainer.local_map(task, data.register_csv(path))
+
+
+def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyScientist, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "d.csv")
+    path.write_text(path.read_text() + "1,1,x,101\n")
+    with pytest.raises(BoundsError, match="limit of 100"):
+        trainer.local_map(read(scientist), data.register_csv(path))
+
+
+def test_data_beyond_the_plan_s_bounds_are_refused(scientist: TinyScientist, tmp_path: Path) -> None:
+    plan = slot_plan().to_dict() | {"b_max": 1 << 20}
+    task = read(scientist, plan=PlanSpec(**plan))
+    with pytest.raises(BoundsError, match="b_max"):
+        trainer.local_map(task, data.register_csv(write_csv(tmp_path / "d.csv")))
+
+
+def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyScientist, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 30)
+    with pytest.raises(DataError, match="no column 'b'"):
+        trainer.fits(read(scientist), data.register_csv(tmp_path / "d.csv"))
+
+
+def test_weights_of_another_key_do_not_pass(scientist: TinyScientist) -> None:
+    n = int(scientist.key.public.n)
+    task = read(scientist)
+    width = scientist.key.public.ciphertext_bytes
+    for bad in (0, n, n * n):
+        blob = b"".join(int(mpz(c)).to_bytes(width, "big") for c in (5, bad, 7))
+        model = task.model.model_copy(update={"weights": scientist.store.put(blob)})
+        with pytest.raises(Exception, match="ciphertext 1"):
+            trainer.read_weights(scientist.store, task, model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"plan": PlanSpec(**(slot_plan().to_dict() | {"key_bits": 2048}))}, "key_bits"),
+        ({"plan": PlanSpec(**(slot_plan().to_dict() | {"mines_max": 2}))}, "mines_max"),
+        ({"round_number": 2}, "model.round"),
+    ],
+)
+def test_a_task_that_contradicts_itself_is_refused(
+    scientist: TinyScientist, changes: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ManifestError, match=problem):
+        read(scientist, **changes)
+
+
+def test_nothing_but_the_weights_may_change_between_rounds(scientist: TinyScientist) -> None:
+    task = read(scientist)
+    trainer.check_frozen(task, scientist.manifest(2))
+    other = PlanSpec(**(slot_plan().to_dict() | {"b_max": 5 << 20}))
+    for changes, field in (
+        ({"plan": other}, "plan"),
+        ({"name": "x"}, "name"),
+        ({"zero_start": True}, "zero_start"),
+    ):
+        with pytest.raises(ManifestError, match=f"model.{field}"):
+            trainer.check_frozen(task, scientist.manifest(2, **changes))

@@ -1,0 +1,150 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mine import consent
+from mine.consent import Policy
+from sonar.errors import ConfigError, ConsentError
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.phase import BountyState, Terms
+
+ONE = Address("0x" + "11" * 20)
+TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
+
+
+def bounty(**changes: object) -> BountyState:
+    terms = replace(TERMS, **changes)
+    return BountyState(
+        BountyId(b"b" * 32), ONE, 0, 1, 0, 0, False, terms, terms.escrow_wei, terms.initial_loss, Digest(b"m" * 32)
+    )
+
+
+def test_sane_terms_pass() -> None:
+    consent.check_bounty(bounty(), Policy())
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "field", "limit"),
+    [
+        ({"asset": ONE}, Policy(), "terms.asset", "ether"),
+        ({"allow_root": b"x" * 32}, Policy(), "terms.allow_root", "set"),
+        ({"initial_loss": 100}, Policy(), "terms.target_loss", "100"),
+        ({"min_mines": 1}, Policy(), "terms.min_mines", "1"),
+        ({"fee_wei": 4}, Policy(min_fee_wei=5), "terms.fee_wei", "5"),
+        ({"stake_wei": 6}, Policy(max_stake_wei=5), "terms.stake_wei", "5"),
+        ({"commit_window_s": 9}, Policy(min_window_s=10), "terms.commit_window_s", "10 s"),
+        ({"reveal_window_s": 9}, Policy(min_window_s=10), "terms.reveal_window_s", "10 s"),
+        ({"settle_window_s": 9}, Policy(min_window_s=10), "terms.settle_window_s", "10 s"),
+    ],
+)
+def test_a_refusal_names_the_term_its_limit_and_what_to_do(
+    changes: dict[str, object], policy: Policy, field: str, limit: str
+) -> None:
+    with pytest.raises(ConsentError) as caught:
+        consent.check_bounty(bounty(**changes), policy)
+    assert str(caught.value).startswith(field)
+    assert limit in str(caught.value) + caught.value.hint
+    assert caught.value.hint
+
+
+def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
+    state = bounty()
+    consent.check_bounty(state, Policy())
+    with pytest.raises(ConsentError, match="escrow"):
+        consent.check_bounty(replace(state, escrow_wei=state.escrow_wei - 1), Policy())
+
+
+@given(round_number=st.integers(1, 7), loss=st.integers(0, 1000), revealed=st.integers(0, 10))
+def test_what_is_owed_shrinks_as_rounds_are_settled(round_number: int, loss: int, revealed: int) -> None:
+    now = replace(bounty(), round=round_number, best_loss=loss)
+    later = replace(now, round=round_number + 1, best_loss=max(loss - 100, 0))
+    spent = TERMS.reward_at(later.best_loss) - TERMS.reward_at(loss) + TERMS.fee_wei * revealed
+    assert consent.owed(now) - spent >= consent.owed(later) >= 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "fine"), [(33, 11, True), (32, 11, False), (10, 2, True), (9, 2, False), (10, 4, False)]
+)
+def test_rows_that_hide_one_another(rows: int, weights: int, fine: bool) -> None:
+    if fine:
+        consent.check_rows(rows, weights, rows_min=1, rows_max=1000)
+        return
+    with pytest.raises(ConsentError, match="at least"):
+        consent.check_rows(rows, weights, rows_min=1, rows_max=1000)
+
+
+@pytest.mark.parametrize("rows", [49, 101])
+def test_the_bounty_s_own_limits_on_rows(rows: int) -> None:
+    with pytest.raises(ConsentError, match="50 to 100"):
+        consent.check_rows(rows, 3, rows_min=50, rows_max=100)
+
+
+@given(
+    others=st.integers(0, 20),
+    values=st.lists(st.sampled_from([-1.0, 0.5, 7.0]), min_size=20, max_size=20),
+    chunk=st.integers(9, 40),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_column_that_singles_out_fewer_than_five_rows_is_refused(
+    others: int, values: list[float], chunk: int, seed: int
+) -> None:
+    column = np.full(40, 3.0)
+    column[:others] = values[:others]
+    np.random.default_rng(seed).shuffle(column)
+    table = np.column_stack([np.arange(40.0), column])
+    chunks = [table[i : i + chunk] for i in range(0, 40, chunk)]
+    if 0 < others < 5:
+        with pytest.raises(ConsentError, match="column 'flag'"):
+            consent.check_columns(chunks, ["age", "flag"])
+    else:
+        consent.check_columns(chunks, ["age", "flag"])
+
+
+def test_a_short_key_is_refused_unless_the_operator_says_insecure() -> None:
+    model = {"weights": 11, "blob_bytes": 100}
+    with pytest.raises(ConsentError, match=r"key\.n: has 1024 bits, below your floor of 2048"):
+        consent.check_model(key_bits=1024, policy=Policy(), **model)
+    consent.check_model(key_bits=1024, policy=Policy(insecure_keys=True), **model)
+    with pytest.raises(ConsentError, match=r"key\.n"):
+        consent.check_model(key_bits=512, policy=Policy(insecure_keys=True), **model)
+
+
+def test_a_model_that_is_too_large_is_refused() -> None:
+    with pytest.raises(ConsentError, match="above your limit of 10"):
+        consent.check_model(weights=11, key_bits=2048, blob_bytes=1, policy=Policy(max_weights=10))
+    with pytest.raises(ConsentError, match="above your limit of 5"):
+        consent.check_model(weights=1, key_bits=2048, blob_bytes=6, policy=Policy(max_blob_bytes=5))
+
+
+def test_the_operator_s_limit_on_rounds() -> None:
+    consent.check_uses(99, Policy(max_rounds=100))
+    with pytest.raises(ConsentError, match="limit is 100"):
+        consent.check_uses(100, Policy(max_rounds=100))
+
+
+def test_the_policy_of_a_home(tmp_path: Path) -> None:
+    assert Policy.load(tmp_path) == Policy()
+    (tmp_path / "mine.toml").write_text("[policy]\nmin_fee_wei = 7\ninsecure_keys = true\n")
+    assert Policy.load(tmp_path) == Policy(min_fee_wei=7, insecure_keys=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[policy]\nmin_fee = 7\n", "policy.min_fee"),
+        ("[policy]\nmin_fee_wei = -1\n", "policy.min_fee_wei"),
+        ("[policy]\nmin_fee_wei = true\n", "policy.min_fee_wei"),
+        ("[policy]\ninsecure_keys = 1\n", "policy.insecure_keys"),
+        ("[polcy]\n", "polcy"),
+        ("policy = 3\n", "policy"),
+        ("[policy\n", "mine.toml"),
+    ],
+)
+def test_a_wrong_policy_names_its_field(tmp_path: Path, text: str, field: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigError, match=field.replace(".", r"\.")):
+        Policy.load(tmp_path)
