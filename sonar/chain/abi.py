@@ -66,6 +66,15 @@ def encode_constructor(*arguments: Any) -> bytes:
     return bytes.fromhex(artifact()["bytecode"].removeprefix("0x")) + encode(types, arguments)
 
 
+def runtime_code(min_window_s: int) -> bytes:
+    """Return the code that the contract has on the chain: the compiled one with its only immutable put in."""
+    code = bytearray.fromhex(artifact()["deployedBytecode"].removeprefix("0x"))
+    for place in artifact()["immutableReferences"]:
+        start, length = place["start"], place["length"]
+        code[start : start + length] = min_window_s.to_bytes(length, "big")
+    return bytes(code)
+
+
 def decode_result(name: str, data: bytes) -> tuple[Any, ...]:
     """Return what a function returned; addresses are checksummed. Raises RemoteError."""
     return decode_exactly(functions()[name].outputs, data, f"the result of {name}")

@@ -1,0 +1,160 @@
+"""Anvil as the local chain: found, started, watched and ended."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sonar.chain.rpc import Rpc
+from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
+from sonar.protocol.ids import Address
+
+CHAIN_ID = 31337
+START_WITHIN_S = 20.0
+STOP_WITHIN_S = 10.0
+STATE_FILE = "anvil-state.json"
+_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_PR_SET_PDEATHSIG = 1
+
+
+def find() -> Path | None:
+    """Return Anvil's native binary, or None: SONAR_ANVIL, PATH, or the checkout's npm packages."""
+    if named := os.environ.get("SONAR_ANVIL"):
+        if not os.access(named, os.X_OK):
+            raise ConfigError("SONAR_ANVIL", f"{named} is not a program")
+        return Path(named)
+    # npm's wrapper script hides the binary's signals and exit code, so that one is looked for first.
+    package = f"anvil-{sys.platform}-{_MACHINES.get(platform.machine().lower(), 'unknown')}"
+    for folder in Path(__file__).resolve().parents:
+        native = folder / "node_modules" / "@foundry-rs" / package / "bin" / "anvil"
+        if os.access(native, os.X_OK):
+            return native
+    found = shutil.which("anvil")
+    return Path(found) if found else None
+
+
+class Anvil:
+    """A running Anvil on 127.0.0.1. With `state_dir`, its state is kept there when it ends, and used again.
+
+    Raises ClientMissing, PortInUse, and ChainUnavailable when it does not come up.
+    """
+
+    def __init__(self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int]) -> None:
+        binary = find()
+        if binary is None:
+            raise ClientMissing("Anvil is not installed", hint="run `npm ci`, or use --client eth-tester")
+        self.notes: list[str] = []
+        port = _free_port(port)
+        self.url = f"http://127.0.0.1:{port}"
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID)]
+        # Blocks at once for transactions and each second without them; none of the well-known accounts.
+        command += ["--block-time", "1", "--mixed-mining", "--accounts", "0", "--silent", "--no-cors"]
+        if state_dir is not None:
+            command += ["--state", str(self._usable_state(state_dir)), "--preserve-historical-states"]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C reaches us, and we end it in order
+            preexec_fn=_die_with_parent(),
+        )
+        self.pid = self._process.pid
+        try:
+            self._wait_until_up()
+            self._fund(fund)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End Anvil so that it writes its state; kill it if it does not end."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process.poll() is None
+
+    def _usable_state(self, state_dir: Path) -> Path:
+        """Return the state's path; a file that was cut by a crash is set aside, since Anvil stops at it."""
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = state_dir / STATE_FILE
+        if path.exists():
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                aside = path.with_name(f"{STATE_FILE}.damaged-{int(time.time())}")
+                path.rename(aside)
+                self.notes.append(
+                    f"Anvil's state was cut off by a crash; the chain starts anew ({aside} kept)"
+                )
+        return path
+
+    def _wait_until_up(self) -> None:
+        deadline_s = time.monotonic() + START_WITHIN_S
+        rpc = Rpc(self.url, attempts=1, timeout_s=2)
+        try:
+            while True:
+                if self._process.poll() is not None:
+                    self._errors.seek(0)
+                    said = self._errors.read()[-500:].decode(errors="replace").strip()
+                    raise ChainUnavailable(f"Anvil ended with {self._process.returncode}: {said}")
+                try:
+                    rpc.call("eth_chainId")
+                    return
+                except ChainUnavailable:
+                    if time.monotonic() > deadline_s:
+                        raise
+                    time.sleep(0.05)
+        finally:
+            rpc.close()
+
+    def _fund(self, fund: Mapping[Address, int]) -> None:
+        rpc = Rpc(self.url)
+        try:
+            for account, wei in fund.items():
+                rpc.call("anvil_setBalance", account, hex(wei))
+        finally:
+            rpc.close()
+
+
+def _free_port(port: int) -> int:
+    """Return `port` if it is free, or any free one for 0. Raises PortInUse."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(port) from error
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    """Return what makes a child get SIGTERM when its parent dies, where the system can do that."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return in_child
