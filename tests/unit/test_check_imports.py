@@ -1,0 +1,117 @@
+"""The import rules hold for this repository, and the check can fail: each made-up offence is found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("check_imports", ROOT / "scripts" / "check_imports.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = load_script()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A small copy of the layout, to which a test adds one module."""
+    for folder in ("sonar/protocol", "sonar/localchain", "sonar/demo", "sonar/store", "mine", "pysonar"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "__init__.py").write_text("")
+    for name in ("sonar/store/folder.py", "pysonar/keys.py", "sonar/errors.py"):
+        (tmp_path / name).write_text("")
+    return tmp_path
+
+
+def test_this_repository_keeps_the_rules():
+    assert [str(offence) for offence in SCRIPT.check(ROOT)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("sonar/protocol/bad.py", "import time"),
+        ("sonar/protocol/bad.py", "import os.path"),
+        ("sonar/protocol/bad.py", "def f():\n    from random import random"),
+        ("sonar/protocol/bad.py", "import secrets"),
+        ("sonar/protocol/bad.py", "import httpx"),
+        ("sonar/protocol/bad.py", "import sonar.chain"),
+        ("sonar/protocol/bad.py", "from sonar import model"),
+        ("sonar/protocol/bad.py", "from importlib.resources import files"),
+        ("sonar/protocol/bad.py", "x = open('file')"),
+        ("sonar/protocol/bad.py", "import numpy as np\nx = np.random.default_rng()"),
+        ("sonar/protocol/bad.py", "from numpy import random"),
+        ("sonar/protocol/bad.py", "import numpy.random"),
+        ("sonar/model/bad.py", "import sonar.paillier.slots"),
+        ("sonar/model/examples.py", "import importlib"),
+        ("sonar/paillier/bad.py", "from sonar.model import spec"),
+        ("sonar/paillier/bad.py", "import phe"),
+        ("sonar/errors.py", "import sonar.protocol.cid"),
+        ("sonar/chain/bad.py", "import sonar.localchain"),
+        ("sonar/chain/bad.py", "import rich"),
+        ("sonar/store/bad.py", "import sonar.chain"),
+        ("sonar/journal.py", "import pysonar"),
+        ("sonar/home.py", "from sonar import localchain"),
+        ("mine/bad.py", "import pysonar"),
+        ("mine/bad.py", "from pysonar.keys import Key"),
+        ("mine/bad.py", "from .. import pysonar"),
+        ("mine/bad.py", "import importlib\nimportlib.import_module('pysonar.keys')"),
+        ("mine/bad.py", "import importlib\nimportlib.import_module(name)"),
+        ("mine/bad.py", "from sonar import localchain"),
+        ("mine/bad.py", "import sonar.demo.launch"),
+        ("mine/bad.py", "import phe"),
+        ("mine/bad.py", "import sklearn.linear_model"),
+        ("mine/bad.py", "import eth_tester"),
+        ("mine/node.py", "from sonar.store.folder import FolderStore"),
+        ("mine/bad.py", "import pickle"),
+        ("mine/bad.py", "eval('1')"),
+        ("pysonar/bad.py", "import mine.node"),
+        ("pysonar/bad.py", "import sonar.localchain"),
+        ("pysonar/bad.py", "import sonar.demo"),
+        ("pysonar/wiring.py", "import sonar.demo"),
+        ("sonar/demo/bad.py", "import mine.node"),
+        ("sonar/demo/bad.py", "from pysonar import keys"),
+        ("sonar/cli.py", "import pysonar.cli"),
+    ],
+)
+def test_an_offence_is_found(tree, capsys, path, source):
+    (tree / path).parent.mkdir(exist_ok=True)
+    (tree / path).write_text(f"'''A docstring.'''\n{source}\n")
+    assert SCRIPT.main([str(tree)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    last = len(source.splitlines()) + 1
+    assert [line.split(": ")[0] for line in lines][-1:] == [f"{path}:{last}"]
+    assert all(line.count(": ") >= 1 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        (
+            "sonar/protocol/good.py",
+            "import hashlib, numpy\nfrom sonar.errors import SonarError\nfrom . import cid",
+        ),
+        ("sonar/model/examples.py", "from importlib import resources"),
+        ("sonar/model/good.py", "from sonar.protocol import messages"),
+        ("sonar/chain/good.py", "import httpx, time\nimport sonar.protocol.ids"),
+        ("mine/wiring.py", "from sonar.store.folder import FolderStore"),
+        ("mine/good.py", "from sonar.paillier import affine\nfrom mine.node import Node"),
+        ("pysonar/wiring.py", "import sonar.localchain"),
+        ("pysonar/good.py", "import phe"),
+        ("sonar/demo/good.py", "import subprocess, matplotlib\nimport sonar.localchain"),
+    ],
+)
+def test_what_is_allowed_passes(tree, path, source):
+    (tree / path).parent.mkdir(exist_ok=True)
+    (tree / path).write_text(source + "\n")
+    assert SCRIPT.check(tree) == []
