@@ -1,16 +1,17 @@
 """Yes/no tests of single updates. They run inside the key object, and only their verdicts leave it.
 
-An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias] the
-same integer for every mine. Most tests below are identities or bounds that follow from this, rounding included,
-so an honest mine passes them whatever its data are, and passing tells nothing about its data.
+An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias]
+the same integer for every mine. Most tests below are identities or bounds that follow from this, rounding
+included, so an honest mine passes them whatever its data are, and passing tells nothing about its data.
 
 Two (`bias-start`, `curvature`) compare a mine with the cohort's median; they leave wide room, and are skipped
-when fewer than three mines can be compared, or when the median does not speak for most of them. Data that are
-unlike everybody else's can still fail them, so they leave a mine out of that round only: the next rounds' exact
-tests tell an unlike mine from a scaled one.
+when fewer than three mines can be compared, or when the median does not speak for most of them. Data that
+are unlike everybody else's can still fail them, so they leave a mine out of that round only: the next
+rounds' exact tests tell an unlike mine from a scaled one.
 
-After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own matrix
-and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are skipped.
+After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own
+matrix and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are
+skipped.
 
 The tests pin the map, not the truth of the data: pricing false data is the score's part.
 """
