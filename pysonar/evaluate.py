@@ -52,7 +52,7 @@ class Holdout:
     def floor_milli(self) -> int:
         """The least loss of any weights on these rows, in thousandths, rounded down."""
         wanted = self.y if self.spec.loss == "squared" else 2.0 * self.y
-        best = np.linalg.lstsq(self.phi, wanted, rcond=None)[0]
+        best = np.asarray(np.linalg.lstsq(self.phi, wanted, rcond=None)[0], dtype=np.float64)
         return max(math.floor(1000 * mean_loss(self.spec.loss, self.phi, self.y, best)), 0)
 
     @property

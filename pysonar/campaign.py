@@ -1,0 +1,363 @@
+"""A bounty from posting to withdrawal, as a state machine over the chain.
+
+Theory of operation. `tick` makes one pass that waits for nothing: it looks at the chain, does what can be
+done, and returns what it waits for. The chain says where the bounty stands; the journal says what this side
+has decided (`pysonar.records`). Each decision is on the disk before the effect that rests on it, and is
+never taken twice: the key is asked for the same aggregate, the store for the same bytes, the outbox for the
+same transaction. So a campaign that is killed at any instant and started again ends with the same model and
+the same payments.
+
+A round in Settle goes through these; each does nothing if its record is there already:
+
+    cohort -> updates -> verdict -> outcome -> publication -> settle transaction -> finished
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pysonar import history
+from pysonar.bounty import Bounty
+from pysonar.keys import Key
+from pysonar.model import LinearModel
+from pysonar.records import Cohort, Finished, Posting, Publication, Records
+from pysonar.rounds import Place, RoundWork
+from sonar.chain.events import Committed, Revealed
+from sonar.chain.market import Award, Call, Market
+from sonar.chain.outbox import Outbox
+from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
+from sonar.chain.rpc import Head
+from sonar.errors import ConfigError
+from sonar.journal import Journal
+from sonar.ports import Store
+from sonar.progress import Done, Progress, Waiting
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
+from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
+from sonar.protocol.seal import bounty_id
+
+_LOOKS = 3
+"""How often one tick looks again after something of its own was mined."""
+
+
+class Campaign:
+    """The scientist's side of one bounty.
+
+    `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `key` must
+    be the same through the whole campaign. Raises ConfigError if the journal holds another bounty of this
+    name.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        key: Key,
+        outbox: Outbox,
+        journal: Journal,
+        bounty: Bounty,
+        *,
+        progress: Progress | None = None,
+        confirmations: int = 1,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.bounty = bounty
+        self.records = Records(journal, bounty.settings.name)
+        self._market, self._store, self._key, self._outbox = market, store, key, outbox
+        self._progress = progress or Progress()
+        self._confirmations, self._timer = confirmations, timer
+        self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._idle_since = timer()
+        self._work: RoundWork | None = None
+        posting: Posting | None = self.records.get(Posting)
+        if posting is not None and posting.digest != bounty.digest:
+            name = bounty.settings.name
+            hint = "give the changed bounty another name; this one goes on with what was posted"
+            raise ConfigError("name", f"another bounty named {name!r} was started in this home", hint=hint)
+
+    @property
+    def id(self) -> BountyId | None:
+        """The bounty's id, once it is posted."""
+        posted = self.records.bounty()
+        return BountyId(posted[0]) if posted else None
+
+    @property
+    def model(self) -> LinearModel:
+        """The best model so far: the lowest loss on the holdout."""
+        course = self._rounds.course(1 + self._last_finished()) if self.id else None
+        return LinearModel.of(self.bounty.design, course)
+
+    @property
+    def done(self) -> bool:
+        """Whether the bounty is closed on the chain and all of its rounds are in the journal."""
+        finished: Finished | None = self.records.get(Finished, max(self._last_finished(), 1))
+        return finished is not None and finished.closed != ""
+
+    def tick(self) -> Waiting | Done:
+        """Do what can be done now, and return what is waited for.
+
+        Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
+        right; InsufficientFunds; and what a faulty setting raises.
+        """
+        if (waiting := self._post()) is not None:
+            return waiting
+        for _ in range(_LOOKS):
+            head = self._market.head()
+            state = self._market.bounty(self._require_id(), head)
+            self._finish_rounds(state, head)
+            status = status_of(state, head.timestamp_s)
+            result = self._act(status, state, head)
+            if result is not None:
+                return result
+        return Waiting("the chain to show what was mined")
+
+    def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
+        ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
+        match status:
+            case Status.COMMIT:
+                told = f"mines to commit to round {n} ({state.committed} of at most {cap} have)"
+                return Waiting(told, ends.commit_s)
+            case Status.REVEAL:
+                told = f"mines to reveal round {n} ({state.revealed} of {state.committed} have)"
+                return Waiting(told, ends.reveal_s)
+            case Status.SETTLE:
+                return self._settle(state, head, ends)
+            case Status.FAILED | Status.OVERDUE:
+                return self._expire(state, head, status)
+            case _:
+                return self._withdraw()
+
+    # ---- posting
+
+    def _post(self) -> Waiting | None:
+        if self.id is not None:
+            return None
+        posting: Posting | None = self.records.get(Posting)
+        if posting is None:
+            with self._timed(0, "encrypt"):
+                posting = self._prepare_posting()
+            self.records.put(posting)
+        model_digest, key_digest = digest_of(posting.model_manifest), digest_of(posting.key_manifest)
+        with self._timed(0, "publish"):
+            for data, link in (
+                (posting.key_manifest, Cid.of_manifest(posting.key_manifest)),
+                (posting.weights_blob, Cid.of_blob(posting.weights_blob)),
+                (posting.model_manifest, Cid.of_manifest(posting.model_manifest)),
+            ):
+                self._store.pin(self._store.put(data, link.codec))
+        terms = self.bounty.terms
+        call = self._market.post(terms, model_digest, key_digest, posting.salt)
+        key = f"{self.bounty.settings.name}/post"
+        self._outbox.submit(key, call)
+        receipt = self._outbox.outcome(key)
+        if receipt is None:
+            return Waiting("the bounty to be posted")
+        place = (self._market.chain_id, self._market.address, self._outbox.address)
+        self.records.set_bounty(
+            bounty_id(*place, terms, model_digest, key_digest, posting.salt), receipt.block
+        )
+        self._progress.note(f"posted bounty {hex32(self._require_id())}")
+        return None
+
+    def _prepare_posting(self) -> Posting:
+        design, public = self.bounty.design, self._key.public
+        key_manifest = KeyManifest(bits=public.bits, n=public.to_bytes())
+        blob = public.encode_blob(self._key.encrypt_weights([0] * design.plan.values))
+        model = ModelManifest(
+            name=self.bounty.settings.name,
+            round=1,
+            spec=design.spec,
+            plan=design.plan_spec,
+            key=key_manifest.cid(),
+            weights=Cid.of_blob(blob),
+            zero_start=True,
+        )
+        salt = secrets.token_bytes(32)
+        return Posting(self.bounty.digest, salt, key_manifest.to_bytes(), model.to_bytes(), blob)
+
+    # ---- a round in Settle
+
+    def _settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
+        n = state.round
+        cohort = self._cohort(state, head)
+        if cohort is None:
+            return Waiting(f"the reveals of round {n} to be confirmed", ends.settle_s)
+        self._end_idle(n)
+        if (waiting := self._collect(state, head, ends, cohort)) is not None:
+            return waiting
+        rounds = self._rounds
+        with self._timed(n, "check"):
+            rounds.judge(n)
+        with self._timed(n, "aggregate"):
+            outcome = rounds.compute(n)
+        with self._timed(n, "encrypt"):
+            publication = rounds.prepare(n, self._model_manifest(n), state.best_loss)
+        with self._timed(n, "publish"):
+            rounds.publish(publication)
+        awards = [Award(Address(mine), outcome.shares_bps[mine]) for mine in cohort.digests]
+        evidence = digest_of(publication.evidence)
+        call = self._market.settle(
+            self._require_id(), n, Digest(publication.model_digest), publication.loss, awards, evidence
+        )
+        with self._timed(n, "settle"):
+            return self._transact(f"{n}/settle", call, f"the settlement of round {n}", ends.settle_s)
+
+    def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
+        """Who revealed what in this round, once all of it is confirmed."""
+        n = state.round
+        cohort: Cohort | None = self.records.get(Cohort, n)
+        if cohort is None:
+            last = head.number - self._confirmations + 1
+            events = self._market.events(self._since(), last, self.id)
+            digests = {e.mine: e.update_digest for e in events if isinstance(e, Revealed) and e.round == n}
+            if len(digests) != state.revealed:
+                return None
+            order = [e.mine for e in events if isinstance(e, Committed) and e.round == n]
+            ascending = sorted(digests, key=lambda mine: int(mine, 16))
+            cohort = Cohort({mine: digests[mine] for mine in ascending}, list(order), head.timestamp_s)
+            self.records.put(cohort, n)
+        return cohort
+
+    def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
+        """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
+        n, window = state.round, state.terms.settle_window_s
+        give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
+        with self._timed(n, "collect"):
+            missing = self._rounds.collect(
+                n, cohort, state.model_digest, last_try=head.timestamp_s >= give_up_s
+            )
+            if missing and all(self._rounds.withheld_before(mine, n) for mine in missing):
+                missing = self._rounds.collect(n, cohort, state.model_digest, last_try=True)
+        if missing:
+            return Waiting(f"the updates of {', '.join(missing[:3])} to be in the store", give_up_s)
+        return None
+
+    def _model_manifest(self, number: int) -> ModelManifest:
+        """The manifest that round `number` trained on."""
+        for past in range(number - 1, 0, -1):
+            publication: Publication | None = self.records.get(Publication, past)
+            if publication is not None and publication.model_manifest:
+                return ModelManifest.from_bytes(publication.model_manifest)
+        return ModelManifest.from_bytes(self.records.get(Posting).model_manifest)
+
+    # ---- the other ends
+
+    def _expire(self, state: BountyState, head: Head, status: Status) -> Waiting | None:
+        n = state.round
+        events = self._market.events(self._since(), head.number, self.id)
+        cohort = [e.mine for e in events if isinstance(e, Revealed) and e.round == n]
+        if len(cohort) != state.revealed:
+            return Waiting(f"the reveals of round {n} to be in the chain's record")
+        why = "has failed" if status is Status.FAILED else "was not settled in time"
+        self._progress.note(f"round {n} {why}; the mines get their stakes back")
+        call = self._market.expire(self._require_id(), n, cohort)
+        return self._transact(f"{n}/expire", call, f"the end of round {n}", None)
+
+    def _withdraw(self) -> Waiting | Done | None:
+        """Take out what the contract owes this account; whatever it is owed by other bounties comes along."""
+        key = f"{self._require_id().hex()}/withdraw"
+        if not self._outbox.submitted(key) and not self._market.withdrawable(self._outbox.address):
+            return self._finished()
+        try:
+            self._outbox.submit(key, self._market.withdraw(self._outbox.address))
+            if self._outbox.outcome(key) is None:
+                return Waiting("the withdrawal to be mined")
+        except NothingToWithdraw:
+            pass  # another campaign of this account took it along
+        return self._finished()
+
+    def _finished(self) -> Done:
+        return Done(f"bounty {self.bounty.settings.name} is closed", self.summary())
+
+    def _transact(self, key: str, call: Call, what: str, until_s: int | None) -> Waiting | None:
+        """Send once; None when it is mined."""
+        key = f"{self._require_id().hex()}/{key}"
+        try:
+            self._outbox.submit(key, call)
+            if self._outbox.outcome(key) is None:
+                return Waiting(f"{what} to be mined", until_s)
+        except (WrongRound, WrongStatus) as late:
+            # A deadline passed, or somebody else moved the bounty, between the look and the transaction.
+            self._progress.note(f"{what} is not possible any more ({late}); looking again")
+            return Waiting("the chain's next block")
+        return None
+
+    # ---- what the chain says about rounds that are over
+
+    def _finish_rounds(self, state: BountyState, head: Head) -> None:
+        """Write down how each round ended that is over on the chain."""
+        first, last = self._last_finished() + 1, state.round if state.closed else state.round - 1
+        if first > last:
+            return
+        events = self._market.events(self._since(), head.number, self.id)
+        for n in range(first, last + 1):
+            seconds = {part: round(value, 6) for part, value in self._seconds.pop(n, {}).items()}
+            finished = history.finished_of(n, events, seconds, self._gas(n))
+            self.records.put(finished, n)
+            self._idle_since = self._timer()
+            self._progress.round(hex32(self._require_id()), n, **history.line_of(self.records, n))
+
+    def _gas(self, n: int) -> dict[str, int]:
+        gas = {}
+        for name in ("settle", "expire"):
+            key = f"{self._require_id().hex()}/{n}/{name}"
+            if self._outbox.submitted(key):
+                try:
+                    receipt = self._outbox.outcome(key)
+                except (WrongRound, WrongStatus):
+                    continue
+                if receipt is not None:
+                    gas[name] = receipt.gas_used
+        return gas
+
+    def _last_finished(self) -> int:
+        number = 0
+        while self.records.get(Finished, number + 1) is not None:
+            number += 1
+        return number
+
+    def _since(self) -> int:
+        """The block from which on to look for events of the round that is open."""
+        posted, finished = self.records.bounty(), self.records.get(Finished, self._last_finished())
+        assert posted is not None
+        return finished.block if finished is not None else posted[1]
+
+    # ---- results
+
+    def history(self) -> list[dict[str, object]]:
+        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""
+        return [history.line_of(self.records, n) for n in range(1, self._last_finished() + 1)]
+
+    def summary(self) -> dict[str, object]:
+        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+        return history.summary_of(self.records, self.bounty, self.id, self._last_finished())
+
+    # ---- parts
+
+    @property
+    def _rounds(self) -> RoundWork:
+        if self._work is None:
+            place = Place(self._market.chain_id, self._market.address, self._require_id())
+            self._work = RoundWork(self._store, self._key, self.records, self.bounty, place)
+        return self._work
+
+    def _require_id(self) -> BountyId:
+        assert self.id is not None
+        return self.id
+
+    def _end_idle(self, n: int) -> None:
+        if "waiting" not in self._seconds[n]:
+            self._seconds[n]["waiting"] = self._timer() - self._idle_since
+
+    @contextmanager
+    def _timed(self, n: int, part: str) -> Iterator[None]:
+        start = self._timer()
+        try:
+            yield
+        finally:
+            self._seconds[n][part] += self._timer() - start

@@ -1,0 +1,113 @@
+"""A trained linear model, in the clear: what the scientist keeps of a campaign."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysonar.aggregate import Course, start_of
+from pysonar.design import Design
+from pysonar.evaluate import Array
+from sonar.errors import ConfigError, DataError, ManifestError
+from sonar.model.features import transform
+from sonar.model.table import parse_csv
+from sonar.protocol.featuremaps import Standard
+from sonar.protocol.messages import ModelSpec
+
+_MAX_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """prediction = phi(x) w. `weights` float64[d], the bias last; `loss` as measured on the holdout."""
+
+    spec: ModelSpec
+    weights: Array
+    loss: float
+
+    @classmethod
+    def of(cls, design: Design, course: Course | None = None) -> LinearModel:
+        """Return the best point of a course as a model; without one, the start."""
+        best = (course or start_of(design)).best
+        return cls(design.spec, best.weights(design.plan), best.loss / 1000)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that it reads, in order."""
+        return self.spec.features
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The weight of each column in its own unit, and the constant as "(bias)"."""
+        slopes, bias = self.weights[:-1].copy(), float(self.weights[-1])
+        for stage in self.spec.stages:
+            if not isinstance(stage, Standard):
+                raise DataError("coefficients", "this feature map has no weight per column")
+            mean, std = (np.array(q, dtype=np.float64) / 2**32 for q in (stage.mean_q32, stage.std_q32))
+            slopes = slopes / std
+            bias -= float(slopes @ mean)
+        return {**dict(zip(self.features, slopes.tolist(), strict=True)), "(bias)": bias}
+
+    def predict(self, x: Any) -> Array:
+        """Return predictions float64[n] for an array [n, f], or a mapping from column name to values.
+
+        For loss = "logistic-taylor" a positive prediction stands for label 1. Raises DataError.
+        """
+        if hasattr(x, "keys"):
+            missing = [name for name in self.features if name not in x]
+            if missing:
+                raise DataError(f"column {missing[0]}", "is missing", hint=f"give {', '.join(self.features)}")
+            x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
+        try:
+            matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise DataError("x", f"is not numbers: {error}") from error
+        return np.asarray(transform(self.spec, matrix) @ self.weights)
+
+    def predict_csv(self, path: Path) -> Array:
+        """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(str(path), f"cannot be read: {error.strerror}") from error
+        return self.predict(parse_csv(data, str(path), self.features).values)
+
+    def save(self, path: Path | str) -> None:
+        """Write the model as JSON, whole or not at all, for its owner's eyes only."""
+        path = Path(path)
+        document = {
+            "v": 1,
+            "kind": "sonar-linear-model",
+            "spec": self.spec.model_dump(mode="json"),
+            "weights": self.weights.tolist(),
+            "loss": self.loss,
+        }
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(document, file, indent=1, allow_nan=False)
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> LinearModel:
+        """Read what `save` wrote. Raises ConfigError."""
+        path = Path(path)
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
+            document = json.loads(path.read_bytes())
+            spec = ModelSpec.parse(document["spec"])
+            weights = np.asarray(document["weights"], dtype=np.float64)
+            if document["kind"] != "sonar-linear-model" or weights.shape != (spec.outputs,):
+                raise ConfigError(str(path), f"is not a model of {spec.outputs} weights")
+            return cls(spec, weights, float(document["loss"]))
+        except OSError as error:
+            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, ManifestError) as error:
+            raise ConfigError(str(path), f"is not a model that this program wrote: {error}") from error

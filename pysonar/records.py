@@ -1,0 +1,166 @@
+"""What a campaign must know again after it was killed at any instant, in its home's journal.
+
+Each record is written once, before the effect that rests on it, and never changes: whoever reads it again
+goes on to the same end. Everything is under `campaign/<name>/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pysonar.optimise import Coefficients
+from sonar.journal import Journal
+
+
+@dataclass(frozen=True)
+class Posting:
+    """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly."""
+
+    digest: str
+    salt: bytes
+    key_manifest: bytes
+    model_manifest: bytes
+    weights_blob: bytes
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The mines that revealed, ascending by address, with what they revealed; `commit_order` earliest first.
+
+    `seen_s`: chain time at which the settling began.
+    """
+
+    digests: dict[str, bytes]
+    commit_order: list[str]
+    seen_s: int
+
+
+@dataclass(frozen=True)
+class Update:
+    """One revealed update: well-formed, with its ciphertexts as one blob, or left out for `reason`."""
+
+    rows: int = 0
+    blob: bytes = b""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who is aggregated. On disk before the decryption; another set could not be decrypted any more.
+
+    `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
+    """
+
+    accepted: list[str]
+    left_out: dict[str, str]
+    for_good: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the round led. Without an aggregate (`sums` empty), weights and loss are the round's own.
+
+    `sums` int[d] is the aggregate of `rows` rows; `weights` int[d] are the new ones in fixed point, and
+    `coefficients` (round, alpha, beta) say how they came about.
+    """
+
+    sums: list[int]
+    aggregate_digest: bytes
+    rows: int
+    weights: list[int]
+    coefficients: list[tuple[int, float, float]]
+    loss: int
+    scores: dict[str, int]
+    shares_bps: dict[str, int]
+
+    def as_coefficients(self) -> Coefficients:
+        """Return how `weights` came about."""
+        return Coefficients({number: (alpha, beta) for number, alpha, beta in self.coefficients})
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What the round is settled with. `model_manifest` and `weights_blob` are empty if the model stays."""
+
+    model_digest: bytes
+    loss: int
+    evidence: bytes
+    model_manifest: bytes = b""
+    weights_blob: bytes = b""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a round ended, from the chain's record: "settled", "failed" or "overdue".
+
+    `loss` and `best_loss` are -1 if it was not settled. `payments`: mine -> credited amounts in wei.
+    `closed` is the reason why the bounty closed with this round, else empty.
+    """
+
+    ended: str
+    block: int
+    committed: int
+    loss: int
+    best_loss: int
+    payments: dict[str, dict[str, int]]
+    closed: str
+    refund_wei: int
+    gas: dict[str, int]
+    seconds: dict[str, float]
+
+
+_KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)
+
+
+class Records:
+    """The records of the campaign `name`."""
+
+    def __init__(self, journal: Journal, name: str) -> None:
+        self._journal = journal
+        self._prefix = f"campaign/{name}/"
+        self._known: dict[str, Any] = {}
+
+    def get(self, kind: type[Any], number: int = 0) -> Any:
+        """Return the record of this kind (and round), or None."""
+        assert kind in _KINDS
+        return self._read(self._key(kind, number), kind)
+
+    def put(self, record: Any, number: int = 0) -> None:
+        """Write a record; it is on the disk when this returns."""
+        assert type(record) in _KINDS
+        self._write(self._key(type(record), number), record)
+
+    def update(self, number: int, mine: str) -> Update | None:
+        """Return what is known of a mine's update in a round."""
+        found: Update | None = self._read(f"{number:03}/update/{mine}", Update)
+        return found
+
+    def put_update(self, number: int, mine: str, update: Update) -> None:
+        """Write down a mine's update."""
+        self._write(f"{number:03}/update/{mine}", update)
+
+    def set_bounty(self, bounty: bytes, block: int) -> None:
+        """Write down that the bounty is posted, in `block`."""
+        self._journal.put(f"{self._prefix}posted", {"bounty": bounty, "block": block})
+
+    def bounty(self) -> tuple[bytes, int] | None:
+        """Return (bounty id, block of its posting), or None before it is posted."""
+        found = self._journal.get(f"{self._prefix}posted")
+        return (found["bounty"], found["block"]) if found else None
+
+    def _key(self, kind: type[Any], number: int) -> str:
+        return f"{number:03}/{kind.__name__.lower()}"
+
+    def _read(self, key: str, kind: type[Any]) -> Any:
+        if key not in self._known:
+            fields: Mapping[str, Any] | None = self._journal.get(self._prefix + key)
+            if fields is None:
+                return None
+            self._known[key] = kind(**fields)
+        return self._known[key]
+
+    def _write(self, key: str, record: Any) -> None:
+        self._journal.put(self._prefix + key, asdict(record))
+        self._known[key] = record
