@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from eth_account import Account
 from numpy.typing import NDArray
 
+from mine import data
+from mine.consent import Policy
+from mine.node import Node, Options, tell
+from mine.pool import Pool
+from mine.state import Book, Part
 from pysonar.keys import Key, MineUpdate
+from sonar.chain.deploy import deploy
 from sonar.chain.events import Revealed
-from sonar.chain.market import Award, Market
+from sonar.chain.market import Award, Market, transfer
 from sonar.chain.outbox import Outbox
+from sonar.journal import Journal
+from sonar.localchain.tester import TesterChain
 from sonar.model.spec import to_q32
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
+from sonar.progress import Done, ListSink, Problem, Progress, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.featuremaps import Clip
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.messages import KeyManifest, ModelManifest, ModelSpec, PlanSpec, UpdateManifest
-from sonar.protocol.phase import Terms
+from sonar.protocol.phase import BountyState, Status, Terms, status_of
+from sonar.store.memory import MemoryStore
 
+Wrap = Callable[[Any, str], Any]
 FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
 SPEC = ModelSpec(
@@ -141,3 +155,103 @@ def replace_round(scientist: TinyScientist, round_number: int) -> Digest:
 
 def terms(**changes: object) -> Terms:
     return replace(TERMS, **changes)
+
+
+class Clock:
+    """Time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def _no_sleep(_: float) -> None:
+    """This chain mines at once."""
+
+
+class World:
+    """A chain with the contract, a scientist, and any number of mines with homes of their own."""
+
+    def __init__(self, folder: Path, store: Store | None = None, mines: int = 3) -> None:
+        self.folder, self.store = folder, store or MemoryStore()
+        self.accounts = [Account.create() for _ in range(mines)]
+        scientist = Account.create()
+        self.clock, self.monotonic = Clock(), Clock()
+        fund = {Address(account.address): 10**20 for account in (scientist, *self.accounts)}
+        self.chain = TesterChain(fund, clock=self.clock)
+        self.rpc = self.chain.rpc()
+        self.deployment = deploy(self.rpc, scientist, min_window_s=1)
+        outbox = Outbox(self.market(), scientist, Journal(folder / "scientist.sqlite"), sleep=_no_sleep)
+        self.scientist = TinyScientist(self.market(), self.store, outbox)
+
+    def market(self) -> Market:
+        return self.deployment.market(self.rpc)
+
+    def address(self, index: int) -> Address:
+        return Address(self.accounts[index].address)
+
+    def home(self, index: int) -> Path:
+        home = self.folder / f"mine-{index}"
+        if not home.exists():
+            home.mkdir()
+            write_csv(home / "data.csv", seed=index)
+        return home
+
+    def book(self, index: int) -> Book:
+        return Book(Journal(self.home(index) / "journal.sqlite"))
+
+    def node(self, index: int, *, wrap: Wrap = lambda thing, name: thing, **options: Any) -> Node:
+        """A mine built from its home, as a fresh process would. `wrap` stands between it and the world."""
+        home = self.home(index)
+        journal = wrap(Journal(home / "journal.sqlite"), "journal")
+        self.progress = ListSink()
+        progress = Progress(self.progress, f"mine-{index}")
+        book = Book(journal, tell(progress))
+        if not book.datasets():
+            book.register(data.register_csv(home / "data.csv"))
+        market = wrap(self.market(), "market")
+        outbox = Outbox(market, self.accounts[index], journal, sleep=_no_sleep)
+        return Node(
+            market,
+            wrap(self.store, "store"),
+            self.address(index),
+            wrap(outbox, "outbox"),
+            book,
+            wrap(Pool(home / "pool.sqlite"), "pool"),
+            Policy(insecure_keys=True),
+            progress,
+            Options(**{"join_all": True, "exit_when_done": True, **options}),
+            monotonic=self.monotonic,
+        )
+
+    def give(self, index: int, wei: int) -> None:
+        """Send ether to a mine, from the scientist."""
+        self.scientist.outbox.perform(f"gift/{index}", transfer(self.address(index), wei))
+
+    def problems(self) -> list[Problem]:
+        return [event for event in self.progress.events if isinstance(event, Problem)]
+
+    def advance(self, seconds: int) -> None:
+        """Move both clocks, and mine a block."""
+        self.monotonic.now_s += seconds
+        self.clock.now_s = max(self.clock.now_s, self.chain.now_s) + seconds
+        self.chain.mine_at(int(self.clock.now_s))
+
+    def state(self) -> BountyState:
+        return self.market().bounty(self.scientist.bounty)
+
+    def status(self) -> Status:
+        return status_of(self.state(), self.chain.now_s)
+
+    def part(self, index: int, round_number: int) -> Part:
+        return self.book(index).part(self.scientist.bounty, round_number)
+
+
+def run(nodes: Sequence[Node], passes: int = 6) -> list[Waiting | Done]:
+    """Let each node tick in turn, a few times."""
+    results: list[Waiting | Done] = []
+    for _ in range(passes):
+        results = [node.tick() for node in nodes]
+    return results

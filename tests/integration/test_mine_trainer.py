@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gmpy2 import mpz
-from mine_kit import SPEC, TERMS, TinyScientist, clear_update, slot_plan, scientist_key, write_csv
+from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
 from mine import data, trainer
 from mine.consent import Policy

@@ -1,0 +1,192 @@
+"""Mines on a real chain in this process, with a clock of the test's own."""
+
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+from mine_kit import World, clear_update, run, slot_plan, terms
+
+from sonar.progress import Done
+from sonar.protocol.cid import Cid
+from sonar.protocol.phase import Status
+from sonar.protocol.round import RoundState
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
+    scientist = world.scientist
+    scientist.post()
+    nodes = [world.node(i, claim=True) for i in range(3)]
+    for round_number in (1, 2):
+        waits = run(nodes)
+        assert world.status() is Status.SETTLE
+        assert {wait.what for wait in waits} == {f"the scientist to settle round {round_number}"}
+        for digest in scientist.cohort(round_number).values():
+            manifest, update = scientist.read_update(digest)
+            index = [world.address(i) for i in range(3)].index(manifest.mine)
+            clear = clear_update(world.home(index) / "data.csv")
+            assert scientist.key.unsafe_decrypt_update(slot_plan(), update) == clear
+        before = [world.market().ether(world.address(i)) for i in range(3)]
+        scientist.settle(loss=500_000 // round_number)
+    assert all(isinstance(result, Done) for result in run(nodes))
+    for i in range(3):
+        assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
+        assert world.market().withdrawable(world.address(i)) == 0
+        assert world.market().ether(world.address(i)) > before[i]
+
+
+def test_a_full_cohort_skips_the_mine_that_is_late(world: World) -> None:
+    world.scientist.post(terms(cohort_cap=2, rounds=1))
+    run([world.node(0), world.node(1)])
+    late = world.node(2)
+    run([late])
+    assert world.part(2, 1).state is RoundState.SKIPPED
+    assert world.market().ether(world.address(2)) == 10**20
+    world.scientist.settle()
+    assert isinstance(run([late])[0], Done)
+
+
+def test_a_race_for_the_last_place_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.scientist.post(terms(cohort_cap=2, rounds=1))
+    run([world.node(0)])
+    second, third = world.node(1), world.node(2)
+    head = world.chain.now_s
+    stale = third._market.head()
+    run([second], passes=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(third._market, "head", lambda: stale)  # what a mine knows is always a little old
+        waiting = third.tick()
+    assert "commit of round 1" in waiting.what
+    assert world.part(2, 1).state is RoundState.COMMITTING
+    run([third])
+    assert world.part(2, 1).state is RoundState.SKIPPED
+    assert not world.problems()
+    assert world.market().ether(world.address(2)) == 10**20
+    assert world.chain.now_s > head
+
+
+def test_a_window_that_passed_while_away_is_skipped(world: World) -> None:
+    world.scientist.post()
+    node = world.node(0)
+    world.advance(59)
+    node.tick()
+    assert world.part(0, 1).state is RoundState.SKIPPED
+    world.advance(61)
+    assert "which failed" in node.tick().what
+    assert world.market().ether(world.address(0)) == 10**20
+
+
+def test_a_failed_round_gives_the_stake_back(world: World) -> None:
+    world.scientist.post(terms(min_mines=3, rounds=2))
+    nodes = [world.node(i) for i in range(2)]
+    run(nodes)
+    world.advance(61)
+    run(nodes)
+    assert [world.part(i, 1).state for i in range(2)] == [RoundState.REVEALED] * 2
+    assert world.status() is Status.FAILED
+    world.advance(2)
+    run(nodes)
+    assert world.state().round == 2
+    assert [world.part(i, 1).state for i in range(2)] == [RoundState.RETURNED] * 2
+    for i in range(2):
+        assert world.market().withdrawable(world.address(i)) == world.state().terms.stake_wei
+    assert [world.part(i, 2).state for i in range(2)] == [RoundState.COMMITTED] * 2
+
+
+def test_an_overdue_scientist_pays_by_expiry(world: World) -> None:
+    world.scientist.post(terms(rounds=2))
+    nodes = [world.node(i, claim=True) for i in range(3)]
+    run(nodes)
+    world.advance(200)
+    assert world.status() is Status.OVERDUE
+    waits = run(nodes, passes=1)
+    turns = sorted(wait.until_s for wait in waits)
+    assert turns == [world.chain.now_s + 2 + 3 * i for i in range(3)]
+    world.advance(2)
+    assert all(isinstance(result, Done) for result in run(nodes))
+    assert world.status() is Status.CLOSED
+    for i in range(3):
+        assert world.part(i, 1).state is RoundState.PAID
+        assert world.market().ether(world.address(i)) > 10**20 + 10**17
+
+
+def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
+    world.scientist.post(terms(min_mines=2))
+    nodes = [world.node(i) for i in range(2)]
+    nodes[1].tick()
+    for _ in range(3):
+        nodes[0].tick()
+    world.advance(61)
+    run([nodes[0]])
+    world.advance(61)
+    run(nodes)
+    assert world.part(0, 1).state is RoundState.REVEALED
+    assert world.part(1, 1).state is RoundState.FORFEIT
+    world.advance(3)
+    run(nodes)
+    assert world.part(0, 1).state is RoundState.RETURNED
+    assert world.market().withdrawable(world.address(0)) == 2 * 10**16
+
+
+def test_a_blob_is_not_published_before_its_reveal(world: World) -> None:
+    world.scientist.post()
+    node = world.node(0)
+    run([node])
+    part = world.part(0, 1)
+    assert part.state is RoundState.COMMITTED
+    assert not world.store.has(Cid.of_blob(part.blob))
+    assert not world.store.has(Cid.of_manifest(part.manifest))
+    world.advance(61)
+    run([node])
+    assert world.store.has(Cid.of_blob(part.blob))
+    assert world.store.has(Cid.of_manifest(part.manifest))
+
+
+def test_data_that_change_after_joining_are_refused_until_they_are_put_back(world: World) -> None:
+    world.scientist.post(terms(rounds=2))
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    path = world.home(0) / "data.csv"
+    content = path.read_bytes()
+    path.write_bytes(content + b"1,1,new,2\n")
+    world.scientist.settle()
+    run(nodes)
+    (refusal,) = world.book(0).refusals()
+    assert "has changed" in refusal.error
+    assert "mine data add" in refusal.hint
+    assert world.part(1, 2).state is RoundState.COMMITTED
+    path.write_bytes(content)
+    world.advance(20)
+    run(nodes)
+    assert world.part(0, 2).state is RoundState.REVEALED
+    assert not world.book(0).refusals()
+
+
+def test_another_home_with_the_same_account_does_not_commit_again(world: World) -> None:
+    world.scientist.post()
+    run([world.node(0)])
+    before = world.market().ether(world.address(0))
+    (world.folder / "mine-0").rename(world.folder / "elsewhere")
+    node = world.node(0)
+    run([node])
+    assert any("another home" in problem.error for problem in world.problems())
+    assert world.market().ether(world.address(0)) == before
+
+
+def test_a_mine_without_ether_says_so_and_goes_on_once_it_has_some(world: World) -> None:
+    world.scientist.post()
+    world.accounts[1] = Account.create()
+    poor = world.node(1)
+    run([poor])
+    (problem,) = world.problems()
+    assert f"{world.address(1)} has 0 wei" in problem.error
+    assert "send at least" in problem.hint
+    assert world.part(1, 1).state is RoundState.COMMITTING
+    world.give(1, 10**18)
+    world.advance(5)
+    run([poor])
+    assert world.part(1, 1).state is RoundState.COMMITTED
