@@ -51,10 +51,15 @@ class FaucetConfig(_Strict):
 
 
 class NetworkConfig(_Strict):
-    """A network. Paths that are relative are so to the folder of the file."""
+    """A network. Paths that are relative are so to the folder of the file.
+
+    `client` names the chain's software, for reports only. `dev` marks networks whose ether is worth nothing:
+    only they have a faucet, cheap keystores and the conveniences that would be careless elsewhere.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     dev: bool = False
+    client: Annotated[str, Field(max_length=64)] = ""
     chain_id: Annotated[int, Field(ge=1, lt=2**64)]
     rpc_url: Annotated[str, AfterValidator(_url)]
     contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]

@@ -1,0 +1,34 @@
+"""Ether for the asking, on networks marked `dev = true`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from sonar.chain.market import transfer
+from sonar.chain.outbox import Outbox, Receipt
+from sonar.chain.rpc import Chain, Rpc
+from sonar.errors import ConfigError
+from sonar.journal import Journal
+from sonar.keystore import load_raw
+from sonar.protocol.ids import parse_address
+from sonar.settings import NetworkConfig
+
+
+def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None = None) -> Receipt:
+    """Send `amount_wei` from the network's faucet to `address`, and wait until it is there.
+
+    Raises ConfigError where there is no faucet, KeyFileError, and what `Outbox.perform` raises.
+    """
+    if not network.dev or network.faucet is None:
+        raise ConfigError(
+            "faucet",
+            f"the network {network.name!r} has none",
+            hint="only development networks give ether away; get some from an exchange or its owner",
+        )
+    account = load_raw(Path(network.faucet.key_file))
+    chain = Chain(rpc or Rpc(network.rpc_url), network.chain_id)
+    # A gift that is cut off may be given twice: the faucet's ether is worth nothing.
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+        outbox = Outbox(chain, account, journal)
+        return outbox.perform("fund", transfer(parse_address(address), amount_wei))

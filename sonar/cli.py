@@ -1,0 +1,28 @@
+"""`sonar`: what belongs to the network and to no party."""
+
+from __future__ import annotations
+
+import sys
+
+from sonar.commands.chain import chain
+from sonar.commands.deploy import deploy
+from sonar.commands.fund import fund
+from sonar.commands.status import status
+from sonar.demo.command import demo
+from sonar.terminal import new_app, run_app
+
+app = new_app(
+    "Train models on data that nobody hands over.\n\n"
+    "`sonar demo` shows the whole network on this machine. `mine` is for those who have data, `pysonar` for "
+    "those who train."
+)
+app.command()(demo)
+app.command()(chain)
+app.command()(deploy)
+app.command()(status)
+app.command()(fund)
+
+
+def main() -> None:
+    """Run `sonar`."""
+    sys.exit(run_app(app, "sonar"))

@@ -1,0 +1,154 @@
+"""`sonar chain`: a development network on this machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sonar.protocol.ids import Address
+from sonar.terminal import JsonFlag, print_json
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from sonar.chain.rpc import Rpc
+    from sonar.home import Home
+    from sonar.localchain import LocalChain
+    from sonar.settings import NetworkConfig
+
+FAUCET_WEI = 10**6 * 10**18
+FAUCET_FILE = "faucet.key"
+
+
+def chain(
+    home: Annotated[
+        Path | None, typer.Option(help="Folder for the network file, the faucet's key and the state.")
+    ] = None,
+    client: Annotated[
+        Literal["auto", "anvil", "eth-tester"],
+        typer.Option(help="The chain's software; auto takes Anvil where it is to be had."),
+    ] = "auto",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")] = 0,
+    store: Annotated[
+        Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
+    ] = None,
+    min_window: Annotated[
+        int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds.")
+    ] = 10,
+    json: JsonFlag = False,
+) -> None:
+    """Start a local chain with the contract deployed, and serve it until Ctrl-C or SIGTERM.
+
+    Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
+    keeps its state there and goes on from it; eth-tester starts anew each time.
+
+    Example: `sonar chain --home ./net --client eth-tester`
+    """
+    from sonar import localchain
+    from sonar.home import Home, default_home
+
+    with Home(home or default_home("chain"), "chain").lock() as folder:
+        faucet = _faucet(folder)
+        fund = {Address(faucet.address): FAUCET_WEI}
+        with localchain.start(client, port=port, state_dir=folder.path, fund=fund) as running:
+            network = _network(folder, running, faucet, store or folder.path / "store", min_window)
+            _tell(running, network, folder.network, as_json=json)
+            _serve(running)
+
+
+def _faucet(home: Home) -> LocalAccount:
+    """Return the home's faucet account, made at random when the home is new."""
+    from eth_account import Account
+
+    from sonar.keystore import load_raw, write_private
+
+    path = home.path / FAUCET_FILE
+    if not path.exists():
+        account: LocalAccount = Account.create()
+        write_private(path, f"0x{bytes(account.key).hex()}\n".encode())
+    return load_raw(path)
+
+
+def _network(
+    home: Home, running: LocalChain, faucet: LocalAccount, store: Path, min_window_s: int
+) -> NetworkConfig:
+    """Write the network file and return it. Deploys the contract unless the chain has it from before."""
+    from sonar.chain.rpc import Rpc
+    from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
+
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    rpc = Rpc(running.url)
+    contract, code_hash, block = _contract(home, rpc, faucet, min_window_s)
+    network = NetworkConfig(
+        name="local",
+        dev=True,
+        client=running.client,
+        chain_id=running.chain_id,
+        rpc_url=running.url,
+        contract=contract,
+        code_hash=code_hash,
+        deployed_block=block,
+        store=StoreConfig(kind="folder", path=str(store.resolve())),
+        faucet=FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
+    )
+    network.save(home.network)
+    return network
+
+
+def _contract(home: Home, rpc: Rpc, faucet: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:
+    """Return the contract's address, code hash and block: the old one's if the chain has it."""
+    from sonar.chain.deploy import deploy
+    from sonar.chain.market import Market
+    from sonar.errors import ConfigError, WrongContract
+    from sonar.settings import NetworkConfig
+
+    if home.network.exists():
+        try:
+            old = NetworkConfig.load(home.network)
+            market = Market.connect(old, rpc)
+            if market.min_window_s() == min_window_s and old.deployed_block <= market.head().number:
+                return old.contract, old.code_hash, old.deployed_block
+        except (ConfigError, WrongContract):
+            pass  # another chain's file: the new contract replaces it
+    done = deploy(rpc, faucet, min_window_s=min_window_s)
+    return done.contract, done.code_hash, done.receipt.block
+
+
+def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    for note in running.notes:
+        console.print(note, style="yellow", markup=False)
+    if as_json:
+        print_json(
+            {
+                "ready": True,
+                "client": network.client,
+                "chain_id": network.chain_id,
+                "rpc_url": network.rpc_url,
+                "contract": network.contract,
+                "network": str(file),
+                "pid": running.pid,
+            }
+        )
+        return
+    console.print(
+        f"{network.client} serves chain {network.chain_id} at {network.rpc_url}\n"
+        f"TrainingMarket is at {network.contract}\n"
+        f"network file: {file}\nCtrl-C ends the chain.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _serve(running: LocalChain) -> None:
+    from sonar.errors import ChainUnavailable
+
+    while running.alive():
+        time.sleep(0.25)
+    raise ChainUnavailable(f"{running.client} has ended by itself", hint="start `sonar chain` again")

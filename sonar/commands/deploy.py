@@ -1,0 +1,65 @@
+"""`sonar deploy`: the contract on any chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonar.terminal import JsonFlag, PasswordFileOption, print_json, sink_for
+
+
+def deploy(
+    rpc: Annotated[str, typer.Option(help="JSON-RPC address of a node of the chain.")],
+    keystore: Annotated[Path, typer.Option(help="Encrypted key file of the account that pays.")],
+    network_out: Annotated[Path, typer.Option(help="Where to write the network file.")],
+    store: Annotated[Path, typer.Option(help="The network's blob folder.")],
+    name: Annotated[str, typer.Option(help="The network's name.")] = "sonar",
+    min_window: Annotated[
+        int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds; fixed for ever.")
+    ] = 300,
+    confirmations: Annotated[
+        int, typer.Option(min=1, max=1000, help="Blocks to wait for, here and in the network file.")
+    ] = 3,
+    password_file: PasswordFileOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Deploy TrainingMarket and write the network file that everybody who takes part needs.
+
+    The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.7
+    million gas); it has no power over the network afterwards.
+
+    Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store store`
+    """
+    from sonar.chain.deploy import deploy as deploy_contract
+    from sonar.chain.rpc import Rpc
+    from sonar.errors import ConfigError
+    from sonar.keystore import load, read_password
+    from sonar.progress import Progress
+    from sonar.settings import NetworkConfig, StoreConfig
+
+    if network_out.exists():
+        raise ConfigError("--network-out", f"{network_out} exists", hint="name another file, or move it away")
+    account = load(keystore, read_password(password_file))
+    progress = Progress(sink_for(json), "deploy")
+    done = deploy_contract(
+        Rpc(rpc), account, min_window_s=min_window, confirmations=confirmations, progress=progress
+    )
+    network = NetworkConfig(
+        name=name,
+        chain_id=done.chain_id,
+        rpc_url=rpc,
+        contract=done.contract,
+        code_hash=done.code_hash,
+        deployed_block=done.receipt.block,
+        confirmations=confirmations,
+        store=StoreConfig(kind="folder", path=str(store.resolve())),
+    )
+    network.save(network_out)
+    if json:
+        print_json(
+            {"contract": done.contract, "code_hash": done.code_hash.hex(), "network": str(network_out)}
+        )
+    else:
+        progress.done(f"TrainingMarket is at {done.contract}; the network file is {network_out}")

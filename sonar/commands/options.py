@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sonar.settings import NetworkConfig
+
+NetworkOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--network",
+        envvar="SONAR_NETWORK",
+        help="The network file. Default: network.toml here, else that of `sonar chain`'s default home.",
+    ),
+]
+
+
+def load_network(path: Path | None) -> NetworkConfig:
+    """Return the network that an option names. Raises ConfigError."""
+    from sonar.home import default_home
+    from sonar.settings import NetworkConfig
+
+    if path is None:
+        here = Path("network.toml")
+        path = here if here.exists() else default_home("chain") / "network.toml"
+    return NetworkConfig.load(path)

@@ -1,0 +1,137 @@
+"""`sonar status`: the bounties of a network, from the chain alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonar.commands.options import NetworkOption, load_network
+from sonar.terminal import JsonFlag, print_json
+
+if TYPE_CHECKING:
+    from sonar.chain.market import Market
+    from sonar.protocol.phase import BountyState
+
+EVENTS_SHOWN = 200
+
+
+def status(
+    bounty: Annotated[str | None, typer.Argument(help="A bounty's id, for its rounds. Default: all.")] = None,
+    network: NetworkOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show the network's bounties: status, round, deadlines and escrow; or one bounty's rounds.
+
+    Everything comes from the chain, and anybody can see it. Needs no key.
+
+    Example: `sonar status --network ./net/network.toml`
+    """
+    from sonar.chain.market import Market
+    from sonar.protocol.ids import parse_bounty
+
+    market = Market.connect(load_network(network))
+    if bounty is None:
+        found = [_facts(market, market.bounty(posted.bounty)) for posted in market.bounties()]
+        if json:
+            print_json(found)
+        else:
+            _show(found)
+        return
+    identity = parse_bounty(bounty)
+    facts = _facts(market, market.bounty(identity))
+    history = [_event(event) for event in market.events(market.deployed_block, bounty=identity)]
+    if json:
+        print_json(facts | {"events": history})
+    else:
+        _show([facts])
+        _show_history(history)
+
+
+def _facts(market: Market, state: BountyState) -> dict[str, Any]:
+    from sonar.protocol.phase import Status, deadlines_of, status_of
+
+    now_s = market.head().timestamp_s
+    current = status_of(state, now_s)
+    ends = deadlines_of(state)
+    until = {Status.COMMIT: ends.commit_s, Status.REVEAL: ends.reveal_s, Status.SETTLE: ends.settle_s}
+    return {
+        "bounty": "0x" + state.bounty.hex(),
+        "scientist": state.scientist,
+        "status": current.name.lower(),
+        "until_s": until.get(current),
+        "now_s": now_s,
+        "round": state.round,
+        "rounds": state.terms.rounds,
+        "committed": state.committed,
+        "revealed": state.revealed,
+        "cohort_cap": state.terms.cohort_cap,
+        "initial_loss": state.terms.initial_loss,
+        "best_loss": state.best_loss,
+        "target_loss": state.terms.target_loss,
+        "escrow_wei": state.escrow_wei,
+    }
+
+
+def _event(event: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    plain = {key: _plain(value) for key, value in asdict(event).items() if key != "bounty"}
+    return {"event": type(event).__name__} | plain
+
+
+def _plain(value: Any) -> Any:
+    from enum import IntEnum
+
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, IntEnum):
+        return value.name.lower()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from sonar.amounts import format_wei
+    from sonar.progress import short
+
+    console = Console()
+    if not found:
+        console.print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
+        return
+    table = Table("bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow")
+    for one in found:
+        left = (
+            "" if one["until_s"] is None else f"{_clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
+        )
+        table.add_row(
+            one["bounty"] if len(found) == 1 else short(one["bounty"]),
+            one["status"],
+            left,
+            f"{one['round']}/{one['rounds']}",
+            f"{one['committed']}/{one['cohort_cap']}",
+            str(one["revealed"]),
+            f"{one['initial_loss']} → {one['best_loss']}",
+            format_wei(one["escrow_wei"]),
+        )
+    console.print(table)
+
+
+def _show_history(history: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for event in history[-EVENTS_SHOWN:]:
+        hidden = ("event", "block", "tx_hash", "log_index", "round", "terms")
+        rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in hidden)
+        text = f"block {event['block']}  round {event.get('round', '-')}  {event['event']}: {rest}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _clock(at_s: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at_s))

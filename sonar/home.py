@@ -1,0 +1,119 @@
+"""A party's folder on disk: keys, journal and network file, for one user and one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from sonar.errors import ConfigError, HomeLocked
+
+FORMAT = 1
+_MARK = "home.toml"
+_LOCK = "lock"
+
+
+def default_home(role: str) -> Path:
+    """Return where a role ("mine", "pysonar", "chain") lives: SONAR_HOME, or a folder of the user's data."""
+    named = os.environ.get("SONAR_HOME")
+    return Path(named) if named else user_data_path("sonar") / role
+
+
+class Home:
+    """A home folder of one role. `lock` must be held to change anything in it.
+
+    With `create`, makes the folder (mode 0700) and marks it with its role; without, raises ConfigError if it is
+    not there. Raises ConfigError for a folder that others may write to, or that belongs to another role.
+    """
+
+    def __init__(self, path: Path, role: str, *, create: bool = True) -> None:
+        self.path = path.expanduser().resolve()
+        self.role = role
+        self._lock_file: int | None = None
+        mark = self.path / _MARK
+        if not mark.exists() and not create:
+            raise ConfigError(
+                "home",
+                f"{self.path} is not a home of {role}",
+                hint=f"create one with `{role} init`, or name it with --home",
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError("home", f"{self.path} cannot be made: {error.strerror}") from error
+        self._check_mode()
+        if mark.exists():
+            self._check_mark(mark)
+        else:
+            mark.write_text(f'role = "{role}"\nformat = {FORMAT}\n')
+        self.keystore.mkdir(mode=0o700, exist_ok=True)
+
+    def _check_mode(self) -> None:
+        found = self.path.stat()
+        if found.st_uid != os.getuid():
+            raise ConfigError(
+                "home", f"{self.path} belongs to another user", hint="name your own with --home"
+            )
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ConfigError("home", f"others may write to {self.path}", hint=f"chmod 700 {self.path}")
+
+    def _check_mark(self, mark: Path) -> None:
+        try:
+            fields = tomllib.loads(mark.read_text())
+            role, version = fields["role"], fields["format"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(
+                "home", f"{mark} is damaged", hint="restore it, or name another home"
+            ) from error
+        if role != self.role:
+            problem = f"{self.path} is a home of {role}, not of {self.role}"
+            raise ConfigError("home", problem, hint="name another with --home")
+        if version != FORMAT:
+            raise ConfigError("home", f"{self.path} has format {version}, this program reads {FORMAT}")
+
+    @property
+    def keystore(self) -> Path:
+        """The folder of encrypted account keys."""
+        return self.path / "keystore"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def network(self) -> Path:
+        """The network file."""
+        return self.path / "network.toml"
+
+    def lock(self) -> Home:
+        """Take the home for this process, until `unlock` or its end. Use as a context. Raises HomeLocked."""
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise HomeLocked(
+                f"process {pid} works in {self.path}", hint="stop it first, or name another home with --home"
+            ) from error
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._lock_file = descriptor
+        return self
+
+    def unlock(self) -> None:
+        """Let others have the home; without a lock, do nothing."""
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock()
