@@ -24,10 +24,13 @@ library Payout {
         return reward * (initialLoss - reached) / (initialLoss - targetLoss);
     }
 
-    /// @notice One mine's slice of `pot`, when the mines before it hold `fromBps` and with it `toBps`.
-    /// @dev Differences of a running sum: the slices of a whole add up to `pot` exactly, and no share, no wei.
-    function slice(uint256 pot, uint256 fromBps, uint256 toBps) internal pure returns (uint256) {
-        return pot * toBps / WHOLE_BPS - pot * fromBps / WHOLE_BPS;
+    /// @notice What the first mines of a round get of `pot` together, if their shares add up to `sumBps`.
+    /// @dev A mine gets the difference to the mines before it. So the parts of a whole add up to `pot` exactly,
+    /// each is off by less than one unit, and no share means not one unit.
+    function upTo(uint256 pot, uint256 sumBps) internal pure returns (uint256) {
+        unchecked {
+            return pot * sumBps / WHOLE_BPS;
+        }
     }
 
     /// @notice One of `parts` equal parts of `pot`; 0 if there is nobody to share with.

@@ -16,7 +16,6 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
 
     /// @dev What a mine is credited, and what for.
     struct Payment {
-        address asset;
         uint8 round;
         uint16 shareBps;
         uint256 stake;
@@ -79,12 +78,15 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (status != Status.Commit) revert Errors.WrongStatus(status);
         if (proof.length != 0) revert Errors.ProofNotTaken();
         if (msg.value != state.stake) revert Errors.WrongPayment(msg.value, state.stake);
-        if (bytes29(seal) == 0) revert Errors.ZeroDigest();
+        // 29 bytes fit one slot with round and state; two openings of one seal still take some 2^116 hashes.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        bytes29 stored = bytes29(seal);
+        if (stored == 0) revert Errors.ZeroDigest();
         Entry storage entry = _entries[bounty][msg.sender];
         if (entry.round == round) revert Errors.AlreadyCommitted(msg.sender);
 
         // Effects
-        (entry.round, entry.state, entry.seal) = (round, EntryState.Committed, bytes29(seal));
+        (entry.round, entry.state, entry.seal) = (round, EntryState.Committed, stored);
         state.committed++;
         emit Committed(bounty, round, msg.sender, seal);
     }
@@ -425,15 +427,18 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     ) private returns (uint256 paid) {
         uint256 feeEach = Payout.equalPart(uint256(state.fee) * state.revealed, earners);
         paid = feeEach * earners + reward;
+        mapping(address account => uint256) storage balances = _balances[state.asset];
         Payment memory payment = _takeStakes(state, paid);
-        uint256 fromBps;
+        uint256 sumBps;
+        uint256 sumReward;
         for (uint256 i; i < awards.length; ++i) {
-            uint16 shareBps = awards[i].shareBps;
-            payment.shareBps = shareBps;
-            payment.fee = shareBps == 0 ? 0 : feeEach;
-            payment.reward = Payout.slice(reward, fromBps, fromBps + shareBps);
-            fromBps += shareBps;
-            _credit(bounty, awards[i].mine, payment);
+            Award calldata award = awards[i];
+            payment.shareBps = award.shareBps;
+            payment.fee = payment.shareBps == 0 ? 0 : feeEach;
+            sumBps += payment.shareBps;
+            payment.reward = Payout.upTo(reward, sumBps) - sumReward;
+            sumReward += payment.reward;
+            _credit(balances, bounty, award.mine, payment);
         }
     }
 
@@ -446,11 +451,12 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         uint256 fee,
         uint256 reward
     ) private {
+        mapping(address account => uint256) storage balances = _balances[state.asset];
         Payment memory payment = _takeStakes(state, (fee + reward) * mines.length);
         payment.fee = fee;
         payment.reward = reward;
         for (uint256 i; i < mines.length; ++i) {
-            _credit(bounty, mines[i], payment);
+            _credit(balances, bounty, mines[i], payment);
         }
     }
 
@@ -459,15 +465,24 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     function _takeStakes(StoredBounty storage state, uint256 paid) private returns (Payment memory payment) {
         uint256 revealed = state.revealed;
         uint256 forfeits = (state.committed - revealed) * state.stake;
-        payment.asset = state.asset;
         payment.round = state.round;
         payment.stake = state.stake;
         payment.forfeit = Payout.equalPart(forfeits, revealed);
         state.escrow = (state.escrow + forfeits - payment.forfeit * revealed - paid).toUint96();
     }
 
-    function _credit(bytes32 bounty, address mine, Payment memory payment) private {
-        _balances[payment.asset][mine] += payment.stake + payment.fee + payment.reward + payment.forfeit;
+    function _credit(
+        mapping(address account => uint256) storage balances,
+        bytes32 bounty,
+        address mine,
+        Payment memory payment
+    ) private {
+        uint256 amount;
+        // None of the four exceeds 104 bits.
+        unchecked {
+            amount = payment.stake + payment.fee + payment.reward + payment.forfeit;
+        }
+        balances[mine] += amount;
         emit MinePaid(
             bounty,
             payment.round,
