@@ -1,0 +1,178 @@
+"""The contract and its Python twins agree: status, deadlines, seals and bounty ids."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from eth_account import Account
+
+from sonar.chain import abi
+from sonar.chain.deploy import deploy
+from sonar.chain.market import Award, Call
+from sonar.localchain.tester import TesterChain
+from sonar.protocol.ids import ETHER, Address, BountyId, digest_of
+from sonar.protocol.phase import EntryState, Status, Terms, deadlines_of, status_of
+from sonar.protocol.seal import bounty_id, kept, seal
+
+START_S = 1_800_000_000
+TERMS = Terms(ETHER, 3, 2, 3, 12, 12, 6, 10, 3, 1000, 900, 100)
+SALT = b"s" * 32
+MODEL, KEY, UPDATE, EVIDENCE = (digest_of(name) for name in (b"model", b"key", b"update", b"evidence"))
+ALLOWED = {
+    Status.COMMIT: {"commit", "close"},
+    Status.REVEAL: {"reveal"},
+    Status.SETTLE: {"settle"},
+    Status.FAILED: {"expire"},
+    Status.OVERDUE: {"expire"},
+    Status.CLOSED: set(),
+}
+
+
+class Walk:
+    """One bounty on a chain whose clock stands still, so that each block is a second after the last."""
+
+    def __init__(self) -> None:
+        self.scientist, *self.mines = (Account.create() for _ in range(4))
+        fund = {Address(account.address): 10**20 for account in (self.scientist, *self.mines)}
+        self.chain = TesterChain(fund, clock=lambda: START_S)
+        self.rpc = self.chain.rpc()
+        self.market = deploy(self.rpc, self.scientist, min_window_s=1).market(self.rpc)
+        self.nonces = {self.scientist.address: 1}
+        self.count = 0
+        self.bounty = BountyId(b"")
+
+    def send(self, account, call: Call) -> bool:
+        """Send a transaction whatever comes of it; tell whether it went through."""
+        nonce = self.nonces.get(account.address, 0)
+        self.nonces[account.address] = nonce + 1
+        fields = {"to": call.to, "data": call.data, "value": call.value_wei, "nonce": nonce, "gas": 1_000_000}
+        fields |= {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 0, "chainId": self.market.chain_id}
+        signed = account.sign_transaction(fields)
+        tx = self.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
+        return self.rpc.call("eth_getTransactionReceipt", tx)["status"] == "0x1"
+
+    def read(self, function, *arguments):
+        request = {"to": self.market.address, "data": "0x" + abi.encode_call(function, *arguments).hex()}
+        return abi.decode_result(function, bytes.fromhex(self.rpc.call("eth_call", request, "latest")[2:]))
+
+    def post(self, terms: Terms) -> None:
+        self.count += 1
+        salt = digest_of(b"%d" % self.count)
+        args = (terms, MODEL, KEY, salt)
+        scientist = Address(self.scientist.address)
+        self.bounty = bounty_id(self.market.chain_id, self.market.address, scientist, *args)
+        assert self.bounty == self.market.bounty_id(scientist, *args)
+        assert self.send(self.scientist, self.market.post(*args))
+
+    def entry(self, account):
+        entry = self.market.entry(self.bounty, Address(account.address))
+        return entry.state if entry.round == self.market.bounty(self.bounty).round else EntryState.NONE
+
+    def seal_of(self, account) -> bytes:
+        state = self.market.bounty(self.bounty)
+        args = (self.bounty, state.round, Address(account.address), UPDATE, SALT)
+        made = seal(self.market.chain_id, self.market.address, *args)
+        assert (made,) == self.read("sealOf", *args)
+        return made
+
+    def revealed(self) -> list[Address]:
+        done = [Address(mine.address) for mine in self.mines if self.entry(mine) is EntryState.REVEALED]
+        return sorted(done, key=lambda mine: int(mine, 16))
+
+    def do(self, action: str, mine) -> bool:
+        state = self.market.bounty(self.bounty)
+        args = (self.bounty, state.round)
+        if action == "commit":
+            return self.send(mine, self.market.commit(*args, self.seal_of(mine), state.terms.stake_wei))
+        if action == "reveal":
+            return self.send(mine, self.market.reveal(*args, UPDATE, SALT))
+        if action == "close":
+            return self.send(self.scientist, self.market.close(self.bounty))
+        cohort = self.revealed()
+        if action == "expire":
+            return self.send(mine, self.market.expire(*args, cohort))
+        awards = [Award(one, 0 if index else 10_000) for index, one in enumerate(cohort)]
+        return self.send(
+            self.scientist, self.market.settle(*args, MODEL, state.best_loss - 50, awards, EVIDENCE)
+        )
+
+    def may(self, action: str, mine) -> bool:
+        """Say, with our twin of the status, whether the contract will take this action in the next block."""
+        state = self.market.bounty(self.bounty)
+        if action not in ALLOWED[status_of(state, self.chain.now_s + 1)]:
+            return False
+        if action == "commit":
+            return self.entry(mine) is EntryState.NONE
+        if action == "reveal":
+            return self.entry(mine) is EntryState.COMMITTED
+        return action != "close" or state.committed == 0
+
+    def check(self) -> Status:
+        state = self.market.bounty(self.bounty)
+        status = status_of(state, self.chain.now_s)
+        assert self.read("statusOf", self.bounty) == (status,)
+        assert self.read("deadlinesOf", self.bounty) == tuple(deadlines_of(state))
+        return status
+
+
+@pytest.fixture(scope="module")
+def walk():
+    return Walk()
+
+
+def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
+    choose = random.Random(2017)
+    seen, steps = set(), 0
+    for _ in range(6):
+        walk.post(replace(TERMS, min_mines=choose.choice([1, 2, 3])))
+        patience = choose.choice([0.05, 0.4])  # how often a step lets time pass instead
+        for _ in range(50):
+            status = walk.check()
+            seen.add(status)
+            steps += 1
+            if status is Status.CLOSED:
+                break
+            if choose.random() < (0.7 if status is Status.SETTLE else patience):
+                walk.chain.mine_at(walk.chain.now_s + choose.randint(1, 9))
+                continue
+            # Mostly what is allowed, so that rounds get somewhere; sometimes anything.
+            sensible = sorted(ALLOWED[status] - {"close"})
+            actions = sensible if choose.random() < 0.9 else ["commit", "reveal", "settle", "expire", "close"]
+            action, mine = choose.choice(actions), choose.choice(walk.mines)
+            expected = walk.may(action, mine)
+            assert walk.do(action, mine) is expected, (status, action, walk.market.bounty(walk.bounty))
+    assert seen == set(ALLOWED)
+    assert steps > 100
+
+
+@pytest.mark.parametrize(
+    ("revealing", "expected"),
+    [
+        (False, [Status.COMMIT, Status.REVEAL, Status.REVEAL, *[Status.FAILED] * 3]),
+        (True, [*[Status.SETTLE] * 3, Status.OVERDUE]),
+    ],
+)
+def test_every_deadline_to_the_second(walk, revealing, expected):
+    walk.post(TERMS)
+    for mine in walk.mines[:2]:
+        assert walk.do("commit", mine)
+    if revealing:
+        walk.chain.mine_at(deadlines_of(walk.market.bounty(walk.bounty)).commit_s)
+        assert all(walk.do("reveal", mine) for mine in walk.mines[:2])
+    ends = deadlines_of(walk.market.bounty(walk.bounty))
+    statuses = []
+    for end in ends:
+        for now_s in (end - 1, end):
+            if now_s > walk.chain.now_s:
+                walk.chain.mine_at(now_s)
+                statuses.append(walk.check())
+    assert statuses == expected
+
+
+def test_the_contract_keeps_the_part_of_the_seal_that_we_say(walk):
+    walk.post(TERMS)
+    mine = walk.mines[0]
+    assert walk.do("commit", mine)
+    assert walk.market.entry(walk.bounty, Address(mine.address)).seal == kept(walk.seal_of(mine))
