@@ -88,13 +88,13 @@ def test_overflow_is_refused_and_never_shown(plan: SlotPlan, data: st.DataObject
     c, shift = plan.shift(place)
     plain = [0] * plan.ciphertexts
     plain[c] = over << shift
-    with pytest.raises(UpdateOutOfRange, match=rf"value {place} is outside the range that the bounds allow$"):
+    with pytest.raises(UpdateOutOfRange, match=f"value {place} is outside the range"):
         plan.unpack(plain, weight=weight)
 
 
 def test_more_than_the_slots_hold_is_refused() -> None:
     for number in (1 << 28 * 72, -(1 << 28 * 72), 1 << 11 * 72):
-        with pytest.raises(UpdateOutOfRange, match="ciphertext 0 holds more than its slots$"):
+        with pytest.raises(UpdateOutOfRange, match=r"ciphertext 0 holds more than its slots$"):
             DIABETES.unpack([number], weight=1)
 
 

@@ -1,0 +1,114 @@
+"""The ledger: what it allowed once it allows again, and nothing else; also after kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pysonar.ledger import Ledger
+from sonar.errors import KeyFileError, LedgerConflict
+
+OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "key.ledger"
+
+
+def test_one_aggregate_per_round_also_after_opening_again(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    ledger.record_aggregate(BOUNTY, 1, b"first")
+    ledger.record_aggregate(BOUNTY, 1, b"first")
+    ledger.record_aggregate(BOUNTY, 2, b"second")
+    ledger.record_aggregate(OTHER, 1, b"third")
+    ledger.close()
+    again = Ledger(path, OWNER)
+    again.record_aggregate(BOUNTY, 1, b"first")
+    with pytest.raises(LedgerConflict, match="round 1") as caught:
+        again.record_aggregate(BOUNTY, 1, b"another")
+    assert "same updates" in caught.value.hint
+
+
+def test_two_processes_cannot_both_be_first(path: Path) -> None:
+    one, two = Ledger(path, OWNER), Ledger(path, OWNER)
+    one.record_aggregate(BOUNTY, 1, b"first")
+    with pytest.raises(LedgerConflict):
+        two.record_aggregate(BOUNTY, 1, b"another")
+
+
+def test_an_entry_survives_kill_9(path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from pysonar.ledger import Ledger\n"
+        f"Ledger(Path(sys.argv[1]), {OWNER!r}).record_aggregate({BOUNTY!r}, 1, b'first')\n"
+        "print('recorded', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"recorded\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    ledger = Ledger(path, OWNER)
+    ledger.record_aggregate(BOUNTY, 1, b"first")
+    with pytest.raises(LedgerConflict):
+        ledger.record_aggregate(BOUNTY, 1, b"another")
+
+
+def test_every_entry_is_durable_before_it_counts(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_first_scores_of_a_round_stand(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}) == {"x": 5, "y": -7}
+    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 6, "y": 0}) == {"x": 5, "y": -7}
+    with pytest.raises(LedgerConflict, match="scores of round 1"):
+        ledger.record_scores(BOUNTY, 1, b"e", 16, {"x": 5})
+
+
+def test_totals_count_each_bit_and_each_failure_once(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    for _ in range(2):
+        ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7})
+        ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5})
+        ledger.record_scores(OTHER, 1, b"d", 16, {"x": 5})
+        ledger.record_failed_tests(BOUNTY, 2, [("y", "copy"), ("z", "range")])
+        ledger.record_failed_tests(BOUNTY, 3, [("y", "copy")])
+    totals = ledger.totals(BOUNTY)
+    assert {mine: revealed.score_bits for mine, revealed in totals.items()} == {"x": 32, "y": 16, "z": 0}
+    assert totals["y"].failed_tests == [(2, "copy"), (3, "copy")]
+    assert ledger.failed_before(BOUNTY, 3) == [("y", "copy"), ("z", "range")]
+    assert ledger.failed_before(BOUNTY, 2) == []
+
+
+def test_the_file_is_private_and_belongs_to_one_key(path: Path) -> None:
+    Ledger(path, OWNER).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(KeyFileError, match="another key"):
+        Ledger(path, b"x" * 32)
+
+
+def test_a_file_that_is_no_ledger_is_refused(path: Path) -> None:
+    path.write_bytes(b"not a database at all, but long enough to be taken for one" * 30)
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        Ledger(path, OWNER)
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        Ledger(path.parent / "missing" / "ledger", OWNER)
+
+
+def test_copying_keeps_every_entry(path: Path) -> None:
+    memory = Ledger(None, OWNER)
+    memory.record_aggregate(BOUNTY, 1, b"first")
+    memory.copy_to(Ledger(path, OWNER))
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT bounty, round, digest FROM aggregate").fetchall() == [(BOUNTY, 1, b"first")]
