@@ -64,7 +64,8 @@ BY_NAME = "the demo starts the programs by name, as a user would"
 
 _BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
 _ADAPTER = (*_BASE, "sonar.amounts", "sonar.settings", "sonar.journal", "sonar.progress", "sonar.waiting")
-_PROGRAM_NOT = ("sonar.localchain", "sonar.demo", "sonar.cli")
+_COMMANDS = ("sonar.cli", "sonar.commands")
+_PROGRAM_NOT = ("sonar.localchain", "sonar.demo", *_COMMANDS)
 _DECRYPTS_OR_HEAVY = frozenset(["phe", "sklearn", "eth_tester", "eth", "matplotlib", "tenseal"])
 
 
@@ -111,7 +112,7 @@ RULES = (
         stdlib=("importlib.resources",),
     ),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
-    Rule("sonar.chain", DOWN, (*_ADAPTER, "sonar.chain"), libraries=_NETWORK),
+    Rule("sonar.chain", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.chain"), libraries=_NETWORK),
     Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.store"), libraries=_NETWORK),
     Rule(
         "sonar.localchain",
@@ -119,8 +120,8 @@ RULES = (
         (*_ADAPTER, "sonar.chain", "sonar.localchain"),
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
-    Rule("sonar.demo", BY_NAME, ("sonar",), own_not=("sonar.cli",)),
-    Rule("sonar.cli", BY_NAME, ("sonar",)),
+    Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
+    *(Rule(package, BY_NAME, ("sonar",)) for package in ("sonar.cli", "sonar.commands", "sonar.__main__")),
     Rule(
         "sonar",
         DOWN,
@@ -129,8 +130,8 @@ RULES = (
     ),
     Rule("mine", APART, ("sonar", "mine"), own_not=_PROGRAM_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
     Rule("pysonar", APART, ("sonar", "pysonar"), own_not=_PROGRAM_NOT),
-    Rule("pysonar.wiring", APART, ("sonar", "pysonar"), own_not=("sonar.demo", "sonar.cli")),
-    Rule("pysonar.api", APART, ("sonar", "pysonar"), own_not=("sonar.demo", "sonar.cli")),
+    Rule("pysonar.wiring", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),
+    Rule("pysonar.api", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),
 )
 
 ADAPTER_MODULES = ("sonar.store.folder", "sonar.store.memory", "sonar.store.kubo")

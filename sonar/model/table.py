@@ -64,7 +64,7 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
     """Return the table in `data`: comma-separated, with a header. Errors speak of it as `name`.
 
     With `columns`, only these are read, and the others may hold anything; else all must be numbers. UTF-8
-    with or without BOM, any line ends, quoted fields. A million rows of ten numbers take three seconds.
+    with or without BOM, any line ends, quoted fields. A million rows of ten numbers take some seconds.
 
     Raises DataError, which names the line and the column: bytes that are not UTF-8, more than 1 GiB, no
     header, a name twice, a column missing, a line of another length, a value that is empty, text, NaN or

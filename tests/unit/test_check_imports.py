@@ -82,6 +82,8 @@ def test_this_repository_keeps_the_rules():
         ("sonar/demo/bad.py", "import mine.node"),
         ("sonar/demo/bad.py", "from pysonar import keys"),
         ("sonar/cli.py", "import pysonar.cli"),
+        ("sonar/commands/bad.py", "import mine"),
+        ("mine/bad.py", "import sonar.commands"),
     ],
 )
 def test_an_offence_is_found(tree, capsys, path, source):

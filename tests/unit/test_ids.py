@@ -41,7 +41,7 @@ def test_32_bytes():
     assert parse_bytes32(hex32(value), "salt") == parse_bytes32(value.hex().upper(), "salt") == value
     assert parse_bounty(hex32(value)) == value
     for text in (hex32(value)[:-2], hex32(value) + "00", "0X" + value.hex(), ""):
-        with pytest.raises(ConfigError, match="bounty: .* is not 32 bytes"):
+        with pytest.raises(ConfigError, match=r"bounty: .* is not 32 bytes"):
             parse_bounty(text)
 
 
