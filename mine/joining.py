@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from mine.state import Book, Joined
 from mine.trainer import Task
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
-from sonar.errors import DataError, SonarError, UsageError
+from sonar.errors import ConfigError, DataError, SonarError, UsageError
 from sonar.ports import Store
 from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
@@ -30,14 +31,29 @@ class Offer:
     problem: SonarError | None
 
 
-def find_posted(market: Market, bounty: BountyId) -> BountyPosted:
-    """Return the event that posted `bounty`. Raises UsageError if there is none on this network."""
-    for event in market.events(market.deployed_block, bounty=bounty):
-        if isinstance(event, BountyPosted):
-            return event
-    raise UsageError(
-        f"there is no bounty {hex32(bounty)} on this network", hint="`mine bounties` lists the open ones"
-    )
+def find_posted(market: Market, text: str) -> BountyPosted:
+    """Return the event that posted the bounty whose id begins with `text`. Raises UsageError, ConfigError."""
+    digits = text.lower().removeprefix("0x")
+    if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
+        raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
+    found = [event for event in market.bounties() if event.bounty.hex().startswith(digits)]
+    if len(found) != 1:
+        many = "no bounty" if not found else f"{len(found)} bounties"
+        raise UsageError(
+            f"{many} on this network begin with {text[:80]!r}", hint="`mine bounties` lists the open ones"
+        )
+    return found[0]
+
+
+def open_and_fitting(market: Market, store: Store, policy: Policy, book: Book) -> list[BountyPosted]:
+    """Return the bounties that could be joined now and are not."""
+    known, datasets = {joined.bounty for joined in book.joined()}, book.datasets()
+    offers = [
+        look_at(market, store, policy, datasets, posted)
+        for posted in market.bounties()
+        if posted.bounty not in known
+    ]
+    return [offer.posted for offer in offers if offer.fitting and offer.status is not Status.CLOSED]
 
 
 def look_at(

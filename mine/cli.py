@@ -1,0 +1,356 @@
+"""The command line of a mine. Every help text has an example; heavy parts load where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonar.errors import ConfigError, UsageError
+from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+
+if TYPE_CHECKING:
+    from mine.wiring import Mine
+
+app = new_app(
+    """Train models on your own data, encrypted, and be paid for it. Your data never leave this machine.
+
+    First steps: `mine init --network network.toml`, `mine data add --csv FILE`, `mine doctor`,
+    `mine bounties`, `mine join BOUNTY`, `mine run`.
+    """
+)
+data_app = new_app("Register data sets, and see which bounties they fit.")
+app.add_typer(data_app, name="data")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]"),
+]
+BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option("--csv", help="A CSV file whose first line names the columns. It is not copied."),
+]
+ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
+ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="What to call the data set.")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run_app(app, "mine", argv)
+
+
+@app.command()
+def init(
+    network: Annotated[
+        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+    ] = None,
+    home: HomeOption = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
+    ] = False,
+    insecure_keys: Annotated[
+        bool, typer.Option("--insecure-keys", help="Accept 1024-bit bounties. For made-up data only.")
+    ] = False,
+    csv: CsvOption = None,
+    example: ExampleOption = None,
+    shard: ShardOption = "1/1",
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the mine's home folder: an account of its own, the network's file, and its data if you name some.
+
+    Running it again changes nothing that is there; with --network it takes over the new network file.
+
+    Example: `mine init --network network.toml --csv patients.csv`
+    """
+    from mine import setup
+    from mine.wiring import open_mine
+
+    path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
+    mine = open_mine(path, sink_for(as_json))
+    with mine.home.lock():
+        dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
+    following = setup.next_step(mine)
+    if as_json:
+        print_json(
+            {
+                "address": mine.address,
+                "home": str(path),
+                "network": mine.network.name,
+                "data": dataset.to_record() if dataset else None,
+                "next": following,
+            }
+        )
+        return
+    typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
+    if dataset:
+        typer.echo(f"data     {dataset.name}: {dataset.rows} rows, {len(dataset.columns)} columns")
+    typer.echo(f"next     {following}")
+
+
+@app.command()
+def doctor(
+    home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
+) -> None:
+    """Check everything a mine needs, from its keystore to its data. Ends with 1 if something is wrong.
+
+    Example: `mine doctor --password-file password`
+    """
+    from dataclasses import asdict
+
+    from mine.doctor import examine
+
+    findings = []
+    for check in examine(_open(home, as_json), password_file):
+        findings.append(check)
+        if not as_json:
+            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
+            typer.echo(f"{mark}  {check.name:<9} {check.found}")
+            if check.hint:
+                typer.echo(f"      {'':<9} {check.hint}")
+    if as_json:
+        print_json({"ok": all(c.ok for c in findings), "checks": [asdict(c) for c in findings]})
+    if not all(check.ok for check in findings):
+        raise typer.Exit(1)
+
+
+@data_app.command("add")
+def data_add(
+    csv: CsvOption = None,
+    example: ExampleOption = None,
+    shard: ShardOption = "1/1",
+    name: NameOption = None,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Register a data set by its path and its content's digest. The file stays in place, and must not change.
+
+    Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
+    """
+    from mine import setup
+
+    dataset = setup.add_data(_open(home, as_json).book, csv, example, shard, name)
+    if as_json:
+        print_json(dataset.to_record())
+    else:
+        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {', '.join(dataset.columns)}")
+
+
+@data_app.command("list")
+def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """List the registered data sets, and in how many rounds each was used.
+
+    Example: `mine data list`
+    """
+    from mine import views
+
+    mine = _open(home, as_json)
+    rows = views.datasets(mine.book, mine.policy)
+    _show(rows, views.DATASETS, as_json, "no data set; register one: mine data add --csv FILE")
+
+
+@data_app.command("check")
+def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Check every registered data set against a bounty, to the last bound, without joining it.
+
+    Example: `mine data check 0x3fd1`
+    """
+    from mine import views
+
+    mine = _open(home, as_json)
+    rows = views.fit(mine, _posted(mine, bounty))
+    _show(rows, views.FIT, as_json, "no data set; register one: mine data add --csv FILE")
+    if not any(row["fits"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bounties(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """List the open bounties: what they pay, what they ask for, and whether your data fit.
+
+    Example: `mine bounties`
+    """
+    from mine import views
+
+    rows = views.bounties(_open(home, as_json))
+    _show(rows, views.BOUNTIES, as_json, "no open bounty on this network")
+
+
+@app.command()
+def join(
+    bounty: Annotated[str, typer.Argument(help="A bounty's id in hex, or its first digits.")] = "",
+    data: Annotated[str | None, typer.Option("--data", help="Name of the data set to use.")] = None,
+    join_all: Annotated[
+        bool, typer.Option("--all", help="Development networks only: join every bounty that the data fit.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take part in a bounty, after checking it against your policy and your data. `mine run` does the work.
+
+    The data set is frozen for the bounty: a row added between two rounds could be read from their difference.
+
+    Example: `mine join 0x3fd1 --data patients`
+    """
+    from mine import joining, views
+
+    mine = _open(home, as_json)
+    if bool(bounty) == join_all:
+        raise UsageError("name one bounty, or give --all", hint="`mine bounties` lists the open ones")
+    posted = _all_open(mine) if join_all else [_posted(mine, bounty)]
+    joined = [joining.join(mine.market, mine.store, mine.policy, mine.book, one, data) for one in posted]
+    _show(views.joined(joined), views.JOINED, as_json, "no bounty that the data fit")
+
+
+@app.command()
+def leave(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Take no part in a bounty's further rounds. Not while a stake of yours is in one.
+
+    Example: `mine leave 0x3fd1`
+    """
+    from mine import setup
+    from mine.wiring import locked
+
+    with locked(home, sink_for(as_json)) as mine:
+        left = setup.leave(mine.book, bounty)
+    if as_json:
+        print_json({"left": left})
+    else:
+        typer.echo(f"left {left}")
+
+
+@app.command()
+def run(
+    join_all: Annotated[
+        bool, typer.Option("--join-all", help="Development networks only: join whatever fits.")
+    ] = False,
+    exit_when_done: Annotated[
+        bool, typer.Option("--exit-when-done", help="End when every joined bounty is closed.")
+    ] = False,
+    claim: Annotated[
+        bool, typer.Option("--claim", help="Withdraw what was earned when a bounty is closed.")
+    ] = False,
+    max_rounds: Annotated[
+        int | None, typer.Option("--max-rounds", min=1, help="Rounds per data set, over all bounties.")
+    ] = None,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Work on the joined bounties until Ctrl-C. It may be killed at any time, and goes on when started again.
+
+    Examples: `mine run`, `mine run --exit-when-done --claim --json`
+    """
+    from mine.service import serve
+    from mine.wiring import locked
+
+    with locked(home, sink_for(as_json)) as mine:
+        _require_dev(mine, join_all, "--join-all")
+        serve(
+            mine,
+            password_file,
+            max_rounds=max_rounds,
+            join_all=join_all,
+            exit_when_done=exit_when_done,
+            claim=claim,
+        )
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Show what the mine does, what it has, and what it has revealed about its data.
+
+    Example: `mine status`
+    """
+    from mine import views
+
+    document = views.status(_open(home, as_json))
+    if as_json:
+        print_json(document)
+    else:
+        views.print_status(document)
+
+
+@app.command()
+def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Show income and gas, round by round, from the chain's record.
+
+    Example: `mine earnings`
+    """
+    from mine import views
+    from mine.earnings import earnings as read
+
+    mine = _open(home, as_json)
+    document = read(mine.market, mine.book, mine.address).to_json()
+    if as_json:
+        print_json(document)
+    else:
+        views.print_earnings(document)
+
+
+@app.command()
+def claim(
+    to: Annotated[
+        str | None, typer.Option("--to", help="The address to pay. [default: the mine's own]")
+    ] = None,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Withdraw everything that the contract owes the mine.
+
+    Example: `mine claim --to 0x52908400098527886E0F7030069857D2E4169EE7`
+    """
+    from mine import setup
+    from mine.wiring import locked
+
+    with locked(home, sink_for(as_json)) as mine:
+        document = setup.claim(mine, to, password_file)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(f"withdrew {document['amount']} to {document['to']}")
+
+
+def _open(home: Path | None, as_json: bool) -> Mine:
+    from mine.wiring import open_mine
+
+    return open_mine(home, sink_for(as_json))
+
+
+def _posted(mine: Mine, prefix: str) -> Any:
+    """The one bounty whose id begins with `prefix`."""
+    from mine import joining
+
+    return joining.find_posted(mine.market, prefix)
+
+
+def _all_open(mine: Mine) -> list[Any]:
+    from mine import joining
+
+    _require_dev(mine, True, "--all")
+    return joining.open_and_fitting(mine.market, mine.store, mine.policy, mine.book)
+
+
+def _require_dev(mine: Mine, asked: bool, option: str) -> None:
+    if asked and not mine.network.dev:
+        raise ConfigError(
+            option,
+            f"works on networks marked dev = true, and {mine.network.name!r} is not",
+            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
+        )
+
+
+def _show(rows: list[dict[str, Any]], columns: dict[str, str], as_json: bool, nothing: str) -> None:
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        typer.echo(nothing)
+    else:
+        from mine.views import print_table
+
+        print_table(rows, columns)

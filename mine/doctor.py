@@ -1,0 +1,112 @@
+"""`mine doctor`: is everything in order, from the home folder to the data? Each check says what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mine import joining, trainer
+from mine.wiring import Mine
+from sonar.amounts import format_wei
+from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
+
+ROUND_GAS = 250_000
+"""Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
+_PROBE = b"sonar: mine doctor can write here\n"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
+
+    name: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
+    """Check one thing after the other; each is told as soon as it is known."""
+    checks: list[tuple[str, Callable[[], str], tuple[str, ...]]] = [
+        ("home", lambda: str(mine.home.path), ()),
+        ("policy", lambda: _policy(mine), ()),
+        ("keystore", lambda: f"opens for {mine.unlock(password_file).address}", ()),
+        ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
+        ("chain", lambda: _chain(mine), ("network",)),
+        ("clock", lambda: _clock(mine), ("chain",)),
+        ("balance", lambda: _balance(mine), ("chain", "keystore")),
+        ("store", lambda: _store(mine), ("network",)),
+        ("data", lambda: _data(mine), ()),
+        ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
+    ]
+    failed: set[str] = set()
+    for name, check, needs in checks:
+        if missing := [need for need in needs if need in failed]:
+            failed.add(name)
+            yield Check(name, None, f"not checked: {missing[0]} comes first")
+            continue
+        try:
+            yield Check(name, True, check())
+        except SonarError as error:
+            failed.add(name)
+            yield Check(name, False, str(error), error.hint)
+
+
+def _policy(mine: Mine) -> str:
+    policy = mine.policy
+    return (
+        f"fee from {format_wei(policy.min_fee_wei)}, stake up to {format_wei(policy.max_stake_wei)}, "
+        f"windows from {policy.min_window_s} s, at most {policy.max_rounds} rounds per data set"
+    )
+
+
+def _chain(mine: Mine) -> str:
+    """Reaching the market checks the node, its chain id and the contract's code hash."""
+    return f"block {mine.market.head().number}; contract {mine.market.address} has the right code"
+
+
+def _clock(mine: Mine) -> str:
+    behind_s = time.time() - mine.market.head().timestamp_s
+    word = "behind" if behind_s >= 0 else "ahead of"
+    return f"the newest block is {abs(behind_s):.0f} s {word} this machine's clock; deadlines use the chain's"
+
+
+def _balance(mine: Mine) -> str:
+    market = mine.market
+    have_wei = market.ether(mine.address)
+    stakes = [market.bounty(one.bounty).terms.stake_wei for one in mine.book.joined() if not one.over]
+    price_wei = int(market.rpc.call("eth_gasPrice"), 16)
+    need_wei = sum(stakes) + 2 * price_wei * ROUND_GAS * max(1, len(stakes))
+    if have_wei < need_wei:
+        raise InsufficientFunds(mine.address, have_wei, need_wei)
+    return f"{format_wei(have_wei)}; one round of {len(stakes)} joined bounties takes {format_wei(need_wei)}"
+
+
+def _store(mine: Mine) -> str:
+    store = mine.store
+    if store.get(store.put(_PROBE), len(_PROBE)) != _PROBE:
+        raise StoreUnavailable("the store does not return what it was given", hint="is its disk sound?")
+    return f"{mine.network.store.kind}: writable and readable"
+
+
+def _data(mine: Mine) -> str:
+    datasets = mine.book.datasets()
+    if not datasets:
+        raise DataError("data", "none is registered", hint="register some: mine data add --csv FILE")
+    for dataset in datasets:
+        dataset.verify()
+    return ", ".join(f"{one.name} ({one.rows} rows)" for one in datasets)
+
+
+def _bounties(mine: Mine) -> str:
+    """Every joined bounty still gets the same (A, b) from its data; the open ones have some that fit."""
+    market, store, policy, book = mine.market, mine.store, mine.policy, mine.book
+    joined = [one for one in book.joined() if not one.over]
+    for one in joined:
+        state = market.bounty(one.bounty)
+        task = trainer.read_task(store, state, one.model_digest, one.key_digest, policy)
+        trainer.check_map(trainer.local_map(task, one.dataset), one.map_digest)
+    fitting = len(joining.open_and_fitting(market, store, policy, book))
+    return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

@@ -1,0 +1,80 @@
+"""`mine run`: the node's loop as a process, which ends between two effects when it is told to."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from mine.node import Node, Options
+from mine.wiring import Mine
+from sonar.terminal import Terminated
+from sonar.waiting import drive
+
+POLL_S = 0.25
+PATIENCE_S = 7 * 24 * 3600.0
+"""A node that cannot reach its chain keeps trying for so long before it gives up."""
+
+
+class Stop:
+    """Holds a signal back until `check`, so that no effect is cut in two; a second signal ends at once."""
+
+    def __init__(self) -> None:
+        self._pending: type[BaseException] | None = None
+
+    def check(self) -> None:
+        """End here if a signal came."""
+        if self._pending is not None:
+            raise self._pending
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Take SIGTERM and Ctrl-C over for a while."""
+        before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        self.check()
+        self._pending = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def serve(
+    mine: Mine,
+    password_file: Path | None,
+    *,
+    max_rounds: int | None,
+    join_all: bool,
+    exit_when_done: bool,
+    claim: bool,
+) -> None:
+    """Run the node until it is done, or told to stop."""
+    policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
+    node = mine.node(password_file, policy, Options(join_all, exit_when_done, claim))
+    stop = Stop()
+    mine.progress.note(f"mine {mine.address} works on {mine.network.name!r}")
+    with stop.holding():
+        drive(
+            node.tick,
+            mine.progress,
+            poll_s=POLL_S,
+            patience_s=PATIENCE_S,
+            sleep=lambda seconds: idle(node, stop, seconds),
+        )
+
+
+def idle(node: Node, stop: Stop, seconds: float) -> None:
+    """Spend a pause on blindings for updates to come, and sleep for the rest of it."""
+    until = time.monotonic() + seconds
+    while (rest_s := until - time.monotonic()) > 0:
+        stop.check()
+        if not node.fill_pool():
+            time.sleep(min(rest_s, POLL_S))
+    stop.check()

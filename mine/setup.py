@@ -1,0 +1,108 @@
+"""What the commands do to a home, apart from running it: make it, register data, leave a bounty, claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mine.consent import POLICY_FILE
+from mine.wiring import ROLE, Mine
+from sonar import keystore
+from sonar.amounts import format_wei
+from sonar.errors import ConfigError, UsageError
+from sonar.home import Home, default_home
+from sonar.protocol.ids import parse_address
+from sonar.settings import NetworkConfig
+
+if TYPE_CHECKING:
+    from mine.data import DataSet
+    from mine.state import Book
+
+_POLICY = """\
+# What this mine allows. A missing line means the default, which is shown.
+[policy]
+# min_fee_wei = 0                    # a settled round's fee for each mine with a share
+# max_stake_wei = 1000000000000000000
+# min_window_s = 5                   # of each of a round's three windows
+# max_rounds = 100                   # per data set, over all bounties: each round tells a little
+# max_blob_bytes = 16777216
+insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
+"""
+
+
+def make_home(
+    path: Path | None, network: Path | None, *, dev: bool, insecure_keys: bool, password_file: Path | None
+) -> Path:
+    """Make what a home lacks, and return its path. Raises ConfigError, KeyFileError, HomeLocked."""
+    path = path or default_home(ROLE)
+    config = NetworkConfig.load(network or path / "network.toml")
+    if dev and not config.dev:
+        raise ConfigError(
+            "--dev", f"{config.name!r} is no development network", hint="leave --dev out: money is at stake"
+        )
+    with Home(path, ROLE).lock() as home:
+        if network is not None and network.resolve() != home.network.resolve():
+            config.save(home.network)
+        policy = home.path / POLICY_FILE
+        if not policy.exists():
+            policy.write_text(_POLICY.format(insecure=str(insecure_keys).lower()))
+        if not keystore.addresses(home.keystore):
+            password = keystore.read_password(password_file, confirm=True)
+            keystore.create(home.keystore, password, dev=dev)
+        return home.path
+
+
+def next_step(mine: Mine) -> str:
+    """What an operator should do now."""
+    if not mine.book.datasets():
+        return "register data: mine data add --csv FILE"
+    return f"send ether to {mine.address} for stakes and gas, then: mine doctor"
+
+
+def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
+    """Register a data set. Raises UsageError, DataError."""
+    from mine import data
+
+    if (csv is None) == (example is None):
+        raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")
+    if csv is not None:
+        dataset = data.register_csv(csv, name)
+    else:
+        dataset = data.register_example(str(example), shard, name)
+    book.register(dataset)
+    return dataset
+
+
+def leave(book: Book, prefix: str) -> str:
+    """Leave the joined bounty whose id begins with `prefix`, and return its id. Raises UsageError."""
+    from sonar.protocol.ids import hex32
+    from sonar.protocol.round import has_stake_at_risk
+
+    found = [one.bounty for one in book.joined() if hex32(one.bounty).startswith(prefix.lower())]
+    if len(found) != 1:
+        raise UsageError(f"{len(found)} joined bounties begin with {prefix[:80]!r}", hint="see `mine status`")
+    at_risk = [part.round for part in book.open_parts(found[0]) if has_stake_at_risk(part.state)]
+    if at_risk:
+        raise UsageError(
+            f"the stake in round {at_risk[0]} would be lost", hint="let `mine run` reveal first, then leave"
+        )
+    book.leave(found[0])
+    return hex32(found[0])
+
+
+def claim(mine: Mine, to: str | None, password_file: Path | None) -> dict[str, Any]:
+    """Withdraw what the contract owes. Raises NothingToWithdraw, and what sending raises."""
+    receiver = parse_address(to, "--to") if to else mine.address
+    amount_wei = mine.market.withdrawable(mine.address)
+    outbox = mine.outbox(password_file)
+    before = mine.journal.items(f"outbox/claim/{receiver}/")
+    finished = sum(1 for _, entry in before if entry["state"] != "saved")  # one that was cut off goes on
+    key = f"claim/{receiver}/{finished}"
+    receipt = outbox.perform(key, mine.market.withdraw(receiver))
+    return {
+        "to": receiver,
+        "amount_wei": amount_wei,
+        "amount": format_wei(amount_wei),
+        "tx_hash": receipt.tx_hash,
+        "gas_wei": receipt.fee_wei,
+    }

@@ -1,0 +1,239 @@
+"""What the commands show: documents for `--json`, and tables made of them for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from mine import consent, joining, trainer
+from mine.consent import Policy
+from mine.earnings import leak
+from mine.state import Book, Joined
+from mine.wiring import Mine
+from sonar.amounts import format_wei
+from sonar.chain.events import BountyPosted, Event
+from sonar.chain.rpc import Head
+from sonar.errors import SonarError
+from sonar.progress import printable, short
+from sonar.protocol.ids import hex32
+from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
+
+Rows = list[dict[str, Any]]
+
+# Which fields a table shows, and their headings.
+DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}
+FIT = {"name": "data", "fits": "fits", "problem": "problem", "hint": "what to do"}
+BOUNTIES = {
+    "bounty": "bounty",
+    "name": "name",
+    "status": "status",
+    "round": "round",
+    "ends": "until",
+    "mines": "mines",
+    "stake": "stake",
+    "fee": "fee",
+    "reward": "reward",
+    "key_bits": "key",
+    "needs": "features",
+    "data": "your data",
+}
+JOINED = {"bounty": "bounty", "data": "data", "rows": "rows"}
+_STATUS = {
+    "bounty": "bounty",
+    "data": "data",
+    "status": "status",
+    "round": "round",
+    "state": "yours",
+    "ends": "until",
+    "revealed": "told",
+}
+_EARNINGS = {
+    "bounty": "bounty",
+    "round": "round",
+    "state": "result",
+    "share_bps": "share, bps",
+    "fee_wei": "fee",
+    "reward_wei": "reward",
+    "forfeit_wei": "forfeits",
+    "stake_back_wei": "stake back",
+    "stake_lost_wei": "stake lost",
+    "gas_wei": "gas",
+    "net_wei": "net",
+}
+
+
+def datasets(book: Book, policy: Policy) -> Rows:
+    """Every registered data set, and how often it was used of how many times at most."""
+    return [
+        {**one.to_record(), "used": book.uses(one.digest), "max_rounds": policy.max_rounds}
+        for one in book.datasets()
+    ]
+
+
+def fit(mine: Mine, posted: BountyPosted) -> Rows:
+    """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
+    state = mine.market.bounty(posted.bounty)
+    consent.check_bounty(state, mine.policy)
+    task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
+    rows: Rows = []
+    for dataset in mine.book.datasets():
+        row: dict[str, Any] = {"name": dataset.name, "fits": True, "problem": "", "hint": ""}
+        try:
+            trainer.fits(task, dataset)
+            trainer.local_map(task, dataset)
+        except SonarError as error:
+            row |= {"fits": False, "problem": str(error), "hint": error.hint}
+        rows.append(row)
+    return rows
+
+
+def bounties(mine: Mine) -> Rows:
+    """Every bounty that is not closed."""
+    head, known = mine.market.head(), mine.book.datasets()
+    offers = [
+        joining.look_at(mine.market, mine.store, mine.policy, known, posted)
+        for posted in mine.market.bounties()
+    ]
+    return [_offer(offer, head) for offer in offers if offer.status is not Status.CLOSED]
+
+
+def _offer(offer: joining.Offer, head: Head) -> dict[str, Any]:
+    terms, task = offer.state.terms, offer.task
+    return {
+        "bounty": hex32(offer.posted.bounty),
+        "name": task.model.name if task else "",
+        "scientist": offer.posted.scientist,
+        "status": offer.status.name.lower(),
+        "round": f"{offer.state.round}/{terms.rounds}",
+        "ends": _ends(offer.state, offer.status),
+        "mines": f"{offer.state.committed}/{terms.cohort_cap}",
+        "windows_s": [terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
+        "stake": format_wei(terms.stake_wei),
+        "fee": format_wei(terms.fee_wei),
+        "reward": format_wei(terms.reward_wei),
+        "stake_wei": terms.stake_wei,
+        "fee_wei": terms.fee_wei,
+        "reward_wei": terms.reward_wei,
+        "key_bits": task.model.plan.key_bits if task else 0,
+        "needs": list(task.columns) if task else [],
+        "data": list(offer.fitting) or f"none: {offer.problem}",
+        "hint": offer.problem.hint if offer.problem else "",
+        "chain_time_s": head.timestamp_s,
+    }
+
+
+def joined(found: Sequence[Joined]) -> Rows:
+    """Bounties that were just joined."""
+    return [
+        {"bounty": hex32(one.bounty), "data": one.dataset.name, "rows": one.dataset.rows} for one in found
+    ]
+
+
+def status(mine: Mine) -> dict[str, Any]:
+    """The mine, its bounties, its data, and what it told."""
+    market, book, me = mine.market, mine.book, mine.address
+    head, found = market.head(), book.joined()
+    events = market.events(min(one.block for one in found), head.number) if found else []
+    return {
+        "address": me,
+        "network": mine.network.name,
+        "block": head.number,
+        "chain_time_s": head.timestamp_s,
+        "ether_wei": market.ether(me),
+        "withdrawable_wei": market.withdrawable(me),
+        "bounties": [_standing(mine, one, head, events) for one in found],
+        "data": datasets(book, mine.policy),
+        "refused": [
+            {"bounty": hex32(one.bounty), "error": one.error, "hint": one.hint} for one in book.refusals()
+        ],
+    }
+
+
+def _standing(mine: Mine, one: Joined, head: Head, events: Sequence[Event]) -> dict[str, Any]:
+    state = mine.market.bounty(one.bounty, at=head)
+    phase = status_of(state, head.timestamp_s)
+    told = leak(events, one.bounty, mine.address)
+    return {
+        "bounty": hex32(one.bounty),
+        "data": one.dataset.name,
+        "status": phase.name.lower(),
+        "round": f"{state.round}/{state.terms.rounds}",
+        "state": mine.book.part(one.bounty, state.round).state.value,
+        "ends": _ends(state, phase),
+        "states": {str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
+        "revealed": {
+            "updates": told.rounds,
+            "score_bits": told.score_bits,
+            "left_out": told.left_out,
+            "bits": told.bits,
+        },
+    }
+
+
+def _ends(state: BountyState, phase: Status) -> int | None:
+    """Chain time at which the phase ends by itself, if it does."""
+    ends: Deadlines = deadlines_of(state)
+    return {Status.COMMIT: ends.commit_s, Status.REVEAL: ends.reveal_s, Status.SETTLE: ends.settle_s}.get(
+        phase
+    )
+
+
+def print_status(document: dict[str, Any]) -> None:
+    """Show a status document to a person."""
+    print(f"mine      {document['address']} on {printable(document['network'])}, block {document['block']}")
+    print(f"account   {format_wei(document['ether_wei'])}", end="")
+    print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
+    for one in document["data"]:
+        print(
+            f"data      {one['name']}: {one['rows']} rows, used in {one['used']} of {one['max_rounds']} rounds"
+        )
+    rows = [
+        {**one, "revealed": f"{one['revealed']['updates']} updates, {one['revealed']['bits']} bits"}
+        for one in document["bounties"]
+    ]
+    if rows:
+        print_table(rows, _STATUS)
+        print("told: encrypted updates, of which the scientist sees the sum over each cohort; and at most so")
+        print("many bits of its own per mine, by scores of 16 bits and by being left out.")
+    else:
+        print("bounties  none joined (mine bounties, mine join BOUNTY)")
+    for one in document["refused"]:
+        print(
+            f"refused   {short(one['bounty'])}: {printable(one['error'])}\n          {printable(one['hint'])}"
+        )
+
+
+def print_earnings(document: dict[str, Any]) -> None:
+    """Show an earnings document to a person."""
+    if document["rounds"]:
+        print_table(document["rounds"], _EARNINGS)
+    print(f"net           {format_wei(document['net_wei'])} (fees + rewards + forfeits - lost stakes - gas)")
+    print(f"to withdraw   {format_wei(document['withdrawable_wei'])} (mine claim), stakes included")
+    print(f"withdrawn     {format_wei(document['withdrawn_wei'])}, stakes included")
+
+
+def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Print rows as a table. Text is never read as markup: it may be a stranger's."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key, heading in columns.items():
+        table.add_column(heading, justify="right" if key.endswith(("_wei", "_bps", "rows")) else "left")
+    for row in rows:
+        table.add_row(*(Text(printable(_cell(key, row[key]))) for key in columns))
+    Console().print(table)
+
+
+def _cell(key: str, value: Any) -> str:
+    if key.endswith("_wei"):
+        return format_wei(value)
+    if key == "bounty":
+        return short(value)
+    if key == "ends":
+        return time.strftime("%H:%M:%S", time.localtime(value)) if value else ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

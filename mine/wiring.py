@@ -1,0 +1,133 @@
+"""Builds a mine from its home folder. The only place where adapters are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mine.consent import Policy
+from sonar import keystore
+from sonar.errors import ConfigError
+from sonar.home import Home, default_home
+from sonar.journal import Journal
+from sonar.progress import Progress, Sink
+from sonar.protocol.ids import Address
+from sonar.settings import NetworkConfig
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from mine.node import Node, Options
+    from mine.state import Book
+    from sonar.chain.market import Market
+    from sonar.chain.outbox import Outbox
+    from sonar.ports import Store
+
+ROLE = "mine"
+
+
+@dataclass
+class Mine:
+    """What the commands work with; each part is made when it is first asked for."""
+
+    home: Home
+    progress: Progress
+
+    @cached_property
+    def network(self) -> NetworkConfig:
+        """The home's network file. Raises ConfigError."""
+        return NetworkConfig.load(self.home.network)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the operator allows. Raises ConfigError."""
+        return Policy.load(self.home.path)
+
+    @cached_property
+    def address(self) -> Address:
+        """The mine's account; its key stays locked. Raises KeyFileError."""
+        return Address(keystore.find(self.home.keystore).stem)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The mine's journal. Raises JournalError."""
+        return Journal(self.home.journal)
+
+    @cached_property
+    def book(self) -> Book:
+        """The typed view of the journal."""
+        from mine.node import tell
+        from mine.state import Book
+
+        return Book(self.journal, tell(self.progress))
+
+    @cached_property
+    def market(self) -> Market:
+        """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
+        from sonar.chain.market import Market
+
+        return Market.connect(self.network)
+
+    @cached_property
+    def store(self) -> Store:
+        """The network's store. Raises StoreUnavailable, ConfigError."""
+        from sonar.store.folder import FolderStore
+
+        if self.network.store.kind != "folder":
+            raise ConfigError(
+                f"store.kind in {self.home.network}",
+                f"{self.network.store.kind!r} is not supported by this version",
+                hint="use a network whose store is a folder",
+            )
+        return FolderStore(Path(self.network.store.path))
+
+    def unlock(self, password_file: Path | None) -> LocalAccount:
+        """Open the keystore. Raises KeyFileError."""
+        return keystore.load(keystore.find(self.home.keystore), keystore.read_password(password_file))
+
+    def outbox(self, password_file: Path | None) -> Outbox:
+        """What signs and sends for the mine's account."""
+        from sonar.chain.outbox import Outbox
+
+        return Outbox(
+            self.market,
+            self.unlock(password_file),
+            self.journal,
+            confirmations=self.network.confirmations,
+            progress=self.progress,
+        )
+
+    def node(self, password_file: Path | None, policy: Policy, options: Options) -> Node:
+        """The mine at work."""
+        from mine.node import Node
+        from mine.pool import Pool
+
+        outbox = self.outbox(password_file)
+        return Node(
+            self.market,
+            self.store,
+            self.address,
+            outbox,
+            self.book,
+            Pool(self.home.path / "pool.sqlite"),
+            policy,
+            self.progress,
+            options,
+        )
+
+
+def open_mine(home: Path | None, sink: Sink) -> Mine:
+    """Open a home that `mine init` made. Raises ConfigError."""
+    return Mine(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+
+
+@contextmanager
+def locked(home: Path | None, sink: Sink) -> Iterator[Mine]:
+    """Open a home for a command that changes it or sends transactions. Raises HomeLocked, ConfigError."""
+    mine = open_mine(home, sink)
+    with mine.home.lock():
+        yield mine
