@@ -96,7 +96,17 @@ def _pure(package: str, *own: str, stdlib: tuple[str, ...] = ()) -> Rule:
 
 
 _NETWORK = frozenset(
-    ["httpx", "stamina", "web3", "eth_account", "eth_abi", "eth_utils", "hexbytes", "eth_typing"]
+    [
+        "httpx",
+        "stamina",
+        "web3",
+        "eth_account",
+        "eth_abi",
+        "eth_utils",
+        "hexbytes",
+        "eth_typing",
+        "pydantic_core",
+    ]
 )
 
 RULES = (
