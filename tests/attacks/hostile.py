@@ -1,0 +1,217 @@
+"""Mines that cheat. They speak the protocol on their own, so nothing in `mine` needs a hook for them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gmpy2 import mpz
+
+from mine import trainer
+from mine.consent import Policy
+from mine.data import DataSet
+from mine.trainer import Task
+from sonar.chain import revert
+from sonar.chain.events import BountyPosted, Committed, Revealed
+from sonar.chain.market import Market
+from sonar.chain.outbox import Outbox
+from sonar.model.quadratic import LocalMap
+from sonar.paillier.affine import affine_update
+from sonar.paillier.public import PublicKey
+from sonar.ports import Store
+from sonar.progress import Done, Waiting
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, digest_of
+from sonar.protocol.messages import UpdateManifest
+from sonar.protocol.phase import BountyState, Status, status_of
+from sonar.protocol.seal import seal
+
+Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
+"""(key, round, the honest ciphertexts) -> what is sent in their place."""
+
+
+def honest(_key: PublicKey, _round: int, update: list[mpz]) -> list[mpz]:
+    return update
+
+
+def random_slots(key: PublicKey, _round: int, update: list[mpz]) -> list[mpz]:
+    """Plaintexts that are random over the whole slot range, and beyond."""
+    return [key.encrypt(secrets.randbelow(int(key.n)), 1 + secrets.randbelow(int(key.n) - 1)) for _ in update]
+
+
+def times(factor: int, from_round: int = 1) -> Forge:
+    """Multiply the updates, from some round on."""
+
+    def forge(key: PublicKey, number: int, update: list[mpz]) -> list[mpz]:
+        return [key.mul_plain(c, factor) for c in update] if number >= from_round else update
+
+    return forge
+
+
+@dataclass
+class Opening:
+    """What a seal opens with."""
+
+    manifest: bytes
+    blob: bytes
+    salt: bytes
+
+
+@dataclass
+class HostileMine:
+    """A mine with real data that sends what `forge` makes of its honest updates."""
+
+    market: Market
+    store: Store
+    outbox: Outbox
+    dataset: DataSet
+    forge: Forge = honest
+    publishes_blob: bool = True
+    reveals: bool = True
+    _task: tuple[Task, LocalMap] | None = None
+    _openings: dict[int, Opening] = field(default_factory=dict)
+    _committed: set[int] = field(default_factory=set)
+    _revealed: set[int] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+
+    @property
+    def me(self) -> Address:
+        return self.outbox.address
+
+    def tick(self) -> Waiting | Done:
+        head = self.market.head()
+        posted = [e for e in self.market.events(0, head.number) if isinstance(e, BountyPosted)]
+        if not posted:
+            return Waiting("a bounty")
+        bounty = self.market.bounty(posted[0].bounty, at=head)
+        status = status_of(bounty, head.timestamp_s)
+        if status is Status.CLOSED:
+            return Done("closed")
+        try:
+            if status is Status.COMMIT and bounty.round not in self._committed:
+                self.commit(bounty, posted[0])
+            elif status is Status.REVEAL and bounty.round in self._committed - self._revealed:
+                self.reveal(bounty)
+        except (revert.CohortFull, revert.WrongStatus, revert.SealMismatch) as error:
+            self.refusals.append(str(error))
+            self._revealed.add(bounty.round)
+        return Waiting("the next phase")
+
+    def commit(self, bounty: BountyState, posted: BountyPosted) -> None:
+        opening = self.opening(bounty, posted)
+        self._openings[bounty.round] = opening
+        self._send_commit(bounty, self.seal_of(bounty, opening))
+
+    def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
+        self._committed.add(bounty.round)
+        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_wei)
+        self.outbox.perform(f"commit/{bounty.round}", call)
+
+    def reveal(self, bounty: BountyState) -> None:
+        if not self.reveals:
+            return
+        self._revealed.add(bounty.round)
+        opening = self._openings[bounty.round]
+        if self.publishes_blob:
+            self.store.put(opening.blob)
+        self.store.put(opening.manifest, "dag-cbor")
+        call = self.market.reveal(bounty.bounty, bounty.round, digest_of(opening.manifest), opening.salt)
+        self.outbox.perform(f"reveal/{bounty.round}", call)
+
+    def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
+        if self._task is None:
+            task = trainer.read_task(self.store, bounty, posted.model_digest, posted.key_digest, POLICY)
+            self._task = (task, trainer.local_map(task, self.dataset))
+        task, mapped = self._task
+        model = trainer.read_model(self.store, bounty.model_digest, bounty.round)
+        weights = trainer.read_weights(self.store, task, model)
+        update = affine_update(task.key, task.plan, mapped.a_int, mapped.b_int, weights)
+        sent = self.forge(task.key, bounty.round, update)
+        fresh = [task.key.rerandomise(c, task.key.blinding(secrets.randbelow)) for c in sent]
+        return self._wrap(bounty, task, fresh, mapped.rows)
+
+    def _wrap(self, bounty: BountyState, task: Task, update: Sequence[mpz], rows: int) -> Opening:
+        blob = task.key.encode_blob(update)
+        manifest = UpdateManifest(
+            chain_id=self.market.chain_id,
+            contract=self.market.address,
+            bounty=bounty.bounty,
+            round=bounty.round,
+            mine=self.me,
+            model=Cid("dag-cbor", bounty.model_digest),
+            key=task.key.fingerprint,
+            rows=rows,
+            ciphertexts=len(update),
+            blob=Cid.of_blob(blob),
+        )
+        return Opening(manifest.to_bytes(), blob, secrets.token_bytes(32))
+
+    def seal_of(self, bounty: BountyState, opening: Opening) -> bytes:
+        return seal(
+            self.market.chain_id,
+            self.market.address,
+            bounty.bounty,
+            bounty.round,
+            self.me,
+            digest_of(opening.manifest),
+            opening.salt,
+        )
+
+
+class SealCopier(HostileMine):
+    """Commits the seal that another mine committed, and opens it with what that mine reveals."""
+
+    def commit(self, bounty: BountyState, posted: BountyPosted) -> None:
+        seen = self.market.events(0, bounty=bounty.bounty)
+        others = [
+            e for e in seen if isinstance(e, Committed) and e.round == bounty.round and e.mine != self.me
+        ]
+        if others:
+            self._send_commit(bounty, others[0].seal)
+
+    def reveal(self, bounty: BountyState) -> None:
+        seen = self.market.events(0, bounty=bounty.bounty)
+        others = [
+            e for e in seen if isinstance(e, Revealed) and e.round == bounty.round and e.mine != self.me
+        ]
+        if not others:
+            return
+        # The salt it could read from the other's transaction; the contract must refuse with any.
+        call = self.market.reveal(
+            bounty.bounty, bounty.round, others[0].update_digest, secrets.token_bytes(32)
+        )
+        self.outbox.perform(f"reveal/{bounty.round}", call)
+
+
+class UpdateThief(HostileMine):
+    """From round 2 on submits what another mine revealed in the round before, as its own.
+
+    `disguise`: "manifest" reveals the other's manifest as it is; "blob" wraps the same ciphertexts in a
+    manifest of its own; "rerandomised" changes the ciphertexts too, so that only the plaintext is the same.
+    """
+
+    disguise: str = "manifest"
+
+    def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
+        mine = super().opening(bounty, posted)
+        if bounty.round == 1:
+            return mine
+        seen = self.market.events(0, bounty=bounty.bounty)
+        stolen = next(
+            e for e in seen if isinstance(e, Revealed) and e.round == bounty.round - 1 and e.mine != self.me
+        )
+        manifest_bytes = self.store.get(Cid("dag-cbor", stolen.update_digest), UpdateManifest.max_bytes)
+        manifest = UpdateManifest.from_bytes(manifest_bytes)
+        blob = self.store.get(manifest.blob, 1 << 20)
+        if self.disguise == "manifest":
+            return Opening(manifest_bytes, blob, secrets.token_bytes(32))
+        assert self._task is not None
+        task = self._task[0]
+        update = task.key.decode_blob(blob, manifest.ciphertexts)
+        if self.disguise == "rerandomised":
+            update = [task.key.rerandomise(c, task.key.blinding(secrets.randbelow)) for c in update]
+        return self._wrap(bounty, task, update, manifest.rows)
+
+
+POLICY = Policy()

@@ -1,0 +1,85 @@
+"""Hostile mines against the real contract, campaign and nodes: none earns a wei, none costs the others any."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sonar.chain.events import RoundSettled
+from tests.attacks.hostile import HostileMine, SealCopier, UpdateThief, random_slots, times
+from tests.attacks.world import ETHER, World
+
+ROUNDS = 6
+
+
+def thief(disguise: str) -> Any:
+    def make(*parts: Any) -> HostileMine:
+        mine = UpdateThief(*parts)
+        mine.disguise = disguise
+        return mine
+
+    return make
+
+
+ATTACKS: dict[str, Any] = {
+    "random over the whole slot": partial(HostileMine, forge=random_slots),
+    "ten times from the start": partial(HostileMine, forge=times(10)),
+    "minus three times from the start": partial(HostileMine, forge=times(-3)),
+    "never reveals": partial(HostileMine, reveals=False),
+    "reveals and withholds its blob": partial(HostileMine, publishes_blob=False),
+    "copies a seal": SealCopier,
+}
+LATE_ATTACKS: dict[str, Any] = {
+    "ten times in round 4": partial(HostileMine, forge=times(10, from_round=4)),
+    "minus three times in round 4": partial(HostileMine, forge=times(-3, from_round=4)),
+    "another's revealed update": thief("manifest"),
+    "another's ciphertexts": thief("blob"),
+    "another's update, re-randomised": thief("rerandomised"),
+}
+CHEAT = 2
+
+
+def play(folder: Path, hostile: Any = None, *, absent: frozenset[int] = frozenset()) -> World:
+    world = World(
+        folder, mines=3, rounds=ROUNDS, hostile={CHEAT: hostile} if hostile else {}, absent=absent, shards=3
+    )
+    world.run()
+    world.check_money()
+    return world
+
+
+@pytest.fixture(scope="module")
+def yardstick(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The loss of the same run without that mine."""
+    return play(tmp_path_factory.mktemp("without"), absent=frozenset({CHEAT})).final_loss()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_from_the_start_earns_nothing(attack: str, tmp_path: Path, yardstick: int) -> None:
+    world = play(tmp_path, ATTACKS[attack])
+    assert world.earned_wei(CHEAT) == 0
+    if attack == "copies a seal":
+        assert any("SealMismatch" in refusal for refusal in world.parties[CHEAT].refusals)  # it did try
+    assert world.final_loss() <= 1.05 * yardstick
+    check_the_honest(world)
+
+
+@pytest.mark.parametrize("attack", LATE_ATTACKS)
+def test_an_attack_later_earns_nothing_from_then_on(attack: str, tmp_path: Path, yardstick: int) -> None:
+    world = play(tmp_path, LATE_ATTACKS[attack])
+    first = 4 if "round 4" in attack else 2
+    assert all(p.fee_wei == p.reward_wei == 0 for p in world.paid(CHEAT) if p.round >= first)
+    assert world.final_loss() <= 1.05 * yardstick
+    check_the_honest(world)
+
+
+def check_the_honest(world: World) -> None:
+    """Nobody honest was left out or lost a stake, and the fee pool went to them in full."""
+    for index in {0, 1}:
+        rounds = world.paid(index)
+        assert len(rounds) == sum(isinstance(e, RoundSettled) for e in world.events)
+        assert all(p.stake_wei == ETHER // 10 for p in rounds)
+    assert world.earned_wei(0) + world.earned_wei(1) > 0

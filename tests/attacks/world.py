@@ -1,0 +1,181 @@
+"""A whole network in this process: the real contract, nodes and campaign, and a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from mine.data import DataSet, register_example
+from mine.node import Node, Options
+from mine.pool import Pool
+from mine.state import Book
+from pysonar.bounty import Bounty
+from pysonar.campaign import Campaign
+from pysonar.keys import Key
+from sonar.chain.deploy import deploy
+from sonar.chain.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
+from sonar.chain.market import Market
+from sonar.chain.outbox import Outbox
+from sonar.journal import Journal
+from sonar.localchain.tester import TesterChain
+from sonar.progress import Done, ListSink, Progress, Waiting
+from sonar.protocol.ids import Address
+from sonar.store.memory import MemoryStore
+from tests.attacks.hostile import POLICY, HostileMine
+
+ETHER = 10**18
+START_S = 1_800_000_000
+
+
+class Party(Protocol):
+    def tick(self) -> Waiting | Done: ...
+
+
+@dataclass
+class Clock:
+    now_s: float = START_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class World:
+    """`mines` shards of the diabetes rows; `hostile` maps a shard's index to a factory of its cheating mine."""
+
+    folder: Path
+    mines: int
+    rounds: int
+    min_mines: int = 2
+    hostile: dict[int, Any] = field(default_factory=dict)
+    shards: int = 10
+    absent: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.accounts: list[LocalAccount] = [Account.create() for _ in range(self.mines)]
+        scientist, deployer = Account.create(), Account.create()
+        funded = [*self.accounts, scientist, deployer]
+        self.chain = TesterChain({Address(a.address): 100 * ETHER for a in funded}, clock=self.clock)
+        self.market: Market = deploy(self.chain.rpc(), deployer, min_window_s=1).market(self.chain.rpc())
+        self.store = MemoryStore()
+        self.parties: dict[int, Party] = {}
+        for index, account in enumerate(self.accounts):
+            if index not in self.absent:
+                self.parties[index] = self._mine(index, account)
+        self.sink = ListSink()
+        self.campaign = self._campaign(scientist)
+        self.scientist = Address(scientist.address)
+
+    def address(self, index: int) -> Address:
+        return Address(self.accounts[index].address)
+
+    def _mine(self, index: int, account: LocalAccount) -> Party:
+        home = self.folder / f"mine-{index}"
+        home.mkdir(parents=True)
+        journal = Journal(home / "journal.sqlite")
+        outbox = self._outbox(account, journal)
+        dataset: DataSet = register_example("diabetes", f"{index + 1}/{self.shards}")
+        if index in self.hostile:
+            cheat: HostileMine = self.hostile[index](self.market, self.store, outbox, dataset)
+            return cheat
+        book = Book(journal)
+        book.register(dataset)
+        return Node(
+            self.market,
+            self.store,
+            Address(account.address),
+            outbox,
+            book,
+            Pool(home / "pool.sqlite"),
+            POLICY,
+            Progress(),
+            Options(join_all=True, exit_when_done=True, claim=True),
+            monotonic=self.clock,
+        )
+
+    def _outbox(self, account: LocalAccount, journal: Journal) -> Outbox:
+        return Outbox(self.market, account, journal, monotonic=self.clock, sleep=lambda _s: None)
+
+    def _campaign(self, account: LocalAccount) -> Campaign:
+        home = self.folder / "pysonar"
+        home.mkdir()
+        journal = Journal(home / "journal.sqlite")
+        bounty = Bounty.example(
+            "diabetes",
+            rounds=self.rounds,
+            cohort=self.mines - len(self.absent),
+            min_mines=self.min_mines,
+            key_bits=2048,
+            stake="0.1 ether",
+            fee="0.01 ether",
+            reward="1 ether",
+        )
+        return Campaign(
+            self.market,
+            self.store,
+            Key.generate(2048),
+            self._outbox(account, journal),
+            journal,
+            bounty,
+            progress=Progress(self.sink),
+        )
+
+    # ---- running
+
+    def run(self, passes: int = 3_000) -> None:
+        """Let everybody act in turn; when nobody did anything, time goes on by a second."""
+        running: dict[int, Party] = {-1: self.campaign, **self.parties}
+        for _ in range(passes):
+            before = self.market.head()
+            running = {i: party for i, party in running.items() if not isinstance(party.tick(), Done)}
+            if not running:
+                return
+            if self.market.head() == before:
+                self.clock.now_s = max(self.clock.now_s + 1, self.chain.now_s + 1)
+                self.chain.mine_at(int(self.clock.now_s))
+        raise AssertionError(f"still running after {passes} passes: {sorted(running)}")
+
+    # ---- what came of it
+
+    @property
+    def events(self) -> list[Event]:
+        return self.market.events(0)
+
+    def paid(self, index: int) -> list[MinePaid]:
+        return [e for e in self.events if isinstance(e, MinePaid) and e.mine == self.address(index)]
+
+    def earned_wei(self, index: int) -> int:
+        """Fees and rewards of one mine: what it got beyond its own stake and others' forfeits."""
+        return sum(e.fee_wei + e.reward_wei for e in self.paid(index))
+
+    def final_loss(self) -> int:
+        return min(e.best_loss for e in self.events if isinstance(e, RoundSettled))
+
+    def check_money(self) -> None:
+        """Escrow in = paid + refunded (+ forfeits that nobody could get), and the contract is empty."""
+        posted = next(e for e in self.events if isinstance(e, BountyPosted))
+        closed = next(e for e in self.events if isinstance(e, BountyClosed))
+        paid = sum(e.fee_wei + e.reward_wei for e in self.events if isinstance(e, MinePaid))
+        assert paid + closed.refund_wei - self._dust() == posted.escrow_wei
+        owed = sum(self.market.withdrawable(Address(a.address)) for a in self.accounts)
+        owed += self.market.withdrawable(self.scientist)
+        assert self.market.ether(self.market.address) == owed
+
+    def _dust(self) -> int:
+        """Stakes that were forfeited and went into the escrow: remainders, or all where nobody revealed."""
+        posted = next(e for e in self.events if isinstance(e, BountyPosted))
+        stake = posted.terms.stake_wei
+        committed = sum(type(e).__name__ == "Committed" for e in self.events)
+        revealed = sum(isinstance(e, Revealed) for e in self.events)
+        shared = sum(e.forfeit_wei for e in self.events if isinstance(e, MinePaid))
+        return (committed - revealed) * stake - shared
+
+
+def shares(world: World, indices: Iterable[int]) -> list[int]:
+    return [sum(e.share_bps for e in world.paid(i)) for i in indices]
