@@ -23,10 +23,12 @@ from contextlib import contextmanager
 from pysonar import history
 from pysonar.bounty import Bounty
 from pysonar.keys import Key
+from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
 from pysonar.records import Cohort, Finished, Posting, Publication, Records
 from pysonar.rounds import Place, RoundWork
-from sonar.chain.events import Committed, Revealed
+from sonar.chain.events import Committed
+from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
@@ -34,12 +36,13 @@ from sonar.chain.rpc import Head
 from sonar.errors import ConfigError
 from sonar.journal import Journal
 from sonar.ports import Store
-from sonar.progress import Done, Progress, Waiting
+from sonar.progress import Done, Progress, Round, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
 from sonar.protocol.messages import KeyManifest, ModelManifest
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id
+from sonar.waiting import drive
 
 _LOOKS = 3
 """How often one tick looks again after something of its own was mined."""
@@ -214,7 +217,9 @@ class Campaign:
         if cohort is None:
             last = head.number - self._confirmations + 1
             events = self._market.events(self._since(), last, self.id)
-            digests = {e.mine: e.update_digest for e in events if isinstance(e, Revealed) and e.round == n}
+            digests = {
+                e.mine: e.update_digest for e in events if isinstance(e, RevealedEvent) and e.round == n
+            }
             if len(digests) != state.revealed:
                 return None
             order = [e.mine for e in events if isinstance(e, Committed) and e.round == n]
@@ -250,7 +255,7 @@ class Campaign:
     def _expire(self, state: BountyState, head: Head, status: Status) -> Waiting | None:
         n = state.round
         events = self._market.events(self._since(), head.number, self.id)
-        cohort = [e.mine for e in events if isinstance(e, Revealed) and e.round == n]
+        cohort = [e.mine for e in events if isinstance(e, RevealedEvent) and e.round == n]
         if len(cohort) != state.revealed:
             return Waiting(f"the reveals of round {n} to be in the chain's record")
         why = "has failed" if status is Status.FAILED else "was not settled in time"
@@ -300,7 +305,7 @@ class Campaign:
             finished = history.finished_of(n, events, seconds, self._gas(n))
             self.records.put(finished, n)
             self._idle_since = self._timer()
-            self._progress.round(hex32(self._require_id()), n, **history.line_of(self.records, n))
+            self._progress.emit(Round(hex32(self._require_id()), n, history.line_of(self.records, n)))
 
     def _gas(self, n: int) -> dict[str, int]:
         gas = {}
@@ -327,7 +332,32 @@ class Campaign:
         assert posted is not None
         return finished.block if finished is not None else posted[1]
 
-    # ---- results
+    # ---- running it, and results
+
+    def fit(self, *, poll_s: float = 0.25) -> LinearModel:
+        """Run the campaign to its end, telling each wait, and return the best model.
+
+        It may be interrupted at any time; calling it again, or on a new object with the same home, goes on.
+        Raises what `tick` raises; faults that may pass are tried again for ten minutes.
+        """
+        drive(self.tick, self._progress, poll_s=poll_s)
+        return self.model
+
+    def resume(self, *, poll_s: float = 0.25) -> LinearModel:
+        """Go on with a campaign that was started before, as `fit` does. Raises ConfigError."""
+        if self.records.get(Posting) is None:
+            raise ConfigError(
+                "name", f"no bounty named {self.bounty.settings.name!r} was started in this home"
+            )
+        return self.fit(poll_s=poll_s)
+
+    def payouts(self) -> dict[str, dict[str, int]]:
+        """Return what each mine was credited so far: stakes back, fees, rewards and forfeits in wei."""
+        return history.payouts_of(self.records, self._last_finished())
+
+    def revealed(self) -> dict[str, Revealed]:
+        """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
+        return self._key.ledger.totals(self.id) if self.id else {}
 
     def history(self) -> list[dict[str, object]]:
         """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""

@@ -1,0 +1,213 @@
+"""A scientist's world: a chain in this process, honest mines of a few lines, a clock that the test moves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from pysonar.bounty import Bounty
+from pysonar.campaign import Campaign
+from pysonar.keys import Key
+from sonar.chain.deploy import Deployment, deploy
+from sonar.chain.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
+from sonar.chain.market import Market
+from sonar.chain.outbox import Outbox
+from sonar.journal import Journal
+from sonar.localchain.tester import TesterChain
+from sonar.model import examples
+from sonar.model.quadratic import LocalMap, local_map
+from sonar.paillier.affine import affine_update
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+from sonar.progress import Done, ListSink, Progress
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.messages import KeyManifest, ModelManifest, UpdateManifest
+from sonar.protocol.phase import EntryState, Status, status_of
+from sonar.protocol.seal import seal
+from sonar.store.memory import MemoryStore
+
+ETHER = 10**18
+
+
+@cache
+def scientist_key_file_secret() -> tuple[int, int]:
+    """Primes of a 1024-bit key, made once: these tests are about the campaign, not about the key."""
+    key = Key.generate(1024, insecure=True)
+    p, q = key.unsafe_primes()
+    return int(p), int(q)
+
+
+@cache
+def shard_map(index: int, of: int, spec: Any, data_frac: int) -> LocalMap:
+    table = examples.shard(examples.load("diabetes"), index, of)
+    return local_map(spec, table.matrix(spec.features), table.column(spec.target), data_frac=data_frac)
+
+
+@dataclass
+class HonestMine:
+    """Commits and reveals in every round that it is not told to miss."""
+
+    world: World
+    index: int
+    account: LocalAccount
+    absent: frozenset[int] = frozenset()
+    mute: frozenset[int] = frozenset()
+    withhold: frozenset[int] = frozenset()
+    late: dict[Cid, bytes] = field(default_factory=dict)
+    ready: dict[int, tuple[Digest, bytes, list[bytes]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.address = Address(self.account.address)
+        self.market = self.world.market
+        journal = Journal(self.world.folder / f"mine-{self.index}.sqlite")
+        self.outbox = Outbox(self.market, self.account, journal, sleep=lambda _s: None)
+
+    def tick(self, bounty: BountyId) -> None:
+        head = self.market.head()
+        state = self.market.bounty(bounty, head)
+        status, n = status_of(state, head.timestamp_s), state.round
+        entry = self.market.entry(bounty, self.address, head)
+        done = entry.state if entry.round == n else EntryState.NONE
+        if status is Status.COMMIT and done == EntryState.NONE and n not in self.absent:
+            digest, salt, _ = self.ready[n] = self.train(bounty, n, state.model_digest)
+            made = seal(self.market.chain_id, self.market.address, bounty, n, self.address, digest, salt)
+            self.outbox.perform(f"{n}/c", self.market.commit(bounty, n, made, state.terms.stake_wei))
+        elif status is Status.REVEAL and done == EntryState.COMMITTED and n not in self.mute:
+            digest, salt, blobs = self.ready[n]
+            for data, codec in zip(blobs, ("raw", "dag-cbor"), strict=True):
+                if n in self.withhold:
+                    self.late[Cid.of_blob(data)] = data
+                else:
+                    self.world.store.put(data, codec)  # type: ignore[arg-type]
+            self.outbox.perform(f"{n}/r", self.market.reveal(bounty, n, digest, salt))
+
+    def train(self, bounty: BountyId, n: int, model_digest: Digest) -> tuple[Digest, bytes, list[bytes]]:
+        store = self.world.store
+        model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", model_digest), 1 << 20))
+        key = PublicKey.from_bytes(KeyManifest.from_bytes(store.get(model.key, 1 << 16)).n, insecure=True)
+        plan = SlotPlan.from_dict(model.plan.model_dump())
+        weights = key.decode_blob(store.get(model.weights, 1 << 20), plan.values)
+        own = self.map(model, plan)
+        made = affine_update(key, plan, own.a_int, own.b_int, weights)
+        update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
+        return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update))
+
+    def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
+        return shard_map(self.index, self.world.shards, model.spec, plan.data_frac)
+
+    def sealed(
+        self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, rows: int, blob: bytes
+    ) -> tuple[Digest, bytes, list[bytes]]:
+        manifest = UpdateManifest(
+            chain_id=self.market.chain_id,
+            contract=self.market.address,
+            bounty=bounty,
+            round=n,
+            mine=self.address,
+            model=model.cid(),
+            key=key.fingerprint,
+            rows=rows,
+            ciphertexts=-(-len(blob) // key.ciphertext_bytes),
+            blob=Cid.of_blob(blob),
+        )
+        return manifest.digest(), secrets.token_bytes(32), [blob, manifest.to_bytes()]
+
+
+@dataclass
+class World:
+    """`mines` of `shards` honest mines, one scientist, one chain."""
+
+    folder: Path
+    mines: int = 3
+    shards: int = 10
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.now_s = 1_800_000_000.0
+        self.folder.mkdir(exist_ok=True)
+        accounts = [Account.create() for _ in range(self.mines + 2)]
+        self.deployer, self.scientist, *miners = accounts
+        fund = {Address(account.address): 100 * ETHER for account in accounts}
+        self.chain = TesterChain(fund, clock=lambda: self.now_s)
+        deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=1)
+        self.market: Market = deployed.market(self.chain.rpc())
+        self.store = MemoryStore()
+        self.sink = ListSink()
+        self.miners = [HonestMine(self, i, account) for i, account in enumerate(miners)]
+        wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True}
+        money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
+        windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), 60)
+        self.bounty = Bounty.example("diabetes", **(wanted | money | windows | self.settings))
+        self.key_path = self.folder / "key.json"
+        Key(*scientist_key_file_secret()).save(self.key_path, "test", dev=True)
+
+    def campaign(self, wrap: Callable[[Any, str], Any] = lambda part, _name: part) -> Campaign:
+        """The campaign of a program that was just started. `wrap` may put something around a part."""
+        journal = wrap(Journal(self.folder / "pysonar.sqlite"), "journal")
+        outbox = Outbox(self.market, self.scientist, journal, sleep=lambda _s: None)
+        key = wrap(Key.load(self.key_path, "test"), "key")
+        return Campaign(
+            self.market,
+            wrap(self.store, "store"),
+            key,
+            wrap(outbox, "outbox"),
+            journal,
+            self.bounty,
+            progress=Progress(self.sink),
+        )
+
+    def move(self, seconds: float = 1) -> None:
+        self.now_s = max(self.now_s, self.chain.now_s) + seconds
+        self.chain.mine_at(int(self.now_s))
+
+    def run(self, campaign: Campaign, passes: int = 2000) -> Done:
+        """Let everybody act in turn; if nobody did anything, a second passes."""
+        for _ in range(passes):
+            before = self.market.head()
+            result = campaign.tick()
+            if isinstance(result, Done):
+                return result
+            self.let_mines_act(campaign)
+            if self.market.head() == before:
+                self.move()
+        raise AssertionError(f"still waiting for {result}")
+
+    def run_until(self, campaign: Campaign, reached: Callable[[], bool]) -> None:
+        for _ in range(500):
+            if reached():
+                return
+            campaign.tick()
+            self.let_mines_act(campaign)
+            self.move()
+        raise AssertionError("not reached")
+
+    def let_mines_act(self, campaign: Campaign) -> None:
+        if campaign.id is not None:
+            for mine in self.miners:
+                mine.tick(campaign.id)
+
+    def events(self, kind: Any) -> list[Any]:
+        return [event for event in self.market.events(0) if isinstance(event, kind)]
+
+    def check_money(self) -> None:
+        """Every wei that went in is paid, shared or refunded, and can be withdrawn; nothing is left over."""
+        (posted,), (closed,) = self.events(BountyPosted), self.events(BountyClosed)
+        paid = sum(e.fee_wei + e.reward_wei for e in self.events(MinePaid))
+        shared = sum(e.forfeit_wei for e in self.events(MinePaid))
+        returned = sum(e.stake_wei for e in self.events(MinePaid))
+        committed = len(self.events(Committed))
+        staked = posted.terms.stake_wei * committed
+        assert posted.escrow_wei + staked == paid + closed.refund_wei + shared + returned
+        withdrawn = sum(e.amount_wei for e in self.events(Withdrawn))
+        owed = sum(self.market.withdrawable(mine.address) for mine in self.miners)
+        assert posted.escrow_wei + staked == withdrawn + owed
+        assert self.market.ether(self.market.address) == owed
+        assert self.market.withdrawable(Address(self.scientist.address)) == 0

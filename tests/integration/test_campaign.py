@@ -1,0 +1,352 @@
+"""A campaign from posting to withdrawal, on a real chain with honest mines; and what can go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from campaign_kit import ETHER, HonestMine, World, shard_map
+
+from pysonar.aggregate import next_point, optimiser_of, start_of
+from pysonar.records import Cohort, Publication, Verdict
+from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
+from sonar.errors import ConfigError
+from sonar.paillier.vector import encode_weights
+from sonar.progress import Round
+from sonar.protocol.cid import Cid
+from sonar.protocol.messages import EvidenceManifest, ModelManifest
+from sonar.protocol.phase import CloseReason
+
+
+def clear_losses(world: World, rounds: int) -> list[int]:
+    """The same job without encryption, chain or store: integers all the way, as the mines compute them."""
+    design = world.bounty.design
+    maps = [shard_map(i, world.shards, design.spec, design.plan.data_frac) for i in range(world.mines)]
+    optimiser, course = optimiser_of("gradient-memory", None, design), start_of(design)
+    for number in range(1, rounds + 1):
+        w = [int(x) for x in encode_weights(course.current.weights(design.plan), design.plan)]
+        updates = [(m.b_int * 2**design.plan.weight_frac - m.a_int @ np.array(w, dtype=object)) for m in maps]
+        sums = sum(m.rows * u for m, u in zip(maps, updates, strict=True))
+        course = course.seen(number, list(sums), sum(m.rows for m in maps), map(str, range(9)), design.plan)
+        course = course.moved(next_point(course, optimiser, design))
+    return [point.loss for point in course.points[1:]]
+
+
+def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=10, settings={"rounds": 7})
+    campaign = world.campaign()
+    done = world.run(campaign)
+    losses = [line["loss"] for line in campaign.history()]
+    assert losses == clear_losses(world, 7)
+    assert losses[4] == pytest.approx(2_590_505, rel=1e-6)
+    assert losses[6] == pytest.approx(2_585_762, rel=1e-6)
+    assert done.summary["final_loss"] == min(losses) <= 2_620_000
+    assert campaign.model.loss * 1000 == pytest.approx(min(losses))
+    world.check_money()
+    assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
+    assert {total.score_bits for total in campaign.revealed().values()} == {7 * 16}
+    assert sum(isinstance(event, Round) for event in world.sink.events) == 7
+
+
+def test_the_evidence_says_what_the_contract_paid_by(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    campaign = world.campaign()
+    world.run(campaign)
+    for settled in world.events(RoundSettled):
+        data = world.store.get(Cid("dag-cbor", settled.evidence_digest), 1 << 20)
+        evidence = EvidenceManifest.from_bytes(data)
+        paid = {e.mine: e.share_bps for e in world.events(MinePaid) if e.round == settled.round}
+        assert {member.mine: member.share_bps for member in evidence.cohort} == paid
+        assert (evidence.loss, evidence.best_loss) == (settled.new_loss, settled.best_loss)
+        assert evidence.new_model.digest == settled.new_model_digest
+        assert evidence.aggregate is not None
+        assert evidence.accepted_rows == 120
+
+
+def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    campaign = world.campaign()
+    world.run(campaign)
+    manifests = [campaign.records.get(Publication, n).model_manifest for n in (1, 2, 3)]
+    models = [ModelManifest.from_bytes(manifest) for manifest in manifests]
+    assert [model.round for model in models] == [2, 3, 4]
+    assert len({model.weights for model in models}) == 3
+    assert len({(model.spec, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
+
+
+def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.2})
+    campaign = world.campaign()
+    world.run(campaign)
+    losses = [line["loss"] for line in campaign.history()]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 26_645_643
+    world.check_money()
+
+
+def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"target_loss": 6000.0})
+    campaign = world.campaign()
+    done = world.run(campaign)
+    assert done.summary["closed"] == "TARGET_REACHED"
+    assert len(campaign.history()) == 1
+    assert done.summary["paid_wei"] == 1 * ETHER + 3 * ETHER // 100
+    world.check_money()
+
+
+def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.9, "rounds": 2})
+    campaign = world.campaign()
+    world.run(campaign)
+    for line in campaign.history():
+        assert line["loss"] > line["best_loss"] == 26_645_643
+        assert sum(line["shares_bps"].values()) == 10_000
+        assert line["paid_wei"] == 3 * ETHER // 100
+    assert campaign.model.loss == 26_645.643
+    assert not campaign.model.weights.any()
+    world.check_money()
+
+
+# --- mines that do not do their part ---
+
+
+def test_an_unrevealed_stake_is_shared_and_the_round_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.miners[2].mute = frozenset({2})
+    campaign = world.campaign()
+    world.run(campaign)
+    second = campaign.history()[1]
+    assert len(second["cohort"]) == 2
+    assert campaign.payouts()[world.miners[0].address]["forfeit_wei"] == ETHER // 20
+    world.check_money()
+
+
+def test_a_round_with_too_few_fails_and_the_next_one_works(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.miners[1].absent = world.miners[2].absent = frozenset({1})
+    campaign = world.campaign()
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
+    assert len(world.events(RoundFailed)) == 1
+    assert campaign.model.loss < 6000
+    world.check_money()
+
+
+def test_a_bounty_that_nobody_wants_comes_back_whole(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for mine in world.miners:
+        mine.absent = frozenset({1})
+    done = world.run(world.campaign())
+    assert done.summary["closed"] == "NO_COMMITS"
+    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    world.check_money()
+
+
+def test_somebody_else_may_expire_a_failed_round(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.miners[1].absent = world.miners[2].absent = frozenset({1})
+    campaign = world.campaign()
+    campaign.tick()
+    bounty = campaign.id
+    assert bounty is not None
+    world.let_mines_act(campaign)
+    world.move(60)
+    world.let_mines_act(campaign)
+    world.miners[0].outbox.perform("x", world.market.expire(bounty, 1, [world.miners[0].address]))
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
+    world.check_money()
+
+
+def test_a_withheld_blob_costs_its_mine_the_round(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    cheat = world.miners[1]
+    cheat.withhold = frozenset({2, 3})
+    campaign = world.campaign()
+    world.run(campaign)
+    first, second, third = campaign.history()
+    assert first["shares_bps"][cheat.address] > 0
+    for line in (second, third):
+        assert line["left_out"] == {cheat.address: "withheld: revealed, and not to be had from the store"}
+        assert line["shares_bps"][cheat.address] == 0
+        assert cheat.address not in line["scores"]
+    world.check_money()
+    # The first time it is waited for, the second time not.
+    cohorts = [campaign.records.get(Cohort, n) for n in (2, 3)]
+    settled = {e.round: e for e in world.events(RoundSettled)}
+    times = [int(world.chain._header(hex(settled[n].block)).timestamp) for n in (2, 3)]
+    assert times[0] - cohorts[0].seen_s >= 30 > 5 >= times[1] - cohorts[1].seen_s
+
+
+def test_a_blob_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"rounds": 1})
+    mine = world.miners[1]
+    mine.withhold = frozenset({1})
+    campaign = world.campaign()
+    for _ in range(6):
+        campaign.tick()
+        world.let_mines_act(campaign)
+        world.move()
+    assert mine.late
+    assert campaign.records.get(Verdict, 1) is None
+    for cid, data in mine.late.items():
+        world.store.put(data, cid.codec)
+    world.run(campaign)
+    assert campaign.history()[0]["left_out"] == {}
+    world.check_money()
+
+
+def test_too_few_good_updates_decrypt_nothing_and_the_good_ones_share_the_fees(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=2, settings={"rounds": 2})
+    world.miners[1].withhold = frozenset({1})
+    campaign = world.campaign()
+    world.run(campaign)
+    first, second = campaign.history()
+    assert first["loss"] == first["best_loss"] == 26_645_643
+    assert first["shares_bps"][world.miners[0].address] == 10_000
+    assert second["loss"] < 26_645_643
+    assert world.events(RoundSettled)[0].paid_wei == 2 * ETHER // 100
+    world.check_money()
+
+
+def test_nobody_is_paid_when_nobody_was_accepted(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=2, settings={"rounds": 1})
+    for mine in world.miners:
+        mine.withhold = frozenset({1})
+    campaign = world.campaign()
+    done = world.run(campaign)
+    assert done.summary["paid_wei"] == 0
+    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    world.check_money()
+
+
+def test_an_overdue_round_pays_the_mines_and_closes(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: len(campaign.history()) == 1)
+    for _ in range(4):
+        world.let_mines_act(campaign)
+    world.move(200)
+    done = world.run(world.campaign())
+    assert done.summary["closed"] == "OVERDUE"
+    assert [line["ended"] for line in campaign.history()[:1]] == ["settled"]
+    assert all(e.fee_wei > 0 for e in world.events(MinePaid) if e.round == 2)
+    world.check_money()
+
+
+def test_a_settlement_that_comes_too_late_ends_in_overdue(tmp_path: Path) -> None:
+    """The window closes after the campaign looked and before its transaction is mined."""
+    world = World(tmp_path, settings={"rounds": 1})
+
+    class SlowOutbox:
+        def __init__(self, outbox: Any) -> None:
+            self.outbox = outbox
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.outbox, name)
+
+        def submit(self, key: str, call: Any) -> None:
+            if call.name == "settle":
+                world.move(200)
+            self.outbox.submit(key, call)
+
+    campaign = world.campaign(lambda part, name: SlowOutbox(part) if name == "outbox" else part)
+    done = world.run(campaign)
+    assert done.summary["closed"] == "OVERDUE"
+    world.check_money()
+
+
+# --- mines that cheat ---
+
+
+class Cheat(HonestMine):
+    """Honest but for one thing, from round `start` on."""
+
+    start = 1
+
+    def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
+        if n < self.start:
+            return super().sealed(bounty, n, model, key, rows, blob)
+        return self.cheat(bounty, n, model, key, rows, blob)
+
+    def cheat(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
+        raise NotImplementedError
+
+
+def _resealed(change: Any) -> Any:
+    def cheat(self: Any, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
+        return HonestMine.sealed(self, *change(self, bounty, n, model, key, rows, blob))
+
+    return cheat
+
+
+def _times(factor: int) -> Any:
+    def change(_self: Any, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
+        (c,) = key.decode_blob(blob, 1)
+        return bounty, n, model, key, rows, key.encode_blob([key.mul_plain(c, factor)])
+
+    return change
+
+
+def _stolen_blob(self: Any, bounty: Any, n: int, model: Any, key: Any, rows: int, _blob: bytes) -> Any:
+    return bounty, n, model, key, rows, self.world.miners[0].ready[1][2][0]
+
+
+CHEATS: dict[str, tuple[int, Any, str]] = {
+    "more rows than before": (2, lambda s, b, n, m, k, r, x: (b, n, m, k, 4000, x), "rows: 4000"),
+    "rows beyond the terms": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, 70_000, x), "malformed: rows"),
+    "too few rows": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, 5, x), "malformed: rows"),
+    "another bounty": (1, lambda s, b, n, m, k, r, x: (b"x" * 32, n, m, k, r, x), "malformed: bounty"),
+    "another round": (1, lambda s, b, n, m, k, r, x: (b, n + 1, m, k, r, x), "malformed: round"),
+    "a short blob": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, x[:-1]), "malformed"),
+    "two ciphertexts": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, x + x), "malformed: ciphertexts"),
+    "a ciphertext of 0": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, bytes(len(x))), "malformed: cipher"),
+    "a stolen blob": (2, _stolen_blob, "copy"),
+    "ten times": (1, _times(10), "test"),
+    "minus three times": (2, _times(-3), "test"),
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_cheat_is_left_out_with_a_reason_and_earns_nothing(name: str, tmp_path: Path) -> None:
+    start, change, reason = CHEATS[name]
+    kind = type("ThisCheat", (Cheat,), {"start": start, "cheat": _resealed(change)})
+    world = World(tmp_path, mines=4, settings={"rounds": max(start, 2)})
+    cheat = world.miners[3] = kind(**{f: getattr(world.miners[3], f) for f in ("world", "index", "account")})
+    campaign = world.campaign()
+    world.run(campaign)
+    for line in campaign.history()[start - 1 :]:
+        assert list(line["left_out"]) == [cheat.address], line
+        assert line["shares_bps"][cheat.address] == 0
+        assert reason in line["left_out"][cheat.address]
+        assert len(line["accepted"]) == 3
+    assert all(e.fee_wei + e.reward_wei == 0 for e in world.events(MinePaid)
+               if e.mine == cheat.address and e.round >= start)  # fmt: skip
+    if start == 1:
+        world.mines = 3
+        assert [line["loss"] for line in campaign.history()] == clear_losses(world, 2)
+    world.check_money()
+
+
+# --- the file that started it ---
+
+
+def test_another_bounty_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"rounds": 1})
+    world.run(world.campaign())
+    world.bounty = replace(world.bounty, settings=world.bounty.settings.model_copy(update={"rounds": 2}))
+    with pytest.raises(ConfigError, match="name"):
+        world.campaign()
+
+
+def test_a_finished_campaign_says_so_again(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"rounds": 1})
+    first = world.run(world.campaign())
+    again = world.campaign()
+    assert again.done
+    assert world.run(again).summary == first.summary
+    assert len(world.events(BountyClosed)) == 1
+    assert world.events(BountyClosed)[0].reason is CloseReason.LAST_ROUND
