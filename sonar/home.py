@@ -26,8 +26,8 @@ def default_home(role: str) -> Path:
 class Home:
     """A home folder of one role. `lock` must be held to change anything in it.
 
-    With `create`, makes the folder (mode 0700) and marks it with its role; without, raises ConfigError if it is
-    not there. Raises ConfigError for a folder that others may write to, or that belongs to another role.
+    With `create`, makes the folder (mode 0700) and marks it with its role; without, raises ConfigError if it
+    is not there. Raises ConfigError for a folder that others may write to, or that belongs to another role.
     """
 
     def __init__(self, path: Path, role: str, *, create: bool = True) -> None:

@@ -17,6 +17,7 @@ from functools import cache
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from sonar.amounts import format_wei
 from sonar.errors import RemoteError, SonarError
@@ -135,18 +136,19 @@ def parse_line(text: str) -> Line:
     if len(text) > MAX_LINE_BYTES:
         raise RemoteError(f"a progress line has {len(text)} characters; the limit is {MAX_LINE_BYTES}")
     try:
-        fields = json.loads(text)
+        fields = from_json(text, allow_inf_nan=False)
         if not isinstance(fields, dict):
             raise TypeError("not an object")
         party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
         if not isinstance(party, str) or not isinstance(at_s, float | int):
             raise TypeError("party is not a text, or at_s not a number")
-        return Line(party, float(at_s), _event_adapter().validate_python(fields))
+        # As JSON again: only there does strict mode take an object for a dataclass.
+        return Line(party, float(at_s), _event_adapter().validate_json(json.dumps(fields)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "kind"
         raise RemoteError(f"{where} of a progress line: {first['msg']}: {text[:200]!r}") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise RemoteError(f"not a progress line ({error}): {text[:200]!r}") from error
 
 

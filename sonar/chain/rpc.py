@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import stamina
+from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
 from sonar.protocol.ids import Address
@@ -114,8 +115,8 @@ class Rpc:
                 if (size := size + len(part)) > MAX_ANSWER_BYTES:
                     raise RpcError(f"the node's answer is larger than the limit of {MAX_ANSWER_BYTES} bytes")
         try:
-            return json.loads(b"".join(parts))
-        except (ValueError, RecursionError) as error:
+            return from_json(b"".join(parts))
+        except ValueError as error:
             raise RpcError(f"{self.url} answered with status {response.status_code} and no JSON") from error
 
 

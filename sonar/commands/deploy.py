@@ -30,7 +30,7 @@ def deploy(
     The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.7
     million gas); it has no power over the network afterwards.
 
-    Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store store`
+    Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
     from sonar.chain.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc

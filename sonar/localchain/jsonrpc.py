@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pydantic_core import from_json
+
 from sonar.errors import PortInUse
 
 MAX_BODY_BYTES = 1_000_000
@@ -29,8 +31,9 @@ def answer(body: bytes, methods: Methods) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         return _dump(_failure(None, JsonRpcError(-32600, f"more than {MAX_BODY_BYTES} bytes")))
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        # Not json.loads: deep nesting ends the process, since py-evm raises Python's recursion limit.
+        request = from_json(body)
+    except ValueError:
         return _dump(_failure(None, JsonRpcError(-32700, "the request is not JSON")))
     if not isinstance(request, list):
         return _dump(_one(request, methods))

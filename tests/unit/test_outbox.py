@@ -1,0 +1,280 @@
+"""The outbox: whatever breaks and whenever, a transaction is made once, and a refused one costs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from eth_account import Account
+
+from sonar.chain.market import transfer
+from sonar.chain.outbox import Outbox
+from sonar.chain.revert import AlreadyCommitted, CohortFull, NothingToWithdraw
+from sonar.chain.rpc import Chain
+from sonar.errors import ChainUnavailable, InsufficientFunds, LocalProtocolError, TransactionStuck
+from sonar.journal import Journal
+from sonar.progress import Transaction
+from sonar.protocol.ids import Address
+from tests.chain_kit import ETHER_WEI, Clock, Killed, World, error_answer, make_terms
+
+SEND = "eth_sendRawTransaction"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def stranger() -> Address:
+    return Address(Account.create().address)
+
+
+def sends(world: World) -> int:
+    return world.wire.seen.count(SEND)
+
+
+def nonce(world: World, index: int) -> int:
+    return int(world.rpc.call("eth_getTransactionCount", world.address(index), "latest"), 16)
+
+
+def test_a_transaction_is_made_once_however_often_it_is_asked_for(world: World) -> None:
+    to, before = stranger(), sends(world)
+    first = world.outbox(1).perform("gift", transfer(to, 5))
+    assert world.told.events == [Transaction("transfer", first.tx_hash, 21_000, first.fee_wei, 0)]
+    assert world.outbox(1).perform("gift", transfer(to, 5)) == first
+    assert world.outbox(1).outcome("gift") == first
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert sends(world) == before + 1
+    spent = 10 * ETHER_WEI - int(world.rpc.call("eth_getBalance", world.address(1), "latest"), 16)
+    assert spent == 5 + first.fee_wei
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("exchange", range(3))
+def test_a_kill_at_any_exchange_neither_loses_nor_repeats(world: World, exchange: int, before: bool) -> None:
+    to, count = stranger(), iter(range(100))
+
+    def kill(requests: list[dict[str, Any]], now_before: bool) -> None:
+        if now_before == before and next(count) == exchange:
+            raise Killed
+
+    world.wire.tamper = kill
+    with pytest.raises(Killed):
+        world.outbox(1).perform("gift", transfer(to, 5))
+    world.wire.tamper = lambda requests, before: None
+    receipt = world.outbox(1).perform("gift", transfer(to, 5))
+    assert receipt.gas_used == 21_000
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert nonce(world, 1) == 1
+
+
+def test_the_signed_bytes_are_saved_before_they_are_sent(world: World) -> None:
+    saved = []
+
+    def look(requests: list[dict[str, Any]], before: bool) -> None:
+        if before and requests[0]["method"] == SEND:
+            [(_, entry)] = Journal(world.folder / "1.sqlite").items("outbox/")
+            saved.append("0x" + entry["tries"][-1]["raw"].hex() == requests[0]["params"][0])
+
+    world.wire.tamper = look
+    world.outbox(1).perform("gift", transfer(stranger(), 5))
+    assert saved == [True]
+
+
+def test_a_lost_answer_is_looked_for_and_not_sent_as_another(world: World) -> None:
+    def lose(requests: list[dict[str, Any]], before: bool) -> None:
+        if not before and requests[0]["method"] == SEND:
+            raise httpx.ReadTimeout("lost")
+
+    to, outbox = stranger(), world.outbox(1)
+    world.wire.tamper = lose
+    with pytest.raises(ChainUnavailable, match="does not answer"):
+        outbox.perform("gift", transfer(to, 5))
+    world.wire.tamper = lambda requests, before: None
+    outbox.perform("gift", transfer(to, 5))
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+@pytest.mark.parametrize("message", ["already known", "ALREADY_EXISTS: already known", "nonce too low"])
+def test_a_node_that_has_the_transaction_already_is_no_error(world: World, message: str) -> None:
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if not before and requests[0]["method"] == SEND:
+            return error_answer(requests, message)
+        return None
+
+    to = stranger()
+    world.wire.tamper = refuse
+    assert world.outbox(1).perform("gift", transfer(to, 5)).gas_used == 21_000
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_what_the_contract_refuses_is_not_sent_and_costs_nothing(world: World) -> None:
+    before = sends(world)
+    with pytest.raises(NothingToWithdraw) as caught:
+        world.outbox(1).perform("take", world.market.withdraw(world.address(1)))
+    assert caught.value.account == world.address(1)
+    assert sends(world) == before
+    assert not world.outbox(1).submitted("take")
+    assert world.market.ether(world.address(1)) == 10 * ETHER_WEI
+
+
+def test_a_call_that_fails_when_it_is_mined_raises_the_contracts_error(world: World) -> None:
+    bounty = world.post(make_terms(cohort_cap=1, min_mines=1))
+    outbox, rival = world.outbox(1), world.outbox(2)
+    calls = [world.market.commit(bounty, 1, world.seal(bounty, 1, i), 10**15) for i in (1, 2)]  # type: ignore[arg-type]
+
+    def overtake(requests: list[dict[str, Any]], before: bool) -> None:
+        if before and requests[0]["method"] == SEND:
+            world.wire.tamper = lambda requests, before: None
+            rival.perform("commit", calls[1])
+
+    world.wire.tamper = overtake
+    for _ in range(2):  # the second time the simulation says so
+        with pytest.raises(CohortFull, match=r"^CohortFull\(cap=1\)$"):
+            outbox.perform("commit", calls[0])
+    with pytest.raises(CohortFull):
+        world.outbox(1).outcome("commit")
+    assert nonce(world, 1) == 1
+    assert world.market.ether(world.address(1)) > 10 * ETHER_WEI - 10**15
+
+
+def test_an_account_that_cannot_pay_is_told_how_much_it_needs(world: World) -> None:
+    before = sends(world)
+    with pytest.raises(InsufficientFunds) as caught:
+        world.outbox(1).perform("gift", transfer(stranger(), 10 * ETHER_WEI))
+    assert caught.value.have_wei == 10 * ETHER_WEI < caught.value.need_wei
+    assert world.address(1) in str(caught.value)
+    with pytest.raises(InsufficientFunds):
+        world.outbox(1).perform("more", transfer(stranger(), 11 * ETHER_WEI))
+    assert sends(world) == before
+
+
+def test_what_is_not_mined_is_replaced_at_a_higher_fee(world: World) -> None:
+    def swallow(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        return error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+
+    clock, to = Clock(), stranger()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep, bump_after_s=30)
+    world.wire.tamper = swallow
+    outbox.submit("gift", transfer(to, 5))
+    assert outbox.outcome("gift") is None
+    clock.now_s = 31
+    world.wire.tamper = lambda requests, before: None
+    assert outbox.outcome("gift") is None
+    [(_, entry)] = Journal(world.folder / "1.sqlite").items("outbox/")
+    old, new = entry["tries"]
+    assert new["max_fee_wei"] >= old["max_fee_wei"] * 5 // 4
+    assert new["tip_wei"] >= old["tip_wei"] * 5 // 4
+    receipt = outbox.outcome("gift")
+    assert receipt is not None
+    assert receipt.tx_hash == new["hash"]
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_the_older_of_two_tries_may_be_the_one_that_is_mined(world: World) -> None:
+    held: list[str] = []
+
+    def hold(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if requests[0]["method"] == SEND:
+            held.append(requests[0]["params"][0])
+            return error_answer(requests, "already known")
+        return None
+
+    clock, to = Clock(), stranger()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep, bump_after_s=30)
+    world.wire.tamper = hold
+    outbox.submit("gift", transfer(to, 5))
+    clock.now_s = 31
+    assert outbox.outcome("gift") is None
+    world.wire.tamper = lambda requests, before: None
+    mined = world.rpc.call(SEND, held[0])
+    receipt = world.outbox(1).outcome("gift")  # a restart knows both hashes
+    assert receipt is not None
+    assert receipt.tx_hash == mined
+    assert len(held) == 2
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def kill_sends(requests: list[dict[str, Any]], before: bool) -> None:
+    if before and requests[0]["method"] == SEND:
+        raise Killed
+
+
+def test_a_nonce_that_another_program_used_is_replaced(world: World, tmp_path: Path) -> None:
+    to, other = stranger(), stranger()
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("gift", transfer(to, 5))
+    world.wire.tamper = lambda requests, before: None
+    wallet = Outbox(world.market, world.accounts[1], Journal(tmp_path / "wallet.sqlite"))
+    wallet.perform("elsewhere", transfer(other, 7))
+    world.outbox(1).perform("gift", transfer(to, 5))
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert nonce(world, 1) == 2
+
+
+def test_the_same_intent_done_by_another_program_is_told_as_the_contract_tells_it(
+    world: World, tmp_path: Path
+) -> None:
+    bounty = world.post(make_terms())
+    call = world.market.commit(bounty, 1, world.seal(bounty, 1, 1), 10**15)  # type: ignore[arg-type]
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("commit", call)
+    world.wire.tamper = lambda requests, before: None
+    world.chain.mine_at(world.chain.now_s + 1)  # another base fee, or both would sign the same bytes
+    Outbox(world.market, world.accounts[1], Journal(tmp_path / "wallet.sqlite")).perform("commit", call)
+    with pytest.raises(AlreadyCommitted):
+        world.outbox(1).perform("commit", call)
+    assert world.market.bounty(bounty).committed == 1  # type: ignore[arg-type]
+
+
+def test_what_was_saved_and_never_sent_goes_before_what_is_new(world: World) -> None:
+    first, second = stranger(), stranger()
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("first", transfer(first, 5))
+    world.wire.tamper = lambda requests, before: None
+    world.outbox(1).perform("second", transfer(second, 7))
+    assert world.rpc.call("eth_getBalance", first, "latest") == "0x5"
+    assert world.rpc.call("eth_getBalance", second, "latest") == "0x7"
+
+
+def test_it_waits_for_its_confirmations(world: World) -> None:
+    outbox = world.outbox(1, confirmations=3)
+    outbox.submit("gift", transfer(stranger(), 5))
+    for _ in range(2):
+        assert outbox.outcome("gift") is None
+        world.chain.mine_at(world.chain.now_s + 1)
+    assert outbox.outcome("gift") is not None
+
+
+def test_a_stuck_transaction_is_said_to_be_stuck_and_can_be_waited_for_again(world: World) -> None:
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+    )
+    with pytest.raises(TransactionStuck, match="not mined after 20 s") as caught:
+        world.outbox(1, stuck_after_s=20).perform("gift", transfer(stranger(), 5))
+    assert "sends nothing twice" in caught.value.hint
+    world.wire.tamper = lambda requests, before: None
+    assert world.outbox(1).perform("gift", transfer(stranger(), 5)).gas_used == 21_000
+
+
+def test_an_unknown_key_is_our_own_fault(world: World) -> None:
+    with pytest.raises(LocalProtocolError, match="'never'"):
+        world.outbox(1).outcome("never")
+
+
+def test_the_journal_holds_no_private_key(world: World) -> None:
+    world.outbox(1).perform("gift", transfer(stranger(), 5))
+    key = bytes(world.accounts[1].key)
+    data = b"".join(path.read_bytes() for path in world.folder.glob("1.sqlite*"))
+    assert key not in data
+    assert key.hex().encode() not in data
+
+
+def test_it_needs_no_contract(world: World) -> None:
+    outbox = world.outbox(2, chain=Chain(world.rpc))
+    assert outbox.perform("gift", transfer(stranger(), 1)).fee_wei > 0

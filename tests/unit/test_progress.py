@@ -1,0 +1,140 @@
+"""The lines that one process writes and another reads: nothing is lost, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from sonar import progress as p
+from sonar.errors import DataError, RemoteError
+from sonar.progress import Event, JsonLinesSink, Line, ListSink, PlainSink, Progress, format_line, parse_line
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
+    "str": TEXT,
+    "int": st.integers(-(2**200), 2**200),
+    "int | None": st.none() | st.integers(),
+    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "dict[str, Any]": st.dictionaries(
+        TEXT, st.integers() | TEXT | st.lists(st.booleans(), max_size=2), max_size=3
+    ),
+}
+EVENTS = st.one_of(
+    *(
+        st.builds(kind, **{f.name: BY_TYPE[str(f.type)] for f in fields(kind) if f.name != "kind"})
+        for kind in get_args(Event)
+    )
+)
+LINES = st.builds(Line, TEXT, st.floats(0, 2**40), EVENTS)
+
+
+@given(LINES)
+def test_every_line_is_read_as_it_was_written(line: Line) -> None:
+    text = format_line(line)
+    assert "\n" not in text
+    assert parse_line(text) == line
+
+
+GOOD = {"party": "mine-01", "at_s": 1.5, "kind": "state", "bounty": "0xab", "round": 1, "state": "revealed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"kind": "nonsense"}, "kind"),
+        ({"kind": None}, "kind"),
+        ({"extra": 1}, "extra"),
+        ({"round": "1"}, "round"),
+        ({"round": 1.0}, "round"),
+        ({"round": True}, "round"),
+        ({"state": 7}, "state"),
+        ({"party": 7}, "party"),
+        ({"at_s": "now"}, "at_s"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
+    parse_line(json.dumps(GOOD))
+    with pytest.raises(RemoteError, match=named):
+        parse_line(json.dumps(GOOD | change))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "[]", "1", "null", "{}", '{"kind":"note"}', "[" * 100_000, "x" * 2_000_000]
+)
+def test_what_is_no_line_is_refused(text: str) -> None:
+    with pytest.raises(RemoteError) as caught:
+        parse_line(text)
+    assert len(str(caught.value)) < 500
+
+
+def test_the_command_lines_error_is_a_line_too() -> None:
+    line = parse_line('{"kind": "problem", "error": "no", "hint": "try"}')
+    assert line == Line("", 0.0, p.Problem("no", "try"))
+
+
+def test_the_same_wait_is_told_once() -> None:
+    sink = ListSink()
+    told = Progress(sink, "me", clock=lambda: 5.0)
+    for _ in range(3):
+        told.waiting("reveals", 100)
+    told.timing("read", 0.1)  # work between two polls of the same wait
+    told.waiting("reveals", 100)
+    told.waiting("reveals", 101)
+    told.note("one came")
+    told.waiting("reveals", 101)
+    waits = [event for event in sink.events if isinstance(event, p.Waiting)]
+    assert [wait.until_s for wait in waits] == [100, 101, 101]
+    assert {line.party for line in sink.lines} == {"me"}
+
+
+def test_time_is_told_also_when_the_block_raises() -> None:
+    sink = ListSink()
+    with pytest.raises(ZeroDivisionError), Progress(sink).timed("divide", round=2):
+        _ = 1 / 0
+    [event] = sink.events
+    assert isinstance(event, p.Timing)
+    assert (event.part, event.round) == ("divide", 2)
+    assert event.seconds >= 0
+
+
+def test_errors_are_told_with_their_hint() -> None:
+    sink = ListSink()
+    Progress(sink).problem(DataError("age", "is a text", hint="make it a number"))
+    assert sink.events == [p.Problem("age: is a text", "make it a number")]
+
+
+def test_json_lines_are_flushed_whole() -> None:
+    class Stream(io.StringIO):
+        flushed = 0
+
+        def flush(self) -> None:
+            self.flushed += 1
+
+    stream = Stream()
+    told = Progress(JsonLinesSink(stream), "mine-01")
+    told.note("a\nb")
+    told.done("over", wei=10**30)
+    lines = stream.getvalue().splitlines()
+    assert [parse_line(line).event for line in lines] == [p.Note("a\nb"), p.Done("over", {"wei": 10**30})]
+    assert stream.flushed == 2
+
+
+def test_people_get_one_line_of_harmless_text_per_event() -> None:
+    out = io.StringIO()
+    sink = PlainSink(Console(file=out, force_terminal=False, width=40))
+    told = Progress(sink, "mine-01", clock=lambda: 0.0)
+    told.note("[red]not markup[/red] \x1b[2J " + "long " * 30)
+    told.transaction("commit", "0x" + "ab" * 32, 41_334, 2 * 10**12)
+    told.timing("hidden", 1.0)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "[red]not markup[/red]" in lines[0]
+    assert "\x1b" not in out.getvalue()
+    assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]

@@ -1,0 +1,122 @@
+"""Every way in which the contract and the clients say no becomes an exception that a person can read."""
+
+from __future__ import annotations
+
+from inspect import get_annotations
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonar.chain import abi, revert
+from sonar.chain.abi import Item
+from sonar.errors import MarketError, RpcError
+from sonar.protocol.phase import Status
+
+ITEMS = sorted(abi.errors().values(), key=lambda item: item.name)
+SAMPLES: dict[str, Any] = {"address": "0x" + "Ab" * 20, "bytes32": b"\x9a" * 32}
+
+
+def data_of(item: Item) -> bytes:
+    return item.selector + encode(item.inputs, [SAMPLES.get(kind, 3) for kind in item.inputs])
+
+
+def test_the_abi_has_its_errors() -> None:
+    assert len(ITEMS) > 25
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item) -> None:
+    kind = getattr(revert, item.name)
+    assert issubclass(kind, revert.Refusal)
+    assert tuple(get_annotations(kind)) == item.names
+    error = revert.from_data(data_of(item))
+    assert type(error) is kind
+    assert isinstance(error, revert.Refusal)
+    assert str(error).startswith(f"{item.name}(")
+    assert all(f"{name}=" in str(error) for name in item.names)
+    assert [getattr(error, name) for name in item.names] == list(error.values)
+    assert error.data == data_of(item)
+
+
+def test_no_class_is_left_over() -> None:
+    ours = {kind.__name__ for kind in revert.Refusal.__subclasses__()} - {"Panic", "Reverted"}
+    assert ours == {item.name for item in ITEMS}
+
+
+def test_a_user_reads_numbers_and_names() -> None:
+    def read(name: str, types: list[str], *values: Any) -> str:
+        [item] = [item for item in ITEMS if item.name == name]
+        return str(revert.from_data(item.selector + encode(types, values)))
+
+    assert read("CohortFull", ["uint8"], 10) == "CohortFull(cap=10)"
+    assert read("WrongStatus", ["uint8"], 3) == "WrongStatus(actual=Settle)"
+    assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == "UnknownBounty(bounty=0xabababab…abab)"
+    address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    assert read("NotScientist", ["address"], address.lower()) == f"NotScientist(caller={address})"
+    error = revert.from_data(data_of(next(item for item in ITEMS if item.name == "WrongStatus")))
+    assert isinstance(error, revert.WrongStatus)
+    assert error.actual is Status.SETTLE
+
+
+FULL = "0x" + data_of(next(item for item in ITEMS if item.name == "CohortFull")).hex()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        FULL,  # geth, Anvil, Erigon, ours
+        f"Reverted {FULL}",  # Nethermind, OpenEthereum
+        {"data": FULL},
+        {"originalError": {"code": 3, "data": FULL, "message": "execution reverted"}},
+        {"0x" + "12" * 32: {"error": "revert", "return": FULL}, "name": "RuntimeError"},  # Ganache
+    ],
+)
+def test_every_client_is_understood(data: object) -> None:
+    error = revert.from_rpc_error(RpcError("eth_call: execution reverted", code=3, data=data))
+    assert isinstance(error, revert.CohortFull)
+    assert error.cap == 3
+
+
+def test_texts_panics_and_silence() -> None:
+    assert str(revert.from_data(revert.reason_data("no money"))) == "Reverted(reason='no money')"
+    panic = revert.from_data(bytes.fromhex("4e487b71") + (0x11).to_bytes(32, "big"))
+    assert str(panic) == "Panic(code=17, reason='arithmetic overflow')"
+    assert isinstance(revert.from_data(b""), revert.Reverted)
+    plain = revert.from_rpc_error(RpcError("eth_call: execution reverted: too late", code=-32000))
+    assert str(plain) == "Reverted(reason='too late')"
+
+
+def test_other_errors_are_no_reverts() -> None:
+    assert revert.from_rpc_error(RpcError("eth_call: header not found", code=-32000)) is None
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.sampled_from(ITEMS).flatmap(
+            lambda item: st.binary(max_size=96).map(lambda tail: item.selector + tail)
+        ),
+    )
+)
+def test_hostile_bytes_give_an_error_and_no_crash(data: bytes) -> None:
+    error = revert.from_data(data)
+    assert isinstance(error, MarketError)
+    assert len(str(error)) < 1_000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just(FULL),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "return", "x"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.text(max_size=30), st.integers())
+def test_hostile_error_objects_give_an_error_or_none(data: object, message: str, code: int) -> None:
+    found = revert.from_rpc_error(RpcError(message, code=code, data=data))
+    assert found is None or isinstance(found, MarketError)
