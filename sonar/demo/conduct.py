@@ -1,4 +1,4 @@
-"""The run itself: start everybody, watch, start again whoever was killed, and read the result from the chain."""
+"""The run itself: start everybody, watch, restart whoever was killed, read the result from the chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a run, read from the chain's events and receipts and from the store: nobody's word is taken."""
+"""The report of a run, from the chain's events and receipts and from the store: on nobody's word."""
 
 from __future__ import annotations
 

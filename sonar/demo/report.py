@@ -102,10 +102,10 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     return (
         (
             "the scientist",
-            f"the weights; {rounds} aggregates over {mines} mines each, which after as many rounds as the model"
-            " has weights amount to the pooled sums of all data; one score of 16 bits and yes/no tests per mine"
-            " and round. The shipped client decrypts nothing else, but she holds the key: other software of"
-            " hers could decrypt single updates.",
+            f"the weights; {rounds} aggregates over {mines} mines each, which after as many rounds as the"
+            " model has weights amount to the pooled sums of all data; one score of 16 bits and yes/no tests"
+            " per mine and round. The shipped client decrypts nothing else, but she holds the key: other"
+            " software of hers could decrypt single updates.",
         ),
         (
             "each mine",

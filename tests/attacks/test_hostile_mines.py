@@ -1,4 +1,4 @@
-"""Hostile mines against the real contract, campaign and nodes: none earns a wei, none costs the others any."""
+"""Hostile mines against the real contract, campaign and nodes: none earns, none costs the others any."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_attack_later_earns_nothing_from_then_on(attack: str, tmp_path: Path,
 
 def check_the_honest(world: World) -> None:
     """Nobody honest was left out or lost a stake, and the fee pool went to them in full."""
-    for index in {0, 1}:
+    for index in (0, 1):
         rounds = world.paid(index)
         assert len(rounds) == sum(isinstance(e, RoundSettled) for e in world.events)
         assert all(p.stake_wei == ETHER // 10 for p in rounds)

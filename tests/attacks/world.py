@@ -46,7 +46,7 @@ class Clock:
 
 @dataclass
 class World:
-    """`mines` shards of the diabetes rows; `hostile` maps a shard's index to a factory of its cheating mine."""
+    """`mines` shards of the diabetes rows; `hostile` maps a shard's index to the factory of a cheat."""
 
     folder: Path
     mines: int
