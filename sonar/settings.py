@@ -138,5 +138,5 @@ def _read(path: Path) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    # A JSON string, number or boolean is also TOML, except for the escape of DEL, which names don't have.
-    return json.dumps(value, ensure_ascii=False)
+    # A JSON string, number or boolean is also TOML, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -54,10 +54,18 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     """Run a command line and return the exit code, with errors told as the module's head says."""
     args = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    terminated = False
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         code = app(args=args, prog_name=name, standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        # Typer makes an exit code of 130 of every KeyboardInterrupt.
+        return 143 if terminated else code if isinstance(code, int) else 0
     except SonarError as error:
         tell_error(str(error), error.hint, as_json=as_json)
         return 2 if isinstance(error, UsageError) else 1
@@ -66,8 +74,8 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
             path = error.ctx.command_path if error.ctx else name
             tell_error(message, f"see `{path} --help`", as_json=as_json)
         return 2
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        return 143 if isinstance(stop.__cause__ or stop, Terminated) else 130
+    except (KeyboardInterrupt, typer.Abort):
+        return 143 if terminated else 130
     except BrokenPipeError:
         # The reader of our output went away; keep the interpreter from flushing into the pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,7 +103,3 @@ def print_json(document: dict[str, Any] | list[Any]) -> None:
 def sink_for(as_json: bool) -> Sink:
     """Return where progress goes: JSON lines on standard output, or text on standard error."""
     return JsonLinesSink(sys.stdout) if as_json else PlainSink()
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated

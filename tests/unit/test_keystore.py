@@ -1,0 +1,119 @@
+"""Keys at rest: encrypted, private, and every way to open them wrongly is told apart."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from sonar import keystore
+from sonar.errors import KeyFileError
+from sonar.protocol.ids import Address
+
+PASSWORD = "correct horse"
+
+
+def test_a_key_comes_back_with_its_password_alone(tmp_path: Path) -> None:
+    account = keystore.create(tmp_path, PASSWORD, dev=True)
+    path = keystore.find(tmp_path)
+    assert path.name == f"{account.address}.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert bytes(account.key).hex() not in path.read_text().lower()
+    assert keystore.load(path, PASSWORD).key == account.key
+    with pytest.raises(KeyFileError, match="the password is wrong"):
+        keystore.load(path, PASSWORD + " ")
+
+
+def test_only_development_networks_get_the_light_kdf(tmp_path: Path) -> None:
+    account = Account.create()
+    for dev, n in ((True, 2**14), (False, 2**18)):
+        path = keystore.save(tmp_path / str(dev), account, PASSWORD, dev=dev)
+        assert json.loads(path.read_text())["crypto"]["kdfparams"]["n"] == n
+
+
+def test_another_wallets_file_is_read(tmp_path: Path) -> None:
+    account = Account.create()
+    path = tmp_path / "UTC--2026-01-01--wallet"
+    path.write_text(json.dumps(Account.encrypt(account.key, PASSWORD, kdf="pbkdf2", iterations=2_000)))
+    path.chmod(0o600)
+    assert keystore.load(path, PASSWORD).address == account.address
+
+
+def test_a_saved_key_is_never_overwritten(tmp_path: Path) -> None:
+    account = keystore.create(tmp_path, PASSWORD, dev=True)
+    path = keystore.save(tmp_path, account, "another password", dev=True)
+    assert keystore.load(path, PASSWORD).address == account.address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "nonsense", '{"version": 3, "crypto": {}}', "[" * 2_000, "\xff"]
+)
+def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "key.json"
+    path.write_bytes(text.encode("latin-1"))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+        keystore.load(path, PASSWORD)
+
+
+def test_a_costly_kdf_from_a_strangers_file_is_refused(tmp_path: Path) -> None:
+    fields = Account.encrypt(Account.create().key, PASSWORD, iterations=2)
+    fields["crypto"]["kdfparams"]["n"] = 2**30
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(fields))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+        keystore.load(path, PASSWORD)
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    keystore.create(tmp_path, PASSWORD, dev=True)
+    path = keystore.find(tmp_path)
+    path.chmod(0o640)
+    with pytest.raises(KeyFileError, match="others may read") as caught:
+        keystore.load(path, PASSWORD)
+    assert caught.value.hint == f"chmod 600 {path}"
+
+
+def test_a_file_named_after_another_account_is_refused(tmp_path: Path) -> None:
+    keystore.create(tmp_path, PASSWORD, dev=True)
+    path = keystore.find(tmp_path)
+    other = path.with_name(f"{Account.create().address}.json")
+    path.rename(other)
+    with pytest.raises(KeyFileError, match="key of another account"):
+        keystore.load(other, PASSWORD)
+
+
+def test_which_account_is_meant_must_be_clear(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="has 0 accounts"):
+        keystore.find(tmp_path)
+    first = keystore.create(tmp_path, PASSWORD, dev=True)
+    keystore.create(tmp_path, PASSWORD, dev=True)
+    with pytest.raises(KeyFileError, match="has 2 accounts"):
+        keystore.find(tmp_path)
+    assert keystore.find(tmp_path, Address(first.address)).stem == first.address
+    with pytest.raises(KeyFileError, match="has no key of"):
+        keystore.find(tmp_path, Address(Account.create().address))
+
+
+def test_passwords_come_from_file_then_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "password"
+    path.write_text("from file\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("SONAR_PASSWORD", "from environment")
+    assert keystore.read_password(path) == "from file"
+    assert keystore.read_password() == "from environment"
+    path.chmod(0o644)
+    with pytest.raises(KeyFileError, match="others may read the password file"):
+        keystore.read_password(path)
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        keystore.read_password(tmp_path / "missing")
+    monkeypatch.setenv("SONAR_PASSWORD", "")
+    with pytest.raises(KeyFileError, match="empty"):
+        keystore.read_password()
+    monkeypatch.delenv("SONAR_PASSWORD")
+    with pytest.raises(KeyFileError, match="no password"):
+        keystore.read_password()

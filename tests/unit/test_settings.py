@@ -1,0 +1,106 @@
+"""The network file: what is written is read again, and what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sonar.errors import ConfigError
+from sonar.protocol.ids import Address
+from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
+
+CONTRACT = Address("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")
+GOOD = f"""
+name = "test"
+chain_id = 31337
+rpc_url = "http://127.0.0.1:8545"
+contract = "{CONTRACT}"
+code_hash = "0x{"ab" * 32}"
+[store]
+kind = "folder"
+path = "store"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "network.toml"
+    path.write_text(text)
+    return path
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    network = NetworkConfig(
+        name='quoted "name" é',
+        dev=True,
+        client="anvil",
+        chain_id=5,
+        rpc_url="https://node.example/key",
+        contract=CONTRACT,
+        code_hash=b"\xab" * 32,
+        deployed_block=7,
+        confirmations=3,
+        store=StoreConfig(kind="kubo", api_url="http://127.0.0.1:5001", bootstrap=("/ip4/1.2.3.4/tcp/4001",)),
+        faucet=FaucetConfig(key_file=str(tmp_path / "faucet.key")),
+    )
+    network.save(tmp_path / "network.toml")
+    assert NetworkConfig.load(tmp_path / "network.toml") == network
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_every_name_survives(tmp_path: Path, name: str) -> None:
+    network = NetworkConfig.load(write(tmp_path, GOOD)).model_copy(update={"name": name})
+    network.save(tmp_path / "again.toml")
+    assert NetworkConfig.load(tmp_path / "again.toml") == network
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    network = NetworkConfig.load(write(tmp_path, GOOD))
+    assert network.store.path == str(tmp_path.resolve() / "store")
+    assert (network.dev, network.confirmations, network.faucet) == (False, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("chain_id = 31337", "chain_id = '31337'", "chain_id"),
+        ("chain_id = 31337", "chain_id = 0", "chain_id"),
+        ("chain_id = 31337", "", "chain_id"),
+        ("http://127", "ftp://127", "rpc_url"),
+        (CONTRACT, CONTRACT.replace("5aA", "5aa"), "contract.*checksum"),
+        (CONTRACT, "0x12", "contract"),
+        ('"0xab', '"0xa', "code_hash"),
+        ('"folder"', '"floppy"', "store.kind"),
+        ('path = "store"', "", "store.path"),
+        ("[store]", "extra = 1\n[store]", "extra"),
+        ("[store]", "confirmations = 0\n[store]", "confirmations"),
+        ("[store]", "dev = 1\n[store]", "dev"),
+        ('kind = "folder"', 'kind = "folder"\n[faucet]\nkey_file = "f"', "faucet"),
+        ("name = ", "name ", "TOML"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigError, match=named):
+        NetworkConfig.load(write(tmp_path, GOOD.replace(old, new, 1)))
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no network file") as caught:
+        NetworkConfig.load(tmp_path / "network.toml")
+    assert "--network" in caught.value.hint
+
+
+def test_what_is_no_network_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        NetworkConfig.load(path)
+    path.write_bytes(b"#" * 100_000)
+    with pytest.raises(ConfigError, match="more than 65536 bytes"):
+        NetworkConfig.load(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        NetworkConfig.load(tmp_path)

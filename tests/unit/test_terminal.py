@@ -1,0 +1,84 @@
+"""How every command line ends: one message, what to do next, and an exit code that scripts can use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+import typer
+
+from sonar.errors import ChainUnavailable, ConfigError, SonarError
+from sonar.terminal import JsonFlag, new_app, run_app
+
+
+def run(body: Callable[[], None], *argv: str) -> int:
+    app = new_app("A test.")
+
+    @app.command()
+    def act(number: int = 1, json: JsonFlag = False) -> None:
+        body()
+
+    @app.command()
+    def other() -> None:
+        pass
+
+    return run_app(app, "prog", ["act", *argv])
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ConfigError("a", "b", hint="do c"), 2), (ChainUnavailable("a: b", hint="do c"), 1)]
+)
+def test_an_error_is_a_message_and_what_to_do(
+    error: SonarError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(fail(error)) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "error: a: b\n  hint: do c\n")
+    assert run(fail(error), "--json") == code
+    out, err = capsys.readouterr()
+    assert (json.loads(out), err) == ({"kind": "problem", "error": "a: b", "hint": "do c"}, "")
+
+
+def test_a_strangers_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run(fail(ConfigError("a", "\x1b[2Jgone")))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["--number", "x"], ["--nonsense"], ["extra"]])
+def test_a_wrong_command_line_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: None, *argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert "hint: see `prog act --help`" in err
+    assert run(lambda: None, *argv, "--json") == 2
+    assert json.loads(capsys.readouterr().out)["kind"] == "problem"
+
+
+def test_help_and_success_are_no_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: None) == 0
+    assert run(lambda: None, "--help") == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_codes_of_exit_ctrl_c_and_sigterm() -> None:
+    assert run(fail(typer.Exit(7))) == 7
+    assert run(fail(KeyboardInterrupt())) == 130
+    before = signal.getsignal(signal.SIGTERM)
+    assert run(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(fail(ZeroDivisionError()))
