@@ -185,9 +185,8 @@ def print_status(document: dict[str, Any]) -> None:
     print(f"account   {format_wei(document['ether_wei'])}", end="")
     print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
     for one in document["data"]:
-        print(
-            f"data      {one['name']}: {one['rows']} rows, used in {one['used']} of {one['max_rounds']} rounds"
-        )
+        used = f"used in {one['used']} of {one['max_rounds']} rounds"
+        print(f"data      {one['name']}: {one['rows']} rows, {used}")
     rows = [
         {**one, "revealed": f"{one['revealed']['updates']} updates, {one['revealed']['bits']} bits"}
         for one in document["bounties"]

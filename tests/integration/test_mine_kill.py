@@ -1,0 +1,118 @@
+"""A mine that is killed between any two effects ends with exactly one commit and one reveal."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mine_kit import World, run, terms
+
+from sonar.chain.events import Committed, Revealed
+from sonar.progress import Done
+from sonar.protocol.round import RoundState
+
+EFFECTS = {
+    "journal": ("put", "delete", "transaction", "log"),
+    "store": ("put", "pin", "get"),
+    "outbox": ("submit", "outcome"),
+    "pool": ("take",),
+}
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing below catches it."""
+
+
+class Fuse:
+    """Burns down by one before each effect, and kills at zero."""
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+        self.burned = 0
+
+    def burn(self) -> None:
+        self.burned += 1
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    def wrap(self, thing: Any, name: str) -> Any:
+        for method in EFFECTS.get(name, ()):
+            setattr(thing, method, self._fused(getattr(thing, method)))
+        return thing
+
+    def _fused(self, method: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.burn()
+            return method(*args, **kwargs)
+
+        return call
+
+
+class Shell:
+    """A store that can be wrapped anew for each life of a mine."""
+
+    def __init__(self, store: Any) -> None:
+        self.put, self.get, self.pin, self.has = store.put, store.get, store.pin, store.has
+
+
+def live(world: World, fuse: Fuse) -> bool:
+    """One life of mine 0: a few passes; tells whether it was killed in it."""
+    try:
+        node = world.node(0, claim=True, wrap=lambda thing, name: fuse.wrap(fresh(thing, name), name))
+        run([node], passes=3)
+    except Killed:
+        return True
+    return False
+
+
+def fresh(thing: Any, name: str) -> Any:
+    return Shell(thing) if name == "store" else thing
+
+
+def play(folder: Path, length: int) -> tuple[World, Fuse]:
+    """One round with two mines, of which the first is killed once, before its effect number `length`."""
+    world = World(folder, mines=2)
+    world.scientist.post(terms(rounds=1, cohort_cap=2))
+    fuse, other = Fuse(length), world.node(1)
+    for _ in range(3):
+        live(world, fuse)
+        run([other], passes=2)
+    live(world, fuse)
+    world.scientist.settle()
+    for _ in range(2):
+        live(world, fuse)
+    return world, fuse
+
+
+def check(world: World) -> None:
+    events = world.market().events(0, bounty=world.scientist.bounty)
+    mine = [event for event in events if getattr(event, "mine", None) == world.address(0)]
+    assert sum(isinstance(event, Committed) for event in mine) == 1
+    assert sum(isinstance(event, Revealed) for event in mine) == 1
+    digest = next(event.update_digest for event in mine if isinstance(event, Revealed))
+    manifest, _ = world.scientist.read_update(digest)
+    assert manifest.mine == world.address(0)
+    assert world.part(0, 1).state is RoundState.PAID
+    assert world.market().withdrawable(world.address(0)) == 0
+    assert isinstance(run([world.node(0, claim=True)])[0], Done)
+
+
+def test_no_kill_at_all(tmp_path: Path) -> None:
+    world, fuse = play(tmp_path, -1)
+    check(world)
+    assert fuse.burned > 30
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_killed_between_any_two_effects(tmp_path: Path, part: int) -> None:
+    """The whole range of effects of an undisturbed run, in four tests so that a failure names its part."""
+    (tmp_path / "whole").mkdir()
+    _, whole = play(tmp_path / "whole", -1)
+    for length in range(1 + part, whole.burned + 1, 4):
+        (tmp_path / str(length)).mkdir()
+        world, fuse = play(tmp_path / str(length), length)
+        assert fuse.left <= 0, "the fuse never burned down"
+        try:
+            check(world)
+        except AssertionError as error:
+            raise AssertionError(f"killed at effect {length} of {whole.burned}") from error
