@@ -5,8 +5,8 @@
     scripts/build_contracts.py --check    compile in memory; exit 1 if the committed file differs in a byte
 
 Needs Node and `npm ci`, nothing else. The compiler's settings are read from foundry.toml, so that the bytes
-which are tested are the bytes which are shipped; sources go in under names relative to the repository, so that
-the result depends on nothing but them.
+which are tested are the bytes which are shipped; sources go in under names relative to the repository, so
+that the result depends on nothing but them.
 """
 
 from __future__ import annotations

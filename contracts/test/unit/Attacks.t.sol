@@ -117,26 +117,6 @@ contract AttacksTest is Base {
         market.expire(bounty, 1, friends);
     }
 
-    /// @dev A transaction may take 2^24 gas (EIP-7825). A round that cannot end would lock all its money.
-    function test_TheLargestCohortCanBePaidInOneTransaction() public {
-        (terms.cohortCap, terms.minMines, terms.rounds) = (255, 1, 1);
-        terms.reward = 1_000_000;
-        bounty = post("large");
-        commits(bounty, 1, 255);
-        reveals(bounty, 1, 255);
-        uint256 start = vm.snapshotState();
-
-        settle(bounty, 1, TARGET_LOSS, equalAwards(255));
-        assertLt(vm.lastCallGas().gasTotalUsed, 1 << 24, "settle");
-        assertGt(balanceOf(mine(254)), STAKE + FEE);
-
-        vm.revertToState(start);
-        vm.warp(settleEnds(bounty));
-        market.expire(bounty, 1, mines(255));
-        assertLt(vm.lastCallGas().gasTotalUsed, 1 << 24, "expire");
-        assertGt(balanceOf(mine(254)), STAKE + FEE);
-    }
-
     function test_AmountsAtTheTopOfTheirRangeAreNotCut() public {
         (terms.cohortCap, terms.minMines, terms.rounds) = (2, 1, 1);
         (terms.stake, terms.fee) = (1 << 93, 1 << 93);

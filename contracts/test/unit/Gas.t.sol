@@ -54,7 +54,7 @@ contract GasTest is Base {
         reveals(bounty, 1, 10);
         vm.warp(settleEnds(bounty));
         market.expire(bounty, 1, mines(10));
-        costs("expire ten, balances empty", 400_000);
+        costs("expire ten, balances empty", 375_000);
     }
 
     function test_Close() public {
@@ -68,6 +68,24 @@ contract GasTest is Base {
         deal(mine(0), 1); // an account that exists, as a mine's does
         withdraw(mine(0));
         costs("withdraw", 36_000);
+    }
+
+    /// @dev A transaction may take 2^24 gas (EIP-7825). A round that cannot end would lock all its money.
+    function test_TheLargestCohortFitsOneTransaction() public {
+        (terms.cohortCap, terms.minMines, terms.rounds) = (255, 1, 1);
+        bounty = post("large");
+        commits(bounty, 1, 255);
+        reveals(bounty, 1, 255);
+        uint256 start = vm.snapshotState();
+        settle(bounty, 1, TARGET_LOSS, equalAwards(255));
+        costs("settle 255, balances empty", 1 << 24);
+        assertGt(balanceOf(mine(254)), STAKE + FEE);
+
+        vm.revertToState(start);
+        vm.warp(settleEnds(bounty));
+        market.expire(bounty, 1, mines(255));
+        costs("expire 255, balances empty", 1 << 24);
+        assertGt(balanceOf(mine(254)), STAKE + FEE);
     }
 
     function settledByTen(uint8 round) private {

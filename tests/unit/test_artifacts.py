@@ -1,0 +1,113 @@
+"""The committed contract artifact: loadable, made from the sources in the tree, and equal to a rebuild."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from eth_tester import EthereumTester, PyEVMBackend
+from web3 import EthereumTesterProvider, Web3
+
+from sonar.chain.artifacts import training_market
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts/build_contracts.py"
+CALLS = {"postBounty", "commit", "reveal", "settle", "expire", "close", "withdraw"}
+
+needs_node = pytest.mark.skipif(
+    not (shutil.which("node") and (ROOT / "node_modules/solc").is_dir()),
+    reason="rebuilding the contract needs Node.js and `npm ci`",
+)
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("build_contracts", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_abi_has_every_call_and_error() -> None:
+    abi = training_market().abi
+    names = {kind: {e["name"] for e in abi if e["type"] == kind} for kind in ("function", "error", "event")}
+    assert names["function"] >= CALLS
+    assert {"CohortFull", "WrongStatus", "SealMismatch", "TransferFailed"} <= names["error"]
+    # Every error that the sources declare can reach a caller, so that a client knows them all.
+    declared = (ROOT / "contracts/src/Errors.sol").read_text().count("    error ")
+    assert (
+        len(names["error"] - {"ReentrancyGuardReentrantCall", "SafeCastOverflowedUintDowncast"}) == declared
+    )
+    assert len(names["event"]) == 9
+
+
+def test_source_digest_is_that_of_the_tree(build: ModuleType) -> None:
+    assert training_market().source_digest == build.source_digest(), (
+        "contracts/src changed: run scripts/build_contracts.py and commit the artifact"
+    )
+
+
+def test_source_digest_sees_every_change(build: ModuleType, tmp_path: Path) -> None:
+    copy = tmp_path / "contracts/src"
+    shutil.copytree(ROOT / "contracts/src", copy)
+    same = build.source_digest(tmp_path)
+    assert same == build.source_digest()
+    (copy / "Payout.sol").rename(copy / "Payments.sol")
+    renamed = build.source_digest(tmp_path)
+    (copy / "Payments.sol").write_text((copy / "Payments.sol").read_text() + "\n")
+    assert len({same, renamed, build.source_digest(tmp_path)}) == 3
+
+
+def test_a_deployment_has_the_code_that_the_artifact_foretells() -> None:
+    artifact = training_market()
+    web3 = Web3(EthereumTesterProvider(EthereumTester(PyEVMBackend())))
+    factory = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+    sent = factory.constructor(37).transact({"from": web3.eth.accounts[0]})
+    address = web3.eth.wait_for_transaction_receipt(sent)["contractAddress"]
+    assert address is not None
+    assert bytes(web3.eth.get_code(address)) == artifact.runtime_code(37)
+    assert artifact.runtime_code(37) != artifact.runtime_code(38)
+    assert web3.eth.contract(address, abi=artifact.abi).functions.MIN_WINDOW().call() == 37
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 2**24])
+def test_runtime_code_refuses_what_cannot_be_deployed(seconds: int) -> None:
+    with pytest.raises(ValueError, match=f"min_window_s is {seconds}"):
+        training_market().runtime_code(seconds)
+
+
+@needs_node
+def test_a_rebuild_gives_the_same_bytes() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@needs_node
+def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
+    for name in ("contracts/src", "bin", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "foundry.toml", tmp_path)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    (tmp_path / "sonar/chain/artifacts").mkdir(parents=True)
+    command = [sys.executable, str(tmp_path / "scripts/build_contracts.py")]
+    subprocess.run(command, cwd="/", check=True, capture_output=True)
+    name = "sonar/chain/artifacts/TrainingMarket.json"
+    assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
+
+    # And --check finds a single changed byte of code, and says where.
+    artifact = json.loads((tmp_path / name).read_text())
+    artifact["bytecode"] = artifact["bytecode"][:-1] + ("0" if artifact["bytecode"][-1] != "0" else "1")
+    (tmp_path / name).write_text(json.dumps(artifact, indent=1) + "\n")
+    done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "not what the sources compile to (bytecode)" in done.stderr
