@@ -209,6 +209,11 @@ class Bounty:
         return explain(self)
 
 
+def check_name(name: str) -> None:
+    """Check a bounty's name. Raises ConfigError."""
+    _settings({"name": name})
+
+
 def _settings(fields: Mapping[str, Any]) -> Settings:
     return _validated(Settings, fields, "")
 

@@ -25,8 +25,8 @@ from pysonar.bounty import Bounty
 from pysonar.keys import Key
 from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
-from pysonar.records import Cohort, Finished, Posting, Publication, Records
-from pysonar.rounds import Place, RoundWork
+from pysonar.records import Cohort, Finished, Posting, Publication, Records, post_key
+from pysonar.rounds import Place, RoundWork, course_of
 from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
@@ -78,10 +78,10 @@ class Campaign:
         self._idle_since = timer()
         self._work: RoundWork | None = None
         posting: Posting | None = self.records.get(Posting)
-        if posting is not None and posting.digest != bounty.digest:
-            name = bounty.settings.name
-            hint = "give the changed bounty another name; this one goes on with what was posted"
-            raise ConfigError("name", f"another bounty named {name!r} was started in this home", hint=hint)
+        name = bounty.settings.name
+        if posting and posting.digest != bounty.digest and outbox.submitted(post_key(name)):
+            hint = "give the changed bounty another name"
+            raise ConfigError("name", f"another bounty named {name!r} was posted from this home", hint=hint)
 
     @property
     def id(self) -> BountyId | None:
@@ -92,7 +92,7 @@ class Campaign:
     @property
     def model(self) -> LinearModel:
         """The best model so far: the lowest loss on the holdout."""
-        course = self._rounds.course(1 + self._last_finished()) if self.id else None
+        course = course_of(self.records, self.bounty.design, 1 + self._last_finished())
         return LinearModel.of(self.bounty.design, course)
 
     @property
@@ -141,7 +141,7 @@ class Campaign:
         if self.id is not None:
             return None
         posting: Posting | None = self.records.get(Posting)
-        if posting is None:
+        if posting is None or posting.digest != self.bounty.digest:
             with self._timed(0, "encrypt"):
                 posting = self._prepare_posting()
             self.records.put(posting)
@@ -155,7 +155,7 @@ class Campaign:
                 self._store.pin(self._store.put(data, link.codec))
         terms = self.bounty.terms
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
-        key = f"{self.bounty.settings.name}/post"
+        key = post_key(self.bounty.settings.name)
         self._outbox.submit(key, call)
         receipt = self._outbox.outcome(key)
         if receipt is None:
@@ -321,10 +321,7 @@ class Campaign:
         return gas
 
     def _last_finished(self) -> int:
-        number = 0
-        while self.records.get(Finished, number + 1) is not None:
-            number += 1
-        return number
+        return self.records.finished()
 
     def _since(self) -> int:
         """The block from which on to look for events of the round that is open."""
@@ -353,7 +350,7 @@ class Campaign:
 
     def payouts(self) -> dict[str, dict[str, int]]:
         """Return what each mine was credited so far: stakes back, fees, rewards and forfeits in wei."""
-        return history.payouts_of(self.records, self._last_finished())
+        return history.payouts_of(self.records)
 
     def revealed(self) -> dict[str, Revealed]:
         """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
@@ -365,7 +362,7 @@ class Campaign:
 
     def summary(self) -> dict[str, object]:
         """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
-        return history.summary_of(self.records, self.bounty, self.id, self._last_finished())
+        return history.summary_of(self.records, self.bounty)
 
     # ---- parts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pysonar.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.chain.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import RemoteError
-from sonar.protocol.ids import BountyId, hex32
+from sonar.protocol.ids import hex32
 
 if TYPE_CHECKING:
     from pysonar.bounty import Bounty
@@ -74,10 +74,10 @@ def line_of(records: Records, number: int) -> dict[str, Any]:
     }
 
 
-def payouts_of(records: Records, rounds: int) -> dict[str, dict[str, int]]:
+def payouts_of(records: Records) -> dict[str, dict[str, int]]:
     """Return what each mine was credited in all: stakes back, fees, rewards and forfeits in wei."""
     totals: dict[str, dict[str, int]] = {}
-    for number in range(1, rounds + 1):
+    for number in range(1, records.finished() + 1):
         finished: Finished = records.get(Finished, number)
         for mine, paid in finished.payments.items():
             total = totals.setdefault(mine, dict.fromkeys(paid, 0))
@@ -86,15 +86,16 @@ def payouts_of(records: Records, rounds: int) -> dict[str, dict[str, int]]:
     return totals
 
 
-def summary_of(records: Records, bounty: Bounty, bounty_id: BountyId | None, rounds: int) -> dict[str, Any]:
+def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
     """Return what became of the bounty so far, in JSON's own types."""
+    posted, rounds = records.bounty(), records.finished()
     lines = [line_of(records, number) for number in range(1, rounds + 1)]
     losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
     last: Finished | None = records.get(Finished, rounds) if rounds else None
     return {
         "name": bounty.settings.name,
-        "bounty": hex32(bounty_id) if bounty_id else None,
-        "status": "not posted" if bounty_id is None else "closed" if last and last.closed else "open",
+        "bounty": hex32(posted[0]) if posted else None,
+        "status": "not posted" if posted is None else "closed" if last and last.closed else "open",
         "closed": last.closed if last else "",
         "key_bits": bounty.settings.key_bits,
         "initial_loss": bounty.initial_loss,
@@ -104,5 +105,5 @@ def summary_of(records: Records, bounty: Bounty, bounty_id: BountyId | None, rou
         "paid_wei": sum(line["paid_wei"] for line in lines),
         "refunded_wei": last.refund_wei if last else 0,
         "rounds": lines,
-        "payouts": payouts_of(records, rounds),
+        "payouts": payouts_of(records),
     }

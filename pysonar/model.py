@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pysonar.aggregate import Course, start_of
+from pysonar.aggregate import Course
 from pysonar.design import Design
 from pysonar.evaluate import Array
 from sonar.errors import ConfigError, DataError, ManifestError
@@ -32,9 +32,9 @@ class LinearModel:
     loss: float
 
     @classmethod
-    def of(cls, design: Design, course: Course | None = None) -> LinearModel:
-        """Return the best point of a course as a model; without one, the start."""
-        best = (course or start_of(design)).best
+    def of(cls, design: Design, course: Course) -> LinearModel:
+        """Return the best point of a course as a model."""
+        best = course.best
         return cls(design.spec, best.weights(design.plan), best.loss / 1000)
 
     @property

@@ -114,6 +114,11 @@ class Finished:
 _KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)
 
 
+def post_key(name: str) -> str:
+    """Return the outbox's key for the posting of the bounty `name`."""
+    return f"{name}/post"
+
+
 class Records:
     """The records of the campaign `name`."""
 
@@ -149,6 +154,13 @@ class Records:
         """Return (bounty id, block of its posting), or None before it is posted."""
         found = self._journal.get(f"{self._prefix}posted")
         return (found["bounty"], found["block"]) if found else None
+
+    def finished(self) -> int:
+        """Return the number of the last round that is over, 0 if none is."""
+        number = 0
+        while self.get(Finished, number + 1) is not None:
+            number += 1
+        return number
 
     def _key(self, kind: type[Any], number: int) -> str:
         return f"{number:03}/{kind.__name__.lower()}"

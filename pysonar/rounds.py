@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pysonar.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of, start_of
 from pysonar.bounty import Bounty
 from pysonar.collect import Expected, fetch_update
+from pysonar.design import Design
 from pysonar.inspection import COMPARISONS
 from pysonar.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
 from pysonar.records import Cohort, Outcome, Publication, Records, Update, Verdict
@@ -33,6 +34,19 @@ class Place:
     bounty: BountyId
 
 
+def course_of(records: Records, design: Design, before: int) -> Course:
+    """Return where a campaign's weights had been when round `before` began."""
+    course = start_of(design)
+    for number in range(1, before):
+        outcome: Outcome | None = records.get(Outcome, number)
+        if outcome is not None and outcome.sums:
+            verdict: Verdict = records.get(Verdict, number)
+            course = course.seen(number, outcome.sums, outcome.rows, verdict.accepted, design.plan).moved(
+                Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss)
+            )
+    return course
+
+
 class RoundWork:
     """Does the work of a bounty's rounds, in order."""
 
@@ -44,15 +58,7 @@ class RoundWork:
 
     def course(self, before: int) -> Course:
         """Return where the weights had been when round `before` began."""
-        course = start_of(self._design)
-        for number in range(1, before):
-            outcome: Outcome | None = self._records.get(Outcome, number)
-            if outcome is not None and outcome.sums:
-                verdict: Verdict = self._records.get(Verdict, number)
-                course = course.seen(
-                    number, outcome.sums, outcome.rows, verdict.accepted, self._design.plan
-                ).moved(Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss))
-        return course
+        return course_of(self._records, self._design, before)
 
     def left_out_for_good(self, before: int) -> dict[str, str]:
         """Return the mines that rounds before `before` left out of the bounty, each with its reason."""

@@ -1,0 +1,250 @@
+"""The command line of a scientist. Every help text has an example; heavy parts load where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonar.errors import UsageError
+from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+
+app = new_app(
+    """Train a model on data that others keep, encrypted, and pay them by what they contributed.
+
+    First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
+    one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
+    """
+)
+key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
+app.add_typer(key_app, name="key")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]"
+    ),
+]
+FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
+NameArgument = Annotated[
+    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="[NAME]")
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run_app(app, "pysonar", argv)
+
+
+@app.command()
+def init(
+    network: Annotated[
+        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+    ] = None,
+    home: HomeOption = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
+    ] = False,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the scientist's home folder: an account of its own, and the network's file.
+
+    Running it again changes nothing that is there; with --network it takes over the new network file.
+
+    Example: `pysonar init --network network.toml`
+    """
+    from pysonar.wiring import make_home, open_scientist
+
+    path = make_home(home, network, dev=dev, password_file=password_file)
+    scientist = open_scientist(path, sink_for(as_json))
+    following = f"send ether to {scientist.address} for escrow and gas, then: pysonar explain bounty.toml"
+    if as_json:
+        print_json(
+            {
+                "address": scientist.address,
+                "home": str(path),
+                "network": scientist.network.name,
+                "next": following,
+            }
+        )
+        return
+    typer.echo(f"account  {scientist.address}\nhome     {path}\nnetwork  {scientist.network.name}")
+    typer.echo(f"next     {following}")
+
+
+@key_app.command("new")
+def key_new(
+    name: Annotated[str, typer.Argument(help="The name of the bounty that it is for.")],
+    bits: Annotated[int, typer.Option("--bits", help="2048, 3072 or more.")] = 3072,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the key of a bounty ahead of its first run. It is encrypted with the keystore's password.
+
+    Example: `pysonar key new diabetes --bits 3072`
+    """
+    from pysonar.bounty import check_name
+    from pysonar.wiring import locked
+    from sonar import keystore
+
+    check_name(name)
+    with locked(home, sink_for(as_json)) as scientist:
+        password = keystore.read_password(password_file)
+        keystore.load(keystore.find(scientist.home.keystore), password)  # a key under another is lost easily
+        key = scientist.make_key(name, bits, password)
+        path = scientist.key_path(name)
+    fingerprint = key.public.fingerprint.hex()
+    if as_json:
+        print_json({"path": str(path), "bits": key.public.bits, "fingerprint": fingerprint})
+    else:
+        typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
+        typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
+
+
+@app.command()
+def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
+    """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
+
+    Example: `pysonar explain bounty.toml`
+    """
+    from pysonar.bounty import Bounty
+
+    asked = Bounty.from_toml(bounty)
+    if as_json:
+        print_json(
+            {
+                "name": asked.settings.name,
+                "escrow_wei": asked.terms.escrow_wei,
+                "initial_loss": asked.initial_loss,
+                "target_loss": asked.target_loss,
+                "features": list(asked.features),
+                "plan": asked.design.plan.to_dict(),
+                "text": asked.explain(),
+            }
+        )
+    else:
+        typer.echo(asked.explain())
+
+
+@app.command()
+def run(
+    bounty: FileArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Post without asking.")] = False,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Post a bounty and see it through, to the trained model and the last withdrawal.
+
+    It may be stopped or killed at any time; the same command goes on where it was, and posts nothing twice.
+    With --json it does not ask, and ends with a line of kind "done" that holds the whole result.
+
+    Example: `pysonar run bounty.toml`, with this in the file:
+
+        name = "diabetes"
+        rounds = 7
+        cohort = 10               # most mines per round
+        min_mines = 5             # fewer updates are never decrypted
+        reward = "1 ether"
+        fee = "0.01 ether"        # per mine and round
+        stake = "0.05 ether"
+
+        [holdout]                 # your own rows, that judge the model
+        csv = "holdout.csv"
+        target = "progression"
+    """
+    from pysonar.bounty import Bounty
+    from pysonar.views import print_result
+    from pysonar.wiring import locked
+    from sonar import keystore
+
+    asked = Bounty.from_toml(bounty)
+    with locked(home, sink_for(as_json)) as scientist:
+        name = asked.settings.name
+        if scientist.posted(name):
+            scientist.progress.note(f"going on with {name!r}, which was started here before")
+        elif not as_json:
+            typer.echo(asked.explain())
+            if not yes:
+                typer.confirm("Post it?", abort=True)
+        campaign = scientist.campaign(asked, keystore.read_password(password_file))
+        campaign.fit()
+        if not as_json:
+            print_result(campaign.summary())
+
+
+@app.command()
+def resume(
+    name: NameArgument = "",
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Go on with a bounty that was started before, without its file.
+
+    Example: `pysonar resume diabetes`
+    """
+    from pysonar.views import print_result
+    from pysonar.wiring import locked
+    from sonar import keystore
+
+    with locked(home, sink_for(as_json)) as scientist:
+        asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+        campaign = scientist.campaign(asked, keystore.read_password(password_file))
+        campaign.fit()
+        if not as_json:
+            print_result(campaign.summary())
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Show the bounties of this home, round by round: losses, who took part, who was paid what.
+
+    Example: `pysonar status`
+    """
+    from pysonar.views import print_status, status_of
+    from pysonar.wiring import open_scientist
+
+    document = status_of(open_scientist(home, sink_for(as_json)))
+    if as_json:
+        print_json(document)
+    else:
+        print_status(document)
+
+
+@app.command()
+def predict(
+    csv: Annotated[Path, typer.Option("--csv", help="A CSV whose first line names the columns.")],
+    name: NameArgument = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Also write the model to this JSON file.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict with the best model so far, one line per row.
+
+    Example: `pysonar predict diabetes --csv new_patients.csv`
+    """
+    from pysonar.model import LinearModel
+    from pysonar.records import Records
+    from pysonar.rounds import course_of
+    from pysonar.wiring import open_scientist
+
+    scientist = open_scientist(home, sink_for(as_json))
+    asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+    records = Records(scientist.journal, asked.settings.name)
+    if not records.finished():
+        raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+    model = LinearModel.of(asked.design, course_of(records, asked.design, records.finished() + 1))
+    if save is not None:
+        model.save(save)
+    predictions = model.predict_csv(csv).tolist()
+    if as_json:
+        print_json({"target": asked.target, "loss": model.loss, "predictions": predictions})
+    else:
+        typer.echo("\n".join(f"{value:.6g}" for value in predictions))

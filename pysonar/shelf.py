@@ -1,0 +1,80 @@
+"""The bounties that a home has started, kept with their holdout: a campaign needs no other file to go on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pysonar.bounty import Bounty, Settings
+from sonar.errors import ConfigError
+from sonar.keystore import read_private, write_private
+from sonar.model.table import Table
+
+_SETTINGS, _ROWS = "bounty.json", "holdout.npy"
+_MAX_JSON_BYTES = 64 * 1024
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    settings: Settings
+    columns: list[str]
+    features: list[str]
+    target: str
+
+
+class Shelf:
+    """The folder `bounties` of a home: one folder per name, readable by its owner only."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "bounties"
+
+    def names(self) -> list[str]:
+        """Return the names of all bounties that were started here."""
+        return sorted(path.parent.name for path in self._path.glob(f"*/{_SETTINGS}"))
+
+    def keep(self, bounty: Bounty) -> None:
+        """Keep a bounty, in place of one of the same name."""
+        folder = self._path / bounty.settings.name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        document = _Document(
+            settings=bounty.settings,
+            columns=list(bounty.table.columns),
+            features=list(bounty.features),
+            target=bounty.target,
+        )
+        temporary = folder / f".{_ROWS}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            np.save(file, bounty.table.values, allow_pickle=False)
+        temporary.replace(folder / _ROWS)
+        write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
+
+    def take(self, name: str) -> Bounty:
+        """Return a kept bounty. Raises ConfigError if there is none, or its files are damaged."""
+        if name not in self.names():
+            known = ", ".join(self.names()) or "none"
+            raise ConfigError(
+                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
+            )
+        folder = self._path / name
+        try:
+            document = _Document.model_validate_json(read_private(folder / _SETTINGS, "bounty"))
+            values = np.load(folder / _ROWS, allow_pickle=False)
+            table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
+            return Bounty(document.settings, table, tuple(document.features), document.target)
+        except (OSError, ValueError, ValidationError) as error:
+            raise ConfigError(str(folder), f"is damaged: {error}", hint="restore it from a copy") from error
+
+    def only(self) -> Bounty:
+        """Return the only bounty that is kept. Raises ConfigError."""
+        names = self.names()
+        if len(names) != 1:
+            hint = f"name one of: {', '.join(names)}" if names else "start one: pysonar run bounty.toml"
+            raise ConfigError(
+                "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
+            )
+        return self.take(names[0])

@@ -1,0 +1,123 @@
+"""What the commands show of a home and of a campaign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sonar.amounts import format_wei
+from sonar.errors import EnvironmentFault
+from sonar.progress import printable, short
+
+if TYPE_CHECKING:
+    from pysonar.wiring import Scientist
+
+
+def status_of(scientist: Scientist) -> dict[str, Any]:
+    """Return the account and every campaign of the home. What an absent chain would say is null."""
+    from pysonar.history import summary_of
+    from pysonar.records import Records
+
+    campaigns = []
+    for name in scientist.shelf.names():
+        bounty = scientist.shelf.take(name)
+        records = Records(scientist.journal, name)
+        summary = summary_of(records, bounty)
+        summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
+        campaigns.append(summary)
+    balance_wei = None
+    try:
+        balance_wei = scientist.market.ether(scientist.address)
+    except EnvironmentFault as fault:
+        scientist.progress.problem(fault)
+    return {
+        "address": scientist.address,
+        "home": str(scientist.home.path),
+        "network": scientist.network.name,
+        "balance_wei": balance_wei,
+        "campaigns": campaigns,
+    }
+
+
+def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
+    """Where an open bounty stands on the chain. Deadlines in chain seconds."""
+    from sonar.protocol.ids import BountyId
+    from sonar.protocol.phase import deadlines_of, status_of
+
+    posted = records.bounty()
+    try:
+        head = scientist.market.head()
+        state = scientist.market.bounty(BountyId(posted[0]), head)
+    except EnvironmentFault:
+        return None
+    return {
+        "round": state.round,
+        "status": status_of(state, head.timestamp_s).name,
+        "committed": state.committed,
+        "revealed": state.revealed,
+        "chain_time_s": head.timestamp_s,
+        **deadlines_of(state)._asdict(),
+    }
+
+
+def print_status(document: dict[str, Any]) -> None:
+    """Print what `status_of` returned."""
+    balance_wei = document["balance_wei"]
+    print(f"account  {document['address']}: {'?' if balance_wei is None else format_wei(balance_wei)}")
+    print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
+    if not document["campaigns"]:
+        print("bounties none yet; start one: pysonar run bounty.toml")
+    for summary in document["campaigns"]:
+        print()
+        print_result(summary)
+
+
+def print_result(summary: dict[str, Any]) -> None:
+    """Print one campaign: its rounds, what each mine was paid, and where the money went."""
+    console = Console(highlight=False)
+    ended = f" ({summary['closed'].lower().replace('_', ' ')})" if summary["closed"] else ""
+    console.print(
+        f"bounty {summary['name']}: {summary['status']}{ended} {summary['bounty'] or ''}", markup=False
+    )
+    if now := summary.get("now"):
+        console.print(
+            f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
+            f"{now['revealed']} revealed"
+        )
+    console.print(_rounds(summary))
+    if summary["payouts"]:
+        console.print(_payouts(summary["payouts"]))
+    console.print(
+        f"escrow {format_wei(summary['escrow_wei'])}, paid {format_wei(summary['paid_wei'])}, "
+        f"came back {format_wei(summary['refunded_wei'])}"
+    )
+
+
+def _rounds(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("round", "loss", "best", "accepted", "paid", "left out"):
+        table.add_column(heading, justify="left" if heading == "left out" else "right")
+    table.add_row("start", f"{summary['initial_loss'] / 1000:,.3f}", "", "", "", "")
+    for line in summary["rounds"]:
+        left_out = "; ".join(f"{short(mine)} {printable(why)}" for mine, why in line["left_out"].items())
+        table.add_row(
+            str(line["round"]),
+            line["ended"] if line["loss"] is None else f"{line['loss'] / 1000:,.3f}",
+            "" if line["best_loss"] is None else f"{line['best_loss'] / 1000:,.3f}",
+            f"{len(line['accepted'])} of {len(line['cohort'])}",
+            format_wei(line["paid_wei"]),
+            left_out,
+        )
+    return table
+
+
+def _payouts(payouts: dict[str, dict[str, int]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("mine", "fees", "rewards", "forfeits", "stakes back"):
+        table.add_column(heading, justify="left" if heading == "mine" else "right")
+    for mine, paid in payouts.items():
+        amounts = (paid[part] for part in ("fee_wei", "reward_wei", "forfeit_wei", "stake_wei"))
+        table.add_row(mine, *map(format_wei, amounts))
+    return table

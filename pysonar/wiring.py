@@ -1,0 +1,173 @@
+"""Builds the scientist's side from a home folder. The only place where adapters are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pysonar.records import post_key
+from sonar import keystore
+from sonar.errors import ConfigError
+from sonar.home import Home, default_home
+from sonar.journal import Journal
+from sonar.progress import Progress, Sink
+from sonar.protocol.ids import Address
+from sonar.settings import NetworkConfig
+
+if TYPE_CHECKING:
+    from pysonar.bounty import Bounty
+    from pysonar.campaign import Campaign
+    from pysonar.keys import Key
+    from pysonar.shelf import Shelf
+    from sonar.chain.market import Market
+    from sonar.ports import Store
+
+ROLE = "pysonar"
+
+
+@dataclass
+class Scientist:
+    """What the commands and the notebook work with; each part is made when it is first asked for."""
+
+    home: Home
+    progress: Progress
+
+    @cached_property
+    def network(self) -> NetworkConfig:
+        """The home's network file. Raises ConfigError."""
+        return NetworkConfig.load(self.home.network)
+
+    @cached_property
+    def address(self) -> Address:
+        """The scientist's account; its key stays locked. Raises KeyFileError."""
+        return Address(keystore.find(self.home.keystore).stem)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The home's journal. Raises JournalError."""
+        return Journal(self.home.journal)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The bounties that were started here."""
+        from pysonar.shelf import Shelf
+
+        return Shelf(self.home.path)
+
+    @cached_property
+    def market(self) -> Market:
+        """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
+        from sonar.chain.market import Market
+
+        return Market.connect(self.network)
+
+    @cached_property
+    def store(self) -> Store:
+        """The network's store. Raises StoreUnavailable, ConfigError."""
+        from sonar.store.folder import FolderStore
+
+        if self.network.store.kind != "folder":
+            raise ConfigError(
+                f"store.kind in {self.home.network}",
+                f"{self.network.store.kind!r} is not supported by this version",
+                hint="use a network whose store is a folder",
+            )
+        return FolderStore(Path(self.network.store.path))
+
+    def posted(self, name: str) -> bool:
+        """Whether a bounty of that name was posted from here, or its transaction is on its way."""
+        return f"outbox/{post_key(name)}" in self.journal
+
+    def key_path(self, name: str) -> Path:
+        """Where the Paillier key of the bounty `name` lies."""
+        return self.home.path / "keys" / f"{name}.json"
+
+    def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
+        """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
+        from pysonar.keys import Key
+
+        path = self.key_path(name)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        key = Key.generate(bits, insecure=insecure)
+        key.save(path, password, dev=self.network.dev)
+        return key
+
+    def key(self, bounty: Bounty, password: str) -> Key:
+        """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
+        from pysonar.keys import Key
+
+        settings = bounty.settings
+        path = self.key_path(settings.name)
+        if not path.exists():
+            with self.progress.timed("make key"):
+                return self.make_key(
+                    settings.name, settings.key_bits, password, insecure=settings.insecure_key
+                )
+        key = Key.load(path, password)
+        if key.public.bits != settings.key_bits:
+            problem = f"{settings.key_bits}, and the key {path} has {key.public.bits} bits"
+            raise ConfigError("key_bits", problem, hint="give the bounty another name, or the key's size")
+        return key
+
+    def campaign(self, bounty: Bounty, password: str) -> Campaign:
+        """Return the campaign of a bounty, new or to go on with. Raises ConfigError, KeyFileError."""
+        from pysonar.campaign import Campaign
+        from sonar.chain.outbox import Outbox
+
+        name = bounty.settings.name
+        if self.posted(name) and self.shelf.take(name).digest != bounty.digest:
+            raise ConfigError(
+                "name",
+                f"another bounty named {name!r} was posted from {self.home.path}",
+                hint=f"give the changed one another name; `pysonar resume {name}` goes on with the old one",
+            )
+        account = keystore.load(keystore.find(self.home.keystore), password)
+        confirmations = self.network.confirmations
+        outbox = Outbox(
+            self.market, account, self.journal, confirmations=confirmations, progress=self.progress
+        )
+        key = self.key(bounty, password)
+        self.shelf.keep(bounty)
+        return Campaign(
+            self.market,
+            self.store,
+            key,
+            outbox,
+            self.journal,
+            bounty,
+            progress=self.progress,
+            confirmations=confirmations,
+        )
+
+
+def make_home(path: Path | None, network: Path | None, *, dev: bool, password_file: Path | None) -> Path:
+    """Make what a home lacks, and return its path. Raises ConfigError, KeyFileError, HomeLocked."""
+    path = path or default_home(ROLE)
+    config = NetworkConfig.load(network or path / "network.toml")
+    if dev and not config.dev:
+        problem = f"{config.name!r} is no development network"
+        raise ConfigError("--dev", problem, hint="leave --dev out: money is at stake")
+    with Home(path, ROLE).lock() as home:
+        if network is not None and network.resolve() != home.network.resolve():
+            config.save(home.network)
+        if not keystore.addresses(home.keystore):
+            password = keystore.read_password(password_file, confirm=True)
+            keystore.create(home.keystore, password, dev=dev)
+        return home.path
+
+
+def open_scientist(home: Path | None, sink: Sink) -> Scientist:
+    """Open a home that `pysonar init` made. Raises ConfigError."""
+    return Scientist(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+
+
+@contextmanager
+def locked(home: Path | None, sink: Sink) -> Iterator[Scientist]:
+    """Open a home for a command that changes it or sends transactions. Raises HomeLocked, ConfigError."""
+    scientist = open_scientist(home, sink)
+    with scientist.home.lock():
+        yield scientist
