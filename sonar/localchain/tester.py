@@ -40,6 +40,8 @@ class TesterChain:
     `fund`: what accounts hold at genesis, in wei. `clock` returns seconds since 1970.
     """
 
+    __test__ = False  # pytest takes every Test… for its own
+
     def __init__(
         self, fund: Mapping[Address, int], *, clock: Callable[[], float] = time.time, heartbeat: bool = False
     ) -> None:
