@@ -23,7 +23,7 @@ from sonar.progress import Round, Timing, parse_line
 from sonar.settings import NetworkConfig
 
 START_LIMIT_S = 60.0
-RESTARTS_MAX = 5
+RESTARTS_MAX = 30
 _ETHER = 10**18
 ALLOWANCE_WEI = {SCIENTIST: 20 * _ETHER}
 MINE_ALLOWANCE_WEI = 2 * _ETHER
@@ -54,22 +54,22 @@ class Conductor:
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings, self._view = settings, view
-        self._record = Record()
+        self.record = Record()
         self._supervisor = Supervisor(settings.home / "logs")
 
     def run(self) -> Report:
         """Run the demo to its end. Raises ProcessFailed, WaitTimeout, and what starting the chain raises."""
         start = time.perf_counter()
         with self._supervisor:
-            with self._record.timed("start: chain and contract"):
+            with self.record.timed("start: chain and contract"):
                 market, network = self._start_chain()
-            with self._record.timed("start: keystores and processes"):
+            with self.record.timed("start: keystores and processes"):
                 self._start_parties(network)
-            with self._record.timed("training: from the first commit to the last withdrawal"):
+            with self.record.timed("training: from the first commit to the last withdrawal"):
                 self._watch()
             self._view.stage("reading the record from the chain")
             return read_report(
-                self._settings, market, network, self._record, wall_seconds=time.perf_counter() - start
+                self._settings, market, network, self.record, wall_seconds=time.perf_counter() - start
             )
 
     def _start_chain(self) -> tuple[Market, NetworkConfig]:
@@ -92,11 +92,11 @@ class Conductor:
             if line.party not in parties or not document or "address" not in document:
                 continue
             address = str(document["address"])
-            self._record.addresses[line.party] = address
+            self.record.addresses[line.party] = address
             fund(network, address, ALLOWANCE_WEI.get(line.party, MINE_ALLOWANCE_WEI))
             self._supervisor.wait(line.party)
-            self._record.pids[line.party] = launch.run_party(self._settings, self._supervisor, line.party)
-            if len(self._record.addresses) == len(parties):
+            self.record.pids[line.party] = launch.run_party(self._settings, self._supervisor, line.party)
+            if len(self.record.addresses) == len(parties):
                 return
 
     def _watch(self) -> None:
@@ -115,9 +115,9 @@ class Conductor:
             return  # a start-up document, not progress
         event = told.event
         if isinstance(event, Timing):
-            self._record.seconds[f"{'mines' if party != SCIENTIST else party}: {event.part}"] += event.seconds
+            self.record.seconds[f"{'mines' if party != SCIENTIST else party}: {event.part}"] += event.seconds
         elif isinstance(event, Round) and party == SCIENTIST:
-            self._record.rounds[event.round] = event
+            self.record.rounds[event.round] = event
         self._view.show(ProgressLine(party, told.at_s, event))
 
     def _lines(self, *, until: float | None, what: str) -> Iterator[Line]:
@@ -137,13 +137,13 @@ class Conductor:
         for party in self._supervisor.killed():
             if (
                 party == CHAIN
-                or party not in self._record.pids
-                or self._record.restarts[party] >= RESTARTS_MAX
+                or party not in self.record.pids
+                or self.record.restarts[party] >= RESTARTS_MAX
             ):
                 break
-            self._record.restarts[party] += 1
+            self.record.restarts[party] += 1
             self._view.stage(f"{party} was killed; starting it again from its journal")
-            self._record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
+            self.record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
             revived = True
         self._supervisor.require_healthy()
         return revived

@@ -1,0 +1,37 @@
+"""A cheating mine as a process of its own: `python -m tests.e2e.hostile_process --home H --attack NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mine.wiring import locked
+from sonar.progress import JsonLinesSink
+from sonar.waiting import drive
+from tests.attacks.hostile import HostileMine, random_slots, times
+
+ATTACKS = {
+    "random": lambda *parts: HostileMine(*parts, forge=random_slots),
+    "times-ten": lambda *parts: HostileMine(*parts, forge=times(10)),
+    "minus-three-late": lambda *parts: HostileMine(*parts, forge=times(-3, from_round=4)),
+    "never-reveals": lambda *parts: HostileMine(*parts, reveals=False),
+    "withholds": lambda *parts: HostileMine(*parts, publishes_blob=False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--attack", choices=ATTACKS, required=True)
+    given = parser.parse_args()
+    with locked(given.home, JsonLinesSink(sys.stdout)) as home:
+        dataset = home.book.datasets()[0]
+        outbox = home.outbox(given.password_file)
+        cheat = ATTACKS[given.attack](home.market, home.store, outbox, dataset)
+        drive(cheat.tick, home.progress)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""kill -9 of a mine and of the scientist at seeded instants, and cheats among honest processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sonar.demo import launch
+from sonar.demo.conduct import Conductor
+from sonar.demo.launch import Settings
+from sonar.demo.report import Report
+from sonar.demo.supervise import Supervisor
+from tests.e2e.clear import clear_losses
+from tests.e2e.kit import Killer, QuietView, has_anvil
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+CHAIN = "anvil" if has_anvil() else "eth-tester"
+INSTANTS = 20
+
+
+@pytest.mark.parametrize("party", ["mine-02", "pysonar"])
+def test_killed_at_twenty_instants_the_campaign_ends_the_same(party: str, tmp_path: Path) -> None:
+    instants, run = 0, 0
+    while instants < INSTANTS:
+        run += 1
+        assert run <= 6, f"only {instants} kills in {run - 1} runs"
+        settings = Settings(tmp_path / str(run), mines=3, rounds=12, chain=CHAIN)
+        conductor = Conductor(settings, QuietView())
+        killer = Killer(conductor, party, seed=1000 * run + len(party), limit=INSTANTS - instants)
+        killer.start()
+        try:
+            report = conductor.run()
+        finally:
+            killer.stop()
+        instants += len(killer.kills)
+        check_the_same(report, len(killer.kills))
+
+
+def check_the_same(report: Report, kills: int) -> None:
+    losses = [report.initial_loss, *(r.loss for r in report.rounds)]
+    assert len(losses) == 13
+    assert losses == pytest.approx(clear_losses(3, 12), rel=1e-6), f"after {kills} kills"
+    assert report.paid_wei + report.refunded_wei == report.escrow_wei
+    assert report.held_wei == report.contract_balance_wei == 0
+    assert all(len(r.cohort) == 3 and not r.left_out for r in report.rounds)
+    assert all(m.forfeits_wei == 0 for m in report.mines)
+
+
+CHEATS = {"mine-03": "random", "mine-06": "minus-three-late", "mine-09": "withholds"}
+
+
+def test_three_cheats_among_ten_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = launch.run_party
+
+    def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:
+        if party not in CHEATS:
+            return real(settings, supervisor, party)
+        home = settings.home / party
+        args = ["--home", str(home), "--password-file", str(home / "password"), "--attack", CHEATS[party]]
+        return supervisor.start(party, "tests.e2e.hostile_process", args).pid
+
+    monkeypatch.setattr(launch, "run_party", run_party)
+    report = Conductor(Settings(tmp_path / "home", chain=CHAIN), QuietView()).run()
+
+    mines = {m.name: m for m in report.mines}
+    reasons = {m.address: m.name for m in report.mines}
+    for cheat in ("mine-03", "mine-09"):
+        assert mines[cheat].fees_wei == mines[cheat].rewards_wei == 0
+    late = [
+        r.shares_bps[r.cohort.index(mines["mine-06"].address)]
+        for r in report.rounds
+        if mines["mine-06"].address in r.cohort and r.round >= 4
+    ]
+    assert late
+    assert not any(late)
+    left_out = {reasons[address] for r in report.rounds for address in r.left_out}
+    assert left_out == set(CHEATS)
+    # Within 5% of the run without them, which has seven mines of the same shards.
+    assert report.final_loss <= 1.05 * 2_620_000
+    assert report.contract_balance_wei == sum(unclaimed_wei(mines[cheat]) for cheat in CHEATS)
+
+
+def unclaimed_wei(mine: object) -> int:
+    fields = ("fees_wei", "rewards_wei", "stakes_back_wei", "forfeits_wei")
+    return sum(getattr(mine, name) for name in fields) - mine.withdrawn_wei  # type: ignore[attr-defined]

@@ -1,0 +1,115 @@
+"""`sonar demo` as a user runs it: real processes on a real chain, with its figures held to the job's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.clear import clear_losses
+from tests.e2e.kit import has_anvil
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+SONAR = [sys.executable, "-m", "sonar"]
+CLIENTS = [
+    pytest.param("anvil", marks=pytest.mark.skipif(not has_anvil(), reason="Anvil is not installed")),
+    "eth-tester",
+]
+
+
+def demo(*args: str, cwd: Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SONAR, "demo", *args], cwd=cwd, capture_output=True, text=True, check=False, **kwargs
+    )
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path: Path) -> None:
+    run = demo("--chain", client, "--home", "kept", "--json", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)  # one document, nothing else
+
+    assert report["key_bits"] == 2048
+    assert report["chain"] == {"client": client, "chain_id": 31337}
+    assert report["initial_loss"] == 26_645_643
+    assert report["final_loss"] <= 2_620_000
+    losses = [report["initial_loss"], *(r["loss"] for r in report["rounds"])]
+    assert losses == pytest.approx(clear_losses(10, len(report["rounds"])), rel=1e-6)
+
+    mines = report["mines"]
+    assert len({m["address"] for m in mines}) == len({m["pid"] for m in mines}) == len(mines) == 10
+    assert {m["rows"] for m in mines} == {40}
+    for row in report["rounds"]:
+        assert len(row["cohort"]) == len(row["shares_bps"]) == 10
+        assert sum(row["shares_bps"]) == 10_000
+        assert set(row["gas"]) == {"commit", "reveal", "settle"}
+        assert row["seconds"]
+
+    assert report["paid_wei"] + report["refunded_wei"] + report["held_wei"] == report["escrow_wei"]
+    assert report["held_wei"] == report["contract_balance_wei"] == 0
+    earned = sum(m["fees_wei"] + m["rewards_wei"] for m in mines)
+    assert earned == report["paid_wei"] == sum(r["paid_wei"] for r in report["rounds"])
+    for m in mines:
+        assert (
+            m["withdrawn_wei"] == m["fees_wei"] + m["rewards_wei"] + m["stakes_back_wei"] + m["forfeits_wei"]
+        )
+    assert (tmp_path / "kept/demo.png").stat().st_size > 10_000
+    check_secrets(tmp_path / "kept")
+
+
+def check_secrets(home: Path) -> None:
+    """Nothing that opens a key is readable by others, and no two parties share a password."""
+    passwords = sorted(home.glob("*/password"))
+    assert len({p.read_text() for p in passwords}) == len(passwords) == 11
+    for secret in [*passwords, *home.glob("*/keystore/*.json"), *home.glob("chain/*.key")]:
+        assert secret.stat().st_mode & 0o077 == 0, secret
+
+
+def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
+    args = [*SONAR, "demo", "--mines", "3", "--chain", "eth-tester", "--home", str(tmp_path / "kept")]
+    with (tmp_path / "err").open("w") as err:
+        run = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
+    children = wait_for_children(run.pid, 5)  # chain, scientist, three mines
+    os.kill(run.pid, signal.SIGINT)
+    assert run.wait(timeout=30) == 130
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, alive
+    assert "Traceback" not in (tmp_path / "err").read_text()
+
+
+def wait_for_children(pid: int, count: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        children = psutil.Process(pid).children(recursive=True)
+        if len(children) >= count:
+            return children
+        time.sleep(0.1)
+    raise AssertionError("the demo did not start its processes")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--mines", "13"], "mines"),
+        (["--mines", "1"], "mines"),
+        (["--key-bits", "2047"], "multiple of 256"),
+        (["--key-bits", "1024"], "2048 is the least"),
+        (["--chain", "gethh"], "chain"),
+        (["--home", "."], "not empty"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_starts(args: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    run = demo(*args, cwd=tmp_path)
+    assert run.returncode == 2
+    assert says in run.stderr
+    assert "Traceback" not in run.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
