@@ -74,6 +74,7 @@ class Node:
         self._rounds = Rounds(market, store, me, outbox, book, pool, policy, progress)
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1
+        self._offers: list[BountyPosted] = []
         self._seen: tuple[Head, Waiting | Done] | None = None
 
     def tick(self) -> Waiting | Done:
@@ -108,32 +109,41 @@ class Node:
         return 2 * task.plan.ciphertexts
 
     def _join_new(self, head: Head) -> None:
-        """Join every bounty posted since the last look that fits; the others' refusals are told once."""
-        known = {joined.bounty for joined in self._book.joined()}
-        for event in self._market.events(self._searched_to + 1, head.number):
-            if not isinstance(event, BountyPosted) or event.bounty in known:
-                continue
-            try:
-                if not self._market.bounty(event.bounty).closed:
-                    joining.join(self._market, self._store, self._policy, self._book, event)
-                    self._progress.note(f"joined bounty {short(hex32(event.bounty))}")
-            except EnvironmentFault:
-                raise  # the same blocks are searched again
-            except SonarError as error:
-                self._refuse(event.bounty, error)
+        """Join every bounty that fits and was posted since the last look; refusals are told once."""
+        events = self._market.events(self._searched_to + 1, head.number)
+        self._offers += [event for event in events if isinstance(event, BountyPosted)]
         self._searched_to = head.number
+        known = {joined.bounty for joined in self._book.joined()}
+        self._offers = [one for one in self._offers if one.bounty not in known and not self._join(one)]
+
+    def _join(self, posted: BountyPosted) -> bool:
+        """Try to join; False for a fault that may pass, such as a manifest that has not arrived yet."""
+        if self._paused(posted.bounty):
+            return False
+        try:
+            if not self._market.bounty(posted.bounty).closed:
+                joining.join(self._market, self._store, self._policy, self._book, posted)
+                self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
+        except ChainUnavailable:
+            raise
+        except EnvironmentFault as fault:
+            self._pause(posted.bounty, fault)
+            return False
+        except SonarError as error:
+            self._refuse(posted.bounty, error)
+        self._pauses.pop(posted.bounty, None)
+        return True
 
     def _visit(self, joined: Joined, head: Head) -> Waiting | None:
         """One pass over one bounty; None when it is over. Its own faults end here."""
-        pause = self._pauses.get(joined.bounty)
-        if pause is not None and self._monotonic() < pause.again_s:
-            return pause.waiting
+        if (waiting := self._paused(joined.bounty)) is not None:
+            return waiting
         try:
             waiting = self._step(joined, head)
         except ChainUnavailable:
             raise
         except SonarError as error:
-            return self._pause(joined, error)
+            return self._pause(joined.bounty, error)
         self._pauses.pop(joined.bounty, None)
         return waiting
 
@@ -156,24 +166,30 @@ class Node:
         self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")
         return None
 
-    def _pause(self, joined: Joined, error: SonarError) -> Waiting:
+    def _paused(self, bounty: BountyId) -> Waiting | None:
+        """What a bounty with a recent fault waits for; None when it may be tried."""
+        pause = self._pauses.get(bounty)
+        return pause.waiting if pause is not None and self._monotonic() < pause.again_s else None
+
+    def _pause(self, bounty: BountyId, error: SonarError) -> Waiting:
         """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
-        before = self._pauses.get(joined.bounty)
+        before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0
         if not isinstance(error, EnvironmentFault):
-            self._refuse(joined.bounty, error)
+            self._refuse(bounty, error)
         elif failures == 0:
             self._progress.problem(
                 error, f"trying again until the round's window closes. {error.hint}".strip()
             )
         pause_s = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
-        waiting = Waiting(f"bounty {short(hex32(joined.bounty))} to work again: {error}"[:300])
-        self._pauses[joined.bounty] = _Pause(failures, self._monotonic() + pause_s, waiting)
+        waiting = Waiting(f"bounty {short(hex32(bounty))} to work again: {error}"[:300])
+        self._pauses[bounty] = _Pause(failures, self._monotonic() + pause_s, waiting)
         return waiting
 
     def _refuse(self, bounty: BountyId, error: SonarError) -> None:
-        if self._book.refuse(Refusal(bounty, str(error), error.hint)):
-            self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", error.hint)
+        hint = error.hint or "its scientist must mend it; `mine leave` ends trying"
+        if self._book.refuse(Refusal(bounty, str(error), hint)):
+            self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", hint)
 
 
 def tell(progress: Progress) -> Callable[[Part], None]:

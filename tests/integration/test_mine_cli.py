@@ -1,0 +1,315 @@
+"""The command line against a real node over HTTP; the node's loop as real processes."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+from mine_kit import TinyScientist, terms, write_csv
+
+from mine.cli import app, data_app, main
+from sonar import localchain
+from sonar.chain.deploy import deploy
+from sonar.chain.market import transfer
+from sonar.chain.outbox import Outbox
+from sonar.chain.rpc import Rpc
+from sonar.journal import Journal
+from sonar.progress import Done, parse_line
+from sonar.protocol.ids import Address
+from sonar.protocol.phase import Status, status_of
+from sonar.settings import NetworkConfig, StoreConfig
+from sonar.store.folder import FolderStore
+
+
+@dataclass
+class Net:
+    file: Path
+    folder: Path
+    scientist: TinyScientist
+    url: str
+
+    def fund(self, address: str, wei: int = 10**18) -> None:
+        self.scientist.outbox.perform(f"gift/{address}", transfer(Address(address), wei))
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    folder = tmp_path_factory.mktemp("net")
+    account = Account.create()
+    with localchain.start("eth-tester", fund={Address(account.address): 10**24}) as chain:
+        rpc = Rpc(chain.url)
+        made = deploy(rpc, account, min_window_s=1)
+        config = NetworkConfig(
+            name="test",
+            dev=True,
+            chain_id=made.chain_id,
+            rpc_url=chain.url,
+            contract=made.contract,
+            code_hash=made.code_hash,
+            deployed_block=made.receipt.block,
+            store=StoreConfig(kind="folder", path="store"),
+        )
+        config.save(folder / "network.toml")
+        outbox = Outbox(made.market(rpc), account, Journal(folder / "scientist.sqlite"))
+        store = FolderStore(folder / "store")
+        yield Net(folder / "network.toml", folder, TinyScientist(made.market(rpc), store, outbox), chain.url)
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+
+
+@dataclass
+class Cli:
+    """Runs commands on one home, in this process."""
+
+    capsys: pytest.CaptureFixture[str]
+    home: Path
+
+    def __call__(self, *args: str) -> tuple[int, Any]:
+        self.capsys.readouterr()
+        code = main([*args, "--home", str(self.home), "--json"])
+        out = self.capsys.readouterr().out
+        return code, json.loads(out) if out.strip() else None
+
+    def text(self, *args: str) -> tuple[int, str]:
+        self.capsys.readouterr()
+        code = main([*args, "--home", str(self.home)])
+        captured = self.capsys.readouterr()
+        return code, captured.out + captured.err
+
+    def init(self, net: Net, *more: str) -> Any:
+        code, document = self("init", "--network", str(net.file), "--dev", "--insecure-keys", *more)
+        assert code == 0, document
+        return document
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    return Cli(capsys, tmp_path / "home")
+
+
+def test_init_makes_a_private_home_once(cli: Cli, net: Net) -> None:
+    first = cli.init(net)
+    assert re.fullmatch(r"0x[0-9a-fA-F]{40}", first["address"])
+    assert "data add" in first["next"]
+    assert stat.S_IMODE(cli.home.stat().st_mode) == 0o700
+    second = cli.init(net, "--example", "diabetes", "--shard", "3/10")
+    assert second["address"] == first["address"]
+    assert second["data"]["rows"] == 40
+    assert "send ether" in second["next"]
+    code, text = cli.text("init")
+    assert code == 0
+    assert first["address"] in text
+
+
+def test_init_without_a_network_says_where_to_get_one(cli: Cli) -> None:
+    code, problem = cli("init")
+    assert code == 2
+    assert "there is no network file" in problem["error"]
+    assert "--network" in problem["hint"]
+    assert not cli.home.exists()
+
+
+def test_dev_is_refused_on_a_real_network(cli: Cli, net: Net, tmp_path: Path) -> None:
+    real = tmp_path / "real.toml"
+    real.write_text(net.file.read_text().replace("dev = true", "dev = false"))
+    code, problem = cli("init", "--network", str(real), "--dev")
+    assert (code, problem["error"].split(":")[0]) == (2, "--dev")
+    assert cli("init", "--network", str(real))[0] == 0
+    for command in (["join", "--all"], ["run", "--join-all"]):
+        code, problem = cli(*command)
+        assert code == 2
+        assert "dev = true" in problem["error"]
+
+
+def test_a_command_without_a_home_says_how_to_make_one(cli: Cli) -> None:
+    for command in ("status", "doctor", "earnings", "bounties", "run", "claim"):
+        code, problem = cli(command)
+        assert code == 2
+        assert "mine init" in problem["hint"]
+
+
+def test_doctor_finds_what_is_missing_and_is_content_when_it_is_there(cli: Cli, net: Net) -> None:
+    address = cli.init(net)["address"]
+    code, document = cli("doctor")
+    failed = [check["name"] for check in document["checks"] if check["ok"] is False]
+    assert (code, failed) == (1, ["balance", "data"])
+    assert all(check["hint"] for check in document["checks"] if check["ok"] is False)
+    net.fund(address)
+    cli("data", "add", "--csv", str(write_csv(cli.home.parent / "d.csv")))
+    code, document = cli("doctor")
+    assert (code, document["ok"]) == (0, True)
+    code, text = cli.text("doctor")
+    assert code == 0
+    assert text.count("ok ") == len(document["checks"])
+
+
+def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(
+    cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.init(net, "--example", "diabetes")
+    monkeypatch.setenv("SONAR_PASSWORD", "wrong")
+    checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
+    assert "password is wrong" in checks["keystore"]["found"]
+    assert checks["balance"]["ok"] is None
+    network = cli.home / "network.toml"
+    good = network.read_text()
+    network.write_text(re.sub(r'code_hash = "0x..', 'code_hash = "0x00', good))
+    checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
+    assert "has code hash" in checks["chain"]["found"]
+    network.write_text(good.replace(net.url, "http://127.0.0.1:9"))
+    checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
+    assert "does not answer" in checks["chain"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["data", "add"], "one source"),
+        (["data", "add", "--csv", "nothing.csv"], "cannot be read"),
+        (["data", "add", "--example", "iris"], "iris"),
+        (["data", "add", "--example", "diabetes", "--shard", "11/10"], "shard"),
+        (["data", "check", "0xzz"], "bounty"),
+        (["join", "0x00"], "no bounty"),
+        (["join"], "name one bounty"),
+        (["leave", "0x00"], "0 joined bounties"),
+        (["claim", "--to", "0x12"], "--to"),
+        (["claim"], "NothingToWithdraw"),
+        (["run", "--max-rounds", "0"], "max-rounds"),
+    ],
+)
+def test_bad_input_is_told_as_json_with_an_exit_code(cli: Cli, net: Net, args: list[str], error: str) -> None:
+    net.fund(cli.init(net)["address"], 10**16)
+    code, problem = cli(*args)
+    assert code in (1, 2)
+    assert problem["kind"] == "problem"
+    assert error in problem["error"]
+
+
+def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
+    cli.init(net)
+    cli("data", "add", "--csv", str(write_csv(cli.home.parent / "fits.csv")))
+    (cli.home.parent / "text.csv").write_text("a,b,y\n" + "1,2,three\n" * 30)
+    cli("data", "add", "--csv", str(cli.home.parent / "text.csv"))
+    cli("data", "add", "--example", "diabetes")
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=9)).hex()
+    (offer,) = [one for one in cli("bounties")[1] if one["bounty"] == bounty]
+    assert offer["data"] == ["fits", "text"]
+    assert offer["needs"] == ["a", "b", "y"]
+    assert (offer["status"], offer["stake_wei"]) == ("commit", 10**16)
+    assert "tiny" in cli.text("bounties")[1]
+    code, rows = cli("data", "check", bounty[:10])
+    problems = {row["name"]: row["problem"] for row in rows}
+    assert code == 0
+    assert not problems["fits"]
+    assert "'three' is not a number" in problems["text"]
+    assert "no column 'a'" in problems["diabetes-1-of-1"]
+    code, problem = cli("join", bounty, "--data", "text")
+    assert code == 2
+    assert "line 2" in problem["error"]
+    assert cli("join", bounty)[1] == [{"bounty": bounty, "data": "fits", "rows": 30}]
+    standing = cli("status")[1]["bounties"][0]
+    assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
+    assert cli("leave", bounty[:10])[1] == {"left": bounty}
+    assert cli("status")[1]["bounties"] == []
+
+
+def test_every_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [[command.name or command.callback.__name__] for command in app.registered_commands]
+    commands += [["data", str(command.name)] for command in data_app.registered_commands]
+    assert len(commands) == 12
+    for command in commands:
+        assert main([*command, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert re.search(r"Examples?:", text), command
+        assert f"mine {' '.join(command)}" in text
+        assert "--json" in text
+        assert "--home" in text
+
+
+def test_the_command_line_starts_quickly() -> None:
+    heavy = ("numpy", "web3", "eth_account", "gmpy2")
+    code = f"import mine.cli, sys; print([m for m in sys.modules if m in {heavy}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def start(home: Path, *args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mine", "run", "--home", str(home), "--json", *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+
+
+def wait_for(net: Net, status: Status, timeout_s: float = 60) -> None:
+    market, until = net.scientist.market, time.monotonic() + timeout_s
+    while status_of(market.bounty(net.scientist.bounty), market.head().timestamp_s) is not status:
+        assert time.monotonic() < until, f"no {status.name} in time"
+        time.sleep(0.1)
+
+
+def events(process: subprocess.Popen[str]) -> Sequence[Any]:
+    out, _ = process.communicate(timeout=60)
+    return [parse_line(line).event for line in out.splitlines()]
+
+
+@pytest.mark.e2e
+def test_two_mine_processes_work_are_paid_and_end(
+    net: Net, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    homes = [Cli(capsys, tmp_path / f"mine-{i}") for i in range(2)]
+    for seed, cli in enumerate(homes):
+        file = write_csv(tmp_path / f"{seed}.csv", seed=seed)
+        net.fund(cli.init(net, "--csv", str(file))["address"])
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=2, rounds=2, fee_wei=10**15 + 1)).hex()
+    for cli in homes:
+        assert cli("join", bounty)[0] == 0
+    processes = [start(cli.home, "--exit-when-done", "--claim") for cli in homes]
+    wait_for(net, Status.SETTLE)
+    code, problem = homes[0]("claim")
+    assert code == 2
+    assert "works in" in problem["error"]
+    processes[0].kill()
+    processes[0].wait()
+    net.scientist.settle()
+    processes[0] = start(homes[0].home, "--exit-when-done", "--claim")
+    wait_for(net, Status.SETTLE)
+    net.scientist.settle(loss=250_000)
+    told = [events(process) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert all(isinstance(lines[-1], Done) for lines in told)
+    for cli in homes:
+        code, income = cli("earnings")
+        assert code == 0
+        assert [row["state"] for row in income["rounds"]] == ["paid", "paid"]
+        assert all(
+            row["share_bps"] == 5000 and row["fee_wei"] > 0 < row["gas_wei"] for row in income["rounds"]
+        )
+        gross = sum(r["fee_wei"] + r["reward_wei"] + r["stake_back_wei"] for r in income["rounds"])
+        assert (income["withdrawn_wei"], income["withdrawable_wei"]) == (gross, 0)
+        after = net.scientist.market.ether(Address(income["address"]))
+        assert after == 10**18 + income["net_wei"]
+        standing = cli("status")[1]["bounties"][0]
+        assert standing["revealed"] == {"updates": 2, "score_bits": 32, "left_out": 0, "bits": 32}
+        assert "2 updates, 32 bits" in cli.text("status")[1]
+        assert "withdrawn" in cli.text("earnings")[1]
+
+
+@pytest.mark.e2e
+def test_sigterm_ends_a_mine_cleanly(net: Net, cli: Cli) -> None:
+    cli.init(net)
+    process = start(cli.home)
+    assert process.stdout is not None
+    assert "works on" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 143

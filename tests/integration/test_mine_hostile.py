@@ -1,0 +1,188 @@
+"""What a hostile scientist or store can send a mine: each is told with its field, and nothing is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mine_kit import TinyScientist, World, run, slot_plan, terms
+
+from pysonar.keys import Key
+from sonar.errors import StoreUnavailable
+from sonar.protocol import codec
+from sonar.protocol.cid import Cid
+from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
+from sonar.protocol.round import RoundState
+from sonar.store.folder import FolderStore
+from sonar.store.memory import MemoryStore
+
+Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
+
+
+def unknown_field(scientist: TinyScientist) -> bytes:
+    fields = codec.decode(scientist.manifest().to_bytes(), max_bytes=1 << 20)
+    assert isinstance(fields, dict)
+    return codec.encode(fields | {"backdoor": 1})
+
+
+def not_canonical(scientist: TinyScientist) -> bytes:
+    return scientist.manifest().to_bytes() + b"\0"
+
+
+def too_large(scientist: TinyScientist) -> bytes:
+    return b"\0" * ((1 << 20) + 1)
+
+
+def ciphertext(value: Callable[[int], int]) -> Sabotage:
+    def sabotage(scientist: TinyScientist) -> ModelManifest:
+        public = scientist.key.public
+        good = [int(c) for c in public.decode_blob(scientist.blob(), 3)]
+        good[1] = value(int(public.n))
+        width = public.ciphertext_bytes
+        blob = b"".join(c.to_bytes(width, "big") for c in good)
+        return scientist.manifest(weights=scientist.store.put(blob))
+
+    return sabotage
+
+
+def blob_too_long(scientist: TinyScientist) -> ModelManifest:
+    return scientist.manifest(weights=scientist.store.put(scientist.blob() + b"\0"))
+
+
+def blob_too_short(scientist: TinyScientist) -> ModelManifest:
+    return scientist.manifest(weights=scientist.store.put(scientist.blob()[:-1]))
+
+
+def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
+    other = Key.generate(1024, insecure=True).public
+    manifest = KeyManifest(bits=1024, n=other.to_bytes())
+    scientist.store.put(manifest.to_bytes(), "dag-cbor")
+    return scientist.manifest(key=manifest.cid())
+
+
+def plan_that_overflows(scientist: TinyScientist) -> ModelManifest:
+    huge = slot_plan().to_dict() | {"weight_max": (1 << 63) - 1, "b_max": (1 << 63) - 1, "weight_frac": 48}
+    huge |= {"a_row_l1_max": (1 << 63) - 1, "rows_max": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
+    return scientist.manifest(plan=PlanSpec(**huge))
+
+
+def too_few_mines_in_the_plan(scientist: TinyScientist) -> ModelManifest:
+    return scientist.manifest(plan=PlanSpec(**(slot_plan().to_dict() | {"mines_max": 2})))
+
+
+SABOTAGES: dict[str, tuple[Sabotage, str]] = {
+    "unknown field": (unknown_field, "backdoor"),
+    "bytes after the end": (not_canonical, "after the end"),
+    "manifest too large": (too_large, "the limit is 1048576"),
+    "ciphertext 0": (ciphertext(lambda n: 0), "ciphertext 1"),
+    "ciphertext n": (ciphertext(lambda n: n), "ciphertext 1"),
+    "ciphertext n^2": (ciphertext(lambda n: n * n), "ciphertext 1"),
+    "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
+    "blob too long": (blob_too_long, "the limit is"),
+    "blob too short": (blob_too_short, "take 768"),
+    "another key": (key_of_another_bounty, "model.key"),
+    "plan that overflows": (plan_that_overflows, "key"),
+    "plan for fewer mines": (too_few_mines_in_the_plan, "mines_max"),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGES)
+def test_a_hostile_bounty_is_told_once_and_does_not_stop_a_good_one(tmp_path: Path, name: str) -> None:
+    sabotage, field = SABOTAGES[name]
+    world = World(tmp_path, mines=1)
+    made = sabotage(world.scientist)
+    raw = made if isinstance(made, bytes) else None
+    hostile = world.scientist.post(model=None if raw else made, raw=raw)
+    good = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    good.post(terms(rounds=1))
+    node = world.node(0)
+    for _ in range(3):
+        run([node], passes=2)
+        world.advance(5)
+    told = [problem for problem in world.problems() if field in problem.error]
+    assert len(told) == 1, world.problems()
+    assert told[0].hint
+    (refusal,) = [one for one in world.book(0).refusals() if one.bounty == hostile]
+    assert field in refusal.error
+    assert world.book(0).part(hostile, 1).state in (RoundState.IDLE, RoundState.SKIPPED)
+    assert world.book(0).part(good.bounty, 1).state is RoundState.COMMITTED
+
+
+def test_bytes_with_another_digest_are_told(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    world = World(tmp_path, store, mines=1)
+    world.scientist.post()
+    model = world.state().model_digest.hex()
+    path = tmp_path / "store" / "blocks" / model[:2] / model
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"\xff")
+    node = world.node(0)
+    run([node])
+    (problem,) = world.problems()
+    assert "expected digest" in problem.error
+    path.write_bytes(content)
+    node = world.node(0)  # --join-all tells a bounty's refusal once; a restart, or `mine join`, looks again
+    run([node])
+    assert world.part(0, 1).state is RoundState.COMMITTED
+
+
+def test_a_manifest_that_is_nowhere_does_not_stop_a_good_bounty(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=1)
+    missing = world.scientist.manifest().to_bytes()
+    world.scientist.post(raw=missing)
+    del world.store._blobs[Cid.of_manifest(missing).digest]  # type: ignore[attr-defined]
+    good = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    good.post(terms(rounds=1), model=good.manifest(name="good"))
+    node = world.node(0)
+    run([node])
+    assert world.book(0).part(good.bounty, 1).state is RoundState.COMMITTED
+    assert ["is not in the store" in problem.error for problem in world.problems()] == [True]
+    world.store.put(missing, "dag-cbor")
+    world.advance(2)
+    run([node])
+    assert world.part(0, 1).state is RoundState.COMMITTED
+
+
+class MoodyStore(MemoryStore):
+    """A store that can be switched off."""
+
+    off = False
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        if self.off:
+            raise StoreUnavailable("the store does not answer")
+        return super().get(cid, max_bytes)
+
+
+def test_a_store_that_fails_during_the_reveal_is_tried_again(tmp_path: Path) -> None:
+    store = MoodyStore()
+    world = World(tmp_path, store, mines=2)
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes[:1])
+    run(nodes[1:], passes=1)
+    store.off = True
+    run(nodes)
+    assert {world.part(i, 1).state for i in range(2)} == {RoundState.COMMITTED}
+    assert [p.error for p in world.problems()] == ["the store does not answer"]
+    store.off = False
+    world.advance(5)
+    run(nodes)
+    assert {world.part(i, 1).state for i in range(2)} == {RoundState.REVEALED}
+
+
+def test_rules_that_change_in_a_later_round_are_refused(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=2)
+    scientist = world.scientist
+    scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(i) for i in range(2)]
+    run(nodes)
+    honest = scientist.manifest
+    wider = PlanSpec(**(slot_plan().to_dict() | {"b_max": 900 << 20}))
+    scientist.manifest = lambda round_number=1: honest(round_number, plan=wider)  # type: ignore[method-assign]
+    scientist.settle()
+    run(nodes)
+    assert any(
+        "model.plan: has changed since round 1" in refusal.error for refusal in world.book(0).refusals()
+    )
+    assert world.part(0, 2).state is RoundState.IDLE
+    assert world.market().entry(scientist.bounty, world.address(0)).round == 1
