@@ -1,0 +1,90 @@
+"""The outbox on a chain that does not mine at once: waiting transactions, replacements, reorganisations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from sonar import localchain
+from sonar.chain.market import transfer
+from sonar.chain.outbox import Outbox
+from sonar.chain.rpc import Chain, Rpc
+from sonar.journal import Journal
+from sonar.localchain import anvil
+from sonar.protocol.ids import Address
+from tests.chain_kit import Clock
+
+pytestmark = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
+SENDER = Account.create()
+
+
+@pytest.fixture
+def rpc() -> Iterator[Rpc]:
+    """A chain on which nothing is mined until the test says so."""
+    with localchain.start("anvil", fund={Address(SENDER.address): 10**18}) as chain:
+        rpc = Rpc(chain.url)
+        rpc.call("evm_setAutomine", False)
+        rpc.call("evm_setIntervalMining", 0)
+        yield rpc
+
+
+def make(rpc: Rpc, folder: Path, clock: Clock | None = None, confirmations: int = 1) -> Outbox:
+    journal = Journal(folder / "journal.sqlite")
+    time = clock or Clock()
+    return Outbox(Chain(rpc), SENDER, journal, confirmations=confirmations, monotonic=time, sleep=time.sleep)
+
+
+def stranger() -> Address:
+    return Address(Account.create().address)
+
+
+def test_several_wait_together_and_are_mined_in_order(rpc: Rpc, tmp_path: Path) -> None:
+    outbox, to = make(rpc, tmp_path), [stranger() for _ in range(3)]
+    for n, one in enumerate(to):
+        outbox.submit(f"gift/{n}", transfer(one, n + 1))
+    assert [outbox.outcome(f"gift/{n}") for n in range(3)] == [None] * 3
+    outbox = make(rpc, tmp_path)  # a restart sends the same again, and the node knows them
+    outbox.submit("gift/3", transfer(stranger(), 9))
+    rpc.call("evm_mine")
+    receipts = [outbox.outcome(f"gift/{n}") for n in range(4)]
+    assert len({receipt.tx_hash for receipt in receipts if receipt}) == 4
+    assert [rpc.call("eth_getBalance", one, "latest") for one in to] == ["0x1", "0x2", "0x3"]
+    assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x4"
+
+
+def test_a_replacement_takes_the_place_of_the_first(rpc: Rpc, tmp_path: Path) -> None:
+    clock, to = Clock(), stranger()
+    outbox = make(rpc, tmp_path, clock)
+    outbox.submit("gift", transfer(to, 5))
+    for _ in range(3):
+        clock.now_s += 31
+        assert outbox.outcome("gift") is None
+    [(_, entry)] = Journal(tmp_path / "journal.sqlite").items("outbox/")
+    hashes = [one["hash"] for one in entry["tries"]]
+    assert len(set(hashes)) == 4
+    rpc.call("evm_mine")
+    receipt = outbox.outcome("gift")
+    assert receipt is not None
+    assert receipt.tx_hash == hashes[-1]
+    assert rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x1"
+
+
+def test_a_reorganisation_before_the_confirmations_is_survived(rpc: Rpc, tmp_path: Path) -> None:
+    to = stranger()
+    outbox = make(rpc, tmp_path, confirmations=3)
+    outbox.submit("gift", transfer(to, 5))
+    rpc.call("evm_mine")
+    assert rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert outbox.outcome("gift") is None
+    rpc.call("anvil_rollback", 1)
+    assert rpc.call("eth_getBalance", to, "latest") == "0x0"
+    outbox = make(rpc, tmp_path, confirmations=3)
+    assert outbox.outcome("gift") is None  # sends the same bytes again
+    for _ in range(3):
+        rpc.call("evm_mine")
+    assert outbox.outcome("gift") is not None
+    assert rpc.call("eth_getBalance", to, "latest") == "0x5"
