@@ -1,0 +1,105 @@
+"""`sonar deploy`, `fund` and `status`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from sonar import keystore, localchain
+from sonar.chain.market import Market
+from sonar.chain.outbox import Outbox
+from sonar.cli import app
+from sonar.journal import Journal
+from sonar.localchain import LocalChain
+from sonar.protocol.ids import Address, Digest
+from sonar.settings import NetworkConfig
+from sonar.terminal import run_app
+from tests.chain_kit import make_terms
+
+OWNER = Account.create()
+
+
+@pytest.fixture
+def chain() -> Iterator[LocalChain]:
+    with localchain.start("eth-tester", fund={Address(OWNER.address): 10**19}) as running:
+        yield running
+
+
+def sonar(*argv: str) -> int:
+    return run_app(app, "sonar", argv)
+
+
+def deploy(folder: Path, url: str, *more: str) -> int:
+    keys = keystore.save(folder / "keys", OWNER, "pass", dev=True)
+    password = folder / "password"
+    password.write_text("pass\n")
+    password.chmod(0o600)
+    paths = ["--network-out", str(folder / "network.toml"), "--store", str(folder / "store")]
+    options = ["--min-window", "10", "--confirmations", "1", "--password-file", str(password)]
+    return sonar("deploy", "--rpc", url, "--keystore", str(keys), *paths, *options, *more)
+
+
+def test_deploy_writes_a_network_that_others_can_use(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy(tmp_path, chain.url, "--json") == 0
+    *told, last = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["kind"] for line in told] == ["transaction"]
+    network = NetworkConfig.load(tmp_path / "network.toml")
+    assert json.loads(last)["contract"] == network.contract
+    assert (network.dev, network.faucet) == (False, None)
+    assert Market.connect(network).min_window_s() == 10
+    assert deploy(tmp_path, chain.url) == 2
+    assert "exists" in capsys.readouterr().err
+    assert sonar("fund", OWNER.address, "--network", str(tmp_path / "network.toml")) == 2
+    assert "faucet" in capsys.readouterr().err
+
+
+def test_deploy_says_what_is_wrong(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy(tmp_path, "http://127.0.0.1:9") == 1
+    assert "does not answer" in capsys.readouterr().err
+    assert deploy(tmp_path, chain.url, "--min-window", str(2**24)) == 2
+    assert "min_window: 16777216 is not between 1 and 16777215" in capsys.readouterr().err
+    (tmp_path / "password").unlink()
+    assert deploy(tmp_path, chain.url, "--password-file", str(tmp_path / "no")) == 2
+    assert not (tmp_path / "network.toml").exists()
+
+
+def test_status_tells_bounties_and_their_rounds(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy(tmp_path, chain.url)
+    file = str(tmp_path / "network.toml")
+    market = Market.connect(NetworkConfig.load(tmp_path / "network.toml"))
+    terms = make_terms()
+    arguments = (terms, Digest(b"\1" * 32), Digest(b"\2" * 32), b"\3" * 32)
+    Outbox(market, OWNER, Journal(tmp_path / "j")).perform("post", market.post(*arguments))
+    bounty = "0x" + market.bounties()[0].bounty.hex()
+    capsys.readouterr()
+
+    assert sonar("status", "--network", file, "--json") == 0
+    [one] = json.loads(capsys.readouterr().out)
+    assert (one["bounty"], one["status"], one["round"]) == (bounty, "commit", 1)
+    assert one["escrow_wei"] == terms.escrow_wei
+    assert one["now_s"] < one["until_s"] <= one["now_s"] + terms.commit_window_s
+    assert sonar("status", bounty, "--network", file, "--json") == 0
+    told = json.loads(capsys.readouterr().out)["events"]
+    assert [event["event"] for event in told] == ["BountyPosted", "RoundOpened"]
+    assert sonar("status", bounty, "--network", file) == 0
+    out = capsys.readouterr().out
+    assert "commit" in out
+    assert "RoundOpened" in out
+    assert sonar("status", "0x12", "--network", file) == 2
+    assert "bounty: '0x12' is not 32 bytes in hex" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["demo", "chain", "deploy", "status", "fund"])
+def test_every_command_teaches_by_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sonar(command, "--help") == 0
+    assert f"sonar {command}" in capsys.readouterr().out.partition("Example")[2]
