@@ -1,0 +1,1 @@
+"""Races between Sonar's encrypted arithmetic and its peers. Run `python -m benchmarks --help`."""
