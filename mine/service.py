@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar.terminal import Terminated
 from sonar.waiting import drive
 
 POLL_S = 0.25
@@ -24,26 +24,30 @@ class Stop:
     """Holds a signal back until `check`, so that no effect is cut in two; a second signal ends at once."""
 
     def __init__(self) -> None:
-        self._pending: type[BaseException] | None = None
+        self._before: dict[int, Any] = {}
+        self._pending: int | None = None
 
     def check(self) -> None:
-        """End here if a signal came."""
+        """If a signal came, do now what would have been done then: raise, as a rule."""
         if self._pending is not None:
-            raise self._pending
+            handler = self._before[self._pending]
+            if callable(handler):
+                handler(self._pending, None)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Take SIGTERM and Ctrl-C over for a while."""
-        before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._take)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for taken, handler in self._before.items():
+                signal.signal(taken, handler)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         self.check()
-        self._pending = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        self._pending = number
 
 
 def serve(

@@ -1,0 +1,128 @@
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mine.data import DataSet
+from mine.rounds import _course
+from mine.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
+from sonar.errors import LocalProtocolError
+from sonar.journal import Journal
+from sonar.protocol.ids import BountyId, Digest
+from sonar.protocol.phase import Status
+from sonar.protocol.round import RoundEvent, RoundState, has_stake_at_risk, is_final
+
+ONE, TWO = BountyId(b"\1" * 32), BountyId(b"\2" * 32)
+DATA = DataSet("d", "csv", "/d.csv", "ab" * 32, ("a", "y"), 30)
+RUNNING = [status for status in Status if status not in (Status.NONE, Status.CLOSED)]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+@pytest.mark.parametrize(("state", "status"), list(product(RoundState, Status)))
+def test_decisions(state: RoundState, status: Status) -> None:
+    command = decide(state, status)
+    if is_final(state) or status in (Status.NONE, Status.CLOSED):
+        assert command is Command.WAIT
+    if command in (Command.TRAIN, Command.COMMIT):
+        assert status is Status.COMMIT
+        assert not has_stake_at_risk(state)
+    if command is Command.REVEAL:
+        assert status is Status.REVEAL
+        assert has_stake_at_risk(state)
+    if command is Command.EXPIRE:
+        assert (state, status) in {
+            (RoundState.REVEALED, Status.FAILED),
+            (RoundState.REVEALED, Status.OVERDUE),
+        }
+    if command is Command.FORFEIT:
+        assert has_stake_at_risk(state)
+
+
+@pytest.mark.parametrize(("state", "status"), list(product(RoundState, RUNNING)))
+def test_a_mine_with_something_to_do_never_just_waits(state: RoundState, status: Status) -> None:
+    idle_is_right = (
+        is_final(state)
+        or (state in (RoundState.COMMITTED, RoundState.REVEALING) and status is Status.COMMIT)
+        or (state is RoundState.REVEALED and status in (Status.COMMIT, Status.REVEAL, Status.SETTLE))
+    )
+    assert ((state, status) not in DECISIONS) == idle_is_right
+
+
+@given(
+    state=st.sampled_from([state for state in RoundState if not is_final(state)]),
+    committed=st.booleans(),
+    revealed=st.booleans(),
+)
+def test_a_round_that_is_over_always_ends_or_awaits_its_payment(
+    state: RoundState, committed: bool, revealed: bool
+) -> None:
+    part = Part(ONE, 1, state)
+    for event in _course(state, committed, revealed):
+        part = part.after(event)
+    assert is_final(part.state) or part.state is RoundState.REVEALED
+    if state in (RoundState.COMMITTED, RoundState.REVEALING):
+        assert part.state is (RoundState.REVEALED if revealed else RoundState.FORFEIT)
+
+
+def test_a_part_outlives_the_process_with_its_secrets(journal: Journal) -> None:
+    book = Book(journal)
+    part = replace(
+        Part(ONE, 3).after(RoundEvent.TRAINED), salt=b"s" * 32, seal=b"z" * 32, blob=b"\0\xff", since_block=7
+    )
+    book.save(part, uses=DATA.digest)
+    again = Book(Journal(journal.path))
+    assert again.part(ONE, 3) == part
+    assert again.part(ONE, 4) == Part(ONE, 4)
+    assert again.parts(TWO) == []
+    assert again.uses(DATA.digest) == 1
+    book.save(part.after(RoundEvent.COMMIT_REFUSED), uses=DATA.digest)
+    assert again.open_parts(ONE) == []
+    assert again.uses(DATA.digest) == 1
+
+
+def test_an_impossible_event_changes_nothing(journal: Journal) -> None:
+    book = Book(journal)
+    part = book.save(Part(ONE, 1).after(RoundEvent.TRAINED))
+    with pytest.raises(LocalProtocolError):
+        book.save(part.after(RoundEvent.REVEAL_SEEN))
+    assert book.part(ONE, 1) == part
+
+
+def test_a_use_is_recorded_with_the_update_or_not_at_all(journal: Journal) -> None:
+    book = Book(journal)
+
+    class Broken(Exception):
+        pass
+
+    def cut_short() -> None:
+        with journal.transaction():
+            book.save(Part(ONE, 1).after(RoundEvent.TRAINED), uses=DATA.digest)
+            raise Broken
+
+    with pytest.raises(Broken):
+        cut_short()
+    assert book.uses(DATA.digest) == 0
+    assert book.parts(ONE) == []
+
+
+def test_joining_leaving_and_refusals(journal: Journal) -> None:
+    book = Book(journal)
+    joined = Joined(ONE, DATA, Digest(b"m" * 32), Digest(b"k" * 32), "digest", block=5)
+    refusal = Refusal(ONE, "terms.fee_wei: too low", "lower the floor")
+    assert book.refuse(refusal)
+    assert not book.refuse(refusal)
+    assert book.refuse(replace(refusal, error="another"))
+    assert len(journal.events("refusal")) == 2
+    book.join(joined)
+    assert book.refusals() == []
+    book.join(replace(joined, over=True))
+    assert book.joined() == [replace(joined, over=True)]
+    book.leave(ONE)
+    assert book.joined() == []
