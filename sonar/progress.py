@@ -205,16 +205,15 @@ class JsonLinesSink:
 class PlainSink:
     """Writes a line of text per event, for people. `console` defaults to standard error."""
 
-    def __init__(self, console: Console | None = None, *, timings: bool = False) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
 
         self._console = console or Console(stderr=True)
-        self._timings = timings
 
     def emit(self, line: Line) -> None:
         """Write `line`. The text is never read as markup: it may quote what a stranger sent."""
-        if isinstance(line.event, Timing) and not self._timings:
-            return
+        if isinstance(line.event, Timing):
+            return  # for reports
         style = {"problem": "red", "done": "green", "waiting": "dim"}.get(line.event.kind)
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
         party = f" {line.party}" if line.party else ""

@@ -1,4 +1,4 @@
-"""Waiting ends when what is waited for comes, says when it does not, and outlives passing faults."""
+"""A state machine is run to its end, through waits that are told and faults that pass."""
 
 from __future__ import annotations
 
@@ -6,42 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sonar.errors import ChainUnavailable, ConfigError, WaitTimeout
+from sonar.errors import ChainUnavailable, ConfigError
 from sonar.progress import Done, ListSink, Note, Problem, Progress, Waiting
-from sonar.waiting import Waiter, drive
+from sonar.waiting import drive
 from tests.chain_kit import Clock
-
-
-def make_waiter(clock: Clock) -> tuple[Waiter, ListSink]:
-    sink = ListSink()
-    return Waiter(lambda: int(clock()), Progress(sink), sleep=clock.sleep, poll_s=1), sink
-
-
-def test_it_returns_what_the_probe_found() -> None:
-    clock = Clock()
-    waiter, sink = make_waiter(clock)
-    assert waiter.wait_for("three", 10, lambda: "now" if clock() >= 3 else None) == "now"
-    assert sink.events == [Waiting("three", 10)]
-    assert waiter.wait_for("nothing", None, lambda: 0) == 0  # only None means "not yet"
-
-
-def test_it_says_what_did_not_come() -> None:
-    clock = Clock()
-    waiter, _ = make_waiter(clock)
-    with pytest.raises(WaitTimeout, match="waited for rain until chain time 5; it is 5 now"):
-        waiter.wait_for("rain", 5, lambda: None)
-    assert clock() == 5
-
-
-def test_it_looks_once_more_after_the_clock() -> None:
-    clock, seen = Clock(9), []
-
-    def probe() -> bool | None:
-        seen.append(clock())
-        return True if len(seen) == 2 else None
-
-    waiter, _ = make_waiter(clock)
-    assert waiter.wait_for("the last moment", 9, probe)
 
 
 def ticks(*results: object) -> Callable[[], Waiting | Done]:
