@@ -80,7 +80,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     children = wait_for_children(run.pid, 5)  # chain, scientist, three mines
     os.kill(run.pid, signal.SIGINT)
     assert run.wait(timeout=30) == 130
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    _gone, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, alive
     assert "Traceback" not in (tmp_path / "err").read_text()
 
