@@ -164,6 +164,7 @@ class Campaign:
         self.records.set_bounty(
             bounty_id(*place, terms, model_digest, key_digest, posting.salt), receipt.block
         )
+        self._tell_seconds(0)
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
 
@@ -301,7 +302,7 @@ class Campaign:
             return
         events = self._market.events(self._since(), head.number, self.id)
         for n in range(first, last + 1):
-            seconds = {part: round(value, 6) for part, value in self._seconds.pop(n, {}).items()}
+            seconds = self._tell_seconds(n)
             finished = history.finished_of(n, events, seconds, self._gas(n))
             self.records.put(finished, n)
             self._idle_since = self._timer()
@@ -380,6 +381,12 @@ class Campaign:
     def _end_idle(self, n: int) -> None:
         if "waiting" not in self._seconds[n]:
             self._seconds[n]["waiting"] = self._timer() - self._idle_since
+
+    def _tell_seconds(self, n: int) -> dict[str, float]:
+        seconds = {part: round(value, 6) for part, value in self._seconds.pop(n, {}).items()}
+        for part, value in seconds.items():
+            self._progress.timing(part, value, n)
+        return seconds
 
     @contextmanager
     def _timed(self, n: int, part: str) -> Iterator[None]:

@@ -158,12 +158,12 @@ def run(
         target = "progression"
     """
     from pysonar.bounty import Bounty
-    from pysonar.views import print_result
+    from pysonar.views import PlainTold, print_result
     from pysonar.wiring import locked
     from sonar import keystore
 
     asked = Bounty.from_toml(bounty)
-    with locked(home, sink_for(as_json)) as scientist:
+    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
         name = asked.settings.name
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
@@ -188,11 +188,11 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.views import print_result
+    from pysonar.views import PlainTold, print_result
     from pysonar.wiring import locked
     from sonar import keystore
 
-    with locked(home, sink_for(as_json)) as scientist:
+    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
         asked = scientist.shelf.take(name) if name else scientist.shelf.only()
         campaign = scientist.campaign(asked, keystore.read_password(password_file))
         campaign.fit()

@@ -82,9 +82,7 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
         "loss": wish.loss,
         "rows_min": rows_min,
         "rows_max": max(wish.rows_max, rows_min),
-        "target_max_q32": to_q32(
-            wish.target_max or _power_of_two(MARGIN * float(np.max(np.abs(y)))), f"column {target}"
-        ),
+        "target_max_q32": to_q32(wish.target_max or _target_max(y), f"column {target}"),
     }
     one_step = Holdout(ModelSpec.parse(fields), x, y)
     holdout = one_step
@@ -93,6 +91,11 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
         fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
         holdout = Holdout(ModelSpec.parse(fields), x, y)
     return Design(holdout.spec, _plan(wish, holdout, one_step.curvature), holdout)
+
+
+def _target_max(y: Array) -> float:
+    largest = float(np.max(np.abs(y)))
+    return max(largest, min(_power_of_two(MARGIN * largest), float(2**31 - 1)))
 
 
 def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:

@@ -9,10 +9,38 @@ from rich.table import Table
 
 from sonar.amounts import format_wei
 from sonar.errors import EnvironmentFault
-from sonar.progress import printable, short
+from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist
+
+
+class PlainTold:
+    """Tells a campaign's events to people: the rounds as sentences, the result as the tables that follow."""
+
+    def __init__(self) -> None:
+        self._plain = PlainSink()
+
+    def emit(self, line: Line) -> None:
+        """Write one event."""
+        event = line.event
+        if isinstance(event, Round):
+            event = Note(sentence_of(event.summary))
+        elif isinstance(event, Done):
+            event = Done(event.what)
+        self._plain.emit(Line(line.party, line.at_s, event))
+
+
+def sentence_of(line: dict[str, Any]) -> str:
+    """Return a finished round (`history.line_of`) as a sentence."""
+    if line["loss"] is None:
+        return f"round {line['round']} {line['ended']}: {len(line['cohort'])} mines had revealed"
+    best = "" if line["loss"] == line["best_loss"] else f" (the best is {line['best_loss'] / 1000:,.3f})"
+    told = (
+        f"round {line['round']}: loss {line['loss'] / 1000:,.3f}{best}, "
+        f"{len(line['accepted'])} of {len(line['cohort'])} accepted, paid {format_wei(line['paid_wei'])}"
+    )
+    return "; ".join([told, *(f"left out {short(mine)}: {why}" for mine, why in line["left_out"].items())])
 
 
 def status_of(scientist: Scientist) -> dict[str, Any]:

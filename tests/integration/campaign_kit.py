@@ -129,13 +129,14 @@ class World:
     mines: int = 3
     shards: int = 10
     settings: dict[str, Any] = field(default_factory=dict)
+    accounts: list[LocalAccount] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now_s = 1_800_000_000.0
         self.folder.mkdir(exist_ok=True)
-        accounts = [Account.create() for _ in range(self.mines + 2)]
-        self.deployer, self.scientist, *miners = accounts
-        fund = {Address(account.address): 100 * ETHER for account in accounts}
+        self.accounts = self.accounts or [Account.create() for _ in range(self.mines + 2)]
+        self.deployer, self.scientist, *miners = self.accounts
+        fund = {Address(account.address): 100 * ETHER for account in self.accounts}
         self.chain = TesterChain(fund, clock=lambda: self.now_s)
         deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=1)
         self.market: Market = deployed.market(self.chain.rpc())
@@ -144,7 +145,9 @@ class World:
         self.miners = [HonestMine(self, i, account) for i, account in enumerate(miners)]
         wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True}
         money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
-        windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), 60)
+        self.window_s = 10 + 3 * self.mines
+        names = ("commit_window_s", "reveal_window_s", "settle_window_s")
+        windows = dict.fromkeys(names, self.window_s)
         self.bounty = Bounty.example("diabetes", **(wanted | money | windows | self.settings))
         self.key_path = self.folder / "key.json"
         Key(*scientist_key_file_secret()).save(self.key_path, "test", dev=True)

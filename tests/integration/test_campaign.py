@@ -153,7 +153,7 @@ def test_somebody_else_may_expire_a_failed_round(tmp_path: Path) -> None:
     bounty = campaign.id
     assert bounty is not None
     world.let_mines_act(campaign)
-    world.move(60)
+    world.move(world.window_s)
     world.let_mines_act(campaign)
     world.miners[0].outbox.perform("x", world.market.expire(bounty, 1, [world.miners[0].address]))
     world.run(campaign)
@@ -178,7 +178,7 @@ def test_a_withheld_blob_costs_its_mine_the_round(tmp_path: Path) -> None:
     cohorts = [campaign.records.get(Cohort, n) for n in (2, 3)]
     settled = {e.round: e for e in world.events(RoundSettled)}
     times = [int(world.chain._header(hex(settled[n].block)).timestamp) for n in (2, 3)]
-    assert times[0] - cohorts[0].seen_s >= 30 > 5 >= times[1] - cohorts[1].seen_s
+    assert times[0] - cohorts[0].seen_s >= world.window_s // 2 > 4 >= times[1] - cohorts[1].seen_s
 
 
 def test_a_blob_that_comes_late_is_waited_for(tmp_path: Path) -> None:
@@ -186,10 +186,7 @@ def test_a_blob_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     mine = world.miners[1]
     mine.withhold = frozenset({1})
     campaign = world.campaign()
-    for _ in range(6):
-        campaign.tick()
-        world.let_mines_act(campaign)
-        world.move()
+    world.run_until(campaign, lambda: campaign.records.get(Cohort, 1) is not None)
     assert mine.late
     assert campaign.records.get(Verdict, 1) is None
     for cid, data in mine.late.items():
@@ -297,12 +294,7 @@ def _stolen_blob(self: Any, bounty: Any, n: int, model: Any, key: Any, rows: int
 
 CHEATS: dict[str, tuple[int, Any, str]] = {
     "more rows than before": (2, lambda s, b, n, m, k, r, x: (b, n, m, k, 4000, x), "rows: 4000"),
-    "rows beyond the terms": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, 70_000, x), "malformed: rows"),
-    "too few rows": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, 5, x), "malformed: rows"),
     "another bounty": (1, lambda s, b, n, m, k, r, x: (b"x" * 32, n, m, k, r, x), "malformed: bounty"),
-    "another round": (1, lambda s, b, n, m, k, r, x: (b, n + 1, m, k, r, x), "malformed: round"),
-    "a short blob": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, x[:-1]), "malformed"),
-    "two ciphertexts": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, x + x), "malformed: ciphertexts"),
     "a ciphertext of 0": (1, lambda s, b, n, m, k, r, x: (b, n, m, k, r, bytes(len(x))), "malformed: cipher"),
     "a stolen blob": (2, _stolen_blob, "copy"),
     "ten times": (1, _times(10), "test"),

@@ -1,0 +1,191 @@
+"""Bounties from code and from files: defaults, bounds that honest shards keep, and errors that help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pysonar.bounty import Bounty
+from pysonar.shelf import Shelf
+from sonar.errors import ConfigError, DataError, SonarError
+from sonar.model import examples
+from sonar.model.quadratic import local_map
+
+FILE = """
+name = "diabetes"
+rounds = 5
+cohort = 4
+min_mines = 2
+key_bits = 2048
+reward = "2 ether"
+fee = "10 gwei"
+[holdout]
+example = "diabetes"
+rows = 42
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "bounty.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
+    from_file = Bounty.from_toml(written(tmp_path, FILE))
+    settings: dict[str, Any] = {"rounds": 5, "cohort": 4, "min_mines": 2, "key_bits": 2048}
+    from_code = Bounty.example("diabetes", **settings, reward="2 ether", fee="10 gwei")
+    assert from_file.digest == from_code.digest
+    assert from_file.terms == from_code.terms
+    assert from_file.terms.initial_loss == 26_645_643
+    assert from_file.terms.fee_wei == 10**10
+    assert from_file.terms.target_loss < 2_505_272
+
+
+def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(tmp_path: Path) -> None:
+    table = examples.load("diabetes").slice(0, 42)
+    lines = [",".join(table.columns), *(",".join(repr(float(v)) for v in row) for row in table.values)]
+    (tmp_path / "holdout.csv").write_text("\n".join(lines))
+    text = 'name = "d"\n[holdout]\ncsv = "holdout.csv"\ntarget = "target"\n'
+    from_file = Bounty.from_toml(written(tmp_path, text))
+    features = [name for name in table.columns if name != "target"]
+    from_code = Bounty.of(
+        table.matrix(features), table.column("target"), target="target", features=features, name="d"
+    )
+    columns = {name: table.column(name) for name in table.columns}
+    assert from_file.digest == from_code.digest == Bounty.of(columns, target="target", name="d").digest
+
+
+def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
+    plan = Bounty.example("diabetes", key_bits=2048).design.plan
+    assert (plan.weight_frac, plan.data_frac, plan.ciphertexts) == (16, 20, 1)
+    assert plan.slot_bits <= 80
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("shards", [10, 40])
+def test_honest_shards_keep_the_bounds_at_any_scale(scale: float, shards: int) -> None:
+    table = examples.load("diabetes")
+    features = [name for name in table.columns if name != "target"]
+    x, y = table.matrix(features) * scale, table.column("target") * scale
+    if scale == 1e-6:
+        y = y * 1e3
+    bounty = Bounty.of(x[:42], y[:42], target="y", features=features, name="scaled")
+    spec, plan = bounty.design.spec, bounty.design.plan
+    for rows in np.array_split(np.arange(42, 442), shards):
+        own = local_map(spec, x[rows], y[rows], data_frac=plan.data_frac)
+        assert own.a_row_l1_max <= plan.bounds.a_row_l1_max
+        assert own.b_max <= plan.bounds.b_max
+    pooled = np.linalg.lstsq(bounty.design.holdout.phi, y[:42], rcond=None)[0]
+    assert np.abs(pooled).max() < bounty.design.weight_max
+
+
+def test_bounds_can_be_given() -> None:
+    bounty = Bounty.example(
+        "diabetes", weight_max=100.0, a_row_l1_max=50.0, b_max=500.0, weight_frac=10, data_frac=12
+    )
+    bounds = bounty.design.plan.bounds
+    assert (bounds.weight_max, bounds.a_row_l1_max, bounds.b_max) == (100 << 10, 50 << 12, 500 << 12)
+
+
+def test_logistic_labels_are_checked() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 3))
+    y = np.sign(x @ [1.0, -2.0, 0.5])
+    bounty = Bounty.of(x, y, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor")
+    assert bounty.initial_loss == 693
+    with pytest.raises(DataError, match="-1 and 1"):
+        _ = Bounty.of(
+            x, y + 1, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor"
+        ).terms
+
+
+def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
+    text = Bounty.example("diabetes", reward="1 ether", fee="0.002 ether", stake="0.01 ether").explain()
+    for told in (
+        "escrow 1.14 ether",
+        "stakes 0.01 ether",
+        "120 + 120 + 180 s",
+        "A and b in full",
+        "16 bits",
+        "you hold the key",
+        "addresses, not people",
+        "33 to 65535 rows",
+        "slots of",
+    ):
+        assert told in text.replace("\n", " "), told
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "hint"),
+    [
+        (("rounds = 5", "ruonds = 5"), "ruonds", "did you mean rounds"),
+        (("rows = 42", "row = 42"), "holdout.row", "did you mean holdout.rows"),
+        (("rounds = 5", 'rounds = "5"'), "rounds", ""),
+        (("rounds = 5", "rounds = 0"), "rounds", ""),
+        (("rounds = 5", "rounds = true"), "rounds", ""),
+        (('name = "diabetes"', 'name = "../etc"'), "name", ""),
+        (('name = "diabetes"', ""), "name", ""),
+        (("min_mines = 2", "min_mines = 5"), "min_mines", ""),
+        (("min_mines = 2", "min_mines = 1"), "min_mines", ""),
+        (("key_bits = 2048", "key_bits = 1024"), "key_bits", "insecure_key"),
+        (('reward = "2 ether"', 'reward = "2 dollars"'), "reward", "units"),
+        (("rounds = 5", "rounds = 5\ncommit_window_s = 15"), "commit_window_s", "22"),
+        (("rounds = 5", "rounds = 5\ntarget_loss = 30000.0"), "target_loss", ""),
+        (("[holdout]", "[holdout]\ncsv = 'a.csv'"), "holdout", "csv"),
+        (('example = "diabetes"\nrows = 42', 'csv = "none.csv"\ntarget = "y"'), "holdout.csv", ""),
+        (("rows = 42", "rows = 443"), "holdout.rows", ""),
+        (("[holdout]", "[houldout]"), "holdout", "add"),
+        (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
+        (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(
+    tmp_path: Path, change: tuple[str, str], field: str, hint: str
+) -> None:
+    assert change[0] in FILE
+    with pytest.raises(SonarError) as caught:
+        _ = Bounty.from_toml(written(tmp_path, FILE.replace(*change))).terms
+    assert field in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not TOML"):
+        Bounty.from_toml(written(tmp_path, "= 3"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Bounty.from_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([[1.0, 2.0]] * 3, [1.0, 2.0]),
+        ([[1.0, float("nan")]] * 3, [1.0, 2.0, 3.0]),
+        ([[1.0, 2.0]] * 3, [1.0, 2.0, float("inf")]),
+        ([["a", 2.0]] * 3, [1.0, 2.0, 3.0]),
+        ([[1.0]] * 3, [1.0, 2.0, 3.0]),
+        ({"a": [1.0, 2.0], "b": [1.0]}, [1.0, 2.0]),
+        ({"a": [1.0, 2.0]}, [1.0, 2.0]),
+        ([[1.0, 2.0]] * 3, [1.0, 2.0, 3.0]),  # a column that does not vary
+    ],
+)
+def test_holdouts_that_cannot_be_used(x: Any, y: Any) -> None:
+    with pytest.raises(DataError):
+        Bounty.of(x, y, target="y", features=["a", "b"], name="bad")
+
+
+def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
+    shelf, bounty = Shelf(tmp_path), Bounty.example("diabetes", rounds=3)
+    shelf.keep(bounty)
+    assert shelf.names() == ["diabetes"]
+    assert shelf.only().digest == shelf.take("diabetes").digest == bounty.digest
+    assert (tmp_path / "bounties" / "diabetes" / "holdout.npy").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "bounties" / "diabetes" / "holdout.npy").write_bytes(b"nonsense")
+    with pytest.raises(ConfigError, match="damaged"):
+        shelf.take("diabetes")
+    with pytest.raises(ConfigError, match="none named"):
+        shelf.take("other")

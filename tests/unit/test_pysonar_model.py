@@ -1,0 +1,73 @@
+"""The fitted model: the same predictions from arrays, columns, a file, and after being saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pysonar.aggregate import Course, Point, start_of
+from pysonar.bounty import Bounty
+from pysonar.model import LinearModel
+from pysonar.optimise import ORIGIN
+from sonar.errors import ConfigError, DataError
+from sonar.model import examples
+from sonar.paillier.vector import encode_weights
+
+BOUNTY = Bounty.example("diabetes", key_bits=2048)
+TABLE = examples.load("diabetes")
+
+
+def fitted() -> LinearModel:
+    design = BOUNTY.design
+    best = np.linalg.lstsq(design.holdout.phi, design.holdout.y, rcond=None)[0]
+    point = Point(tuple(encode_weights(best, design.plan)), ORIGIN, design.holdout.loss_milli(best))
+    worse = Point(point.weights_int, ORIGIN, point.loss + 1)
+    return LinearModel.of(design, Course((*start_of(design).points, point, worse)))
+
+
+def test_predictions_are_the_ones_that_the_loss_was_measured_by() -> None:
+    model = fitted()
+    x, y = TABLE.matrix(BOUNTY.features)[:42], TABLE.column("target")[:42]
+    assert np.mean((model.predict(x) - y) ** 2) == pytest.approx(model.loss, rel=1e-4)
+    assert model.loss * 1000 == pytest.approx(BOUNTY.target_loss, abs=1)
+
+
+def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
+    model, x = fitted(), TABLE.matrix(BOUNTY.features)[100:105]
+    expected = model.predict(x)
+    assert model.predict(x[0]) == pytest.approx(expected[:1])
+    columns = {name: x[:, i] for i, name in reversed(list(enumerate(BOUNTY.features)))}
+    assert model.predict(columns) == pytest.approx(expected)
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row[::-1])) for row in x)]))
+    assert model.predict_csv(path) == pytest.approx(expected)
+
+
+def test_coefficients_are_in_the_columns_own_units() -> None:
+    model, x = fitted(), TABLE.matrix(BOUNTY.features)[:42]
+    own = model.coefficients
+    by_hand = x @ [own[name] for name in BOUNTY.features] + own["(bias)"]
+    assert by_hand == pytest.approx(model.predict(x), abs=1e-3)  # the first rows are within the clip
+
+
+def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
+    model, path = fitted(), tmp_path / "model.json"
+    model.save(path)
+    again = LinearModel.load(path)
+    assert again.weights.tolist() == model.weights.tolist()
+    assert (again.spec, again.loss) == (model.spec, model.loss)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    for text in ("", "{}", "[]", '{"spec": {}, "weights": [], "loss": 0, "kind": "x"}'):
+        path.write_text(text)
+        with pytest.raises(ConfigError):
+            LinearModel.load(path)
+    with pytest.raises(DataError, match="missing"):
+        fitted().predict({"age": [1.0]})
+    with pytest.raises(DataError):
+        fitted().predict([["a"] * 10])
