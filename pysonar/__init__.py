@@ -1,1 +1,22 @@
-"""PySonar: the scientist's side. It holds the key, posts bounties, and aggregates, evaluates and settles."""
+"""PySonar: the scientist's side. It holds the key, posts bounties, and aggregates, evaluates and settles.
+
+`pysonar.api` has what a notebook needs; its names can be taken from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pysonar.api import Bounty, Campaign, Key, LinearModel, Session, connect
+
+__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first asked for: the command line starts without them.
+    if name in __all__:
+        from pysonar import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'pysonar' has no attribute {name!r}")

@@ -144,8 +144,18 @@ class Scientist:
         )
 
 
-def make_home(path: Path | None, network: Path | None, *, dev: bool, password_file: Path | None) -> Path:
-    """Make what a home lacks, and return its path. Raises ConfigError, KeyFileError, HomeLocked."""
+def make_home(
+    path: Path | None,
+    network: Path | None,
+    *,
+    dev: bool,
+    password_file: Path | None = None,
+    password: str | None = None,
+) -> Path:
+    """Make what a home lacks, and return its path. The password is asked for if it is needed and not given.
+
+    Raises ConfigError, KeyFileError, HomeLocked.
+    """
     path = path or default_home(ROLE)
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
@@ -155,7 +165,8 @@ def make_home(path: Path | None, network: Path | None, *, dev: bool, password_fi
         if network is not None and network.resolve() != home.network.resolve():
             config.save(home.network)
         if not keystore.addresses(home.keystore):
-            password = keystore.read_password(password_file, confirm=True)
+            if password is None:
+                password = keystore.read_password(password_file, confirm=True)
             keystore.create(home.keystore, password, dev=dev)
         return home.path
 
