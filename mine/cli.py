@@ -282,10 +282,8 @@ def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     Example: `mine earnings`
     """
     from mine import views
-    from mine.earnings import earnings as read
 
-    mine = _open(home, as_json)
-    document = read(mine.market, mine.book, mine.address).to_json()
+    document = views.income(_open(home, as_json))
     if as_json:
         print_json(document)
     else:

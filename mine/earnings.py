@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mine.consent import SCORE_BITS
-from mine.state import Book
+from mine.rounds import PAID_FIELDS
+from mine.state import Book, Part
 from sonar.chain.events import Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.chain.market import Market
 from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.round import RoundState
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ class RoundEarnings:
 
 @dataclass(frozen=True)
 class Earnings:
-    """All rounds, and the account: what the contract still owes it and what it has taken out, in wei."""
+    """All rounds, and the account: what the contract still owes it and what it has taken out, in wei.
+
+    `problem` is why the chain could not be asked; the rounds are then this home's own record of it.
+    """
 
     address: Address
     rounds: tuple[RoundEarnings, ...]
     other_gas_wei: int
-    withdrawable_wei: int
-    withdrawn_wei: int
+    withdrawable_wei: int | None = None
+    withdrawn_wei: int | None = None
+    problem: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As one JSON document."""
@@ -55,51 +61,53 @@ class Earnings:
             "other_gas_wei": self.other_gas_wei,
             "withdrawable_wei": self.withdrawable_wei,
             "withdrawn_wei": self.withdrawn_wei,
+            "problem": self.problem,
         }
 
 
 def earnings(market: Market, book: Book, me: Address) -> Earnings:
-    """Read everything since the first joined bounty was posted. Raises ChainUnavailable."""
+    """Read the chain's record since the first joined bounty was posted. Raises ChainUnavailable."""
     joined = book.joined()
     events = market.events(min(one.block for one in joined)) if joined else []
-    gas = gas_by_round(book)
-    rounds = []
-    for one in joined:
-        stake_wei = market.bounty(one.bounty).terms.stake_wei
-        for part in book.parts(one.bounty):
-            spent = gas.pop((one.bounty.hex(), part.round), 0)
-            paid = find_paid(events, one.bounty, part.round, me)
-            lost = stake_wei if part.state.value == "forfeit" else 0
-            rounds.append(_row(hex32(one.bounty), part.round, part.state.value, paid, lost, spent))
+    paid = {
+        (event.bounty, event.round): {name: getattr(event, name) for name in PAID_FIELDS}
+        for event in events
+        if isinstance(event, MinePaid) and event.mine == me
+    }
+    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), {}))
     withdrawn = sum(
         event.amount_wei for event in events if isinstance(event, Withdrawn) and event.account == me
     )
-    return Earnings(me, tuple(rounds), sum(gas.values()), market.withdrawable(me), withdrawn)
+    return Earnings(me, rounds, other_gas_wei, market.withdrawable(me), withdrawn)
 
 
-def _row(bounty: str, number: int, state: str, paid: MinePaid | None, lost: int, gas: int) -> RoundEarnings:
-    if paid is None:
-        return RoundEarnings(bounty, number, state, stake_lost_wei=lost, gas_wei=gas)
-    return RoundEarnings(
-        bounty,
-        number,
-        state,
-        paid.share_bps,
-        paid.fee_wei,
-        paid.reward_wei,
-        paid.forfeit_wei,
-        paid.stake_wei,
-        lost,
-        gas,
-    )
+def remembered(book: Book, me: Address, problem: str) -> Earnings:
+    """The same from this home's own record, where the chain cannot be asked."""
+    rounds, other_gas_wei = _rounds(book, lambda part: part.paid)
+    return Earnings(me, rounds, other_gas_wei, problem=problem)
 
 
-def find_paid(events: Iterable[Event], bounty: BountyId, number: int, me: Address) -> MinePaid | None:
-    """The event that paid `me` in a round."""
-    for event in events:
-        if isinstance(event, MinePaid) and (event.bounty, event.round, event.mine) == (bounty, number, me):
-            return event
-    return None
+def _rounds(book: Book, paid: Callable[[Part], Mapping[str, int]]) -> tuple[tuple[RoundEarnings, ...], int]:
+    """A row for each recorded part, and the gas that belongs to none."""
+    gas = gas_by_round(book)
+    rows = []
+    for part in (part for one in book.joined() for part in book.parts(one.bounty)):
+        amounts = paid(part)
+        rows.append(
+            RoundEarnings(
+                hex32(part.bounty),
+                part.round,
+                part.state.value,
+                amounts.get("share_bps", 0),
+                amounts.get("fee_wei", 0),
+                amounts.get("reward_wei", 0),
+                amounts.get("forfeit_wei", 0),
+                amounts.get("stake_wei", 0),
+                part.stake_wei if part.state is RoundState.FORFEIT else 0,
+                gas.pop((part.bounty.hex(), part.round), 0),
+            )
+        )
+    return tuple(rows), sum(gas.values())
 
 
 def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
@@ -133,3 +141,11 @@ def leak(events: Iterable[Event], bounty: BountyId, me: Address) -> Leak:
     scored = [e for e in of_bounty if isinstance(e, MinePaid) and e.mine == me and e.round in settled]
     revealed = sum(1 for event in of_bounty if isinstance(event, Revealed) and event.mine == me)
     return Leak(revealed, SCORE_BITS * len(scored), sum(1 for event in scored if not event.share_bps))
+
+
+def leak_of_states(states: Sequence[RoundState]) -> Leak:
+    """The same from a mine's own record of its rounds, where the chain cannot be asked."""
+    left_out = states.count(RoundState.LEFT_OUT)
+    scored = states.count(RoundState.PAID) + left_out
+    revealed = scored + states.count(RoundState.REVEALED) + states.count(RoundState.RETURNED)
+    return Leak(revealed, SCORE_BITS * scored, left_out)

@@ -25,12 +25,13 @@ from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, EnvironmentFault, SonarError
+from sonar.errors import ChainUnavailable, EnvironmentFault, RpcError, SonarError
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
+_PASSING = (EnvironmentFault, RpcError)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -79,6 +80,12 @@ class Node:
 
     def tick(self) -> Waiting | Done:
         """One pass over all joined bounties. Raises ChainUnavailable; every other fault is told and kept."""
+        try:
+            return self._pass()
+        except RpcError as error:
+            raise ChainUnavailable(str(error), hint=error.hint) from error
+
+    def _pass(self) -> Waiting | Done:
         head = self._market.head()
         if self._seen is not None and self._seen[0] == head and not self._pauses:
             return self._seen[1]  # nothing can have changed without a block
@@ -126,7 +133,7 @@ class Node:
                 self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
         except ChainUnavailable:
             raise
-        except EnvironmentFault as fault:
+        except _PASSING as fault:
             self._pause(posted.bounty, fault)
             return False
         except SonarError as error:
@@ -175,7 +182,7 @@ class Node:
         """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
         before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0
-        if not isinstance(error, EnvironmentFault):
+        if not isinstance(error, _PASSING):
             self._refuse(bounty, error)
         elif failures == 0:
             self._progress.problem(

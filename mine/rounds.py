@@ -20,7 +20,7 @@ from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, Round
 from sonar.chain.market import Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, UsageError
+from sonar.errors import RpcError, UsageError
 from sonar.ports import Store
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
@@ -38,6 +38,8 @@ COMMIT_MARGIN_S = 2
 EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
 """A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
+
+PAID_FIELDS = ("share_bps", "fee_wei", "reward_wei", "stake_wei", "forfeit_wei")
 
 _SALT_BYTES = 32
 
@@ -167,6 +169,7 @@ class Rounds:
             blob=blob,
             manifest=manifest,
             model_digest=bounty.model_digest,
+            stake_wei=bounty.terms.stake_wei,
             since_block=head.number,
         )
         self._book.save(trained, uses=joined.dataset.digest)
@@ -249,7 +252,7 @@ class Rounds:
     def conclude(self, part: Part, head: Head) -> None:
         """Bring the part of a round that is over to its end, from what the chain recorded.
 
-        Raises ChainUnavailable if the node does not have the records yet.
+        Raises RpcError if the node does not have the records yet.
         """
         events = [
             event
@@ -264,7 +267,7 @@ class Rounds:
             part = part.after(event)
         if part.state is RoundState.REVEALED:
             if not isinstance(paid, MinePaid):
-                raise ChainUnavailable(f"the chain's node has no record yet of how round {part.round} ended")
+                raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")
             without = settled and not paid.share_bps
             part = part.after(
                 RoundEvent.ROUND_FAILED
@@ -273,20 +276,10 @@ class Rounds:
                 if without
                 else RoundEvent.SETTLED_WITH_SHARE
             )
+        if isinstance(paid, MinePaid):
+            part = replace(part, paid={name: getattr(paid, name) for name in PAID_FIELDS})
         self._book.save(part)
-        self._tell(part, paid if isinstance(paid, MinePaid) else None)
-
-    def _tell(self, part: Part, paid: MinePaid | None) -> None:
-        amounts = {}
-        if paid is not None:
-            amounts = {
-                "share_bps": paid.share_bps,
-                "fee_wei": paid.fee_wei,
-                "reward_wei": paid.reward_wei,
-                "stake_wei": paid.stake_wei,
-                "forfeit_wei": paid.forfeit_wei,
-            }
-        self._progress.round(hex32(part.bounty), part.round, result=part.state.value, **amounts)
+        self._progress.round(hex32(part.bounty), part.round, result=part.state.value, **part.paid)
 
     def withdraw(self, key: str, to: Address) -> Waiting | None:
         """Take out everything that the contract owes this mine; None when nothing is left to wait for."""

@@ -8,7 +8,7 @@ bounty's status. `sonar.protocol.round` says which changes of state exist at all
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -75,7 +75,8 @@ class Joined:
 class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
-    `since_block` is the head when it trained: nothing of this part is on the chain before it.
+    `since_block` is the head when it trained: nothing of this part is on the chain before it. `paid` is what
+    the chain recorded at the end: share_bps and amounts in wei.
     """
 
     bounty: BountyId
@@ -86,8 +87,10 @@ class Part:
     blob: bytes = b""
     manifest: bytes = b""
     model_digest: bytes = b""
+    stake_wei: int = 0
     since_block: int = 0
     why: str = ""
+    paid: dict[str, int] = field(default_factory=dict)
 
     def after(self, event: RoundEvent, why: str = "") -> Part:
         """Return the part after `event`. Raises LocalProtocolError if it cannot happen."""

@@ -8,18 +8,19 @@ from typing import Any
 
 from mine import consent, joining, trainer
 from mine.consent import Policy
-from mine.earnings import leak
+from mine.earnings import Leak, earnings, leak, leak_of_states, remembered
 from mine.state import Book, Joined
 from mine.wiring import Mine
 from sonar.amounts import format_wei
 from sonar.chain.events import BountyPosted, Event
 from sonar.chain.rpc import Head
-from sonar.errors import SonarError
+from sonar.errors import ChainUnavailable, SonarError
 from sonar.progress import printable, short
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 
 Rows = list[dict[str, Any]]
+_PIPE_WIDTH = 200
 
 # Which fields a table shows, and their headings.
 DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}
@@ -52,7 +53,7 @@ _EARNINGS = {
     "bounty": "bounty",
     "round": "round",
     "state": "result",
-    "share_bps": "share, bps",
+    "share_bps": "bps",
     "fee_wei": "fee",
     "reward_wei": "reward",
     "forfeit_wei": "forfeits",
@@ -131,22 +132,60 @@ def joined(found: Sequence[Joined]) -> Rows:
 
 
 def status(mine: Mine) -> dict[str, Any]:
-    """The mine, its bounties, its data, and what it told."""
-    market, book, me = mine.market, mine.book, mine.address
-    head, found = market.head(), book.joined()
-    events = market.events(min(one.block for one in found), head.number) if found else []
-    return {
-        "address": me,
+    """The mine, its bounties, its data, and what it told; without the chain, what the journal knows of it."""
+    book = mine.book
+    document = {
+        "address": mine.address,
         "network": mine.network.name,
-        "block": head.number,
-        "chain_time_s": head.timestamp_s,
-        "ether_wei": market.ether(me),
-        "withdrawable_wei": market.withdrawable(me),
-        "bounties": [_standing(mine, one, head, events) for one in found],
         "data": datasets(book, mine.policy),
         "refused": [
             {"bounty": hex32(one.bounty), "error": one.error, "hint": one.hint} for one in book.refusals()
         ],
+    }
+    try:
+        return document | {"problem": ""} | _on_chain(mine)
+    except ChainUnavailable as fault:
+        return document | {"problem": f"{fault}. {fault.hint}", "bounties": _remembered(book)}
+
+
+def _on_chain(mine: Mine) -> dict[str, Any]:
+    market, found = mine.market, mine.book.joined()
+    head = market.head()
+    events = market.events(min(one.block for one in found), head.number) if found else []
+    return {
+        "block": head.number,
+        "chain_time_s": head.timestamp_s,
+        "ether_wei": market.ether(mine.address),
+        "withdrawable_wei": market.withdrawable(mine.address),
+        "bounties": [_standing(mine, one, head, events) for one in found],
+    }
+
+
+def _remembered(book: Book) -> Rows:
+    rows: Rows = []
+    for one in book.joined():
+        parts = book.parts(one.bounty)
+        rows.append(
+            {
+                "bounty": hex32(one.bounty),
+                "data": one.dataset.name,
+                "status": "closed" if one.over else "unknown",
+                "round": str(parts[-1].round) if parts else "",
+                "state": parts[-1].state.value if parts else "",
+                "ends": None,
+                "states": {str(part.round): part.state.value for part in parts},
+                "revealed": _told(leak_of_states([part.state for part in parts])),
+            }
+        )
+    return rows
+
+
+def _told(told: Leak) -> dict[str, int]:
+    return {
+        "updates": told.rounds,
+        "score_bits": told.score_bits,
+        "left_out": told.left_out,
+        "bits": told.bits,
     }
 
 
@@ -162,12 +201,7 @@ def _standing(mine: Mine, one: Joined, head: Head, events: Sequence[Event]) -> d
         "state": mine.book.part(one.bounty, state.round).state.value,
         "ends": _ends(state, phase),
         "states": {str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
-        "revealed": {
-            "updates": told.rounds,
-            "score_bits": told.score_bits,
-            "left_out": told.left_out,
-            "bits": told.bits,
-        },
+        "revealed": _told(told),
     }
 
 
@@ -181,9 +215,12 @@ def _ends(state: BountyState, phase: Status) -> int | None:
 
 def print_status(document: dict[str, Any]) -> None:
     """Show a status document to a person."""
-    print(f"mine      {document['address']} on {printable(document['network'])}, block {document['block']}")
-    print(f"account   {format_wei(document['ether_wei'])}", end="")
-    print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
+    print(f"mine      {document['address']} on {printable(document['network'])}")
+    if document["problem"]:
+        print(f"chain     {printable(document['problem'])}\n          what follows is this home's own record")
+    else:
+        print(f"account   {format_wei(document['ether_wei'])} at block {document['block']}", end="")
+        print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
     for one in document["data"]:
         used = f"used in {one['used']} of {one['max_rounds']} rounds"
         print(f"data      {one['name']}: {one['rows']} rows, {used}")
@@ -203,27 +240,43 @@ def print_status(document: dict[str, Any]) -> None:
         )
 
 
+def income(mine: Mine) -> dict[str, Any]:
+    """What was earned, by the chain's record; without the chain, by this home's."""
+    try:
+        return earnings(mine.market, mine.book, mine.address).to_json()
+    except ChainUnavailable as fault:
+        return remembered(mine.book, mine.address, f"{fault}. {fault.hint}").to_json()
+
+
 def print_earnings(document: dict[str, Any]) -> None:
     """Show an earnings document to a person."""
     if document["rounds"]:
         print_table(document["rounds"], _EARNINGS)
     print(f"net           {format_wei(document['net_wei'])} (fees + rewards + forfeits - lost stakes - gas)")
+    if document["problem"]:
+        print(f"chain         {printable(document['problem'])}")
+        print("              what is shown is this home's own record")
+        return
     print(f"to withdraw   {format_wei(document['withdrawable_wei'])} (mine claim), stakes included")
     print(f"withdrawn     {format_wei(document['withdrawn_wei'])}, stakes included")
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Print rows as a table. Text is never read as markup: it may be a stranger's."""
+    """Print rows as a table, without columns of zeros. Text is not read as markup: it may be a stranger's."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for key, heading in columns.items():
-        table.add_column(heading, justify="right" if key.endswith(("_wei", "_bps", "rows")) else "left")
+    shown = [key for key in columns if not key.endswith("_wei") or any(row[key] for row in rows)]
+    for key in shown:
+        right = key.endswith(("_wei", "_bps", "rows"))
+        table.add_column(columns[key], justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(_cell(key, row[key]))) for key in columns))
-    Console().print(table)
+        table.add_row(*(Text(printable(_cell(key, row[key]))) for key in shown))
+    console = Console()
+    # A file or pipe has no width that lines must keep to.
+    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
 def _cell(key: str, value: Any) -> str:

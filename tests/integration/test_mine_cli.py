@@ -303,6 +303,21 @@ def test_two_mine_processes_work_are_paid_and_end(
         assert standing["revealed"] == {"updates": 2, "score_bits": 32, "left_out": 0, "bits": 32}
         assert "2 updates, 32 bits" in cli.text("status")[1]
         assert "withdrawn" in cli.text("earnings")[1]
+    remember_without_the_chain(homes[0], net)
+
+
+def remember_without_the_chain(cli: Cli, net: Net) -> None:
+    rounds, bounties = cli("earnings")[1]["rounds"], cli("status")[1]["bounties"]
+    network = cli.home / "network.toml"
+    network.write_text(network.read_text().replace(net.url, "http://127.0.0.1:9"))
+    code, income = cli("earnings")
+    assert code == 0
+    assert income["rounds"] == rounds
+    assert "does not answer" in income["problem"]
+    (standing,) = cli("status")[1]["bounties"]
+    assert standing["revealed"] == bounties[0]["revealed"]
+    assert standing["states"] == bounties[0]["states"]
+    assert "own record" in cli.text("status")[1]
 
 
 @pytest.mark.e2e
