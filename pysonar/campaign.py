@@ -79,9 +79,9 @@ class Campaign:
         self._work: RoundWork | None = None
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
-        if posting and posting.digest != bounty.digest and outbox.submitted(post_key(name)):
-            hint = "give the changed bounty another name"
-            raise ConfigError("name", f"another bounty named {name!r} was posted from this home", hint=hint)
+        if posting and not self._fits(posting) and outbox.submitted(post_key(name)):
+            problem = f"another bounty named {name!r} was posted from this home, or with another key"
+            raise ConfigError("name", problem, hint="give the changed bounty another name")
 
     @property
     def id(self) -> BountyId | None:
@@ -141,7 +141,7 @@ class Campaign:
         if self.id is not None:
             return None
         posting: Posting | None = self.records.get(Posting)
-        if posting is None or posting.digest != self.bounty.digest:
+        if posting is None or not self._fits(posting):
             with self._timed(0, "encrypt"):
                 posting = self._prepare_posting()
             self.records.put(posting)
@@ -168,9 +168,17 @@ class Campaign:
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
 
+    def _key_manifest(self) -> KeyManifest:
+        public = self._key.public
+        return KeyManifest(bits=public.bits, n=public.to_bytes())
+
+    def _fits(self, posting: Posting) -> bool:
+        """Whether what was prepared is this bounty, under this key."""
+        return (posting.digest, posting.key_manifest) == (self.bounty.digest, self._key_manifest().to_bytes())
+
     def _prepare_posting(self) -> Posting:
         design, public = self.bounty.design, self._key.public
-        key_manifest = KeyManifest(bits=public.bits, n=public.to_bytes())
+        key_manifest = self._key_manifest()
         blob = public.encode_blob(self._key.encrypt_weights([0] * design.plan.values))
         model = ModelManifest(
             name=self.bounty.settings.name,

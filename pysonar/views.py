@@ -55,16 +55,17 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         summary = summary_of(records, bounty)
         summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
         campaigns.append(summary)
-    balance_wei = None
+    balance_wei, problem = None, ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
     except EnvironmentFault as fault:
-        scientist.progress.problem(fault)
+        problem = str(fault)
     return {
         "address": scientist.address,
         "home": str(scientist.home.path),
         "network": scientist.network.name,
         "balance_wei": balance_wei,
+        "problem": problem,
         "campaigns": campaigns,
     }
 
@@ -95,6 +96,8 @@ def print_status(document: dict[str, Any]) -> None:
     balance_wei = document["balance_wei"]
     print(f"account  {document['address']}: {'?' if balance_wei is None else format_wei(balance_wei)}")
     print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
+    if document["problem"]:
+        print(f"problem  {printable(document['problem'])}")
     if not document["campaigns"]:
         print("bounties none yet; start one: pysonar run bounty.toml")
     for summary in document["campaigns"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pysonar.records import post_key
 from sonar import keystore
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, KeyFileError
 from sonar.home import Home, default_home
 from sonar.journal import Journal
 from sonar.progress import Progress, Sink
@@ -103,6 +103,9 @@ class Scientist:
         settings = bounty.settings
         path = self.key_path(settings.name)
         if not path.exists():
+            if self.posted(settings.name):
+                problem = f"{path} is missing, and the bounty {settings.name!r} was posted with it"
+                raise KeyFileError(problem, hint="restore the key and its ledger from your copy of them")
             with self.progress.timed("make key"):
                 return self.make_key(
                     settings.name, settings.key_bits, password, insecure=settings.insecure_key

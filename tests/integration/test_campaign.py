@@ -11,9 +11,10 @@ import pytest
 from campaign_kit import ETHER, HonestMine, World, shard_map
 
 from pysonar.aggregate import next_point, optimiser_of, start_of
+from pysonar.keys import Key
 from pysonar.records import Cohort, Publication, Verdict
 from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, InsufficientFunds
 from sonar.paillier.vector import encode_weights
 from sonar.progress import Round
 from sonar.protocol.cid import Cid
@@ -332,6 +333,27 @@ def test_another_bounty_of_the_same_name_is_refused(tmp_path: Path) -> None:
     world.bounty = replace(world.bounty, settings=world.bounty.settings.model_copy(update={"rounds": 2}))
     with pytest.raises(ConfigError, match="name"):
         world.campaign()
+
+
+def test_a_posted_bounty_goes_on_with_its_own_key_only(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"rounds": 1})
+    world.campaign().tick()
+    world.key_path = tmp_path / "other.json"
+    Key.generate(1024, insecure=True).save(world.key_path, "test", dev=True)
+    with pytest.raises(ConfigError, match="another key"):
+        world.campaign()
+
+
+def test_before_anything_was_sent_the_bounty_may_still_change(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"rounds": 1, "reward": "1000 ether"})
+    campaign = world.campaign()
+    with pytest.raises(InsufficientFunds):
+        campaign.tick()
+    world.bounty = replace(
+        world.bounty, settings=world.bounty.settings.model_copy(update={"reward": "1 ether"})
+    )
+    assert world.run(world.campaign()).summary["escrow_wei"] < 2 * ETHER
+    world.check_money()
 
 
 def test_a_finished_campaign_says_so_again(tmp_path: Path) -> None:

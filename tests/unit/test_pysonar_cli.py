@@ -1,0 +1,164 @@
+"""The scientist's command line: help that teaches, JSON that is JSON, mistakes that are named. No chain."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from pysonar.bounty import Bounty
+from pysonar.cli import app, main
+from pysonar.shelf import Shelf
+from pysonar.wiring import open_scientist
+from sonar.progress import NullSink
+from sonar.settings import NetworkConfig, StoreConfig
+
+COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
+TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "network.toml"
+    NetworkConfig(
+        name="test",
+        dev=True,
+        chain_id=31337,
+        rpc_url="http://127.0.0.1:9",
+        contract="0x" + "11" * 20,
+        code_hash=b"h" * 32,
+        store=StoreConfig(path=str(tmp_path / "store")),
+    ).save(path)
+    return path
+
+
+@pytest.fixture
+def home(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    home = tmp_path / "home"
+    assert main(["init", "--home", str(home), "--network", str(network), "--dev", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["address"].startswith("0x")
+    assert document["home"] == str(home)
+    return home
+
+
+@pytest.fixture
+def bounty(tmp_path: Path) -> Path:
+    path = tmp_path / "bounty.toml"
+    path.write_text(TOML)
+    return path
+
+
+def test_every_command_is_listed_here() -> None:
+    group = get_command(app)
+    names = [
+        f"{name} {sub}".strip()
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+        for sub in getattr(command, "commands", {"": None})
+    ]
+    assert sorted(names) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"pysonar {command}" in told.split("Example")[1]
+    assert "--json" in told
+
+
+def test_init_again_keeps_the_account(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    address = open_scientist(home, NullSink()).address
+    assert main(["init", "--home", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["address"] == address
+    assert (home / "keystore").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_is_made_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make = ["key", "new", "diabetes", "--bits", "2048", "--home", str(home), "--json"]
+    assert main(make) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["bits"] == 2048
+    assert Path(made["path"]).stat().st_mode & 0o777 == 0o600
+    assert main(make) == 2
+    assert "exists" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a b"])
+def test_a_key_name_is_no_path(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["key", "new", name, "--home", str(home)]) == 2
+    assert "name" in capsys.readouterr().err
+
+
+def test_a_key_needs_the_keystores_password(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "wrong")
+    assert main(["key", "new", "diabetes", "--bits", "2048", "--home", str(home)]) == 2
+    assert "password is wrong" in capsys.readouterr().err
+    assert not (home / "keys").exists()
+
+
+def test_explain_needs_no_home(bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(bounty)]) == 0
+    assert "Who learns what" in capsys.readouterr().out
+    assert main(["explain", str(bounty), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["initial_loss"] == 26_645_643
+    assert document["plan"]["values"] == 11
+
+
+def test_a_mistake_in_the_file_names_the_field(bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bounty.write_text("ronds = 3\n" + TOML)
+    assert main(["explain", str(bounty)]) == 2
+    told = capsys.readouterr().err
+    assert "ronds" in told
+    assert "did you mean rounds" in told
+    assert main(["run", str(bounty), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["kind"] == "problem"
+
+
+def test_run_says_what_is_missing(tmp_path: Path, bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(bounty), "--home", str(tmp_path / "none")]) == 2
+    assert "pysonar init" in capsys.readouterr().err
+
+
+def test_run_without_a_chain_changes_nothing(
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(bounty), "--home", str(home), "--json"]) == 1
+    assert "127.0.0.1:9" in capsys.readouterr().out
+    assert Shelf(home).names() == []
+
+
+def test_status_of_a_new_home_without_a_chain(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Shelf(home).keep(Bounty.from_toml(_written(home / "b.toml")))
+    assert main(["status", "--home", str(home), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["balance_wei"] is None
+    assert "127.0.0.1:9" in document["problem"]
+    assert document["campaigns"][0]["status"] == "not posted"
+    assert main(["status", "--home", str(home)]) == 0
+    assert "not posted" in capsys.readouterr().out
+
+
+def test_predict_needs_a_round(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    csv = tmp_path / "x.csv"
+    csv.write_text("age\n1\n")
+    assert main(["predict", "--csv", str(csv), "--home", str(home)]) == 2
+    assert "bounty" in capsys.readouterr().err
+    Shelf(home).keep(Bounty.from_toml(_written(home / "b.toml")))
+    assert main(["predict", "--csv", str(csv), "--home", str(home)]) == 2
+    assert "no round is over" in capsys.readouterr().err
+
+
+def _written(path: Path) -> Path:
+    path.write_text(TOML)
+    os.chmod(path, 0o600)
+    return path
