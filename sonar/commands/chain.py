@@ -31,7 +31,12 @@ def chain(
         Literal["auto", "anvil", "eth-tester"],
         typer.Option(help="The chain's software; auto takes Anvil where it is to be had."),
     ] = "auto",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port on 127.0.0.1; 0 takes the home's last one if free, else any."
+        ),
+    ] = 0,
     store: Annotated[
         Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
     ] = None,
@@ -53,7 +58,8 @@ def chain(
     with Home(home or default_home("chain"), "chain").lock() as folder:
         faucet = _faucet(folder)
         fund = {Address(faucet.address): FAUCET_WEI}
-        with localchain.start(client, port=port, state_dir=folder.path, fund=fund) as running:
+        wanted = port or _last_port(folder)
+        with localchain.start(client, port=wanted, state_dir=folder.path, fund=fund) as running:
             network = _network(folder, running, faucet, store or folder.path / "store", min_window)
             _tell(running, network, folder.network, as_json=json)
             _serve(running)
@@ -70,6 +76,24 @@ def _faucet(home: Home) -> LocalAccount:
         account: LocalAccount = Account.create()
         write_private(path, f"0x{bytes(account.key).hex()}\n".encode())
     return load_raw(path)
+
+
+def _last_port(home: Home) -> int:
+    """Return the port that this home's chain had last, so that clients find it again; 0 if it is taken."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from sonar.errors import ConfigError
+    from sonar.settings import NetworkConfig
+
+    try:
+        port = urlsplit(NetworkConfig.load(home.network).rpc_url).port or 0
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+        return port
+    except (ConfigError, OSError):
+        return 0
 
 
 def _network(

@@ -68,11 +68,11 @@ def demo(
     if json:
         print_json(report.to_json())
         return
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 100)
     show(report, console)
     console.print(f"\nThe loss and the payouts as a picture: {plot}\n", soft_wrap=True)
     console.print(f"[bold]Kept in[/] {settings.home}; try:", soft_wrap=True)
-    for command, purpose in next_commands(settings):
+    for command, purpose in next_commands(settings, str(report.chain["client"])):
         console.print(f"  {command}\n    [dim]{purpose}[/]", soft_wrap=True, highlight=False)
 
 

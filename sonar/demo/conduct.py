@@ -135,11 +135,7 @@ class Conductor:
         """Start every party again that was killed by a signal. Returns whether there was one."""
         revived = False
         for party in self._supervisor.killed():
-            if (
-                party == CHAIN
-                or party not in self.record.pids
-                or self.record.restarts[party] >= RESTARTS_MAX
-            ):
+            if party == CHAIN or party not in self.record.pids or self.record.restarts[party] >= RESTARTS_MAX:
                 break
             self.record.restarts[party] += 1
             self._view.stage(f"{party} was killed; starting it again from its journal")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,20 +101,35 @@ def ready_line(text: str) -> dict[str, object] | None:
     return document if isinstance(document, dict) else None
 
 
-def next_commands(settings: Settings) -> Sequence[tuple[str, str]]:
-    """Commands to try on the kept folder, and what each is for."""
-    home, sonar = settings.home, ".venv/bin/"
-    first = settings.parties()[0]
-    return (
-        (f"{sonar}mine earnings --home {home / first}", "what one mine earned, from the chain's record"),
-        (f"{sonar}mine status --home {home / first}", "what it did and what it revealed"),
-        (f"{sonar}pysonar status --home {home / SCIENTIST}", "the campaign, round by round"),
-        (f"{sonar}pysonar explain {home / SCIENTIST / 'bounty.toml'}", "what that bounty costs and reveals"),
+def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
+    """Commands to try on the kept folder, and what each is for. Only Anvil can go on from where it was."""
+    home, first, bin_dir = settings.home, settings.parties()[0], _bin_dir()
+    offline = (
+        (f"{bin_dir}pysonar status --home {home / SCIENTIST}", "the campaign, round by round"),
         (
-            f"{sonar}sonar chain --home {home / CHAIN} --store {home / 'store'}",
-            "the chain again (keep it running)",
+            f"{bin_dir}pysonar explain {home / SCIENTIST / 'bounty.toml'}",
+            "what that bounty costs and reveals",
         ),
+        (f"{bin_dir}mine status --home {home / first}", "what one mine did and what it revealed"),
     )
+    if client != "anvil":
+        return offline
+    chain = f"{bin_dir}sonar chain --home {home / CHAIN} --store {home / 'store'}"
+    return (
+        *offline,
+        (chain, "the chain again, as it was (keep it running in another terminal); with it:"),
+        (f"{bin_dir}mine earnings --home {home / first}", "what that mine earned, from the chain's record"),
+        (f"{bin_dir}sonar status --network {settings.network}", "every bounty on this chain"),
+    )
+
+
+def _bin_dir() -> str:
+    """Where this environment's programs are, as short as it can be written from here."""
+    folder = Path(sys.executable).parent
+    try:
+        return f"{folder.relative_to(Path.cwd())}/"
+    except ValueError:
+        return f"{folder}/"
 
 
 def _common(settings: Settings, party: str) -> list[str]:

@@ -36,7 +36,8 @@ def draw(report: Report, path: Path) -> None:
     right.bar(names, rewards, bottom=fees, color="#1f6feb", label="rewards by contribution")
     right.set(title="Paid to each mine", ylabel="ether")
     right.tick_params(axis="x", rotation=45)
-    right.legend(frameon=False)
+    right.margins(y=0.22)
+    right.legend(frameon=False, loc="upper left", ncols=2)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

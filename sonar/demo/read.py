@@ -21,6 +21,7 @@ from sonar.chain.market import Market
 from sonar.chain.rpc import quantity
 from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
+from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Digest, hex32, parse_address
@@ -71,9 +72,18 @@ def read_report(
         held_wei=market.bounty(posted.bounty).escrow_wei,
         contract_balance_wei=market.ether(market.address),
         wall_seconds=wall_seconds,
-        seconds=dict(record.seconds),
+        seconds=_seconds(record),
         home=str(settings.home),
     )
+
+
+def _seconds(record: Record) -> dict[str, float]:
+    """Where the time went: stages by the wall; under them the parties' own work, summed over processes."""
+    sums = defaultdict(float, record.seconds)
+    for finished in record.rounds.values():
+        for part, seconds in finished.summary.get("seconds", {}).items():
+            sums[f"{SCIENTIST}: {part}"] += float(seconds)
+    return dict(sums)
 
 
 def _round(

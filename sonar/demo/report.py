@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from sonar.amounts import format_wei
+
+_ETHER = 10**18
 
 
 @dataclass(frozen=True)
@@ -79,20 +83,28 @@ def with_plot(report: Report, path: str) -> Report:
 def show(report: Report, console: Console) -> None:
     """Print the tables and the sentences that go with them."""
     console.print(_rounds_table(report))
+    console.print()
     console.print(_mines_table(report))
     console.print(
-        f"escrow {format_wei(report.escrow_wei)} = paid {format_wei(report.paid_wei)}"
-        f" + refunded {format_wei(report.refunded_wei)} + held {format_wei(report.held_wei)}"
+        f"\nescrow {format_wei(report.escrow_wei)} = paid {format_wei(report.paid_wei)}"
+        f" + refunded {format_wei(report.refunded_wei)} + held {format_wei(report.held_wei)}",
+        highlight=False,
     )
     console.print()
     console.print("[bold]Who learned what[/]")
     for who, what in learned(report):
-        console.print(f"  [cyan]{who:<16}[/] {what}", soft_wrap=True)
+        console.print(Padding(f"[cyan]{who}[/]: {what}", (0, 0, 0, 2)), highlight=False)
     console.print()
-    console.print("[bold]Where the time went[/]")
-    for part, seconds in sorted(report.seconds.items(), key=lambda item: -item[1]):
-        console.print(f"  {part:<44} {seconds:6.1f} s")
-    console.print(f"  {'wall clock, all of it':<44} {report.wall_seconds:6.1f} s")
+    console.print(
+        "[bold]Where the time went[/] (stages by the wall; the parties' work summed over processes)"
+    )
+    for part, seconds in sorted(report.seconds.items(), key=lambda item: (_group(item[0]), -item[1])):
+        console.print(f"  {part:<56} {seconds:6.1f} s", highlight=False)
+    console.print(f"  {'wall clock, all of it':<56} {report.wall_seconds:6.1f} s", highlight=False)
+
+
+def _group(part: str) -> int:
+    return ("start", "training", "pysonar", "mines").index(part.partition(":")[0])
 
 
 def learned(report: Report) -> Sequence[tuple[str, str]]:
@@ -117,42 +129,42 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 
 
 def _rounds_table(report: Report) -> Table:
-    table = Table(title="Rounds", title_justify="left")
-    for heading in ("round", "loss", "cohort", "shares %", "paid", "gas commit/reveal/settle", "seconds"):
-        table.add_column(heading, justify="right" if heading not in ("shares %",) else "left")
-    table.add_row("start", f"{report.initial_loss:,}", "", "", "", "", "")
+    """One line per round; 80 columns hold it for up to ten mines."""
+    table = _table(
+        "Rounds", ("round", "loss", "mines", "shares %", "paid ETH", "gas k c/r/s", "sec"), {"shares %"}
+    )
+    table.add_row("start", f"{report.initial_loss:,}")
     for row in report.rounds:
-        gas = "/".join(f"{row.gas.get(call, 0) / 1000:.0f}k" for call in ("commit", "reveal", "settle"))
         table.add_row(
             str(row.round),
             f"{row.loss:,}",
             str(len(row.cohort)),
             " ".join(f"{bps / 100:.0f}" for bps in row.shares_bps),
-            format_wei(row.paid_wei),
-            gas,
-            f"{row.seconds.get('round', sum(row.seconds.values())):.1f}",
+            f"{row.paid_wei / _ETHER:.4f}",
+            "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
+            f"{sum(row.seconds.values()):.1f}",
         )
     return table
 
 
 def _mines_table(report: Report) -> Table:
-    table = Table(title="Mines", title_justify="left")
-    for heading in ("mine", "address", "rows", "fees", "rewards", "stakes back", "gas", "withdrawn"):
-        table.add_column(heading, justify="left" if heading in ("mine", "address") else "right", no_wrap=True)
+    headings = ("mine", "address", "rows", "fees", "rewards", "stake back", "gas", "withdrawn")
+    table = _table("Mines (amounts in ETH)", headings, {"mine", "address"})
     for row in report.mines:
+        amounts = (row.fees_wei, row.rewards_wei, row.stakes_back_wei, row.gas_wei, row.withdrawn_wei)
         table.add_row(
             row.name,
-            f"{row.address[:8]}…{row.address[-4:]}",
+            f"{row.address[:6]}…{row.address[-4:]}",
             str(row.rows),
-            *(
-                format_wei(wei)
-                for wei in (
-                    row.fees_wei,
-                    row.rewards_wei,
-                    row.stakes_back_wei,
-                    row.gas_wei,
-                    row.withdrawn_wei,
-                )
-            ),
+            *(f"{wei / _ETHER:.6f}" for wei in amounts),
         )
+    return table
+
+
+def _table(title: str, headings: Sequence[str], left: AbstractSet[str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
     return table

@@ -44,11 +44,11 @@ class PlainView:
         self._print("demo", text)
 
     def show(self, line: Line) -> None:
-        """Print rounds and problems of everyone, and the scientist's waits and notes."""
+        """Print the scientist's rounds, waits and notes, and everyone's problems."""
         match line.event:
-            case Round() | Problem() | Done():
+            case Problem():
                 self._print(line.party, _sentence(line))
-            case Waiting() | Note() if line.party == SCIENTIST:
+            case Round() | Done() | Waiting() | Note() if line.party == SCIENTIST:
                 self._print(line.party, _sentence(line))
             case _:
                 return
@@ -107,6 +107,9 @@ class LiveView:
     def close(self) -> None:
         """Take the table off the screen."""
         self._live.stop()
+
+    def _above(self, line: Line, style: str) -> None:
+        self._live.console.print(Text(f"{line.party}: {printable(_sentence(line))}", style=style))
 
     def _table(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
