@@ -19,7 +19,7 @@ from mine import joining
 from mine.consent import Policy
 from mine.pool import Pool
 from mine.rounds import Rounds
-from mine.state import Book, Joined, Part, Refusal
+from mine.state import Book, Joined, Refusal
 from mine.trainer import Task
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
@@ -32,7 +32,7 @@ from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
 _PASSING = (EnvironmentFault, RpcError)
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,3 @@ class Node:
         hint = error.hint or "its scientist must mend it; `mine leave` ends trying"
         if self._book.refuse(Refusal(bounty, str(error), hint)):
             self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", hint)
-
-
-def tell(progress: Progress) -> Callable[[Part], None]:
-    """Return what a Book calls with every new state of a round."""
-    return lambda part: progress.state(hex32(part.bounty), part.round, part.state.value)

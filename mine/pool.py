@@ -59,10 +59,6 @@ class Pool:
         ready = [mpz(int.from_bytes(value, "big")) for (value,) in taken]
         return ready + [key.blinding(self._rng) for _ in range(count - len(ready))]
 
-    def drop(self, key: PublicKey) -> None:
-        """Delete the entries of a key that no open bounty uses any more."""
-        self._db.execute("DELETE FROM blinding WHERE fingerprint = ?", (key.fingerprint,))
-
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -14,7 +14,8 @@ from typing import Any
 
 from mine.data import DataSet
 from sonar.journal import Journal
-from sonar.protocol.ids import BountyId, Digest
+from sonar.progress import Progress
+from sonar.protocol.ids import BountyId, Digest, hex32
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, advance, is_final
 
@@ -191,6 +192,11 @@ class Book:
                 self.journal.put(f"use/{uses}/{part.bounty.hex()}/{part.round:03d}", True)
         self._on_state(part)
         return part
+
+
+def tell(progress: Progress) -> Callable[[Part], None]:
+    """Return what a Book calls with every new state of a round."""
+    return lambda part: progress.state(hex32(part.bounty), part.round, part.state.value)
 
 
 def _round_key(bounty: BountyId, round_number: int) -> str:

@@ -60,8 +60,7 @@ class Mine:
     @cached_property
     def book(self) -> Book:
         """The typed view of the journal."""
-        from mine.node import tell
-        from mine.state import Book
+        from mine.state import Book, tell
 
         return Book(self.journal, tell(self.progress))
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mine import data
 from mine.consent import Policy
-from mine.node import Node, Options, tell
+from mine.node import Node, Options
 from mine.pool import Pool
-from mine.state import Book, Part
+from mine.state import Book, Part, tell
 from pysonar.keys import Key, MineUpdate
 from sonar.chain.deploy import deploy
 from sonar.chain.events import Revealed

@@ -62,7 +62,7 @@ def test_keys_do_not_share_entries(path: Path) -> None:
     pool.fill(KEY)
     pool.fill(OTHER)
     assert (pool.count(KEY), pool.count(OTHER)) == (1, 1)
-    pool.drop(KEY)
+    pool.take(KEY, 2)
     assert (pool.count(KEY), pool.count(OTHER)) == (0, 1)
 
 
