@@ -19,7 +19,17 @@ TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
 def bounty(**changes: object) -> BountyState:
     terms = replace(TERMS, **changes)
     return BountyState(
-        BountyId(b"b" * 32), ONE, 0, 1, 0, 0, False, terms, terms.escrow_wei, terms.initial_loss, Digest(b"m" * 32)
+        BountyId(b"b" * 32),
+        ONE,
+        0,
+        1,
+        0,
+        0,
+        False,
+        terms,
+        terms.escrow_wei,
+        terms.initial_loss,
+        Digest(b"m" * 32),
     )
 
 
@@ -67,7 +77,8 @@ def test_what_is_owed_shrinks_as_rounds_are_settled(round_number: int, loss: int
 
 
 @pytest.mark.parametrize(
-    ("rows", "weights", "fine"), [(33, 11, True), (32, 11, False), (10, 2, True), (9, 2, False), (10, 4, False)]
+    ("rows", "weights", "fine"),
+    [(33, 11, True), (32, 11, False), (10, 2, True), (9, 2, False), (10, 4, False)],
 )
 def test_rows_that_hide_one_another(rows: int, weights: int, fine: bool) -> None:
     if fine:
