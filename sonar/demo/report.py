@@ -163,7 +163,7 @@ def _mines_table(report: Report) -> Table:
 
 def _table(title: str, headings: Sequence[str], left: AbstractSet[str]) -> Table:
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for heading in headings:
         table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
