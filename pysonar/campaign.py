@@ -33,7 +33,7 @@ from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
 from sonar.chain.rpc import Head
-from sonar.errors import ConfigError
+from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -106,6 +106,12 @@ class Campaign:
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
         right; InsufficientFunds; and what a faulty setting raises.
         """
+        try:
+            return self._pass()
+        except RpcError as error:  # a node that lags, or limits requests, may answer later
+            raise ChainUnavailable(str(error), hint=error.hint) from error
+
+    def _pass(self) -> Waiting | Done:
         if (waiting := self._post()) is not None:
             return waiting
         for _ in range(_LOOKS):
@@ -293,7 +299,7 @@ class Campaign:
             if self._outbox.submitted(key):
                 try:
                     receipt = self._outbox.outcome(key)
-                except (WrongRound, WrongStatus):
+                except MarketError:  # it was mined and failed; the round ended otherwise
                     continue
                 if receipt is not None:
                     gas[name] = receipt.gas_used

@@ -93,7 +93,7 @@ class Ledger:
             query = "SELECT 1 FROM aggregate WHERE weights = ? AND cohort != ?"
             if self._db.execute(query, [weights, cohort]).fetchone():
                 raise LedgerConflict(
-                    f"another cohort's aggregate at the weights of round {round} of bounty {bounty.hex()} was "
+                    f"at the weights of round {round} of bounty {bounty.hex()}, another cohort's aggregate was "
                     "decrypted before",
                     hint="the difference could be one mine's update; only the same cohort's can be decrypted",
                 )
