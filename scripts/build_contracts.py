@@ -4,9 +4,9 @@
     scripts/build_contracts.py            compile and write sonar/chain/artifacts/TrainingMarket.json
     scripts/build_contracts.py --check    compile in memory; exit 1 if the committed file differs in a byte
 
-Needs Node and `npm ci`, nothing else. The compiler's settings are read from foundry.toml, so that the bytes
-which are tested are the bytes which are shipped; sources go in under names relative to the repository, so
-that the result depends on nothing but them.
+Needs Node and `npm install --no-save`, nothing else. The compiler's settings are read from foundry.toml, so
+that the bytes which are tested are the bytes which are shipped; sources go in under names relative to the
+repository, so that the result depends on nothing but them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def collect_sources(entry: str) -> dict[str, dict[str, str]]:
         try:
             content = (ROOT / path).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise BuildError(f"{path} is missing; run `npm ci` first if it belongs to a library") from None
+            raise BuildError(
+                f"{path} is missing; run `npm install --no-save` first if it belongs to a library"
+            ) from None
         sources[name] = {"content": content}
         for target in IMPORT.findall(content):
             relative = target.startswith(".")
@@ -93,7 +95,9 @@ def run_solc(*arguments: str, stdin: str = "") -> str:
     except OSError as error:
         raise BuildError(f"bin/solc does not start: {error}; it needs Node on PATH") from error
     if done.returncode != 0:
-        raise BuildError(f"bin/solc ended with {done.returncode}; run `npm ci` first?\n{done.stderr.strip()}")
+        raise BuildError(
+            f"bin/solc ended with {done.returncode}; run `npm install --no-save`?\n{done.stderr.strip()}"
+        )
     return done.stdout
 
 

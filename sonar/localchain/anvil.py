@@ -53,7 +53,10 @@ class Anvil:
     def __init__(self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int]) -> None:
         binary = find()
         if binary is None:
-            raise ClientMissing("Anvil is not installed", hint="run `npm ci`, or use --client eth-tester")
+            raise ClientMissing(
+                "Anvil is not installed",
+                hint="`npm install --no-save` in the checkout brings it; or use --client eth-tester",
+            )
         self.notes: list[str] = []
         port = _free_port(port)
         self.url = f"http://127.0.0.1:{port}"

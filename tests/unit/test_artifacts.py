@@ -22,7 +22,7 @@ CALLS = {"postBounty", "commit", "reveal", "settle", "expire", "close", "withdra
 
 needs_node = pytest.mark.skipif(
     not (shutil.which("node") and (ROOT / "node_modules/solc").is_dir()),
-    reason="rebuilding the contract needs Node.js and `npm ci`",
+    reason="rebuilding the contract needs Node.js and `npm install --no-save`",
 )
 
 
