@@ -34,7 +34,8 @@ check: $(VENV)/.test $(NODE)
 	$(PY) -m mypy
 	$(PY) scripts/check_imports.py
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
-	$(if $(NODE),scripts/forge fmt --check,)
+	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
+	  else echo 'forge is not installed: skipped its check of the format.'; fi
 
 bench: $(VENV)/.test
 	@$(PY) -m benchmarks $(BENCH_ARGS)

@@ -15,9 +15,17 @@ FILES = sorted(
     for path in (ROOT / "contracts/test").rglob("*.t.sol")
     if re.search(r"function (test|invariant|check)", path.read_text())  # the rest is what they share
 )
-MISSING = (
-    "Node.js" if not shutil.which("node") else "node_modules" if not (ROOT / "node_modules").is_dir() else ""
-)
+
+
+def missing() -> str:
+    """What this machine lacks for the contract tests, or nothing."""
+    if not shutil.which("node"):
+        return "Node.js"
+    forge = subprocess.run(["scripts/forge", "--version"], cwd=ROOT, capture_output=True, check=False)
+    return "" if forge.returncode == 0 else "Foundry"
+
+
+MISSING = missing()
 
 
 @pytest.mark.skipif(
