@@ -33,17 +33,20 @@ POLICY_FILE = "mine.toml"
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 
-    Amounts in wei, windows in seconds. `max_rounds` counts every round that a data set was used in, over all
-    bounties. `insecure_keys` admits keys of 1024 bits, for comparisons with made-up data only.
+    Amounts in wei, times in seconds. `max_rounds` counts every round that a data set was used in, over all
+    bounties. `max_train_s` is for one update on one core. `insecure_keys` admits keys of 1024 bits, for
+    comparisons with made-up data only.
     """
 
     min_fee_wei: int = 0
     max_stake_wei: int = 10**18
     min_window_s: int = 5
+    max_window_s: int = 7 * 24 * 3600
     max_rounds: int = 100
     min_key_bits: int = 2048
     max_weights: int = 4096
     max_blob_bytes: int = 16 << 20
+    max_train_s: int = 60
     insecure_keys: bool = False
 
     @classmethod
@@ -113,6 +116,12 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
             f"is {window_s} s, below your floor of {policy.min_window_s} s",
             f"lower policy.min_window_s in {POLICY_FILE} to take it; too short a window loses stakes",
         )
+        _allow(
+            window_s <= policy.max_window_s,
+            f"terms.{name}",
+            f"is {window_s} s, above your limit of {policy.max_window_s} s",
+            f"raise policy.max_window_s in {POLICY_FILE} to take it; your stake is held until the round ends",
+        )
     owed_wei = owed(bounty)
     _allow(
         bounty.closed or bounty.escrow_wei >= owed_wei,
@@ -150,6 +159,25 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
         "model.weights",
         f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
         f"raise policy.max_blob_bytes in {POLICY_FILE} to take it",
+    )
+
+
+def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
+    """Check how long an update is estimated to take: a node that trains does nothing else.
+
+    Raises ConsentError.
+    """
+    _allow(
+        train_s <= policy.max_train_s,
+        "model.plan",
+        f"an update is estimated to take {train_s:.0f} s, above your limit of {policy.max_train_s} s",
+        f"raise policy.max_train_s in {POLICY_FILE} to take it; other bounties wait so long",
+    )
+    _allow(
+        2 * train_s <= commit_window_s,
+        "terms.commit_window_s",
+        f"is {commit_window_s} s, and an update is estimated to take {train_s:.0f} s",
+        "leave this bounty alone: updates would be late",
     )
 
 

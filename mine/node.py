@@ -30,9 +30,13 @@ from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
+from sonar.protocol.round import RoundState
 
 _PASSING = (EnvironmentFault, RpcError)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
+_OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
+_OFFERS_S = 1.0
+"""So long a pass may look at offers: anybody can post any number of bad ones."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,12 @@ class Node:
 
     def _pass(self) -> Waiting | Done:
         head = self._market.head()
-        if self._seen is not None and self._seen[0] == head and not self._pauses:
+        if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
+        waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
         if self._options.join_all:
-            self._join_new(head)
+            waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]
         joined = self._book.joined()
-        waits = [wait for one in joined if not one.over and (wait := self._visit(one, head)) is not None]
         result: Waiting | Done
         if waits:
             result = min(waits, key=lambda wait: wait.until_s or 1 << 62)
@@ -115,13 +119,31 @@ class Node:
     def _blindings_ahead(task: Task) -> int:
         return 2 * task.plan.ciphertexts
 
-    def _join_new(self, head: Head) -> None:
-        """Join every bounty that fits and was posted since the last look; refusals are told once."""
+    def _in_order(self) -> list[Joined]:
+        """The joined bounties that go on, those with a stake at risk first: training takes its time."""
+        at_risk = (RoundState.COMMITTED, RoundState.REVEALING)
+        going_on = [one for one in self._book.joined() if not one.over]
+        return sorted(
+            going_on,
+            key=lambda one: all(part.state not in at_risk for part in self._book.open_parts(one.bounty)),
+        )
+
+    def _join_new(self, head: Head) -> list[Joined]:
+        """Join bounties that fit and were posted since the last look, as far as time allows; return them.
+
+        Refusals are told once.
+        """
         events = self._market.events(self._searched_to + 1, head.number)
         self._offers += [event for event in events if isinstance(event, BountyPosted)]
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
-        self._offers = [one for one in self._offers if one.bounty not in known and not self._join(one)]
+        started_s, later = self._monotonic(), []
+        while self._offers and self._monotonic() - started_s < _OFFERS_S:
+            offer = self._offers.pop(0)
+            if offer.bounty not in known and not self._join(offer):
+                later.append(offer)
+        self._offers += later
+        return [one for one in self._book.joined() if one.bounty not in known]
 
     def _join(self, posted: BountyPosted) -> bool:
         """Try to join; False for a fault that may pass, such as a manifest that has not arrived yet."""
@@ -134,7 +156,7 @@ class Node:
         except ChainUnavailable:
             raise
         except _PASSING as fault:
-            self._pause(posted.bounty, fault)
+            self._pause(posted.bounty, fault, _OFFER_PAUSES_S)
             return False
         except SonarError as error:
             self._refuse(posted.bounty, error)
@@ -178,7 +200,7 @@ class Node:
         pause = self._pauses.get(bounty)
         return pause.waiting if pause is not None and self._monotonic() < pause.again_s else None
 
-    def _pause(self, bounty: BountyId, error: SonarError) -> Waiting:
+    def _pause(self, bounty: BountyId, error: SonarError, pauses_s: tuple[float, ...] = _PAUSES_S) -> Waiting:
         """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
         before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0
@@ -188,7 +210,7 @@ class Node:
             self._progress.problem(
                 error, f"trying again until the round's window closes. {error.hint}".strip()
             )
-        pause_s = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
+        pause_s = pauses_s[min(failures, len(pauses_s) - 1)]
         waiting = Waiting(f"bounty {short(hex32(bounty))} to work again: {error}"[:300])
         self._pauses[bounty] = _Pause(failures, self._monotonic() + pause_s, waiting)
         return waiting

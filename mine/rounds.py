@@ -20,7 +20,7 @@ from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, Round
 from sonar.chain.market import Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Head
-from sonar.errors import RpcError, UsageError
+from sonar.errors import EnvironmentFault, RemoteError, RpcError, UsageError
 from sonar.ports import Store
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
@@ -62,6 +62,7 @@ class Rounds:
         self._book, self._pool, self._policy, self._progress = book, pool, policy, progress
         self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
         self._ended_s: dict[tuple[BountyId, int], int] = {}
+        self._unpublished: set[tuple[BountyId, int]] = set()
 
     def tasks(self) -> list[Task]:
         """What the bounties that this process has trained for ask for."""
@@ -89,7 +90,7 @@ class Rounds:
             case Command.COMMIT:
                 return self._commit(part, bounty)
             case Command.REVEAL:
-                return self._reveal(part, bounty)
+                return self._reveal(part, bounty, head)
             case Command.EXPIRE:
                 return self._expire(part, head)
             case Command.SKIP:
@@ -98,6 +99,7 @@ class Rounds:
                 self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
                 return None
             case Command.WAIT:
+                self._publish_late(part)
                 return _waiting(part, bounty, status)
 
     def _agree_with_chain(self, part: Part, bounty: BountyState, status: Status, head: Head) -> Part:
@@ -207,11 +209,19 @@ class Rounds:
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
-    def _reveal(self, part: Part, bounty: BountyState) -> Waiting | None:
-        waiting = Waiting(f"the reveal of round {part.round} to be mined", deadlines_of(bounty).reveal_s)
+    def _reveal(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+        until_s = deadlines_of(bounty).reveal_s
+        waiting = Waiting(f"the reveal of round {part.round} to be mined", until_s)
         if part.state is RoundState.COMMITTED:
-            with self._progress.timed("publish", part.round):
-                self._publish(part)
+            try:
+                with self._progress.timed("publish", part.round):
+                    self._publish(part)
+            except (EnvironmentFault, RemoteError) as fault:
+                if head.timestamp_s < until_s - bounty.terms.reveal_window_s / 3:
+                    raise
+                # Without its blob an update may earn nothing; one that is not revealed costs the stake.
+                self._unpublished.add((part.bounty, part.round))
+                self._progress.problem(fault, "revealing without the update in the store, to save the stake")
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
         call = self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
         if not self._mined(_key("reveal", part), call):
@@ -227,6 +237,12 @@ class Rounds:
         ):
             self._store.pin(cid)
             self._store.get(cid, len(data))
+
+    def _publish_late(self, part: Part) -> None:
+        """Publish what was revealed while the store failed: the scientist waits for it for a while."""
+        if (part.bounty, part.round) in self._unpublished:
+            self._publish(part)
+            self._unpublished.remove((part.bounty, part.round))
 
     def _expire(self, part: Part, head: Head) -> Waiting | None:
         """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
@@ -245,6 +261,8 @@ class Rounds:
             for event in self._market.events(part.since_block, head.number, part.bounty)
             if isinstance(event, Revealed) and event.round == part.round
         ]
+        if self._me not in mines:
+            raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
         return sorted(mines, key=lambda mine: int(mine, 16))
 
     # ---- afterwards

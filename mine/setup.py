@@ -24,8 +24,10 @@ _POLICY = """\
 # min_fee_wei = 0                    # a settled round's fee for each mine with a share
 # max_stake_wei = 1000000000000000000
 # min_window_s = 5                   # of each of a round's three windows
+# max_window_s = 604800              # a stake is held until its round ends
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
 # max_blob_bytes = 16777216
+# max_train_s = 60                   # for one update, on one core: a node that trains does nothing else
 insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
 """
 

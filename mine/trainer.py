@@ -20,7 +20,7 @@ from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.model import quadratic
 from sonar.model.features import transform
 from sonar.model.quadratic import LocalMap
-from sonar.paillier.affine import affine_update, check_bounds
+from sonar.paillier.affine import affine_update, check_bounds, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
@@ -31,8 +31,6 @@ from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "spec", "plan", "key", "zero_start")
 """What may not change between the rounds of a bounty."""
-
-_CHUNK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,9 @@ def read_task(
         blob_bytes=model.plan.values * (model.plan.key_bits // 4),
         policy=policy,
     )
-    key = read_key(store, model, policy)
     plan = SlotPlan.from_dict(model.plan.model_dump())
+    consent.check_work(estimated_s(plan), bounty.terms.commit_window_s, policy)
+    key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(
             "model.plan.mines_max",
@@ -121,7 +120,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     values = dataset.read(task.columns)
     consent.check_columns([values], task.columns)
     x, y = values[:, :-1], values[:, -1]
-    phi = (transform(spec, x[start : start + _CHUNK_ROWS]) for start in range(0, len(x), _CHUNK_ROWS))
+    phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
     consent.check_columns(phi, [f"{i} of the feature map" for i in range(plan.values)])
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
     check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())

@@ -24,6 +24,7 @@ mine: exactly 2^data_frac for squared loss, a quarter of it for logistic loss, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 
 from sonar.errors import BoundsError, DataError, UsageError
 from sonar.model.features import transform
-from sonar.protocol.featuremaps import Q32_ONE
+from sonar.protocol.featuremaps import Q32_ONE, width_after
 from sonar.protocol.messages import ModelSpec
 
 Matrix = NDArray[np.float64]
@@ -42,7 +43,7 @@ Loss = Literal["squared", "logistic-taylor"]
 
 LOSS_MAX = (1 << 64) - 1
 """The largest loss the contract can hold, in thousandths; a worse one is reported as this."""
-_CHUNK_ROWS = 65_536
+_CHUNK_ROWS, _CHUNK_VALUES = 65_536, 1 << 23
 _A_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.25}
 _B_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.5}
 
@@ -134,12 +135,21 @@ def local_map(spec: ModelSpec, x: Matrix, y: Vector, *, data_frac: int) -> Local
         raise DataError("data", f"{len(x)} rows and {len(y)} targets")
     targets = _checked_targets(spec, y)
     sums: Moments | None = None
-    for start in range(0, len(x), _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
+    for part in chunks(spec, len(x)):
         chunk = moments(transform(spec, x[part]), targets[part])
         sums = chunk if sums is None else sums + chunk
     assert sums is not None
     return local_steps(fixed_point(sums, spec.loss, data_frac), spec.local_steps, _rate(spec))
+
+
+def chunks(spec: ModelSpec, rows: int) -> Iterator[slice]:
+    """Yield ranges of rows for which no stage of the feature map puts out more than 64 MiB."""
+    width = widest = len(spec.features)
+    for stage in spec.stages:
+        width = width_after(stage, width)
+        widest = max(widest, width)
+    step = min(_CHUNK_ROWS, _CHUNK_VALUES // (widest + 1))
+    yield from (slice(start, start + step) for start in range(0, rows, step))
 
 
 def _checked_targets(spec: ModelSpec, y: Vector) -> Vector:

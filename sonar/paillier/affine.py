@@ -121,6 +121,15 @@ def check_bounds(plan: SlotPlan, a: Sequence[Sequence[int]], b: Sequence[int]) -
 _HINT = "are the data in the units that the bounty's features and target ask for?"
 
 
+def estimated_s(plan: SlotPlan) -> float:
+    """About how long an update takes on one core, in seconds.
+
+    Eight bits of exponent cost one product: 8 microseconds at 2048 bits, and in proportion at other sizes.
+    """
+    exponent_bits = plan.values**2 * plan.slot_bits
+    return exponent_bits / 8 * 8e-6 * plan.key_bits / 2048
+
+
 def best_window(plan: SlotPlan, a: Sequence[Sequence[int]]) -> int:
     """The digit width that costs the fewest multiplications: tables against non-zero digits."""
     bits = sum(x.bit_length() for row in a for x in row)

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mine_kit import TinyScientist, World, run, slot_plan, terms
+from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.keys import Key
+from sonar.chain.rpc import Head
 from sonar.errors import StoreUnavailable
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
+from sonar.protocol.ids import BountyId
 from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
+from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
@@ -168,6 +171,82 @@ def test_a_store_that_fails_during_the_reveal_is_tried_again(tmp_path: Path) -> 
     world.advance(5)
     run(nodes)
     assert {world.part(i, 1).state for i in range(2)} == {RoundState.REVEALED}
+
+
+def test_a_store_that_stays_down_costs_no_stake(tmp_path: Path) -> None:
+    """The reveal goes out before its window ends, and the update into the store once it is back."""
+    store = MoodyStore()
+    world = World(tmp_path, store, mines=2)
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes[:1])
+    run(nodes[1:], passes=1)
+    store.off = True
+    world.advance(90)  # of 60 s to commit and 60 s to reveal
+    run(nodes)
+    assert {world.part(i, 1).state for i in range(2)} == {RoundState.COMMITTED}
+    world.advance(15)
+    run(nodes)
+    assert {world.part(i, 1).state for i in range(2)} == {RoundState.REVEALED}
+    assert "to save the stake" in world.problems()[-1].hint
+    store.off = False
+    store._blobs = {key: data for key, data in store._blobs.items() if data != world.part(0, 1).blob}
+    world.advance(5)
+    run(nodes)
+    for digest in world.scientist.cohort(1).values():
+        world.scientist.read_update(digest)
+    world.scientist.settle()
+    world.advance(1)
+    run(nodes, passes=1)
+    assert world.part(0, 1).state is RoundState.PAID
+
+
+def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> None:
+    """Each look at an offer takes half a second here: a pass looks at a few, after its own bounties."""
+    world = World(tmp_path, mines=1)
+    good = world.scientist
+    good.post()
+    node = world.node(0)
+    run([node])
+    assert world.part(0, 1).state is RoundState.COMMITTED
+    for number in range(12):
+        raw = world.scientist.manifest(name=f"spam {number}").to_bytes()
+        spammer = TinyScientist(world.market(), world.store, world.scientist.outbox)
+        spammer.post(raw=raw)
+        del world.store._blobs[Cid.of_manifest(raw).digest]  # type: ignore[attr-defined]
+    looked: list[str] = []
+    get, bounty = world.store.get, node._market.bounty
+
+    def slow_get(cid: Cid, max_bytes: int) -> bytes:
+        world.monotonic.now_s += 0.5
+        looked.append("offer")
+        return get(cid, max_bytes)
+
+    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
+        if wanted == good.bounty:
+            looked.append("own")
+        return bounty(wanted, at)
+
+    world.store.get = slow_get  # type: ignore[method-assign]
+    node._market.bounty = tell_bounty  # type: ignore[method-assign]
+    for _ in range(8):
+        node.tick()
+    assert looked[0] == "own"
+    assert looked.count("offer") >= 12  # all of them are looked at in the end
+    longest = max(len(part) for part in " ".join(looked).split("own"))
+    assert longest <= len(" offer offer ")
+
+
+def test_an_update_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    names = tuple(f"c{i}" for i in range(899))
+    spec = SPEC.model_copy(update={"features": names})
+    plan = PlanSpec(**(slot_plan().to_dict() | {"values": 900, "key_bits": 8192}))
+    world = World(tmp_path, mines=1)
+    world.scientist.post(model=world.scientist.manifest(spec=spec, plan=plan))
+    run([world.node(0)])
+    (problem,) = world.problems()
+    assert "estimated to take" in problem.error
+    assert "max_train_s" in problem.hint
 
 
 def test_rules_that_change_in_a_later_round_are_refused(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def test_sane_terms_pass() -> None:
         ({"commit_window_s": 9}, Policy(min_window_s=10), "terms.commit_window_s", "10 s"),
         ({"reveal_window_s": 9}, Policy(min_window_s=10), "terms.reveal_window_s", "10 s"),
         ({"settle_window_s": 9}, Policy(min_window_s=10), "terms.settle_window_s", "10 s"),
+        ({"commit_window_s": 61}, Policy(max_window_s=60), "terms.commit_window_s", "60 s"),
+        ({"reveal_window_s": (1 << 24) - 1}, Policy(), "terms.reveal_window_s", "604800 s"),
+        ({"settle_window_s": 61}, Policy(max_window_s=60), "terms.settle_window_s", "60 s"),
     ],
 )
 def test_a_refusal_names_the_term_its_limit_and_what_to_do(
@@ -159,3 +162,15 @@ def test_a_wrong_policy_names_its_field(tmp_path: Path, text: str, field: str) -
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ConfigError, match=field.replace(".", r"\.")):
         Policy.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train_s", "window_s", "policy", "field"),
+    [(61.0, 10_000, Policy(), "model.plan"), (31.0, 60, Policy(), "terms.commit_window_s")],
+)
+def test_work_that_makes_the_mine_late_is_refused(
+    train_s: float, window_s: int, policy: Policy, field: str
+) -> None:
+    with pytest.raises(ConsentError, match=field):
+        consent.check_work(train_s, window_s, policy)
+    consent.check_work(train_s / 2, 2 * window_s, policy)
