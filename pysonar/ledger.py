@@ -93,8 +93,8 @@ class Ledger:
             query = "SELECT 1 FROM aggregate WHERE weights = ? AND cohort != ?"
             if self._db.execute(query, [weights, cohort]).fetchone():
                 raise LedgerConflict(
-                    f"at the weights of round {round} of bounty {bounty.hex()}, another cohort's aggregate was "
-                    "decrypted before",
+                    f"another cohort's aggregate was decrypted at the weights of round {round} of bounty "
+                    f"{bounty.hex()}",
                     hint="the difference could be one mine's update; only the same cohort's can be decrypted",
                 )
             entry = [bounty, round, digest, weights, cohort]
