@@ -38,6 +38,8 @@ from sonar.protocol.phase import Terms
 
 MAX_TOML_BYTES = 1 << 20
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
+LEAST_LOSS = 20
+"""The loss of the zero weights in thousandths, at least: of less, the rounds could tell too few apart."""
 T = TypeVar("T", bound=BaseModel)
 _Amount = Annotated[str, Field(min_length=1, max_length=100)]
 _Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
@@ -141,7 +143,8 @@ class Bounty:
     def __post_init__(self) -> None:
         s = self.settings
         if s.min_mines > s.cohort:
-            raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}")
+            hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
+            raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
         if s.key_bits < 2048 and not s.insecure_key:
             hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
             raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)
@@ -150,6 +153,12 @@ class Bounty:
             if (given := getattr(s, name)) is not None and given < least:
                 hint = f"give 10 s and 3 s per mine at least: {least}"
                 raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
+        if self.initial_loss < LEAST_LOSS:
+            problem = (
+                f"predicting 0 has a loss of {self.initial_loss / 1000:g}, at least {LEAST_LOSS / 1000:g} is "
+                "needed: losses count in thousandths"
+            )
+            raise DataError(f"column {self.target}", problem, hint="multiply the target by a constant")
         if self.initial_loss <= self.target_loss:
             problem = (
                 f"{self.target_loss / 1000:g} is not below the start's loss, {self.initial_loss / 1000:g}"

@@ -17,6 +17,8 @@ from sonar.protocol.messages import ModelSpec
 Array = NDArray[np.float64]
 
 _ONE_SIDED = 0.9
+LEAST_ROWS = 10
+"""Fewer say too little: mines would find their data outside the bounds that are derived from them."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Holdout:
 
 
 def require_rows(x: Array, y: Array, features: int) -> None:
-    """Check held-out data: some rows of `features` finite columns and a finite target. Raises DataError."""
+    """Check held-out data: `LEAST_ROWS` rows of finite columns and a finite target. Raises DataError."""
     if x.ndim != 2 or x.shape[1] != features or y.shape != (len(x),) or not len(y):
         expected = f"x of shape [n, {features}] and y of shape [n]"
         raise DataError("holdout", f"{expected} are needed, got {list(x.shape)} and {list(y.shape)}")
+    if len(y) < LEAST_ROWS:
+        problem = f"has {len(y)} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
+        raise DataError("holdout", problem, hint="hold out more rows")
     for name, values in (("x", x), ("y", y)):
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0][0])

@@ -37,6 +37,9 @@ def standard_stage(names: Sequence[str], x: NDArray[np.float64], clip: float = D
     for name, column in zip(names, x.T, strict=True):
         means.append(to_q32(float(column.mean()), f"column {name}"))
         stds.append(to_q32(float(column.std()), f"column {name}"))
-        if stds[-1] == 0:
+        if np.ptp(column) == 0:
             raise DataError(f"column {name}", "is constant", hint="leave it out: the bias does its work")
+        if stds[-1] == 0:
+            problem = "varies by less than 2^-32, the last digit of a published constant"
+            raise DataError(f"column {name}", problem, hint="rescale the column")
     return Standard(mean_q32=tuple(means), std_q32=tuple(stds), clip_q32=to_q32(clip, "clip"))

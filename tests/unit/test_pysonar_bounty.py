@@ -160,22 +160,37 @@ def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
         Bounty.from_toml(tmp_path / "none.toml")
 
 
+_X = [[float(i), float(i % 3)] for i in range(12)]
+_Y = [float(i) for i in range(12)]
+
+
 @pytest.mark.parametrize(
-    ("x", "y"),
+    ("x", "y", "said"),
     [
-        ([[1.0, 2.0]] * 3, [1.0, 2.0]),
-        ([[1.0, float("nan")]] * 3, [1.0, 2.0, 3.0]),
-        ([[1.0, 2.0]] * 3, [1.0, 2.0, float("inf")]),
-        ([["a", 2.0]] * 3, [1.0, 2.0, 3.0]),
-        ([[1.0]] * 3, [1.0, 2.0, 3.0]),
-        ({"a": [1.0, 2.0], "b": [1.0]}, [1.0, 2.0]),
-        ({"a": [1.0, 2.0]}, [1.0, 2.0]),
-        ([[1.0, 2.0]] * 3, [1.0, 2.0, 3.0]),  # a column that does not vary
+        (_X, _Y[:2], "differ in length"),
+        ([*_X[:11], [1.0, float("nan")]], _Y, "row 12 has a value that is not a finite"),
+        (_X, [*_Y[:11], float("inf")], "row 12 has a value that is not a finite"),
+        ([["a", 2.0]] * 12, _Y, "not numbers"),
+        ([[1.0]] * 12, _Y, "name 2 columns"),
+        ({"a": [1.0, 2.0], "b": [1.0]}, [1.0, 2.0], "differ in length"),
+        ({"a": _Y}, _Y, "column b"),
+        ([[one, 0.1] for one, _ in _X], _Y, "column b: is constant"),
+        ([[one, 1e-12 * two] for one, two in _X], _Y, "column b: varies by less than"),
+        (_X[:9], _Y[:9], "has 9 rows; at least 10"),
+        (_X, [1e-3 * y for y in _Y], "column y: predicting 0 has a loss of 0, at least 0.02"),
+        (_X, [0.0] * 12, "column y: predicting 0 has a loss of 0, at least 0.02"),
+        (_X, [1e10 * y for y in _Y], "column y: is not a number between"),
     ],
 )
-def test_holdouts_that_cannot_be_used(x: Any, y: Any) -> None:
-    with pytest.raises(DataError):
+def test_holdouts_that_cannot_be_used(x: Any, y: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
         Bounty.of(x, y, target="y", features=["a", "b"], name="bad")
+
+
+def test_one_mine_alone_is_refused() -> None:
+    with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
+        Bounty.example("diabetes", cohort=1, min_mines=2)
+    assert "sum of one update" in caught.value.hint
 
 
 def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:

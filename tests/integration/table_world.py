@@ -1,0 +1,123 @@
+"""A whole network in this process on any table: real nodes with CSV files, the real campaign and contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eth_account import Account
+from numpy.typing import NDArray
+
+from mine.consent import Policy
+from mine.data import register_csv
+from mine.node import Node, Options
+from mine.pool import Pool
+from mine.state import Book
+from pysonar.bounty import Bounty
+from pysonar.campaign import Campaign
+from pysonar.keys import Key
+from sonar.chain.deploy import deploy
+from sonar.chain.outbox import Outbox
+from sonar.journal import Journal
+from sonar.localchain.tester import TesterChain
+from sonar.model.features import transform
+from sonar.model.quadratic import mean_loss
+from sonar.progress import Done, ListSink, Problem, Progress, Waiting
+from sonar.protocol.ids import Address
+from sonar.store.memory import MemoryStore
+
+ETHER = 10**18
+Array = NDArray[np.float64]
+
+
+@cache
+def primes() -> tuple[int, int]:
+    """Of one 1024-bit key: these tests are about data, not about the key."""
+    return Key.generate(1024, insecure=True).unsafe_primes()
+
+
+@dataclass
+class TableWorld:
+    """`parts` are the mines' row ranges of x [n, f] and y [n]; `bounty` is what the scientist posts."""
+
+    folder: Path
+    bounty: Bounty
+    x: Array
+    y: Array
+    parts: Sequence[slice]
+    now_s: float = 1_800_000_000.0
+
+    def __post_init__(self) -> None:
+        scientist, *mines = [Account.create() for _ in range(1 + len(self.parts))]
+        fund = {Address(one.address): 100 * ETHER for one in (scientist, *mines)}
+        self.chain = TesterChain(fund, clock=lambda: self.now_s)
+        self.market = deploy(self.chain.rpc(), scientist, min_window_s=1).market(self.chain.rpc())
+        self.store, self.told = MemoryStore(), ListSink()
+        journal = Journal(self.folder / "pysonar.sqlite")
+        self.campaign = Campaign(
+            self.market,
+            self.store,
+            Key(*primes()),
+            Outbox(self.market, scientist, journal, sleep=lambda _s: None),
+            journal,
+            self.bounty,
+            progress=Progress(self.told, "pysonar"),
+        )
+        self.nodes: list[Node] = [
+            self._node(i, account, part)
+            for i, (account, part) in enumerate(zip(mines, self.parts, strict=True))
+        ]
+
+    def _node(self, index: int, account: Any, part: slice) -> Node:
+        home = self.folder / f"mine-{index}"
+        home.mkdir()
+        names = (*self.bounty.features, self.bounty.target)
+        rows = np.column_stack([self.x[part], self.y[part]]).tolist()
+        lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
+        (home / "data.csv").write_text("\n".join(lines) + "\n")
+        journal = Journal(home / "journal.sqlite")
+        book = Book(journal)
+        book.register(register_csv(home / "data.csv"))
+        return Node(
+            self.market,
+            self.store,
+            Address(account.address),
+            Outbox(self.market, account, journal, sleep=lambda _s: None),
+            book,
+            Pool(home / "pool.sqlite"),
+            Policy(insecure_keys=True),
+            Progress(self.told, f"mine-{index}"),
+            Options(join_all=True, claim=True),
+            monotonic=lambda: self.now_s,
+        )
+
+    def run(self, passes: int = 2000) -> float:
+        """Let everybody act until the campaign is done; return the best loss."""
+        result: Waiting | Done | None = None
+        for _ in range(passes):
+            before = self.market.head()
+            result = self.campaign.tick()
+            if isinstance(result, Done):
+                return self.campaign.model.loss
+            for node in self.nodes:
+                node.tick()
+            if self.market.head() == before:
+                self.now_s = max(self.now_s, self.chain.now_s) + 1
+                self.chain.mine_at(int(self.now_s))
+        raise AssertionError(f"still waiting for {result}")
+
+    def problems(self) -> list[str]:
+        return [event.error for event in self.told.events if isinstance(event, Problem)]
+
+    def pooled(self) -> float:
+        """The holdout loss of the least-squares weights on all mines' rows, through the same feature map."""
+        spec = self.bounty.design.spec
+        rows = np.concatenate([np.arange(len(self.y))[part] for part in self.parts])
+        wanted = self.y[rows] * (2.0 if spec.loss != "squared" else 1.0)
+        best = np.linalg.lstsq(transform(spec, self.x[rows]), wanted, rcond=None)[0]
+        holdout = self.bounty.design.holdout
+        return mean_loss(spec.loss, holdout.phi, holdout.y, best)
