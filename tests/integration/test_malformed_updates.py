@@ -1,4 +1,4 @@
-"""Everything that a mine can reveal in an update's stead, all in one cohort: each is left out and told why."""
+"""Everything that a mine can reveal in an update's stead, in one cohort: each is left out and told why."""
 
 from __future__ import annotations
 
