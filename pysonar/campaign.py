@@ -27,6 +27,7 @@ from pysonar.model import LinearModel
 from pysonar.posting import fits, prepare, publish
 from pysonar.records import Cohort, Finished, Posting, Publication, Records, post_key
 from pysonar.rounds import Place, RoundWork, course_of
+from pysonar.score import shares_of
 from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
@@ -187,7 +188,12 @@ class Campaign:
             publication = rounds.prepare(n, self._model_manifest(n), state.best_loss)
         with self._timed(n, "publish"):
             rounds.publish(publication)
-        awards = [Award(Address(mine), outcome.shares_bps[mine]) for mine in cohort.digests]
+        shares = outcome.shares_bps
+        if state.revealed != len(shares):
+            # A reorganisation dropped a reveal that was confirmed; what was decrypted cannot be undone.
+            there = self._revealed(n, head)
+            shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
+        awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
         evidence = digest_of(publication.evidence)
         call = self._market.settle(
             self._require_id(), n, Digest(publication.model_digest), publication.loss, awards, evidence
@@ -212,6 +218,11 @@ class Campaign:
             cohort = Cohort({mine: digests[mine] for mine in ascending}, list(order), head.timestamp_s)
             self.records.put(cohort, n)
         return cohort
+
+    def _revealed(self, number: int, head: Head) -> list[Address]:
+        """The mines that have revealed in the open round, by the chain's record at `head`."""
+        events = self._market.events(self._since(), head.number, self.id)
+        return [e.mine for e in events if isinstance(e, RevealedEvent) and e.round == number]
 
     def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
         """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
@@ -239,8 +250,7 @@ class Campaign:
 
     def _expire(self, state: BountyState, head: Head, status: Status) -> Waiting | None:
         n = state.round
-        events = self._market.events(self._since(), head.number, self.id)
-        cohort = [e.mine for e in events if isinstance(e, RevealedEvent) and e.round == n]
+        cohort = self._revealed(n, head)
         if len(cohort) != state.revealed:
             return Waiting(f"the reveals of round {n} to be in the chain's record")
         why = "has failed" if status is Status.FAILED else "was not settled in time"

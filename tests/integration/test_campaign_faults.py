@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from campaign_kit import World
 
-from pysonar.records import Cohort
+from pysonar.records import Cohort, Verdict
+from sonar.chain.events import MinePaid, Revealed
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
 from sonar.progress import Done
 from sonar.protocol.cid import Cid
@@ -110,4 +112,50 @@ def test_a_node_that_lags_or_limits_requests_is_asked_again(tmp_path: Path) -> N
         world.move()
     world.market.events = real  # type: ignore[method-assign]
     assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
+    world.check_money()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settling(tmp_path: Path) -> None:
+    """The last mine's reveal is in a block that the campaign acts on, and that is not in the chain later."""
+    world = World(tmp_path, mines=4, settings={"rounds": 2})
+    dropped = world.miners[3]
+    dropped.mute = frozenset({1})
+
+    def submit(real: Any, key: str, call: Any) -> None:
+        if key.endswith("/1/settle"):
+            raise Killed
+        real(key, call)
+
+    campaign = world.campaign(
+        lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part
+    )
+    world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
+    market = world.market
+    orphan = replace(world.events(Revealed)[0], mine=dropped.address, update_digest=dropped.ready[1][0])
+    for data, codec in zip(dropped.ready[1][2], ("raw", "dag-cbor"), strict=True):
+        world.store.put(data, codec)  # type: ignore[arg-type]
+    bounty, events = market.bounty, market.events
+
+    def with_orphan(*args: Any, **named: Any) -> Any:
+        found = events(*args, **named)
+        return [*found, orphan] if any(isinstance(e, Revealed) for e in found) else found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(market, "events", with_orphan)
+        patch.setattr(market, "bounty", lambda *args: replace(bounty(*args), revealed=4))
+        with pytest.raises(Killed):
+            campaign.tick()
+    assert campaign.records.get(Verdict, 1).accepted == sorted(
+        (m.address for m in world.miners), key=lambda mine: int(mine, 16)
+    )
+    again = world.campaign()
+    world.run(again)
+    assert [line["ended"] for line in again.history()] == ["settled", "settled"]
+    paid = [e for e in world.events(MinePaid) if e.round == 1]
+    assert {e.mine for e in paid} == {m.address for m in world.miners[:3]}
+    assert sum(e.share_bps for e in paid) == 10_000
     world.check_money()
