@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mine import joining
@@ -25,7 +26,7 @@ from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, EnvironmentFault, RpcError, SonarError
+from sonar.errors import ChainUnavailable, EnvironmentFault, JournalError, RpcError, SonarError
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
@@ -110,9 +111,10 @@ class Node:
     def fill_pool(self) -> bool:
         """Use idle time: make one blinding if an open bounty will need it; tell whether one did."""
         for task in self._rounds.tasks():
-            if self._pool.count(task.key) < self._blindings_ahead(task):
-                self._pool.fill(task.key)
-                return True
+            with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
+                if self._pool.count(task.key) < self._blindings_ahead(task):
+                    self._pool.fill(task.key)
+                    return True
         return False
 
     @staticmethod

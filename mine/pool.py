@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gmpy2 import mpz
 
+from sonar.errors import JournalError
 from sonar.paillier.public import PublicKey, Rng
 
 _SCHEMA = """
@@ -27,7 +30,10 @@ CREATE INDEX IF NOT EXISTS blinding_by_key ON blinding (fingerprint, id);
 
 
 class Pool:
-    """Blindings per public key in an SQLite file of mode 0600; whoever reads the file can undo them."""
+    """Blindings per public key in an SQLite file of mode 0600; whoever reads the file can undo them.
+
+    Methods raise JournalError when the file cannot be read or written.
+    """
 
     def __init__(self, path: Path, rng: Rng = secrets.randbelow) -> None:
         self._rng = rng
@@ -41,24 +47,40 @@ class Pool:
     def count(self, key: PublicKey) -> int:
         """How many entries are ready for `key`."""
         query = "SELECT COUNT(*) FROM blinding WHERE fingerprint = ?"
-        (count,) = self._db.execute(query, (key.fingerprint,)).fetchone()
+        with _faults():
+            (count,) = self._db.execute(query, (key.fingerprint,)).fetchone()
         return int(count)
 
     def fill(self, key: PublicKey) -> None:
         """Make one entry (25 ms of one core at 2048 bits) and keep it."""
         value = int(key.blinding(self._rng)).to_bytes(key.ciphertext_bytes, "big")
-        self._db.execute("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", (key.fingerprint, value))
+        with _faults():
+            self._db.execute(
+                "INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", (key.fingerprint, value)
+            )
 
     def take(self, key: PublicKey, count: int) -> list[mpz]:
         """Return `count` blindings that were never returned before; those that are missing are made now."""
-        taken = self._db.execute(
-            "DELETE FROM blinding WHERE id IN"
-            " (SELECT id FROM blinding WHERE fingerprint = ? ORDER BY id LIMIT ?) RETURNING value",
-            (key.fingerprint, count),
-        ).fetchall()  # fetched to the end, the statement commits
+        with _faults():
+            taken = self._db.execute(
+                "DELETE FROM blinding WHERE id IN"
+                " (SELECT id FROM blinding WHERE fingerprint = ? ORDER BY id LIMIT ?) RETURNING value",
+                (key.fingerprint, count),
+            ).fetchall()  # fetched to the end, the statement commits
         ready = [mpz(int.from_bytes(value, "big")) for (value,) in taken]
         return ready + [key.blinding(self._rng) for _ in range(count - len(ready))]
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the pool of blindings cannot be used: {error}",
+            hint="is the disk full, or the file locked by another program?",
+        ) from error

@@ -11,11 +11,12 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sonar.errors import KeyFileError, LedgerConflict
+from sonar.errors import JournalError, KeyFileError, LedgerConflict
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
@@ -70,6 +71,19 @@ class Ledger:
         with self._lock:
             self._db.backup(other._db)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, on disk when it ends. Raises JournalError, and then nothing may be released."""
+        try:
+            with self._lock, self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"the key's ledger cannot be written: {error}",
+                hint="is the disk full, or the file locked by another program?",
+            ) from error
+
     def record_aggregate(
         self, bounty: bytes, round: int, digest: bytes, *, weights: bytes, cohort: bytes
     ) -> None:
@@ -79,8 +93,7 @@ class Ledger:
         LedgerConflict when another aggregate of that round is on record, or in any bounty of this key one of
         another cohort at the same weights: two that differ by one mine would give that mine's update away.
         """
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._writing():
             query = "SELECT digest FROM aggregate WHERE bounty = ? AND round = ?"
             recorded = self._db.execute(query, [bounty, round]).fetchone()
             if recorded == (digest,):
@@ -109,7 +122,7 @@ class Ledger:
         Raises LedgerConflict when they were asked for with other updates (another `digest`).
         """
         entry = [bounty, round, digest, bits, json.dumps(scores, sort_keys=True)]
-        with self._lock:
+        with self._writing():
             self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
             query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
             recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
@@ -123,8 +136,7 @@ class Ledger:
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""
         rows = [(bounty, round, mine, test) for mine, test in failed]
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._writing():
             self._db.executemany("INSERT OR IGNORE INTO failed_test VALUES (?, ?, ?, ?)", rows)
 
     def failed_before(self, bounty: bytes, round: int) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pysonar.ledger import Ledger
-from sonar.errors import KeyFileError, LedgerConflict
+from sonar.errors import JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
 HERE = {"weights": b"w", "cohort": b"all"}
@@ -123,3 +123,16 @@ def test_copying_keeps_every_entry(path: Path) -> None:
     memory.copy_to(Ledger(path, OWNER))
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT bounty, round, digest FROM aggregate").fetchall() == [(BOUNTY, 1, b"first")]
+
+
+def test_a_ledger_that_cannot_be_written_allows_nothing(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    ledger._db.execute("PRAGMA query_only = ON")  # as on a full disk, where root's tests could not be stopped
+    with pytest.raises(JournalError, match="cannot be written"):
+        ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    with pytest.raises(JournalError, match="cannot be written"):
+        ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1})
+    with pytest.raises(JournalError, match="cannot be written"):
+        ledger.record_failed_tests(BOUNTY, 1, [("m", "range")])
+    ledger._db.execute("PRAGMA query_only = OFF")
+    ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)

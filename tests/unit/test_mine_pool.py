@@ -11,6 +11,7 @@ import pytest
 from gmpy2 import mpz
 
 from mine.pool import Pool
+from sonar.errors import JournalError
 from sonar.paillier.public import PublicKey
 
 
@@ -71,6 +72,16 @@ def test_only_the_owner_may_read_the_file(path: Path) -> None:
     pool.fill(KEY)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_written_hands_nothing_out(path: Path) -> None:
+    pool = Pool(path)
+    pool.fill(KEY)
+    pool._db.execute("PRAGMA query_only = ON")
+    for method in (lambda: pool.fill(KEY), lambda: pool.take(KEY, 1)):
+        with pytest.raises(JournalError, match="pool of blindings"):
+            method()
+    assert pool.count(KEY) == 1
 
 
 def _take_and_tell(path: Path, told: Path) -> None:
