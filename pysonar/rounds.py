@@ -5,9 +5,9 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median_low
 
 from pysonar.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of, start_of
 from pysonar.bounty import Bounty
@@ -24,6 +24,9 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.messages import CohortMember, EvidenceManifest, ModelManifest
 
 _REASON_MAX = 200
+ROWS_FACTOR = 4
+"""A mine's rows weigh at most so many times the median of the accepted ones: row counts are the mines' own
+word, and the weight that they give is worth money."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,14 @@ class RoundWork:
         found = {mine: self._update(number, mine) for mine in (cohort.digests if cohort else ())}
         return {mine: update for mine, update in found.items() if update is not None}
 
+    def _weighted(self, number: int) -> dict[str, MineUpdate]:
+        """Return the accepted updates of a round, with the rows that each is weighted by."""
+        verdict: Verdict = self._records.get(Verdict, number)
+        updates = self._updates(number)
+        accepted = {mine: updates[mine] for mine in verdict.accepted}
+        most = ROWS_FACTOR * median_low([update.rows for update in accepted.values()])
+        return {mine: replace(update, rows=min(update.rows, most)) for mine, update in accepted.items()}
+
     # ---- verdict
 
     def judge(self, number: int) -> Verdict:
@@ -232,8 +243,7 @@ class RoundWork:
         return outcome
 
     def _trained(self, number: int, verdict: Verdict, cohort: Cohort) -> Outcome:
-        plan, updates = self._design.plan, self._updates(number)
-        accepted = [updates[mine] for mine in verdict.accepted]
+        plan, accepted = self._design.plan, list(self._weighted(number).values())
         sums = self._key.decrypt_aggregate(
             bounty=self._place.bounty,
             round=number,
@@ -265,17 +275,15 @@ class RoundWork:
 
     def _scores(self, number: int, verdict: Verdict, course: Course, point: Point) -> dict[str, int]:
         vectors = contribution_vectors(course, point, self._design)
-        accepted_in: Mapping[int, list[str]] = {
-            past: self._records.get(Verdict, past).accepted for past in vectors
-        }
-        terms = {}
-        for mine in verdict.accepted:
-            past = {s: self._update(s, mine) for s in vectors if mine in accepted_in[s]}
-            terms[mine] = [
-                (update, (update.rows * vectors[s]).tolist())
-                for s, update in past.items()
-                if update is not None
+        weighted = {past: self._weighted(past) for past in vectors}
+        terms = {
+            mine: [
+                (update, (update.rows * vectors[past]).tolist())
+                for past, updates in weighted.items()
+                if (update := updates.get(mine)) is not None
             ]
+            for mine in verdict.accepted
+        }
         return self._key.score(bounty=self._place.bounty, round=number, plan=self._design.plan, terms=terms)
 
     # ---- publication

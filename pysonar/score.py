@@ -4,8 +4,9 @@ Freeze the coefficients C (see `pysonar.optimise`) at their realised values. Wit
 
     z_i = sum over the rounds s that mine i was accepted in of (C_new,s - C_best,s) (n_i / N_s) u_i^s
 
-the step from the best weights so far to the new ones is sum_i z_i. For a quadratic holdout loss L, the
-Shapley value of mine i in the game "whose updates were in", v(T) = L(w_best) - L(w_best + sum_(i in T) z_i)
+(n_i the rows that mine i is weighted by, N_s their sum) the step from the best weights so far to the new ones
+is sum_i z_i. For a quadratic holdout loss L, the Shapley value of mine i in the game "whose updates were in",
+v(T) = L(w_best) - L(w_best + sum_(i in T) z_i), is
 
     phi_i = -< grad L((w_best + w_new) / 2), z_i >
 

@@ -12,7 +12,7 @@ from campaign_kit import ETHER, HonestMine, World, shard_map
 
 from pysonar.aggregate import next_point, optimiser_of, start_of
 from pysonar.keys import Key
-from pysonar.records import Cohort, Publication, Verdict
+from pysonar.records import Cohort, Outcome, Publication, Verdict
 from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.paillier.vector import encode_weights
@@ -321,6 +321,27 @@ def test_a_cheat_is_left_out_with_a_reason_and_earns_nothing(name: str, tmp_path
     if start == 1:
         world.mines = 3
         assert [line["loss"] for line in campaign.history()] == clear_losses(world, 2)
+    world.check_money()
+
+
+class Boaster(HonestMine):
+    """Honest but for its row count, which is as large as the bounty takes."""
+
+    def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
+        return super().sealed(bounty, n, model, key, model.spec.rows_max, blob)
+
+
+def test_a_row_count_that_nobody_can_check_is_worth_little(tmp_path: Path) -> None:
+    """With 1,600 times the rows of the others, a mine had 99 % of the reward and the model to itself."""
+    world = World(tmp_path, mines=6, settings={"rounds": 3})
+    boaster = world.miners[5] = Boaster(world, 5, world.miners[5].account)
+    campaign = world.campaign()
+    world.run(campaign)
+    for line in campaign.history():
+        assert len(line["accepted"]) == 6
+        # Its part is 4 / 9 of the sum, or a little more when its data are worth more than the others'.
+        assert line["shares_bps"][boaster.address] < 7_000
+    assert campaign.records.get(Outcome, 1).rows == 5 * 40 + 4 * 40
     world.check_money()
 
 
