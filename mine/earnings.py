@@ -126,12 +126,12 @@ class Leak:
 
     rounds: int
     score_bits: int
-    left_out: int
+    no_share: int
 
     @property
     def bits(self) -> int:
-        """Scores, and one bit for each time that a test or the score left the mine out."""
-        return self.score_bits + self.left_out
+        """Scores, and one bit for each round that ended without a share: by a test, or by the score."""
+        return self.score_bits + self.no_share
 
 
 def leak(events: Iterable[Event], bounty: BountyId, me: Address) -> Leak:
@@ -145,7 +145,7 @@ def leak(events: Iterable[Event], bounty: BountyId, me: Address) -> Leak:
 
 def leak_of_states(states: Sequence[RoundState]) -> Leak:
     """The same from a mine's own record of its rounds, where the chain cannot be asked."""
-    left_out = states.count(RoundState.LEFT_OUT)
-    scored = states.count(RoundState.PAID) + left_out
+    no_share = states.count(RoundState.NO_SHARE)
+    scored = states.count(RoundState.PAID) + no_share
     revealed = scored + states.count(RoundState.REVEALED) + states.count(RoundState.RETURNED)
-    return Leak(revealed, SCORE_BITS * scored, left_out)
+    return Leak(revealed, SCORE_BITS * scored, no_share)

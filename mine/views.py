@@ -184,7 +184,7 @@ def _told(told: Leak) -> dict[str, int]:
     return {
         "updates": told.rounds,
         "score_bits": told.score_bits,
-        "left_out": told.left_out,
+        "no_share": told.no_share,
         "bits": told.bits,
     }
 
@@ -231,7 +231,7 @@ def print_status(document: dict[str, Any]) -> None:
     if rows:
         print_table(rows, _STATUS)
         print("told: encrypted updates, of which the scientist sees the sum over each cohort; and at most so")
-        print("many bits of its own per mine, by scores of 16 bits and by being left out.")
+        print("many bits of its own per mine, by scores of 16 bits and by rounds without a share.")
     else:
         print("bounties  none joined (mine bounties, mine join BOUNTY)")
     for one in document["refused"]:

@@ -30,7 +30,7 @@ class RoundState(Enum):
     REVEALING = "revealing"
     REVEALED = "revealed"
     PAID = "paid"  # stake back, and more
-    LEFT_OUT = "left-out"  # settled without a share: stake back only
+    NO_SHARE = "no share"  # settled with a share of 0: stake back, and a fee if the update was accepted
     RETURNED = "returned"  # the round failed: stake back, and perhaps forfeits
     SKIPPED = "skipped"  # never committed; nothing was at stake
     FORFEIT = "forfeit"  # committed and not revealed: the stake is gone
@@ -61,11 +61,11 @@ TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
     _S.REVEALING: {_E.REVEAL_SEEN: _S.REVEALED, _E.REVEAL_MISSED: _S.FORFEIT},
     _S.REVEALED: {
         _E.SETTLED_WITH_SHARE: _S.PAID,
-        _E.SETTLED_WITHOUT_SHARE: _S.LEFT_OUT,
+        _E.SETTLED_WITHOUT_SHARE: _S.NO_SHARE,
         _E.ROUND_FAILED: _S.RETURNED,
     },
     _S.PAID: {},
-    _S.LEFT_OUT: {},
+    _S.NO_SHARE: {},
     _S.RETURNED: {},
     _S.SKIPPED: {},
     _S.FORFEIT: {},

@@ -300,7 +300,7 @@ def test_two_mine_processes_work_are_paid_and_end(
         after = net.scientist.market.ether(Address(income["address"]))
         assert after == 10**18 + income["net_wei"]
         standing = cli("status")[1]["bounties"][0]
-        assert standing["revealed"] == {"updates": 2, "score_bits": 32, "left_out": 0, "bits": 32}
+        assert standing["revealed"] == {"updates": 2, "score_bits": 32, "no_share": 0, "bits": 32}
         assert "2 updates, 32 bits" in cli.text("status")[1]
         assert "withdrawn" in cli.text("earnings")[1]
     remember_without_the_chain(homes[0], net)

@@ -33,7 +33,7 @@ def walk(events: list[RoundEvent]) -> RoundState:
     ("events", "end"),
     [
         ([*HONEST, E.SETTLED_WITH_SHARE], S.PAID),
-        ([*HONEST, E.SETTLED_WITHOUT_SHARE], S.LEFT_OUT),
+        ([*HONEST, E.SETTLED_WITHOUT_SHARE], S.NO_SHARE),
         ([*HONEST, E.ROUND_FAILED], S.RETURNED),
         ([E.COMMIT_REFUSED], S.SKIPPED),
         ([*HONEST[:1], E.COMMIT_REFUSED], S.SKIPPED),
