@@ -20,7 +20,7 @@ help:
 	@echo 'make clean   remove everything that these targets made'
 
 demo: $(VENV)/.demo
-	@$(if $(NODE),$(MAKE) --no-print-directory $(NODE) || \
+	@$(if $(NODE),$(MAKE) -s --no-print-directory $(NODE) || \
 	  echo 'Anvil could not be installed (see above): the demo takes the chain in Python instead.' >&2)
 	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
 

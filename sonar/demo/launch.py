@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,22 +106,29 @@ def ready_line(text: str) -> dict[str, object] | None:
 def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
     """Commands to try on the kept folder, and what each is for. Only Anvil can go on from where it was."""
     home, first, bin_dir = settings.home, settings.parties()[0], _bin_dir()
+
+    def at(*parts: str) -> str:
+        return shlex.quote(str(home.joinpath(*parts)))
+
     offline = (
-        (f"{bin_dir}pysonar status --home {home / SCIENTIST}", "the campaign, round by round"),
+        (f"{bin_dir}pysonar status --home {at(SCIENTIST)}", "the campaign, round by round"),
         (
-            f"{bin_dir}pysonar explain {home / SCIENTIST / 'bounty.toml'}",
+            f"{bin_dir}pysonar explain {at(SCIENTIST, 'bounty.toml')}",
             "what that bounty costs and reveals",
         ),
-        (f"{bin_dir}mine status --home {home / first}", "what one mine did and what it revealed"),
+        (f"{bin_dir}mine status --home {at(first)}", "what one mine did and what it revealed"),
     )
     if client != "anvil":
         return offline
-    chain = f"{bin_dir}sonar chain --home {home / CHAIN} --store {home / 'store'}"
+    chain = f"{bin_dir}sonar chain --home {at(CHAIN)} --store {at('store')}"
     return (
         *offline,
         (chain, "the chain again, as it was (keep it running in another terminal); with it:"),
-        (f"{bin_dir}mine earnings --home {home / first}", "what that mine earned, from the chain's record"),
-        (f"{bin_dir}sonar status --network {settings.network}", "every bounty on this chain"),
+        (f"{bin_dir}mine earnings --home {at(first)}", "what that mine earned, from the chain's record"),
+        (
+            f"{bin_dir}sonar status --network {shlex.quote(str(settings.network))}",
+            "every bounty on this chain",
+        ),
     )
 
 
@@ -128,9 +136,9 @@ def _bin_dir() -> str:
     """Where this environment's programs are, as short as it can be written from here."""
     folder = Path(sys.executable).parent
     try:
-        return f"{folder.relative_to(Path.cwd())}/"
+        return shlex.quote(f"{folder.relative_to(Path.cwd())}/")
     except ValueError:
-        return f"{folder}/"
+        return shlex.quote(f"{folder}/")
 
 
 def _common(settings: Settings, party: str) -> list[str]:

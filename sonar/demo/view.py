@@ -96,11 +96,12 @@ class LiveView:
                 row.doing = printable(describe(line.event))
             case Done(what, _):
                 row.state, row.doing = printable(what), ""
-            case Round() | Problem():
-                style = "red" if isinstance(line.event, Problem) else None
-                self._live.console.print(
-                    Text(f"{line.party}: {printable(_sentence(line))}", style=style or "")
-                )
+            case Round() if line.party == SCIENTIST:
+                self._above(line, "")
+            case Round(_, number, summary):
+                row.state, row.doing = f"round {number}: {printable(str(summary.get('result', 'over')))}", ""
+            case Problem():
+                self._above(line, "red")
             case _:
                 return
 
@@ -112,9 +113,11 @@ class LiveView:
         self._live.console.print(Text(f"{line.party}: {printable(_sentence(line))}", style=style))
 
     def _table(self) -> Group:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in ("party", "state", "now", "tx"):
-            table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+        for heading, least in (("party", 8), ("state", 20), ("now", 1), ("tx", 3)):
+            # In a narrow terminal only the long text of the third column may be cut.
+            ratio = 1 if heading == "now" else None
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=least, ratio=ratio)
         for party, row in self._rows.items():
             table.add_row(party, Text(row.state), Text(row.doing, style="dim"), str(row.transactions))
         head = Text(f"{time.monotonic() - self._start:5.1f} s  {self._stage}", style="bold")
