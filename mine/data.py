@@ -144,7 +144,15 @@ def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
         raise DataError(
             source, f"is not CSV: {error}", hint="commas between values, quotes doubled"
         ) from error
-    if not columns or not all(columns) or len(columns) > MAX_COLUMNS:
+    if not columns:
+        raise DataError(source, "is empty", hint="the first line names the columns")
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        raise DataError(
+            f"{source}, line 1",
+            "one column only, with semicolons or tabs in its name",
+            hint="save the file with commas",
+        )
+    if not all(columns) or len(columns) > MAX_COLUMNS:
         raise DataError(f"{source}, line 1", f"needs 1 to {MAX_COLUMNS} column names, none of them empty")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:

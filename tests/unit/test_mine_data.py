@@ -63,7 +63,8 @@ def test_a_value_that_is_no_number_is_named_by_column_and_line(tmp_path: Path, b
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "column names"),
+        ("", "is empty"),
+        ("a;b;c\n1;2;3\n", "semicolons"),
         ("a,,c\n1,2,3\n", "column names"),
         ("a,b,a\n1,2,3\n", "names column 'a' twice"),
         ("a,b\n", "no rows"),
