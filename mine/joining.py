@@ -38,10 +38,8 @@ def find_posted(market: Market, text: str) -> BountyPosted:
         raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
     found = [event for event in market.bounties() if event.bounty.hex().startswith(digits)]
     if len(found) != 1:
-        many = "no bounty" if not found else f"{len(found)} bounties"
-        raise UsageError(
-            f"{many} on this network begin with {text[:80]!r}", hint="`mine bounties` lists the open ones"
-        )
+        many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
+        raise UsageError(f"{many} with {text[:80]!r}", hint="`mine bounties` lists the open ones")
     return found[0]
 
 

@@ -64,6 +64,7 @@ class Settings(BaseModel):
     min_mines: Annotated[int, Field(ge=2, le=255)] = 3
     rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
     rows_max: Annotated[int, Field(ge=10, lt=1 << 32)] = 65_535
+    rows_factor: Annotated[int, Field(ge=1, lt=1 << 32)] = 4
     commit_window_s: _Window | None = None
     reveal_window_s: _Window | None = None
     settle_window_s: _Window | None = None
@@ -233,6 +234,8 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         if name not in model.model_fields:
             known = [*model.model_fields, *(["holdout"] if not prefix else [])]
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            if not prefix and name in HoldoutSettings.model_fields:
+                raise ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")
             hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
             raise ConfigError(f"{prefix}{name}"[:80], "there is no such field", hint=hint)
     try:
@@ -266,7 +269,13 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
     except OSError as error:
         raise ConfigError("holdout.csv", f"{path} cannot be read: {error.strerror}") from error
     wanted = None if given.features is None else [*given.features, given.target]
-    return _chosen(parse_csv(data, str(path), wanted), given.target, given.features)
+    try:
+        table = parse_csv(data, str(path), wanted)
+    except DataError as error:
+        if wanted is None and error.hint:
+            error.hint += "; or name the columns to train on: features = [...] in [holdout]"
+        raise
+    return _chosen(table, given.target, given.features)
 
 
 def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:

@@ -170,7 +170,7 @@ def run(
         elif not as_json:
             typer.echo(asked.explain())
             if not yes:
-                typer.confirm("Post it?", abort=True)
+                _confirm()
         campaign = scientist.campaign(asked, keystore.read_password(password_file))
         campaign.fit()
         if not as_json:
@@ -248,3 +248,14 @@ def predict(
         print_json({"target": asked.target, "loss": model.loss, "predictions": predictions})
     else:
         typer.echo("\n".join(f"{value:.6g}" for value in predictions))
+
+
+def _confirm() -> None:
+    """Ask whether to post. Raises UsageError when the answer is no, or nobody can answer."""
+    try:
+        agreed = typer.confirm("Post it?")
+    except typer.Abort:
+        typer.echo()
+        raise UsageError("nothing was posted: nobody answered", hint="--yes posts without asking") from None
+    if not agreed:
+        raise UsageError("nothing was posted", hint="change the file, or run the same command again")

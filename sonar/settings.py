@@ -83,7 +83,9 @@ class NetworkConfig(_Strict):
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "network"
             raise ConfigError(
-                f"{field} in {path}", first["msg"], hint="get the network file again, or correct this field"
+                f"{field} in {path}",
+                first["msg"].removeprefix("Value error, "),
+                hint="get the network file again, or correct this field",
             ) from error
         if network.faucet is not None and not network.dev:
             raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -53,6 +54,9 @@ def new_app(help_text: str) -> typer.Typer:
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code, with errors told as the module's head says."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if args == ["--version"]:
+        print(f"{name} {version('sonar-network')}")
+        return 0
     as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
     terminated = False
 

@@ -234,6 +234,7 @@ class NothingToWithdraw(Refusal):
 
     asset: Address
     account: Address
+    next_step = "nothing is owed to this account, or it was withdrawn before"
 
 
 class TransferFailed(Refusal):

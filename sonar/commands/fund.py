@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
+from sonar.errors import ConfigError
 from sonar.terminal import JsonFlag, print_json
 
 
@@ -43,5 +44,9 @@ def _address(text: str) -> str:
 
     home = Path(text).expanduser()
     if not home.is_dir():
-        return parse_address(text, "to")
+        try:
+            return parse_address(text, "to")
+        except ConfigError as error:
+            error.hint = "give an address, or the home folder of a mine or scientist on this machine"
+            raise
     return find(home / "keystore").stem

@@ -138,6 +138,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("[holdout]", "[holdout]\ncsv = 'a.csv'"), "holdout", "csv"),
         (('example = "diabetes"\nrows = 42', 'csv = "none.csv"\ntarget = "y"'), "holdout.csv", ""),
         (("rows = 42", "rows = 443"), "holdout.rows", ""),
+        (("rounds = 5", "rounds = 5\nfeatures = ['age']"), "features", "below [holdout]"),
         (("[holdout]", "[houldout]"), "holdout", "add"),
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
@@ -151,6 +152,16 @@ def test_a_mistake_in_the_file_is_named(
         _ = Bounty.from_toml(written(tmp_path, FILE.replace(*change))).terms
     assert field in str(caught.value)
     assert hint in caught.value.hint
+
+
+def test_a_text_column_says_how_to_leave_it_out(tmp_path: Path) -> None:
+    (tmp_path / "h.csv").write_text("id,x,y\n" + "".join(f"row{i},{i},{i}\n" for i in range(30)))
+    path = written(tmp_path, 'name = "t"\n[holdout]\ncsv = "h.csv"\ntarget = "y"\n')
+    with pytest.raises(DataError) as caught:
+        Bounty.from_toml(path)
+    assert "features = [...] in [holdout]" in caught.value.hint
+    path.write_text(path.read_text() + 'features = ["x"]\n')
+    assert Bounty.from_toml(path).features == ("x",)
 
 
 def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:

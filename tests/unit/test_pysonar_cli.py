@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -127,6 +128,18 @@ def test_a_mistake_in_the_file_names_the_field(bounty: Path, capsys: pytest.Capt
 def test_run_says_what_is_missing(tmp_path: Path, bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(bounty), "--home", str(tmp_path / "none")]) == 2
     assert "pysonar init" in capsys.readouterr().err
+
+
+def test_run_without_consent_posts_nothing_and_says_so(
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answer, hint in (("n\n", "same command again"), ("", "--yes")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert main(["run", str(bounty), "--home", str(home)]) == 2
+        told = capsys.readouterr().err
+        assert "nothing was posted" in told
+        assert hint in told
+    assert Shelf(home).names() == []
 
 
 def test_run_without_a_chain_changes_nothing(

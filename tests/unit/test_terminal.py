@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from importlib.metadata import version
 
 import pytest
 import typer
@@ -82,3 +83,8 @@ def test_codes_of_exit_ctrl_c_and_sigterm() -> None:
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(fail(ZeroDivisionError()))
+
+
+def test_the_version_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(new_app("A test."), "prog", ["--version"]) == 0
+    assert capsys.readouterr().out == f"prog {version('sonar-network')}\n"
