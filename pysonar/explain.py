@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pysonar.rounds import ROWS_FACTOR
 from sonar.amounts import format_wei
 from sonar.model.spec import from_q32
 
@@ -72,7 +71,8 @@ def _learned(bounty: Bounty) -> list[str]:
         f"min_mines counts {terms.min_mines} addresses, not people",
         "each mine: ciphertexts, its own data, and what public losses and shares imply",
         "other mines: the same; nothing of another's A and b",
-        f"nobody can check a mine's row count; so it weighs at most {ROWS_FACTOR} times the cohort's median",
+        f"nobody can check a mine's row count; so it weighs at most {bounty.settings.rows_factor} times the "
+        "cohort's median (rows_factor)",
         "everybody: the terms, column names, the means and deviations of your holdout's columns, row counts, "
         "losses, shares and payments",
     ]

@@ -24,9 +24,6 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.messages import CohortMember, EvidenceManifest, ModelManifest
 
 _REASON_MAX = 200
-ROWS_FACTOR = 4
-"""A mine's rows weigh at most so many times the median of the accepted ones: row counts are the mines' own
-word, and the weight that they give is worth money."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +141,15 @@ class RoundWork:
         return {mine: update for mine, update in found.items() if update is not None}
 
     def _weighted(self, number: int) -> dict[str, MineUpdate]:
-        """Return the accepted updates of a round, with the rows that each is weighted by."""
+        """Return the accepted updates of a round, with the rows that each is weighted by.
+
+        Row counts are the mines' own word, and their weight is worth money: more than `rows_factor` times the
+        median of the accepted ones weigh no more than that.
+        """
         verdict: Verdict = self._records.get(Verdict, number)
         updates = self._updates(number)
         accepted = {mine: updates[mine] for mine in verdict.accepted}
-        most = ROWS_FACTOR * median_low([update.rows for update in accepted.values()])
+        most = self._bounty.settings.rows_factor * median_low([update.rows for update in accepted.values()])
         return {mine: replace(update, rows=min(update.rows, most)) for mine, update in accepted.items()}
 
     # ---- verdict
@@ -320,7 +321,6 @@ class RoundWork:
                 rows=update.rows if (update := self._records.update(number, mine)) else 0,
                 accepted=mine in verdict.accepted,
                 reason=verdict.left_out.get(mine, ""),
-                score=outcome.scores.get(mine, 0),
                 share_bps=outcome.shares_bps[mine],
             )
             for mine, digest in cohort.digests.items()

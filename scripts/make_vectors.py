@@ -174,13 +174,12 @@ def _valid_manifests() -> dict[str, Manifest]:
         | {"blob": Cid.of_blob(b"an encrypted update")}
     )
     mines = sorted((MINE, SCIENTIST), key=str.lower)
-    member = {"update": update.digest(), "rows": 40, "accepted": True, "score": 32_767, "share_bps": 10_000}
+    member = {"update": update.digest(), "rows": 40, "accepted": True, "share_bps": 10_000}
     left_out = {
         "update": word("u"),
         "rows": 7,
         "accepted": False,
         "reason": "a value out of range",
-        "score": 0,
     }
     found = {"model": model.cid(), "new_model": model.cid(), "loss": 7, "best_loss": 6, "accepted_rows": 40}
     cohort = [{"mine": mines[0], **member}, {"mine": mines[1], **left_out, "share_bps": 0}]

@@ -272,22 +272,21 @@ class UpdateManifest(Manifest):
 
 
 class CohortMember(Record):
-    """What the scientist found about one revealed update. `score` is its rounded contribution."""
+    """What the scientist found about one revealed update. Its score is not told: the share says enough."""
 
     mine: AddressField
     update: DigestField
     rows: Annotated[int, Field(ge=0, le=MAX_ROWS)]
     accepted: bool
     reason: Note = ""
-    score: Annotated[int, Field(ge=-(1 << 15), lt=1 << 15)]
     share_bps: Annotated[int, Field(ge=0, le=10_000)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.accepted == bool(self.reason):
             raise ValueError("reason: must be empty for an accepted update, and only for one")
-        if not self.accepted and (self.share_bps or self.score):
-            raise ValueError("share_bps: an update that was left out has neither score nor share")
+        if not self.accepted and self.share_bps:
+            raise ValueError("share_bps: an update that was left out has no share")
         return self
 
 

@@ -174,13 +174,11 @@ def test_what_an_update_manifest_may_not_hold(path, value, field):
         ("cohort", [], "at least 1"),
         ("accepted_rows", 1, "sum"),
         ("cohort.0.share_bps", 9_999, "10000 basis points"),
-        ("cohort.0.score", 1 << 15, "less than"),
-        ("cohort.0.score", -(1 << 15), None),
         ("cohort.0.mine", b"\xff" * 20, "ascending"),
         ("cohort.0.reason", "why not", "empty for an accepted"),
         ("cohort.1.reason", "", "empty for an accepted"),
         ("cohort.1.reason", "x" * 201, "200"),
-        ("cohort.1.score", 5, "left out"),
+        ("cohort.1.share_bps", 5, "left out"),
     ],
 )
 def test_evidence(path, value, problem):
