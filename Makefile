@@ -75,6 +75,6 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 
 node_modules/.installed: package-lock.json
 	@echo 'Installing Solidity tools and Anvil into node_modules ...'
-	@# Not `npm ci`: it refuses a lock without the binaries of other platforms, which no mirror need carry.
-	@npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
-	@touch $@
+	@# Without them the demo goes on with the chain in Python, and contract tests are skipped by name.
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ || \
+	  echo 'npm could not install them; going on without: no Anvil, no contract tests.'

@@ -101,8 +101,13 @@ class Node:
         result: Waiting | Done
         if waits:
             result = min(waits, key=lambda wait: wait.until_s or 1 << 62)
-        elif joined and self._options.exit_when_done:
-            result = Done("every joined bounty is over", {"address": self._me, "bounties": len(joined)})
+        elif self._options.exit_when_done and (joined or not self._options.join_all):
+            told = (
+                "every joined bounty is over"
+                if joined
+                else "no bounty is joined; `mine join BOUNTY` joins one"
+            )
+            result = Done(told, {"address": self._me, "bounties": len(joined)})
         else:
             result = Waiting("a bounty to join" if self._options.join_all else "`mine join BOUNTY`")
         self._seen = (head, result)

@@ -60,7 +60,7 @@ class Conductor:
     def run(self) -> Report:
         """Run the demo to its end. Raises ProcessFailed, WaitTimeout, and what starting the chain raises."""
         start = time.perf_counter()
-        with self._supervisor:
+        with self._supervisor, self._told_end():
             with self.record.timed("start: chain and contract"):
                 market, network = self._start_chain()
             with self.record.timed("start: keystores and processes"):
@@ -71,6 +71,14 @@ class Conductor:
             return read_report(
                 self._settings, market, network, self.record, wall_seconds=time.perf_counter() - start
             )
+
+    @contextmanager
+    def _told_end(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._view.stage("ending every process")
+            raise
 
     def _start_chain(self) -> tuple[Market, NetworkConfig]:
         self._view.stage("starting the chain and deploying the contract")

@@ -83,6 +83,7 @@ def with_plot(report: Report, path: str) -> Report:
 def show(report: Report, console: Console) -> None:
     """Print the tables and the sentences that go with them."""
     console.print(_rounds_table(report))
+    console.print("gas: commit/reveal/settle, the highest of the round, in thousands", style="dim")
     console.print()
     console.print(_mines_table(report))
     console.print(
@@ -130,16 +131,14 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 
 def _rounds_table(report: Report) -> Table:
     """One line per round; 80 columns hold it for up to ten mines."""
-    table = _table(
-        "Rounds", ("round", "loss", "mines", "shares %", "paid ETH", "gas k c/r/s", "sec"), {"shares %"}
-    )
+    table = _table("Rounds", ("round", "loss", "mines", " shares %", "paid ETH", "gas", "sec"), {" shares %"})
     table.add_row("start", f"{report.initial_loss:,}")
     for row in report.rounds:
         table.add_row(
             str(row.round),
             f"{row.loss:,}",
             str(len(row.cohort)),
-            " ".join(f"{bps / 100:.0f}" for bps in row.shares_bps),
+            " " + " ".join(f"{bps / 100:.0f}" for bps in row.shares_bps),
             f"{row.paid_wei / _ETHER:.4f}",
             "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
             f"{sum(row.seconds.values()):.1f}",

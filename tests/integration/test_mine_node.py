@@ -39,6 +39,15 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
         assert world.market().ether(world.address(i)) > before[i]
 
 
+def test_with_nothing_joined_it_ends_where_it_should_and_waits_for_the_first_bounty_where_it_may_join(
+    world: World,
+) -> None:
+    result = world.node(0, join_all=False).tick()
+    assert isinstance(result, Done)
+    assert "mine join" in result.what
+    assert not isinstance(world.node(1).tick(), Done)
+
+
 def test_a_full_cohort_skips_the_mine_that_is_late(world: World) -> None:
     world.scientist.post(terms(cohort_cap=2, rounds=1))
     run([world.node(0), world.node(1)])
