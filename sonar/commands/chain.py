@@ -33,10 +33,18 @@ def chain(
     ] = "auto",
     port: Annotated[
         int,
-        typer.Option(
-            min=0, max=65535, help="Port on 127.0.0.1; 0 takes the home's last one if free, else any."
-        ),
+        typer.Option(min=0, max=65535, help="Port; 0 takes the home's last one if free, else any."),
     ] = 0,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. Whoever reaches it rules the chain: think before another."),
+    ] = "127.0.0.1",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SONAR_CHAIN_URL", help="What the network file calls the chain. Default: http://HOST:PORT."
+        ),
+    ] = None,
     store: Annotated[
         Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
     ] = None,
@@ -59,8 +67,8 @@ def chain(
         faucet = _faucet(folder)
         fund = {Address(faucet.address): FAUCET_WEI}
         wanted = port or _last_port(folder)
-        with localchain.start(client, port=wanted, state_dir=folder.path, fund=fund) as running:
-            network = _network(folder, running, faucet, store or folder.path / "store", min_window)
+        with localchain.start(client, port=wanted, host=host, state_dir=folder.path, fund=fund) as running:
+            network = _network(folder, running, url, faucet, store or folder.path / "store", min_window)
             _tell(running, network, folder.network, as_json=json)
             _serve(running)
 
@@ -97,7 +105,12 @@ def _last_port(home: Home) -> int:
 
 
 def _network(
-    home: Home, running: LocalChain, faucet: LocalAccount, store: Path, min_window_s: int
+    home: Home,
+    running: LocalChain,
+    url: str | None,
+    faucet: LocalAccount,
+    store: Path,
+    min_window_s: int,
 ) -> NetworkConfig:
     """Write the network file and return it. Deploys the contract unless the chain has it from before."""
     from sonar.chain.rpc import Rpc
@@ -111,7 +124,7 @@ def _network(
         dev=True,
         client=running.client,
         chain_id=running.chain_id,
-        rpc_url=running.url,
+        rpc_url=url or running.url,
         contract=contract,
         code_hash=code_hash,
         deployed_block=block,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
 from sonar.protocol.ids import Address
 
 CHAIN_ID = 31337
+LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
 STATE_FILE = "anvil-state.json"
@@ -45,20 +47,23 @@ def find() -> Path | None:
 
 
 class Anvil:
-    """A running Anvil on 127.0.0.1. With `state_dir`, its state is kept there when it ends, and used again.
+    """A running Anvil. With `state_dir`, its state is kept there when it ends, and used again.
 
-    Raises ClientMissing, PortInUse, and ChainUnavailable when it does not come up.
+    `host` is the address that it listens on; `url` is for this machine. Raises ClientMissing, PortInUse,
+    ConfigError (host), and ChainUnavailable when it does not come up.
     """
 
-    def __init__(self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int]) -> None:
+    def __init__(
+        self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int], host: str = LOOPBACK
+    ) -> None:
         binary = find()
         if binary is None:
             raise ClientMissing("Anvil is not installed", hint="run `npm ci`, or use --client eth-tester")
         self.notes: list[str] = []
-        port = _free_port(port)
-        self.url = f"http://127.0.0.1:{port}"
+        port = _free_port(host, port)
+        self.url = f"http://{LOOPBACK if host == ANY_ADDRESS else host}:{port}"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID)]
+        command = [str(binary), "--host", host, "--port", str(port), "--chain-id", str(CHAIN_ID)]
         # Blocks at once for transactions and each second without them; none of the well-known accounts.
         command += ["--block-time", "1", "--mixed-mining", "--accounts", "0", "--silent", "--no-cors"]
         if state_dir is not None:
@@ -137,13 +142,15 @@ class Anvil:
             rpc.close()
 
 
-def _free_port(port: int) -> int:
-    """Return `port` if it is free, or any free one for 0. Raises PortInUse."""
+def _free_port(host: str, port: int) -> int:
+    """Return `port` if it is free at `host`, or any free one for 0. Raises PortInUse, ConfigError."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                raise ConfigError("host", f"{host} is no address of this machine") from error
             raise PortInUse(port) from error
         return int(probe.getsockname()[1])
 
