@@ -14,7 +14,6 @@ A round in Settle goes through these; each does nothing if its record is there a
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from pysonar.bounty import Bounty
 from pysonar.keys import Key
 from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
+from pysonar.posting import fits, prepare, publish
 from pysonar.records import Cohort, Finished, Posting, Publication, Records, post_key
 from pysonar.rounds import Place, RoundWork, course_of
 from sonar.chain.events import Committed
@@ -33,13 +33,12 @@ from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
 from sonar.chain.rpc import Head
-from sonar.errors import ConfigError
+from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
-from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
-from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.messages import ModelManifest
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id
 from sonar.waiting import drive
@@ -79,7 +78,7 @@ class Campaign:
         self._work: RoundWork | None = None
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
-        if posting and not self._fits(posting) and outbox.submitted(post_key(name)):
+        if posting and not fits(posting, bounty, key.public) and outbox.submitted(post_key(name)):
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
@@ -107,6 +106,12 @@ class Campaign:
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
         right; InsufficientFunds; and what a faulty setting raises.
         """
+        try:
+            return self._pass()
+        except RpcError as error:  # a node that lags, or limits requests, may answer later
+            raise ChainUnavailable(str(error), hint=error.hint) from error
+
+    def _pass(self) -> Waiting | Done:
         if (waiting := self._post()) is not None:
             return waiting
         for _ in range(_LOOKS):
@@ -141,18 +146,13 @@ class Campaign:
         if self.id is not None:
             return None
         posting: Posting | None = self.records.get(Posting)
-        if posting is None or not self._fits(posting):
+        if posting is None or not fits(posting, self.bounty, self._key.public):
             with self._timed(0, "encrypt"):
-                posting = self._prepare_posting()
+                posting = prepare(self.bounty, self._key)
             self.records.put(posting)
         model_digest, key_digest = digest_of(posting.model_manifest), digest_of(posting.key_manifest)
         with self._timed(0, "publish"):
-            for data, link in (
-                (posting.key_manifest, Cid.of_manifest(posting.key_manifest)),
-                (posting.weights_blob, Cid.of_blob(posting.weights_blob)),
-                (posting.model_manifest, Cid.of_manifest(posting.model_manifest)),
-            ):
-                self._store.pin(self._store.put(data, link.codec))
+            publish(posting, self._store)
         terms = self.bounty.terms
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
         key = post_key(self.bounty.settings.name)
@@ -167,30 +167,6 @@ class Campaign:
         self._tell_seconds(0)
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
-
-    def _key_manifest(self) -> KeyManifest:
-        public = self._key.public
-        return KeyManifest(bits=public.bits, n=public.to_bytes())
-
-    def _fits(self, posting: Posting) -> bool:
-        """Whether what was prepared is this bounty, under this key."""
-        return (posting.digest, posting.key_manifest) == (self.bounty.digest, self._key_manifest().to_bytes())
-
-    def _prepare_posting(self) -> Posting:
-        design, public = self.bounty.design, self._key.public
-        key_manifest = self._key_manifest()
-        blob = public.encode_blob(self._key.encrypt_weights([0] * design.plan.values))
-        model = ModelManifest(
-            name=self.bounty.settings.name,
-            round=1,
-            spec=design.spec,
-            plan=design.plan_spec,
-            key=key_manifest.cid(),
-            weights=Cid.of_blob(blob),
-            zero_start=True,
-        )
-        salt = secrets.token_bytes(32)
-        return Posting(self.bounty.digest, salt, key_manifest.to_bytes(), model.to_bytes(), blob)
 
     # ---- a round in Settle
 
@@ -323,7 +299,7 @@ class Campaign:
             if self._outbox.submitted(key):
                 try:
                     receipt = self._outbox.outcome(key)
-                except (WrongRound, WrongStatus):
+                except MarketError:  # it was mined and failed; the round ended otherwise
                     continue
                 if receipt is not None:
                     gas[name] = receipt.gas_used

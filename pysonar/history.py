@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pysonar.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.chain.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
-from sonar.errors import RemoteError
+from sonar.errors import RpcError
 from sonar.protocol.ids import hex32
 
 if TYPE_CHECKING:
@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 def finished_of(
     number: int, events: Sequence[Event], seconds: dict[str, float], gas: dict[str, int]
 ) -> Finished:
-    """Return how round `number` ended. Raises RemoteError if the chain's record does not say."""
+    """Return how round `number` ended. Raises RpcError if the chain's record does not say yet."""
     mine = [event for event in events if getattr(event, "round", None) == number]
     closed = next((event for event in mine if isinstance(event, BountyClosed)), None)
     settled = next((event for event in mine if isinstance(event, RoundSettled)), None)
     failed = next((event for event in mine if isinstance(event, RoundFailed)), None)
     last = settled or failed or closed
     if last is None:
-        raise RemoteError(
-            f"round {number} is over, and the node has no record of how",
-            hint="is the node in sync? run the same command again",
-        )
+        raise RpcError(f"round {number} is over, and the chain's node has no record yet of how")
     return Finished(
         ended="settled" if settled else "failed" if failed else "overdue",
         block=last.block,

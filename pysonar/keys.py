@@ -1,7 +1,8 @@
 """The scientist's key. What it decrypts stays inside; it answers few questions, and a ledger counts.
 
 It reveals, and nothing else:
-- `decrypt_aggregate`: one sum of updates per round, of at least `min_mines` of them;
+- `decrypt_aggregate`: one sum of updates per round, of at least `min_mines` of them, and at the same weights
+  of one cohort only;
 - `inspect`: yes or no for each mine of a round, with the name of the failed test;
 - `score`: one number of 16 bits for each mine and round.
 `unsafe_decrypt_update` is the exception, is named so, and is called by no shipped path.
@@ -33,7 +34,7 @@ from pysonar.inspection import Opened, Rules, TestResult
 from pysonar.ledger import Ledger
 from sonar.errors import CiphertextError, EnvironmentFault, KeyFileError, UpdateOutOfRange, UsageError
 from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
-from sonar.paillier.slots import SlotPlan
+from sonar.paillier.slots import MAX_FRAC, SlotPlan
 
 SCORE_BITS = 16
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
@@ -146,17 +147,34 @@ class Key:
         return [self._encrypt(w) for w in w_int]
 
     def decrypt_aggregate(
-        self, *, bounty: bytes, round: int, plan: SlotPlan, updates: Sequence[MineUpdate], min_mines: int
+        self,
+        *,
+        bounty: bytes,
+        round: int,
+        plan: SlotPlan,
+        weights_int: Sequence[int],
+        updates: Sequence[MineUpdate],
+        min_mines: int,
     ) -> list[int]:
         """Reveal sum_i rows_i u_i, d integers at scale 2^plan.scale_bits, once per round.
 
-        The digest of exactly these updates goes to the ledger first. The same call may be made again; another
-        set of updates, other rows or another plan for this round raises LedgerConflict. Raises UsageError for
+        `weights_int` int[d] are the weights that the updates were made on. The digests of exactly these
+        updates, of the weights and of the cohort go to the ledger first. The same call may be made again;
+        another set of updates, other rows or another plan for this round raises LedgerConflict, and so does
+        another cohort at weights where an aggregate of this key was decrypted before. Raises UsageError for
         fewer than `min_mines` (at least 2: the sum of one update is that update) and rows beyond the plan,
         CiphertextError, UpdateOutOfRange, EnvironmentFault if the machine miscalculated.
         """
         self._check_cohort(plan, updates, min_mines)
-        self._ledger.record_aggregate(bounty, round, aggregate_digest(self._public, plan, updates))
+        if len(weights_int) != plan.values:
+            raise UsageError(f"{len(weights_int)} weights; the slot plan has {plan.values}")
+        self._ledger.record_aggregate(
+            bounty,
+            round,
+            aggregate_digest(self._public, plan, updates),
+            weights=_weights_digest(plan, weights_int),
+            cohort=_digest(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
+        )
         rows = [update.rows for update in updates]
         columns = zip(*(update.ciphertexts for update in updates), strict=True)
         sums = [self._public.weighted_sum(column, rows) for column in columns]
@@ -354,6 +372,12 @@ def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdat
     """
     parts = (_update_parts(key, update) for update in sorted(updates, key=lambda update: update.mine))
     return _digest(b"sonar aggregate", key.fingerprint, _plan_bytes(plan), *parts)
+
+
+def _weights_digest(plan: SlotPlan, weights_int: Sequence[int]) -> bytes:
+    """Name the weights themselves, whatever the scale that a plan writes them at."""
+    finest = (int(w) << (MAX_FRAC - plan.weight_frac) for w in weights_int)
+    return _digest(*(str(w).encode() for w in finest))
 
 
 def _update_parts(key: PublicKey, update: MineUpdate) -> bytes:

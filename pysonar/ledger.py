@@ -20,7 +20,8 @@ from sonar.errors import KeyFileError, LedgerConflict
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aggregate (
-    bounty BLOB, round INTEGER, digest BLOB NOT NULL, PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+    bounty BLOB, round INTEGER, digest BLOB NOT NULL, weights BLOB NOT NULL, cohort BLOB NOT NULL,
+    PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS score (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
@@ -69,21 +70,35 @@ class Ledger:
         with self._lock:
             self._db.backup(other._db)
 
-    def record_aggregate(self, bounty: bytes, round: int, digest: bytes) -> None:
+    def record_aggregate(
+        self, bounty: bytes, round: int, digest: bytes, *, weights: bytes, cohort: bytes
+    ) -> None:
         """Allow the decryption of one aggregate of a round. The same again is allowed.
 
-        Raises LedgerConflict when another aggregate of that round is on record: two that differ by one mine
-        would give that mine's update away.
+        `weights` and `cohort` are digests of what the updates were made on and of who made them. Raises
+        LedgerConflict when another aggregate of that round is on record, or in any bounty of this key one of
+        another cohort at the same weights: two that differ by one mine would give that mine's update away.
         """
-        with self._lock:
-            self._db.execute("INSERT OR IGNORE INTO aggregate VALUES (?, ?, ?)", [bounty, round, digest])
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             query = "SELECT digest FROM aggregate WHERE bounty = ? AND round = ?"
-            (recorded,) = self._db.execute(query, [bounty, round]).fetchone()
-        if recorded != digest:
-            raise LedgerConflict(
-                f"another aggregate of round {round} of bounty {bounty.hex()} was decrypted before",
-                hint="aggregate the same updates as before; this round's aggregate cannot be changed now",
-            )
+            recorded = self._db.execute(query, [bounty, round]).fetchone()
+            if recorded == (digest,):
+                return
+            if recorded is not None:
+                raise LedgerConflict(
+                    f"another aggregate of round {round} of bounty {bounty.hex()} was decrypted before",
+                    hint="aggregate the same updates as before; this round's aggregate cannot be changed now",
+                )
+            query = "SELECT 1 FROM aggregate WHERE weights = ? AND cohort != ?"
+            if self._db.execute(query, [weights, cohort]).fetchone():
+                raise LedgerConflict(
+                    f"at the weights of round {round} of bounty {bounty.hex()}, another cohort's aggregate was "
+                    "decrypted before",
+                    hint="the difference could be one mine's update; only the same cohort's can be decrypted",
+                )
+            entry = [bounty, round, digest, weights, cohort]
+            self._db.execute("INSERT INTO aggregate VALUES (?, ?, ?, ?, ?)", entry)
 
     def record_scores(
         self, bounty: bytes, round: int, digest: bytes, bits: int, scores: Mapping[str, int]

@@ -6,6 +6,7 @@ Each step writes its record before the next begins, and does nothing if the reco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pysonar.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of, start_of
@@ -16,7 +17,7 @@ from pysonar.inspection import COMPARISONS
 from pysonar.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
 from pysonar.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.score import shares_of
-from sonar.errors import BlobNotFound, RemoteError
+from sonar.errors import BlobNotFound, DigestMismatch, LedgerConflict, RemoteError, StoreUnavailable
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of
@@ -79,7 +80,8 @@ class RoundWork:
     def collect(self, number: int, cohort: Cohort, model: Digest, *, last_try: bool) -> list[str]:
         """Fetch what is not there yet, and return the mines that are still missing.
 
-        With `last_try`, what is not to be had now is left out. Raises StoreUnavailable.
+        With `last_try`, what is not to be had now is left out. Raises StoreUnavailable if that is why there
+        is no update at all; one that the store cannot give, while it gives others, is its mine's affair.
         """
         gone = self.left_out_for_good(number)
         expected = Expected(
@@ -92,25 +94,34 @@ class RoundWork:
             self._design.spec,
             self._design.plan,
         )
-        missing = []
+        missing, fault = [], None
         for mine, digest in cohort.digests.items():
             if self._records.update(number, mine) is not None:
                 continue
-            update = (
-                Update(reason=gone[mine]) if mine in gone else self._fetch(expected, Address(mine), digest)
-            )
-            if update is None and last_try:
-                update = Update(reason=WITHHELD)
+            try:
+                update = (
+                    Update(reason=gone[mine])
+                    if mine in gone
+                    else self._fetch(expected, Address(mine), digest)
+                )
+            except StoreUnavailable as error:
+                update, fault = None, error
             if update is None:
                 missing.append(mine)
             else:
                 self._records.put_update(number, mine, update)
+        if fault is not None and not self._updates(number):
+            raise fault
+        if last_try:
+            for mine in missing:
+                self._records.put_update(number, mine, Update(reason=WITHHELD))
+            return []
         return missing
 
     def _fetch(self, expected: Expected, mine: Address, digest: bytes) -> Update | None:
         try:
             fetched = fetch_update(self._store, expected, mine, Digest(digest))
-        except BlobNotFound:
+        except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be mended
             return None
         except RemoteError as error:
             return Update(reason=_reason(f"malformed: {error}"))
@@ -211,10 +222,12 @@ class RoundWork:
         if outcome is None:
             verdict: Verdict = self._records.get(Verdict, number)
             cohort: Cohort = self._records.get(Cohort, number)
+            outcome = self._unchanged(number, verdict, cohort)
             if len(verdict.accepted) >= self._bounty.terms.min_mines:
-                outcome = self._trained(number, verdict, cohort)
-            else:
-                outcome = self._too_few(number, verdict, cohort)
+                # The key refuses where its answer and an earlier one would give a single mine away: another
+                # cohort at the same weights, or other updates after this journal was restored from a copy.
+                with suppress(LedgerConflict):
+                    outcome = self._trained(number, verdict, cohort)
             self._records.put(outcome, number)
         return outcome
 
@@ -225,6 +238,7 @@ class RoundWork:
             bounty=self._place.bounty,
             round=number,
             plan=plan,
+            weights_int=self.course(number).current.weights_int,
             updates=accepted,
             min_mines=self._bounty.terms.min_mines,
         )
@@ -243,8 +257,8 @@ class RoundWork:
             shares_of(scores, cohort.digests),
         )
 
-    def _too_few(self, number: int, verdict: Verdict, cohort: Cohort) -> Outcome:
-        """Nothing may be decrypted: model and loss stay, and who was accepted shares the fees."""
+    def _unchanged(self, number: int, verdict: Verdict, cohort: Cohort) -> Outcome:
+        """Nothing is decrypted: model and loss stay, and who was accepted shares the fees."""
         here = self.course(number).current
         shares = shares_of(dict.fromkeys(verdict.accepted, 0.0), cohort.digests)
         return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,21 +12,36 @@ from sonar.terminal import JsonFlag, print_json
 
 
 def fund(
-    address: Annotated[str, typer.Argument(help="Who gets it.")],
-    amount: Annotated[str, typer.Option(help="How much, with its unit.")] = "10 ether",
+    to: Annotated[list[str], typer.Argument(help="Who gets it: addresses, or home folders of this machine.")],
+    amount: Annotated[str, typer.Option(help="How much each gets, with its unit.")] = "10 ether",
     network: NetworkOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Send ether from the faucet of a development network.
 
-    Example: `sonar fund 0xAbC… --amount "10 ether" --network ./net/network.toml`
+    Example: `sonar fund ./mine1 0xAbC… --amount "10 ether" --network ./net/network.toml`
     """
     from sonar.amounts import format_wei, parse_wei
     from sonar.chain.faucet import fund as send
 
     amount_wei = parse_wei(amount, "--amount")
-    receipt = send(load_network(network), address, amount_wei)
+    addresses = [_address(one) for one in to]  # all are checked before any is paid
+    paid = []
+    for address in addresses:
+        receipt = send(load_network(network), address, amount_wei)
+        paid.append({"address": address, "amount_wei": amount_wei, "tx_hash": receipt.tx_hash})
+        if not json:
+            print(f"{address} got {format_wei(amount_wei)}", flush=True)
     if json:
-        print_json({"address": address, "amount_wei": amount_wei, "tx_hash": receipt.tx_hash})
-    else:
-        print(f"{address} got {format_wei(amount_wei)}")
+        print_json({"funded": paid})
+
+
+def _address(text: str) -> str:
+    """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
+    from sonar.keystore import find
+    from sonar.protocol.ids import parse_address
+
+    home = Path(text).expanduser()
+    if not home.is_dir():
+        return parse_address(text, "to")
+    return find(home / "keystore").stem

@@ -80,7 +80,8 @@ def init_party(settings: Settings, supervisor: Supervisor, party: str) -> None:
         supervisor.start(party, "pysonar", args)
         return
     shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
-    supervisor.start(party, "mine", [*args, "--example", "diabetes", "--shard", shard])
+    insecure = ["--insecure-keys"] if settings.insecure else []
+    supervisor.start(party, "mine", [*args, "--example", "diabetes", "--shard", shard, *insecure])
 
 
 def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:

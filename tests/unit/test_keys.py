@@ -108,20 +108,14 @@ def test_a_saved_key_comes_back_with_its_ledger(tmp_path: Path) -> None:
     path = tmp_path / "k"
     key = fresh_key()
     updates = [update(key, m, [1, 2, 3]) for m in "ab"]
-    answer = key.decrypt_aggregate(bounty=BOUNTY, round=1, plan=PLAN, updates=updates, min_mines=2)
+    answer = aggregate(key, updates)
     key.save(path, "pass", dev=True)
     key.close()
     again = Key.load(path, "pass")
     assert again.unsafe_primes() == key.unsafe_primes()
-    assert answer == again.decrypt_aggregate(bounty=BOUNTY, round=1, plan=PLAN, updates=updates, min_mines=2)
+    assert answer == aggregate(again, updates)
     with pytest.raises(LedgerConflict):
-        again.decrypt_aggregate(
-            bounty=BOUNTY,
-            round=1,
-            plan=PLAN,
-            updates=[*updates, update(key, "c", [0] * 3)],
-            min_mines=2,
-        )
+        aggregate(again, [*updates, update(key, "c", [0] * 3)])
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
 
 
@@ -217,14 +211,46 @@ cohorts = st.lists(st.tuples(values, st.integers(1, 50)), min_size=2, max_size=5
 def test_the_aggregate_is_the_weighted_sum(cohort: list[tuple[list[int], int]]) -> None:
     key = fresh_key()
     updates = [update(key, f"m{i}", v, rows) for i, (v, rows) in enumerate(cohort)]
-    total = key.decrypt_aggregate(bounty=BOUNTY, round=1, plan=PLAN, updates=updates, min_mines=2)
+    total = aggregate(key, updates)
     assert total == [sum(rows * v[i] for v, rows in cohort) for i in range(3)]
 
 
 def aggregate(
-    key: Key, updates: list[MineUpdate], round: int = 1, plan: SlotPlan = PLAN, min_mines: int = 2
+    key: Key,
+    updates: list[MineUpdate],
+    round: int = 1,
+    plan: SlotPlan = PLAN,
+    min_mines: int = 2,
+    weights_int: tuple[int, ...] | None = None,
+    bounty: bytes = BOUNTY,
 ) -> list[int]:
-    return key.decrypt_aggregate(bounty=BOUNTY, round=round, plan=plan, updates=updates, min_mines=min_mines)
+    """Each round stands at weights of its own, unless a test says where."""
+    return key.decrypt_aggregate(
+        bounty=bounty,
+        round=round,
+        plan=plan,
+        weights_int=(round,) * 3 if weights_int is None else weights_int,
+        updates=updates,
+        min_mines=min_mines,
+    )
+
+
+def test_cohorts_that_differ_by_one_mine_are_not_summed_at_the_same_weights() -> None:
+    key = fresh_key()
+    a, b, c = (update(key, m, [1, 2, 3], 7) for m in "abc")
+    aggregate(key, [a, b, c], weights_int=(5, 0, -5))
+    finer = replace(PLAN, weight_frac=PLAN.weight_frac + 1)
+    for changes in ({"round": 2}, {"bounty": b"another bounty" * 2}, {"round": 2, "plan": finer}):
+        scale = 1 << (changes.get("plan", PLAN).weight_frac - PLAN.weight_frac)  # type: ignore[attr-defined]
+        with pytest.raises(LedgerConflict, match="another cohort"):
+            aggregate(key, [a, b], weights_int=(5 * scale, 0, -5 * scale), **changes)  # type: ignore[arg-type]
+    with pytest.raises(LedgerConflict, match="another cohort"):
+        aggregate(key, [a, b, replace(c, rows=8)], round=2, weights_int=(5, 0, -5))
+    fresh = [update(key, m, [1, 2, 3], 7) for m in "abc"]  # re-randomised, and the same sum
+    assert aggregate(key, fresh, round=2, weights_int=(5, 0, -5)) == [21, 42, 63]
+    assert aggregate(key, [a, b], round=3, weights_int=(5, 0, -4)) == [14, 28, 42]
+    with pytest.raises(UsageError, match="2 weights"):
+        aggregate(key, [a, b], round=4, weights_int=(5, 0))
 
 
 def test_a_round_has_one_aggregate() -> None:

@@ -16,6 +16,7 @@ from pysonar.ledger import Ledger
 from sonar.errors import KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
+HERE = {"weights": b"w", "cohort": b"all"}
 
 
 @pytest.fixture
@@ -25,29 +26,39 @@ def path(tmp_path: Path) -> Path:
 
 def test_one_aggregate_per_round_also_after_opening_again(path: Path) -> None:
     ledger = Ledger(path, OWNER)
-    ledger.record_aggregate(BOUNTY, 1, b"first")
-    ledger.record_aggregate(BOUNTY, 1, b"first")
-    ledger.record_aggregate(BOUNTY, 2, b"second")
-    ledger.record_aggregate(OTHER, 1, b"third")
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    ledger.record_aggregate(BOUNTY, 2, b"second", **HERE)
+    ledger.record_aggregate(OTHER, 1, b"third", **HERE)
     ledger.close()
     again = Ledger(path, OWNER)
-    again.record_aggregate(BOUNTY, 1, b"first")
+    again.record_aggregate(BOUNTY, 1, b"first", **HERE)
     with pytest.raises(LedgerConflict, match="round 1") as caught:
-        again.record_aggregate(BOUNTY, 1, b"another")
+        again.record_aggregate(BOUNTY, 1, b"another", **HERE)
     assert "same updates" in caught.value.hint
+
+
+def test_at_the_same_weights_only_the_same_cohort(path: Path) -> None:
+    ledger, other_process = Ledger(path, OWNER), Ledger(path, OWNER)
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    for bounty, number in ((BOUNTY, 2), (OTHER, 1)):
+        with pytest.raises(LedgerConflict, match="another cohort"):
+            other_process.record_aggregate(bounty, number, b"second", weights=b"w", cohort=b"but one")
+    other_process.record_aggregate(BOUNTY, 2, b"second", **HERE)  # the refusals used nothing up
+    other_process.record_aggregate(BOUNTY, 3, b"third", weights=b"moved", cohort=b"but one")
 
 
 def test_two_processes_cannot_both_be_first(path: Path) -> None:
     one, two = Ledger(path, OWNER), Ledger(path, OWNER)
-    one.record_aggregate(BOUNTY, 1, b"first")
+    one.record_aggregate(BOUNTY, 1, b"first", **HERE)
     with pytest.raises(LedgerConflict):
-        two.record_aggregate(BOUNTY, 1, b"another")
+        two.record_aggregate(BOUNTY, 1, b"another", **HERE)
 
 
 def test_an_entry_survives_kill_9(path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from pysonar.ledger import Ledger\n"
-        f"Ledger(Path(sys.argv[1]), {OWNER!r}).record_aggregate({BOUNTY!r}, 1, b'first')\n"
+        f"Ledger(Path(sys.argv[1]), {OWNER!r}).record_aggregate({BOUNTY!r}, 1, b'first', **{HERE!r})\n"
         "print('recorded', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE)
@@ -57,9 +68,9 @@ def test_an_entry_survives_kill_9(path: Path) -> None:
     process.wait()
     process.stdout.close()
     ledger = Ledger(path, OWNER)
-    ledger.record_aggregate(BOUNTY, 1, b"first")
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
     with pytest.raises(LedgerConflict):
-        ledger.record_aggregate(BOUNTY, 1, b"another")
+        ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
 
 
 def test_every_entry_is_durable_before_it_counts(path: Path) -> None:
@@ -108,7 +119,7 @@ def test_a_file_that_is_no_ledger_is_refused(path: Path) -> None:
 
 def test_copying_keeps_every_entry(path: Path) -> None:
     memory = Ledger(None, OWNER)
-    memory.record_aggregate(BOUNTY, 1, b"first")
+    memory.record_aggregate(BOUNTY, 1, b"first", **HERE)
     memory.copy_to(Ledger(path, OWNER))
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT bounty, round, digest FROM aggregate").fetchall() == [(BOUNTY, 1, b"first")]
