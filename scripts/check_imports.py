@@ -123,7 +123,7 @@ RULES = (
     ),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
     Rule("sonar.chain", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.chain"), libraries=_NETWORK),
-    Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.store"), libraries=_NETWORK),
+    Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.store"), libraries=_NETWORK),
     Rule(
         "sonar.localchain",
         DOWN,
