@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
@@ -14,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
+from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
 
 CHAIN_ID = 31337
@@ -27,7 +27,6 @@ START_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
 STATE_FILE = "anvil-state.json"
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_PR_SET_PDEATHSIG = 1
 
 
 def find() -> Path | None:
@@ -74,7 +73,7 @@ class Anvil:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C reaches us, and we end it in order
-            preexec_fn=_die_with_parent(),
+            preexec_fn=die_with_parent,
         )
         self.pid = self._process.pid
         try:
@@ -153,15 +152,3 @@ def _free_port(host: str, port: int) -> int:
                 raise ConfigError("host", f"{host} is no address of this machine") from error
             raise PortInUse(port) from error
         return int(probe.getsockname()[1])
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """Return what makes a child get SIGTERM when its parent dies, where the system can do that."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return in_child
