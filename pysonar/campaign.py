@@ -262,6 +262,7 @@ class Campaign:
         return self._finished()
 
     def _finished(self) -> Done:
+        self._rounds.let_go()
         return Done(f"bounty {self.bounty.settings.name} is closed", self.summary())
 
     def _transact(self, key: str, call: Call, what: str, until_s: int | None) -> Waiting | None:

@@ -140,6 +140,16 @@ class RoundWork:
         found = {mine: self._update(number, mine) for mine in (cohort.digests if cohort else ())}
         return {mine: update for mine, update in found.items() if update is not None}
 
+    def let_go(self) -> None:
+        """Unpin the mines' updates when the bounty is closed; its models and evidence stay."""
+        for number in range(1, self._records.finished() + 1):
+            cohort: Cohort | None = self._records.get(Cohort, number)
+            for mine, digest in (cohort.digests if cohort else {}).items():
+                update = self._records.update(number, mine)
+                if update is not None and update.blob:
+                    self._store.unpin(Cid("dag-cbor", Digest(digest)))
+                    self._store.unpin(Cid.of_blob(update.blob))
+
     # ---- verdict
 
     def judge(self, number: int) -> Verdict:

@@ -8,6 +8,7 @@ from sonar.commands.chain import chain
 from sonar.commands.deploy import deploy
 from sonar.commands.fund import fund
 from sonar.commands.status import status
+from sonar.commands.swarm_key import swarm_key
 from sonar.demo.command import demo
 from sonar.terminal import new_app, run_app
 
@@ -21,6 +22,7 @@ app.command()(chain)
 app.command()(deploy)
 app.command()(status)
 app.command()(fund)
+app.add_typer(swarm_key, name="swarm-key")
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     from sonar.chain.rpc import Rpc
     from sonar.home import Home
     from sonar.localchain import LocalChain
-    from sonar.settings import NetworkConfig
+    from sonar.settings import NetworkConfig, StoreConfig
 
 FAUCET_WEI = 10**6 * 10**18
 FAUCET_FILE = "faucet.key"
+SWARM_KEY_FILE = "swarm.key"
 
 
 def chain(
@@ -48,6 +51,23 @@ def chain(
     store: Annotated[
         Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
     ] = None,
+    store_kind: Annotated[
+        Literal["folder", "kubo"],
+        typer.Option(help="Where blobs are: a folder of this machine, or a private IPFS swarm."),
+    ] = "folder",
+    swarm_listen: Annotated[
+        str,
+        typer.Option(
+            envvar="SONAR_SWARM_LISTEN", help="Where the swarm's first peer listens; TCP, port 0: any."
+        ),
+    ] = "/ip4/127.0.0.1/tcp/0",
+    swarm_announce: Annotated[
+        str,
+        typer.Option(
+            envvar="SONAR_SWARM_ANNOUNCE",
+            help="What others connect to instead, such as /dns4/sonar/tcp/4001.",
+        ),
+    ] = "",
     min_window: Annotated[
         int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds.")
     ] = 10,
@@ -58,7 +78,10 @@ def chain(
     Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
     keeps its state there and goes on from it; eth-tester starts anew each time.
 
-    Example: `sonar chain --home ./net --client eth-tester`
+    With --store-kind kubo it also runs the first peer of the network's IPFS swarm, and makes the swarm's key
+    beside the network file: those who take part need both files, and nobody else may have the key.
+
+    Examples: `sonar chain --home ./net --client eth-tester`, `sonar chain --home ./net --store-kind kubo`
     """
     from sonar import localchain
     from sonar.home import Home, default_home
@@ -67,10 +90,47 @@ def chain(
         faucet = _faucet(folder)
         fund = {Address(faucet.address): FAUCET_WEI}
         wanted = port or _last_port(folder)
-        with localchain.start(client, port=wanted, host=host, state_dir=folder.path, fund=fund) as running:
-            network = _network(folder, running, url, faucet, store or folder.path / "store", min_window)
+        with ExitStack() as stack:
+            if store_kind == "kubo":
+                blobs = stack.enter_context(_first_peer(folder, swarm_listen, swarm_announce))
+            else:
+                blobs = _blob_folder(store or folder.path / "store")
+            running = stack.enter_context(
+                localchain.start(client, port=wanted, host=host, state_dir=folder.path, fund=fund)
+            )
+            network = _network(folder, running, url, faucet, blobs, min_window)
             _tell(running, network, folder.network, as_json=json)
             _serve(running)
+
+
+def _blob_folder(path: Path) -> StoreConfig:
+    from sonar.settings import StoreConfig
+
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return StoreConfig(kind="folder", path=str(path.resolve()))
+
+
+@contextmanager
+def _first_peer(home: Home, listen: str, announce: str) -> Iterator[StoreConfig]:
+    """Run the swarm's first peer, and yield what the network file says of it."""
+    from sonar.progress import PlainSink, Progress
+    from sonar.settings import StoreConfig
+    from sonar.store.choose import checked_address, repo_of
+    from sonar.store.kubo_daemon import KuboNode
+    from sonar.store.kubo_repo import Swarm
+    from sonar.store.swarm import new_swarm_key, read_swarm_key
+
+    key = home.path / SWARM_KEY_FILE
+    if not key.exists():
+        new_swarm_key(key)
+    swarm = Swarm(
+        key=read_swarm_key(key),
+        listen=checked_address("--swarm-listen", listen),
+        announce=checked_address("--swarm-announce", announce),
+    )
+    with KuboNode(repo_of(home.path), swarm, Progress(PlainSink(), "ipfs")) as node:
+        # The key's name is relative: whoever gets both files keeps them together.
+        yield StoreConfig(kind="kubo", bootstrap=tuple(node.addresses()), swarm_key_file=SWARM_KEY_FILE)
 
 
 def _faucet(home: Home) -> LocalAccount:
@@ -109,14 +169,13 @@ def _network(
     running: LocalChain,
     url: str | None,
     faucet: LocalAccount,
-    store: Path,
+    store: StoreConfig,
     min_window_s: int,
 ) -> NetworkConfig:
     """Write the network file and return it. Deploys the contract unless the chain has it from before."""
     from sonar.chain.rpc import Rpc
-    from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
+    from sonar.settings import FaucetConfig, NetworkConfig
 
-    store.mkdir(mode=0o700, parents=True, exist_ok=True)
     rpc = Rpc(running.url)
     contract, code_hash, block = _contract(home, rpc, faucet, min_window_s)
     network = NetworkConfig(
@@ -128,7 +187,7 @@ def _network(
         contract=contract,
         code_hash=code_hash,
         deployed_block=block,
-        store=StoreConfig(kind="folder", path=str(store.resolve())),
+        store=store,
         faucet=FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
     )
     network.save(home.network)
@@ -169,6 +228,7 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
                 "rpc_url": network.rpc_url,
                 "contract": network.contract,
                 "network": str(file),
+                "bootstrap": list(network.store.bootstrap),
                 "pid": running.pid,
             }
         )

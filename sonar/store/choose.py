@@ -38,8 +38,8 @@ class OpenStore:
 def open_store(config: StoreConfig, home: Path, progress: Progress) -> OpenStore:
     """Open the store of a network for the party in `home`.
 
-    With Kubo: the node that SONAR_IPFS_API or `api_url` names, else one of its own in `home`/ipfs, started and
-    watched. Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
+    With Kubo: the node that SONAR_IPFS_API or `api_url` names, else one of its own in `home`/ipfs,
+    started and watched. Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
     """
     if config.kind == "folder":
         from sonar.store.folder import FolderStore

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sonar.errors import SonarError, StoreRefused, StoreUnavailable
@@ -119,10 +120,10 @@ class KuboNode:
                 f"no connection to the peer {peer}: {refusal.told.splitlines()[-1].strip()}", hint=_PEER_HINT
             ) from refusal
 
-    def _call(self, command: str, **options: str) -> dict[str, object]:
+    def _call(self, command: str, **options: str | bool) -> dict[str, Any]:
         if self._rpc is None:
             raise StoreUnavailable(f"the IPFS node in {self.repo.path} does not run")
-        return self._rpc.call(command, **options)
+        return self._rpc.call(command, timeout_s=None, **options)
 
     # ---- the thread
 
@@ -223,7 +224,7 @@ class KuboNode:
             )
 
     def _wait_until_up(self, deadline_s: float) -> bool:
-        """Wait until the process answers; False if another process has the repository. Raises StoreUnavailable."""
+        """Wait until the process answers; False if another has the repository. Raises StoreUnavailable."""
         assert self._process is not None
         while not self._stopping.is_set():
             if self._attach():
@@ -300,7 +301,7 @@ def _why(told: str, repo: Path) -> StoreUnavailable:
 
 
 def _die_with_parent() -> Callable[[], object] | None:
-    """Return what makes a child get SIGTERM when the thread that made it ends, where the system can do that."""
+    """Return what makes a child get SIGTERM when the thread that made it ends, where that can be had."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

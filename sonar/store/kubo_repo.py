@@ -1,7 +1,8 @@
 """A Kubo node's repository: made once, and its settings written anew before each start.
 
 Every setting that would reach out to the public network is off, and every value that Kubo would fill in from
-there (`auto`) is replaced: a node of a private swarm speaks TCP to the peers it is told of, and to nobody else.
+there (`auto`) is replaced: a node of a private swarm speaks TCP to the members of its swarm, and to nobody
+else.
 """
 
 from __future__ import annotations
@@ -173,8 +174,8 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
             "DelegatedRouters": [],
             "LoopbackAddressesOnLanDHT": swarm.listen.startswith(("/ip4/127.", "/ip6/::1/")),
         },
-        # The newer provider waits for a public swarm and, in a private one, never tells what a node has; and a
-        # small swarm can afford to ask every connected peer.
+        # The newer provider waits for a public swarm and, in a private one, never tells what a node has; and
+        # a small swarm can afford to ask every connected peer.
         "Provide": {"DHT": {"SweepEnabled": False}},
         "Internal": {"Bitswap": {"BroadcastControl": {"Enable": False}}},
         "Version": {"SwarmCheckEnabled": False},
@@ -214,7 +215,7 @@ def _token(config: dict[str, Any]) -> str:
 
 
 def _listen(wanted: str, before: Any) -> str:
-    """Return the address to listen on; port 0 becomes the last one, if nobody has it, so that peers find it again."""
+    """Return the address to listen on; port 0 becomes the last one, which peers know, or any free one."""
     host, port = parse_address_of_node(wanted)
     if port:
         return wanted

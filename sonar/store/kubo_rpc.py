@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -54,7 +55,7 @@ class KuboRpc:
 
         `arg` is the command's argument. Raises StoreRefused when Kubo says no, else StoreUnavailable.
         """
-        return self._json(self.fetch(command, timeout_s=timeout_s, **options))
+        return self._json(self._ask(command, options, None, timeout_s, MAX_ANSWER_BYTES))
 
     def fetch(
         self,
@@ -65,13 +66,22 @@ class KuboRpc:
         max_bytes: int = MAX_ANSWER_BYTES,
         **options: str | bool,
     ) -> bytes:
-        """Return the answer's bytes: one more than `max_bytes` at most. `data` is sent as a file. Raises as `call`."""
+        """Return the answer, cut one byte after `max_bytes`. `data` is sent as a file. Raises as `call`."""
+        return self._ask(command, options, data, timeout_s, max_bytes)
+
+    def _ask(
+        self,
+        command: str,
+        options: Mapping[str, str | bool],
+        data: bytes | None,
+        timeout_s: float | None,
+        max_bytes: int,
+    ) -> bytes:
         self.version()
         params = {
-            name.replace("_", "-"): str(value).lower() for name, value in options.items() if name != "arg"
+            name.replace("_", "-"): value if isinstance(value, str) else str(value).lower()
+            for name, value in options.items()
         }
-        if "arg" in options:
-            params["arg"] = str(options["arg"])
         return self._post(command, params, data, timeout_s or self._timeout_s, max_bytes)
 
     def _post(

@@ -48,7 +48,7 @@ def read_swarm_key(path: Path) -> bytes:
 
 
 def find_swarm_key(named: str, kept: Path) -> bytes:
-    """Return the network's swarm key: SONAR_SWARM_KEY_FILE's, the one `named` by the network, or the `kept` one.
+    """Return the network's swarm key: SONAR_SWARM_KEY_FILE's, the `named` one, or the `kept` one.
 
     Raises ConfigError if there is none, KeyFileError if it is unusable.
     """
@@ -66,5 +66,5 @@ def find_swarm_key(named: str, kept: Path) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """Return what two people may compare aloud to see that they have the same key; it does not give it away."""
+    """Return what two people may compare aloud to see that they have the same key; it does not tell it."""
     return hashlib.sha256(b"sonar swarm key\n" + bytes.fromhex(key.decode().split()[2])).hexdigest()[:16]
