@@ -39,7 +39,7 @@ RUN groupadd --gid 1000 sonar \
  && install -d -o sonar -g sonar -m 700 /var/lib/sonar /var/lib/sonar/network /var/lib/sonar/home
 # One thread each for linear algebra: the matrices are small, and ten mines share a machine.
 ENV PATH=/opt/sonar/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 OPENBLAS_NUM_THREADS=1 \
-    SONAR_NETWORK=/var/lib/sonar/network/network.toml
+    SONAR_NETWORK=/var/lib/sonar/network/network.toml SONAR_SWARM_LISTEN=/ip4/0.0.0.0/tcp/4001
 COPY docker/health.py docker/fund.py /opt/sonar/lib/
 WORKDIR /var/lib/sonar
 LABEL org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="0.1.0"
@@ -54,11 +54,11 @@ COPY --from=core /opt/sonar /opt/sonar
 COPY --from=sonar-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/sonar /opt/sonar/bin/
 ENV SONAR_HOME=/var/lib/sonar/network SONAR_CHAIN_URL=http://127.0.0.1:8545
-EXPOSE 8545
+EXPOSE 8545 4001
 USER sonar
-HEALTHCHECK --interval=3s --timeout=5s --retries=10 CMD ["python", "/opt/sonar/lib/health.py", "chain"]
+HEALTHCHECK --interval=3s --timeout=5s --retries=10 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
 ENTRYPOINT ["sonar"]
-CMD ["chain", "--client", "anvil", "--host", "0.0.0.0", "--port", "8545"]
+CMD ["chain", "--client", "anvil", "--host", "0.0.0.0", "--port", "8545", "--store-kind", "kubo"]
 
 # A mine with an IPFS node of its own.
 FROM base AS mine
@@ -69,7 +69,7 @@ COPY --from=kubo /usr/local/bin/ipfs /usr/local/bin/ipfs
 COPY --from=core /opt/sonar /opt/sonar
 COPY --from=mine-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/mine docker/bin/mine-slot /opt/sonar/bin/
-ENV SONAR_HOME=/var/lib/sonar/home
+EXPOSE 4001
 USER sonar
 HEALTHCHECK --interval=6s --timeout=5s --start-period=30s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
 ENTRYPOINT ["mine"]
@@ -86,7 +86,7 @@ COPY docker/bin/pysonar docker/bin/notebook-server docker/bin/demo-campaign /opt
 COPY docker/jupyter_server_config.py /opt/sonar/etc/jupyter/
 COPY notebooks /opt/sonar/share/sonar/notebooks
 ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password
-EXPOSE 8888
+EXPOSE 8888 4001
 USER sonar
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "jupyter"]
 ENTRYPOINT ["notebook-server"]

@@ -10,10 +10,10 @@ from pathlib import Path
 from sonar.amounts import parse_wei
 from sonar.chain.faucet import fund
 from sonar.chain.market import Market
+from sonar.errors import SonarError
 from sonar.keystore import find
 from sonar.settings import NetworkConfig
 from sonar.terminal import tell_error
-from sonar.errors import SonarError
 
 
 def main(keystore: str, amount: str) -> int:

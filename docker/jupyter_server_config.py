@@ -1,4 +1,4 @@
-"""JupyterLab in the scientist's container: one link with a token, on a port that compose binds to 127.0.0.1."""
+"""JupyterLab in the scientist's container: one link with a token, for this machine alone."""
 
 import os
 from pathlib import Path
