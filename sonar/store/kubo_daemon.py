@@ -36,6 +36,7 @@ _LOOK_S = 2.0
 _ALONE_S = 10.0
 _STEADY_S = 60.0
 _PAUSES_S = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_PORT_S = 2.0
 _LOG_BYTES = 1 << 20
 _PR_SET_PDEATHSIG = 1
 
@@ -208,7 +209,7 @@ class KuboNode:
     def _launch(self, program: Path) -> None:
         if self._stopping.is_set():
             raise StoreUnavailable("the IPFS node is being stopped")
-        self.repo.prepare(self._swarm, self._api_port)
+        self._prepare()
         with self.repo.log.open("ab") as log:
             if log.tell() > _LOG_BYTES:
                 log.truncate(0)
@@ -222,6 +223,16 @@ class KuboNode:
                 start_new_session=True,  # Ctrl-C reaches us, and we end it in order
                 preexec_fn=_die_with_parent(),
             )
+
+    def _prepare(self) -> None:
+        """Write the settings; a daemon that is about to end may have the port for a moment."""
+        deadline_s = time.monotonic() + _PORT_S
+        while True:
+            try:
+                return self.repo.prepare(self._swarm, self._api_port)
+            except StoreUnavailable:
+                if time.monotonic() > deadline_s or self._stopping.wait(_POLL_S):
+                    raise
 
     def _wait_until_up(self, deadline_s: float) -> bool:
         """Wait until the process answers; False if another has the repository. Raises StoreUnavailable."""
@@ -289,7 +300,6 @@ def _why(told: str, repo: Path) -> StoreUnavailable:
     """Return what kept a daemon from starting, as an error with a hint."""
     hints = {
         "no space left": "free some disk space",
-        "address already in use": "another program has the port: choose another by SONAR_SWARM_LISTEN",
         "needs to be migrated": f"it is an older Kubo's: run `IPFS_PATH={repo} ipfs repo migrate`",
         "lock": f"another daemon runs on {repo}; end it",
         "newer": "it is a newer Kubo's: install that one",

@@ -97,7 +97,10 @@ class Repo:
             raise StoreUnavailable(f"cannot make {self.path}: {error.strerror}", hint=_DISK) from error
 
     def prepare(self, swarm: Swarm, api_port: int) -> None:
-        """Write the settings and the swarm key for the next start. Raises StoreUnavailable."""
+        """Write the settings and the swarm key for the next start.
+
+        Raises StoreUnavailable, also if somebody else listens on the swarm's port.
+        """
         try:
             write_private(self.kept_key, swarm.key)
             config = _settings(self.config(), swarm, api_port)
@@ -218,6 +221,12 @@ def _listen(wanted: str, before: Any) -> str:
     """Return the address to listen on; port 0 becomes the last one, which peers know, or any free one."""
     host, port = parse_address_of_node(wanted)
     if port:
+        # Kubo itself would share the port with whoever has it, and each would get half of the connections.
+        if not _free_port(host, port):
+            raise StoreUnavailable(
+                f"{wanted}: the address is in use, or none of this machine's",
+                hint="choose another by SONAR_SWARM_LISTEN",
+            )
         return wanted
     last = 0
     if isinstance(before, list) and len(before) == 1 and str(before[0]).startswith(f"{host}/tcp/"):

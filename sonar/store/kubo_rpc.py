@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from sonar.errors import StoreRefused, StoreUnavailable
 
@@ -113,7 +113,7 @@ class KuboRpc:
         if status == 404:
             return StoreUnavailable(f"{self.shown} is no RPC API of Kubo (404 for {command})", hint=_ADDRESS)
         try:
-            told = str(json.loads(body)["Message"])[:500]
+            told = str(from_json(body)["Message"])[:500]
         except (ValueError, KeyError, TypeError):
             told = body[:200].decode(errors="replace").strip() or f"status {status}"
         hint = "free some disk space where its repository is" if "no space left" in told else ""
@@ -121,7 +121,7 @@ class KuboRpc:
 
     def _json(self, body: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(body.strip().rpartition(b"\n")[2] or b"{}")
+            answer = from_json(body.strip().rpartition(b"\n")[2] or b"{}")
         except ValueError:
             answer = None
         if not isinstance(answer, dict):

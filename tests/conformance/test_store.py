@@ -14,7 +14,7 @@ from sonar.protocol.cid import Cid
 from sonar.store.folder import FolderStore
 from sonar.store.kubo import KuboStore
 from sonar.store.memory import MemoryStore
-from tests.conformance.kubo_kit import needs_kubo, swarm_in
+from tests.kubo_kit import needs_kubo, swarm_in
 
 MISSING = Cid.of_blob(b"never stored")
 
