@@ -49,7 +49,11 @@ class Project:
     def __init__(self, name: str, *, file: str = "docker-compose.yml", **variables: str | int) -> None:
         self.name, self.file = name, file
         self.client = docker.from_env()
-        ports = {"JUPYTER_PORT": free_port(), "SONAR_CHAIN_PORT": free_port(), "SONAR_SWARM_PORT": free_port()}
+        ports = {
+            "JUPYTER_PORT": free_port(),
+            "SONAR_CHAIN_PORT": free_port(),
+            "SONAR_SWARM_PORT": free_port(),
+        }
         self.variables = {key: str(value) for key, value in {**ports, **variables}.items()}
 
     def __enter__(self) -> Project:

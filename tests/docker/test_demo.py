@@ -71,14 +71,14 @@ def _watch(watched: Watched, log: Path) -> None:
             mines = [used[one.id] for one in running if one.labels["com.docker.compose.service"] == "mine"]
             watched.peak_bytes = max(watched.peak_bytes, sum(used.values()))
             watched.mine_peak_bytes = max(watched.mine_peak_bytes, *mines, 0)
-            if not watched.top and len(running) == MINES + 3 and "is running at" in project.logs("pysonar"):
-                watched.inspected = [one.attrs for one in running]
+            if not watched.top and len(running) >= MINES + 2 and "is running at" in project.logs("pysonar"):
                 watched.top = [one.top(ps_args="-eo pid,uid,comm") for one in running]
                 watched.jupyter = _knock(project)
-            time.sleep(0.5)
+            time.sleep(2)
     finally:
         process.terminate()
         watched.code = process.wait(60)
+    watched.inspected = [one.attrs for one in project.containers()]
     watched.first_round_s = project.told_at("demo", "round 1: loss") - start_s
     watched.total_s = project.told_at("demo", "bounty diabetes is closed") - start_s
     print(
@@ -88,14 +88,15 @@ def _watch(watched: Watched, log: Path) -> None:
 
 
 def _knock(project: Project) -> dict[str, int]:
-    base = project.jupyter.partition("/lab")[0]
     token = project.jupyter.partition("token=")[2]
-    asked = {"right": token, "wrong": "x" * len(token)}
-    known = {name: {"authorization": f"token {value}"} for name, value in asked.items()}
-    with httpx.Client(base_url=base) as client:
-        answers = {name: client.get("/api/contents", headers=header) for name, header in known.items()}
-        answers["none"] = client.get("/api/contents")
-    return {name: answer.status_code for name, answer in answers.items()}
+    url = f"{project.jupyter.partition('/lab')[0]}/api/contents"
+    headers = {
+        "right": {"authorization": f"token {token}"},
+        "wrong": {"authorization": f"token {'x' * len(token)}"},
+        "none": {},
+    }
+    # Each by itself: a client that was let in once gets a cookie.
+    return {name: httpx.get(url, headers=header).status_code for name, header in headers.items()}
 
 
 def test_it_ends_with_the_campaigns_own_status(run: Watched) -> None:
