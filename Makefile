@@ -10,10 +10,11 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench contracts format lock clean
+.PHONY: help demo notebook test check bench contracts format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
+	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
@@ -21,6 +22,14 @@ help:
 
 demo: $(VENV)/.demo $(NODE)
 	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
+
+# A network named by the environment is left alone: this one is the notebook's own.
+notebook: $(VENV)/.test $(NODE)
+	@mkdir -p dist/notebook && cp notebooks/diabetes.ipynb dist/notebook/
+	@cd dist/notebook && env -u SONAR_NETWORK -u MINES SONAR_HOME="$$PWD/none" $(CURDIR)/$(PY) -m jupyter nbconvert \
+	  --log-level WARN --to notebook --inplace --execute diabetes.ipynb
+	@$(PY) -m jupyter nbconvert --log-level WARN --to html dist/notebook/diabetes.ipynb
+	@echo 'dist/notebook/diabetes.html'
 
 test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from pysonar import history
 from pysonar.bounty import Bounty
+from pysonar.explain import learned
 from pysonar.keys import Key
 from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
@@ -341,6 +342,11 @@ class Campaign:
     def revealed(self) -> dict[str, Revealed]:
         """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
         return self._key.ledger.totals(self.id) if self.id else {}
+
+    def learned(self) -> dict[str, dict[str, str]]:
+        """Return who knows how much of what by now: by what it is, then by who knows it, in a few words."""
+        aggregates = sum(line["loss"] is not None for line in self.history())
+        return learned(self.bounty, aggregates, self.revealed())
 
     def history(self) -> list[dict[str, object]]:
         """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""
