@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sonar.commands.peer import LOOPBACK, AnnounceOption, ListenOption, first_peer
 from sonar.protocol.ids import Address
 from sonar.terminal import JsonFlag, print_json
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FAUCET_WEI = 10**6 * 10**18
 FAUCET_FILE = "faucet.key"
-SWARM_KEY_FILE = "swarm.key"
 
 
 def chain(
@@ -55,19 +54,8 @@ def chain(
         Literal["folder", "kubo"],
         typer.Option(help="Where blobs are: a folder of this machine, or a private IPFS swarm."),
     ] = "folder",
-    swarm_listen: Annotated[
-        str,
-        typer.Option(
-            envvar="SONAR_SWARM_LISTEN", help="Where the swarm's first peer listens; TCP, port 0: any."
-        ),
-    ] = "/ip4/127.0.0.1/tcp/0",
-    swarm_announce: Annotated[
-        str,
-        typer.Option(
-            envvar="SONAR_SWARM_ANNOUNCE",
-            help="What others connect to instead, such as /dns4/sonar/tcp/4001.",
-        ),
-    ] = "",
+    swarm_listen: ListenOption = LOOPBACK,
+    swarm_announce: AnnounceOption = "",
     min_window: Annotated[
         int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds.")
     ] = 10,
@@ -92,7 +80,7 @@ def chain(
         wanted = port or _last_port(folder)
         with ExitStack() as stack:
             if store_kind == "kubo":
-                blobs = stack.enter_context(_first_peer(folder, swarm_listen, swarm_announce))
+                blobs = stack.enter_context(first_peer(folder, swarm_listen, swarm_announce))
             else:
                 blobs = _blob_folder(store or folder.path / "store")
             running = stack.enter_context(
@@ -108,29 +96,6 @@ def _blob_folder(path: Path) -> StoreConfig:
 
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return StoreConfig(kind="folder", path=str(path.resolve()))
-
-
-@contextmanager
-def _first_peer(home: Home, listen: str, announce: str) -> Iterator[StoreConfig]:
-    """Run the swarm's first peer, and yield what the network file says of it."""
-    from sonar.progress import PlainSink, Progress
-    from sonar.settings import StoreConfig
-    from sonar.store.choose import checked_address, repo_of
-    from sonar.store.kubo_daemon import KuboNode
-    from sonar.store.kubo_repo import Swarm
-    from sonar.store.swarm import new_swarm_key, read_swarm_key
-
-    key = home.path / SWARM_KEY_FILE
-    if not key.exists():
-        new_swarm_key(key)
-    swarm = Swarm(
-        key=read_swarm_key(key),
-        listen=checked_address("--swarm-listen", listen),
-        announce=checked_address("--swarm-announce", announce),
-    )
-    with KuboNode(repo_of(home.path), swarm, Progress(PlainSink(), "ipfs")) as node:
-        # The key's name is relative: whoever gets both files keeps them together.
-        yield StoreConfig(kind="kubo", bootstrap=tuple(node.addresses()), swarm_key_file=SWARM_KEY_FILE)
 
 
 def _faucet(home: Home) -> LocalAccount:

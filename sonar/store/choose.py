@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sonar.errors import ConfigError, StoreUnavailable
 from sonar.ports import Store
 from sonar.progress import Progress
-from sonar.settings import StoreConfig, parse_address_of_node
+from sonar.settings import StoreConfig, parse_address_of_node, parse_peer
 
 if TYPE_CHECKING:
     from sonar.store.kubo_daemon import KuboNode
@@ -94,6 +94,16 @@ def checked_address(field: str, text: str) -> str:
     except ValueError as error:
         raise ConfigError(field, str(error)) from error
     return text
+
+
+def checked_peers(field: str, peers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `peers` if each is an address with an identity. Raises ConfigError."""
+    try:
+        for peer in peers:
+            parse_peer(peer)
+    except ValueError as error:
+        raise ConfigError(field, str(error)) from error
+    return peers
 
 
 def check_private(rpc: KuboRpc, config: StoreConfig) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from sonar.settings import NetworkConfig
+from sonar.store.choose import describe_node
 from tests.kubo_kit import eventually, needs_kubo, swarm_key
 
 pytestmark = [needs_kubo, pytest.mark.e2e]
@@ -104,6 +105,20 @@ def test_doctor_says_what_a_wrong_or_missing_key_does(home, tmp_path):
         assert checks(answer)["store"]["ok"]
         assert "no connection to the peer" in checks(answer)["swarm"]["found"]
         assert "swarm key" in checks(answer)["swarm"]["hint"]
+
+
+def test_a_second_peer_joins_by_the_key_and_the_address(network, tmp_path):
+    key = tmp_path / "peer" / "swarm.key"
+    key.parent.mkdir(mode=0o700)
+    key.write_bytes((network.parent / "swarm.key").read_bytes())
+    key.chmod(0o600)
+    (first,) = NetworkConfig.load(network).store.bootstrap
+    with running("sonar", "peer", "--home", str(key.parent), "--bootstrap", first, "--json") as process:
+        ready = json.loads(process.stdout.readline())
+        assert ready["bootstrap"] != [first]
+        assert ready["bootstrap"][0].startswith("/ip4/127.0.0.1/tcp/")
+        config = NetworkConfig.load(network).store
+        eventually(lambda: describe_node(config, key.parent)["peers"] >= 1)
 
 
 def test_without_the_program_a_mine_says_what_to_install(home):
