@@ -47,7 +47,7 @@ def peer(
 ) -> None:
     """Run a peer of a private IPFS swarm until Ctrl-C or SIGTERM; a network needs one, beside its chain.
 
-    The swarm's key is `swarm.key` in its home, made if it is not there. Its address, which is printed, belongs
+    The swarm's key is `swarm.key` in its home, made if it is not there. It prints its address, which belongs
     into the network file: `sonar deploy --bootstrap ADDRESS`.
 
     Example: `sonar peer --home ./peer --swarm-listen /ip4/0.0.0.0/tcp/4001`
