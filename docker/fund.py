@@ -1,10 +1,11 @@
-"""Fill the account of a keystore up from the faucet of a development network.
+"""See to it that the account of a keystore has ether: python fund.py KEYSTORE "2 ether".
 
-python fund.py KEYSTORE "2 ether"
+From the network's faucet, if its key is here; else it waits until somebody has sent some.
 """
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from sonar.amounts import parse_wei
@@ -15,14 +16,23 @@ from sonar.keystore import find
 from sonar.settings import NetworkConfig
 from sonar.terminal import tell_error
 
+POLL_S = 2.0
+
 
 def main(keystore: str, amount: str) -> int:
-    """Give the account `amount`, unless it has half of that; print what it got."""
+    """Return when the account has half of `amount` or more."""
     network = NetworkConfig.load(Path(os.environ["SONAR_NETWORK"]))
     address, wanted_wei = find(Path(keystore)).stem, parse_wei(amount, "amount")
-    if Market.connect(network).ether(address) < wanted_wei // 2:
+    market = Market.connect(network)
+    if market.ether(address) >= wanted_wei // 2:
+        return 0
+    if network.faucet is not None:
         fund(network, address, wanted_wei)
         print(f"{address} got {amount} from the faucet", flush=True)
+        return 0
+    print(f"waiting for ether; whoever runs the network can send it: sonar fund {address}", flush=True)
+    while market.ether(address) < wanted_wei // 2:
+        time.sleep(POLL_S)
     return 0
 
 

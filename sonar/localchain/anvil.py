@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sonar.chain.rpc import Rpc
-from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
+from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
 from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
 
@@ -86,6 +86,7 @@ class Anvil:
     def stop(self) -> None:
         """End Anvil so that it writes its state; kill it if it does not end."""
         if self._process.poll() is None:
+            self._stop_mining()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(STOP_WITHIN_S)
@@ -93,6 +94,16 @@ class Anvil:
                 self._process.kill()
         self._process.wait()
         self._errors.close()
+
+    def _stop_mining(self) -> None:
+        """No more blocks: Anvil serves on while it writes its state, and what it mined then would be lost."""
+        rpc = Rpc(self.url, attempts=1, timeout_s=2)
+        try:
+            rpc.call("evm_setIntervalMining", 0)
+        except SonarError:
+            pass  # it hangs or ends already
+        finally:
+            rpc.close()
 
     def alive(self) -> bool:
         """Tell whether the process runs."""

@@ -46,8 +46,8 @@ def wait_until(what: str, within_s: float, check: Callable[[], Any]) -> Any:
 class Project:
     """A compose project of its own name, ports and volumes. Leaving it removes everything."""
 
-    def __init__(self, name: str, *, file: str = "docker-compose.yml", **variables: str | int) -> None:
-        self.name, self.file = name, file
+    def __init__(self, name: str, *files: str, **variables: str | int) -> None:
+        self.name, self.files = name, files or ("docker-compose.yml",)
         self.client = docker.from_env()
         ports = {
             "JUPYTER_PORT": free_port(),
@@ -64,7 +64,8 @@ class Project:
         self.run("down", "-v", "--remove-orphans")
 
     def _command(self, *args: str) -> list[str]:
-        return ["docker", "compose", "-p", self.name, "-f", str(ROOT / self.file), "--profile", "demo", *args]
+        files = [part for file in self.files for part in ("-f", str(ROOT / file))]
+        return ["docker", "compose", "-p", self.name, *files, "--profile", "demo", *args]
 
     def run(self, *args: str, check: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
