@@ -32,7 +32,7 @@ from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
-from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
+from sonar.chain.revert import NothingToWithdraw, UnknownBounty, WrongRound, WrongStatus
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
 from sonar.journal import Journal
@@ -109,6 +109,11 @@ class Campaign:
         """
         try:
             return self._pass()
+        except UnknownBounty as error:
+            name = self.bounty.settings.name
+            problem = f"this chain does not know the bounty {name!r}, which was posted from this home"
+            hint = "connect to the chain that it was posted on, or start again with another home"
+            raise ConfigError("network", problem, hint=hint) from error
         except RpcError as error:  # a node that lags, or limits requests, may answer later
             raise ChainUnavailable(str(error), hint=error.hint) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,20 @@ def test_a_bounty_from_the_notebook() -> None:
         assert campaign.resume().weights.tolist() == model.weights.tolist()
         with pytest.raises(ConfigError, match="name"):
             session.campaign(pysonar.Bounty.example("diabetes", rounds=3))
+
+
+def test_an_embedded_network_with_a_home_goes_on_where_its_chain_does(tmp_path: Path) -> None:
+    bounty = pysonar.Bounty.example("diabetes", rounds=1, cohort=2, min_mines=2, key_bits=2048)
+    place = {"home": tmp_path, "embedded": True, "mines": 2, "password": "secret"}
+    with pysonar.connect(**place, progress=ListSink()) as session:
+        assert pysonar.connect(**place) is session
+        first = session.campaign(bounty).fit()
+        client = session.network.client
+    with pysonar.connect(**place, progress=ListSink()) as again:
+        assert again is not session
+        campaign = again.campaign(bounty)
+        if client == "anvil":
+            assert campaign.fit().weights.tolist() == first.weights.tolist()
+        else:  # it keeps nothing
+            with pytest.raises(ConfigError, match="does not know the bounty 'diabetes'"):
+                campaign.fit()
