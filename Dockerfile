@@ -85,7 +85,7 @@ COPY --from=pysonar-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/pysonar docker/bin/notebook-server docker/bin/demo-campaign /opt/sonar/bin/
 COPY docker/jupyter_server_config.py /opt/sonar/etc/jupyter/
 COPY notebooks /opt/sonar/share/sonar/notebooks
-ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password
+ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password HOME=/var/lib/sonar/home
 EXPOSE 8888 4001
 USER sonar
 HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "jupyter"]

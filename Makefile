@@ -10,12 +10,13 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test check bench contracts format lock clean
+.PHONY: help demo notebook test docker-test check bench contracts format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
+	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
@@ -34,6 +35,11 @@ notebook: $(VENV)/.test $(NODE)
 test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')
 	$(PY) -m pytest $(TEST_ARGS)
+
+# The images are built from what is here; a Docker engine with Compose v2 is all that they need.
+docker-test: $(VENV)/.test
+	docker compose --profile demo build
+	SONAR_DOCKER_TESTS=1 $(PY) -m pytest -n 0 -s tests/docker $(TEST_ARGS)
 
 check: $(VENV)/.test $(NODE)
 	$(PY) -m ruff format --check .

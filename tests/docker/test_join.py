@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 import docker
-from tests.docker.kit import Project, free_port, wait_until
+from tests.docker.kit import IMAGES, Project, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(400)
 NETWORK = "/var/lib/sonar/network"
@@ -19,8 +20,11 @@ CONTAINER_USER = 1000
 
 def address_of_this_machine() -> str:
     """An address that containers of any network reach this machine at, and nobody outside it."""
-    config = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]
-    return str(config["Gateway"])
+    routes = docker.from_env().containers.run(
+        IMAGES["mine"], ["/proc/net/route"], entrypoint="cat", remove=True
+    )
+    gateway = next(row.split()[2] for row in routes.decode().splitlines() if row.split()[1] == "00000000")
+    return str(IPv4Address(int.from_bytes(bytes.fromhex(gateway), "little")))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="hands files to the containers' user, which takes root")
