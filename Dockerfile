@@ -71,7 +71,7 @@ COPY --from=mine-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/mine docker/bin/mine-slot /opt/sonar/bin/
 EXPOSE 4001
 USER sonar
-HEALTHCHECK --interval=6s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
+HEALTHCHECK --interval=8s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
 ENTRYPOINT ["mine"]
 CMD ["run"]
 

@@ -19,26 +19,26 @@ from sonar.terminal import tell_error
 POLL_S = 2.0
 
 
-def main(keystore: str, amount: str) -> int:
-    """Return when the account has half of `amount` or more."""
-    network = NetworkConfig.load(Path(os.environ["SONAR_NETWORK"]))
-    address, wanted_wei = find(Path(keystore)).stem, parse_wei(amount, "amount")
-    market = Market.connect(network)
-    if market.ether(address) >= wanted_wei // 2:
+def see_to_ether(keystore: str, amount: str) -> int:
+    """Return 0 when the account has half of `amount` or more, and 1 when that cannot be."""
+    try:
+        network = NetworkConfig.load(Path(os.environ["SONAR_NETWORK"]))
+        address, wanted_wei = find(Path(keystore)).stem, parse_wei(amount, "amount")
+        market = Market.connect(network)
+        if market.ether(address) >= wanted_wei // 2:
+            return 0
+        if network.faucet is not None:
+            fund(network, address, wanted_wei)
+            print(f"{address} got {amount} from the faucet", flush=True)
+            return 0
+        print(f"waiting for ether; whoever runs the network can send it: sonar fund {address}", flush=True)
+        while market.ether(address) < wanted_wei // 2:
+            time.sleep(POLL_S)
         return 0
-    if network.faucet is not None:
-        fund(network, address, wanted_wei)
-        print(f"{address} got {amount} from the faucet", flush=True)
-        return 0
-    print(f"waiting for ether; whoever runs the network can send it: sonar fund {address}", flush=True)
-    while market.ether(address) < wanted_wei // 2:
-        time.sleep(POLL_S)
-    return 0
+    except SonarError as error:
+        tell_error(str(error), error.hint)
+        return 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(*sys.argv[1:]))
-    except SonarError as error:
-        tell_error(str(error), error.hint)
-        sys.exit(1)
+    sys.exit(see_to_ether(*sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Watched:
     """One run of the documented command."""
 
     project: Project
+    load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     code: int = -1
     total_s: float = 0.0
     first_round_s: float = 0.0
@@ -110,9 +112,14 @@ def test_losses_are_those_of_the_demo(run: Watched) -> None:
     assert found[7][0] == 2_585_762
 
 
-def test_it_is_quick_enough_and_small_enough(run: Watched) -> None:
+def test_it_is_quick_enough(run: Watched) -> None:
+    if run.load_before > (os.cpu_count() or 1):
+        pytest.skip(f"the machine was busy: load {run.load_before:.0f} before the start; figures are printed")
     assert run.first_round_s <= 60
     assert run.total_s <= 120
+
+
+def test_it_is_small_enough(run: Watched) -> None:
     assert run.peak_bytes <= 3 * 1024 * MIB
     assert run.mine_peak_bytes <= 200 * MIB
 
