@@ -10,11 +10,13 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench contracts format lock clean
+.PHONY: help demo notebook test docker-test check bench contracts format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
+	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
+	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
@@ -24,9 +26,22 @@ demo: $(VENV)/.demo
 	  echo 'Anvil could not be installed (see above): the demo takes the chain in Python instead.' >&2)
 	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
 
+# A network named by the environment is left alone: this one is the notebook's own.
+notebook: $(VENV)/.test $(NODE)
+	@mkdir -p dist/notebook && cp notebooks/diabetes.ipynb dist/notebook/
+	@cd dist/notebook && env -u SONAR_NETWORK -u MINES SONAR_HOME="$$PWD/none" $(CURDIR)/$(PY) -m jupyter nbconvert \
+	  --log-level WARN --to notebook --inplace --execute diabetes.ipynb
+	@$(PY) -m jupyter nbconvert --log-level WARN --to html dist/notebook/diabetes.ipynb
+	@echo 'dist/notebook/diabetes.html'
+
 test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')
 	$(PY) -m pytest $(TEST_ARGS)
+
+# The images are built from what is here; a Docker engine with Compose v2 is all that they need.
+docker-test: $(VENV)/.test
+	docker compose --profile demo build
+	SONAR_DOCKER_TESTS=1 $(PY) -m pytest -n 0 -s tests/docker $(TEST_ARGS)
 
 check: $(VENV)/.test $(NODE)
 	$(PY) -m ruff format --check .

@@ -11,6 +11,10 @@ from mine import joining, trainer
 from mine.wiring import Mine
 from sonar.amounts import format_wei
 from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
+from sonar.store import choose
+from sonar.store.kubo_repo import find_ipfs, program_version
+from sonar.store.kubo_rpc import KuboRpc
+from sonar.store.swarm import fingerprint
 
 ROUND_GAS = 250_000
 """Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
@@ -27,9 +31,17 @@ class Check:
     hint: str = ""
 
 
+_Planned = tuple[str, Callable[[], str], tuple[str, ...]]
+
+
 def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     """Check one thing after the other; each is told as soon as it is known."""
-    checks: list[tuple[str, Callable[[], str], tuple[str, ...]]] = [
+    ipfs: list[_Planned] = [
+        ("ipfs", lambda: _ipfs(mine), ("network",)),
+        ("swarm key", lambda: _swarm_key(mine), ("network",)),
+    ]
+    swarm: list[_Planned] = [("swarm", lambda: _swarm(mine), ("store",))]
+    checks: list[_Planned] = [
         ("home", lambda: str(mine.home.path), ()),
         ("policy", lambda: _policy(mine), ()),
         ("keystore", lambda: f"opens for {mine.unlock(password_file).address}", ()),
@@ -37,7 +49,9 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
         ("chain", lambda: _chain(mine), ("network",)),
         ("clock", lambda: _clock(mine), ("chain",)),
         ("balance", lambda: _balance(mine), ("chain", "keystore")),
-        ("store", lambda: _store(mine), ("network",)),
+        *(ipfs if _uses_kubo(mine) else []),
+        ("store", lambda: _store(mine), ("network", "ipfs", "swarm key")),
+        *(swarm if _uses_kubo(mine) else []),
         ("data", lambda: _data(mine), ()),
         ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
     ]
@@ -89,6 +103,46 @@ def _store(mine: Mine) -> str:
     if store.get(store.put(_PROBE), len(_PROBE)) != _PROBE:
         raise StoreUnavailable("the store does not return what it was given", hint="is its disk sound?")
     return f"{mine.network.store.kind}: writable and readable"
+
+
+def _uses_kubo(mine: Mine) -> bool:
+    try:
+        return mine.network.store.kind == "kubo"
+    except SonarError:
+        return False  # told by the check of the network file
+
+
+def _ipfs(mine: Mine) -> str:
+    """The program is there, or a running node answers, and its version will do."""
+    if url := choose.running_api(mine.network.store):
+        rpc = KuboRpc(url)
+        return f"Kubo {rpc.version()} at {rpc.shown}, which others run"
+    program = find_ipfs()
+    return f"Kubo {program_version(program)}, {program}"
+
+
+def _swarm_key(mine: Mine) -> str:
+    store = mine.network.store
+    if choose.running_api(store):
+        return "the running node's own"
+    return f"fingerprint {fingerprint(choose.swarm_of(store, mine.home.path).key)}"
+
+
+def _swarm(mine: Mine) -> str:
+    """At least one of the network's bootstrap peers can be reached; the others are named."""
+    node, peers = mine.opened.node, mine.network.store.bootstrap
+    if node is None:
+        return f"{choose.describe_node(mine.network.store, mine.home.path)['peers']} peers"
+    others = [peer for peer in peers if not peer.endswith(f"/p2p/{node.peer_id()}")]
+    failures: list[StoreUnavailable] = []
+    for peer in others:
+        try:
+            node.connect(peer)
+        except StoreUnavailable as error:
+            failures.append(error)
+    if others and len(failures) == len(others):
+        raise failures[0]
+    return f"{node.peer_id()}, {len(others) - len(failures)} of {len(others)} bootstrap peers answer"
 
 
 def _data(mine: Mine) -> str:

@@ -198,6 +198,7 @@ class Node:
             waiting = self._rounds.withdraw(f"withdraw/{joined.bounty.hex()}", self._me)
             if waiting is not None:
                 return waiting
+        self._rounds.let_go(joined.bounty)
         self._book.join(replace(joined, over=True))
         self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")
         return None

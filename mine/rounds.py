@@ -244,6 +244,13 @@ class Rounds:
             self._publish(part)
             self._unpublished.remove((part.bounty, part.round))
 
+    def let_go(self, bounty: BountyId) -> None:
+        """Unpin the updates of a bounty that is closed: nobody needs them any more."""
+        for part in self._book.parts(bounty):
+            if part.manifest:
+                self._store.unpin(Cid.of_blob(part.blob))
+                self._store.unpin(Cid.of_manifest(part.manifest))
+
     def _expire(self, part: Part, head: Head) -> Waiting | None:
         """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
         ended_s = self._ended_s.setdefault((part.bounty, part.round), head.timestamp_s)

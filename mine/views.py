@@ -18,6 +18,7 @@ from sonar.errors import ChainUnavailable, SonarError
 from sonar.progress import printable, short
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
+from sonar.store.choose import describe_node
 
 Rows = list[dict[str, Any]]
 _PIPE_WIDTH = 200
@@ -137,6 +138,7 @@ def status(mine: Mine) -> dict[str, Any]:
     document = {
         "address": mine.address,
         "network": mine.network.name,
+        "ipfs": describe_node(mine.network.store, mine.home.path),
         "data": datasets(book, mine.policy),
         "refused": [
             {"bounty": hex32(one.bounty), "error": one.error, "hint": one.hint} for one in book.refusals()
@@ -221,6 +223,9 @@ def print_status(document: dict[str, Any]) -> None:
     else:
         print(f"account   {format_wei(document['ether_wei'])} at block {document['block']}", end="")
         print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
+    if ipfs := document["ipfs"]:
+        state = f"{ipfs['peers']} peers" if ipfs["running"] else "not running (mine run)"
+        print(f"ipfs      {ipfs['peer_id'] or 'no identity yet'}, {state}")
     for one in document["data"]:
         used = f"used in {one['used']} of {one['max_rounds']} rounds"
         print(f"data      {one['name']}: {one['rows']} rows, {used}")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from sonar import keystore
-from sonar.errors import ConfigError
 from sonar.home import Home, default_home
 from sonar.journal import Journal
 from sonar.progress import Progress, Sink
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sonar.chain.market import Market
     from sonar.chain.outbox import Outbox
     from sonar.ports import Store
+    from sonar.store.choose import OpenStore
 
 ROLE = "mine"
 
@@ -72,17 +72,24 @@ class Mine:
         return Market.connect(self.network)
 
     @cached_property
-    def store(self) -> Store:
-        """The network's store. Raises StoreUnavailable, ConfigError."""
-        from sonar.store.folder import FolderStore
+    def opened(self) -> OpenStore:
+        """The network's store, with the IPFS node that was started for it. `close` ends that.
 
-        if self.network.store.kind != "folder":
-            raise ConfigError(
-                f"store.kind in {self.home.network}",
-                f"{self.network.store.kind!r} is not supported by this version",
-                hint="use a network whose store is a folder",
-            )
-        return FolderStore(Path(self.network.store.path))
+        Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
+        """
+        from sonar.store.choose import open_store
+
+        return open_store(self.network.store, self.home.path, self.progress)
+
+    @property
+    def store(self) -> Store:
+        """The network's store. Raises as `opened`."""
+        return self.opened.store
+
+    def close(self) -> None:
+        """End what was started."""
+        if "opened" in self.__dict__:
+            self.opened.close()
 
     def unlock(self, password_file: Path | None) -> LocalAccount:
         """Open the keystore. Raises KeyFileError."""
@@ -129,4 +136,7 @@ def locked(home: Path | None, sink: Sink) -> Iterator[Mine]:
     """Open a home for a command that changes it or sends transactions. Raises HomeLocked, ConfigError."""
     mine = open_mine(home, sink)
     with mine.home.lock():
-        yield mine
+        try:
+            yield mine
+        finally:
+            mine.close()

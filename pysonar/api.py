@@ -2,22 +2,24 @@
 
     import pysonar
 
-    with pysonar.connect(embedded=True) as network:           # or network="network.toml"
-        bounty = pysonar.Bounty.example("diabetes", rounds=7, cohort=10)
-        print(bounty.explain())
-        campaign = network.campaign(bounty)
-        model = campaign.fit()                                 # runs until the last round is paid
-        model.predict(new_patients)
+    network = pysonar.connect()                                # or network="network.toml"
+    bounty = pysonar.Bounty.of(x, y, target="progression", features=names, name="my-model")
+    print(bounty.explain())
+    campaign = network.campaign(bounty)
+    model = campaign.fit()                                     # runs until the last round is paid
+    model.predict(new_patients)
 
-An embedded network is a chain and a store on this machine. It has no mines of its own: start some with
-`mine init --network FILE --example diabetes --shard 1/10` and `mine run --join-all`, FILE being
-`network.network_file`.
+Where no network is named, `connect` starts one on this machine: a chain, a store, and mines with a part each
+of the bundled diabetes data, all of which end with the session.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import secrets
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -25,8 +27,8 @@ from pysonar.bounty import Bounty
 from pysonar.campaign import Campaign
 from pysonar.embedded import EmbeddedNetwork
 from pysonar.keys import Key
+from pysonar.live import told_live
 from pysonar.model import LinearModel
-from pysonar.views import PlainTold
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar import keystore
 from sonar.amounts import parse_wei
@@ -39,6 +41,7 @@ from sonar.settings import NetworkConfig
 __all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect"]
 
 _EMBEDDED_GIFT = "1000 ether"
+_sessions: dict[tuple[object, ...], Session] = {}
 
 
 class Session:
@@ -47,9 +50,11 @@ class Session:
     It holds the home's lock, so that no other program works there at the same time, until `close`.
     """
 
-    def __init__(self, scientist: Scientist, password: str, chain: EmbeddedNetwork | None = None) -> None:
-        self._scientist, self._password, self._chain = scientist, password, chain
+    def __init__(self, scientist: Scientist, password: str, started: ExitStack) -> None:
+        self._scientist, self._password, self._started = scientist, password, started
         self._campaigns: dict[str, Campaign] = {}
+        self.closed = False
+        atexit.register(self.close)
 
     @property
     def address(self) -> str:
@@ -76,6 +81,13 @@ class Session:
         fund(self.network, self.address, parse_wei(amount))
         return self.balance_wei
 
+    def key(self, bounty: Bounty) -> Key:
+        """Return the bounty's own Paillier key, made and saved in the home if it has none yet.
+
+        Raises KeyFileError, ConfigError.
+        """
+        return self._scientist.key(bounty, self._password)
+
     def campaign(self, bounty: Bounty | str) -> Campaign:
         """Return the campaign of a bounty, or of the name of one that was started here. Nothing is sent yet.
 
@@ -93,10 +105,12 @@ class Session:
         return self._scientist.shelf.names()
 
     def close(self) -> None:
-        """Let the home go, and end the embedded network if there is one."""
+        """Let the home go, and end the embedded network and the IPFS node if they were started."""
+        self._scientist.close()
         self._scientist.home.unlock()
-        if self._chain is not None:
-            self._chain.stop()
+        self._started.close()
+        self.closed = True
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Session:
         return self
@@ -114,45 +128,73 @@ def connect(
     home: Path | str | None = None,
     network: Path | str | None = None,
     *,
-    embedded: bool = False,
+    embedded: bool | None = None,
+    mines: int = 10,
     password: str | None = None,
     progress: Sink | None = None,
 ) -> Session:
     """Open a scientist's home, made if it is new, and connect to its network.
 
-    `network` names a network file, needed once per home. `embedded` starts a chain and a store on this
-    machine, which end with the session, and gives the account ether of that chain; without `home`,
-    everything is in a new temporary folder. `password` defaults to SONAR_PASSWORD or a question. `progress`
-    defaults to lines on standard error. Raises ConfigError, KeyFileError, HomeLocked, ChainUnavailable.
+    `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where nothing names
+    a network, or with `embedded`, a development network of a chain, a store and `mines` mines is started on
+    this machine, which ends with the session and gives the account ether; without `home`, everything is in a
+    temporary folder that goes with it. `password` defaults to that of SONAR_PASSWORD or SONAR_PASSWORD_FILE,
+    or a question. `progress` defaults to a display in the notebook, or lines on standard error.
+
+    Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
+    ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
     """
-    if not embedded:
-        path = Path(home) if home is not None else default_home(ROLE)
-        return _open(path, Path(network) if network is not None else None, password, progress, None)
-    if network is not None:
+    place = (home, network, embedded, mines)
+    session = _sessions.get(place)
+    if session is None or session.closed:
+        session = _connect(home, network, embedded, mines, password, progress or told_live())
+        _sessions[place] = session
+    return session
+
+
+def _connect(
+    home: Path | str | None,
+    network: Path | str | None,
+    embedded: bool | None,
+    mines: int,
+    password: str | None,
+    sink: Sink,
+) -> Session:
+    if embedded and network is not None:
         raise ConfigError("network", "is made for you with embedded=True", hint="give one of the two")
-    folder = Path(tempfile.mkdtemp(prefix="sonar-"))
-    if home is None:
-        password = password or secrets.token_urlsafe(24)
-    chain = EmbeddedNetwork(folder / "chain")
+    path = Path(home) if home is not None else default_home(ROLE)
+    named = network or os.environ.get("SONAR_NETWORK")
+    if embedded is None:
+        embedded = not named and not (path / "network.toml").exists()
+    if embedded:
+        return _embedded(Path(home) if home is not None else None, mines, password, sink)
+    return _open(path, Path(named) if named else None, password, sink, ExitStack())
+
+
+def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -> Session:
+    """Start a network, connect to it, and take some of its ether."""
+    with ExitStack() as started:
+        if home is None:
+            temporary = tempfile.TemporaryDirectory(prefix="sonar-", ignore_cleanup_errors=True)
+            folder = Path(started.enter_context(temporary))
+            home, password = folder / ROLE, password or secrets.token_urlsafe(24)
+        else:
+            folder = home / "embedded"
+        embedded = EmbeddedNetwork(folder, mines, Progress(sink))
+        started.callback(embedded.stop)
+        session = _open(home, embedded.network_file, password, sink, started)
     try:
-        path = folder / ROLE if home is None else Path(home)
-        session = _open(path, chain.network_file, password, progress, chain)
         session.fund(_EMBEDDED_GIFT)
     except BaseException:
-        chain.stop()
+        session.close()
         raise
     return session
 
 
-def _open(
-    path: Path,
-    network: Path | None,
-    password: str | None,
-    progress: Sink | None,
-    chain: EmbeddedNetwork | None,
-) -> Session:
+def _open(path: Path, network: Path | None, password: str | None, sink: Sink, started: ExitStack) -> Session:
+    """Open a home. What was `started` for it ends with the session."""
     dev = NetworkConfig.load(network or path / "network.toml").dev
     password = password if password is not None else keystore.read_password()
     made = make_home(path, network, dev=dev, password=password)
     home = Home(made, ROLE).lock()
-    return Session(Scientist(home, Progress(progress or PlainTold(), ROLE)), password, chain)
+    return Session(Scientist(home, Progress(sink, ROLE)), password, started.pop_all())

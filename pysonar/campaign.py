@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from pysonar import history
 from pysonar.bounty import Bounty
+from pysonar.explain import learned
 from pysonar.keys import Key
 from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
@@ -32,7 +33,7 @@ from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
-from sonar.chain.revert import NothingToWithdraw, WrongRound, WrongStatus
+from sonar.chain.revert import NothingToWithdraw, UnknownBounty, WrongRound, WrongStatus
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
 from sonar.journal import Journal
@@ -109,6 +110,11 @@ class Campaign:
         """
         try:
             return self._pass()
+        except UnknownBounty as error:
+            name = self.bounty.settings.name
+            problem = f"this chain does not know the bounty {name!r}, which was posted from this home"
+            hint = "connect to the chain that it was posted on, or start again with another home"
+            raise ConfigError("network", problem, hint=hint) from error
         except RpcError as error:  # a node that lags, or limits requests, may answer later
             raise ChainUnavailable(str(error), hint=error.hint) from error
 
@@ -272,6 +278,7 @@ class Campaign:
         return self._finished()
 
     def _finished(self) -> Done:
+        self._rounds.let_go()
         return Done(f"bounty {self.bounty.settings.name} is closed", self.summary())
 
     def _transact(self, key: str, call: Call, what: str, until_s: int | None) -> Waiting | None:
@@ -350,6 +357,11 @@ class Campaign:
     def revealed(self) -> dict[str, Revealed]:
         """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
         return self._key.ledger.totals(self.id) if self.id else {}
+
+    def learned(self) -> dict[str, dict[str, str]]:
+        """Return who knows how much of what by now: by what it is, then by who knows it, in a few words."""
+        aggregates = sum(line["loss"] is not None for line in self.history())
+        return learned(self.bounty, aggregates, self.revealed())
 
     def history(self) -> list[dict[str, object]]:
         """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""

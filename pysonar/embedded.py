@@ -1,44 +1,95 @@
-"""A development network on this machine, as a process that is started by name and ended with the session."""
+"""A whole development network on this machine, as processes started by name that end with the session.
+
+`sonar chain` (a chain, its contract and a store), and mines with a part each of the bundled example. The
+folder keeps all of it; where the chain is Anvil, a second start there goes on from where the first one ended.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import queue
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sonar.errors import ChainUnavailable
+from sonar.amounts import parse_wei
+from sonar.chain.faucet import fund
+from sonar.chain.market import Market
+from sonar.errors import ConfigError, WaitTimeout
+from sonar.parties import EXAMPLE, MAX_MINES, document_of, init_mine, mine_names, run_mine
+from sonar.processes import Supervisor
+from sonar.progress import Progress
+from sonar.protocol.ids import parse_address
+from sonar.settings import NetworkConfig
 
-_STOP_S = 10.0
+CHAIN = "chain"
+START_LIMIT_S = 120.0
+_MINE_GIFT_WEI = parse_wei("2 ether")
 
 
 class EmbeddedNetwork:
-    """`sonar chain` in `folder`: a chain, its contract and a store. `network_file` is for all who take part.
+    """A chain, a store and `mines` mines in `folder`; `network_file` is for all who take part.
 
-    Raises ChainUnavailable if it does not start.
+    Start it from a thread that lasts: on Linux the processes end with that thread, however it ends. Raises
+    ConfigError, ProcessFailed if one of them does not start, WaitTimeout.
     """
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "sonar", "chain", "--home", str(folder), "--json"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
+    def __init__(self, folder: Path, mines: int, progress: Progress) -> None:
+        if not 0 <= mines <= MAX_MINES:
+            hint = f"the {EXAMPLE} data are enough for {MAX_MINES} mines"
+            raise ConfigError("mines", f"{mines} is not within 0 to {MAX_MINES}", hint=hint)
+        self._folder, self._progress = folder, progress
+        self._supervisor = Supervisor(folder / "logs")
+        self.mines: dict[str, str] = {}
+        """The mines' names by their addresses."""
         try:
-            ready = json.loads(self._process.stdout.readline() or "{}")
-        except ValueError:
-            ready = {}
-        if "network" not in ready:
+            self.network_file = self._start_chain()
+            self._start_mines(mine_names(mines))
+        except BaseException:
             self.stop()
-            told = ready.get("error", "it said nothing")
-            raise ChainUnavailable(f"the embedded chain did not start: {told}", hint=ready.get("hint", ""))
-        self.network_file = Path(ready["network"])
+            raise
 
     def stop(self) -> None:
-        """End it. May be called twice."""
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """End every process. May be called twice."""
+        self._supervisor.stop()
+
+    def _start_chain(self) -> Path:
+        self._progress.note("starting a chain and a store on this machine")
+        self._supervisor.start(CHAIN, "sonar", ["chain", "--home", str(self._folder / CHAIN), "--json"])
+        for _, ready in self._documents([CHAIN]):
+            return Path(str(ready["network"]))
+        raise AssertionError("unreachable")
+
+    def _start_mines(self, names: Sequence[str]) -> None:
+        """Make each mine's home, fund it, and start it as soon as it is ready."""
+        if not names:
+            return
+        self._progress.note(f"starting {len(names)} mines, each with data and keys of its own")
+        network = NetworkConfig.load(self.network_file)
+        market = Market.connect(network)
+        for number, name in enumerate(names, start=1):
+            init_mine(self._supervisor, self._folder / name, self.network_file, f"{number}/{len(names)}")
+        for name, ready in self._documents(names):
+            address = parse_address(str(ready["address"]))
+            if market.ether(address) < _MINE_GIFT_WEI // 2:
+                fund(network, address, _MINE_GIFT_WEI)
+            self._supervisor.wait(name)
+            run_mine(self._supervisor, self._folder / name, quiet=True)
+            self.mines[address] = name
+        self._progress.note(f"{len(names)} mines are waiting for a bounty")
+
+    def _documents(self, parties: Sequence[str]) -> Iterator[tuple[str, dict[str, object]]]:
+        """Yield what each of the parties tells when it is ready, in the order in which they are."""
+        limit, left = time.monotonic() + START_LIMIT_S, set(parties)
+        while left:
+            try:
+                line = self._supervisor.lines.get(timeout=0.2)
+            except queue.Empty:
+                self._supervisor.require_healthy()
+                if time.monotonic() > limit:
+                    what = ", ".join(sorted(left))
+                    raise WaitTimeout(f"waited {START_LIMIT_S:.0f} s for {what} to start") from None
+                continue
+            document = document_of(line.text)
+            if line.party in left and document and "error" not in document:
+                left.remove(line.party)
+                yield line.party, document

@@ -8,7 +8,10 @@ from sonar.amounts import format_wei
 from sonar.model.spec import from_q32
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pysonar.bounty import Bounty
+    from pysonar.ledger import Revealed
 
 
 def explain(bounty: Bounty) -> str:
@@ -76,6 +79,25 @@ def _learned(bounty: Bounty) -> list[str]:
         "everybody: the terms, column names, the means and deviations of your holdout's columns, row counts, "
         "losses, shares and payments",
     ]
+
+
+_WHO = ("you, with this program", "you, with other software", "a mine", "other mines", "everybody")
+
+
+def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
+    """Return what each party has learned after so many aggregates: by what it is, and by who knows it."""
+    needed = bounty.design.plan.values
+    pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
+    bits = max((each.score_bits for each in revealed.values()), default=0)
+    tested = f"{bits} bits of scores, and yes/no tests"
+    known = {
+        "the weights": ("all", "all", "encrypted", "encrypted", "encrypted"),
+        "sums over all mines' data": (pooled, "all", "no", "no", "no"),
+        "sums over one mine's data": (tested, "all", "its own", "no", "no"),
+        "single rows": ("no", "often", "its own", "no", "no"),
+        "row counts, losses, payments": ("all",) * len(_WHO),
+    }
+    return {what: dict(zip(_WHO, texts, strict=True)) for what, texts in known.items()}
 
 
 def _needs(bounty: Bounty) -> list[str]:

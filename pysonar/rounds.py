@@ -152,6 +152,16 @@ class RoundWork:
         most = self._bounty.settings.rows_factor * median_low([update.rows for update in accepted.values()])
         return {mine: replace(update, rows=min(update.rows, most)) for mine, update in accepted.items()}
 
+    def let_go(self) -> None:
+        """Unpin the mines' updates when the bounty is closed; its models and evidence stay."""
+        for number in range(1, self._records.finished() + 1):
+            cohort: Cohort | None = self._records.get(Cohort, number)
+            for mine, digest in (cohort.digests if cohort else {}).items():
+                update = self._records.update(number, mine)
+                if update is not None and update.blob:
+                    self._store.unpin(Cid("dag-cbor", Digest(digest)))
+                    self._store.unpin(Cid.of_blob(update.blob))
+
     # ---- verdict
 
     def judge(self, number: int) -> Verdict:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pysonar.shelf import Shelf
     from sonar.chain.market import Market
     from sonar.ports import Store
+    from sonar.store.choose import OpenStore
 
 ROLE = "pysonar"
 
@@ -66,17 +67,24 @@ class Scientist:
         return Market.connect(self.network)
 
     @cached_property
-    def store(self) -> Store:
-        """The network's store. Raises StoreUnavailable, ConfigError."""
-        from sonar.store.folder import FolderStore
+    def opened(self) -> OpenStore:
+        """The network's store, with the IPFS node that was started for it. `close` ends that.
 
-        if self.network.store.kind != "folder":
-            raise ConfigError(
-                f"store.kind in {self.home.network}",
-                f"{self.network.store.kind!r} is not supported by this version",
-                hint="use a network whose store is a folder",
-            )
-        return FolderStore(Path(self.network.store.path))
+        Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
+        """
+        from sonar.store.choose import open_store
+
+        return open_store(self.network.store, self.home.path, self.progress)
+
+    @property
+    def store(self) -> Store:
+        """The network's store. Raises as `opened`."""
+        return self.opened.store
+
+    def close(self) -> None:
+        """End what was started."""
+        if "opened" in self.__dict__:
+            self.opened.close()
 
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
@@ -184,4 +192,7 @@ def locked(home: Path | None, sink: Sink) -> Iterator[Scientist]:
     """Open a home for a command that changes it or sends transactions. Raises HomeLocked, ConfigError."""
     scientist = open_scientist(home, sink)
     with scientist.home.lock():
-        yield scientist
+        try:
+            yield scientist
+        finally:
+            scientist.close()

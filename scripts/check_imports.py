@@ -63,9 +63,18 @@ NEVER_RUN = "nothing that was received is ever run"
 BY_NAME = "the demo starts the programs by name, as a user would"
 
 _BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
-_ADAPTER = (*_BASE, "sonar.amounts", "sonar.settings", "sonar.journal", "sonar.progress", "sonar.waiting")
+_ADAPTER = (
+    *_BASE,
+    "sonar.amounts",
+    "sonar.settings",
+    "sonar.journal",
+    "sonar.processes",
+    "sonar.progress",
+    "sonar.waiting",
+)
 _COMMANDS = ("sonar.cli", "sonar.commands")
 _PROGRAM_NOT = ("sonar.localchain", "sonar.demo", *_COMMANDS)
+_MINE_NOT = (*_PROGRAM_NOT, "sonar.parties")
 _DECRYPTS_OR_HEAVY = frozenset(["phe", "sklearn", "eth_tester", "eth", "matplotlib", "tenseal"])
 
 
@@ -123,7 +132,7 @@ RULES = (
     ),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
     Rule("sonar.chain", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.chain"), libraries=_NETWORK),
-    Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.store"), libraries=_NETWORK),
+    Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.store"), libraries=_NETWORK),
     Rule(
         "sonar.localchain",
         DOWN,
@@ -138,7 +147,7 @@ RULES = (
         (*_ADAPTER, "sonar.home", "sonar.keystore", "sonar.terminal"),
         libraries_not=_DECRYPTS_OR_HEAVY,
     ),
-    Rule("mine", APART, ("sonar", "mine"), own_not=_PROGRAM_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
+    Rule("mine", APART, ("sonar", "mine"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
     Rule("pysonar", APART, ("sonar", "pysonar"), own_not=_PROGRAM_NOT),
     Rule("pysonar.wiring", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),
     Rule("pysonar.api", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),

@@ -7,7 +7,9 @@ import sys
 from sonar.commands.chain import chain
 from sonar.commands.deploy import deploy
 from sonar.commands.fund import fund
+from sonar.commands.peer import peer
 from sonar.commands.status import status
+from sonar.commands.swarm_key import swarm_key
 from sonar.demo.command import demo
 from sonar.terminal import new_app, run_app
 
@@ -21,6 +23,8 @@ app.command()(chain)
 app.command()(deploy)
 app.command()(status)
 app.command()(fund)
+app.command()(peer)
+app.add_typer(swarm_key, name="swarm-key")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ SonarError
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
 │   ├── StoreUnavailable
+│   │   └── StoreRefused      the store answers, and says no
 │   ├── ChainUnavailable
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
@@ -175,6 +176,14 @@ class BlobNotFound(EnvironmentFault):
 
 class StoreUnavailable(EnvironmentFault):
     """The store does not answer, or cannot write."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store answered, and refused. `told` is what it said."""
+
+    def __init__(self, message: str, told: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.told = told
 
 
 class ChainUnavailable(EnvironmentFault):

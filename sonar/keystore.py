@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 PASSWORD_VARIABLE = "SONAR_PASSWORD"  # noqa: S105 - the variable's name
+PASSWORD_FILE_VARIABLE = "SONAR_PASSWORD_FILE"  # noqa: S105
 MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18
@@ -28,10 +29,13 @@ _SCRYPT_N_DEV = 2**14
 
 
 def read_password(password_file: Path | None = None, *, confirm: bool = False) -> str:
-    """Return the password from `password_file`, SONAR_PASSWORD, or the terminal (asked twice with `confirm`).
+    """Return the password from `password_file`, or else from SONAR_PASSWORD, from the file that
+    SONAR_PASSWORD_FILE names, or from the terminal (asked twice with `confirm`).
 
     Raises KeyFileError on a file that others may read, on an empty password, and where nobody can be asked.
     """
+    if password_file is None and PASSWORD_VARIABLE not in os.environ and PASSWORD_FILE_VARIABLE in os.environ:
+        password_file = Path(os.environ[PASSWORD_FILE_VARIABLE])
     if password_file is not None:
         password = read_private(password_file, "password file").decode(errors="strict").rstrip("\r\n")
     elif PASSWORD_VARIABLE in os.environ:

@@ -7,6 +7,7 @@ checks them against the chain before it sends money.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,8 @@ from sonar.errors import ConfigError
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
 
 MAX_FILE_BYTES = 64 * 1024
+_HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9A-Fa-f:.]{2,45}|dns[46]?/[A-Za-z0-9._-]{1,253})"
+_PEER = re.compile(rf"({_HOST}/tcp/[0-9]{{1,5}})/p2p/([1-9A-HJ-NP-Za-km-z]{{40,64}})")
 
 
 def _url(text: str) -> str:
@@ -31,17 +34,47 @@ def _code_hash(value: object) -> object:
     return parse_bytes32(value, "code_hash") if isinstance(value, str) else value
 
 
+def parse_address_of_node(text: str) -> tuple[str, int]:
+    """Split `/ip4/192.0.2.7/tcp/4001` into host part and port. Raises ValueError."""
+    host, _, port = text.rpartition("/tcp/")
+    if not re.fullmatch(_HOST, host) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) >= 1 << 16:
+        raise ValueError(f"{text[:120]!r} is not an address like /ip4/192.0.2.7/tcp/4001 (TCP only)")
+    return host, int(port)
+
+
+def parse_peer(text: str) -> tuple[str, str]:
+    """Split `/ip4/192.0.2.7/tcp/4001/p2p/12D3…` into address and peer id. Raises ValueError."""
+    found = _PEER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:120]!r} is not a peer like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…")
+    parse_address_of_node(found[1])
+    return found[1], found[2]
+
+
+def _peer(text: str) -> str:
+    parse_peer(text)
+    return text
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 class StoreConfig(_Strict):
-    """Where this network's blobs are. `path` belongs to a folder, `api_url` to a Kubo node."""
+    """Where this network's blobs are.
+
+    A folder has a `path`. With Kubo, each party starts a node of its own, which joins the swarm of
+    `swarm_key_file` through the `bootstrap` peers; with `api_url` it uses a node that is already running.
+    `public` says that everybody on the internet may have the blobs: only then may a running node be one of
+    the public swarm, and no node is started for you.
+    """
 
     kind: Literal["folder", "kubo"] = "folder"
     path: str = ""
-    api_url: str = ""
-    bootstrap: tuple[str, ...] = Field(default=(), strict=False)
+    api_url: Annotated[str, AfterValidator(lambda text: _url(text) if text else text)] = ""
+    bootstrap: tuple[Annotated[str, AfterValidator(_peer)], ...] = Field(default=(), strict=False)
+    swarm_key_file: str = ""
+    public: bool = False
 
 
 class FaucetConfig(_Strict):
@@ -98,6 +131,8 @@ class NetworkConfig(_Strict):
             store = store.model_copy(update={"path": str(folder / store.path)})
         elif store.kind == "folder":
             raise ConfigError("store.path", "a store of kind folder needs one")
+        if store.swarm_key_file:
+            store = store.model_copy(update={"swarm_key_file": str(folder / store.swarm_key_file)})
         if faucet is not None:
             faucet = FaucetConfig(key_file=str(folder / faucet.key_file))
         return self.model_copy(update={"store": store, "faucet": faucet})
@@ -111,7 +146,9 @@ class NetworkConfig(_Strict):
         for name, table in fields.items():
             if isinstance(table, dict):
                 lines += ["", f"[{name}]"]
-                lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value not in ("", ())]
+                lines += [
+                    f"{key} = {_toml(value)}" for key, value in table.items() if value not in ("", (), False)
+                ]
         temporary = path.with_name(path.name + ".new")
         temporary.write_text("\n".join(lines) + "\n")
         temporary.replace(path)

@@ -28,7 +28,8 @@ JsonFlag = Annotated[
 PasswordFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--password-file", help="File with the keystore's password (mode 0600). [env: SONAR_PASSWORD]"
+        "--password-file",
+        help="File with the keystore's password (mode 0600). [env: SONAR_PASSWORD or SONAR_PASSWORD_FILE]",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from pathlib import Path
 
@@ -28,7 +29,13 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
         )
     account = load_raw(Path(network.faucet.key_file))
     chain = Chain(rpc or Rpc(network.rpc_url), network.chain_id)
-    # A gift that is cut off may be given twice: the faucet's ether is worth nothing.
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
+    # A gift that is cut off may be given twice: the faucet's ether is worth nothing. One giver at a time,
+    # since two would take the same nonce.
+    with (
+        Path(network.faucet.key_file).open("rb") as key_file,
+        tempfile.TemporaryDirectory() as folder,
+        Journal(Path(folder) / "journal.sqlite") as journal,
+    ):
+        fcntl.flock(key_file, fcntl.LOCK_EX)
         outbox = Outbox(chain, account, journal)
         return outbox.perform("fund", transfer(parse_address(address), amount_wei))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sonar.commands.peer import LOOPBACK, AnnounceOption, ListenOption, first_peer
 from sonar.protocol.ids import Address
 from sonar.terminal import JsonFlag, print_json
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from sonar.chain.rpc import Rpc
     from sonar.home import Home
     from sonar.localchain import LocalChain
-    from sonar.settings import NetworkConfig
+    from sonar.settings import NetworkConfig, StoreConfig
 
 FAUCET_WEI = 10**6 * 10**18
 FAUCET_FILE = "faucet.key"
@@ -33,13 +35,27 @@ def chain(
     ] = "auto",
     port: Annotated[
         int,
-        typer.Option(
-            min=0, max=65535, help="Port on 127.0.0.1; 0 takes the home's last one if free, else any."
-        ),
+        typer.Option(min=0, max=65535, help="Port; 0 takes the home's last one if free, else any."),
     ] = 0,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. Whoever reaches it rules the chain: think before another."),
+    ] = "127.0.0.1",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SONAR_CHAIN_URL", help="What the network file calls the chain. Default: http://HOST:PORT."
+        ),
+    ] = None,
     store: Annotated[
         Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
     ] = None,
+    store_kind: Annotated[
+        Literal["folder", "kubo"],
+        typer.Option(help="Where blobs are: a folder of this machine, or a private IPFS swarm."),
+    ] = "folder",
+    swarm_listen: ListenOption = LOOPBACK,
+    swarm_announce: AnnounceOption = "",
     min_window: Annotated[
         int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds.")
     ] = 10,
@@ -50,7 +66,10 @@ def chain(
     Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
     keeps its state there and goes on from it; eth-tester starts anew each time.
 
-    Example: `sonar chain --home ./net --client eth-tester`
+    With --store-kind kubo it also runs the first peer of the network's IPFS swarm, and makes the swarm's key
+    beside the network file: those who take part need both files, and nobody else may have the key.
+
+    Examples: `sonar chain --home ./net --client eth-tester`, `sonar chain --home ./net --store-kind kubo`
     """
     from sonar import localchain
     from sonar.home import Home, default_home
@@ -59,10 +78,24 @@ def chain(
         faucet = _faucet(folder)
         fund = {Address(faucet.address): FAUCET_WEI}
         wanted = port or _last_port(folder)
-        with localchain.start(client, port=wanted, state_dir=folder.path, fund=fund) as running:
-            network = _network(folder, running, faucet, store or folder.path / "store", min_window)
+        with ExitStack() as stack:
+            if store_kind == "kubo":
+                blobs = stack.enter_context(first_peer(folder, swarm_listen, swarm_announce))
+            else:
+                blobs = _blob_folder(store or folder.path / "store")
+            running = stack.enter_context(
+                localchain.start(client, port=wanted, host=host, state_dir=folder.path, fund=fund)
+            )
+            network = _network(folder, running, url, faucet, blobs, min_window)
             _tell(running, network, folder.network, as_json=json)
             _serve(running)
+
+
+def _blob_folder(path: Path) -> StoreConfig:
+    from sonar.settings import StoreConfig
+
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return StoreConfig(kind="folder", path=str(path.resolve()))
 
 
 def _faucet(home: Home) -> LocalAccount:
@@ -97,13 +130,17 @@ def _last_port(home: Home) -> int:
 
 
 def _network(
-    home: Home, running: LocalChain, faucet: LocalAccount, store: Path, min_window_s: int
+    home: Home,
+    running: LocalChain,
+    url: str | None,
+    faucet: LocalAccount,
+    store: StoreConfig,
+    min_window_s: int,
 ) -> NetworkConfig:
     """Write the network file and return it. Deploys the contract unless the chain has it from before."""
     from sonar.chain.rpc import Rpc
-    from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
+    from sonar.settings import FaucetConfig, NetworkConfig
 
-    store.mkdir(mode=0o700, parents=True, exist_ok=True)
     rpc = Rpc(running.url)
     contract, code_hash, block = _contract(home, rpc, faucet, min_window_s)
     network = NetworkConfig(
@@ -111,11 +148,11 @@ def _network(
         dev=True,
         client=running.client,
         chain_id=running.chain_id,
-        rpc_url=running.url,
+        rpc_url=url or running.url,
         contract=contract,
         code_hash=code_hash,
         deployed_block=block,
-        store=StoreConfig(kind="folder", path=str(store.resolve())),
+        store=store,
         faucet=FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
     )
     network.save(home.network)
@@ -156,6 +193,7 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
                 "rpc_url": network.rpc_url,
                 "contract": network.contract,
                 "network": str(file),
+                "bootstrap": list(network.store.bootstrap),
                 "pid": running.pid,
             }
         )

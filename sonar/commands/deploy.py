@@ -14,7 +14,16 @@ def deploy(
     rpc: Annotated[str, typer.Option(help="JSON-RPC address of a node of the chain.")],
     keystore: Annotated[Path, typer.Option(help="Encrypted key file of the account that pays.")],
     network_out: Annotated[Path, typer.Option(help="Where to write the network file.")],
-    store: Annotated[Path, typer.Option(help="The network's blob folder.")],
+    store: Annotated[Path | None, typer.Option(help="The network's blob folder, on one machine.")] = None,
+    bootstrap: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A peer of the network's IPFS swarm (`sonar peer` prints its own); may be repeated."
+        ),
+    ] = None,
+    swarm_key_file: Annotated[
+        str, typer.Option(help="Name of the swarm's key, beside the network file of whoever takes part.")
+    ] = "swarm.key",
     name: Annotated[str, typer.Option(help="The network's name.")] = "sonar",
     min_window: Annotated[
         int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds; fixed for ever.")
@@ -30,6 +39,8 @@ def deploy(
     The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.7
     million gas); it has no power over the network afterwards.
 
+    Its store is a folder, or an IPFS swarm whose key everybody who takes part needs too.
+
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
     from sonar.chain.deploy import deploy as deploy_contract
@@ -38,7 +49,15 @@ def deploy(
     from sonar.keystore import load, read_password
     from sonar.progress import Progress
     from sonar.settings import NetworkConfig, StoreConfig
+    from sonar.store.choose import checked_peers
 
+    if (store is None) == (not bootstrap):
+        raise ConfigError("--store", "give either a folder or, with --bootstrap, a peer of an IPFS swarm")
+    peers = checked_peers("--bootstrap", tuple(bootstrap or ()))
+    if store is not None:
+        blobs = StoreConfig(kind="folder", path=str(store.resolve()))
+    else:
+        blobs = StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
     if network_out.exists():
         raise ConfigError("--network-out", f"{network_out} exists", hint="name another file, or move it away")
     account = load(keystore, read_password(password_file))
@@ -54,7 +73,7 @@ def deploy(
         code_hash=done.code_hash,
         deployed_block=done.receipt.block,
         confirmations=confirmations,
-        store=StoreConfig(kind="folder", path=str(store.resolve())),
+        store=blobs,
     )
     network.save(network_out)
     if json:

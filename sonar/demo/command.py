@@ -11,9 +11,10 @@ import typer
 from platformdirs import user_data_path
 from rich.console import Console
 
-from sonar.demo.launch import MAX_MINES, Settings, next_commands
+from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
+from sonar.parties import MAX_MINES
 from sonar.terminal import JsonFlag, print_json
 
 MIN_MINES = 2

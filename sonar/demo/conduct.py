@@ -15,9 +15,10 @@ from sonar.demo import launch
 from sonar.demo.launch import CHAIN, Settings
 from sonar.demo.read import read_report
 from sonar.demo.report import Report
-from sonar.demo.supervise import Line, ProcessFailed, Supervisor
 from sonar.demo.view import SCIENTIST, View
 from sonar.errors import RemoteError, WaitTimeout
+from sonar.parties import document_of
+from sonar.processes import Line, ProcessFailed, Supervisor
 from sonar.progress import Line as ProgressLine
 from sonar.progress import Round, Timing, parse_line
 from sonar.settings import NetworkConfig
@@ -84,7 +85,7 @@ class Conductor:
         self._view.stage("starting the chain and deploying the contract")
         launch.start_chain(self._settings, self._supervisor)
         for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="the chain to start"):
-            if line.text is not None and launch.ready_line(line.text):
+            if document_of(line.text):
                 break
         network = NetworkConfig.load(self._settings.network)
         return Market.connect(network), network
@@ -96,8 +97,8 @@ class Conductor:
         for party in parties:
             launch.init_party(self._settings, self._supervisor, party)
         for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="every party's keystore"):
-            document = launch.ready_line(line.text) if line.text else None
-            if line.party not in parties or not document or "address" not in document:
+            document = document_of(line.text)
+            if line.party not in parties or "address" not in document:
                 continue
             address = str(document["address"])
             self.record.addresses[line.party] = address

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar.demo.supervise import Supervisor
 from sonar.demo.view import SCIENTIST
+from sonar.parties import init_mine, mine_names, prepare_home, run_mine
+from sonar.processes import Supervisor
 
 CHAIN = "chain"
-ROWS_FOR_MINES = 400
-ROWS_PER_MINE_MIN = 33
-MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
-"""A mine refuses to train 11 weights on fewer than 33 rows."""
 
 _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
@@ -60,7 +55,7 @@ class Settings:
 
     def parties(self) -> list[str]:
         """The mines' names, in the order of their shards."""
-        return [f"mine-{i:02d}" for i in range(1, self.mines + 1)]
+        return mine_names(self.mines)
 
 
 def start_chain(settings: Settings, supervisor: Supervisor) -> None:
@@ -73,34 +68,23 @@ def start_chain(settings: Settings, supervisor: Supervisor) -> None:
 def init_party(settings: Settings, supervisor: Supervisor, party: str) -> None:
     """Make a party's home: its own keystore under its own password, and a mine's own shard."""
     home = settings.home / party
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_secret(home / "password", secrets.token_urlsafe(24))
-    args = ["init", *_common(settings, party), "--network", str(settings.network), "--dev"]
     if party == SCIENTIST:
+        args = ["init", *prepare_home(home), "--network", str(settings.network), "--dev"]
         _write_bounty(settings)
         supervisor.start(party, "pysonar", args)
         return
     shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
-    insecure = ["--insecure-keys"] if settings.insecure else []
-    supervisor.start(party, "mine", [*args, "--example", "diabetes", "--shard", shard, *insecure])
+    insecure = ("--insecure-keys",) if settings.insecure else ()
+    init_mine(supervisor, home, settings.network, shard, *insecure)
 
 
 def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:
     """Start a party's real work, or start it again after it was killed. Returns its process id."""
-    common = _common(settings, party)
-    if party == SCIENTIST:
-        bounty = str(settings.home / SCIENTIST / "bounty.toml")
-        return supervisor.start(party, "pysonar", ["run", bounty, *common, "--yes"]).pid
-    return supervisor.start(party, "mine", ["run", *common, "--join-all", "--exit-when-done", "--claim"]).pid
-
-
-def ready_line(text: str) -> dict[str, object] | None:
-    """Return the JSON object of a start-up line, or None if it is something else."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+    home = settings.home / party
+    if party != SCIENTIST:
+        return run_mine(supervisor, home, "--exit-when-done").pid
+    args = ["run", str(home / "bounty.toml"), *prepare_home(home), "--yes"]
+    return supervisor.start(party, "pysonar", args).pid
 
 
 def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
@@ -141,11 +125,6 @@ def _bin_dir() -> str:
         return shlex.quote(f"{folder}/")
 
 
-def _common(settings: Settings, party: str) -> list[str]:
-    home = settings.home / party
-    return ["--home", str(home), "--password-file", str(home / "password"), "--json"]
-
-
 def _write_bounty(settings: Settings) -> None:
     text = _BOUNTY.format(
         rounds=settings.rounds,
@@ -155,9 +134,3 @@ def _write_bounty(settings: Settings) -> None:
         insecure=str(settings.insecure).lower(),
     )
     (settings.home / SCIENTIST / "bounty.toml").write_text(text)
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
-    path.touch(mode=0o600, exist_ok=True)
-    path.write_text(text + "\n")

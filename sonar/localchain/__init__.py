@@ -48,24 +48,29 @@ def start(
     client: str = "auto",
     *,
     port: int = 0,
+    host: str = anvil.LOOPBACK,
     state_dir: Path | None = None,
     fund: Mapping[Address, int] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> LocalChain:
-    """Start a chain on 127.0.0.1, and return when it answers. Accounts in `fund` hold that many wei.
+    """Start a chain that listens at `host`; return when it answers. Accounts in `fund` hold that many wei.
 
-    `port` 0 takes any. Anvil keeps its state in `state_dir`; eth-tester keeps nothing, and takes its time
-    from `clock`. Raises ConfigError (unknown client), ClientMissing, PortInUse, ChainUnavailable.
+    A development chain obeys whoever reaches it, so another `host` than this machine's own 127.0.0.1 must be
+    asked for, and Anvil alone takes one. `port` 0 takes any. Anvil keeps its state in `state_dir`; eth-tester
+    keeps nothing, and takes its time from `clock`. Raises ConfigError (unknown client, host), ClientMissing,
+    PortInUse, ChainUnavailable.
     """
     if client not in CLIENTS:
         raise ConfigError("client", f"{client!r} is not one of {', '.join(CLIENTS)}")
     if client == "auto":
         client = "anvil" if anvil.find() else "eth-tester"
     if client == "anvil":
-        process = anvil.Anvil(port=port, state_dir=state_dir, fund=fund or {})
+        process = anvil.Anvil(port=port, state_dir=state_dir, fund=fund or {}, host=host)
         return LocalChain(
             process.url, client, anvil.CHAIN_ID, process.pid, process.notes, process.stop, process.alive
         )
+    if host != anvil.LOOPBACK:
+        raise ConfigError("host", f"eth-tester listens on {anvil.LOOPBACK} only", hint="use --client anvil")
     if find_spec("eth_tester") is None or find_spec("eth") is None:
         raise ClientMissing(
             "neither Anvil nor eth-tester is installed", hint="pip install 'sonar-network[embedded]'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import json
 import os
 import platform
@@ -13,19 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from sonar.chain.rpc import Rpc
-from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
+from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
+from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
 
 CHAIN_ID = 31337
+LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
 STATE_FILE = "anvil-state.json"
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_PR_SET_PDEATHSIG = 1
 
 
 def find() -> Path | None:
@@ -45,12 +46,15 @@ def find() -> Path | None:
 
 
 class Anvil:
-    """A running Anvil on 127.0.0.1. With `state_dir`, its state is kept there when it ends, and used again.
+    """A running Anvil. With `state_dir`, its state is kept there when it ends, and used again.
 
-    Raises ClientMissing, PortInUse, and ChainUnavailable when it does not come up.
+    `host` is the address that it listens on; `url` is for this machine. Raises ClientMissing, PortInUse,
+    ConfigError (host), and ChainUnavailable when it does not come up.
     """
 
-    def __init__(self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int]) -> None:
+    def __init__(
+        self, *, port: int, state_dir: Path | None, fund: Mapping[Address, int], host: str = LOOPBACK
+    ) -> None:
         binary = find()
         if binary is None:
             raise ClientMissing(
@@ -58,10 +62,10 @@ class Anvil:
                 hint="`npm install --no-save` in the checkout brings it; or use --client eth-tester",
             )
         self.notes: list[str] = []
-        port = _free_port(port)
-        self.url = f"http://127.0.0.1:{port}"
+        port = _free_port(host, port)
+        self.url = f"http://{LOOPBACK if host == ANY_ADDRESS else host}:{port}"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID)]
+        command = [str(binary), "--host", host, "--port", str(port), "--chain-id", str(CHAIN_ID)]
         # Blocks at once for transactions and each second without them; none of the well-known accounts.
         command += ["--block-time", "1", "--mixed-mining", "--accounts", "0", "--silent", "--no-cors"]
         if state_dir is not None:
@@ -72,7 +76,7 @@ class Anvil:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C reaches us, and we end it in order
-            preexec_fn=_die_with_parent(),
+            preexec_fn=die_with_parent,
         )
         self.pid = self._process.pid
         try:
@@ -85,6 +89,7 @@ class Anvil:
     def stop(self) -> None:
         """End Anvil so that it writes its state; kill it if it does not end."""
         if self._process.poll() is None:
+            self._stop_mining()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(STOP_WITHIN_S)
@@ -92,6 +97,16 @@ class Anvil:
                 self._process.kill()
         self._process.wait()
         self._errors.close()
+
+    def _stop_mining(self) -> None:
+        """No more blocks: Anvil serves on while it writes its state, and what it mined then would be lost."""
+        rpc = Rpc(self.url, attempts=1, timeout_s=2)
+        try:
+            rpc.call("evm_setIntervalMining", 0)
+        except SonarError:
+            pass  # it hangs or ends already
+        finally:
+            rpc.close()
 
     def alive(self) -> bool:
         """Tell whether the process runs."""
@@ -140,24 +155,14 @@ class Anvil:
             rpc.close()
 
 
-def _free_port(port: int) -> int:
-    """Return `port` if it is free, or any free one for 0. Raises PortInUse."""
+def _free_port(host: str, port: int) -> int:
+    """Return `port` if it is free at `host`, or any free one for 0. Raises PortInUse, ConfigError."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                raise ConfigError("host", f"{host} is no address of this machine") from error
             raise PortInUse(port) from error
         return int(probe.getsockname()[1])
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """Return what makes a child get SIGTERM when its parent dies, where the system can do that."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return in_child

@@ -43,6 +43,10 @@ class MemoryStore:
         """Unpin `cid`."""
         self._pins.discard(cid)
 
+    def pinned(self, cid: Cid) -> bool:
+        """Tell whether `cid` is pinned."""
+        return cid in self._pins
+
     def has(self, cid: Cid) -> bool:
         """Tell whether `cid` is here."""
         return cid.digest in self._blobs

@@ -12,7 +12,9 @@ from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavai
 from sonar.ports import MAX_BLOB_BYTES, Store
 from sonar.protocol.cid import Cid
 from sonar.store.folder import FolderStore
+from sonar.store.kubo import KuboStore
 from sonar.store.memory import MemoryStore
+from tests.kubo_kit import needs_kubo, swarm_in
 
 MISSING = Cid.of_blob(b"never stored")
 
@@ -89,6 +91,19 @@ class TestFolder(StoreContract):
     @pytest.fixture
     def store(self, tmp_path):
         return FolderStore(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with swarm_in(tmp_path_factory.mktemp("kubo")) as nodes:
+        yield nodes.start("node")
+
+
+@needs_kubo
+class TestKubo(StoreContract):
+    @pytest.fixture
+    def store(self, node):
+        return KuboStore(node.api_url, get_timeout_s=0.5)
 
 
 # What only files can suffer.

@@ -10,7 +10,7 @@ from sonar.demo import launch
 from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
 from sonar.demo.report import Report
-from sonar.demo.supervise import Supervisor
+from sonar.processes import Supervisor
 from tests.e2e.clear import rounded_losses
 from tests.e2e.kit import Killer, QuietView, has_anvil
 

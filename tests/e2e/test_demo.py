@@ -73,6 +73,13 @@ def check_secrets(home: Path) -> None:
         assert secret.stat().st_mode & 0o077 == 0, secret
 
 
+def test_a_short_key_for_comparisons_has_to_be_asked_for(tmp_path: Path) -> None:
+    args = ["--key-bits", "1024", "--insecure", "--mines", "3", "--rounds", "1", "--chain", "eth-tester"]
+    run = demo(*args, "--home", "kept", "--json", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["key_bits"] == 1024
+
+
 def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     args = [*SONAR, "demo", "--mines", "3", "--chain", "eth-tester", "--home", str(tmp_path / "kept")]
     with (tmp_path / "err").open("w") as err:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pysonar
-from sonar.chain.faucet import fund
 from sonar.errors import ConfigError
 from sonar.model import examples
 from sonar.progress import ListSink, Round
@@ -19,36 +15,15 @@ from sonar.progress import ListSink, Round
 pytestmark = pytest.mark.e2e
 
 
-def mine(*args: str, home: Path) -> list[str]:
-    return [sys.executable, "-m", "mine", *args, "--home", str(home), "--json"]
-
-
-def test_a_bounty_from_the_notebook(tmp_path: Path) -> None:
+def test_a_bounty_from_the_notebook() -> None:
     sink = ListSink()
-    environment = {**os.environ, "SONAR_PASSWORD": "a mine's"}
-    with pysonar.connect(embedded=True, progress=sink) as session:
-        mines = []
-        for number in (1, 2):
-            home = tmp_path / f"mine-{number}"
-            init = mine(
-                "init", "--network", str(session.network_file), "--dev", "--example", "diabetes", home=home
-            )
-            shard = ["--shard", f"{number}/2"]
-            subprocess.run([*init, *shard], check=True, env=environment, capture_output=True)
-            (keystore,) = (home / "keystore").glob("0x*.json")
-            fund(session.network, keystore.stem, 10**18)
-            run = mine("run", "--join-all", "--exit-when-done", home=home)
-            mines.append(subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL))
-        try:
-            bounty = pysonar.Bounty.example("diabetes", rounds=2, cohort=2, min_mines=2, key_bits=2048)
-            assert "Who learns what" in bounty.explain()
-            before_wei = session.balance_wei
-            campaign = session.campaign(bounty)
-            model = campaign.fit()
-        finally:
-            for process in mines:
-                process.terminate()
-                process.wait()
+    with pysonar.connect(embedded=True, mines=2, progress=sink) as session:
+        bounty = pysonar.Bounty.example("diabetes", rounds=2, cohort=2, min_mines=2, key_bits=2048)
+        assert "Who learns what" in bounty.explain()
+        before_wei = session.balance_wei
+        assert session.key(bounty).public.bits == 2048
+        campaign = session.campaign(bounty)
+        model = campaign.fit()
 
         table = examples.load("diabetes")
         predictions = model.predict({name: table.column(name) for name in bounty.features})
@@ -69,3 +44,20 @@ def test_a_bounty_from_the_notebook(tmp_path: Path) -> None:
         assert campaign.resume().weights.tolist() == model.weights.tolist()
         with pytest.raises(ConfigError, match="name"):
             session.campaign(pysonar.Bounty.example("diabetes", rounds=3))
+
+
+def test_an_embedded_network_with_a_home_goes_on_where_its_chain_does(tmp_path: Path) -> None:
+    bounty = pysonar.Bounty.example("diabetes", rounds=1, cohort=2, min_mines=2, key_bits=2048)
+    place = {"home": tmp_path, "embedded": True, "mines": 2, "password": "secret"}
+    with pysonar.connect(**place, progress=ListSink()) as session:
+        assert pysonar.connect(**place) is session
+        first = session.campaign(bounty).fit()
+        client = session.network.client
+    with pysonar.connect(**place, progress=ListSink()) as again:
+        assert again is not session
+        campaign = again.campaign(bounty)
+        if client == "anvil":
+            assert campaign.fit().weights.tolist() == first.weights.tolist()
+        else:  # it keeps nothing
+            with pytest.raises(ConfigError, match="does not know the bounty 'diabetes'"):
+                campaign.fit()

@@ -50,6 +50,9 @@ def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None
     assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
     assert {total.score_bits for total in campaign.revealed().values()} == {7 * 16}
     assert sum(isinstance(event, Round) for event in world.sink.events) == 7
+    updates = [d for n in range(1, 8) for d in campaign.records.get(Cohort, n).digests.values()]
+    assert len(updates) == 70
+    assert not any(world.store.pinned(Cid("dag-cbor", digest)) for digest in updates)
 
 
 def test_the_evidence_says_what_the_contract_paid_by(tmp_path: Path) -> None:

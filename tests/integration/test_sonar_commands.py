@@ -43,6 +43,29 @@ def deploy(folder: Path, url: str, *more: str) -> int:
     return sonar("deploy", "--rpc", url, "--keystore", str(keys), *paths, *options, *more)
 
 
+def test_deploy_asks_for_one_kind_of_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--rpc", "http://127.0.0.1:9", "--keystore", "none", "--network-out", str(tmp_path / "n.toml")]
+    assert sonar("deploy", *common) == 2
+    assert "either a folder" in capsys.readouterr().err
+    assert sonar("deploy", *common, "--store", str(tmp_path), "--bootstrap", "x") == 2
+    assert sonar("deploy", *common, "--bootstrap", "/ip4/1.2.3.4/tcp/4001") == 2
+    assert "--bootstrap: '/ip4/1.2.3.4/tcp/4001' is not a peer" in capsys.readouterr().err
+
+
+def test_deploy_writes_a_network_on_ipfs(chain: LocalChain, tmp_path: Path) -> None:
+    peer = "/dns4/sonar.example/tcp/4001/p2p/12D3KooWCqYwg9Y4GFQcxfFKRAZR6KCmuJkk5ixhLZobZ8iHtkL4"
+    keys = keystore.save(tmp_path / "keys", OWNER, "pass", dev=True)
+    (tmp_path / "password").touch(mode=0o600)
+    (tmp_path / "password").write_text("pass\n")
+    network = tmp_path / "network.toml"
+    options = ["--network-out", str(network), "--password-file", str(tmp_path / "password")]
+    options += ["--confirmations", "1", "--bootstrap", peer]
+    assert sonar("deploy", "--rpc", chain.url, "--keystore", str(keys), *options) == 0
+    store = NetworkConfig.load(network).store
+    assert (store.kind, store.bootstrap) == ("kubo", (peer,))
+    assert store.swarm_key_file == str(tmp_path / "swarm.key")
+
+
 def test_deploy_writes_a_network_that_others_can_use(
     chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sonar.protocol.ids import Address
 from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
 
 CONTRACT = Address("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")
+PEER = "12D3KooWCqYwg9Y4GFQcxfFKRAZR6KCmuJkk5ixhLZobZ8iHtkL4"
 GOOD = f"""
 name = "test"
 chain_id = 31337
@@ -42,7 +44,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         code_hash=b"\xab" * 32,
         deployed_block=7,
         confirmations=3,
-        store=StoreConfig(kind="kubo", api_url="http://127.0.0.1:5001", bootstrap=("/ip4/1.2.3.4/tcp/4001",)),
+        store=StoreConfig(
+            kind="kubo",
+            api_url="http://127.0.0.1:5001",
+            bootstrap=(f"/ip4/1.2.3.4/tcp/4001/p2p/{PEER}", f"/dns4/sonar/tcp/4001/p2p/{PEER}"),
+            swarm_key_file="/etc/sonar/swarm.key",
+            public=True,
+        ),
         faucet=FaucetConfig(key_file=str(tmp_path / "faucet.key")),
     )
     network.save(tmp_path / "network.toml")
@@ -104,3 +112,26 @@ def test_what_is_no_network_file_is_refused(tmp_path: Path) -> None:
         NetworkConfig.load(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         NetworkConfig.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "/ip4/1.2.3.4/tcp/4001",
+        f"/ip4/1.2.3.4/udp/4001/quic-v1/p2p/{PEER}",
+        f"/ip4/1.2.3.4/tcp/65536/p2p/{PEER}",
+        f"/ip4/1.2.3.4/tcp/4001/p2p/{PEER[:30]}",
+        f"/dns4/a b/tcp/4001/p2p/{PEER}",
+        "auto",
+        "",
+    ],
+)
+def test_a_bootstrap_peer_is_an_address_over_tcp_with_an_identity(tmp_path: Path, peer: str) -> None:
+    text = GOOD.replace('"folder"', '"kubo"') + f"bootstrap = [{json.dumps(peer)}]\n"
+    with pytest.raises(ConfigError, match=r"store\.bootstrap\.0"):
+        NetworkConfig.load(write(tmp_path, text))
+
+
+def test_the_swarm_key_is_found_beside_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace('"folder"', '"kubo"') + 'swarm_key_file = "swarm.key"\n')
+    assert NetworkConfig.load(path).store.swarm_key_file == str(tmp_path / "swarm.key")

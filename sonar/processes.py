@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from sonar.errors import EnvironmentFault
 
 STOP_GRACE_S = 5.0
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,15 @@ class Line:
 
 
 class ProcessFailed(EnvironmentFault):
-    """A process of the demo ended with an error."""
+    """A process that was started here ended with an error."""
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this child when its parent is gone, even by kill -9 (Linux only)."""
+def die_with_parent() -> None:
+    """As Popen's `preexec_fn`: have the system end the child when its parent is gone, even by kill -9.
+
+    Linux only; elsewhere it does nothing. The parent is the thread that started the child: start children
+    from a thread that lasts.
+    """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -83,32 +88,42 @@ class Supervisor:
         self.stop()
 
     def start(
-        self, party: str, module: str, args: Sequence[str], env: Mapping[str, str] | None = None
+        self,
+        party: str,
+        module: str,
+        args: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        quiet: bool = False,
     ) -> Child:
-        """Start `python -m module args` as `party`; a second process of the same party appends to its log."""
-        log = self._logs / f"{party}.log"
-        with log.open("a") as stderr:
+        """Start `python -m module args` as `party`; a second process of the same party appends to its log.
+
+        With `quiet`, its standard output goes to its log too, and not to `lines`.
+        """
+        path = self._logs / f"{party}.log"
+        with path.open("a") as log:
             popen = subprocess.Popen(
                 [sys.executable, "-m", module, *args],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
+                stdout=log if quiet else subprocess.PIPE,
+                stderr=log,
                 env={**os.environ, **(env or {})},
                 text=True,
                 # Its own session: Ctrl-C reaches us alone, and we end the children in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
-        child = Child(party, popen, log)
+        child = Child(party, popen, path)
         self._children[party] = child
-        threading.Thread(target=self._read, args=(child,), daemon=True).start()
+        if popen.stdout is not None:
+            threading.Thread(target=self._read, args=(party, popen.stdout), daemon=True).start()
         return child
 
-    def _read(self, child: Child) -> None:
-        assert child.popen.stdout is not None
-        for text in child.popen.stdout:
-            self.lines.put(Line(child.party, text.rstrip("\n")))
-        self.lines.put(Line(child.party, None))
+    def _read(self, party: str, stream: IO[str]) -> None:
+        with stream:
+            for text in stream:
+                self.lines.put(Line(party, text.rstrip("\n")))
+        self.lines.put(Line(party, None))
 
     def failed(self) -> Child | None:
         """Return a process that ended with an error, if there is one."""

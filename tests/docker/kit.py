@@ -1,0 +1,140 @@
+"""A compose project under test, and what can be seen of it through the Docker SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from docker.models.containers import Container
+
+import docker
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = {name: f"sonar-network/{name}:0.1.0" for name in ("sonar", "mine", "pysonar")}
+BASE_IMAGE = "python:3.11-slim-bookworm"
+MIB = 1 << 20
+ROUND = re.compile(r"round (\d+): loss ([\d,.]+?),? (?:\(the best is [\d,.]+\), )?(\d+) of (\d+) accepted")
+KILL_ALL = ["sh", "-c", "kill -9 -1"]
+"""Run in a container: everything but its init, which then ends too."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: str, within_s: float, check: Callable[[], Any]) -> Any:
+    """Return the first true answer of `check`."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if answer := check():
+            return answer
+        time.sleep(0.3)
+    raise AssertionError(f"waited {within_s:.0f} s for {what}")
+
+
+class Project:
+    """A compose project of its own name, ports and volumes. Leaving it removes everything."""
+
+    def __init__(self, name: str, *files: str, **variables: str | int) -> None:
+        self.name, self.files = name, files or ("docker-compose.yml",)
+        self.client = docker.from_env()
+        ports = {
+            "JUPYTER_PORT": free_port(),
+            "SONAR_CHAIN_PORT": free_port(),
+            "SONAR_SWARM_PORT": free_port(),
+        }
+        self.variables = {key: str(value) for key, value in {**ports, **variables}.items()}
+
+    def __enter__(self) -> Project:
+        self.run("down", "-v", "--remove-orphans")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run("down", "-v", "--remove-orphans")
+
+    def _command(self, *args: str) -> list[str]:
+        files = [part for file in self.files for part in ("-f", str(ROOT / file))]
+        return ["docker", "compose", "-p", self.name, *files, "--profile", "demo", *args]
+
+    def run(self, *args: str, check: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self._command(*args),
+            env=os.environ | self.variables,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not check or done.returncode == 0, (
+            f"compose {args}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
+        return done
+
+    def start(self, *args: str, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                self._command(*args), env=os.environ | self.variables, stdout=file, stderr=file
+            )
+
+    def containers(self, service: str | None = None) -> list[Container]:
+        labels = [f"com.docker.compose.project={self.name}"]
+        labels += [f"com.docker.compose.service={service}"] if service else []
+        # `ignore_removed`: one that goes away between the listing and the look is not there.
+        return self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+
+    def one(self, service: str) -> Container:
+        (found,) = self.containers(service)
+        return found
+
+    def logs(self, service: str) -> str:
+        return "".join(found.logs().decode(errors="replace") for found in self.containers(service))
+
+    def told_at(self, service: str, words: str) -> float:
+        """Return when the service said `words` first, in seconds since 1970."""
+        lines = self.one(service).logs(timestamps=True).decode(errors="replace").splitlines()
+        said = next((line for line in lines if words in line), None)
+        assert said, lines[-20:]
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$", r"\1+00:00", said.split()[0])).timestamp()
+
+    def rounds(self) -> dict[int, tuple[int, int]]:
+        """Per settled round: the loss in thousandths, and how many updates were accepted."""
+        return {
+            int(number): (round(float(loss.replace(",", "")) * 1000), int(accepted))
+            for number, loss, accepted, _ in ROUND.findall(self.logs("demo"))
+        }
+
+    def wait_for_round(self, number: int, within_s: float = 90) -> None:
+        wait_until(f"round {number} to be settled", within_s, lambda: number in self.rounds())
+
+    def wait_for_demo(self, within_s: float = 180) -> int:
+        return int(self.one("demo").wait(timeout=within_s)["StatusCode"])
+
+    def in_volumes(self, service: str, script: str) -> Any:
+        """Run Python in a new container of a service, and return what it printed as JSON."""
+        done = self.run("run", "--rm", "--no-deps", "-T", "--entrypoint", "python", service, "-c", script)
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    @cached_property
+    def jupyter(self) -> str:
+        """JupyterLab's link, as it was printed."""
+        found = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+/lab\?token=\S+)", self.logs("pysonar"))
+        assert found, self.logs("pysonar")
+        return found[1]
+
+
+def memory_bytes(container: Container) -> int:
+    """What the container uses, as `docker stats` counts it."""
+    stats = container.stats(stream=False, one_shot=True)["memory_stats"]
+    detail = stats.get("stats", {})
+    return int(stats.get("usage", 0)) - int(detail.get("total_inactive_file", detail.get("inactive_file", 0)))

@@ -1,0 +1,67 @@
+"""Things die while a campaign runs; it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.docker.kit import KILL_ALL, Project, wait_until
+from tests.e2e.clear import rounded_losses
+
+pytestmark = pytest.mark.timeout(600)
+ROUNDS = 9
+KILL_IPFS = """
+import os, pathlib, signal
+names = {int(p.parent.name): p.read_text().strip() for p in pathlib.Path("/proc").glob("[0-9]*/comm")}
+killed = [pid for pid, name in names.items() if name == "ipfs"]
+for pid in killed:
+    os.kill(pid, signal.SIGKILL)
+print(len(killed))
+"""
+
+
+def test_a_campaign_survives_whatever_dies() -> None:
+    with Project("sonar-test-chaos", ROUNDS=ROUNDS) as project:
+        project.run("up", "-d")
+        project.wait_for_round(1)
+
+        mines = project.containers("mine")
+        for mine in mines[:3]:
+            mine.exec_run(KILL_ALL)
+        project.wait_for_round(2)
+        for mine in mines[:3]:
+            mine.reload()
+            assert mine.attrs["RestartCount"] == 1, "it was killed, and its policy started it again"
+
+        chain = project.one("sonar")
+        chain.pause()
+        time.sleep(20)
+        chain.unpause()
+        project.wait_for_round(max(project.rounds()) + 1)
+
+        assert mines[4].exec_run(["python", "-c", KILL_IPFS]).output.strip() == b"1"
+        project.wait_for_round(max(project.rounds()) + 1)
+
+        project.one("demo").exec_run(KILL_ALL)
+        assert project.wait_for_demo() == 137
+        project.one("demo").start()
+        project.wait_for_round(max(project.rounds()) + 1)
+
+        project.run("restart")
+        assert project.wait_for_demo() == 0
+        losses = rounded_losses(10, ROUNDS)[1:]
+        assert project.rounds() == {number: (loss, 10) for number, loss in enumerate(losses, 1)}
+
+
+def test_more_containers_than_mines_say_so() -> None:
+    with Project("sonar-test-scale", MINES=2) as project:
+        project.run("up", "-d", "--scale", "mine=3", "sonar", "mine")
+        says = "all 2 slots are taken"
+        wait_until("the third to say so", 60, lambda: says in project.logs("mine"))
+        wait_until("the others to be well", 60, lambda: _healthy(project) == 2)
+
+
+def _healthy(project: Project) -> int:
+    states = [mine.attrs["State"].get("Health", {}).get("Status") for mine in project.containers("mine")]
+    return states.count("healthy")

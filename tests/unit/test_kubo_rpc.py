@@ -1,0 +1,135 @@
+"""What answers at the API's address may be anything: each case is told in words, with what to do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
+from sonar.protocol.cid import Cid
+from sonar.store.kubo import KuboStore
+from sonar.store.kubo_rpc import MAX_ANSWER_BYTES
+
+CID = Cid.of_blob(b"wanted")
+
+
+class Impostor(ThreadingHTTPServer):
+    """Answers each command with what `answers` says: status and body."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, tuple[int, bytes]] = {"version": (200, b'{"Version": "0.42.0"}')}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def refuse(self, command: str, message: str) -> None:
+        self.answers[command] = (500, json.dumps({"Message": message, "Code": 0, "Type": "error"}).encode())
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Impostor
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        command = self.path.partition("?")[0].removeprefix("/api/v0/")
+        status, body = self.server.answers.get(command, (404, b"404 page not found"))
+        self.send_response(status)
+        self.end_headers()
+        with suppress(ConnectionError):  # a client that has read enough goes away
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def kubo() -> Iterator[Impostor]:
+    with Impostor() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(StoreUnavailable, match=r"no Kubo answers at http://127\.0\.0\.1:9: ") as caught:
+        KuboStore("http://sonar:secret@127.0.0.1:9").has(CID)
+    assert "secret" not in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (200, b"<html>", "no Kubo node"),
+        (200, b"[]", "no Kubo node"),
+        (200, b"{}", "no Kubo node"),
+        (200, b'{"Version": "0.29.0"}', "version 0.29.0"),
+        (200, b'{"Version": "0.4.22"}', r"version 0.4.22"),
+        (404, b"", "no RPC API of Kubo"),
+        (403, b"403 - Forbidden", r"refuses us \(403\)"),
+        (401, b"", r"refuses us \(401\)"),
+        (500, b"not json", "refused version: not json"),
+    ],
+)
+def test_another_program_or_version(kubo: Impostor, status: int, body: bytes, told: str) -> None:
+    kubo.answers["version"] = (status, body)
+    with pytest.raises(StoreUnavailable, match=told):
+        KuboStore(kubo.url).has(CID)
+
+
+def test_newer_versions_will_do(kubo: Impostor) -> None:
+    kubo.answers |= {"version": (200, b'{"Version": "1.3.0-rc1"}'), "block/stat": (200, b'{"Size": 1}')}
+    assert KuboStore(kubo.url).has(CID)
+
+
+def test_no_disk_space(kubo: Impostor) -> None:
+    kubo.refuse("block/put", "write /data/x: no space left on device")
+    with pytest.raises(StoreRefused, match="no space left on device") as caught:
+        KuboStore(kubo.url).put(b"x")
+    assert "disk space" in caught.value.hint
+
+
+def test_other_bytes_than_asked_for(kubo: Impostor) -> None:
+    kubo.answers["block/get"] = (200, b"others")
+    with pytest.raises(DigestMismatch):
+        KuboStore(kubo.url).get(CID, 6)
+
+
+def test_an_answer_without_end_is_cut(kubo: Impostor) -> None:
+    kubo.answers["block/get"] = (200, bytes(8 << 20))
+    with pytest.raises(BlobTooLarge, match="the limit is 6"):
+        KuboStore(kubo.url).get(CID, 6)
+    kubo.answers["block/stat"] = (200, b"[" * (MAX_ANSWER_BYTES + 100))
+    with pytest.raises(StoreUnavailable, match="makes no sense"):
+        KuboStore(kubo.url).has(CID)
+
+
+def test_another_name_for_what_was_put(kubo: Impostor) -> None:
+    kubo.answers["block/put"] = (200, json.dumps({"Key": str(Cid.of_blob(b"y")), "Size": 1}).encode())
+    with pytest.raises(StoreUnavailable, match="another name"):
+        KuboStore(kubo.url).put(b"x")
+
+
+def test_a_refusal_of_another_kind_is_not_taken_for_a_missing_blob(kubo: Impostor) -> None:
+    store = KuboStore(kubo.url)
+    for command, attempt in (
+        ("block/stat", lambda: store.has(CID)),
+        ("block/get", lambda: store.get(CID, 6)),
+        ("pin/add", lambda: store.pin(CID)),
+        ("pin/rm", lambda: store.unpin(CID)),
+    ):
+        kubo.refuse(command, "leveldb: closed")
+        with pytest.raises(StoreRefused, match="leveldb: closed"):
+            attempt()
+    kubo.refuse("block/get", "context deadline exceeded")
+    with pytest.raises(BlobNotFound):
+        store.get(CID, 6)

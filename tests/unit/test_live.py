@@ -1,0 +1,89 @@
+"""The notebook's display: one per cell, complete at the end, and nothing that a stranger wrote is run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pysonar.live import LiveTold, told_live
+from pysonar.views import PlainTold
+from sonar.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
+
+EVIL = "<script>alert(1)</script>\x1b[31m"
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, str]]]:
+    """What was displayed, as (number of the display, its content)."""
+    shown: list[tuple[int, dict[str, str]]] = []
+
+    class Handle:
+        count = 0
+
+        def display(self, content: dict[str, str], *, raw: bool) -> None:
+            Handle.count += 1
+            self.number = Handle.count
+            self.update(content, raw=raw)
+
+        def update(self, content: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            shown.append((self.number, content))
+
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
+    return shown
+
+
+def round_line(number: int, loss: int | None, **changed: Any) -> dict[str, Any]:
+    line = {"round": number, "ended": "settled" if loss is not None else "failed", "loss": loss}
+    line |= {
+        "best_loss": loss,
+        "cohort": ["0xa", "0xb"],
+        "accepted": ["0xa"],
+        "left_out": {},
+        "paid_wei": 10**18,
+    }
+    return line | changed
+
+
+def tell(told: LiveTold, *events: Event) -> None:
+    for event in events:
+        told.emit(Line("pysonar", 0.0, event))
+
+
+def test_each_cell_has_a_display_of_its_own(shown: list[tuple[int, dict[str, str]]]) -> None:
+    shell = SimpleNamespace(execution_count=1)
+    told = LiveTold(shell)
+    tell(told, Note("posted"), Waiting("mines"), Timing("check", 1.0), Round("0x1", 1, round_line(1, 5000)))
+    shell.execution_count = 2
+    tell(told, Round("0x1", 2, round_line(2, None)))
+    assert [number for number, _ in shown] == [1, 1, 1, 2]
+    assert "5,000" in shown[2][1]["text/html"]
+    assert "5,000" not in shown[3][1]["text/html"]
+    assert "failed" in shown[3][1]["text/html"]
+    rounds = [round_line(1, 5000), round_line(2, None), round_line(3, 4000)]
+    tell(told, Done("closed", {"rounds": rounds}))
+    assert all(text in shown[-1][1]["text/html"] for text in ("5,000", "failed", "4,000", "closed"))
+    assert len(shown[-1][1]["text/plain"].splitlines()) == 4
+
+
+def test_a_problem_stays_until_a_round_is_over(shown: list[tuple[int, dict[str, str]]]) -> None:
+    told = LiveTold(SimpleNamespace(execution_count=1))
+    tell(told, Problem("the store is gone", "start it"), Waiting("the chain"))
+    assert "the store is gone" in shown[-1][1]["text/html"]
+    tell(told, Round("0x1", 1, round_line(1, 5000)))
+    assert "the store is gone" not in shown[-1][1]["text/html"]
+
+
+def test_strangers_words_are_shown_and_not_run(shown: list[tuple[int, dict[str, str]]]) -> None:
+    told = LiveTold(SimpleNamespace(execution_count=1))
+    tell(told, Problem(EVIL), Waiting(EVIL))
+    tell(told, Round("0x1", 1, round_line(1, 5000, left_out={"0xb": EVIL}, ended=EVIL)))
+    for _, content in shown:
+        assert "<script" not in content["text/html"]
+        assert "\x1b" not in content["text/html"] + content["text/plain"]
+
+
+def test_outside_a_notebook_it_is_plain_text() -> None:
+    assert isinstance(told_live(), PlainTold)
