@@ -43,7 +43,7 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
 from sonar.protocol.messages import ModelManifest
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id
-from sonar.waiting import drive
+from sonar.waiting import drive, interrupts_held
 
 _LOOKS = 3
 """How often one tick looks again after something of its own was mined."""
@@ -336,10 +336,16 @@ class Campaign:
     def fit(self, *, poll_s: float = 0.25) -> LinearModel:
         """Run the campaign to its end, telling each wait, and return the best model.
 
-        It may be interrupted at any time; calling it again, or on a new object with the same home, goes on.
-        Raises what `tick` raises; faults that may pass are tried again for ten minutes.
+        It may be interrupted at any time, and ends its current step before; calling it again, or on a new
+        object with the same home, goes on. Raises what `tick` raises; faults that may pass are tried again
+        for ten minutes.
         """
-        drive(self.tick, self._progress, poll_s=poll_s)
+
+        def step() -> Waiting | Done:
+            with interrupts_held():
+                return self.tick()
+
+        drive(step, self._progress, poll_s=poll_s)
         return self.model
 
     def resume(self, *, poll_s: float = 0.25) -> LinearModel:

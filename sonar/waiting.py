@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from sonar.errors import BlobNotFound, ChainUnavailable, StoreUnavailable, TransactionStuck
 from sonar.progress import Done, Progress, Waiting
@@ -50,3 +54,30 @@ def drive(
         if isinstance(result, Done):
             return result
         sleep(poll_s)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold a Ctrl-C back until the block ends, so that it is done whole; a second one interrupts it at once.
+
+    Signals reach the main thread only: elsewhere, and where Ctrl-C is ignored, this does nothing.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = 0
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal held
+        held += 1
+        if held > 1:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(signal.SIGINT, None)

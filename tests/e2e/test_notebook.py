@@ -63,17 +63,26 @@ class Running:
         outputs = self.cells[index].get("outputs", [])
         return "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
 
-    def run_and_interrupt(self, index: int, after_s: float) -> bool:
-        """Run a cell and press ■ after a while; return whether that came before its end."""
-        cell = self.cells[index]
+    def run_and_interrupt(self, index: int, after_s: float, shown: str = "") -> bool:
+        """Run a cell and press ■ a while after it showed a text; return whether that came before its end."""
+        cell, ended = self.cells[index], threading.Event()
         cell.metadata["tags"] = ["raises-exception"]
-        timer = threading.Timer(after_s, lambda: asyncio.run(self.client.km.interrupt_kernel()))
-        timer.start()
+        cell.outputs = []
+
+        def press() -> None:
+            # Not before it shows something: what is interrupted before it starts is skipped without an error.
+            while not (self.text(index) and shown in self.text(index)) and not ended.wait(0.02):
+                pass
+            if not ended.wait(after_s):
+                asyncio.run(self.client.km.interrupt_kernel())
+
+        watch = threading.Thread(target=press)
+        watch.start()
         self.run(index)
-        timer.cancel()
-        timer.join()
+        ended.set()
+        watch.join()
         errors = [output.ename for output in cell.outputs if output.output_type == "error"]
-        assert errors in ([], ["KeyboardInterrupt"]), self.text(index)
+        assert errors in ([], ["KeyboardInterrupt"]), "\n".join(cell.outputs[-1].traceback)
         return bool(errors)
 
 
@@ -82,6 +91,7 @@ def running(folder: Path, monkeypatch: pytest.MonkeyPatch, mines: int) -> Iterat
     for name in [name for name in os.environ if name.startswith("SONAR_") and name != "SONAR_ANVIL"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("TMPDIR", str(folder))  # a killed kernel cannot clean up
     monkeypatch.setenv("MINES", str(mines))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(folder)}})
@@ -124,11 +134,11 @@ def test_interrupted_again_and_again_and_resumed(tmp_path: Path, monkeypatch: py
     with running(tmp_path, monkeypatch, mines=3) as notebook:
         fit, resume = notebook.index("campaign.fit()"), notebook.index("campaign.resume()")
         notebook.run(*range(fit))
-        assert notebook.run_and_interrupt(fit, after_s=2.0)  # the bounty is posted in less than that
+        assert notebook.run_and_interrupt(fit, 0.1, shown="waiting for mines to commit")
         interrupts = 1
-        while notebook.run_and_interrupt(resume, after_s=draw.uniform(0.2, 1.2)):
+        while notebook.run_and_interrupt(resume, draw.uniform(0.1, 0.6)):
             interrupts += 1
-        assert interrupts >= 5
+        assert interrupts >= 4
         notebook.run(*range(resume + 1, len(notebook.cells)))
         summary = notebook.figures()["summary"]
         assert [r["loss"] for r in summary["rounds"]] == pytest.approx(rounded_losses(3, 7)[1:], rel=1e-6)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from sonar.errors import ChainUnavailable, ConfigError
 from sonar.progress import Done, ListSink, Note, Problem, Progress, Waiting
-from sonar.waiting import drive
+from sonar.waiting import drive, interrupts_held
 from tests.chain_kit import Clock
 
 
@@ -61,3 +63,47 @@ def test_drive_gives_up_when_its_patience_ends() -> None:
 def test_other_errors_end_it_at_once() -> None:
     with pytest.raises(ConfigError):
         run(ticks(ConfigError("a", "b"), Done("never")))
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupted(step: Callable[[], object]) -> None:
+    with interrupts_held():
+        step()
+
+
+def test_a_held_interrupt_comes_after_the_step() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(lambda: (press(), done.append("whole")))
+    assert done == ["whole"]
+    with pytest.raises(KeyboardInterrupt):  # and what held it is gone
+        press()
+
+
+def test_a_second_interrupt_comes_at_once() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(lambda: (press(), press(), done.append("whole")))
+    assert done == []
+
+
+def test_an_interrupt_is_not_lost_to_a_fault() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(lambda: (press(), {}["gone"]))
+
+
+def test_beside_the_main_thread_nothing_is_held() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        before = signal.getsignal(signal.SIGINT)
+        with interrupts_held():
+            seen.append(signal.getsignal(signal.SIGINT) is before)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [True]
