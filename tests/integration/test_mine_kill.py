@@ -12,7 +12,7 @@ from sonar.protocol.round import RoundState
 
 EFFECTS = {
     "journal": ("put", "delete", "transaction", "log"),
-    "store": ("put", "pin", "get"),
+    "store": ("put", "pin", "get", "unpin"),
     "outbox": ("submit", "outcome"),
     "pool": ("take",),
 }
@@ -52,7 +52,8 @@ class Shell:
     """A store that can be wrapped anew for each life of a mine."""
 
     def __init__(self, store: Any) -> None:
-        self.put, self.get, self.pin, self.has = store.put, store.get, store.pin, store.has
+        self.put, self.get, self.has = store.put, store.get, store.has
+        self.pin, self.unpin = store.pin, store.unpin
 
 
 def live(world: World, fuse: Fuse) -> bool:
