@@ -140,17 +140,20 @@ class Conductor:
                     yield Line(CHAIN, None)  # let the reader look again who is still running
 
     def _revive(self) -> bool:
-        """Start every party again that was killed by a signal. Returns whether there was one."""
-        revived = False
-        for party in self._supervisor.killed():
-            if party == CHAIN or party not in self.record.pids or self.record.restarts[party] >= RESTARTS_MAX:
-                break
+        """Start every party again that was killed by a signal. Returns whether there was one.
+
+        Raises ProcessFailed for a process that ended with an error, or was killed too often.
+        """
+        bad = self._supervisor.ended_badly()
+        for child in bad:
+            party = child.party
+            known = party != CHAIN and party in self.record.pids
+            if not known or child.popen.returncode > 0 or self.record.restarts[party] >= RESTARTS_MAX:
+                raise child.failure()
             self.record.restarts[party] += 1
             self._view.stage(f"{party} was killed; starting it again from its journal")
             self.record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
-            revived = True
-        self._supervisor.require_healthy()
-        return revived
+        return bool(bad)
 
 
 __all__ = ["Conductor", "ProcessFailed", "Record"]

@@ -64,6 +64,13 @@ class Child:
         except OSError:
             return ""
 
+    def failure(self) -> ProcessFailed:
+        """Return what to raise when it has ended badly."""
+        return ProcessFailed(
+            f"{self.party} ended with exit code {self.popen.returncode}:\n{self.last_words()}",
+            hint=f"its whole log: {self.log}",
+        )
+
 
 class Supervisor:
     """Owns a set of processes. Use it as a context manager: leaving it ends all of them."""
@@ -110,30 +117,19 @@ class Supervisor:
             self.lines.put(Line(child.party, text.rstrip("\n")))
         self.lines.put(Line(child.party, None))
 
-    def failed(self) -> Child | None:
-        """Return a process that ended with an error, if there is one."""
-        return next((c for c in self._children.values() if c.popen.poll() not in (None, 0)), None)
+    def ended_badly(self) -> list[Child]:
+        """Return the processes that ended by a signal or with an error."""
+        return [child for child in self._children.values() if child.popen.poll() not in (None, 0)]
 
     def running(self) -> set[str]:
         """Return the parties whose process still runs."""
         return {party for party, child in self._children.items() if child.popen.poll() is None}
 
-    def killed(self) -> list[str]:
-        """Return the parties whose process was ended by a signal."""
-        return [party for party, child in self._children.items() if (child.popen.poll() or 0) < 0]
-
     def wait(self, party: str) -> None:
         """Wait until the party's process has ended, and check that it ended well. Raises ProcessFailed."""
-        self._children[party].popen.wait()
-        self.require_healthy()
-
-    def require_healthy(self) -> None:
-        """Raise ProcessFailed when a process has ended with an error."""
-        if child := self.failed():
-            raise ProcessFailed(
-                f"{child.party} ended with exit code {child.popen.returncode}:\n{child.last_words()}",
-                hint=f"its whole log: {child.log}",
-            )
+        child = self._children[party]
+        if child.popen.wait():
+            raise child.failure()
 
     def stop(self, parties: Sequence[str] | None = None) -> None:
         """End the named parties, or all: SIGTERM first, SIGKILL after a grace period."""
