@@ -10,20 +10,18 @@ a store that was made for it stays good.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import fcntl
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sonar.errors import SonarError, StoreRefused, StoreUnavailable
+from sonar.processes import die_with_parent
 from sonar.progress import Progress
 from sonar.store.kubo_repo import Repo, Swarm, find_ipfs
 from sonar.store.kubo_rpc import KuboRpc
@@ -38,7 +36,6 @@ _STEADY_S = 60.0
 _PAUSES_S = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _PORT_S = 2.0
 _LOG_BYTES = 1 << 20
-_PR_SET_PDEATHSIG = 1
 
 
 class KuboNode:
@@ -221,7 +218,7 @@ class KuboNode:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches us, and we end it in order
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent,
             )
 
     def _prepare(self) -> None:
@@ -308,18 +305,6 @@ def _why(told: str, repo: Path) -> StoreUnavailable:
     hint = next((hint for words, hint in hints.items() if words in told), f"its log: {repo}/daemon.log")
     last = next((line for line in reversed(told.splitlines()) if line.startswith("Error")), told[-300:])
     return StoreUnavailable(f"the IPFS node in {repo} did not start: {last}", hint=hint)
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """Return what makes a child get SIGTERM when the thread that made it ends, where that can be had."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return in_child
 
 
 _PEER_HINT = "is it running, is its port open to this machine, and is the swarm key the network's?"
