@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.docker.kit import KILL_ALL, Project, wait_until
+from tests.docker.kit import KILL_ALL, Project
 from tests.e2e.clear import rounded_losses
 
 pytestmark = pytest.mark.timeout(600)
@@ -52,16 +52,3 @@ def test_a_campaign_survives_whatever_dies() -> None:
         assert project.wait_for_demo() == 0
         losses = rounded_losses(10, ROUNDS)[1:]
         assert project.rounds() == {number: (loss, 10) for number, loss in enumerate(losses, 1)}
-
-
-def test_more_containers_than_mines_say_so() -> None:
-    with Project("sonar-test-scale", MINES=2) as project:
-        project.run("up", "-d", "--scale", "mine=3", "sonar", "mine")
-        says = "all 2 slots are taken"
-        wait_until("the third to say so", 60, lambda: says in project.logs("mine"))
-        wait_until("the others to be well", 60, lambda: _healthy(project) == 2)
-
-
-def _healthy(project: Project) -> int:
-    states = [mine.attrs["State"].get("Health", {}).get("Status") for mine in project.containers("mine")]
-    return states.count("healthy")

@@ -1,0 +1,119 @@
+"""A small network: who reads what through the swarm, and what containers say when something is wrong."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from docker.models.containers import Container
+
+from tests.docker.kit import IMAGES, Project, wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+STORE = """
+import sys
+from pathlib import Path
+from sonar.protocol.cid import Cid
+from sonar.store.kubo import KuboStore
+from sonar.store.kubo_repo import Repo
+repo = Repo(Path(Path("/tmp/slot").read_text().strip()) / "ipfs")
+store = KuboStore(repo.api_url())
+"""
+PUT = STORE + "print(store.put(bytes.fromhex(sys.argv[1])), repo.peer_id())"
+GET = (
+    STORE
+    + """
+cid = Cid.parse(sys.argv[1])
+print(store.has(cid), store.get(cid, 1000).hex())
+"""
+)
+OUTSIDER = """
+import sys
+from pathlib import Path
+from sonar.errors import SonarError
+from sonar.protocol.cid import Cid
+from sonar.store.kubo import KuboStore
+from sonar.store.kubo_daemon import KuboNode
+from sonar.store.kubo_repo import Swarm
+key, peer, cid = sys.argv[1:]
+with KuboNode(Path("/tmp/outsider/ipfs"), Swarm(Path(key).read_bytes(), (peer,))) as node:
+    try:
+        node.connect(peer)
+        print("connected")
+    except SonarError:
+        print("shut out")
+    try:
+        print(KuboStore(node.api_url, get_timeout_s=5).get(Cid.parse(cid), 1000).hex())
+    except SonarError as error:
+        print(type(error).__name__)
+"""
+FALSE_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + secrets.token_hex(32) + "\n"
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with Project("sonar-test-two", MINES=2) as started:
+        started.run("up", "-d", "--scale", "mine=3", "sonar", "mine")
+        wait_until("two mines to be well", 90, lambda: len(well(started)) == 2)
+        yield started
+
+
+def well(project: Project) -> list[Container]:
+    """The mines whose health is good."""
+    mines = project.containers("mine")
+    return [mine for mine in mines if mine.attrs["State"].get("Health", {}).get("Status") == "healthy"]
+
+
+def run_python(container: Container, script: str, *args: str) -> list[str]:
+    code, output = container.exec_run(["python", "-c", script, *args])
+    assert code == 0, output.decode()
+    return [str(word) for word in output.decode().split()]
+
+
+def test_more_containers_than_mines_say_so(project: Project) -> None:
+    wait_until("the third to say so", 60, lambda: "all 2 slots are taken" in project.logs("mine"))
+
+
+def test_a_blob_of_one_mine_is_read_by_the_other_through_the_swarm(project: Project) -> None:
+    one, other = well(project)
+    data = secrets.token_hex(500)
+    cid, _ = run_python(one, PUT, data)
+    assert run_python(other, GET, cid) == ["False", data]
+    assert run_python(other, GET, cid) == ["True", data]
+
+
+@pytest.mark.parametrize("has_key", [True, False], ids=["with the swarm key", "without"])
+def test_who_has_no_swarm_key_reads_nothing(project: Project, has_key: bool) -> None:
+    one = well(project)[0]
+    data = secrets.token_hex(500)
+    cid, peer_id = run_python(one, PUT, data)
+    networks = one.attrs["NetworkSettings"]["Networks"]
+    ((network, settings),) = networks.items()
+    peer = f"/ip4/{settings['IPAddress']}/tcp/4001/p2p/{peer_id}"
+    key = "/net/swarm.key" if has_key else "/tmp/false.key"
+    prepare = "" if has_key else f'from pathlib import Path; Path("{key}").write_text({FALSE_KEY!r})\n'
+    told = project.client.containers.run(
+        IMAGES["mine"],
+        ["-c", prepare + OUTSIDER, key, peer, cid],
+        entrypoint="python",
+        network=network,
+        volumes={f"{project.name}_network": {"bind": "/net", "mode": "ro"}},
+        remove=True,
+        stderr=False,
+    )
+    assert told.decode().split() == (["connected", data] if has_key else ["shut", "out", "BlobNotFound"])
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [("code_hash", "holds another contract"), ("contract", "no contract at"), ("chain_id", "not 1")],
+)
+def test_health_says_what_is_wrong_with_the_chain(project: Project, field: str, says: str) -> None:
+    wrong = {"code_hash": '"0x' + "1" * 64 + '"', "contract": '"0x' + "1" * 40 + '"', "chain_id": "1"}[field]
+    script = f"""sed 's/^{field} = .*/{field} = {wrong}/' "$SONAR_NETWORK" >/tmp/wrong.toml
+    SONAR_NETWORK=/tmp/wrong.toml python /opt/sonar/lib/health.py chain"""
+    code, output = well(project)[0].exec_run(["sh", "-c", script])
+    assert code == 1
+    assert says in output.decode()
