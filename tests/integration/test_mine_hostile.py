@@ -7,12 +7,13 @@ import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.keys import Key
+from pysonar.posting import key_manifest
 from sonar.chain.rpc import Head
 from sonar.errors import StoreUnavailable
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId
-from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
+from sonar.protocol.messages import ModelManifest, PlanSpec
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
@@ -56,8 +57,7 @@ def blob_too_short(scientist: TinyScientist) -> ModelManifest:
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
-    other = Key.generate(1024, insecure=True).public
-    manifest = KeyManifest(bits=1024, n=other.to_bytes())
+    manifest = key_manifest(Key.generate(1024, insecure=True))
     scientist.store.put(manifest.to_bytes(), "dag-cbor")
     return scientist.manifest(key=manifest.cid())
 
