@@ -1,8 +1,10 @@
 """What a hostile scientist or store can send a mine: each is told with its field, and nothing is lost."""
 
 from collections.abc import Callable
+from math import isqrt
 from pathlib import Path
 
+import gmpy2
 import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
@@ -13,7 +15,7 @@ from sonar.errors import StoreUnavailable
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId
-from sonar.protocol.messages import ModelManifest, PlanSpec
+from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
@@ -62,6 +64,23 @@ def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
     return scientist.manifest(key=manifest.cid())
 
 
+def key_manifest_with(change: Callable[[KeyManifest], dict[str, object]]) -> Sabotage:
+    """A bounty posted with another key manifest than the sound one, and a model that links to it."""
+
+    def sabotage(scientist: TinyScientist) -> ModelManifest:
+        sound = scientist.key_manifest
+        scientist.key_manifest = sound.model_copy(update=change(sound))
+        return scientist.manifest()
+
+    return sabotage
+
+
+def square(sound: KeyManifest) -> dict[str, object]:
+    root = isqrt(int.from_bytes(sound.n, "big"))
+    prime = int(gmpy2.next_prime(root - (root >> 20)))
+    return {"n": (prime * prime).to_bytes(128, "big")}
+
+
 def plan_that_overflows(scientist: TinyScientist) -> ModelManifest:
     huge = slot_plan().to_dict() | {"weight_max": (1 << 63) - 1, "b_max": (1 << 63) - 1, "weight_frac": 48}
     huge |= {"a_row_l1_max": (1 << 63) - 1, "rows_max": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
@@ -82,6 +101,17 @@ SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
     "blob too long": (blob_too_long, "the limit is"),
     "blob too short": (blob_too_short, "take 768"),
+    "no proof of the key": (key_manifest_with(lambda sound: {"proof": b""}), "proof has 0 bytes"),
+    "a changed proof": (
+        key_manifest_with(lambda sound: {"proof": sound.proof[:-1] + bytes([sound.proof[-1] ^ 1])}),
+        "proof fails: root 10",
+    ),
+    "another key's proof": (
+        key_manifest_with(lambda _: {"proof": Key.generate(1024, insecure=True).proof}),
+        "proof",
+    ),
+    "an even key": (key_manifest_with(lambda sound: {"n": sound.n[:-1] + b"\0"}), "is even"),
+    "a square": (key_manifest_with(square), "perfect power"),
     "another key": (key_of_another_bounty, "model.key"),
     "plan that overflows": (plan_that_overflows, "key"),
     "plan for fewer mines": (too_few_mines_in_the_plan, "mines_max"),

@@ -119,7 +119,7 @@ def test_a_saved_key_comes_back_with_its_ledger(tmp_path: Path) -> None:
     assert again.unsafe_primes() == primes
     assert answer == aggregate(again, updates)
     with pytest.raises(LedgerConflict):
-        aggregate(again, [*updates, update(key, "c", [0] * 3)])
+        aggregate(again, [*updates, update(again, "c", [0] * 3)])
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
 
 
