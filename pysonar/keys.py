@@ -175,6 +175,8 @@ class Key:
             raise UsageError("the sum of one vector is that vector; at least 2 are needed")
         total = plan.add(self._public, vectors)
         digests = sorted(_digest(self._public.encode_blob(vector)) for vector in vectors)
+        if len(set(digests)) != len(digests):
+            raise UsageError("a vector occurs twice in one sum")
         self._ledger.record_sum(digests, _digest(b"sonar packed sum", *digests))
         return plan.unpack(self._secret.decrypt(total), addends=len(vectors))
 
