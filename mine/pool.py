@@ -2,7 +2,8 @@
 
 The one law: an entry is used at most once, across crashes and restarts. Two ciphertexts with the same
 blinding give away their quotient, and with it the difference of two updates. So `take` deletes entries in a
-committed transaction before it hands them out; a crash in between loses them, which costs only time.
+committed transaction before it hands them out; a crash in between loses them, which costs only time. A copy
+of the file has the same entries: never run a mine from a copy of its home beside the original.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from gmpy2 import mpz
 
+from sonar.cores import cores_allowed, spread
 from sonar.errors import JournalError
 from sonar.paillier.public import PublicKey, Rng
 
@@ -37,6 +39,7 @@ class Pool:
 
     def __init__(self, path: Path, rng: Rng = secrets.randbelow) -> None:
         self._rng = rng
+        self.cores = cores_allowed()
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -51,13 +54,14 @@ class Pool:
             (count,) = self._db.execute(query, (key.fingerprint,)).fetchone()
         return int(count)
 
-    def fill(self, key: PublicKey) -> None:
-        """Make one entry (25 ms of one core at 2048 bits) and keep it."""
-        value = int(key.blinding(self._rng)).to_bytes(key.ciphertext_bytes, "big")
-        with _faults():
-            self._db.execute(
-                "INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", (key.fingerprint, value)
-            )
+    def fill(self, key: PublicKey, count: int) -> None:
+        """Make `count` entries, over the cores, and keep each as soon as it is made."""
+        for entry in self._made(key, count):
+            value = int(entry).to_bytes(key.ciphertext_bytes, "big")
+            with _faults():
+                self._db.execute(
+                    "INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", (key.fingerprint, value)
+                )
 
     def take(self, key: PublicKey, count: int) -> list[mpz]:
         """Return `count` blindings that were never returned before; those that are missing are made now."""
@@ -68,11 +72,27 @@ class Pool:
                 (key.fingerprint, count),
             ).fetchall()  # fetched to the end, the statement commits
         ready = [mpz(int.from_bytes(value, "big")) for (value,) in taken]
-        return ready + [key.blinding(self._rng) for _ in range(count - len(ready))]
+        return ready + list(self._made(key, count - len(ready)))
+
+    def making_s(self, key: PublicKey, count: int) -> float:
+        """About how long it takes to make `count` entries on these cores."""
+        return making_s(key.bits, count) / min(self.cores, max(count, 1))
+
+    def _made(self, key: PublicKey, count: int) -> Iterator[mpz]:
+        def make(part: Sequence[int]) -> list[mpz]:
+            return [key.blinding(self._rng) for _ in part]
+
+        for made in spread(make, range(count), cores=self.cores, at_a_time=1):
+            yield from made
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def making_s(key_bits: int, count: int) -> float:
+    """About how many seconds of one core `count` entries take: 10 ms each at 2048 bits, 28 ms at 3072."""
+    return count * 0.01 * float((key_bits / 2048) ** 2.6)
 
 
 @contextmanager

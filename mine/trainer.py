@@ -20,6 +20,7 @@ from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.model import quadratic
 from sonar.model.features import transform
 from sonar.model.quadratic import LocalMap
+from sonar.paillier import keyproof
 from sonar.paillier.affine import affine_update, check_bounds, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -84,13 +85,15 @@ def read_model(store: Store, digest: Digest, round_number: int) -> ModelManifest
 
 
 def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
-    """Fetch the key manifest that `model` links to, and check the modulus."""
+    """Fetch the key manifest that `model` links to, and check the modulus and its proof."""
     manifest = KeyManifest.from_bytes(store.get(model.key, KeyManifest.max_bytes))
     if manifest.bits != model.plan.key_bits:
         raise ManifestError(
             "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
         )
-    return PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+    key = PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+    keyproof.check(key, manifest.proof)
+    return key
 
 
 def check_frozen(task: Task, model: ModelManifest) -> None:

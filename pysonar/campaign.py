@@ -80,7 +80,7 @@ class Campaign:
         self._work: RoundWork | None = None
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
-        if posting and not fits(posting, bounty, key.public) and outbox.submitted(post_key(name)):
+        if posting and not fits(posting, bounty, key) and outbox.submitted(post_key(name)):
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
@@ -153,7 +153,7 @@ class Campaign:
         if self.id is not None:
             return None
         posting: Posting | None = self.records.get(Posting)
-        if posting is None or not fits(posting, self.bounty, self._key.public):
+        if posting is None or not fits(posting, self.bounty, self._key):
             with self._timed(0, "encrypt"):
                 posting = prepare(self.bounty, self._key)
             self.records.put(posting)

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS aggregate (
 CREATE TABLE IF NOT EXISTS score (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summed (vector BLOB PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed_test (
     bounty BLOB, round INTEGER, mine TEXT, test TEXT, PRIMARY KEY (bounty, round, mine, test)) WITHOUT ROWID;
 """
@@ -112,6 +113,21 @@ class Ledger:
                 )
             entry = [bounty, round, digest, weights, cohort]
             self._db.execute("INSERT INTO aggregate VALUES (?, ?, ?, ?, ?)", entry)
+
+    def record_sum(self, vectors: Sequence[bytes], total: bytes) -> None:
+        """Allow the decryption of one sum of packed vectors, all given by digests. The same again is allowed.
+
+        Raises LedgerConflict when one of the vectors is part of another sum that is on record.
+        """
+        with self._writing():
+            for vector in vectors:
+                self._db.execute("INSERT OR IGNORE INTO summed VALUES (?, ?)", [vector, total])
+                query = "SELECT sum FROM summed WHERE vector = ?"
+                if self._db.execute(query, [vector]).fetchone() != (total,):
+                    raise LedgerConflict(
+                        "one of the vectors was part of another sum that was decrypted",
+                        hint="the difference could be one party's vector; sum up the same vectors as before",
+                    )
 
     def record_scores(
         self, bounty: bytes, round: int, digest: bytes, bits: int, scores: Mapping[str, int]
