@@ -1,17 +1,21 @@
 """How many cores a program may use, and work on long integers spread over them.
 
-Threads will do: GMP computes a power without Python's lock when it is asked by `gmpy2.powmod_base_list`, so
-that other threads go on meanwhile. Nothing is copied to other processes, which matters for keys.
+For powers, threads will do: GMP computes one without Python's lock when it is asked by
+`gmpy2.powmod_base_list`, so that other threads go on meanwhile. Nothing is copied to other processes, which
+matters for keys. For products of a few microseconds each, threads would spend their time on handing over the
+lock; they go to processes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from typing import TypeVar
 
 from sonar.errors import ConfigError
+from sonar.processes import die_with_parent
 
 VARIABLE = "SONAR_CORES"
 _T = TypeVar("_T")
@@ -48,3 +52,15 @@ def spread(
         yield from threads.map(work, parts)
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def in_processes(work: Callable[[_T], _R], parts: Sequence[_T]) -> Sequence[_R]:
+    """The results of `work` on each of `parts`, in order, each in a process that ends with this one.
+
+    `work` and `parts` travel by pickle, to processes that were started here: nothing secret goes along.
+    """
+    if len(parts) == 1:
+        return [work(parts[0])]
+    context = get_context("spawn")  # a fork of a process with threads can hang
+    with ProcessPoolExecutor(len(parts), context, initializer=die_with_parent) as processes:
+        return list(processes.map(work, parts))

@@ -1,7 +1,8 @@
 """What an affine product costs by each method, counted before it is computed, so that the cheapest is taken.
 
-Digits are counted from the lengths of the numbers in A: a slot is three times as wide as they are, so a count
-from the length of the exponents would be wrong by that much. Tests hold the counts against counted operations.
+Digits are counted from the lengths of the numbers in A: a slot is three times as wide as they are, so a
+count from the length of the exponents would be wrong by that much. Tests hold the counts against operations
+that were counted.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to compute the product: `straus` with tables of powers, or `buckets`, with digits of `window` bits."""
+    """A way to compute the product, with digits of `window` bits: `straus` has tables of powers."""
 
     name: Literal["straus", "buckets"]
     window: int
@@ -149,7 +150,7 @@ def _straus(shape: Shape, window: int) -> Counts:
 
 
 def _buckets(shape: Shape, window: int) -> Counts:
-    """Each digit goes into the bucket of its size, the first for nothing; a sum of buckets by running products.
+    """Each digit goes into the bucket of its size, the first for nothing; buckets by running products.
 
     Of `sizes` buckets n digits fill sizes (1 - exp(-n / sizes)), the largest of them about sizes n / (n + 1).
     """

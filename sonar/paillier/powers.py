@@ -8,8 +8,8 @@ parts multiply by adding their exponents t, which are plain integers:
 
     prod_k c_k^(e_k) = prod_k h_k^(e_k) * (1 + n sum_k e_k t_k)
 
-so a factor is only the half h, two products modulo n instead of three, and its t is added to a sum. An inverse
-needs to be known modulo n alone: if h g = 1 + q n, then 1 / c = g (1 - (t + q) n).
+so a factor is only the half h, two products modulo n instead of three, and its t is added to a sum. An
+inverse needs to be known modulo n alone: if h g = 1 + q n, then 1 / c = g (1 - (t + q) n).
 
 **Methods.** Straus: digits of a sliding window with signs (Moeller, Improved techniques for fast
 exponentiation, 2002), tables of odd powers shared over all output ciphertexts, squarings over all bases.
@@ -40,7 +40,7 @@ Pair = tuple[mpz, mpz]
 
 
 class Bases:
-    """Ciphertexts c_j, checked and halved, with one inversion for all; their tables are kept between products.
+    """Ciphertexts c_j, checked and halved, with one inversion for all; their tables are kept for more.
 
     A table takes 2^(window - 1) halves per base, 1 kB each at 2048 bits (`cost.table_bytes`).
     Raises CiphertextError for anything that is not a ciphertext of `key`.
@@ -181,7 +181,7 @@ def even_digits(numbers: Ints, window: int) -> NDArray[np.int16]:
 
 
 def _longest(numbers: Ints) -> int:
-    return max((int(number).bit_length() for number in (numbers.max(initial=0), numbers.min(initial=0))))
+    return max(int(number).bit_length() for number in (numbers.max(initial=0), numbers.min(initial=0)))
 
 
 def _squared(n: mpz, a: mpz, b: mpz, times: int) -> Pair:
