@@ -208,6 +208,7 @@ class SlotPlan:
         used = self.slots_per_ciphertext * self.slot_bits
         return "\n".join(
             [
+                *([f"{self.outputs} outputs of {self.features} weights"] if self.outputs > 1 else []),
                 f"{self.values} values in {self.ciphertexts} ciphertext(s) of a {self.key_bits}-bit key: "
                 f"{self.slots_per_ciphertext} slots of {self.slot_bits} bits each, "
                 f"{self.key_bits - used} bits unused",
@@ -242,5 +243,15 @@ class SlotPlan:
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise PlanError(f"slot plan: {name} must be an integer from {least} to {most}")
+    if type(value) is not int:
+        raise PlanError(f"slot plan: {name} is not an integer")
+    if not least <= value <= most:
+        raise PlanError(
+            f"slot plan: {name} must be an integer from {least} to {most}",
+            hint=f"{'raise' if value < least else 'lower'} {name}"
+            + (", or give the model fewer features" if name == "values" and value > most else "")
+            + (" and the number of fractional bits" if value > most and name in _FIXED_POINT else ""),
+        )
+
+
+_FIXED_POINT = ("weight_max", "a_row_l1_max", "b_max")
