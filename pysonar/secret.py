@@ -39,7 +39,7 @@ Tell = Callable[[int, int], None]
 _PRIMALITY_ROUNDS = 40
 _SIEVE = gmpy2.primorial(2_000)
 _CHECK_BITS = 64
-_TABLE_PAYS_FROM = 100
+_TABLE_PAYS_FROM = 50
 
 
 class Secret:
