@@ -78,6 +78,7 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
+        key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
         if posting and not fits(posting, bounty, key) and outbox.submitted(post_key(name)):

@@ -15,13 +15,11 @@ rest: `pysonar.keyfile`.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -34,33 +32,26 @@ from pysonar import inspection, keyfile
 from pysonar.inspection import Opened, Rules, TestResult
 from pysonar.ledger import Ledger
 from pysonar.secret import Secret, Tell
+from pysonar.updates import (
+    MineUpdate,
+    RoundUpdates,
+    aggregate_digest,
+    digest_of_parts,
+    plan_bytes,
+    update_digest,
+    weights_digest,
+)
 from sonar.errors import CiphertextError, KeyFileError, UpdateOutOfRange, UsageError
 from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan, Vector
 from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
-from sonar.paillier.slots import MAX_FRAC, SlotPlan
+from sonar.paillier.slots import SlotPlan
+
+__all__ = ["Key", "MineUpdate", "RoundUpdates", "aggregate_digest"]
 
 SCORE_BITS = 16
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 _CACHED_UPDATES = 4096
-
-
-@dataclass(frozen=True)
-class MineUpdate:
-    """One mine's encrypted update: its address, the number of rows that weights it, its ciphertexts."""
-
-    mine: str
-    rows: int
-    ciphertexts: tuple[mpz, ...]
-
-
-@dataclass(frozen=True)
-class RoundUpdates:
-    """A round as the tests need it: its number, fixed-point weights int[d], the revealed updates by mine."""
-
-    round: int
-    weights_int: Sequence[int]
-    updates: Mapping[str, MineUpdate]
 
 
 class Key:
@@ -174,10 +165,10 @@ class Key:
         if len(vectors) < 2:
             raise UsageError("the sum of one vector is that vector; at least 2 are needed")
         total = plan.add(self._public, vectors)
-        digests = sorted(_digest(self._public.encode_blob(vector)) for vector in vectors)
+        digests = sorted(digest_of_parts(self._public.encode_blob(vector)) for vector in vectors)
         if len(set(digests)) != len(digests):
             raise UsageError("a vector occurs twice in one sum")
-        self._ledger.record_sum(digests, _digest(b"sonar packed sum", *digests))
+        self._ledger.record_sum(digests, digest_of_parts(b"sonar packed sum", *digests))
         return plan.unpack(self._secret.decrypt(total), addends=len(vectors))
 
     def decrypt_aggregate(
@@ -206,8 +197,8 @@ class Key:
             bounty,
             round,
             aggregate_digest(self._public, plan, updates),
-            weights=_weights_digest(plan, weights_int),
-            cohort=_digest(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
+            weights=weights_digest(plan, weights_int),
+            cohort=digest_of_parts(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
         )
         rows = [update.rows for update in updates]
         columns = zip(*(update.ciphertexts for update in updates), strict=True)
@@ -282,8 +273,8 @@ class Key:
         largest = max((abs(value) for value in values.values()), default=0.0)
         scale = _SCORE_MAX / largest if largest else 0.0
         scores = {mine: math.floor(value * scale + 0.5) for mine, value in values.items()}
-        digest = _digest(
-            b"sonar scores", *(_update_parts(self._public, u) for m in sorted(terms) for u, _ in terms[m])
+        digest = digest_of_parts(
+            b"sonar scores", *(update_digest(self._public, u) for m in sorted(terms) for u, _ in terms[m])
         )
         return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores)
 
@@ -369,7 +360,7 @@ class Key:
             self._opened.popitem(last=False)
 
     def _name(self, plan: SlotPlan, update: MineUpdate) -> bytes:
-        return _digest(_plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
+        return digest_of_parts(plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
 
     def _value(self, plan: SlotPlan, update: MineUpdate, vector: Sequence[float]) -> float:
         if len(vector) != plan.values:
@@ -380,35 +371,6 @@ class Key:
 
     def _decrypt(self, c: mpz) -> int:
         return self._secret.decrypt([c])[0]
-
-
-def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdate]) -> bytes:
-    """sha2-256 that names an aggregate: the key, the plan, and each mine's address, rows and ciphertexts.
-
-    The order of `updates` does not matter.
-    """
-    parts = (_update_parts(key, update) for update in sorted(updates, key=lambda update: update.mine))
-    return _digest(b"sonar aggregate", key.fingerprint, _plan_bytes(plan), *parts)
-
-
-def _weights_digest(plan: SlotPlan, weights_int: Sequence[int]) -> bytes:
-    """Name the weights themselves, whatever the scale that a plan writes them at."""
-    finest = (int(w) << (MAX_FRAC - plan.weight_frac) for w in weights_int)
-    return _digest(*(str(w).encode() for w in finest))
-
-
-def _update_parts(key: PublicKey, update: MineUpdate) -> bytes:
-    blob = key.encode_blob(update.ciphertexts)
-    return _digest(update.mine.encode(), str(update.rows).encode(), blob)
-
-
-def _plan_bytes(plan: SlotPlan) -> bytes:
-    return ",".join(f"{name}={value}" for name, value in sorted(plan.to_dict().items())).encode()
-
-
-def _digest(*parts: bytes) -> bytes:
-    """sha2-256 over the parts, each after its length."""
-    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
 
 
 def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, bias_index: int) -> None:

@@ -8,7 +8,7 @@ is what c = (1 + m n) r^n encrypts, for some r, is the same as that y = c (1 - m
 n^2, and this is the same as y^(p-1) = 1 modulo p^2 and y^(q-1) = 1 modulo q^2: no r is needed, and the check
 costs as much as a decryption. Several are checked at once: y^(p-1) lies in a group of p elements, p prime, so
 a product of powers y_i^e_i with random e_i of 64 bits is 1 only if every y_i^(p-1) is, but for one chance in
-2^64 (the small exponents test of Bellare, Garay and Rabin 1998). For eight at a time it adds a quarter. A
+2^64 (the small exponents test of Bellare, Garay and Rabin 1998). For sixteen at a time it adds a sixth. A
 root for the key's proof is raised to the power of n again. Encryption is not checked: nobody else knows its
 randomness, to which the ciphertext could be compared.
 
@@ -39,7 +39,8 @@ Tell = Callable[[int, int], None]
 _PRIMALITY_ROUNDS = 40
 _SIEVE = gmpy2.primorial(2_000)
 _CHECK_BITS = 64
-_TABLE_PAYS_FROM = 100
+_AT_A_TIME = 16
+_TABLE_PAYS_FROM = 50
 
 
 class Secret:
@@ -103,7 +104,7 @@ class Secret:
     ) -> list[mpz]:
         done: list[mpz] = []
         told_s = time.monotonic()
-        for part in spread(work, items, cores=cores):
+        for part in spread(work, items, cores=cores, at_a_time=_AT_A_TIME):
             done += part
             if self.tell and time.monotonic() - told_s >= 1:
                 told_s = time.monotonic()

@@ -37,7 +37,7 @@ def cores_allowed() -> int:
 
 
 def spread(
-    work: Callable[[Sequence[_T]], Sequence[_R]], items: Sequence[_T], *, cores: int, at_a_time: int = 8
+    work: Callable[[Sequence[_T]], Sequence[_R]], items: Sequence[_T], *, cores: int, at_a_time: int
 ) -> Iterator[Sequence[_R]]:
     """Call `work` on `at_a_time` items after the other, `cores` calls at once; yield the results in order.
 
