@@ -24,10 +24,15 @@ PACKAGES = ("gmpy2", "numpy", "phe", "sf-heu", "pypaillier", "fate-utils", "tens
 def main(arguments: list[str]) -> int:
     """Run the measures, then print a table and draw a plot, or print one JSON document and nothing else."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 rounds instead of 15, slow peers on samples")
+    parser.add_argument(
+        "--quick", action="store_true", help="5 rounds instead of 15, slow peers on samples: minutes"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument(
         "--only", action="append", choices=list(MEASURES), help="this measure; may be repeated"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder for the document and a plot of it"
     )
     options = parser.parse_args(arguments)
     rounds = 5 if options.quick else 15
@@ -44,7 +49,7 @@ def main(arguments: list[str]) -> int:
     else:
         show(Console(file=ours), found)
     ours.flush()
-    save(document, progress)
+    save(document, options.results, progress)
     return 0
 
 
@@ -86,21 +91,21 @@ def show(console: Console, found: dict[str, dict[str, Any]]) -> None:
     console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
 
 
-def save(document: dict[str, Any], progress: Console) -> None:
-    """Keep the document and a plot of it in benchmarks/results."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "benchmarks.json"
+def save(document: dict[str, Any], folder: Path, progress: Console) -> None:
+    """Keep the document and a plot of it in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "benchmarks.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     try:
         from benchmarks.plot import draw
     except ImportError:
         progress.print(f"kept in {path}; matplotlib is missing, so there is no plot")
         return
-    progress.print(f"kept in {path} and {draw(document, RESULTS)}")
+    progress.print(f"kept in {path} and {draw(document, folder)}")
 
 
 def _take_standard_output() -> Any:
-    """Standard output for ourselves alone: what libraries print, in C++ or Rust too, goes to standard error."""
+    """Standard output for ourselves alone: what libraries print goes to standard error."""
     ours = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return ours

@@ -1,9 +1,9 @@
 """How close the affine product comes to its own operations, done in a row with nothing in between.
 
 The cost model (`sonar.paillier.cost`, held against counted operations by the tests) says how many squarings,
-products of pairs by halves and products modulo n an update takes. Each kind is timed in the same run by a loop
-over the same operations of gmpy2 and nothing else. limit = sum of count times cost; share = limit / actual,
-where the actual time is that of `affine_update`: checks, digits and tables included.
+products of pairs by halves and products modulo n an update takes. Each kind is timed in the same run by a
+loop over the same operations of gmpy2 and nothing else. limit = sum of count times cost, share = limit / actual;
+the actual time is that of `affine_update`, with its checks, digits and tables.
 """
 
 from __future__ import annotations

@@ -214,9 +214,12 @@ def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
             f"{k} local steps at rate {rate:g} diverge on these data",
             hint=f"the rate must be at most {2.0 / float(curvatures[-1]):.3g} here; do not join this bounty",
         )
-    powers = np.ones_like(curvatures)
-    for _ in range(k - 1):  # Horner's rule for 1 + x + … + x^(k-1)
-        powers = 1.0 + (1.0 - rate * curvatures) * powers
+    x = power = 1.0 - rate * curvatures
+    powers = np.ones_like(x)
+    for bit in f"{k:b}"[1:]:  # 1 + x + … + x^(m-1) and x^m, from m to 2 m or 2 m + 1
+        powers, power = powers * (1.0 + power), power * power
+        if bit == "1":
+            powers, power = 1.0 + x * powers, x * power
     return np.asarray((basis * (powers / k)) @ basis.T)
 
 

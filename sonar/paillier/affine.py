@@ -108,15 +108,15 @@ def shape(plan: SlotPlan, a: Ints) -> cost.Shape:
 def estimated_s(plan: SlotPlan) -> float:
     """About how long an update takes on one core, in seconds, for the largest numbers that the plan allows.
 
-    From the cost model, and 2.5 microseconds for a product modulo n of 2048 bits (2 GHz, gmpy2 2.3); it grows
-    with the square of the length.
+    From the cost model, and 3 microseconds for a product modulo n of 2048 bits (2 GHz, gmpy2 2.3, with what
+    Python adds); it grows with the square of the length.
     """
     length = max(1, (plan.bounds.a_row_l1_max // plan.features).bit_length())
     numbers = plan.features * plan.values
     squarings = sum(_last_shifts(plan)) + plan.ciphertexts * length
     full = cost.Shape(plan.values, plan.values, numbers, length * numbers, length, squarings)
     method = cost.choose(full, plan.key_bits)
-    return cost.counts(method, full).mulmods * 2.5e-6 * (plan.key_bits / 2048) ** 2
+    return cost.counts(method, full).mulmods * 3e-6 * (plan.key_bits / 2048) ** 2
 
 
 def _last_shifts(plan: SlotPlan) -> list[int]:
