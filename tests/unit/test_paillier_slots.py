@@ -178,7 +178,7 @@ def test_what_does_not_fit_says_what_to_change() -> None:
 def test_every_size_has_a_plan_or_a_refusal_that_says_what_to_change(
     d: int, outputs: int, mines: int, weight_frac: int, data_frac: int, key_bits: int
 ) -> None:
-    """d from 1 to 1000, several outputs, 1 to 255 mines, any precision: the extremes fit, or a hint is there."""
+    """d from 1 to 1000, several outputs, 1 to 255 mines, any precision: extremes fit, or a hint is there."""
     fields: dict[str, Any] = {
         "key_bits": key_bits,
         "values": d * outputs,
