@@ -2,8 +2,8 @@
 
 For powers, threads will do: GMP computes one without Python's lock when it is asked by
 `gmpy2.powmod_base_list`, so that other threads go on meanwhile. Nothing is copied to other processes, which
-matters for keys. For products of a few microseconds each, threads would spend their time on handing over the
-lock; they go to processes.
+matters for keys. Products of a few microseconds each go to processes: letting go of the lock around every one
+makes them a sixth slower (measured, gmpy2 2.3), and what Python adds to them would still take turns.
 """
 
 from __future__ import annotations
