@@ -44,7 +44,7 @@ _TABLE_PAYS_FROM = 50
 
 
 class Secret:
-    """The primes of a key of any size. `generate` makes good ones; the constructor trusts that they are primes."""
+    """The primes of a key, of any size. `generate` makes good ones; the constructor takes them for primes."""
 
     def __init__(self, p: int, q: int) -> None:
         if p == q or gmpy2.gcd(p * q, (p - 1) * (q - 1)) != 1:
