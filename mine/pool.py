@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from gmpy2 import mpz
 
 from sonar.cores import cores_allowed, spread
-from sonar.errors import JournalError
+from sonar.errors import CiphertextError, JournalError
 from sonar.paillier.public import PublicKey, Rng
 
 _SCHEMA = """
@@ -40,12 +41,20 @@ class Pool:
     def __init__(self, path: Path, rng: Rng = secrets.randbelow) -> None:
         self._rng = rng
         self.cores = cores_allowed()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")  # a deletion must outlive the machine's power
-        self._db.execute("PRAGMA secure_delete=ON")
-        self._db.executescript(_SCHEMA)
+        with _faults():
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.close(descriptor)
+            if mode & 0o077:
+                raise JournalError(
+                    f"the pool of blindings {path} has mode {mode:04o}; others may have read it",
+                    hint="delete it: the mine makes another one",
+                )
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")  # a deletion must outlive the machine's power
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.executescript(_SCHEMA)
 
     def count(self, key: PublicKey) -> int:
         """How many entries are ready for `key`."""
@@ -71,7 +80,8 @@ class Pool:
                 " (SELECT id FROM blinding WHERE fingerprint = ? ORDER BY id LIMIT ?) RETURNING value",
                 (key.fingerprint, count),
             ).fetchall()  # fetched to the end, the statement commits
-        ready = [mpz(int.from_bytes(value, "big")) for (value,) in taken]
+        with _faults():
+            ready = key.check_all([int.from_bytes(value, "big") for (value,) in taken])
         return ready + list(self._made(key, count - len(ready)))
 
     def making_s(self, key: PublicKey, count: int) -> float:
@@ -99,8 +109,8 @@ def making_s(key_bits: int, count: int) -> float:
 def _faults() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError, TypeError, CiphertextError) as error:
         raise JournalError(
             f"the pool of blindings cannot be used: {error}",
-            hint="is the disk full, or the file locked by another program?",
+            hint="is the disk full, the file locked or damaged? If you delete it, the mine makes another one",
         ) from error

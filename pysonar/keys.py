@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
+import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
@@ -137,6 +138,8 @@ class Key:
         p, q = int.from_bytes(secret[:half], "big"), int.from_bytes(secret[half:], "big")
         if PublicKey(mpz(p) * q).fingerprint != fingerprint:
             raise KeyFileError(f"{path} holds another key than its fingerprint says")
+        if p == q or not (gmpy2.is_prime(p) and gmpy2.is_prime(q)):
+            raise KeyFileError(f"{path} does not hold two primes", hint="whoever made it cannot be trusted")
         return cls(p, q, Ledger(ledger_path, fingerprint))
 
     def close(self) -> None:

@@ -75,14 +75,19 @@ class Ledger:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, on disk when it ends. Raises JournalError, and then nothing may be released."""
+        with self._locked("written"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+
+    @contextmanager
+    def _locked(self, done: str) -> Iterator[None]:
         try:
-            with self._lock, self._db:
-                self._db.execute("BEGIN IMMEDIATE")
+            with self._lock:
                 yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
             raise JournalError(
-                f"the key's ledger cannot be written: {error}",
-                hint="is the disk full, or the file locked by another program?",
+                f"the key's ledger cannot be {done}: {error}",
+                hint="is the disk full, the file damaged, or locked by another program?",
             ) from error
 
     def record_aggregate(
@@ -142,12 +147,13 @@ class Ledger:
             self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
             query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
             recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
+            given = {mine: int(score) for mine, score in json.loads(answer).items()}
         if recorded != digest:
             raise LedgerConflict(
                 f"the scores of round {round} of bounty {bounty.hex()} were given for other updates",
                 hint="score the same updates as before; this round's scores cannot be asked for again",
             )
-        return {mine: int(score) for mine, score in json.loads(answer).items()}
+        return given
 
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""
@@ -158,19 +164,19 @@ class Ledger:
     def failed_before(self, bounty: bytes, round: int) -> list[tuple[str, str]]:
         """The (mine, test) pairs that failed in the rounds before `round`, oldest first."""
         query = "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round, mine, test"
-        with self._lock:
+        with self._locked("read"):
             return [(mine, test) for mine, test in self._db.execute(query, [bounty, round])]
 
     def totals(self, bounty: bytes) -> dict[str, Revealed]:
         """What was revealed of each mine in a bounty so far."""
         totals: dict[str, Revealed] = {}
-        with self._lock:
+        with self._locked("read"):
             scored = self._db.execute("SELECT bits, scores FROM score WHERE bounty = ?", [bounty]).fetchall()
             query = "SELECT round, mine, test FROM failed_test WHERE bounty = ? ORDER BY round, mine, test"
             failed = self._db.execute(query, [bounty]).fetchall()
-        for bits, scores in scored:
-            for mine in json.loads(scores):
-                totals.setdefault(mine, Revealed()).score_bits += bits
+            for bits, scores in scored:
+                for mine in json.loads(scores):
+                    totals.setdefault(mine, Revealed()).score_bits += bits
         for round_, mine, test in failed:
             totals.setdefault(mine, Revealed()).failed_tests.append((round_, test))
         return totals

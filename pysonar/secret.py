@@ -44,9 +44,13 @@ _TABLE_PAYS_FROM = 50
 
 
 class Secret:
-    """The primes of a key of any size. The constructor trusts them; `generate` makes good ones."""
+    """The primes of a key, of any size. `generate` makes good ones; the constructor takes them for primes."""
 
     def __init__(self, p: int, q: int) -> None:
+        if p == q or gmpy2.gcd(p * q, (p - 1) * (q - 1)) != 1:
+            raise UsageError(
+                "p and q make no key: they are equal, or p q shares a factor with (p - 1)(q - 1)"
+            )
         self._p, self._q = _Prime(mpz(p), mpz(q)), _Prime(mpz(q), mpz(p))
         self._q_inverse = gmpy2.invert(q, p)
         self._q2_inverse = gmpy2.invert(self._q.square, self._p.square)

@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
-from pysonar.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
+from pysonar import keyfile
+from pysonar.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
+from pysonar.ledger import Ledger
 from pysonar.secret import random_prime
 from sonar.errors import (
     CiphertextError,
@@ -27,6 +29,7 @@ from sonar.errors import (
     UpdateOutOfRange,
     UsageError,
 )
+from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 
 BOUNTY = b"b" * 32
@@ -201,6 +204,48 @@ def test_any_change_of_the_file_is_noticed(saved: Path, tmp_path: Path) -> None:
             Key.load(path, "correct horse")
     with pytest.raises(KeyFileError, match="cannot be read"):
         Key.load(tmp_path / "missing", "x")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("n", n) for n in (16384.0, float("inf"), True, -16384, 16385, 1 << 13, 1 << 21)),
+        ("r", 8.0),
+        ("p", True),
+        ("p", 2),
+        ("salt", "00"),
+        ("name", "argon2"),
+    ],
+)
+def test_what_scrypt_would_not_take_is_refused_before(
+    saved: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    document = json.loads(saved.read_text())
+    path = tmp_path / "changed"
+    path.write_text(json.dumps(document | {"kdf": document["kdf"] | {field: value}}))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="is not a key file"):
+        Key.load(path, "correct horse")
+
+
+def test_a_file_of_two_composites_or_of_one_prime_twice_is_refused(tmp_path: Path) -> None:
+    """Whoever gives somebody a key file and its passphrase may have put anything into it."""
+    p, q = (int(x) for x in fresh_key().unsafe_primes())
+    for i, (first, second) in enumerate([(p, p), (p + 2, q), (p, q - 2), (1, q), (0, q)]):
+        path, n = tmp_path / f"{i}.key", first * second
+        fingerprint = PublicKey(gmpy2.mpz(n)).fingerprint
+        secret = first.to_bytes(32, "big") + second.to_bytes(32, "big")
+        keyfile.write(path, secret, fingerprint, "pass", light=True)
+        Ledger(_ledger_path(path, fingerprint), fingerprint).close()
+        with pytest.raises(KeyFileError, match="does not hold two primes"):
+            Key.load(path, "pass")
+
+
+def test_only_a_file_is_read_as_a_key_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)  # opening it would wait for ever
+    for name in ("pipe", "."):
+        with pytest.raises(KeyFileError, match="is not a file"):
+            Key.load(tmp_path / name, "pass")
 
 
 # ---- the aggregate

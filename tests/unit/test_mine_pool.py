@@ -83,6 +83,35 @@ def test_a_file_that_cannot_be_written_hands_nothing_out(path: Path) -> None:
     assert pool.count(KEY) == 1
 
 
+def test_a_file_that_others_may_have_read_is_refused(path: Path) -> None:
+    Pool(path).close()
+    path.chmod(0o640)
+    with pytest.raises(JournalError, match="mode 0640; others may have read it") as caught:
+        Pool(path)
+    assert "delete it" in caught.value.hint
+
+
+def test_entries_that_are_no_ciphertexts_are_not_handed_out(path: Path) -> None:
+    for value in (b"", b"\0" * 64, int(KEY.n).to_bytes(64, "big"), b"\xff" * 64, "text", 7, 1.5):
+        pool = Pool(path)
+        row = (KEY.fingerprint, value)
+        pool._db.execute("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", row)
+        with pytest.raises(JournalError, match="cannot be used") as caught:
+            pool.take(KEY, 1)
+        assert "delete it" in caught.value.hint
+        pool.close()
+
+
+@pytest.mark.parametrize("content", [b"not SQLite" * 100, b"SQLite format 3\0" + bytes(4000)])
+def test_a_damaged_file_is_told(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(JournalError, match="cannot be used"):
+        Pool(path)
+    with pytest.raises(JournalError, match="cannot be used"):
+        Pool(path.parent / "no such folder" / "pool.sqlite")
+
+
 @pytest.mark.parametrize("cores", [1, 2, 5])
 def test_entries_are_made_over_the_cores(path: Path, cores: int) -> None:
     pool = Pool(path)

@@ -114,6 +114,12 @@ def test_primes_do_not_show() -> None:
     assert all(str(prime) not in repr(_Prime(mpz(prime), mpz(7))) for prime in KEY.unsafe_primes())
 
 
+@pytest.mark.parametrize(("p", "q"), [(7, 7), (7, 29), (101, 607)])
+def test_primes_that_make_no_key_are_refused(p: int, q: int) -> None:
+    with pytest.raises(UsageError, match="make no key"):
+        Secret(p, q)
+
+
 # ---- the cores
 
 
