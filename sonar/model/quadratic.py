@@ -227,11 +227,12 @@ def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:
     scale = 2.0**data_frac
     if not (np.isfinite(a * scale).all() and np.isfinite(b * scale).all()):
         raise DataError("data", "sums over the rows overflow", hint="rescale the columns")
-    upper = np.triu(np.rint(a * scale))
-    return LocalMap(_ints(upper + np.triu(upper, 1).T), _ints(np.rint(b * scale)), rows, data_frac)
+    rounded = np.rint(a * scale)
+    below = np.tri(len(a), k=-1, dtype=bool)
+    return LocalMap(_ints(np.where(below, rounded.T, rounded)), _ints(np.rint(b * scale)), rows, data_frac)
 
 
 def _ints(values: NDArray[np.float64]) -> IntArray:
     exact = np.empty(values.shape, dtype=object)
-    exact.flat[:] = [int(value) for value in values.flat]
+    exact.flat[:] = [int(value) for value in values.ravel().tolist()]
     return exact
