@@ -1,6 +1,7 @@
 # Each target sets up what it needs and can be run first. Everything lives in .venv and node_modules.
 PYTHON ?= python3
 VENV   := .venv
+BENCH  := .venv-bench
 PY     := $(VENV)/bin/python
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
@@ -52,8 +53,10 @@ check: $(VENV)/.test $(NODE)
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
 
-bench: $(VENV)/.test
-	@$(PY) -m benchmarks $(BENCH_ARGS)
+# Standard output is the benchmarks' own. Without the peers' environment they run in ours, with fewer peers.
+bench:
+	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
+	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
 
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
@@ -67,7 +70,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -86,6 +89,17 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing Python packages into $(VENV) ...'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The peers have wheels for Python 3.11, so that one is taken where it is to be had.
+$(BENCH)/.ready: requirements/bench.lock pyproject.toml
+	@echo 'Installing the benchmarks and their peers into $(BENCH) ...'
+	@rm -rf $(BENCH); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
+	  "$$python" -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --require-hashes -r requirements/bench.lock || \
+	  { rm -rf $(BENCH); echo 'The peers could not be installed; going on without them.'; exit 1; }
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 node_modules/.installed: package-lock.json

@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks [--quick] [--json]`."""
+"""Command line: `python -m benchmarks [--quick] [--json] [--only NAME]`."""
 
 from __future__ import annotations
 
@@ -7,37 +7,49 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import version
+import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import FEATURES, ROWS
-from benchmarks.race import Race, race_update
+from benchmarks.measures import MEASURES, run
 
-SIZES = (2048, 3072)
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("gmpy2", "numpy", "phe", "sf-heu", "pypaillier", "fate-utils", "tenseal")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the races and print a table, or one JSON document and nothing else."""
+    """Run the measures, then print a table and draw a plot, or print one JSON document and nothing else."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5 rounds instead of 15; about half a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="5 rounds instead of 15, slow peers on samples: minutes"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    parser.add_argument(
+        "--only", action="append", choices=list(MEASURES), help="this measure; may be repeated"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder for the document and a plot of it"
+    )
     options = parser.parse_args(arguments)
     rounds = 5 if options.quick else 15
+    ours = _take_standard_output()
     progress = Console(stderr=True)
-    races = []
-    for bits in SIZES:
-        progress.print(f"one mine's update at {bits} bits, {rounds} interleaved rounds ...")
-        races.append(race_update(bits, rounds))
+    found: dict[str, dict[str, Any]] = {}
+    for name in options.only or MEASURES:
+        start = time.monotonic()
+        found[name] = run(name, rounds, options.quick)
+        progress.print(f"{name}: {time.monotonic() - start:.0f} s")
+    document = {"machine": machine(), **found}
     if options.json:
-        print(
-            json.dumps({"machine": machine(), **{race.measure: race.to_json() for race in races}}, indent=1)
-        )
+        print(json.dumps(document, indent=1), file=ours)
     else:
-        show(Console(), races)
+        show(Console(file=ours), found)
+    ours.flush()
+    save(document, options.results, progress)
     return 0
 
 
@@ -49,32 +61,78 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
-        **{name: version(name) for name in ("gmpy2", "phe", "numpy")},
+        **{name: _version(name) for name in PACKAGES},
     }
+
+
+def show(console: Console, found: dict[str, dict[str, Any]]) -> None:
+    """Print the medians and ratios as one table."""
+    table = Table(title="Medians, and ratios to ours")
+    for column in ("measure", "contender"):
+        table.add_column(column, no_wrap=True)
+    for column in ("median", "ratio", "with pool entry"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for measure, result in found.items():
+        pool = result.get("ratio_with_pool_entry", {})
+        rows = dict.fromkeys([*result["medians"], *result["ratio"]])
+        for i, name in enumerate(rows):
+            table.add_row(
+                measure if i == 0 else "",
+                name,
+                _amount(result["medians"].get(name), result["unit"]),
+                _times(result["ratio"].get(name)),
+                _times(pool.get(name)),
+            )
+        for text in (result.get("note"), *(f"{peer} is missing" for peer in result.get("missing", ()))):
+            if text:
+                table.add_row("", f"[dim]{text}[/dim]")
+        table.add_section()
+    console.print(table)
+    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
+
+
+def save(document: dict[str, Any], folder: Path, progress: Console) -> None:
+    """Keep the document and a plot of it in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "benchmarks.json"
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    try:
+        from benchmarks.plot import draw
+    except ImportError:
+        progress.print(f"kept in {path}; matplotlib is missing, so there is no plot")
+        return
+    progress.print(f"kept in {path} and {draw(document, folder)}")
+
+
+def _take_standard_output() -> Any:
+    """Standard output for ourselves alone: what libraries print goes to standard error."""
+    ours = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return ours
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    if unit != "s":
+        return f"{value:.2f} {unit}"
+    return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} x" if value < 10 else f"{value:,.1f} x"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def _cpu_info() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
-
-
-def show(console: Console, races: list[Race]) -> None:
-    """Print the medians and ratios as one table."""
-    table = Table(title=f"One mine's update: {FEATURES} weights, {ROWS} rows, publish included; medians")
-    for column in ("measure", "contender"):
-        table.add_column(column, no_wrap=True)
-    for column in ("ms", "ratio", "with pool entry"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for race in races:
-        result = race.to_json()
-        table.add_row(race.measure, "sonar", f"{result['sonar_ms']:.2f}", "", "")
-        table.add_row("", "  its pool entry", f"{result['pool_entry_ms']:.2f}", "", "")
-        for name, milliseconds in result["peers_ms"].items():
-            ratio, with_pool = result["ratio"][name], result["ratio_with_pool_entry"][name]
-            table.add_row("", name, f"{milliseconds:.1f}", f"{ratio:.1f} x", f"{with_pool:.1f} x")
-        table.add_section()
-    console.print(table)
-    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import phe
@@ -19,119 +19,155 @@ from numpy.typing import NDArray
 
 from pysonar.keys import Key
 from pysonar.phe_compat import to_phe_public, unsafe_to_phe_private
+from sonar.model.quadratic import local_steps, quadratic
 from sonar.paillier.affine import affine_update
+from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import decode_update, encode_weights
 
 FEATURES, ROWS = 11, 44
 COARSE = 1e-6  # phe's `precision`; an exponent for all numbers makes its arithmetic cheaper
+Array = NDArray[np.float64]
 Blob = bytes
 
 
-@dataclass
+class Contender(Protocol):
+    """A way to make the update. `tolerance` is what its result may be off, of a gradient of about 100."""
+
+    name: str
+    tolerance: float
+
+    def prepare(self) -> None:
+        """What is done while idle."""
+
+    def run(self) -> Blob:
+        """The update, ready to be published. This is timed."""
+
+    def result(self, blob: Blob) -> Array:
+        """The gradient that the blob holds, float64[11]."""
+
+
 class Task:
-    """A key, encrypted weights, and a mine's rows: phi float64[44, 11] with a bias column, y float64[44]."""
+    """A key, encrypted weights, and a mine's rows: phi float64[n, 11] with a bias column, y float64[n]."""
 
-    bits: int
-
-    def __post_init__(self) -> None:
+    def __init__(self, bits: int, rows: int = ROWS) -> None:
         rng = np.random.default_rng(2017)  # the data are no secret; the key below is not made of them
-        self.phi = np.c_[np.clip(rng.normal(size=(ROWS, FEATURES - 1)), -8, 8), np.ones(ROWS)]
-        self.y = 152 + 77 * rng.normal(size=ROWS)
         self.w = np.round(rng.normal(0, 25, FEATURES), 3)
-        self.key = Key.generate(self.bits)
-        self.phe_public = to_phe_public(self.key.public)
-        self.plan = SlotPlan.make(
-            key_bits=self.bits,
-            values=FEATURES,
-            bounds=Bounds(weight_max=1000 << 16, a_row_l1_max=6 << 20, b_max=1500 << 20),
-            mines_max=64,
-            rows_max=65_535,
-        )
+        self.phi = np.c_[np.clip(rng.normal(size=(rows, FEATURES - 1)), -8, 8), np.ones(rows)]
+        self.y = 152 + 77 * rng.normal(size=rows)
+        self.key = Key.generate(bits)
+        self.plan = slot_plan(bits, FEATURES, a_row_l1_max=6)
         self.enc_w = self.key.encrypt_weights(encode_weights(self.w, self.plan))
 
     @property
-    def gradient(self) -> NDArray[np.float64]:
+    def gradient(self) -> Array:
         """The update in the clear, float64[11]: every contender's result must agree."""
-        return np.asarray(self.phi.T @ (self.y - self.phi @ self.w) / ROWS)
+        return np.asarray(self.phi.T @ (self.y - self.phi @ self.w) / len(self.y))
+
+    @property
+    def gram(self) -> tuple[Array, Array]:
+        """A float64[11, 11] and b float64[11] in the clear."""
+        return self.phi.T @ self.phi / len(self.y), self.phi.T @ self.y / len(self.y)
+
+    @cached_property
+    def phe_public(self) -> Any:
+        return to_phe_public(self.key.public)
 
     @cached_property
     def phe_secret(self) -> Any:
         return unsafe_to_phe_private(self.key)
 
-    def phe_weights(self, precision: float | None) -> list[Any]:
-        return [self.phe_public.encrypt(float(w), precision=precision) for w in self.w]
 
-    def encoder(self, precision: float | None) -> Callable[[float], Any]:
-        if precision is None:
-            return float
-        return lambda value: phe.EncodedNumber.encode(self.phe_public, float(value), precision=precision)
+def slot_plan(bits: int, features: int, *, a_row_l1_max: int) -> SlotPlan:
+    """The precision that training needs: weights with 16 fractional bits, data with 20, 64 mines."""
+    bounds = Bounds(weight_max=1000 << 16, a_row_l1_max=a_row_l1_max << 20, b_max=1500 << 20)
+    return SlotPlan.make(key_bits=bits, values=features, bounds=bounds, mines_max=64, rows_max=65_535)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Mine:
+    """What our mine has: enough to make an update in another process as well."""
+
+    n: int
+    plan: SlotPlan
+    enc_w: tuple[int, ...]
+    phi: Array
+    y: Array
+    steps: int = 1
+
+    @classmethod
+    def of(cls, task: Task, steps: int = 1) -> Mine:
+        weights = tuple(int(c) for c in task.enc_w)
+        return cls(int(task.key.public.n), task.plan, weights, task.phi, task.y, steps)
+
+    def pool(self) -> list[int]:
+        """Fresh pool entries for one update."""
+        public = PublicKey(mpz(self.n))
+        return [int(public.blinding(secrets.randbelow)) for _ in range(self.plan.ciphertexts)]
+
+    def update(self, entries: Sequence[int]) -> Blob:
+        """A and b from the rows, one packed product, one pool entry each, one blob."""
+        public = PublicKey(mpz(self.n))
+        one = local_steps(quadratic(self.phi, self.y, data_frac=self.plan.data_frac), self.steps, 0.05)
+        update = affine_update(public, self.plan, one.a_int, one.b_int, self.enc_w)
+        return public.encode_blob(
+            [public.rerandomise(c, entry) for c, entry in zip(update, entries, strict=True)]
+        )
+
+
 class Sonar:
-    """Ours: A and b from the rows, one packed product, one pool entry, one blob."""
+    """Ours."""
 
-    task: Task
-    name: str = "sonar"
+    name, tolerance = "sonar", 1e-3
 
-    def __post_init__(self) -> None:
-        self._entries: list[mpz] = []
+    def __init__(self, task: Task, steps: int = 1) -> None:
+        self.task, self.mine = task, Mine.of(task, steps)
+        self._entries: list[int] = []
 
     def prepare(self) -> None:
-        """Fill the pool, as a mine does while it is idle."""
-        blinding = self.task.key.public.blinding
-        self._entries = [blinding(secrets.randbelow) for _ in range(self.task.plan.ciphertexts)]
+        self._entries = self.mine.pool()
 
     def run(self) -> Blob:
-        task, public = self.task, self.task.key.public
-        unit = 1 << task.plan.data_frac
-        a = np.rint(task.phi.T @ task.phi * (unit / ROWS)).astype(np.int64)
-        b = np.rint(task.phi.T @ task.y * (unit / ROWS)).astype(np.int64)
-        update = affine_update(public, task.plan, a.tolist(), b.tolist(), task.enc_w)
-        blinded = [public.rerandomise(c, self._entries.pop()) for c in update]
-        return public.encode_blob(blinded)
+        entries, self._entries = self._entries, []
+        return self.mine.update(entries)
 
-    def result(self, blob: Blob) -> NDArray[np.float64]:
-        task = self.task
+    def result(self, blob: Blob) -> Array:
+        public, plan = self.task.key.public, self.task.plan
         plain = [
-            task.key.public.signed(task.phe_secret.raw_decrypt(int(c)))
-            for c in task.key.public.decode_blob(blob, task.plan.ciphertexts)
+            public.signed(self.task.phe_secret.raw_decrypt(int(c)))
+            for c in public.decode_blob(blob, plan.ciphertexts)
         ]
-        return decode_update(task.plan.unpack(plain, weight=1), task.plan)
+        return decode_update(plan.unpack(plain, weight=1), plan)
 
 
-@dataclass
 class Phe:
     """python-paillier: one ciphertext per weight and per value, obfuscated when published."""
 
-    task: Task
-    name: str
-    precision: float | None
-    gram: bool = False
+    tolerance = 1e-3
 
-    def __post_init__(self) -> None:
-        self._enc_w = self.task.phe_weights(self.precision)
-        self._encode = self.task.encoder(self.precision)
+    def __init__(self, task: Task, name: str, precision: float | None = None, gram: bool = False) -> None:
+        self.task, self.name, self._gram = task, name, gram
+        self._precision = precision
+        self._enc_w = [task.phe_public.encrypt(float(w), precision=precision) for w in task.w]
         self._exponents: list[int] = []
 
     def prepare(self) -> None:
         """Nothing: phe has no pool."""
 
     def run(self) -> Blob:
-        values = self._by_gram() if self.gram else self._by_rows()
+        values = self._by_gram() if self._gram else self._by_rows()
         self._exponents = [value.exponent for value in values]
         width = self.task.key.public.ciphertext_bytes
         return b"".join(value.ciphertext(be_secure=True).to_bytes(width, "big") for value in values)
 
-    def result(self, blob: Blob) -> NDArray[np.float64]:
+    def result(self, blob: Blob) -> Array:
         cs = self.task.key.public.decode_blob(blob, FEATURES)
         numbers = [
             phe.EncryptedNumber(self.task.phe_public, int(c), exponent)
             for c, exponent in zip(cs, self._exponents, strict=True)
         ]
         sums = np.array([self.task.phe_secret.decrypt(number) for number in numbers])
-        return sums if self.gram else sums / ROWS
+        return sums if self._gram else sums / len(self.task.y)
 
     def _by_rows(self) -> list[Any]:
         """As it was done in 2017: for each row the encrypted error, then times each of its features."""
@@ -144,7 +180,7 @@ class Phe:
 
     def _by_gram(self) -> list[Any]:
         """Our trick with phe's numbers: b - A w, so that the number of rows does not matter."""
-        a, b = self.task.phi.T @ self.task.phi / ROWS, self.task.phi.T @ self.task.y / ROWS
+        a, b = self.task.gram
         return [
             self._dot([self._encode(-x) for x in row]) + self._encode(y) for row, y in zip(a, b, strict=True)
         ]
@@ -153,12 +189,19 @@ class Phe:
         first, *rest = (w * x for w, x in zip(self._enc_w, factors, strict=True))
         return sum(rest, start=first)
 
+    @cached_property
+    def _encode(self) -> Callable[[float], Any]:
+        if self._precision is None:
+            return float
+        public, precision = self.task.phe_public, self._precision
+        return lambda value: phe.EncodedNumber.encode(public, float(value), precision=precision)
 
-def contenders(task: Task) -> list[Sonar | Phe]:
-    """Ours first, then its peers."""
+
+def ours_and_phe(task: Task) -> list[Contender]:
+    """Ours first, then python-paillier's ways."""
     return [
         Sonar(task),
-        Phe(task, "phe", None),
+        Phe(task, "phe"),
         Phe(task, "phe precision=1e-6", COARSE),
-        Phe(task, "phe + Gram", None, gram=True),
+        Phe(task, "phe + Gram", gram=True),
     ]

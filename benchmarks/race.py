@@ -5,65 +5,56 @@ from __future__ import annotations
 import gc
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-import numpy as np
-
-from benchmarks.contenders import Task, contenders
-
-_TOLERANCE = 1e-3  # of the gradient, whose values are about 100
-
 
 @dataclass(frozen=True)
-class Race:
-    """Processor seconds by contender and round; `pool`: what the pool for one of our updates took."""
+class Result:
+    """What a measure found: medians by contender, and by peer the ratio of its median to ours.
 
-    measure: str
-    seconds: dict[str, list[float]]
-    pool: list[float]
+    `ratio_with_pool_entry` counts what our pool entry took as well; `missing` names the peers that are not
+    installed; `note` says how it was timed.
+    """
 
-    @property
-    def medians_ms(self) -> dict[str, float]:
-        return {name: median(times) * 1e3 for name, times in self.seconds.items()}
+    ratio: dict[str, float]
+    medians: dict[str, float]
+    unit: str = "s"
+    rounds: int = 1
+    note: str = ""
+    missing: tuple[str, ...] = ()
+    ratio_with_pool_entry: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Medians in milliseconds, and each peer's ratio to ours, without and with the pool entry's cost."""
-        medians = self.medians_ms
-        ours, pool = medians.pop("sonar"), median(self.pool) * 1e3
-        return {
-            "sonar_ms": ours,
-            "pool_entry_ms": pool,
-            "peers_ms": medians,
-            "ratio": {name: value / ours for name, value in medians.items()},
-            "ratio_with_pool_entry": {name: value / (ours + pool) for name, value in medians.items()},
-            "rounds": len(self.pool),
+        """The same, without what does not apply."""
+        always = {"ratio": self.ratio, "medians": self.medians, "unit": self.unit, "rounds": self.rounds}
+        others = {
+            "note": self.note,
+            "missing": list(self.missing),
+            "ratio_with_pool_entry": self.ratio_with_pool_entry,
         }
+        return always | {name: value for name, value in others.items() if value}
 
 
-def race_update(bits: int, rounds: int) -> Race:
-    """One mine's update at a key size. Every result is decrypted and held to the gradient in the clear."""
-    task = Task(bits)
-    runners = contenders(task)
-    seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
-    pool: list[float] = []
+def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """The median of what each runner says it took, over `rounds` interleaved rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in runners}
     for _ in range(rounds):
-        for runner in random.sample(runners, len(runners)):
-            prepared = _timed(runner.prepare)[0]
-            if runner.name == "sonar":
-                pool.append(prepared)
-            elapsed, blob = _timed(runner.run)
-            seconds[runner.name].append(elapsed)
-            error = float(np.abs(runner.result(blob) - task.gradient).max())
-            if error > _TOLERANCE:
-                raise RuntimeError(f"{runner.name} is off by {error} at {bits} bits")
-    return Race(f"update_{bits}", seconds, pool)
+        for name in random.sample(list(runners), len(runners)):
+            seconds[name].append(runners[name]())
+    return {name: median(times) for name, times in seconds.items()}
 
 
-def _timed(call: Any) -> tuple[float, Any]:
-    """Seconds of processor time: contenders compute on one thread, and others' time is not theirs."""
+def ratios(medians: Mapping[str, float], ours: str = "sonar") -> dict[str, float]:
+    """By contender, how many times as long as ours it took."""
+    return {name: value / medians[ours] for name, value in medians.items() if name != ours}
+
+
+def timed(call: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> tuple[float, Any]:
+    """Seconds and the answer. Processor time unless `clock` is another: others' time is not ours."""
     gc.collect()
-    start = time.process_time()
+    start = clock()
     answer = call()
-    return time.process_time() - start, answer
+    return clock() - start, answer

@@ -11,6 +11,8 @@ from mine import joining, trainer
 from mine.wiring import Mine
 from sonar.amounts import format_wei
 from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
+from sonar.progress import short
+from sonar.protocol.ids import hex32
 from sonar.store import choose
 from sonar.store.kubo_repo import find_ipfs, program_version
 from sonar.store.kubo_rpc import KuboRpc
@@ -54,6 +56,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
         *(swarm if _uses_kubo(mine) else []),
         ("data", lambda: _data(mine), ()),
         ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
+        ("pool", lambda: _pool(mine), ("bounties",)),
     ]
     failed: set[str] = set()
     for name, check, needs in checks:
@@ -154,13 +157,29 @@ def _data(mine: Mine) -> str:
     return ", ".join(f"{one.name} ({one.rows} rows)" for one in datasets)
 
 
+def _pool(mine: Mine) -> str:
+    """How many blindings are ready for each joined bounty, and how much idle time an update takes."""
+    pool, found = mine.pool(), []
+    try:
+        for one in mine.book.joined():
+            if not one.over:
+                task = joining.task_of(mine.market, mine.store, mine.policy, one)
+                need, ready = task.plan.ciphertexts, pool.count(task.key)
+                found.append(
+                    f"{short(hex32(one.bounty))}: {ready} blindings ready, an update takes {need}, "
+                    f"{pool.making_s(task.key, need):.2f} s of idle time on {pool.cores} cores"
+                )
+    finally:
+        pool.close()
+    return "; ".join(found) or "no bounty is joined that needs blindings"
+
+
 def _bounties(mine: Mine) -> str:
     """Every joined bounty still gets the same (A, b) from its data; the open ones have some that fit."""
     market, store, policy, book = mine.market, mine.store, mine.policy, mine.book
     joined = [one for one in book.joined() if not one.over]
     for one in joined:
-        state = market.bounty(one.bounty)
-        task = trainer.read_task(store, state, one.model_digest, one.key_digest, policy)
+        task = joining.task_of(market, store, policy, one)
         trainer.check_map(trainer.local_map(task, one.dataset), one.map_digest)
     fitting = len(joining.open_and_fitting(market, store, policy, book))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

@@ -102,6 +102,12 @@ def join(
     return joined
 
 
+def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:
+    """What a joined bounty asks for. Raises what `trainer.read_task` does."""
+    state = market.bounty(joined.bounty)
+    return trainer.read_task(store, state, joined.model_digest, joined.key_digest, policy)
+
+
 def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]:
     before = next((joined.dataset for joined in book.joined() if joined.bounty == bounty), None)
     named = [dataset for dataset in book.datasets() if data in (None, dataset.name)]

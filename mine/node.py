@@ -21,7 +21,6 @@ from mine.consent import Policy
 from mine.pool import Pool
 from mine.rounds import Rounds
 from mine.state import Book, Joined, Refusal
-from mine.trainer import Task
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
@@ -114,17 +113,18 @@ class Node:
         return result
 
     def fill_pool(self) -> bool:
-        """Use idle time: make one blinding if an open bounty will need it; tell whether one did."""
+        """Use idle time: make a blinding per core if an open bounty will need them; tell whether it did.
+
+        The pool holds what two updates take.
+        """
         for task in self._rounds.tasks():
             with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
-                if self._pool.count(task.key) < self._blindings_ahead(task):
-                    self._pool.fill(task.key)
+                missing = 2 * task.plan.ciphertexts - self._pool.count(task.key)
+                if missing > 0:
+                    self._pool.fill(task.key, min(missing, self._pool.cores))
+                    self._seen = None  # an update may wait for them, and not for a block
                     return True
         return False
-
-    @staticmethod
-    def _blindings_ahead(task: Task) -> int:
-        return 2 * task.plan.ciphertexts
 
     def _in_order(self) -> list[Joined]:
         """The joined bounties that go on, those with a stake at risk first: training takes its time."""

@@ -42,6 +42,7 @@ EXPIRE_STAGGER_S = 3
 PAID_FIELDS = ("share_bps", "fee_wei", "reward_wei", "stake_wei", "forfeit_wei")
 
 _SALT_BYTES = 32
+_SHORT_WAIT_S = 1.0
 
 
 class Rounds:
@@ -133,12 +134,16 @@ class Rounds:
             return self._skip(part, "too little is left of the commit window")
         consent.check_bounty(bounty, self._policy)
         consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
+        if joined.bounty in self._cache and (waiting := self._blindings(joined, bounty)) is not None:
+            return waiting
         with self._progress.timed("fetch", bounty.round):
             task = self._task(joined, bounty)
             model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
             trainer.check_frozen(task, model)
             weights = trainer.read_weights(self._store, task, model)
         mapped = self._map(joined, task)
+        if (waiting := self._blindings(joined, bounty)) is not None:
+            return waiting
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._pool)
         blob = task.key.encode_blob(update)
@@ -176,6 +181,20 @@ class Rounds:
         )
         self._book.save(trained, uses=joined.dataset.digest)
         return None
+
+    def _blindings(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+        """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
+
+        A shorter wait is not worth a pass: `Pool.take` makes what is missing.
+        """
+        task, _ = self._cache[joined.bounty]
+        need = task.plan.ciphertexts
+        missing = need - self._pool.count(task.key)
+        seconds = self._pool.making_s(task.key, missing)
+        if missing <= 0 or seconds <= _SHORT_WAIT_S:
+            return None
+        what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
+        return Waiting(f"{what}, about {seconds:.0f} s of idle time", deadlines_of(bounty).commit_s)
 
     def _task(self, joined: Joined, bounty: BountyState) -> Task:
         if joined.bounty in self._cache:

@@ -16,10 +16,12 @@ from mine import consent
 from mine.consent import Policy
 from mine.data import DataSet
 from mine.pool import Pool
+from sonar.cores import cores_allowed, in_processes
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.model import quadratic
 from sonar.model.features import transform
 from sonar.model.quadratic import LocalMap
+from sonar.paillier import keyproof
 from sonar.paillier.affine import affine_update, check_bounds, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -31,6 +33,8 @@ from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "spec", "plan", "key", "zero_start")
 """What may not change between the rounds of a bounty."""
+LONG_S = 3.0
+"""From here on other processes are worth their start, which takes most of a second."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,15 @@ def read_model(store: Store, digest: Digest, round_number: int) -> ModelManifest
 
 
 def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
-    """Fetch the key manifest that `model` links to, and check the modulus."""
+    """Fetch the key manifest that `model` links to, and check the modulus and its proof."""
     manifest = KeyManifest.from_bytes(store.get(model.key, KeyManifest.max_bytes))
     if manifest.bits != model.plan.key_bits:
         raise ManifestError(
             "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
         )
-    return PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+    key = PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+    keyproof.check(key, manifest.proof)
+    return key
 
 
 def check_frozen(task: Task, model: ModelManifest) -> None:
@@ -144,8 +150,14 @@ def check_map(mapped: LocalMap, recorded: str) -> None:
 
 
 def make_update(task: Task, mapped: LocalMap, weights: list[mpz], pool: Pool) -> list[mpz]:
-    """Enc(b - A w), packed and re-randomised. Raises CiphertextError, BoundsError."""
-    update = affine_update(task.key, task.plan, mapped.a_int, mapped.b_int, weights)
+    """Enc(b - A w), packed and re-randomised; a long product over the cores allowed.
+
+    Raises CiphertextError, BoundsError, ConfigError.
+    """
+    parts = cores_allowed() if estimated_s(task.plan) >= LONG_S else 1
+    update = affine_update(
+        task.key, task.plan, mapped.a_int, mapped.b_int, weights, parts=parts, run=in_processes
+    )
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
 

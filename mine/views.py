@@ -9,6 +9,7 @@ from typing import Any
 from mine import consent, joining, trainer
 from mine.consent import Policy
 from mine.earnings import Leak, earnings, leak, leak_of_states, remembered
+from mine.pool import making_s
 from mine.state import Book, Joined
 from mine.wiring import Mine
 from sonar.amounts import format_wei
@@ -40,7 +41,13 @@ BOUNTIES = {
     "needs": "features",
     "data": "your data",
 }
-JOINED = {"bounty": "bounty", "data": "data", "rows": "rows"}
+JOINED = {
+    "bounty": "bounty",
+    "data": "data",
+    "rows": "rows",
+    "blindings": "blindings per update",
+    "idle_s": "idle seconds for them",
+}
 _STATUS = {
     "bounty": "bounty",
     "data": "data",
@@ -125,11 +132,21 @@ def _offer(offer: joining.Offer, head: Head) -> dict[str, Any]:
     }
 
 
-def joined(found: Sequence[Joined]) -> Rows:
-    """Bounties that were just joined."""
-    return [
-        {"bounty": hex32(one.bounty), "data": one.dataset.name, "rows": one.dataset.rows} for one in found
-    ]
+def joined(mine: Mine, found: Sequence[Joined]) -> Rows:
+    """Bounties that were just joined, and what an update takes of the idle time before it."""
+    rows: Rows = []
+    for one in found:
+        task = joining.task_of(mine.market, mine.store, mine.policy, one)
+        rows.append(
+            {
+                "bounty": hex32(one.bounty),
+                "data": one.dataset.name,
+                "rows": one.dataset.rows,
+                "blindings": task.plan.ciphertexts,
+                "idle_s": round(making_s(task.key.bits, task.plan.ciphertexts), 3),
+            }
+        )
+    return rows
 
 
 def status(mine: Mine) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from mine.node import Node, Options
+    from mine.pool import Pool
     from mine.state import Book
     from sonar.chain.market import Market
     from sonar.chain.outbox import Outbox
@@ -107,10 +108,15 @@ class Mine:
             progress=self.progress,
         )
 
+    def pool(self) -> Pool:
+        """The blindings that wait for updates."""
+        from mine.pool import Pool
+
+        return Pool(self.home.path / "pool.sqlite")
+
     def node(self, password_file: Path | None, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
-        from mine.pool import Pool
 
         outbox = self.outbox(password_file)
         return Node(
@@ -119,7 +125,7 @@ class Mine:
             self.address,
             outbox,
             self.book,
-            Pool(self.home.path / "pool.sqlite"),
+            self.pool(),
             policy,
             self.progress,
             options,

@@ -78,9 +78,10 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
+        key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
-        if posting and not fits(posting, bounty, key.public) and outbox.submitted(post_key(name)):
+        if posting and not fits(posting, bounty, key) and outbox.submitted(post_key(name)):
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
@@ -153,7 +154,7 @@ class Campaign:
         if self.id is not None:
             return None
         posting: Posting | None = self.records.get(Posting)
-        if posting is None or not fits(posting, self.bounty, self._key.public):
+        if posting is None or not fits(posting, self.bounty, self._key):
             with self._timed(0, "encrypt"):
                 posting = prepare(self.bounty, self._key)
             self.records.put(posting)

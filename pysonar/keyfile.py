@@ -25,7 +25,7 @@ _KIND = "sonar-paillier-key"
 _MAX_BYTES = 16_384
 _SCRYPT_LOG2_N = 17  # 128 MiB and about half a second
 _SCRYPT_LOG2_N_LIGHT = 14  # development only
-_SCRYPT_LOG2_N_LIMIT = 20  # a hostile file must not take all memory
+_SCRYPT_N_ALLOWED = [1 << log2_n for log2_n in range(14, 21)]  # a hostile file must not take all memory
 
 
 def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, light: bool) -> None:
@@ -68,7 +68,7 @@ def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, lig
 
 def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
     """Return (secret, fingerprint) of a key file. Raises KeyFileError."""
-    header, data = _parse(path, _read_private(path))
+    header, data = parse(path, _read_private(path))
     try:
         secret = _cipher(header, passphrase).decrypt(_nonce(header), data, _associated(header))
     except InvalidTag as error:
@@ -77,11 +77,14 @@ def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
 
 
 def check_private(path: Path) -> None:
-    """Refuse a file that others may read or write. Raises KeyFileError."""
+    """Refuse what is no file, or one that others may read or write. Raises KeyFileError."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        status = path.stat()
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"{path} is not a file", hint="name the file that holds the key")
+    mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         raise KeyFileError(f"{path} has mode {mode:04o}; others may open it", hint=f"run: chmod 600 {path}")
 
@@ -98,18 +101,18 @@ def _read_private(path: Path) -> bytes:
     return content
 
 
-def _parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the encrypted part of a key file's `content`. Raises KeyFileError."""
     try:
         document = json.loads(content)
         data = bytes.fromhex(document.pop("data"))
         kdf, cipher = document["kdf"], document["cipher"]
-        log2_n = int(kdf["n"]).bit_length() - 1
         good = (
             document["v"] == 1
             and document["kind"] == _KIND
             and kdf["name"] == "scrypt"
-            and kdf["n"] == 1 << log2_n
-            and _SCRYPT_LOG2_N_LIGHT <= log2_n <= _SCRYPT_LOG2_N_LIMIT
+            and all(type(kdf[name]) is int for name in "nrp")  # 8.0 and true equal an integer and are none
+            and kdf["n"] in _SCRYPT_N_ALLOWED
             and (kdf["r"], kdf["p"]) == (8, 1)
             and len(bytes.fromhex(kdf["salt"])) == 32
             and cipher["name"] == "aes-256-gcm"

@@ -4,61 +4,55 @@ It reveals, and nothing else:
 - `decrypt_aggregate`: one sum of updates per round, of at least `min_mines` of them, and at the same weights
   of one cohort only;
 - `inspect`: yes or no for each mine of a round, with the name of the failed test;
-- `score`: one number of 16 bits for each mine and round.
+- `score`: one number of 16 bits for each mine and round;
+- `decrypt_packed_sum`: a sum of at least two packed vectors, each of which enters one sum only.
 `unsafe_decrypt_update` is the exception, is named so, and is called by no shipped path.
 
 This holds for whoever uses this class. It does not hold against the owner of the key, who can write another.
-
-Side channels: decryption has secret exponents, runs in GMP and is not constant-time, nor is key generation;
-run them where nobody else measures. Python cannot promise to erase p and q from memory. An aggregate that
-came from the Chinese remainder theorem is encrypted again before it is released: one that a fault made wrong
-could give the factors away.
+The arithmetic, how faults in it are found, and what is said about side channels: `pysonar.secret`. The key at
+rest: `pysonar.keyfile`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
 import gmpy2
+import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from pysonar import inspection, keyfile
 from pysonar.inspection import Opened, Rules, TestResult
 from pysonar.ledger import Ledger
-from sonar.errors import CiphertextError, EnvironmentFault, KeyFileError, UpdateOutOfRange, UsageError
+from pysonar.secret import Secret, Tell
+from pysonar.updates import (
+    MineUpdate,
+    RoundUpdates,
+    aggregate_digest,
+    digest_of_parts,
+    plan_bytes,
+    update_digest,
+    weights_digest,
+)
+from sonar.errors import CiphertextError, KeyFileError, UpdateOutOfRange, UsageError
+from sonar.paillier import keyproof
+from sonar.paillier.packed import PackedPlan, Vector
 from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
-from sonar.paillier.slots import MAX_FRAC, SlotPlan
+from sonar.paillier.slots import SlotPlan
+
+__all__ = ["Key", "MineUpdate", "RoundUpdates", "aggregate_digest"]
 
 SCORE_BITS = 16
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 _CACHED_UPDATES = 4096
-_PRIMALITY_ROUNDS = 40
-_SIEVE = gmpy2.primorial(2_000)
-
-
-@dataclass(frozen=True)
-class MineUpdate:
-    """One mine's encrypted update: its address, the number of rows that weights it, its ciphertexts."""
-
-    mine: str
-    rows: int
-    ciphertexts: tuple[mpz, ...]
-
-
-@dataclass(frozen=True)
-class RoundUpdates:
-    """A round as the tests need it: its number, fixed-point weights int[d], the revealed updates by mine."""
-
-    round: int
-    weights_int: Sequence[int]
-    updates: Mapping[str, MineUpdate]
 
 
 class Key:
@@ -68,12 +62,10 @@ class Key:
     """
 
     def __init__(self, p: int, q: int, ledger: Ledger | None = None) -> None:
-        self._p, self._q = _Prime(mpz(p), mpz(q)), _Prime(mpz(q), mpz(p))
-        self._q_inverse = gmpy2.invert(q, p)
-        self._q2_inverse = gmpy2.invert(self._q.square, self._p.square)
-        self._public = PublicKey(mpz(p) * q)
+        self._open_secret: Secret | None = Secret(p, q)
+        self._public = self._secret.public
         self._ledger = ledger or Ledger(None, self._public.fingerprint)
-        self._opened: OrderedDict[bytes, tuple[int, ...]] = OrderedDict()
+        self._opened: OrderedDict[bytes, tuple[int, ...] | None] = OrderedDict()
 
     @classmethod
     def generate(cls, bits: int = 3072, *, insecure: bool = False) -> Key:
@@ -85,16 +77,27 @@ class Key:
         least = MIN_BITS_INSECURE if insecure else MIN_BITS
         if type(bits) is not int or bits % 16 or not least <= bits <= MAX_BITS:
             raise UsageError(f"bits must be a multiple of 16 from {least} to {MAX_BITS}, got {bits!r}")
-        while True:
-            p, q = _random_prime(bits // 2), _random_prime(bits // 2)
-            # Fermat's method finds factors that lie close together; the last point makes r -> r^n one-to-one.
-            if abs(p - q).bit_length() > bits // 2 - 100 and gmpy2.gcd(p * q, (p - 1) * (q - 1)) == 1:
-                return cls(p, q)
+        return cls(*Secret.generate(bits).primes())
+
+    @property
+    def _secret(self) -> Secret:
+        if self._open_secret is None:
+            raise UsageError("the key is closed", hint="load it again")
+        return self._open_secret
 
     @property
     def public(self) -> PublicKey:
         """The public half."""
         return self._public
+
+    @cached_property
+    def proof(self) -> bytes:
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
+        return keyproof.encode(self._public, self._secret.roots(keyproof.challenges(self._public)))
+
+    def on_progress(self, tell: Tell | None) -> None:
+        """Have `tell` called with (done, of) about once a second by work that takes longer."""
+        self._secret.tell = tell
 
     @property
     def ledger(self) -> Ledger:
@@ -112,7 +115,7 @@ class Key:
         if path.exists() or ledger_path.exists():
             raise KeyFileError(f"{path} or {ledger_path} exists", hint="load it, or move it away")
         half = self._public.bits // 16
-        secret = int(self._p.p).to_bytes(half, "big") + int(self._q.p).to_bytes(half, "big")
+        secret = b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
         ledger = Ledger(ledger_path, self._public.fingerprint)
         self._ledger.copy_to(ledger)
         keyfile.write(path, secret, self._public.fingerprint, passphrase, light=dev)
@@ -135,16 +138,41 @@ class Key:
         p, q = int.from_bytes(secret[:half], "big"), int.from_bytes(secret[half:], "big")
         if PublicKey(mpz(p) * q).fingerprint != fingerprint:
             raise KeyFileError(f"{path} holds another key than its fingerprint says")
+        if p == q or not (gmpy2.is_prime(p) and gmpy2.is_prime(q)):
+            raise KeyFileError(f"{path} does not hold two primes", hint="whoever made it cannot be trusted")
         return cls(p, q, Ledger(ledger_path, fingerprint))
 
     def close(self) -> None:
-        """Close the ledger and forget what was decrypted."""
+        """Close the ledger, and let go of the key and of what was decrypted."""
         self._opened.clear()
+        self._open_secret = None
         self._ledger.close()
 
     def encrypt_weights(self, w_int: Sequence[int]) -> list[mpz]:
         """One fresh ciphertext for each signed integer, |w| < n/2. Reveals nothing. Raises UsageError."""
-        return [self._encrypt(w) for w in w_int]
+        return self._secret.encrypt(w_int)
+
+    def encrypt_packed(self, plan: PackedPlan, values: Vector) -> list[mpz]:
+        """The ciphertexts of a long vector int[plan.values]. Reveals nothing. Raises UsageError."""
+        self._check_bits(plan)
+        return self._secret.encrypt(plan.pack(values))
+
+    def decrypt_packed_sum(self, plan: PackedPlan, vectors: Sequence[Sequence[mpz]]) -> NDArray[np.int64]:
+        """Reveal the sum int64[plan.values] of two or more packed vectors.
+
+        The digest of each goes to the ledger first, with that of the sum. The same call may be made again; a
+        vector that was part of another sum raises LedgerConflict, since two sums that differ by one vector
+        give that one away. Raises UsageError, CiphertextError, UpdateOutOfRange, EnvironmentFault.
+        """
+        self._check_bits(plan)
+        if len(vectors) < 2:
+            raise UsageError("the sum of one vector is that vector; at least 2 are needed")
+        total = plan.add(self._public, vectors)
+        digests = sorted(digest_of_parts(self._public.encode_blob(vector)) for vector in vectors)
+        if len(set(digests)) != len(digests):
+            raise UsageError("a vector occurs twice in one sum")
+        self._ledger.record_sum(digests, digest_of_parts(b"sonar packed sum", *digests))
+        return plan.unpack(self._secret.decrypt(total), addends=len(vectors))
 
     def decrypt_aggregate(
         self,
@@ -172,13 +200,13 @@ class Key:
             bounty,
             round,
             aggregate_digest(self._public, plan, updates),
-            weights=_weights_digest(plan, weights_int),
-            cohort=_digest(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
+            weights=weights_digest(plan, weights_int),
+            cohort=digest_of_parts(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
         )
         rows = [update.rows for update in updates]
         columns = zip(*(update.ciphertexts for update in updates), strict=True)
         sums = [self._public.weighted_sum(column, rows) for column in columns]
-        return plan.unpack([self._decrypt_checked(c) for c in sums], weight=sum(rows))
+        return plan.unpack(self._secret.decrypt(sums), weight=sum(rows))
 
     def inspect(
         self,
@@ -204,6 +232,7 @@ class Key:
         counted in the ledger. Raises UsageError.
         """
         _check_history(plan, history, round, bias_index)
+        self._open_all(plan, [update for past in history for update in past.updates.values()])
         opened = [
             Opened(
                 tuple(int(w) for w in past.weights_int),
@@ -237,6 +266,7 @@ class Key:
         and returned again, also if the coefficients have changed since. Raises LedgerConflict for another set
         of updates, UsageError, CiphertextError, UpdateOutOfRange.
         """
+        self._open_all(plan, [update for pairs in terms.values() for update, _ in pairs])
         values = {
             mine: math.fsum(self._value(plan, update, vector) for update, vector in pairs)
             for mine, pairs in terms.items()
@@ -246,8 +276,8 @@ class Key:
         largest = max((abs(value) for value in values.values()), default=0.0)
         scale = _SCORE_MAX / largest if largest else 0.0
         scores = {mine: math.floor(value * scale + 0.5) for mine, value in values.items()}
-        digest = _digest(
-            b"sonar scores", *(_update_parts(self._public, u) for m in sorted(terms) for u, _ in terms[m])
+        digest = digest_of_parts(
+            b"sonar scores", *(update_digest(self._public, u) for m in sorted(terms) for u, _ in terms[m])
         )
         return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores)
 
@@ -260,7 +290,7 @@ class Key:
 
     def unsafe_primes(self) -> tuple[int, int]:
         """Reveal p and q: the key itself, without its ledger."""
-        return int(self._p.p), int(self._q.p)
+        return self._secret.primes()
 
     def __repr__(self) -> str:
         return f"<Key {self._public.bits} bits, fingerprint {self._public.fingerprint.hex()[:16]}>"
@@ -283,9 +313,12 @@ class Key:
                 )
             self._check_update(plan, update)
 
-    def _check_update(self, plan: SlotPlan, update: MineUpdate) -> None:
+    def _check_bits(self, plan: SlotPlan | PackedPlan) -> None:
         if plan.key_bits != self._public.bits:
             raise UsageError(f"the plan is for a key of {plan.key_bits} bits, not {self._public.bits}")
+
+    def _check_update(self, plan: SlotPlan, update: MineUpdate) -> None:
+        self._check_bits(plan)
         if len(update.ciphertexts) != plan.ciphertexts:
             raise CiphertextError(
                 f"{update.mine}: {len(update.ciphertexts)} ciphertexts, the slot plan has {plan.ciphertexts}"
@@ -293,22 +326,44 @@ class Key:
         self._public.check_all(update.ciphertexts)
 
     def _open(self, plan: SlotPlan, update: MineUpdate) -> tuple[int, ...] | None:
+        """One update's values, None if it has none. What this returns must not leave this object."""
         try:
-            return self._open_checked(plan, update)
-        except (CiphertextError, UpdateOutOfRange):
+            self._check_update(plan, update)
+        except CiphertextError:
             return None
+        name = self._name(plan, update)
+        if name not in self._opened:
+            self._open_all(plan, [update])
+        return self._opened[name]
 
     def _open_checked(self, plan: SlotPlan, update: MineUpdate) -> tuple[int, ...]:
-        """Decrypt one update, or take it from memory. What it returns must not leave this object."""
         self._check_update(plan, update)
-        name = _digest(_plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
-        values = self._opened.get(name)
+        values = self._open(plan, update)
         if values is None:
-            values = tuple(plan.unpack([self._decrypt(c) for c in update.ciphertexts], weight=1))
-            self._opened[name] = values
-            if len(self._opened) > _CACHED_UPDATES:
-                self._opened.popitem(last=False)
+            raise UpdateOutOfRange(f"{update.mine}: a value is outside the range that the bounds allow")
         return values
+
+    def _open_all(self, plan: SlotPlan, updates: Sequence[MineUpdate]) -> None:
+        """Decrypt what is well formed and not in memory yet, all at once: cores and check share it."""
+        new: dict[bytes, MineUpdate] = {}
+        for update in updates:
+            with suppress(CiphertextError):
+                self._check_update(plan, update)
+                name = self._name(plan, update)
+                if name not in self._opened:
+                    new[name] = update
+        plain = self._secret.decrypt([c for update in new.values() for c in update.ciphertexts])
+        for i, name in enumerate(new):
+            values = None
+            with suppress(UpdateOutOfRange):
+                part = plain[i * plan.ciphertexts : (i + 1) * plan.ciphertexts]
+                values = tuple(plan.unpack(part, weight=1))
+            self._opened[name] = values
+        while len(self._opened) > max(_CACHED_UPDATES, len(updates)):
+            self._opened.popitem(last=False)
+
+    def _name(self, plan: SlotPlan, update: MineUpdate) -> bytes:
+        return digest_of_parts(plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
 
     def _value(self, plan: SlotPlan, update: MineUpdate, vector: Sequence[float]) -> float:
         if len(vector) != plan.values:
@@ -317,81 +372,8 @@ class Key:
         update_int = self._open_checked(plan, update)
         return math.fsum(float(k) * (u / scale) for k, u in zip(vector, update_int, strict=True))
 
-    def _encrypt(self, m: int) -> mpz:
-        n = self._public.n
-        if 2 * abs(m) >= n:
-            raise UsageError("a number to encrypt is not between -n/2 and n/2")
-        zero_p, zero_q = self._p.random_zero(), self._q.random_zero()
-        step = (zero_p - zero_q) * self._q2_inverse % self._p.square
-        return self._public.add_plain(zero_q + self._q.square * step, m)
-
     def _decrypt(self, c: mpz) -> int:
-        m_p, m_q = self._p.decrypt(c), self._q.decrypt(c)
-        return self._public.signed(m_q + self._q.p * ((m_p - m_q) * self._q_inverse % self._p.p))
-
-    def _decrypt_checked(self, c: mpz) -> int:
-        """Decrypt, recover the randomness too, and see that both encrypt to `c` again."""
-        m = self._decrypt(c)
-        r_p, r_q = self._p.root(c), self._q.root(c)
-        r = r_q + self._q.p * ((r_p - r_q) * self._q_inverse % self._p.p)
-        if self._public.encrypt(m % self._public.n, r) != c:
-            raise EnvironmentFault(
-                "a decryption does not encrypt to the same ciphertext again; nothing was released",
-                hint="this machine miscalculated: check its memory, and do not use it for keys until then",
-            )
-        return m
-
-
-class _Prime:
-    """What is done modulo one of the primes, p, and its square."""
-
-    __slots__ = ("_decrypt_factor", "_root_exponent", "p", "square")
-
-    def __init__(self, p: mpz, other: mpz) -> None:
-        self.p, self.square = p, p * p
-        self._decrypt_factor = gmpy2.invert(-other, p)
-        self._root_exponent = gmpy2.invert(p * other, p - 1)
-
-    def decrypt(self, c: mpz) -> mpz:
-        """The plaintext mod p: L(c^(p-1) mod p^2) / L((1 + n)^(p-1) mod p^2), L(x) = (x - 1) / p."""
-        return (gmpy2.powmod(c, self.p - 1, self.square) - 1) // self.p * self._decrypt_factor % self.p
-
-    def root(self, c: mpz) -> mpz:
-        """The randomness mod p: the n-th root of c."""
-        return gmpy2.powmod(c, self._root_exponent, self.p)
-
-    def random_zero(self) -> mpz:
-        """A uniform n-th power mod p^2. x^p takes each of them, because q is prime to p - 1."""
-        return gmpy2.powmod(1 + secrets.randbelow(int(self.p) - 1), self.p, self.square)
-
-
-def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdate]) -> bytes:
-    """sha2-256 that names an aggregate: the key, the plan, and each mine's address, rows and ciphertexts.
-
-    The order of `updates` does not matter.
-    """
-    parts = (_update_parts(key, update) for update in sorted(updates, key=lambda update: update.mine))
-    return _digest(b"sonar aggregate", key.fingerprint, _plan_bytes(plan), *parts)
-
-
-def _weights_digest(plan: SlotPlan, weights_int: Sequence[int]) -> bytes:
-    """Name the weights themselves, whatever the scale that a plan writes them at."""
-    finest = (int(w) << (MAX_FRAC - plan.weight_frac) for w in weights_int)
-    return _digest(*(str(w).encode() for w in finest))
-
-
-def _update_parts(key: PublicKey, update: MineUpdate) -> bytes:
-    blob = key.encode_blob(update.ciphertexts)
-    return _digest(update.mine.encode(), str(update.rows).encode(), blob)
-
-
-def _plan_bytes(plan: SlotPlan) -> bytes:
-    return ",".join(f"{name}={value}" for name, value in sorted(plan.to_dict().items())).encode()
-
-
-def _digest(*parts: bytes) -> bytes:
-    """sha2-256 over the parts, each after its length."""
-    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+        return self._secret.decrypt([c])[0]
 
 
 def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, bias_index: int) -> None:
@@ -406,14 +388,3 @@ def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, 
 
 def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:
     return key_path.with_name(f"{fingerprint.hex()[:16]}.ledger")
-
-
-def _random_prime(bits: int) -> mpz:
-    """A uniform prime of `bits` bits among those that are 3 mod 4 with the top two bits set.
-
-    Every candidate is drawn afresh: stepping from a random start would favour primes after long gaps.
-    """
-    while True:
-        candidate = mpz(secrets.randbits(bits)) | 3 << (bits - 2) | 3
-        if gmpy2.gcd(candidate, _SIEVE) == 1 and gmpy2.is_prime(candidate, _PRIMALITY_ROUNDS):
-            return candidate

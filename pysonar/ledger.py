@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS aggregate (
 CREATE TABLE IF NOT EXISTS score (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summed (vector BLOB PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed_test (
     bounty BLOB, round INTEGER, mine TEXT, test TEXT, PRIMARY KEY (bounty, round, mine, test)) WITHOUT ROWID;
 """
@@ -74,14 +75,19 @@ class Ledger:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, on disk when it ends. Raises JournalError, and then nothing may be released."""
+        with self._locked("written"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+
+    @contextmanager
+    def _locked(self, done: str) -> Iterator[None]:
         try:
-            with self._lock, self._db:
-                self._db.execute("BEGIN IMMEDIATE")
+            with self._lock:
                 yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
             raise JournalError(
-                f"the key's ledger cannot be written: {error}",
-                hint="is the disk full, or the file locked by another program?",
+                f"the key's ledger cannot be {done}: {error}",
+                hint="is the disk full, the file damaged, or locked by another program?",
             ) from error
 
     def record_aggregate(
@@ -113,6 +119,21 @@ class Ledger:
             entry = [bounty, round, digest, weights, cohort]
             self._db.execute("INSERT INTO aggregate VALUES (?, ?, ?, ?, ?)", entry)
 
+    def record_sum(self, vectors: Sequence[bytes], total: bytes) -> None:
+        """Allow the decryption of one sum of packed vectors, all given by digests. The same again is allowed.
+
+        Raises LedgerConflict when one of the vectors is part of another sum that is on record.
+        """
+        with self._writing():
+            for vector in vectors:
+                self._db.execute("INSERT OR IGNORE INTO summed VALUES (?, ?)", [vector, total])
+                query = "SELECT sum FROM summed WHERE vector = ?"
+                if self._db.execute(query, [vector]).fetchone() != (total,):
+                    raise LedgerConflict(
+                        "one of the vectors was part of another sum that was decrypted",
+                        hint="the difference could be one party's vector; sum up the same vectors as before",
+                    )
+
     def record_scores(
         self, bounty: bytes, round: int, digest: bytes, bits: int, scores: Mapping[str, int]
     ) -> dict[str, int]:
@@ -126,12 +147,13 @@ class Ledger:
             self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
             query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
             recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
+            given = {mine: int(score) for mine, score in json.loads(answer).items()}
         if recorded != digest:
             raise LedgerConflict(
                 f"the scores of round {round} of bounty {bounty.hex()} were given for other updates",
                 hint="score the same updates as before; this round's scores cannot be asked for again",
             )
-        return {mine: int(score) for mine, score in json.loads(answer).items()}
+        return given
 
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""
@@ -142,19 +164,19 @@ class Ledger:
     def failed_before(self, bounty: bytes, round: int) -> list[tuple[str, str]]:
         """The (mine, test) pairs that failed in the rounds before `round`, oldest first."""
         query = "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round, mine, test"
-        with self._lock:
+        with self._locked("read"):
             return [(mine, test) for mine, test in self._db.execute(query, [bounty, round])]
 
     def totals(self, bounty: bytes) -> dict[str, Revealed]:
         """What was revealed of each mine in a bounty so far."""
         totals: dict[str, Revealed] = {}
-        with self._lock:
+        with self._locked("read"):
             scored = self._db.execute("SELECT bits, scores FROM score WHERE bounty = ?", [bounty]).fetchall()
             query = "SELECT round, mine, test FROM failed_test WHERE bounty = ? ORDER BY round, mine, test"
             failed = self._db.execute(query, [bounty]).fetchall()
-        for bits, scores in scored:
-            for mine in json.loads(scores):
-                totals.setdefault(mine, Revealed()).score_bits += bits
+            for bits, scores in scored:
+                for mine in json.loads(scores):
+                    totals.setdefault(mine, Revealed()).score_bits += bits
         for round_, mine, test in failed:
             totals.setdefault(mine, Revealed()).failed_tests.append((round_, test))
         return totals

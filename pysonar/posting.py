@@ -7,7 +7,6 @@ import secrets
 from pysonar.bounty import Bounty
 from pysonar.keys import Key
 from pysonar.records import Posting
-from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
 from sonar.protocol.messages import KeyManifest, ModelManifest
@@ -16,24 +15,24 @@ from sonar.protocol.messages import KeyManifest, ModelManifest
 def prepare(bounty: Bounty, key: Key) -> Posting:
     """Encrypt the start, zero weights, and describe it. The salt makes the bounty's id."""
     design = bounty.design
-    key_manifest = _key_manifest(key.public)
+    manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.values))
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
         spec=design.spec,
         plan=design.plan_spec,
-        key=key_manifest.cid(),
+        key=manifest.cid(),
         weights=Cid.of_blob(blob),
         zero_start=True,
     )
     salt = secrets.token_bytes(32)
-    return Posting(bounty.digest, salt, key_manifest.to_bytes(), model.to_bytes(), blob)
+    return Posting(bounty.digest, salt, manifest.to_bytes(), model.to_bytes(), blob)
 
 
-def fits(posting: Posting, bounty: Bounty, key: PublicKey) -> bool:
+def fits(posting: Posting, bounty: Bounty, key: Key) -> bool:
     """Tell whether `posting` is of this bounty, under this key."""
-    return (posting.digest, posting.key_manifest) == (bounty.digest, _key_manifest(key).to_bytes())
+    return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).to_bytes())
 
 
 def publish(posting: Posting, store: Store) -> None:
@@ -46,5 +45,6 @@ def publish(posting: Posting, store: Store) -> None:
         store.pin(store.put(data, link.codec))
 
 
-def _key_manifest(key: PublicKey) -> KeyManifest:
-    return KeyManifest(bits=key.bits, n=key.to_bytes())
+def key_manifest(key: Key) -> KeyManifest:
+    """The public half of a key, with its proof."""
+    return KeyManifest(bits=key.public.bits, n=key.public.to_bytes(), proof=key.proof)

@@ -10,6 +10,8 @@ lock() {
 for extra in demo test; do
   lock --extra "$extra" pyproject.toml requirements/build.in -o "requirements/$extra.lock" "$@"
 done
+# The benchmarks' own: peers that nothing else needs, some of them pre-releases.
+lock -c requirements/test.lock pyproject.toml requirements/build.in requirements/bench.in -o requirements/bench.lock "$@"
 # The images' own: what runs there, in the versions that were tested, and nothing to build with.
 lock -c requirements/test.lock pyproject.toml -o requirements/core.lock "$@"
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"

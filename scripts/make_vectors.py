@@ -131,7 +131,8 @@ def manifests() -> Any:
 def _valid_manifests() -> dict[str, Manifest]:
     # Moduli of these sizes without any structure: a manifest does not say that a key is sound.
     n = int.from_bytes(b"".join(word(f"n {i}") for i in range(8)), "big") | 1 << 2047 | 1
-    key = KeyManifest(bits=2048, n=n.to_bytes(256, "big"))
+    proof = b"".join(word(f"proof {i}") for i in range(11 * 8))
+    key = KeyManifest(bits=2048, n=n.to_bytes(256, "big"), proof=proof)
     standard = {
         "kind": "standard",
         "mean_q32": [1 << 32, -7],

@@ -19,6 +19,7 @@ from gmpy2 import mpz
 
 from pysonar.keys import Key, MineUpdate, aggregate_digest
 from sonar.paillier.affine import affine_update
+from sonar.paillier.keyproof import challenges
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 
@@ -68,6 +69,8 @@ def vectors() -> dict[str, Any]:
             **texts(fields),
             "n_bytes": key.public.to_bytes().hex(),
             "fingerprint": key.public.fingerprint.hex(),
+            "challenges": [str(x) for x in challenges(key.public)],
+            "proof": key.proof.hex(),
         },
         "encrypt": encryptions(key.public),
         "plan": {**texts(plan.to_dict()), **derived(plan)},

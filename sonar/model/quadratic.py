@@ -214,9 +214,12 @@ def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
             f"{k} local steps at rate {rate:g} diverge on these data",
             hint=f"the rate must be at most {2.0 / float(curvatures[-1]):.3g} here; do not join this bounty",
         )
-    powers = np.ones_like(curvatures)
-    for _ in range(k - 1):  # Horner's rule for 1 + x + … + x^(k-1)
-        powers = 1.0 + (1.0 - rate * curvatures) * powers
+    x = power = 1.0 - rate * curvatures
+    powers = np.ones_like(x)
+    for bit in f"{k:b}"[1:]:  # 1 + x + … + x^(m-1) and x^m, from m to 2 m or 2 m + 1
+        powers, power = powers * (1.0 + power), power * power
+        if bit == "1":
+            powers, power = 1.0 + x * powers, x * power
     return np.asarray((basis * (powers / k)) @ basis.T)
 
 
@@ -224,11 +227,12 @@ def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:
     scale = 2.0**data_frac
     if not (np.isfinite(a * scale).all() and np.isfinite(b * scale).all()):
         raise DataError("data", "sums over the rows overflow", hint="rescale the columns")
-    upper = np.triu(np.rint(a * scale))
-    return LocalMap(_ints(upper + np.triu(upper, 1).T), _ints(np.rint(b * scale)), rows, data_frac)
+    rounded = np.rint(a * scale)
+    below = np.tri(len(a), k=-1, dtype=bool)
+    return LocalMap(_ints(np.where(below, rounded.T, rounded)), _ints(np.rint(b * scale)), rows, data_frac)
 
 
 def _ints(values: NDArray[np.float64]) -> IntArray:
     exact = np.empty(values.shape, dtype=object)
-    exact.flat[:] = [int(value) for value in values.flat]
+    exact.flat[:] = [int(value) for value in values.ravel().tolist()]
     return exact

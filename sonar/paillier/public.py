@@ -93,12 +93,13 @@ class PublicKey:
     def blinding(self, rng: Rng) -> mpz:
         """A fresh encryption of zero, r^n mod n^2 with r uniform among the units: one entry of a pool.
 
-        Use an entry once only: two ciphertexts blinded by the same entry give away their difference.
+        Use an entry once only: two ciphertexts blinded by the same entry give away their difference. Other
+        threads go on meanwhile.
         """
         while True:
             r = mpz(rng(int(self.n)))
             if gmpy2.gcd(r, self.n) == 1:
-                return gmpy2.powmod(r, self.n, self.n2)
+                return gmpy2.powmod_base_list([r], self.n, self.n2)[0]
 
     def rerandomise(self, c: int, blinding: int) -> mpz:
         """The ciphertext of the same plaintext as `c`, unlinkable to it when `blinding` is fresh."""

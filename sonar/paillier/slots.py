@@ -43,10 +43,17 @@ class SlotPlan:
     bounds: Bounds
     mines_max: int
     rows_max: int
+    outputs: int = 1
 
     def __post_init__(self) -> None:
         _check_range("key_bits", self.key_bits, 64, 8192)
         _check_range("values", self.values, 1, MAX_VALUES)
+        _check_range("outputs", self.outputs, 1, MAX_VALUES)
+        if self.values % self.outputs:
+            raise PlanError(
+                f"slot plan: values is {self.values}, not a multiple of outputs, {self.outputs}",
+                hint="every output has one weight per feature: values = features x outputs",
+            )
         _check_range("weight_frac", self.weight_frac, 0, MAX_FRAC)
         _check_range("data_frac", self.data_frac, 0, MAX_FRAC)
         _check_range("weight_max", self.bounds.weight_max, 1, _MAX_INT)
@@ -72,13 +79,16 @@ class SlotPlan:
         rows_max: int,
         weight_frac: int = 16,
         data_frac: int = 20,
+        outputs: int = 1,
     ) -> SlotPlan:
         """Plan for `values` integers under a key of `key_bits`. Raises PlanError that says what to change."""
-        return cls(key_bits, values, weight_frac, data_frac, bounds, mines_max, rows_max)
+        return cls(key_bits, values, weight_frac, data_frac, bounds, mines_max, rows_max, outputs)
 
     def to_dict(self) -> dict[str, int]:
-        """Every field as a flat map of integers, for a manifest."""
+        """Every field as a flat map of integers, for a manifest; `outputs` only where there are several."""
         fields = asdict(self)
+        if self.outputs == 1:
+            del fields["outputs"]
         return {**fields.pop("bounds"), **fields}
 
     @classmethod
@@ -86,6 +96,8 @@ class SlotPlan:
         """Read what `to_dict` wrote, from anyone. Raises PlanError naming the field."""
         names = {"weight_max", "a_row_l1_max", "b_max"}
         expected = names | set(cls.__dataclass_fields__) - {"bounds"}
+        if "outputs" not in fields:
+            expected.remove("outputs")
         if set(fields) != expected:
             raise PlanError(f"slot plan: missing or unknown fields {sorted(set(fields) ^ expected)}")
         ints: dict[str, int] = {}
@@ -95,6 +107,11 @@ class SlotPlan:
             ints[name] = value
         bounds = Bounds(**{name: ints.pop(name) for name in names})
         return cls(bounds=bounds, **ints)
+
+    @property
+    def features(self) -> int:
+        """Weights per output: A is [features, features], and value o features + i belongs to output o."""
+        return self.values // self.outputs
 
     @cached_property
     def update_max(self) -> int:
@@ -191,6 +208,7 @@ class SlotPlan:
         used = self.slots_per_ciphertext * self.slot_bits
         return "\n".join(
             [
+                *([f"{self.outputs} outputs of {self.features} weights"] if self.outputs > 1 else []),
                 f"{self.values} values in {self.ciphertexts} ciphertext(s) of a {self.key_bits}-bit key: "
                 f"{self.slots_per_ciphertext} slots of {self.slot_bits} bits each, "
                 f"{self.key_bits - used} bits unused",
@@ -225,5 +243,15 @@ class SlotPlan:
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise PlanError(f"slot plan: {name} must be an integer from {least} to {most}")
+    if type(value) is not int:
+        raise PlanError(f"slot plan: {name} is not an integer")
+    if not least <= value <= most:
+        raise PlanError(
+            f"slot plan: {name} must be an integer from {least} to {most}",
+            hint=f"{'raise' if value < least else 'lower'} {name}"
+            + (", or give the model fewer features" if name == "values" and value > most else "")
+            + (" and the number of fractional bits" if value > most and name in _FIXED_POINT else ""),
+        )
+
+
+_FIXED_POINT = ("weight_max", "a_row_l1_max", "b_max")

@@ -15,13 +15,15 @@ from sonar.paillier.slots import SlotPlan
 
 
 def encode_weights(w: NDArray[np.float64], plan: SlotPlan) -> list[int]:
-    """The weights float64[d] as integers at scale 2^weight_frac, rounded half to even.
+    """The weights float64[d] (several outputs: [d, k]) as integers at scale 2^weight_frac, output by output.
 
-    Raises PlanError if the shape is not [d], a weight is not finite, or exceeds the plan's `weight_max`.
+    Rounded half to even. Raises PlanError if the shape is another, a weight is not finite, or exceeds the
+    plan's `weight_max`.
     """
     w = np.asarray(w, dtype=np.float64)
-    if w.shape != (plan.values,):
-        raise PlanError(f"the plan is for {plan.values} weights, got an array of shape {w.shape}")
+    if w.shape != _shape(plan):
+        raise PlanError(f"the plan is for {plan.values} weights of shape {_shape(plan)}, got {w.shape}")
+    w = w.ravel(order="F")
     if not np.isfinite(w).all():
         raise PlanError(f"weight {int(np.argmin(np.isfinite(w)))} is not a finite number")
     scaled = np.rint(np.ldexp(w, plan.weight_frac))
@@ -36,12 +38,16 @@ def encode_weights(w: NDArray[np.float64], plan: SlotPlan) -> list[int]:
 
 
 def decode_weights(values: Sequence[int], plan: SlotPlan) -> NDArray[np.float64]:
-    """The weights float64[d] of integers at scale 2^weight_frac."""
+    """The weights float64[d] (several outputs: [d, k]) of integers at scale 2^weight_frac."""
     scale = 1 << plan.weight_frac
-    return np.array([value / scale for value in values], dtype=np.float64)
+    return np.array([value / scale for value in values], dtype=np.float64).reshape(_shape(plan), order="F")
 
 
 def decode_update(values: Sequence[int], plan: SlotPlan, *, weight: int = 1) -> NDArray[np.float64]:
-    """Unpacked updates as float64[d], divided by `weight`: the total of rows turns a sum into a mean."""
+    """Unpacked updates as float64[d] (or [d, k]), divided by `weight`: the total of rows makes sums means."""
     scale = weight << plan.scale_bits
-    return np.array([value / scale for value in values], dtype=np.float64)
+    return np.array([value / scale for value in values], dtype=np.float64).reshape(_shape(plan), order="F")
+
+
+def _shape(plan: SlotPlan) -> tuple[int, ...]:
+    return (plan.values,) if plan.outputs == 1 else (plan.features, plan.outputs)

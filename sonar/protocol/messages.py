@@ -163,12 +163,16 @@ class Manifest(Record):
 
 
 class KeyManifest(Manifest):
-    """A Paillier public key: the modulus, big-endian, with exactly `bits` bits."""
+    """A Paillier public key: the modulus, big-endian, with exactly `bits` bits, and a proof that it is sound.
+
+    The proof's form and meaning: `sonar.paillier.keyproof`.
+    """
 
     v: Literal[1] = 1
     kind: Literal["key"] = "key"
     bits: Annotated[int, Field(ge=64, le=16_384)]
     n: Annotated[bytes, Field(min_length=8, max_length=2048)]
+    proof: Annotated[bytes, Field(max_length=32_768)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

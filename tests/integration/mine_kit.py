@@ -18,6 +18,7 @@ from mine.node import Node, Options
 from mine.pool import Pool
 from mine.state import Book, Part, tell
 from pysonar.keys import Key, MineUpdate
+from pysonar.posting import key_manifest
 from sonar.chain.deploy import deploy
 from sonar.chain.events import Revealed
 from sonar.chain.market import Award, Market, transfer
@@ -32,7 +33,7 @@ from sonar.progress import Done, ListSink, Problem, Progress, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.featuremaps import Clip
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
-from sonar.protocol.messages import KeyManifest, ModelManifest, ModelSpec, PlanSpec, UpdateManifest
+from sonar.protocol.messages import ModelManifest, ModelSpec, PlanSpec, UpdateManifest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
 
@@ -87,7 +88,7 @@ class TinyScientist:
     def __init__(self, market: Market, store: Store, outbox: Outbox, key: Key | None = None) -> None:
         self.market, self.store, self.outbox = market, store, outbox
         self.key = key or scientist_key()
-        self.key_manifest = KeyManifest(bits=self.key.public.bits, n=self.key.public.to_bytes())
+        self.key_manifest = key_manifest(self.key)
         self.bounty = BountyId(b"")
         self.model: ModelManifest | None = None
 

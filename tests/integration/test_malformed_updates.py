@@ -80,7 +80,7 @@ FORGED: dict[str, tuple[Forge, str]] = {
     "another chain": (manifest_with(chain_id=1), "chain_id"),
     "more ciphertexts": (manifest_with(ciphertexts=2), "ciphertexts"),
     "the key's manifest": (
-        bytes_of(lambda _m, key, _data: KeyManifest(bits=key.bits, n=key.to_bytes()).to_bytes()),
+        bytes_of(lambda _m, key, _data: KeyManifest(bits=key.bits, n=key.to_bytes(), proof=b"").to_bytes()),
         "kind",
     ),
     "not CBOR": (bytes_of(lambda _m, _key, _data: secrets.token_bytes(100)), "malformed"),

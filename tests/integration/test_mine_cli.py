@@ -219,7 +219,9 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     code, problem = cli("join", bounty, "--data", "text")
     assert code == 2
     assert "line 2" in problem["error"]
-    assert cli("join", bounty)[1] == [{"bounty": bounty, "data": "fits", "rows": 30}]
+    assert cli("join", bounty)[1] == [
+        {"bounty": bounty, "data": "fits", "rows": 30, "blindings": 1, "idle_s": 0.002}
+    ]
     standing = cli("status")[1]["bounties"][0]
     assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
     assert cli("leave", bounty[:10])[1] == {"left": bounty}

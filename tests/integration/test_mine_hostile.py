@@ -1,12 +1,15 @@
 """What a hostile scientist or store can send a mine: each is told with its field, and nothing is lost."""
 
 from collections.abc import Callable
+from math import isqrt
 from pathlib import Path
 
+import gmpy2
 import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.keys import Key
+from pysonar.posting import key_manifest
 from sonar.chain.rpc import Head
 from sonar.errors import StoreUnavailable
 from sonar.protocol import codec
@@ -56,10 +59,26 @@ def blob_too_short(scientist: TinyScientist) -> ModelManifest:
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
-    other = Key.generate(1024, insecure=True).public
-    manifest = KeyManifest(bits=1024, n=other.to_bytes())
+    manifest = key_manifest(Key.generate(1024, insecure=True))
     scientist.store.put(manifest.to_bytes(), "dag-cbor")
     return scientist.manifest(key=manifest.cid())
+
+
+def key_manifest_with(change: Callable[[KeyManifest], dict[str, object]]) -> Sabotage:
+    """A bounty posted with another key manifest than the sound one, and a model that links to it."""
+
+    def sabotage(scientist: TinyScientist) -> ModelManifest:
+        sound = scientist.key_manifest
+        scientist.key_manifest = sound.model_copy(update=change(sound))
+        return scientist.manifest()
+
+    return sabotage
+
+
+def square(sound: KeyManifest) -> dict[str, object]:
+    root = isqrt(int.from_bytes(sound.n, "big"))
+    prime = int(gmpy2.next_prime(root - (root >> 20)))
+    return {"n": (prime * prime).to_bytes(128, "big")}
 
 
 def plan_that_overflows(scientist: TinyScientist) -> ModelManifest:
@@ -82,6 +101,17 @@ SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
     "blob too long": (blob_too_long, "the limit is"),
     "blob too short": (blob_too_short, "take 768"),
+    "no proof of the key": (key_manifest_with(lambda sound: {"proof": b""}), "proof has 0 bytes"),
+    "a changed proof": (
+        key_manifest_with(lambda sound: {"proof": sound.proof[:-1] + bytes([sound.proof[-1] ^ 1])}),
+        "proof fails: root 10",
+    ),
+    "another key's proof": (
+        key_manifest_with(lambda _: {"proof": Key.generate(1024, insecure=True).proof}),
+        "proof",
+    ),
+    "an even key": (key_manifest_with(lambda sound: {"n": sound.n[:-1] + b"\0"}), "is even"),
+    "a square": (key_manifest_with(square), "perfect power"),
     "another key": (key_of_another_bounty, "model.key"),
     "plan that overflows": (plan_that_overflows, "key"),
     "plan for fewer mines": (too_few_mines_in_the_plan, "mines_max"),

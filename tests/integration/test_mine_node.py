@@ -6,7 +6,7 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from sonar.progress import Done
+from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
@@ -42,6 +42,27 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]
+
+
+def test_an_empty_pool_is_waited_for_when_it_takes_long_and_filled_while_idle(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.scientist.post(terms(cohort_cap=2))
+    monkeypatch.setattr("mine.pool.making_s", lambda _bits, count: 7.0 * count)
+    monkeypatch.setattr("mine.pool.cores_allowed", lambda: 1)
+    node = world.node(0)
+    for _ in range(2):
+        waiting = node.tick()
+        assert isinstance(waiting, Waiting)
+        assert waiting.what == (
+            "1 of the 1 blindings that hide the update of round 1, about 7 s of idle time"
+        )
+        assert waiting.until_s is not None
+        assert world.part(0, 1).state is RoundState.IDLE
+    assert node.fill_pool()
+    node.tick()
+    assert world.part(0, 1).state in (RoundState.COMMITTING, RoundState.COMMITTED)
+    assert [node.fill_pool() for _ in range(3)] == [True, True, False]  # for the next two updates
 
 
 def test_with_nothing_joined_it_ends_where_it_should_and_waits_for_the_first_bounty_where_it_may_join(

@@ -1,17 +1,109 @@
-"""The contenders of the benchmarks compute the same gradient, and the figures come out as documented."""
+"""The benchmarks: every measure is there, figures follow from medians, and JSON is all that is printed."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from benchmarks.__main__ import machine
-from benchmarks.race import race_update
+from benchmarks import limit, updates
+from benchmarks.__main__ import machine, show
+from benchmarks.contenders import Sonar, Task
+from benchmarks.measures import MEASURES
+from benchmarks.peers import PEERS
+from benchmarks.race import Result, race
+
+ROOT = Path(__file__).parents[2]
 
 
-def test_one_round_of_the_race() -> None:
-    result = race_update(2048, rounds=1).to_json()
+def test_the_measures_have_the_names_that_are_documented() -> None:
+    documented = (ROOT / "benchmarks" / "README.md").read_text()
+    assert all(f"| `{name}` |" in documented for name in MEASURES)
+    assert list(MEASURES) == [
+        "update_2048",
+        "update_3072",
+        "round_ten_1core",
+        "round_ten_2cores",
+        "rows_44000_vs_44",
+        "steps_1000_vs_1",
+        "update_d1000_seconds",
+        "packed_sum_2048",
+        "packed_sum_3072",
+        "encrypt_vs_heu",
+        "bytes_per_value",
+        "share_of_limit",
+    ]
+
+
+def test_one_round_of_updates_against_the_peers() -> None:
+    """Those that are installed are raced and their results checked; the others are named."""
+    result = updates.update(2048, rounds=1).to_json()
     peers = {"phe", "phe precision=1e-6", "phe + Gram"}
-    assert set(result["ratio"]) == set(result["ratio_with_pool_entry"]) == set(result["peers_ms"]) == peers
-    assert result["ratio"]["phe"] == pytest.approx(result["peers_ms"]["phe"] / result["sonar_ms"])
+    others = {peer.name for peer in PEERS}  # type: ignore[attr-defined]
+    assert set(result["ratio"]) | set(result.get("missing", ())) == peers | others
+    assert peers <= set(result["ratio"]) == set(result["ratio_with_pool_entry"])
+    medians = result["medians"]
+    assert result["ratio"]["phe"] == pytest.approx(medians["phe"] / medians["sonar"])
+    both = medians["sonar"] + medians["sonar, its pool entry"]
+    assert result["ratio_with_pool_entry"]["phe"] == pytest.approx(medians["phe"] / both)
     assert result["ratio"]["phe"] > 20  # far below what it is: this is no measurement, only a floor
+
+
+def test_ours_scales_with_neither_rows_nor_steps() -> None:
+    """Floors again: by rows alone it would be 1,000 times as long."""
+    assert updates.rows_44000_vs_44(3).ratio["44 rows"] < 5
+    assert updates.steps_1000_vs_1(3).ratio["1 step"] < 3
+
+
+def test_the_limit_is_below_what_is_reached() -> None:
+    share = limit.share_of_limit(1).ratio
+    assert set(share) == {"limit 2048", "limit 3072"}
+    assert all(0.3 < value < 1.1 for value in share.values())
+
+
+def test_a_wrong_result_stops_the_race() -> None:
+    task = Task(2048)
+    ours = Sonar(task)
+    runner = updates.checked(ours, task)
+    assert runner() > 0
+    task.w = task.w + 1.0  # the encrypted weights are others now
+    with pytest.raises(RuntimeError, match="sonar is off by"):
+        runner()
+
+
+def test_contenders_run_once_a_round() -> None:
+    calls: list[str] = []
+
+    def runner(name: str, seconds: list[float]) -> Any:
+        return lambda: calls.append(name) or seconds[calls.count(name) - 1]
+
+    medians = race({"a": runner("a", [1, 5, 2]), "b": runner("b", [7, 7, 9])}, 3)
+    assert medians == {"a": 2, "b": 7}
+    assert all(set(calls[i : i + 2]) == {"a", "b"} for i in range(0, 6, 2))
+
+
+def test_only_one_document_is_printed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", "--only", "bytes_per_value"]
+    done = subprocess.run(
+        [*command, "--results", tmp_path], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    document = json.loads(done.stdout)
+    assert set(document) == {"machine", "bytes_per_value"}
+    assert document["bytes_per_value"]["medians"]["sonar 2048"] <= 5.1
+    assert json.loads((tmp_path / "benchmarks.json").read_text()) == document
+    assert (tmp_path / "benchmarks.png").stat().st_size > 1000
     assert {"cpu", "cores", "gmpy2", "phe"} <= set(machine())
+
+
+def test_the_table_shows_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    found = Result({"phe": 70.0}, {"sonar": 0.006, "phe": 0.42}, note="how", missing=("sf-heu",))
+    show(Console(width=120), {"update_2048": found.to_json()})
+    text = capsys.readouterr().out
+    for part in ("update_2048", "6.00 ms", "420.00 ms", "70.0 x", "how", "sf-heu is missing"):
+        assert part in text

@@ -17,7 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
-from pysonar.keys import Key, MineUpdate, _random_prime, aggregate_digest
+from pysonar import keyfile
+from pysonar.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
+from pysonar.ledger import Ledger
+from pysonar.secret import random_prime
 from sonar.errors import (
     CiphertextError,
     EnvironmentFault,
@@ -26,6 +29,7 @@ from sonar.errors import (
     UpdateOutOfRange,
     UsageError,
 )
+from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 
 BOUNTY = b"b" * 32
@@ -74,7 +78,7 @@ def test_other_sizes_are_refused(bits: int) -> None:
 def test_every_prime_is_as_likely_as_another() -> None:
     """A search that steps to the next prime favours those after long gaps. Chi squared, 16-bit primes."""
     candidates = [p for p in range(0xC003, 1 << 16, 4) if gmpy2.is_prime(p)]
-    counts = Counter(int(_random_prime(16)) for _ in range(20 * len(candidates)))
+    counts = Counter(int(random_prime(16)) for _ in range(20 * len(candidates)))
     assert set(counts) <= set(candidates)
     chi_squared = sum((counts[p] - 20) ** 2 / 20 for p in candidates)
     assert abs(chi_squared - len(candidates)) < 8 * (2 * len(candidates)) ** 0.5
@@ -110,12 +114,15 @@ def test_a_saved_key_comes_back_with_its_ledger(tmp_path: Path) -> None:
     updates = [update(key, m, [1, 2, 3]) for m in "ab"]
     answer = aggregate(key, updates)
     key.save(path, "pass", dev=True)
+    primes = key.unsafe_primes()
     key.close()
+    with pytest.raises(UsageError, match="the key is closed"):
+        key.unsafe_primes()
     again = Key.load(path, "pass")
-    assert again.unsafe_primes() == key.unsafe_primes()
+    assert again.unsafe_primes() == primes
     assert answer == aggregate(again, updates)
     with pytest.raises(LedgerConflict):
-        aggregate(again, [*updates, update(key, "c", [0] * 3)])
+        aggregate(again, [*updates, update(again, "c", [0] * 3)])
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
 
 
@@ -197,6 +204,48 @@ def test_any_change_of_the_file_is_noticed(saved: Path, tmp_path: Path) -> None:
             Key.load(path, "correct horse")
     with pytest.raises(KeyFileError, match="cannot be read"):
         Key.load(tmp_path / "missing", "x")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("n", n) for n in (16384.0, float("inf"), True, -16384, 16385, 1 << 13, 1 << 21)),
+        ("r", 8.0),
+        ("p", True),
+        ("p", 2),
+        ("salt", "00"),
+        ("name", "argon2"),
+    ],
+)
+def test_what_scrypt_would_not_take_is_refused_before(
+    saved: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    document = json.loads(saved.read_text())
+    path = tmp_path / "changed"
+    path.write_text(json.dumps(document | {"kdf": document["kdf"] | {field: value}}))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="is not a key file"):
+        Key.load(path, "correct horse")
+
+
+def test_a_file_of_two_composites_or_of_one_prime_twice_is_refused(tmp_path: Path) -> None:
+    """Whoever gives somebody a key file and its passphrase may have put anything into it."""
+    p, q = (int(x) for x in fresh_key().unsafe_primes())
+    for i, (first, second) in enumerate([(p, p), (p + 2, q), (p, q - 2), (1, q), (0, q)]):
+        path, n = tmp_path / f"{i}.key", first * second
+        fingerprint = PublicKey(gmpy2.mpz(n)).fingerprint
+        secret = first.to_bytes(32, "big") + second.to_bytes(32, "big")
+        keyfile.write(path, secret, fingerprint, "pass", light=True)
+        Ledger(_ledger_path(path, fingerprint), fingerprint).close()
+        with pytest.raises(KeyFileError, match="does not hold two primes"):
+            Key.load(path, "pass")
+
+
+def test_only_a_file_is_read_as_a_key_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)  # opening it would wait for ever
+    for name in ("pipe", "."):
+        with pytest.raises(KeyFileError, match="is not a file"):
+            Key.load(tmp_path / name, "pass")
 
 
 # ---- the aggregate
@@ -303,19 +352,32 @@ def test_an_aggregate_out_of_range_is_refused_unseen() -> None:
 
 
 @pytest.mark.parametrize("half", ["_p", "_q"])
-@pytest.mark.parametrize("step", ["decrypt", "root"])
-def test_a_fault_in_either_half_releases_nothing(
-    half: str, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_in_either_half_releases_nothing(half: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last ciphertext of a batch comes out wrong by one bit, modulo one of the primes."""
     key = fresh_key()
     updates = [update(key, m, [1, 2, 3]) for m in "ab"]
-    right = getattr(type(key._p), step)
-    broken = getattr(key, half)
-    monkeypatch.setattr(type(key._p), step, lambda self, c: right(self, c) ^ (4 if self is broken else 0))
-    with pytest.raises(EnvironmentFault, match="nothing was released"):
-        aggregate(key, updates)
+    prime = type(key._secret._p)
+    right, broken = prime.decrypt, getattr(key._secret, half)
+
+    def wrong(self: object, cs: list[int]) -> list[int]:
+        plain = right(self, cs)  # type: ignore[arg-type]
+        return [*plain[:-1], plain[-1] ^ 4] if self is broken else plain
+
+    monkeypatch.setattr(prime, "decrypt", wrong)
+    now = RoundUpdates(1, (0, 0, 0), {one.mine: one for one in updates})
+    rules = {"zero_start": True, "bias_index": 2, "bias_curvature": None}
+    questions = (
+        lambda: aggregate(key, updates),
+        lambda: key.inspect(bounty=BOUNTY, round=1, plan=PLAN, history=[now], **rules),
+        lambda: score(key, {one.mine: [(one, [1.0, 0.0, 0.0])] for one in updates}),
+        lambda: key.unsafe_decrypt_update(PLAN, updates[0]),
+    )
+    for question in questions:
+        with pytest.raises(EnvironmentFault, match="nothing was released"):
+            question()
     monkeypatch.undo()
     assert aggregate(key, updates) == [2, 4, 6]
+    assert set(score(key, {"a": [(updates[0], [1.0, 0.0, 0.0])]}).values()) == {32767}
 
 
 def test_the_digest_names_the_set() -> None:
@@ -394,11 +456,15 @@ def test_one_update_is_opened_only_by_the_unsafe_call() -> None:
     assert public == {
         "close",
         "decrypt_aggregate",
+        "decrypt_packed_sum",
+        "encrypt_packed",
         "encrypt_weights",
         "generate",
         "inspect",
         "ledger",
         "load",
+        "on_progress",
+        "proof",
         "public",
         "save",
         "score",

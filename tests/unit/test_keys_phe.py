@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import phe
 import pytest
 from hypothesis import given, settings
@@ -46,6 +49,17 @@ def test_numbers_go_both_ways(value: float, scale_bits: int) -> None:
     assert abs(KEY._decrypt(from_phe_number(PUBLIC, theirs, scale_bits=80)) / 2**80 - value) <= 2**-32
 
 
+def test_phe_makes_the_ciphertexts_of_the_vector_file() -> None:
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "paillier.json").read_text())
+    n, p, q = (int(vectors["key"][name]) for name in ("n", "p", "q"))
+    public = phe.PaillierPublicKey(n)
+    secret = phe.PaillierPrivateKey(public, p, q)
+    for case in vectors["encrypt"]:
+        m, r, c = (int(case[name]) for name in ("plaintext", "r", "ciphertext"))
+        assert public.raw_encrypt(m % n, r_value=r) == c
+        assert secret.raw_decrypt(c) == m % n
+
+
 def test_numbers_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UsageError, match="another key"):
         from_phe_number(small_key(512, 1).public, PHE_PUBLIC.encrypt(1), scale_bits=0)
@@ -65,7 +79,6 @@ def test_keys_go_both_ways() -> None:
     ours = from_phe_private(secret)
     assert unsafe_to_phe_private(ours) == secret
     assert ours._decrypt(theirs.raw_encrypt(42)) == 42
-    assert ours._decrypt_checked(theirs.raw_encrypt(42)) == 42
     for short in (KEY, small_key(1024)):
         with pytest.raises(CiphertextError, match="at least 2048"):
             from_phe_private(unsafe_to_phe_private(short))

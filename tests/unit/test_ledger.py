@@ -136,3 +136,28 @@ def test_a_ledger_that_cannot_be_written_allows_nothing(path: Path) -> None:
         ledger.record_failed_tests(BOUNTY, 1, [("m", "range")])
     ledger._db.execute("PRAGMA query_only = OFF")
     ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
+
+
+def test_a_vector_is_part_of_one_sum(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    ledger.record_sum([b"a", b"b"], b"first")
+    ledger.record_sum([b"a", b"b"], b"first")
+    for vectors in ([b"c", b"a"], [b"a", b"b", b"c"]):
+        with pytest.raises(LedgerConflict, match="part of another sum"):
+            Ledger(path, OWNER).record_sum(vectors, b"second")
+    ledger.record_sum([b"c", b"d"], b"third")  # the refused sums left nothing behind
+
+
+def test_a_damaged_ledger_is_told(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    for scores in ("not JSON", "[1]", '{"m": "x"}', "7"):
+        ledger._db.execute("DELETE FROM score")
+        ledger._db.execute("INSERT INTO score VALUES (?, 1, ?, 16, ?)", [BOUNTY, b"d", scores])
+        with pytest.raises(JournalError, match="cannot be written"):
+            ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1})
+    ledger._db.execute("UPDATE score SET scores = 'not JSON'")
+    with pytest.raises(JournalError, match="cannot be read"):
+        ledger.totals(BOUNTY)
+    ledger._db.execute("DROP TABLE failed_test")
+    with pytest.raises(JournalError, match="cannot be read"):
+        ledger.failed_before(BOUNTY, 2)

@@ -193,7 +193,7 @@ def test_evidence(path, value, problem):
 @pytest.mark.parametrize("bits", [63, 65])
 def test_a_modulus_has_exactly_the_bits_it_says(bits):
     with pytest.raises(ManifestError, match="bits"):
-        KeyManifest.parse({"bits": bits, "n": (1 << 63).to_bytes(8, "big")})
+        KeyManifest.parse({"bits": bits, "n": (1 << 63).to_bytes(8, "big"), "proof": b""})
 
 
 def test_size_is_checked_before_anything_else():

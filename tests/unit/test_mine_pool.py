@@ -10,7 +10,7 @@ import gmpy2
 import pytest
 from gmpy2 import mpz
 
-from mine.pool import Pool
+from mine.pool import Pool, making_s
 from sonar.errors import JournalError
 from sonar.paillier.public import PublicKey
 
@@ -32,14 +32,13 @@ def path(tmp_path: Path) -> Path:
 
 def test_an_entry_is_a_unit_to_the_power_of_n(path: Path) -> None:
     pool = Pool(path, rng=lambda bound: 7)
-    pool.fill(KEY)
+    pool.fill(KEY, 1)
     assert pool.take(KEY, 1) == [gmpy2.powmod(7, KEY.n, KEY.n2)]
 
 
 def test_filled_entries_outlive_the_process_and_are_returned_once(path: Path) -> None:
     pool = Pool(path)
-    for _ in range(5):
-        pool.fill(KEY)
+    pool.fill(KEY, 5)
     pool.close()
     seen = set()
     for _ in range(5):
@@ -52,7 +51,7 @@ def test_filled_entries_outlive_the_process_and_are_returned_once(path: Path) ->
 
 def test_an_empty_pool_makes_what_is_missing(path: Path) -> None:
     pool = Pool(path)
-    pool.fill(KEY)
+    pool.fill(KEY, 1)
     taken = pool.take(KEY, 3)
     assert len(set(taken)) == 3
     assert KEY.check_all(taken) == taken
@@ -60,8 +59,8 @@ def test_an_empty_pool_makes_what_is_missing(path: Path) -> None:
 
 def test_keys_do_not_share_entries(path: Path) -> None:
     pool = Pool(path)
-    pool.fill(KEY)
-    pool.fill(OTHER)
+    pool.fill(KEY, 1)
+    pool.fill(OTHER, 1)
     assert (pool.count(KEY), pool.count(OTHER)) == (1, 1)
     pool.take(KEY, 2)
     assert (pool.count(KEY), pool.count(OTHER)) == (0, 1)
@@ -69,50 +68,121 @@ def test_keys_do_not_share_entries(path: Path) -> None:
 
 def test_only_the_owner_may_read_the_file(path: Path) -> None:
     pool = Pool(path)
-    pool.fill(KEY)
+    pool.fill(KEY, 1)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_file_that_cannot_be_written_hands_nothing_out(path: Path) -> None:
     pool = Pool(path)
-    pool.fill(KEY)
+    pool.fill(KEY, 1)
     pool._db.execute("PRAGMA query_only = ON")
-    for method in (lambda: pool.fill(KEY), lambda: pool.take(KEY, 1)):
+    for method in (lambda: pool.fill(KEY, 1), lambda: pool.take(KEY, 1)):
         with pytest.raises(JournalError, match="pool of blindings"):
             method()
     assert pool.count(KEY) == 1
 
 
-def _take_and_tell(path: Path, told: Path) -> None:
+def test_a_file_that_others_may_have_read_is_refused(path: Path) -> None:
+    Pool(path).close()
+    path.chmod(0o640)
+    with pytest.raises(JournalError, match="mode 0640; others may have read it") as caught:
+        Pool(path)
+    assert "delete it" in caught.value.hint
+
+
+def test_entries_that_are_no_ciphertexts_are_not_handed_out(path: Path) -> None:
+    for value in (b"", b"\0" * 64, int(KEY.n).to_bytes(64, "big"), b"\xff" * 64, "text", 7, 1.5):
+        pool = Pool(path)
+        row = (KEY.fingerprint, value)
+        pool._db.execute("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", row)
+        with pytest.raises(JournalError, match="cannot be used") as caught:
+            pool.take(KEY, 1)
+        assert "delete it" in caught.value.hint
+        pool.close()
+
+
+@pytest.mark.parametrize("content", [b"not SQLite" * 100, b"SQLite format 3\0" + bytes(4000)])
+def test_a_damaged_file_is_told(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(JournalError, match="cannot be used"):
+        Pool(path)
+    with pytest.raises(JournalError, match="cannot be used"):
+        Pool(path.parent / "no such folder" / "pool.sqlite")
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_entries_are_made_over_the_cores(path: Path, cores: int) -> None:
     pool = Pool(path)
+    pool.cores = cores
+    pool.fill(KEY, 7)
+    assert pool.count(KEY) == 7
+    taken = pool.take(KEY, 9)
+    assert len(set(taken)) == 9
+    assert KEY.check_all(taken) == taken
+
+
+def test_what_a_failing_source_of_randomness_leaves(path: Path) -> None:
+    """Entries that were made before the fault are kept, and the fault is not hidden."""
+    draws = iter(range(2, 5))
+
+    def rng(bound: int) -> int:
+        value = next(draws, None)
+        if value is None:
+            raise OSError("no randomness")
+        return value
+
+    pool = Pool(path, rng=rng)
+    pool.cores = 1
+    with pytest.raises(OSError, match="no randomness"):
+        pool.fill(KEY, 9)
+    assert pool.count(KEY) == 3
+
+
+def test_the_estimate_of_the_idle_time_is_of_the_right_size(path: Path) -> None:
+    pool = Pool(path)
+    key = PublicKey((mpz(1) << 2047) + 1)
+    pool.cores = 1
+    assert pool.making_s(key, 3) == 3 * pool.making_s(key, 1) == making_s(2048, 3)
+    pool.cores = 2
+    assert pool.making_s(key, 10) == making_s(2048, 5)
+    assert pool.making_s(key, 1) == making_s(2048, 1)
+    assert 0.02 < making_s(3072, 1) < 0.04
+
+
+def _take_fill_and_tell(path: Path, told: Path) -> None:
+    """A mine's life in short: fill, take, use, and tell what was used; until it is killed."""
+    pool = Pool(path)
+    pool.cores = 2
     with told.open("a") as out:
+        out.write("\n")  # ends a line that a kill cut off
         while True:
-            for entry in pool.take(KEY, 2):
+            pool.fill(KEY, 2)
+            for entry in pool.take(KEY, 3):
                 out.write(f"{entry}\n")
                 out.flush()
 
 
 def test_kill_9_never_makes_an_entry_come_twice(path: Path, tmp_path: Path) -> None:
+    """Thirty lives of one pool, each ended by SIGKILL at some instant: nothing was ever handed out twice."""
     pool = Pool(path)
-    for _ in range(400):
-        pool.fill(KEY)
+    pool.fill(KEY, 60)
+    pool.close()
     told = tmp_path / "told"
-    for pause_s in (0.0, 0.002, 0.005):
-        told.touch()
+    told.touch()
+    for _ in range(30):
         before = told.stat().st_size
-        process = multiprocessing.get_context("fork").Process(target=_take_and_tell, args=(path, told))
+        process = multiprocessing.get_context("fork").Process(target=_take_fill_and_tell, args=(path, told))
         process.start()
-        while told.stat().st_size == before:
-            time.sleep(0.001)
-        time.sleep(pause_s)
+        while told.stat().st_size < before + 2:
+            time.sleep(0.0005)
+        time.sleep(random.random() * 0.01)
         assert process.pid
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        with told.open("a") as out:
-            out.write("\n")
-    entries = [line for line in told.read_text().splitlines() if line]
-    left = {str(entry) for entry in pool.take(KEY, pool.count(KEY))} if pool.count(KEY) else set()
-    whole = [entry for entry in entries if len(entry) > 100]
-    assert len(whole) == len(set(whole)) > 3
-    assert not left & set(whole)
+    whole = [line for line in told.read_text().splitlines() if len(line) > 140]
+    pool = Pool(path)
+    left = [str(entry) for entry in pool.take(KEY, pool.count(KEY))]
+    assert len(whole) > 60
+    assert len(set(whole + left)) == len(whole) + len(left)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-import gmpy2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,67 +9,77 @@ from hypothesis import strategies as st
 from paillier_keys import real_key, small_key
 
 from sonar.errors import BoundsError, CiphertextError, PlanError
-from sonar.paillier.affine import Bases, affine_update, best_window, signed_digits
+from sonar.paillier import cost
+from sonar.paillier.affine import Part, affine_update, check_bounds, estimated_s, shape
+from sonar.paillier.powers import Bases
 from sonar.paillier.slots import Bounds, SlotPlan
 
 KEY = small_key()
 PUBLIC = KEY.public
 
 
-def plan_for(d: int, key_bits: int = 512, **changes: int) -> SlotPlan:
+def plan_for(d: int, key_bits: int = 512, outputs: int = 1, **changes: int) -> SlotPlan:
     bounds = Bounds(weight_max=1000, a_row_l1_max=changes.pop("a_row_l1_max", d * 50), b_max=5000)
     return SlotPlan.make(
-        key_bits=key_bits, values=d, bounds=bounds, mines_max=10, rows_max=100, weight_frac=4, data_frac=6
+        key_bits=key_bits,
+        values=d * outputs,
+        bounds=bounds,
+        mines_max=10,
+        rows_max=100,
+        weight_frac=4,
+        data_frac=6,
+        outputs=outputs,
     )
 
 
-def by_definition(plan: SlotPlan, a: list[list[int]], b: list[int], w: list[int]) -> list[int]:
-    d = plan.values
-    return [(b[i] << plan.weight_frac) - sum(a[i][j] * w[j] for j in range(d)) for i in range(d)]
-
-
-@given(st.integers(-(2**300), 2**300), st.integers(2, 8))
-def test_signed_digits_add_up_and_lie_apart(k: int, window: int) -> None:
-    digits = list(signed_digits(k, window))
-    assert sum(digit << position for position, digit in digits) == k
-    assert all(digit % 2 and abs(digit) < 1 << (window - 1) for _, digit in digits)
-    positions = [position for position, _ in digits]
-    assert all(after - before >= window for before, after in pairwise(positions))
-
-
-@settings(max_examples=50)
-@given(
-    st.lists(st.tuples(st.integers(1, 2**512), st.integers(-(2**200), 2**200)), max_size=5), st.integers(2, 6)
-)
-def test_a_product_of_powers_is_one(pairs: list[tuple[int, int]], window: int) -> None:
-    cs = [PUBLIC.encrypt(m % PUBLIC.n, 2 + i) for i, (m, _) in enumerate(pairs)]
-    exponents = [k for _, k in pairs]
-    expected = gmpy2.mpz(1)
-    for c, k in zip(cs, exponents, strict=True):
-        expected = expected * gmpy2.powmod(c, k, PUBLIC.n2) % PUBLIC.n2
-    assert Bases(PUBLIC, cs, window=window).product(exponents) == expected
+def by_definition(plan: SlotPlan, a: list[list[int]], b: list[list[int]], w: list[int]) -> list[int]:
+    """Output by output: b_io 2^weight_frac - sum_j A_ij w_jo, with w_jo at o d + j."""
+    d = plan.features
+    return [
+        (b[i][o] << plan.weight_frac) - sum(a[i][j] * w[o * d + j] for j in range(d))
+        for o in range(plan.outputs)
+        for i in range(d)
+    ]
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> tuple[list[list[int]], list[int], list[int]]:
-    d = draw(st.integers(1, 24))
+def problems(draw: st.DrawFn) -> tuple[SlotPlan, list[list[int]], list[list[int]], list[int]]:
+    d, outputs = draw(st.integers(1, 24)), draw(st.integers(1, 3))
     rows = st.lists(st.integers(-50, 50), min_size=d, max_size=d)
-    a = draw(st.lists(rows, min_size=d, max_size=d))
-    b = draw(st.lists(st.integers(-5000, 5000), min_size=d, max_size=d))
-    return a, b, draw(st.lists(st.integers(-1000, 1000), min_size=d, max_size=d))
+    targets = st.lists(st.integers(-5000, 5000), min_size=outputs, max_size=outputs)
+    a, b = draw(st.lists(rows, min_size=d, max_size=d)), draw(st.lists(targets, min_size=d, max_size=d))
+    w = draw(st.lists(st.integers(-1000, 1000), min_size=d * outputs, max_size=d * outputs))
+    return plan_for(d, outputs=outputs), a, b, w
 
 
 @settings(max_examples=40, deadline=None)
-@given(problems())
+@given(problems(), st.integers(1, 3))
 def test_the_packed_product_equals_the_integer_product(
-    problem: tuple[list[list[int]], list[int], list[int]],
+    problem: tuple[SlotPlan, list[list[int]], list[list[int]], list[int]], parts: int
 ) -> None:
-    """Any matrix, not only symmetric ones; d up to 24 takes up to two ciphertexts of this small key."""
-    a, b, w = problem
-    plan = plan_for(len(b))
-    enc = affine_update(PUBLIC, plan, a, b, KEY.encrypt_weights(w))
+    """Any matrix, not only symmetric ones; up to 72 values take up to six ciphertexts of this small key."""
+    plan, a, b, w = problem
+    enc = affine_update(PUBLIC, plan, a, b, KEY.encrypt_weights(w), parts=parts, run=map)
     assert len(enc) == plan.ciphertexts
     assert plan.unpack([KEY._decrypt(c) for c in enc], weight=1) == by_definition(plan, a, b, w)
+
+
+def test_parts_are_the_whole_and_travel_to_other_processes() -> None:
+    """Each part says all that it needs: two processes give, to the bit, what one call gives."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    plan, rng = plan_for(40), np.random.default_rng(0)
+    a, b = rng.integers(-50, 51, (40, 40)), rng.integers(-5000, 5001, 40)
+    enc_w = KEY.encrypt_weights([int(w) for w in rng.integers(-1000, 1001, 40)])
+    whole = affine_update(PUBLIC, plan, a, b, enc_w)
+    assert plan.ciphertexts > 2
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        assert affine_update(PUBLIC, plan, a, b, enc_w, parts=2, run=pool.map) == whole
+    counted: list[Part] = []
+    run = lambda compute, parts: [counted.append(part) or compute(part) for part in parts]  # noqa: E731
+    assert affine_update(PUBLIC, plan, a, b, enc_w, parts=99, run=run) == whole
+    assert [list(part.which) for part in counted] == [[c] for c in range(plan.ciphertexts)]
 
 
 def test_tables_are_shared_and_arrays_are_taken() -> None:
@@ -84,7 +91,7 @@ def test_tables_are_shared_and_arrays_are_taken() -> None:
         for as_type in (np.int64, object):
             enc = affine_update(PUBLIC, plan, a.astype(as_type), b.astype(as_type), bases)
             values = plan.unpack([KEY._decrypt(c) for c in enc], weight=1)
-            assert values == by_definition(plan, a.tolist(), b.tolist(), w)
+            assert values == by_definition(plan, a.tolist(), b.reshape(-1, 1).tolist(), w)
 
 
 @pytest.mark.parametrize("bits", [2048, 3072])
@@ -102,7 +109,7 @@ def test_shipped_sizes_with_31_features(bits: int) -> None:
     w = [int(x) for x in rng.integers(-(3 << 24), 3 << 24, 31)]
     enc = affine_update(key.public, plan, a, b, key.encrypt_weights(w))
     values = plan.unpack([key._decrypt(c) for c in enc], weight=1)
-    assert values == by_definition(plan, a.tolist(), b.tolist(), w)
+    assert values == by_definition(plan, a.tolist(), b.reshape(-1, 1).tolist(), w)
 
 
 def test_data_beyond_the_bounds_are_refused_by_row_and_not_shown() -> None:
@@ -117,6 +124,11 @@ def test_data_beyond_the_bounds_are_refused_by_row_and_not_shown() -> None:
     for a, b in [([[1, 2]], [0, 0]), ([[1], [2]], [0, 0]), (good, [0])]:
         with pytest.raises(BoundsError, match="size 2"):
             affine_update(PUBLIC, plan, a, b, w)
+    huge = 2**63 - 1  # a sum of two would wrap in 64 bits
+    with pytest.raises(BoundsError, match="row 1"):
+        check_bounds(plan, np.array([[1, 2], [huge, huge]]), [0, 0])
+    with pytest.raises(BoundsError, match="row 0"):
+        check_bounds(plan, [[2**70, 0], [0, 0]], [0, 0])
 
 
 def test_models_that_do_not_fit_the_plan_are_refused() -> None:
@@ -131,15 +143,14 @@ def test_models_that_do_not_fit_the_plan_are_refused() -> None:
             affine_update(PUBLIC, plan, good, [0, 0], [w[0], hostile])
 
 
-def test_the_window_is_the_one_that_multiplies_least() -> None:
-    """Against counted operations: table entries, and non-zero digits of the exponents."""
-    plan = plan_for(11, a_row_l1_max=11 << 20)
-    rng = np.random.default_rng(1)
-    a = [[int(x) for x in row] for row in rng.integers(-(2**20), 2**20, (11, 11))]
-
-    def multiplications(window: int) -> int:
-        digits = sum(len(list(signed_digits(x, window))) for row in a for x in row)
-        return 11 * (1 << (window - 1)) + digits
-
-    best = min(range(2, 8), key=multiplications)
-    assert multiplications(best_window(plan, a)) <= 1.05 * multiplications(best)
+def test_the_estimate_is_an_upper_one_of_the_expected_cost() -> None:
+    """For a mine whose A fills its bounds; most are below."""
+    for d in (1, 11, 100):
+        plan = plan_for(d, 2048, a_row_l1_max=6 << 20)
+        phi = np.random.default_rng(d).normal(size=(300, d))
+        a = phi.T @ phi / 300
+        a = np.rint(a * (6 << 20) / np.abs(a).sum(axis=1).max()).astype(np.int64)
+        actual = shape(plan, a)
+        method = cost.choose(actual, plan.key_bits)
+        expected_s = cost.counts(method, actual).mulmods * 3e-6
+        assert expected_s <= estimated_s(plan) <= 3 * expected_s

@@ -31,7 +31,7 @@ def signed(m: int) -> int:
 def test_decryption_inverts_encryption_and_agrees_with_the_textbook(m: int, r: int) -> None:
     c = encrypt(m, r)
     assert c == pow(N + 1, m % N, N2) * pow(r, N, N2) % N2
-    assert KEY._decrypt(c) == KEY._decrypt_checked(c) == textbook_decrypt(KEY, c) == m
+    assert KEY._decrypt(c) == textbook_decrypt(KEY, c) == m
 
 
 @given(numbers)
@@ -40,7 +40,7 @@ def test_the_key_holder_encrypts_what_everybody_can_add_to(m: int) -> None:
     assert first != second
     assert PUBLIC.check(first) == first
     assert textbook_decrypt(KEY, first) == textbook_decrypt(KEY, second) == m
-    assert KEY._decrypt_checked(first) == m  # its randomness is an n-th power like everybody's
+    assert KEY._decrypt(first) == m
 
 
 @given(numbers, numbers, st.integers(-(2**70), 2**70), units)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,19 @@ plans = st.builds(
     bounds=bounds,
     mines_max=st.integers(1, 255),
     rows_max=st.integers(1, 2**20),
+) | st.builds(
+    lambda plan, outputs: replace(plan, values=max(1, plan.values // outputs) * outputs, outputs=outputs),
+    st.builds(
+        SlotPlan,
+        key_bits=st.just(2048),
+        values=st.integers(1, 400),
+        weight_frac=st.integers(0, 48),
+        data_frac=st.integers(0, 48),
+        bounds=bounds,
+        mines_max=st.integers(1, 255),
+        rows_max=st.integers(1, 2**32 - 1),
+    ),
+    st.integers(1, 10),
 )
 
 
@@ -151,6 +165,66 @@ def test_what_does_not_fit_says_what_to_change() -> None:
         replace(DIABETES, key_bits=64, rows_max=2**24 - 1)
     assert "key of more than 80 bits" in caught.value.hint
     assert "weight_max" in caught.value.hint
+
+
+@given(
+    st.integers(1, 1000),
+    st.integers(1, 4),
+    st.integers(1, 255),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.sampled_from([1024, 2048, 3072]),
+)
+def test_every_size_has_a_plan_or_a_refusal_that_says_what_to_change(
+    d: int, outputs: int, mines: int, weight_frac: int, data_frac: int, key_bits: int
+) -> None:
+    """d from 1 to 1000, several outputs, 1 to 255 mines, any precision: extremes fit, or a hint is there."""
+    fields: dict[str, Any] = {
+        "key_bits": key_bits,
+        "values": d * outputs,
+        "outputs": outputs,
+        "bounds": Bounds(8 << weight_frac, 64 << data_frac, 64 << data_frac),
+        "mines_max": mines,
+        "rows_max": 65_535,
+        "weight_frac": weight_frac,
+        "data_frac": data_frac,
+    }
+    if max(weight_frac, data_frac) > 48:
+        with pytest.raises(PlanError, match="_frac must be an integer from 0 to 48") as caught:
+            SlotPlan.make(**fields)
+        assert re.fullmatch("lower (weight|data)_frac", caught.value.hint)
+        return
+    plan = SlotPlan.make(**fields)
+    fullest = plan.pack([(-1) ** i * plan.total_max for i in range(plan.values)])
+    assert all(2 * abs(number) < 1 << (key_bits - 1) for number in fullest)
+    assert (
+        plan.unpack(fullest, weight=plan.weight_total_max)[:2]
+        == [plan.total_max, -plan.total_max][: d * outputs]
+    )
+    assert f"{plan.slots_per_ciphertext} slots of {plan.slot_bits} bits" in plan.explain()
+
+
+def test_several_outputs_are_explained_and_must_divide_the_values() -> None:
+    plan = replace(DIABETES, values=33, outputs=3)
+    assert (plan.features, plan.ciphertexts) == (11, 2)
+    assert plan.explain().startswith("3 outputs of 11 weights\n33 values in 2 ciphertext(s)")
+    assert plan.to_dict()["outputs"] == 3
+    assert "outputs" not in DIABETES.to_dict()  # manifests of one output stay as they were
+    assert SlotPlan.from_dict(DIABETES.to_dict() | {"outputs": 1}) == DIABETES
+    with pytest.raises(PlanError, match="values is 33, not a multiple of outputs, 2") as caught:
+        replace(plan, outputs=2)
+    assert "features x outputs" in caught.value.hint
+
+
+def test_weights_of_several_outputs_go_output_by_output() -> None:
+    plan = replace(DIABETES, values=6, outputs=2)
+    w = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+    encoded = encode_weights(w, plan)
+    assert [x >> 16 for x in encoded] == [1, 2, 3, 10, 20, 30]
+    assert (decode_weights(encoded, plan) == w).all()
+    assert (decode_update([x << 20 for x in encoded], plan) == w).all()
+    with pytest.raises(PlanError, match="shape"):
+        encode_weights(w.T, plan)
 
 
 @given(plans)

@@ -40,6 +40,17 @@ def test_the_file_is_right_by_the_definitions(vectors: dict[str, Any]) -> None:
     assert int.from_bytes(n_bytes, "big") == n
     assert hashlib.sha256(n_bytes).hexdigest() == vectors["key"]["fingerprint"]
 
+    width, proof = len(n_bytes), bytes.fromhex(vectors["key"]["proof"])
+    assert len(proof) == 11 * width
+    for i in range(11):
+        hashed = b"".join(
+            hashlib.sha256(b"sonar key proof 1" + bytes([0, i, 0, j]) + n_bytes).digest()
+            for j in range((2048 + 128 + 255) // 256)
+        )
+        challenge = int.from_bytes(hashed, "big") % n
+        assert vectors["key"]["challenges"][i] == str(challenge)
+        assert pow(int.from_bytes(proof[i * width : (i + 1) * width], "big"), n, n) == challenge
+
     def decrypt(c: int) -> int:
         m = (pow(c, totient, n2) - 1) // n * pow(totient, -1, n) % n
         return m if 2 * m < n else m - n
