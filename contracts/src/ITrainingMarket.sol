@@ -15,8 +15,10 @@ import {Award, Bounty, CloseReason, Entry, Status, Terms} from "./Types.sol";
 /// - Digests are raw sha2-256, never zero. Rounds count from 1. Every call names its round, so that a late
 ///   transaction cannot land in another one.
 /// - Calls are checked in this order: bounty, round, status, caller, arguments.
-/// - There is no owner, no upgrade and no pause. The contract never asks for its own ether balance, so ether
-///   that is forced upon it changes nothing.
+/// - There is no owner, no upgrade and no pause. The contract never asks for its own ether balance, and compares
+///   that of a token only with itself, so money that is forced upon it changes nothing.
+/// - A token is a stranger's code. Whatever it does harms only bounties in that token; a mine commits to those whose
+///   asset its operator has listed.
 interface ITrainingMarket {
     /*//////////////////////////////////////////////////////////////
                                  EVENTS
@@ -104,10 +106,12 @@ interface ITrainingMarket {
 
     /// @notice Posts a bounty and opens its first round.
     /// @dev Who: anyone; the caller becomes the scientist.
-    /// Pays: exactly `escrowFor(terms)`. It covers a fee for every place in every round, and the reward.
+    /// Pays: exactly `escrowFor(terms)`, as the call's value in ether, or by an allowance of the token and no value.
+    /// It covers a fee for every place in every round, and the reward.
     /// Emits: `BountyPosted`, `RoundOpened`.
-    /// Reverts: `AssetNotTaken`, `AllowListNotTaken`, `WindowTooShort`, `BadCohort`, `NoRounds`, `BadLosses`,
-    /// `TermsTooLarge`, `ZeroDigest`, `WrongPayment`, `BountyExists`.
+    /// Reverts: `AssetWithoutCode`, `WindowTooShort`, `BadCohort`, `NoRounds`, `BadLosses`, `TermsTooLarge`,
+    /// `ZeroDigest`, `WrongPayment`, `BountyExists`; for a token also `WrongReceipt`, the token's own errors and
+    /// `SafeERC20FailedOperation`.
     /// @param terms Its rules. Reward, all fees and all stakes together must fit 96 bits.
     /// @param modelDigest The manifest of the model to train.
     /// @param keyDigest The manifest of the encryption key. Emitted and bound into the id, not stored.
@@ -119,15 +123,17 @@ interface ITrainingMarket {
         returns (bytes32 bounty);
 
     /// @notice Commits the caller to an update that nobody can see yet.
-    /// @dev Who: any mine, once a round. When: Commit. Pays: exactly the stake.
+    /// @dev Who: any mine, or any on the allow-list if there is one; once a round. When: Commit.
+    /// Pays: exactly the stake, as the call's value in ether, or by an allowance of the token and no value.
     /// Effect: the last place taken ends the Commit phase at once.
     /// Emits: `Committed`.
     /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `CohortFull` (the cap ended the phase),
-    /// `ProofNotTaken`, `WrongPayment`, `ZeroDigest`, `AlreadyCommitted`.
+    /// `ProofNotTaken`, `NotAllowed`, `WrongPayment`, `ZeroDigest`, `AlreadyCommitted`; for a token also
+    /// `WrongReceipt`, the token's own errors and `SafeERC20FailedOperation`.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param seal `sealOf(bounty, round, caller, updateDigest, salt)`, made off chain with a secret salt.
-    /// @param proof Merkle proof against `allowRoot`; must be empty while that is zero.
+    /// @param proof Merkle proof of the caller against `allowRoot`; must be empty if that is zero.
     function commit(bytes32 bounty, uint8 round, bytes32 seal, bytes32[] calldata proof) external payable;
 
     /// @notice Opens the caller's seal.
@@ -196,7 +202,8 @@ interface ITrainingMarket {
     /// @notice Sends the caller's whole balance of an asset.
     /// @dev Who: anyone with a balance. When: always.
     /// Emits: `Withdrawn`.
-    /// Reverts: `ZeroAddress`, `NothingToWithdraw`, `TransferFailed`.
+    /// Reverts: `InvalidReceiver`, `NothingToWithdraw`, `TransferFailed`; for a token its own errors and
+    /// `SafeERC20FailedOperation`.
     /// @param asset The asset; the zero address is ether.
     /// @param to Where to send it.
     /// @return amount What was sent.

@@ -90,14 +90,9 @@ contract PostBountyTest is Base {
         refused(abi.encodeWithSelector(Errors.BountyExists.selector, id));
     }
 
-    function test_Revert_AssetNotTaken() public {
+    function test_Revert_AssetWithoutCode() public {
         terms.asset = stranger;
-        refused(abi.encodeWithSelector(Errors.AssetNotTaken.selector, stranger));
-    }
-
-    function test_Revert_AllowListNotTaken() public {
-        terms.allowRoot = "root";
-        refused(abi.encodeWithSelector(Errors.AllowListNotTaken.selector, bytes32("root")));
+        refused(abi.encodeWithSelector(Errors.AssetWithoutCode.selector, stranger));
     }
 
     function test_Revert_WindowTooShort() public {
