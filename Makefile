@@ -49,6 +49,7 @@ check: $(VENV)/.test $(NODE)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) scripts/check_imports.py
+	$(PY) scripts/check_trees.py
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
