@@ -11,7 +11,8 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench contracts format lock clean
+.PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
+  format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -19,6 +20,7 @@ help:
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
 
@@ -59,6 +61,16 @@ bench: $(VENV)/.test
 
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
+
+contracts-tables: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_tables.py
+
+contracts-coverage: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_coverage.py
+
+contracts-static: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
+	$(PY) scripts/check_slither.py
+	scripts/forge lint contracts/src
 
 format: $(VENV)/.test
 	$(PY) -m ruff format .
