@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
 PY     := $(VENV)/bin/python
+ANALYSIS := .venv-contracts
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
 
@@ -11,7 +12,8 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench contracts format lock clean
+.PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
+  format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -19,6 +21,7 @@ help:
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
 
@@ -49,6 +52,7 @@ check: $(VENV)/.test $(NODE)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) scripts/check_imports.py
+	$(PY) scripts/check_trees.py
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
@@ -61,6 +65,16 @@ bench:
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
 
+contracts-tables: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_tables.py
+
+contracts-coverage: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_coverage.py
+
+contracts-static: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
+	$(PY) scripts/check_slither.py
+	scripts/forge lint contracts/src
+
 format: $(VENV)/.test
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
@@ -70,7 +84,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -100,6 +114,13 @@ $(BENCH)/.ready: requirements/bench.lock pyproject.toml
 	  --require-hashes -r requirements/bench.lock || \
 	  { rm -rf $(BENCH); echo 'The peers could not be installed; going on without them.'; exit 1; }
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Slither and Halmos. They call bin/solc and the native forge: put both on PATH.
+$(ANALYSIS)/.installed: requirements/contracts.lock
+	@echo 'Installing Slither and Halmos into $(ANALYSIS) ...'
+	@$(PYTHON) -m venv $(ANALYSIS)
+	@$(ANALYSIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 node_modules/.installed: package-lock.json

@@ -15,3 +15,4 @@ lock -c requirements/test.lock pyproject.toml requirements/build.in requirements
 # The images' own: what runs there, in the versions that were tested, and nothing to build with.
 lock -c requirements/test.lock pyproject.toml -o requirements/core.lock "$@"
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"
+lock requirements/contracts.in -o requirements/contracts.lock "$@"

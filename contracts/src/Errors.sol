@@ -9,11 +9,8 @@ library Errors {
                                  TERMS
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice The terms name an asset other than ether.
-    error AssetNotTaken(address asset);
-
-    /// @notice The terms carry an allow-list.
-    error AllowListNotTaken(bytes32 allowRoot);
+    /// @notice The terms name an asset that is neither ether nor a contract.
+    error AssetWithoutCode(address asset);
 
     /// @notice A window is shorter than this deployment allows. In seconds.
     error WindowTooShort(uint24 window, uint24 min);
@@ -52,8 +49,13 @@ library Errors {
     /// @notice The bounty can only be taken back while nobody has committed.
     error CommitsExist(uint8 committed);
 
-    /// @notice The ether sent is not the amount that is due. In wei.
+    /// @notice The ether sent is not the amount that is due; nothing is due in ether where the asset is a token.
+    /// In wei.
     error WrongPayment(uint256 sent, uint256 required);
+
+    /// @notice Another amount of the token arrived than was due, as with tokens that take a fee of their own.
+    /// Balances of this contract before and after, in the token's smallest unit.
+    error WrongReceipt(address asset, uint256 held, uint256 heldAfter, uint256 required);
 
     /// @notice A digest or seal is zero.
     error ZeroDigest();
@@ -67,6 +69,9 @@ library Errors {
 
     /// @notice A Merkle proof was given, but the bounty has no allow-list.
     error ProofNotTaken();
+
+    /// @notice The proof does not show that the mine is on the bounty's allow-list.
+    error NotAllowed(address mine, bytes32 allowRoot);
 
     /// @notice The mine has already committed in this round.
     error AlreadyCommitted(address mine);
@@ -106,12 +111,13 @@ library Errors {
                                 WITHDRAW
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice The receiver is the zero address.
-    error ZeroAddress();
+    /// @notice Nothing can be sent to the zero address, nor to this contract.
+    error InvalidReceiver(address to);
 
     /// @notice The account has no balance in this asset.
     error NothingToWithdraw(address asset, address account);
 
-    /// @notice The receiver refused the transfer.
+    /// @notice The receiver refused the ether. A token's refusal comes with the token's own error, or with
+    /// OpenZeppelin's `SafeERC20FailedOperation(token)`.
     error TransferFailed(address to, uint256 amount);
 }

@@ -2,9 +2,11 @@
 pragma solidity ^0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {Errors} from "./Errors.sol";
+import {Funds} from "./Funds.sol";
 import {ITrainingMarket} from "./ITrainingMarket.sol";
 import {Payout} from "./Payout.sol";
 import {Award, Bounty, CloseReason, Entry, EntryState, Status, StoredBounty, Terms} from "./Types.sol";
@@ -12,8 +14,6 @@ import {Award, Bounty, CloseReason, Entry, EntryState, Status, StoredBounty, Ter
 /// @title TrainingMarket
 /// @notice See {ITrainingMarket}, which is the specification.
 contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
-    using SafeCast for uint256;
-
     /// @dev What a mine is credited, and what for.
     struct Payment {
         uint8 round;
@@ -52,15 +52,18 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         _checkTerms(terms);
         if (modelDigest == 0 || keyDigest == 0) revert Errors.ZeroDigest();
         uint256 escrow = escrowFor(terms);
-        if (msg.value != escrow) revert Errors.WrongPayment(msg.value, escrow);
+        Funds.checkValue(terms.asset, escrow, msg.value);
         bounty = bountyIdOf(msg.sender, terms, modelDigest, keyDigest, salt);
         StoredBounty storage state = _bounties[bounty];
         if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
 
         // Effects
-        _store(state, terms, escrow.toUint96(), modelDigest);
+        _store(state, terms, SafeCast.toUint96(escrow), modelDigest);
         emit BountyPosted(bounty, msg.sender, terms, modelDigest, keyDigest, escrow);
         emit RoundOpened(bounty, 1, modelDigest, state.opened);
+
+        // Interaction
+        Funds.collect(terms.asset, escrow);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -76,8 +79,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
             revert Errors.CohortFull(state.cohortCap);
         }
         if (status != Status.Commit) revert Errors.WrongStatus(status);
-        if (proof.length != 0) revert Errors.ProofNotTaken();
-        if (msg.value != state.stake) revert Errors.WrongPayment(msg.value, state.stake);
+        _checkAllowed(state, proof);
+        (address asset, uint96 stake) = (state.asset, state.stake);
+        Funds.checkValue(asset, stake, msg.value);
         // 29 bytes fit one slot with round and state; two openings of one seal still take some 2^116 hashes.
         // forge-lint: disable-next-line(unsafe-typecast)
         bytes29 stored = bytes29(seal);
@@ -89,6 +93,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         (entry.round, entry.state, entry.seal) = (round, EntryState.Committed, stored);
         state.committed++;
         emit Committed(bounty, round, msg.sender, seal);
+
+        // Interaction
+        Funds.collect(asset, stake);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -176,7 +183,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     /// @inheritdoc ITrainingMarket
     function withdraw(address asset, address to) external nonReentrant returns (uint256 amount) {
         // Checks
-        if (to == address(0)) revert Errors.ZeroAddress();
+        if (to == address(0) || to == address(this)) revert Errors.InvalidReceiver(to);
         amount = _balances[asset][msg.sender];
         if (amount == 0) revert Errors.NothingToWithdraw(asset, msg.sender);
 
@@ -184,9 +191,8 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         _balances[asset][msg.sender] = 0;
         emit Withdrawn(asset, msg.sender, to, amount);
 
-        // Interaction: the only one. Balances exist in ether alone, the only asset that bounties take.
-        (bool ok,) = to.call{value: amount}("");
-        if (!ok) revert Errors.TransferFailed(to, amount);
+        // Interaction
+        Funds.send(asset, to, amount);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -218,6 +224,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         terms.reward = state.reward;
         terms.initialLoss = state.initialLoss;
         terms.targetLoss = state.targetLoss;
+        terms.allowRoot = state.allowRoot;
     }
 
     /// @inheritdoc ITrainingMarket
@@ -312,8 +319,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     function _checkTerms(Terms calldata terms) private view {
-        if (terms.asset != address(0)) revert Errors.AssetNotTaken(terms.asset);
-        if (terms.allowRoot != 0) revert Errors.AllowListNotTaken(terms.allowRoot);
+        Funds.checkAsset(terms.asset);
         _checkWindow(terms.commitWindow);
         _checkWindow(terms.revealWindow);
         _checkWindow(terms.settleWindow);
@@ -331,6 +337,17 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
 
     function _checkWindow(uint24 window) private view {
         if (window < MIN_WINDOW) revert Errors.WindowTooShort(window, MIN_WINDOW);
+    }
+
+    /// @dev Leaves are hashed twice, so that no inner node of the tree can pass for one.
+    function _checkAllowed(StoredBounty storage state, bytes32[] calldata proof) private view {
+        if (!state.gated) {
+            if (proof.length != 0) revert Errors.ProofNotTaken();
+            return;
+        }
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
+        bytes32 root = state.allowRoot;
+        if (!MerkleProof.verifyCalldata(proof, root, leaf)) revert Errors.NotAllowed(msg.sender, root);
     }
 
     /// @return earners How many lines have a share.
@@ -376,7 +393,8 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     {
         // The zero address cannot call, so no cohort contains it, and it can stand before the first line.
         if (mine <= previous) revert Errors.CohortNotAscending(index);
-        if (entry.round != round || entry.state != EntryState.Revealed) revert Errors.NotInCohort(mine);
+        (uint8 latest, EntryState reached) = (entry.round, entry.state); // together: one read of storage
+        if (latest != round || reached != EntryState.Revealed) revert Errors.NotInCohort(mine);
     }
 
     /// @dev Without a share there is no update to build on.
@@ -414,6 +432,8 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
 
         state.modelDigest = modelDigest;
         state.initialLoss = terms.initialLoss;
+
+        if (terms.allowRoot != 0) (state.gated, state.allowRoot) = (true, terms.allowRoot);
     }
 
     /// @param reward What the round earned, for all.
@@ -468,7 +488,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         payment.round = state.round;
         payment.stake = state.stake;
         payment.forfeit = Payout.equalPart(forfeits, revealed);
-        state.escrow = (state.escrow + forfeits - payment.forfeit * revealed - paid).toUint96();
+        state.escrow = SafeCast.toUint96(state.escrow + forfeits - payment.forfeit * revealed - paid);
     }
 
     function _credit(

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 /// @notice The rules of a bounty; nobody can change them once it is posted.
-/// @param asset What is paid with; the zero address is ether. Nothing else is taken yet.
+/// @param asset What is paid with: an ERC-20 token, or the zero address for ether. A token must deliver what it is
+/// asked to; one that takes a fee is refused, one whose balances change by themselves harms whoever accepts it.
 /// @param cohortCap The most mines that may commit in one round, 1 to 255.
 /// @param minMines The fewest revealed updates a round can be settled with, 1 to `cohortCap`.
 /// @param rounds How many rounds may be held, 1 to 255. A failed round counts.
@@ -14,7 +15,8 @@ pragma solidity ^0.8.37;
 /// @param reward What is paid in all for bringing the loss from `initialLoss` to `targetLoss`.
 /// @param initialLoss The loss of the posted model, in the scientist's own integer scale.
 /// @param targetLoss The loss at which the bounty ends; below `initialLoss`.
-/// @param allowRoot Merkle root of the mines that may commit; zero admits everybody. Only zero is taken yet.
+/// @param allowRoot Merkle root of the mines that may commit; zero admits everybody. A leaf is
+/// `keccak256(bytes.concat(keccak256(abi.encode(mine))))`, pairs are hashed in ascending order.
 struct Terms {
     address asset;
     uint8 cohortCap;
@@ -124,6 +126,7 @@ struct StoredBounty {
     uint8 committed;
     uint8 revealed;
     bool closed;
+    bool gated; // whether there is an allow-list; spares open bounties the read of slot 6
     // slot 1
     address asset;
     uint8 cohortCap;
@@ -144,4 +147,6 @@ struct StoredBounty {
     bytes32 modelDigest;
     // slot 5
     uint64 initialLoss;
+    // slot 6, written for gated bounties alone
+    bytes32 allowRoot;
 }
