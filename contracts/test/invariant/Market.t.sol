@@ -9,8 +9,7 @@ import {Handler} from "./Handler.sol";
 import {Misbehaviour} from "./Misbehaviour.sol";
 
 /// @notice The laws of README.md beside this file, each in a sentence and then in code.
-/// @dev One play for all laws. After each step they are asked of the bounty that it was about; of all bounties and
-/// assets after every sixteenth step, and at the end.
+/// @dev One play for all laws, asked after every so many steps (`check_interval`) and at the end.
 contract MarketInvariantTest is Test {
     TrainingMarket internal market;
     Misbehaviour internal play;
@@ -36,25 +35,12 @@ contract MarketInvariantTest is Test {
     }
 
     function invariant_Laws() public view {
-        bool all = play.steps() % 16 == 0;
-        for (uint256 i; i < play.bountyCount(); ++i) {
-            bytes32 bounty = play.bounties(i);
-            if (all || bounty == play.touched()) lawsOf(bounty);
-        }
-        for (uint256 i; all && i < 4; ++i) {
-            law_MoneyInIsMoneyOutPlusMoneyHeld(play.assets(i));
-        }
-        lawsOfCalls();
+        laws();
     }
 
-    /// From wherever a play ends: first every law of every bounty and asset, then the last law.
+    /// From wherever a play ends: the laws once more, and then the last one.
     function afterInvariant() public {
-        for (uint256 i; i < play.bountyCount(); ++i) {
-            lawsOf(play.bounties(i));
-        }
-        for (uint256 i; i < 4; ++i) {
-            law_MoneyInIsMoneyOutPlusMoneyHeld(play.assets(i));
-        }
+        laws();
         emit log_named_uint("bounties", play.bountyCount());
         emit log_named_uint("rounds settled", play.settled());
         emit log_named_uint("rounds failed", play.failed());
@@ -62,17 +48,20 @@ contract MarketInvariantTest is Test {
         emit log_named_uint("calls refused", play.refused());
         emit log_named_uint("attempts to re-enter", play.REENTERER().calls());
         law_EveryWeiComesOutInTheEnd();
-        lawsOfCalls();
+        laws();
     }
 
-    function lawsOf(bytes32 bounty) private view {
-        Bounty memory state = market.getBounty(bounty);
-        law_EachBountyPaysWithItsOwnMoney(bounty, state);
-        law_EscrowCoversWhatIsPromised(bounty, state);
-        law_NothingExceedsTheTerms(bounty, state);
-    }
-
-    function lawsOfCalls() private view {
+    function laws() private view {
+        for (uint256 i; i < 4; ++i) {
+            law_MoneyInIsMoneyOutPlusMoneyOwed(play.assets(i));
+        }
+        for (uint256 i; i < play.bountyCount(); ++i) {
+            bytes32 bounty = play.bounties(i);
+            Bounty memory state = market.getBounty(bounty);
+            law_EachBountyPaysWithItsOwnMoney(bounty, state);
+            law_EscrowCoversWhatIsPromised(bounty, state);
+            law_NothingExceedsTheTerms(bounty, state);
+        }
         law_BestLossNeverRises();
         law_PhasesOnlyGoForward();
         law_ASealOpensOnlyWhereItWasMadeFor();
@@ -88,7 +77,7 @@ contract MarketInvariantTest is Test {
     //////////////////////////////////////////////////////////////*/
 
     /// Of each asset, money in = money out + money owed; and what is held is what is owed, plus what was donated.
-    function law_MoneyInIsMoneyOutPlusMoneyHeld(address asset) private view {
+    function law_MoneyInIsMoneyOutPlusMoneyOwed(address asset) private view {
         uint256 owed = play.owedToAccounts(asset);
         for (uint256 i; i < play.bountyCount(); ++i) {
             Bounty memory state = market.getBounty(play.bounties(i));
