@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+ANALYSIS := .venv-contracts
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
 
@@ -67,7 +68,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	rm -rf $(VENV) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -86,6 +87,13 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing Python packages into $(VENV) ...'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Slither and Halmos. They call bin/solc and the native forge: put both on PATH.
+$(ANALYSIS)/.installed: requirements/contracts.lock
+	@echo 'Installing Slither and Halmos into $(ANALYSIS) ...'
+	@$(PYTHON) -m venv $(ANALYSIS)
+	@$(ANALYSIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 node_modules/.installed: package-lock.json

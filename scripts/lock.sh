@@ -13,3 +13,4 @@ done
 # The images' own: what runs there, in the versions that were tested, and nothing to build with.
 lock -c requirements/test.lock pyproject.toml -o requirements/core.lock "$@"
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"
+lock requirements/contracts.in -o requirements/contracts.lock "$@"

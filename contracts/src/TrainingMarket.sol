@@ -14,8 +14,6 @@ import {Award, Bounty, CloseReason, Entry, EntryState, Status, StoredBounty, Ter
 /// @title TrainingMarket
 /// @notice See {ITrainingMarket}, which is the specification.
 contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
-    using SafeCast for uint256;
-
     /// @dev What a mine is credited, and what for.
     struct Payment {
         uint8 round;
@@ -60,7 +58,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
 
         // Effects
-        _store(state, terms, escrow.toUint96(), modelDigest);
+        _store(state, terms, SafeCast.toUint96(escrow), modelDigest);
         emit BountyPosted(bounty, msg.sender, terms, modelDigest, keyDigest, escrow);
         emit RoundOpened(bounty, 1, modelDigest, state.opened);
 
@@ -490,7 +488,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         payment.round = state.round;
         payment.stake = state.stake;
         payment.forfeit = Payout.equalPart(forfeits, revealed);
-        state.escrow = (state.escrow + forfeits - payment.forfeit * revealed - paid).toUint96();
+        state.escrow = SafeCast.toUint96(state.escrow + forfeits - payment.forfeit * revealed - paid);
     }
 
     function _credit(

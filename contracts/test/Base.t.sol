@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Test} from "forge-std/Test.sol";
 
 import {Errors} from "../src/Errors.sol";
 import {ITrainingMarket} from "../src/ITrainingMarket.sol";
 import {TrainingMarket} from "../src/TrainingMarket.sol";
 import {Award, Bounty, CloseReason, Entry, EntryState, Status, Terms} from "../src/Types.sol";
+import {PlainToken} from "./mocks/Tokens.sol";
 
 /// @notice A market, a scientist, mines in ascending order of address, and one call per step of a round.
 abstract contract Base is Test {
+    /// @dev What a bounty can be like: a status, and where it matters whether anybody has committed.
+    enum State {
+        CommitEmpty,
+        Commit,
+        Reveal,
+        Settle,
+        FailedEmpty,
+        Failed,
+        Overdue,
+        Closed
+    }
+
     address internal constant ETHER = address(0);
     uint24 internal constant MIN_WINDOW = 10;
     uint24 internal constant WINDOW = 60;
@@ -57,18 +71,16 @@ abstract contract Base is Test {
     }
 
     function post(bytes32 salt) internal returns (bytes32) {
-        uint256 escrow = market.escrowFor(terms);
-        deal(scientist, scientist.balance + escrow);
+        uint256 value = fund(scientist, market.escrowFor(terms));
         vm.prank(scientist);
-        return market.postBounty{value: escrow}(terms, MODEL, KEY, salt);
+        return market.postBounty{value: value}(terms, MODEL, KEY, salt);
     }
 
     function commit(bytes32 bounty, uint8 round, address who) internal {
         bytes32 seal = sealOf(bounty, round, who);
-        uint96 stake = terms.stake;
-        deal(who, who.balance + stake);
+        uint256 value = fund(who, terms.stake);
         vm.prank(who);
-        market.commit{value: stake}(bounty, round, seal, noProof());
+        market.commit{value: value}(bounty, round, seal, noProof());
     }
 
     function reveal(bytes32 bounty, uint8 round, address who) internal {
@@ -83,7 +95,21 @@ abstract contract Base is Test {
 
     function withdraw(address who) internal returns (uint256) {
         vm.prank(who);
-        return market.withdraw(ETHER, who);
+        return market.withdraw(terms.asset, who);
+    }
+
+    /// @dev Gives `who` so much of the terms' asset, and the market an allowance for it.
+    /// @return value What to send with the call.
+    function fund(address who, uint256 amount) internal returns (uint256 value) {
+        if (terms.asset == ETHER) {
+            deal(who, who.balance + amount);
+            return amount;
+        }
+        PlainToken(terms.asset).mint(who, amount);
+        vm.prank(who);
+        // Not every token returns something.
+        (bool ok,) = terms.asset.call(abi.encodeCall(IERC20.approve, (address(market), amount)));
+        assertTrue(ok, "approve");
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -108,6 +134,23 @@ abstract contract Base is Test {
         warpTo(commitEnds(bounty));
         reveals(bounty, round, revealed);
         warpTo(revealEnds(bounty));
+    }
+
+    /// @dev A new bounty in its first round, brought so far. Three mines commit where any do.
+    function bountyIn(State state) internal returns (bytes32 bounty) {
+        bounty = post(keccak256(abi.encode(state)));
+        if (state == State.CommitEmpty) return bounty;
+        if (state == State.FailedEmpty) {
+            vm.warp(commitEnds(bounty));
+            return bounty;
+        }
+        commits(bounty, 1, 3);
+        if (state == State.Commit) return bounty;
+        vm.warp(commitEnds(bounty));
+        if (state == State.Reveal) return bounty;
+        reveals(bounty, 1, state == State.Failed ? 1 : 2);
+        vm.warp(state == State.Overdue ? settleEnds(bounty) : revealEnds(bounty));
+        if (state == State.Closed) settle(bounty, 1, terms.targetLoss, equalAwards(2));
     }
 
     function warpTo(uint256 time) internal {
@@ -180,7 +223,7 @@ abstract contract Base is Test {
     }
 
     function balanceOf(address who) internal view returns (uint256) {
-        return market.balanceOf(ETHER, who);
+        return market.balanceOf(terms.asset, who);
     }
 
     function assertStatus(bytes32 bounty, Status expected) internal view {

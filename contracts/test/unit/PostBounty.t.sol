@@ -1,101 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
 import {Base} from "../Base.t.sol";
+import {FalseToken, FeeToken, NoReturnToken, PlainToken} from "../mocks/Tokens.sol";
 import {Errors} from "../../src/Errors.sol";
 import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
-import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {Bounty} from "../../src/Types.sol";
 
+/// @dev Moves one unit more than it is asked to.
+contract GenerousToken is PlainToken {
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        _mint(to, 1);
+        return super.transferFrom(from, to, amount);
+    }
+}
+
+/// @notice Along postBounty.tree.
 contract PostBountyTest is Base {
-    function test_StoresEverything() public {
-        bytes32 id = post();
-        Bounty memory bounty = market.getBounty(id);
-        assertEq(bounty.scientist, scientist);
-        assertEq(bounty.opened, vm.getBlockTimestamp());
-        assertEq(bounty.round, 1);
-        assertEq(bounty.committed, 0);
-        assertEq(bounty.revealed, 0);
-        assertFalse(bounty.closed);
-        assertEq(abi.encode(bounty.terms), abi.encode(terms));
-        assertEq(bounty.escrow, REWARD + FEE * 4 * 3);
-        assertEq(bounty.bestLoss, INITIAL_LOSS);
-        assertEq(bounty.modelDigest, MODEL);
-        assertEq(address(market).balance, bounty.escrow);
-    }
+    uint256 internal constant ESCROW = REWARD + FEE * 4 * 3;
 
-    function test_StoresTermsThatAreAllDifferent() public {
-        (terms.commitWindow, terms.revealWindow, terms.settleWindow) = (11, 12, 13);
-        (terms.cohortCap, terms.minMines, terms.rounds) = (14, 5, 6);
-        (terms.stake, terms.fee, terms.reward) = (21, 22, 23);
-        (terms.initialLoss, terms.targetLoss) = (32, 31);
-        assertEq(abi.encode(market.getBounty(post()).terms), abi.encode(terms));
-    }
-
-    function test_EmitsBountyPostedAndRoundOpened() public {
-        bytes32 id = market.bountyIdOf(scientist, terms, MODEL, KEY, SALT);
-        uint256 escrow = market.escrowFor(terms);
-        vm.expectEmit(address(market));
-        emit ITrainingMarket.BountyPosted(id, scientist, terms, MODEL, KEY, escrow);
-        vm.expectEmit(address(market));
-        emit ITrainingMarket.RoundOpened(id, 1, MODEL, uint40(vm.getBlockTimestamp()));
-        assertEq(post(), id, "the id can be known before");
-    }
-
-    function test_IdBindsEverything() public {
-        bytes32 termsHash = keccak256(abi.encode(terms));
-        bytes32 expected =
-            keccak256(abi.encode(block.chainid, address(market), scientist, termsHash, MODEL, KEY, SALT));
-        assertEq(market.bountyIdOf(scientist, terms, MODEL, KEY, SALT), expected);
-        assertNotEq(market.bountyIdOf(stranger, terms, MODEL, KEY, SALT), expected);
-        assertNotEq(market.bountyIdOf(scientist, terms, KEY, KEY, SALT), expected);
-        assertNotEq(market.bountyIdOf(scientist, terms, MODEL, MODEL, SALT), expected);
-        assertNotEq(market.bountyIdOf(scientist, terms, MODEL, KEY, 0), expected);
-        terms.fee += 1;
-        assertNotEq(market.bountyIdOf(scientist, terms, MODEL, KEY, SALT), expected);
-        terms.fee -= 1;
-        vm.chainId(block.chainid + 1);
-        assertNotEq(market.bountyIdOf(scientist, terms, MODEL, KEY, SALT), expected);
-    }
-
-    function test_AnotherSaltPostsAgain() public {
-        assertNotEq(post(), post("another salt"));
-    }
-
-    function test_TakesTheSmallestTerms() public {
-        (terms.cohortCap, terms.minMines, terms.rounds) = (1, 1, 1);
-        (terms.stake, terms.fee, terms.reward) = (0, 0, 0);
-        (terms.initialLoss, terms.targetLoss) = (1, 0);
-        (terms.commitWindow, terms.revealWindow, terms.settleWindow) = (MIN_WINDOW, MIN_WINDOW, MIN_WINDOW);
-        assertEq(market.getBounty(post()).escrow, 0);
-    }
-
-    function test_TakesTheLargestTerms() public {
-        (terms.cohortCap, terms.minMines, terms.rounds) = (255, 255, 255);
-        (terms.stake, terms.fee) = (1, 1);
-        terms.reward = type(uint96).max - 2 * 255 * 255;
-        (terms.initialLoss, terms.targetLoss) = (type(uint64).max, 0);
-        assertEq(market.getBounty(post()).escrow, type(uint96).max - 255 * 255);
-    }
-
-    function test_Revert_BountyExists() public {
-        bytes32 id = post();
-        refused(abi.encodeWithSelector(Errors.BountyExists.selector, id));
-    }
-
-    function test_Revert_BountyExists_AfterItClosed() public {
-        bytes32 id = post();
-        vm.prank(scientist);
-        market.close(id);
-        refused(abi.encodeWithSelector(Errors.BountyExists.selector, id));
-    }
-
-    function test_Revert_AssetWithoutCode() public {
+    function test_RevertWhen_TheAssetIsNeitherEtherNorAContract() public {
         terms.asset = stranger;
-        refused(abi.encodeWithSelector(Errors.AssetWithoutCode.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(Errors.AssetWithoutCode.selector, stranger));
+        vm.prank(scientist);
+        market.postBounty(terms, MODEL, KEY, SALT);
     }
 
-    function test_Revert_WindowTooShort() public {
+    function test_RevertWhen_AWindowIsShorterThanTheFloor() public {
         bytes memory refusal = abi.encodeWithSelector(Errors.WindowTooShort.selector, 9, 10);
         terms.commitWindow = 9;
         refused(refusal);
@@ -105,7 +39,7 @@ contract PostBountyTest is Base {
         refused(refusal);
     }
 
-    function test_Revert_BadCohort() public {
+    function test_RevertWhen_MinMinesIsNotBetweenOneAndTheCap() public {
         terms.minMines = 0;
         refused(abi.encodeWithSelector(Errors.BadCohort.selector, 4, 0));
         terms.minMines = 5;
@@ -114,19 +48,19 @@ contract PostBountyTest is Base {
         refused(abi.encodeWithSelector(Errors.BadCohort.selector, 0, 0));
     }
 
-    function test_Revert_NoRounds() public {
+    function test_RevertWhen_ThereAreNoRounds() public {
         terms.rounds = 0;
         refused(abi.encodeWithSelector(Errors.NoRounds.selector));
     }
 
-    function test_Revert_BadLosses() public {
+    function test_RevertWhen_TheTargetIsNotBelowTheInitialLoss() public {
         terms.targetLoss = INITIAL_LOSS;
         refused(abi.encodeWithSelector(Errors.BadLosses.selector, INITIAL_LOSS, INITIAL_LOSS));
         terms.targetLoss = INITIAL_LOSS + 1;
         refused(abi.encodeWithSelector(Errors.BadLosses.selector, INITIAL_LOSS, INITIAL_LOSS + 1));
     }
 
-    function test_Revert_TermsTooLarge() public {
+    function test_RevertWhen_RewardAndFeesAndStakesExceed96Bits() public {
         uint256 max = type(uint96).max;
         (terms.cohortCap, terms.minMines, terms.rounds) = (255, 1, 255);
         (terms.stake, terms.fee) = (1, 1);
@@ -136,43 +70,172 @@ contract PostBountyTest is Base {
         refused(abi.encodeWithSelector(Errors.TermsTooLarge.selector, max * (1 + 2 * 255 * 255), max));
     }
 
-    function test_Revert_ZeroDigest() public {
-        uint256 escrow = market.escrowFor(terms);
+    function test_RevertWhen_ADigestIsZero() public {
         vm.expectRevert(Errors.ZeroDigest.selector);
-        market.postBounty{value: escrow}(terms, 0, KEY, SALT);
+        market.postBounty{value: ESCROW}(terms, 0, KEY, SALT);
         vm.expectRevert(Errors.ZeroDigest.selector);
-        market.postBounty{value: escrow}(terms, MODEL, 0, SALT);
+        market.postBounty{value: ESCROW}(terms, MODEL, 0, SALT);
     }
 
-    function test_Revert_WrongPayment() public {
-        uint256 escrow = market.escrowFor(terms);
-        for (uint256 sent = escrow - 1; sent <= escrow + 1; sent += 2) {
-            vm.expectRevert(abi.encodeWithSelector(Errors.WrongPayment.selector, sent, escrow));
+    function test_RevertGiven_TheBountyExists() public {
+        bytes32 id = post();
+        refused(abi.encodeWithSelector(Errors.BountyExists.selector, id));
+    }
+
+    function test_RevertGiven_TheBountyExistedAndIsClosed() public {
+        bytes32 id = post();
+        vm.prank(scientist);
+        market.close(id);
+        refused(abi.encodeWithSelector(Errors.BountyExists.selector, id));
+    }
+
+    function test_WhenOnlyTheSaltIsAnother() public {
+        assertNotEq(post(), post("another salt"));
+        assertEq(address(market).balance, 2 * ESCROW);
+    }
+
+    function test_WhenTheTermsAreTheSmallest() public {
+        (terms.cohortCap, terms.minMines, terms.rounds) = (1, 1, 1);
+        (terms.stake, terms.fee, terms.reward) = (0, 0, 0);
+        (terms.initialLoss, terms.targetLoss) = (1, 0);
+        (terms.commitWindow, terms.revealWindow, terms.settleWindow) = (MIN_WINDOW, MIN_WINDOW, MIN_WINDOW);
+        assertEq(market.getBounty(post()).escrow, 0);
+    }
+
+    function test_WhenTheTermsAreTheLargest() public {
+        (terms.cohortCap, terms.minMines, terms.rounds) = (255, 255, 255);
+        (terms.stake, terms.fee) = (1, 1);
+        terms.reward = type(uint96).max - 2 * 255 * 255;
+        (terms.initialLoss, terms.targetLoss) = (type(uint64).max, 0);
+        assertEq(market.getBounty(post()).escrow, type(uint96).max - 255 * 255);
+    }
+
+    function test_WhenAllTermsDifferFromEachOther() public {
+        terms.asset = address(new PlainToken());
+        (terms.commitWindow, terms.revealWindow, terms.settleWindow) = (11, 12, 13);
+        (terms.cohortCap, terms.minMines, terms.rounds) = (14, 5, 6);
+        (terms.stake, terms.fee, terms.reward) = (21, 22, 23);
+        (terms.initialLoss, terms.targetLoss) = (32, 31);
+        terms.allowRoot = "root";
+        assertEq(abi.encode(market.getBounty(post()).terms), abi.encode(terms));
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 ETHER
+    //////////////////////////////////////////////////////////////*/
+
+    function test_RevertWhen_AnotherAmountIsSent() public {
+        for (uint256 sent = ESCROW - 1; sent <= ESCROW + 1; sent += 2) {
+            vm.expectRevert(abi.encodeWithSelector(Errors.WrongPayment.selector, sent, ESCROW));
             market.postBounty{value: sent}(terms, MODEL, KEY, SALT);
         }
     }
 
-    function test_Revert_DeploymentWithoutMinWindow() public {
-        vm.expectRevert(abi.encodeWithSelector(Errors.WindowTooShort.selector, 0, 1));
-        new TrainingMarket(0);
+    function test_WhenTheEscrowIsSent() public {
+        posts();
+        assertEq(address(market).balance, ESCROW);
     }
 
-    function test_MinWindowIsFixed() public view {
-        assertEq(market.MIN_WINDOW(), MIN_WINDOW);
+    /*//////////////////////////////////////////////////////////////
+                                 TOKEN
+    //////////////////////////////////////////////////////////////*/
+
+    function test_RevertWhen_EtherIsSentWithIt() public {
+        terms.asset = address(new PlainToken());
+        fund(scientist, ESCROW);
+        deal(scientist, 1);
+        vm.prank(scientist);
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongPayment.selector, 1, 0));
+        market.postBounty{value: 1}(terms, MODEL, KEY, SALT);
     }
 
-    function test_Revert_ViewsOfAnUnknownBounty() public {
-        vm.expectRevert(abi.encodeWithSelector(Errors.UnknownBounty.selector, KEY));
-        market.getBounty(KEY);
-        vm.expectRevert(abi.encodeWithSelector(Errors.UnknownBounty.selector, KEY));
-        market.deadlinesOf(KEY);
+    function test_RevertWhen_TheAllowanceIsTooSmall() public {
+        PlainToken token = new PlainToken();
+        terms.asset = address(token);
+        token.mint(scientist, ESCROW);
+        vm.startPrank(scientist);
+        token.approve(address(market), ESCROW - 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, market, ESCROW - 1, ESCROW)
+        );
+        market.postBounty(terms, MODEL, KEY, SALT);
+    }
+
+    function test_RevertWhen_TheTokenAnswersFalse() public {
+        FalseToken token = new FalseToken();
+        token.refuse(true);
+        terms.asset = address(token);
+        refused(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token));
+    }
+
+    function test_RevertWhen_TheTokenTakesAFee() public {
+        terms.asset = address(new FeeToken());
+        uint256 arrives = ESCROW - ESCROW / 100;
+        refused(abi.encodeWithSelector(Errors.WrongReceipt.selector, terms.asset, 0, arrives, ESCROW));
+    }
+
+    function test_RevertWhen_TheTokenMovesMoreThanWasAsked() public {
+        terms.asset = address(new GenerousToken());
+        refused(abi.encodeWithSelector(Errors.WrongReceipt.selector, terms.asset, 0, ESCROW + 1, ESCROW));
+    }
+
+    function test_WhenTheTokenAnswersNothing() public {
+        NoReturnToken token = new NoReturnToken();
+        terms.asset = address(token);
+        assertEq(market.getBounty(post()).escrow, ESCROW);
+        assertEq(token.balanceOf(address(market)), ESCROW);
+    }
+
+    function test_WhenNothingIsDue() public {
+        terms.asset = address(new FalseToken());
+        FalseToken(terms.asset).refuse(true);
+        (terms.fee, terms.reward) = (0, 0);
+        vm.expectCall(terms.asset, abi.encodeWithSelector(FalseToken.transferFrom.selector), 0);
+        assertEq(market.getBounty(post()).escrow, 0);
+    }
+
+    function test_WhenTheTokenIsPlain() public {
+        PlainToken token = new PlainToken();
+        terms.asset = address(token);
+        posts();
+        assertEq(token.balanceOf(address(market)), ESCROW);
+        assertEq(token.balanceOf(scientist), 0);
+        assertEq(address(market).balance, 0);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                HELPERS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @dev Posts, and checks events and state.
+    function posts() private {
+        bytes32 id = market.bountyIdOf(scientist, terms, MODEL, KEY, SALT);
+        uint256 value = fund(scientist, ESCROW);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.BountyPosted(id, scientist, terms, MODEL, KEY, ESCROW);
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.RoundOpened(id, 1, MODEL, uint40(vm.getBlockTimestamp()));
+        vm.prank(scientist);
+        assertEq(market.postBounty{value: value}(terms, MODEL, KEY, SALT), id);
+
+        Bounty memory bounty = market.getBounty(id);
+        assertEq(bounty.scientist, scientist);
+        assertEq(bounty.opened, vm.getBlockTimestamp());
+        assertEq(bounty.round, 1);
+        assertEq(bounty.committed, 0);
+        assertEq(bounty.revealed, 0);
+        assertFalse(bounty.closed);
+        assertEq(abi.encode(bounty.terms), abi.encode(terms));
+        assertEq(bounty.escrow, ESCROW);
+        assertEq(bounty.bestLoss, INITIAL_LOSS);
+        assertEq(bounty.modelDigest, MODEL);
     }
 
     function refused(bytes memory refusal) private {
         deal(scientist, type(uint128).max);
-        uint256 escrow = market.escrowFor(terms);
+        uint256 value = fund(scientist, market.escrowFor(terms));
         vm.prank(scientist);
         vm.expectRevert(refusal);
-        market.postBounty{value: escrow}(terms, MODEL, KEY, SALT);
+        market.postBounty{value: value}(terms, MODEL, KEY, SALT);
     }
 }

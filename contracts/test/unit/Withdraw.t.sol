@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {Base} from "../Base.t.sol";
+import {BlockingToken, FalseToken, NoReturnToken, PlainToken} from "../mocks/Tokens.sol";
 import {Errors} from "../../src/Errors.sol";
 import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
+import {Status} from "../../src/Types.sol";
 
 /// @dev Takes no ether.
 contract Refuser {}
@@ -40,6 +43,7 @@ contract Reenterer {
     }
 }
 
+/// @notice Along withdraw.tree.
 contract WithdrawTest is Base {
     uint256 internal constant DUE = STAKE + FEE + REWARD / 2;
 
@@ -50,24 +54,7 @@ contract WithdrawTest is Base {
         settle(bounty, 1, TARGET_LOSS, equalAwards(2));
     }
 
-    function test_SendsTheWholeBalance() public {
-        vm.expectEmit(address(market));
-        emit ITrainingMarket.Withdrawn(ETHER, mine(0), mine(0), DUE);
-        assertEq(withdraw(mine(0)), DUE);
-        assertEq(mine(0).balance, DUE);
-        assertEq(balanceOf(mine(0)), 0);
-    }
-
-    function test_ToSomebodyElse() public {
-        vm.expectEmit(address(market));
-        emit ITrainingMarket.Withdrawn(ETHER, mine(0), stranger, DUE);
-        vm.prank(mine(0));
-        market.withdraw(ETHER, stranger);
-        assertEq(stranger.balance, DUE);
-        assertEq(mine(0).balance, 0);
-    }
-
-    function test_Revert_InvalidReceiver() public {
+    function test_RevertWhen_TheReceiverIsNobodyOrTheMarket() public {
         address[2] memory receivers = [address(0), address(market)];
         for (uint256 i; i < receivers.length; ++i) {
             vm.prank(mine(0));
@@ -76,7 +63,7 @@ contract WithdrawTest is Base {
         }
     }
 
-    function test_Revert_NothingToWithdraw() public {
+    function test_RevertWhen_TheCallerHasNoBalanceInTheAsset() public {
         withdraw(mine(0));
         vm.prank(mine(0));
         vm.expectRevert(abi.encodeWithSelector(Errors.NothingToWithdraw.selector, ETHER, mine(0)));
@@ -86,7 +73,24 @@ contract WithdrawTest is Base {
         market.withdraw(stranger, mine(1));
     }
 
-    function test_Revert_TransferFailed() public {
+    function test_GivenAnyStatus() public {
+        uint256 start = vm.snapshotState();
+        for (uint8 i; i <= uint8(type(State).max); ++i) {
+            bytes32 bounty = bountyIn(State(i));
+            uint256 due = balanceOf(mine(0));
+            assertGe(due, DUE);
+            Status before = market.statusOf(bounty);
+            assertEq(withdraw(mine(0)), due);
+            assertStatus(bounty, before);
+            vm.revertToState(start);
+        }
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                              ETHER
+    //////////////////////////////////////////////////////////////*/
+
+    function test_RevertWhen_TheReceiverRefuses() public {
         address refuser = address(new Refuser());
         vm.prank(mine(0));
         vm.expectRevert(abi.encodeWithSelector(Errors.TransferFailed.selector, refuser, DUE));
@@ -94,7 +98,7 @@ contract WithdrawTest is Base {
         assertEq(withdraw(mine(0)), DUE, "nothing was lost");
     }
 
-    function test_AReceiverThatCallsBackIsRefused() public {
+    function test_WhenTheReceiverCallsBack() public {
         (terms.cohortCap, terms.minMines, terms.rounds) = (1, 1, 1);
         bytes32 bounty = post("reenter");
         Reenterer reenterer = new Reenterer(market);
@@ -110,5 +114,76 @@ contract WithdrawTest is Base {
         assertEq(address(reenterer).balance, STAKE + FEE + REWARD);
         bytes4 expected = ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
         assertEq(reenterer.refusal(), abi.encodeWithSelector(expected));
+    }
+
+    function test_WhenTheReceiverIsSomebodyElse() public {
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.Withdrawn(ETHER, mine(0), stranger, DUE);
+        vm.prank(mine(0));
+        market.withdraw(ETHER, stranger);
+        assertEq(stranger.balance, DUE);
+        assertEq(mine(0).balance, 0);
+    }
+
+    function test_WhenTheReceiverIsTheCaller() public {
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.Withdrawn(ETHER, mine(0), mine(0), DUE);
+        assertEq(withdraw(mine(0)), DUE);
+        assertEq(mine(0).balance, DUE);
+        assertEq(balanceOf(mine(0)), 0);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                              TOKEN
+    //////////////////////////////////////////////////////////////*/
+
+    function test_RevertWhen_TheTokenRefuses() public {
+        BlockingToken token = new BlockingToken();
+        earnIn(address(token));
+        token.setBlocked(mine(0), true);
+        vm.prank(mine(0));
+        vm.expectRevert(abi.encodeWithSelector(BlockingToken.Blocked.selector, mine(0)));
+        market.withdraw(address(token), mine(0));
+        assertEq(balanceOf(mine(0)), DUE, "nothing was lost");
+        vm.prank(mine(0));
+        market.withdraw(address(token), stranger);
+        assertEq(token.balanceOf(stranger), DUE, "to an account that is not blocked");
+    }
+
+    function test_RevertWhen_TheTokenAnswersFalse() public {
+        FalseToken token = new FalseToken();
+        earnIn(address(token));
+        token.refuse(true);
+        vm.prank(mine(0));
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token));
+        market.withdraw(address(token), mine(0));
+        assertEq(balanceOf(mine(0)), DUE, "nothing was lost");
+    }
+
+    function test_WhenTheTokenAnswersNothing() public {
+        NoReturnToken token = new NoReturnToken();
+        earnIn(address(token));
+        assertEq(withdraw(mine(0)), DUE);
+        assertEq(token.balanceOf(mine(0)), DUE);
+    }
+
+    function test_WhenTheTokenIsPlain() public {
+        PlainToken token = new PlainToken();
+        earnIn(address(token));
+        vm.expectEmit(address(market));
+        emit ITrainingMarket.Withdrawn(address(token), mine(0), mine(0), DUE);
+        assertEq(withdraw(mine(0)), DUE);
+        assertEq(token.balanceOf(mine(0)), DUE);
+        assertEq(balanceOf(mine(0)), 0);
+        assertEq(market.balanceOf(ETHER, mine(0)), DUE, "the ether is another balance");
+        assertEq(mine(0).balance, 0);
+    }
+
+    /// @dev The same bounty once more, in a token.
+    function earnIn(address asset) private {
+        terms.asset = asset;
+        bytes32 bounty = post("in a token");
+        cohort(bounty, 1, 2, 2);
+        settle(bounty, 1, TARGET_LOSS, equalAwards(2));
     }
 }
