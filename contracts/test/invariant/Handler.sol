@@ -143,8 +143,7 @@ contract Handler is Books {
     function commitAs(address mine, Bounty memory state, bytes32 seal, uint256 place) private {
         if (seal == 0) seal = MARKET.sealOf(touched, state.round, mine, "update", "salt");
         else wrongSealIn[touched][mine] = state.round;
-        bytes32[] memory proof =
-            state.terms.allowRoot == 0 ? new bytes32[](0) : MerkleTree.proof(leaves, place);
+        bytes32[] memory proof = state.terms.allowRoot == 0 ? new bytes32[](0) : MerkleTree.proof(leaves, place);
         uint256 value = fund(touched, state.terms.asset, mine, state.terms.stake);
         REENTERER.aim(touched, state.terms.asset);
         vm.prank(mine);

@@ -47,7 +47,9 @@ contract Misbehaviour is Handler {
             }
             if (seed & 32 == 0) (model, loss) = (state.modelDigest, state.bestLoss - 1);
         }
-        refuse(caller, 0, abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence")));
+        refuse(
+            caller, 0, abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence"))
+        );
     }
 
     function expireWrongly(uint8 round, address[] memory list, uint256 seed) private {

@@ -22,6 +22,24 @@ contract Refuser {
     }
 }
 
+/// @notice An account that looks up its balance in the market whenever ether comes.
+contract Onlooker {
+    ITrainingMarket private immutable MARKET;
+
+    uint256 public looks;
+    uint256 public mostSeen;
+
+    constructor(ITrainingMarket market) {
+        MARKET = market;
+    }
+
+    receive() external payable {
+        ++looks;
+        uint256 seen = MARKET.balanceOf(address(0), address(this));
+        if (seen > mostSeen) mostSeen = seen;
+    }
+}
+
 /// @notice An account that tries every call of the market whenever it is called: by ether, or by a token's hook.
 contract Reenterer {
     ITrainingMarket private immutable MARKET;
