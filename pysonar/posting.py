@@ -1,4 +1,4 @@
-"""What a bounty is posted with: the key's manifest, the first model's, and its encrypted weights."""
+"""What a bounty is posted with: manifests of the key, the model and its allow-list; encrypted weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pysonar.records import Posting
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
-from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest
 
 
 def prepare(bounty: Bounty, key: Key) -> Posting:
@@ -18,6 +18,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
     design = bounty.design
     key_manifest = _key_manifest(key.public)
     blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.values))
+    allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
@@ -26,9 +27,16 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         key=key_manifest.cid(),
         weights=Cid.of_blob(blob),
         zero_start=True,
+        allow_list=allowed.cid() if allowed else None,
     )
-    salt = secrets.token_bytes(32)
-    return Posting(bounty.digest, salt, key_manifest.to_bytes(), model.to_bytes(), blob)
+    return Posting(
+        bounty.digest,
+        secrets.token_bytes(32),
+        key_manifest.to_bytes(),
+        model.to_bytes(),
+        blob,
+        allowed.to_bytes() if allowed else b"",
+    )
 
 
 def fits(posting: Posting, bounty: Bounty, key: PublicKey) -> bool:
@@ -39,6 +47,7 @@ def fits(posting: Posting, bounty: Bounty, key: PublicKey) -> bool:
 def publish(posting: Posting, store: Store) -> None:
     """Put it all into the store, for as long as the bounty lasts. Doing it again changes nothing."""
     for data, link in (
+        *([(posting.allow_list, Cid.of_manifest(posting.allow_list))] if posting.allow_list else []),
         (posting.key_manifest, Cid.of_manifest(posting.key_manifest)),
         (posting.weights_blob, Cid.of_blob(posting.weights_blob)),
         (posting.model_manifest, Cid.of_manifest(posting.model_manifest)),
