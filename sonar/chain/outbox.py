@@ -154,6 +154,11 @@ class Outbox:
 
     # ---- for everybody else
 
+    def pause(self, what: str, seconds: float = 1.0) -> None:
+        """Tell that the program waits for `what`, and sleep."""
+        self._progress.waiting(what)
+        self._sleep(seconds)
+
     def perform(self, key: str, call: Call) -> Receipt:
         """Submit `call` under `key` and wait until it is confirmed.
 

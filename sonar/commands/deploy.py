@@ -71,7 +71,7 @@ def deploy(
         rpc_url=rpc,
         contract=done.contract,
         code_hash=done.code_hash,
-        deployed_block=done.receipt.block,
+        deployed_block=done.block,
         confirmations=confirmations,
         store=blobs,
     )
