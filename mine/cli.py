@@ -202,7 +202,10 @@ def join(
     if bool(bounty) == join_all:
         raise UsageError("name one bounty, or give --all", hint="`mine bounties` lists the open ones")
     posted = _all_open(mine) if join_all else [_posted(mine, bounty)]
-    joined = [joining.join(mine.market, mine.store, mine.policy, mine.book, one, data) for one in posted]
+    joined = [
+        joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, one, data)
+        for one in posted
+    ]
     _show(views.joined(mine, joined), views.JOINED, as_json, "no bounty that the data fit")
 
 
@@ -297,19 +300,23 @@ def claim(
     to: Annotated[
         str | None, typer.Option("--to", help="The address to pay. [default: the mine's own]")
     ] = None,
+    asset: Annotated[
+        str, typer.Option("--asset", help="What to withdraw: ether, or a token's address.")
+    ] = "ether",
     home: HomeOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Withdraw everything that the contract owes the mine.
+    """Withdraw everything that the contract owes the mine, in ether or in one token.
 
-    Example: `mine claim --to 0x52908400098527886E0F7030069857D2E4169EE7`
+    Examples: `mine claim --to 0x52908400098527886E0F7030069857D2E4169EE7`,
+    `mine claim --asset 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48`
     """
     from mine import setup
     from mine.wiring import locked
 
     with locked(home, sink_for(as_json)) as mine:
-        document = setup.claim(mine, to, password_file)
+        document = setup.claim(mine, to, asset, password_file)
     if as_json:
         print_json(document)
     else:
@@ -333,7 +340,7 @@ def _all_open(mine: Mine) -> list[Any]:
     from mine import joining
 
     _require_dev(mine, True, "--all")
-    return joining.open_and_fitting(mine.market, mine.store, mine.policy, mine.book)
+    return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
 
 
 def _require_dev(mine: Mine, asked: bool, option: str) -> None:

@@ -8,16 +8,17 @@ operator allows.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
-from sonar.protocol.ids import ETHER, ZERO32
+from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
 
 LEAST_ROWS = 10
@@ -30,12 +31,21 @@ POLICY_FILE = "mine.toml"
 
 
 @dataclass(frozen=True)
+class TokenPolicy:
+    """What the operator allows of a token, in its smallest units: the most to stake, the least fee."""
+
+    max_stake: int
+    min_fee: int = 0
+
+
+@dataclass(frozen=True)
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 
-    Amounts in wei, times in seconds. `max_rounds` counts every round that a data set was used in, over all
-    bounties. `max_train_s` is for one update on one core. `insecure_keys` admits keys of 1024 bits, for
-    comparisons with made-up data only.
+    Amounts in wei, times in seconds. `tokens`: those besides ether that the mine takes, from table [tokens];
+    whoever rules a token may be able to freeze or change balances. `max_rounds` counts every round that a
+    data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
+    admits keys of 1024 bits, for comparisons with made-up data only.
     """
 
     min_fee_wei: int = 0
@@ -48,6 +58,7 @@ class Policy:
     max_blob_bytes: int = 16 << 20
     max_train_s: int = 60
     insecure_keys: bool = False
+    tokens: Mapping[Address, TokenPolicy] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def load(cls, home: Path) -> Policy:
@@ -59,18 +70,17 @@ class Policy:
             return cls()
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ConfigError(str(path), f"cannot be read: {error}") from error
-        unknown = sorted(set(document) - {"policy"})
-        if unknown or not isinstance(document.get("policy", {}), dict):
-            raise ConfigError(
-                f"{path}: {unknown[0] if unknown else 'policy'}", "the file has one table, [policy]"
-            )
-        return cls(
-            **{key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
-        )
+        for name, table in document.items():
+            if name not in ("policy", "tokens") or not isinstance(table, dict):
+                raise ConfigError(f"{path}: {name}", "the file has two tables, [policy] and [tokens]")
+        values = {key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
+        tokens = [_token(path, key, value) for key, value in document.get("tokens", {}).items()]
+        return cls(**values, tokens=MappingProxyType(dict(tokens)))
 
 
 def _policy_value(path: Path, key: str, value: Any) -> Any:
-    kinds = {field.name: bool if field.name == "insecure_keys" else int for field in fields(Policy)}
+    names = [one.name for one in fields(Policy) if one.name != "tokens"]
+    kinds = {name: bool if name == "insecure_keys" else int for name in names}
     if key not in kinds:
         raise ConfigError(f"{path}: policy.{key}", "is unknown", hint=f"known are {', '.join(kinds)}")
     if type(value) is not kinds[key] or value < 0:
@@ -79,11 +89,25 @@ def _policy_value(path: Path, key: str, value: Any) -> Any:
     return value
 
 
+def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
+    """A line of [tokens]: an address, and `{ max_stake = …, min_fee = … }`, whole numbers."""
+    where = f"{path}: tokens.{key[:60]}"
+    known = {one.name for one in fields(TokenPolicy)}
+    if not isinstance(value, dict) or "max_stake" not in value or not set(value) <= known:
+        raise ConfigError(where, "must be a table", hint=_token_line(key[:60], 1000))
+    if any(type(amount) is not int or amount < 0 for amount in value.values()):
+        raise ConfigError(where, "amounts must be whole numbers, 0 or more, in the token's smallest unit")
+    return parse_address(key, where), TokenPolicy(**value)
+
+
+def _token_line(address: str, max_stake: int) -> str:
+    return f'"{address}" = {{ max_stake = {max_stake} }}'
+
+
 def check_bounty(bounty: BountyState, policy: Policy) -> None:
     """Check a bounty's terms and its escrow. Raises ConsentError."""
     terms = bounty.terms
-    _allow(terms.asset == ETHER, "terms.asset", "is a token", "only bounties in ether can be joined")
-    _allow(terms.allow_root == ZERO32, "terms.allow_root", "is set", "only open bounties can be joined")
+    _check_money(terms, policy)
     _allow(
         terms.initial_loss > terms.target_loss,
         "terms.target_loss",
@@ -95,18 +119,6 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
         "terms.min_mines",
         f"is {terms.min_mines}, so an aggregate could be one mine's update",
         "join bounties whose rounds need at least 2 mines",
-    )
-    _allow(
-        terms.fee_wei >= policy.min_fee_wei,
-        "terms.fee_wei",
-        f"is {terms.fee_wei}, below your floor of {policy.min_fee_wei}",
-        f"lower policy.min_fee_wei in {POLICY_FILE} to take it",
-    )
-    _allow(
-        terms.stake_wei <= policy.max_stake_wei,
-        "terms.stake_wei",
-        f"is {terms.stake_wei}, above your limit of {policy.max_stake_wei}",
-        f"raise policy.max_stake_wei in {POLICY_FILE} to take it",
     )
     for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
         window_s = getattr(terms, name)
@@ -126,13 +138,47 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
     _allow(
         bounty.closed or bounty.escrow_wei >= owed_wei,
         "escrow",
-        f"is {bounty.escrow_wei} wei, and the terms can come to {owed_wei} wei",
+        f"is {bounty.escrow_wei}, and the terms can come to {owed_wei}, in smallest units",
         "do not join: the bounty cannot pay what it promises",
     )
 
 
+def _check_money(terms: Terms, policy: Policy) -> None:
+    """Check what the bounty pays with, and how much. Raises ConsentError."""
+    min_fee, max_stake, names = (
+        policy.min_fee_wei,
+        policy.max_stake_wei,
+        ("policy.min_fee_wei", "policy.max_stake_wei"),
+    )
+    if terms.asset != ETHER:
+        token = policy.tokens.get(terms.asset)
+        if token is None:
+            raise ConsentError(
+                f"terms.asset: is the token {terms.asset}, which you have not allowed",
+                hint=f"if you trust it, add to {POLICY_FILE} below [tokens], with the most that you would "
+                f"stake in its smallest unit: {_token_line(terms.asset, terms.stake_wei)}",
+            )
+        min_fee, max_stake = token.min_fee, token.max_stake
+        names = (f"min_fee of {terms.asset}", f"max_stake of {terms.asset}")
+    _allow(
+        terms.fee_wei >= min_fee,
+        "terms.fee_wei",
+        f"is {terms.fee_wei}, below your floor of {min_fee}",
+        f"lower {names[0]} in {POLICY_FILE} to take it",
+    )
+    _allow(
+        terms.stake_wei <= max_stake,
+        "terms.stake_wei",
+        f"is {terms.stake_wei}, above your limit of {max_stake}",
+        f"raise {names[1]} in {POLICY_FILE} to take it",
+    )
+
+
 def owed(bounty: BountyState) -> int:
-    """What the rest of a bounty can cost at most, in wei: the unearned reward, and all fees still to come."""
+    """What the rest of a bounty can cost at most: the unearned reward, and all fees still to come.
+
+    In its asset's smallest unit.
+    """
     terms: Terms = bounty.terms
     rounds_left = terms.rounds - bounty.round + 1
     unearned = terms.reward_wei - terms.reward_at(bounty.best_loss)

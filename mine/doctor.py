@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mine import joining, trainer
 from mine.wiring import Mine
-from sonar.amounts import format_wei
+from sonar.amounts import format_amount, format_wei
+from sonar.chain import token
 from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
 from sonar.progress import short
-from sonar.protocol.ids import hex32
+from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.store import choose
 from sonar.store.kubo_repo import find_ipfs, program_version
 from sonar.store.kubo_rpc import KuboRpc
@@ -20,6 +21,8 @@ from sonar.store.swarm import fingerprint
 
 ROUND_GAS = 250_000
 """Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
+TOKEN_GAS = 250_000
+"""What a token adds: an approval, and its own work in commit and withdrawal; tokens differ."""
 _PROBE = b"sonar: mine doctor can write here\n"
 
 
@@ -75,7 +78,8 @@ def _policy(mine: Mine) -> str:
     policy = mine.policy
     return (
         f"fee from {format_wei(policy.min_fee_wei)}, stake up to {format_wei(policy.max_stake_wei)}, "
-        f"windows from {policy.min_window_s} s, at most {policy.max_rounds} rounds per data set"
+        f"windows from {policy.min_window_s} s, at most {policy.max_rounds} rounds per data set; paid in "
+        + ", ".join(["ether", *policy.tokens])
     )
 
 
@@ -91,14 +95,28 @@ def _clock(mine: Mine) -> str:
 
 
 def _balance(mine: Mine) -> str:
+    """The stakes of one round of every joined bounty, each in its asset, and the gas."""
     market = mine.market
-    have_wei = market.ether(mine.address)
-    stakes = [market.bounty(one.bounty).terms.stake_wei for one in mine.book.joined() if not one.over]
+    terms = [market.bounty(one.bounty).terms for one in mine.book.joined() if not one.over]
+    due: dict[Address, int] = {ETHER: 0}
+    for each in terms:
+        due[each.asset] = due.get(each.asset, 0) + each.stake_wei
     price_wei = int(market.rpc.call("eth_gasPrice"), 16)
-    need_wei = sum(stakes) + 2 * price_wei * ROUND_GAS * max(1, len(stakes))
-    if have_wei < need_wei:
-        raise InsufficientFunds(mine.address, have_wei, need_wei)
-    return f"{format_wei(have_wei)}; one round of {len(stakes)} joined bounties takes {format_wei(need_wei)}"
+    due[ETHER] += 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
+    have = {asset: token.held(market, asset, mine.address) for asset in due}
+    for asset, need in due.items():
+        if have[asset] < need:
+            raise InsufficientFunds(mine.address, have[asset], need, "wei" if asset == ETHER else asset)
+    told = [
+        f"{format_amount(have[asset], mine.unit(asset))}; one round of {len(terms)} joined bounties takes "
+        f"{format_amount(need, mine.unit(asset))}"
+        for asset, need in due.items()
+    ]
+    return "; ".join(told)
+
+
+def _round_gas(asset: Address) -> int:
+    return ROUND_GAS if asset == ETHER else ROUND_GAS + TOKEN_GAS
 
 
 def _store(mine: Mine) -> str:
@@ -181,5 +199,5 @@ def _bounties(mine: Mine) -> str:
     for one in joined:
         task = joining.task_of(market, store, policy, one)
         trainer.check_map(trainer.local_map(task, one.dataset), one.map_digest)
-    fitting = len(joining.open_and_fitting(market, store, policy, book))
+    fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mine.consent import SCORE_BITS
@@ -12,13 +12,16 @@ from mine.rounds import PAID_FIELDS
 from mine.state import Book, Part
 from sonar.chain.events import Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.chain.market import Market
-from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
 
 
 @dataclass(frozen=True)
 class RoundEarnings:
-    """One round's income, in wei. `stake_lost_wei` is of a commit that can no longer be revealed."""
+    """One round's income, in the smallest unit of `asset`; gas in wei.
+
+    `stake_lost_wei` is of a commit that can no longer be revealed.
+    """
 
     bounty: str
     round: int
@@ -30,17 +33,18 @@ class RoundEarnings:
     stake_back_wei: int = 0
     stake_lost_wei: int = 0
     gas_wei: int = 0
+    asset: Address = ETHER
 
     @property
     def net_wei(self) -> int:
-        """What the round brought, after gas; a stake that comes back is no income."""
-        income = self.fee_wei + self.reward_wei + self.forfeit_wei
-        return income - self.stake_lost_wei - self.gas_wei
+        """What the round brought, in ether after gas; a stake that comes back is no income."""
+        income = self.fee_wei + self.reward_wei + self.forfeit_wei - self.stake_lost_wei
+        return income - self.gas_wei if self.asset == ETHER else income
 
 
 @dataclass(frozen=True)
 class Earnings:
-    """All rounds, and the account: what the contract still owes it and what it has taken out, in wei.
+    """All rounds, and the account: what the contract still owes it and what it has taken out, by asset.
 
     `problem` is why the chain could not be asked; the rounds are then this home's own record of it.
     """
@@ -48,25 +52,46 @@ class Earnings:
     address: Address
     rounds: tuple[RoundEarnings, ...]
     other_gas_wei: int
-    withdrawable_wei: int | None = None
-    withdrawn_wei: int | None = None
+    withdrawable: Mapping[Address, int] = field(default_factory=dict)
+    withdrawn: Mapping[Address, int] = field(default_factory=dict)
     problem: str = ""
 
+    def net(self, asset: Address) -> int:
+        """What all rounds brought in an asset, in its smallest unit; all gas is of the ether."""
+        net = sum(one.net_wei for one in self.rounds if one.asset == asset)
+        if asset != ETHER:
+            return net
+        return net - self.other_gas_wei - sum(one.gas_wei for one in self.rounds if one.asset != ETHER)
+
     def to_json(self) -> dict[str, Any]:
-        """As one JSON document."""
+        """As one JSON document; `tokens` has the amounts of each asset but ether."""
+        tokens = sorted({one.asset for one in self.rounds} | set(self.withdrawable) - {ETHER})
         return {
             "address": self.address,
             "rounds": [{**asdict(one), "net_wei": one.net_wei} for one in self.rounds],
-            "net_wei": sum(one.net_wei for one in self.rounds) - self.other_gas_wei,
+            "net_wei": self.net(ETHER),
             "other_gas_wei": self.other_gas_wei,
-            "withdrawable_wei": self.withdrawable_wei,
-            "withdrawn_wei": self.withdrawn_wei,
+            "withdrawable_wei": self.withdrawable.get(ETHER),
+            "withdrawn_wei": self.withdrawn.get(ETHER),
+            "tokens": [
+                {
+                    "asset": asset,
+                    "net": self.net(asset),
+                    "withdrawable": self.withdrawable.get(asset),
+                    "withdrawn": self.withdrawn.get(asset),
+                }
+                for asset in tokens
+                if asset != ETHER
+            ],
             "problem": self.problem,
         }
 
 
-def earnings(market: Market, book: Book, me: Address) -> Earnings:
-    """Read the chain's record since the first joined bounty was posted. Raises ChainUnavailable."""
+def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:
+    """Read the chain's record since the first joined bounty was posted, in ether and these `assets`.
+
+    Raises ChainUnavailable.
+    """
     joined = book.joined()
     events = market.events(min(one.block for one in joined)) if joined else []
     paid = {
@@ -75,10 +100,15 @@ def earnings(market: Market, book: Book, me: Address) -> Earnings:
         if isinstance(event, MinePaid) and event.mine == me
     }
     rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), {}))
-    withdrawn = sum(
-        event.amount_wei for event in events if isinstance(event, Withdrawn) and event.account == me
+    both = (ETHER, *assets)
+    taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
+    return Earnings(
+        me,
+        rounds,
+        other_gas_wei,
+        {asset: market.withdrawable(me, asset=asset) for asset in both},
+        {asset: sum(event.amount_wei for event in taken if event.asset == asset) for asset in both},
     )
-    return Earnings(me, rounds, other_gas_wei, market.withdrawable(me), withdrawn)
 
 
 def remembered(book: Book, me: Address, problem: str) -> Earnings:
@@ -105,9 +135,13 @@ def _rounds(book: Book, paid: Callable[[Part], Mapping[str, int]]) -> tuple[tupl
                 amounts.get("stake_wei", 0),
                 part.stake_wei if part.state is RoundState.FORFEIT else 0,
                 gas.pop((part.bounty.hex(), part.round), 0),
+                part.asset,
             )
         )
     return tuple(rows), sum(gas.values())
+
+
+_OF_ROUND = ("commit", "reveal", "expire")
 
 
 def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
@@ -115,7 +149,7 @@ def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
     spent: dict[tuple[str, int], int] = defaultdict(int)
     for line in book.journal.events("transaction"):
         what = str(line.data["key"]).split("/")
-        of = (what[1], int(what[2])) if len(what) == 3 else ("", 0)
+        of = (what[1], int(what[2])) if len(what) >= 3 and what[0] in _OF_ROUND else ("", 0)
         spent[of] += int(line.data["fee_wei"])
     return spent
 

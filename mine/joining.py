@@ -15,7 +15,7 @@ from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.errors import ConfigError, DataError, SonarError, UsageError
 from sonar.ports import Store
-from sonar.protocol.ids import BountyId, hex32
+from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
 
@@ -43,11 +43,13 @@ def find_posted(market: Market, text: str) -> BountyPosted:
     return found[0]
 
 
-def open_and_fitting(market: Market, store: Store, policy: Policy, book: Book) -> list[BountyPosted]:
+def open_and_fitting(
+    market: Market, store: Store, me: Address, policy: Policy, book: Book
+) -> list[BountyPosted]:
     """Return the bounties that could be joined now and are not."""
     known, datasets = {joined.bounty for joined in book.joined()}, book.datasets()
     offers = [
-        look_at(market, store, policy, datasets, posted)
+        look_at(market, store, me, policy, datasets, posted)
         for posted in market.bounties()
         if posted.bounty not in known
     ]
@@ -55,7 +57,12 @@ def open_and_fitting(market: Market, store: Store, policy: Policy, book: Book) -
 
 
 def look_at(
-    market: Market, store: Store, policy: Policy, datasets: Sequence[DataSet], posted: BountyPosted
+    market: Market,
+    store: Store,
+    me: Address,
+    policy: Policy,
+    datasets: Sequence[DataSet],
+    posted: BountyPosted,
 ) -> Offer:
     """Return a bounty with what an operator wants to know before joining. Raises ChainUnavailable."""
     head = market.head()
@@ -64,6 +71,7 @@ def look_at(
     try:
         consent.check_bounty(state, policy)
         task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+        trainer.proof(task, me)
         for dataset in datasets:
             try:
                 trainer.fits(task, dataset)
@@ -80,7 +88,13 @@ def look_at(
 
 
 def join(
-    market: Market, store: Store, policy: Policy, book: Book, posted: BountyPosted, data: str | None = None
+    market: Market,
+    store: Store,
+    me: Address,
+    policy: Policy,
+    book: Book,
+    posted: BountyPosted,
+    data: str | None = None,
 ) -> Joined:
     """Check a bounty and a data set against each other to the end, and record that they are joined.
 
@@ -94,6 +108,7 @@ def join(
         )
     consent.check_bounty(state, policy)
     task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+    trainer.proof(task, me)
     dataset, digest = _choose(task, _candidates(book, posted.bounty, data))
     joined = Joined(
         posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block

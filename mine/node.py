@@ -158,7 +158,7 @@ class Node:
             return False
         try:
             if not self._market.bounty(posted.bounty).closed:
-                joining.join(self._market, self._store, self._policy, self._book, posted)
+                joining.join(self._market, self._store, self._me, self._policy, self._book, posted)
                 self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
         except ChainUnavailable:
             raise
@@ -195,7 +195,8 @@ class Node:
 
     def _finish(self, joined: Joined, bounty: BountyState) -> Waiting | None:
         if self._options.claim:
-            waiting = self._rounds.withdraw(f"withdraw/{joined.bounty.hex()}", self._me)
+            key = f"withdraw/{joined.bounty.hex()}"
+            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset)
             if waiting is not None:
                 return waiting
         self._rounds.let_go(joined.bounty)

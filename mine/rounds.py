@@ -19,6 +19,8 @@ from sonar.chain import revert
 from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, RoundSettled
 from sonar.chain.market import Call, Market
 from sonar.chain.outbox import Outbox
+from sonar.chain.payment import pay
+from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.errors import EnvironmentFault, RemoteError, RpcError, UsageError
 from sonar.ports import Store
@@ -177,6 +179,8 @@ class Rounds:
             manifest=manifest,
             model_digest=bounty.model_digest,
             stake_wei=bounty.terms.stake_wei,
+            asset=bounty.terms.asset,
+            proof=trainer.proof(task, self._me),
             since_block=head.number,
         )
         self._book.save(trained, uses=joined.dataset.digest)
@@ -215,7 +219,10 @@ class Rounds:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
-        call = self._market.commit(part.bounty, part.round, part.seal, bounty.terms.stake_wei)
+        terms = bounty.terms
+        call = self._market.commit(
+            part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
+        )
         if not self._mined(_key("commit", part), call):
             return waiting
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
@@ -325,11 +332,15 @@ class Rounds:
         self._book.save(part)
         self._progress.round(hex32(part.bounty), part.round, result=part.state.value, **part.paid)
 
-    def withdraw(self, key: str, to: Address) -> Waiting | None:
-        """Take out everything that the contract owes this mine; None when nothing is left to wait for."""
-        if not self._market.withdrawable(self._me):
+    def withdraw(self, key: str, to: Address, asset: Address) -> Waiting | None:
+        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for."""
+        if not self._market.withdrawable(self._me, asset=asset):
             return None
-        mined = self._mined(key, self._market.withdraw(to))
+        try:
+            mined = self._mined(key, self._market.withdraw(to, asset))
+        except Refusal as refusal:  # of a token: it must not hold up other bounties
+            self._progress.problem(refusal, f"it is still owed: mine claim --asset {asset}")
+            return None
         return None if mined else Waiting("the withdrawal to be mined")
 
     def _mined(self, key: str, call: Call) -> bool:
@@ -338,8 +349,7 @@ class Rounds:
         Being late by a block is no fault: the next head says what to do instead.
         """
         try:
-            self._outbox.submit(key, call)
-            return self._outbox.outcome(key) is not None
+            return pay(self._market, self._outbox, key, call) is not None
         except (revert.CohortFull, revert.WrongStatus, revert.WrongRound, revert.NothingToWithdraw):
             return False
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from mine.consent import POLICY_FILE
 from mine.wiring import ROLE, Mine
 from sonar import keystore
-from sonar.amounts import format_wei
+from sonar.amounts import format_amount
 from sonar.errors import ConfigError, UsageError
 from sonar.home import Home, default_home
-from sonar.protocol.ids import parse_address
+from sonar.protocol.ids import ETHER, parse_address
 from sonar.settings import NetworkConfig
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ _POLICY = """\
 # max_blob_bytes = 16777216
 # max_train_s = 60                   # for one update, on one core: a node that trains does nothing else
 insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
+
+# Tokens that this mine takes besides ether, by address, with the most to stake in a round, in the token's
+# smallest unit. A token's owner may be able to freeze or change balances: list those that you trust.
+[tokens]
+# "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48" = {{ max_stake = 50000000, min_fee = 0 }}
 """
 
 
@@ -92,19 +97,19 @@ def leave(book: Book, prefix: str) -> str:
     return hex32(found[0])
 
 
-def claim(mine: Mine, to: str | None, password_file: Path | None) -> dict[str, Any]:
-    """Withdraw what the contract owes. Raises NothingToWithdraw, and what sending raises."""
+def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> dict[str, Any]:
+    """Withdraw what the contract owes in an asset. Raises NothingToWithdraw, and what sending raises."""
     receiver = parse_address(to, "--to") if to else mine.address
-    amount_wei = mine.market.withdrawable(mine.address)
+    token = ETHER if asset == "ether" else parse_address(asset, "--asset")
+    amount_wei = mine.market.withdrawable(mine.address, asset=token)
     outbox = mine.outbox(password_file)
-    before = mine.journal.items(f"outbox/claim/{receiver}/")
-    finished = sum(1 for _, entry in before if entry["state"] != "saved")  # one that was cut off goes on
-    key = f"claim/{receiver}/{finished}"
-    receipt = outbox.perform(key, mine.market.withdraw(receiver))
+    key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
+    receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
     return {
         "to": receiver,
+        "asset": token,
         "amount_wei": amount_wei,
-        "amount": format_wei(amount_wei),
+        "amount": format_amount(amount_wei, mine.unit(token)),
         "tx_hash": receipt.tx_hash,
         "gas_wei": receipt.fee_wei,
     }

@@ -15,7 +15,7 @@ from typing import Any
 from mine.data import DataSet
 from sonar.journal import Journal
 from sonar.progress import Progress
-from sonar.protocol.ids import BountyId, Digest, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, advance, is_final
 
@@ -76,8 +76,9 @@ class Joined:
 class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
-    `since_block` is the head when it trained: nothing of this part is on the chain before it. `paid` is what
-    the chain recorded at the end: share_bps and amounts in wei.
+    `since_block` is the head when it trained: nothing of this part is on the chain before it. `proof` shows
+    the contract that the mine is on the bounty's allow-list. `paid` is what the chain recorded at the end:
+    share_bps and amounts. Amounts are in the smallest unit of `asset`.
     """
 
     bounty: BountyId
@@ -89,6 +90,8 @@ class Part:
     manifest: bytes = b""
     model_digest: bytes = b""
     stake_wei: int = 0
+    asset: Address = ETHER
+    proof: list[bytes] = field(default_factory=list)
     since_block: int = 0
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
@@ -167,6 +170,10 @@ class Book:
     def forget_refusal(self, bounty: BountyId) -> None:
         """The bounty works again."""
         self.journal.delete(f"refusal/{bounty.hex()}")
+
+    def assets(self) -> set[Address]:
+        """Every asset that was staked in."""
+        return {part.asset for one in self.joined() for part in self.parts(one.bounty)}
 
     # Rounds
 

@@ -26,12 +26,13 @@ from sonar.paillier.affine import affine_update, check_bounds, estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
+from sonar.protocol import allowlist
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Digest
-from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.ids import ZERO32, Address, Digest
+from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest
 from sonar.protocol.phase import BountyState
 
-FROZEN = ("name", "spec", "plan", "key", "zero_start")
+FROZEN = ("name", "spec", "plan", "key", "zero_start", "allow_list")
 """What may not change between the rounds of a bounty."""
 LONG_S = 3.0
 """From here on other processes are worth their start, which takes most of a second."""
@@ -39,11 +40,15 @@ LONG_S = 3.0
 
 @dataclass(frozen=True)
 class Task:
-    """What a bounty asks for, from its first round's manifests, checked."""
+    """What a bounty asks for, from its first round's manifests, checked.
+
+    `allowed`: the mines that may take part; None for all.
+    """
 
     model: ModelManifest
     key: PublicKey
     plan: SlotPlan
+    allowed: tuple[Address, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,7 +81,42 @@ def read_task(
             f"is {plan.mines_max}, and the bounty takes {bounty.terms.cohort_cap} mines",
             hint=_REPORT,
         )
-    return Task(model, key, plan)
+    return Task(model, key, plan, read_allowed(store, bounty, model))
+
+
+def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
+    """Fetch a bounty's allow-list and hold it against the root in the terms; None if it has none.
+
+    Raises as `read_task`.
+    """
+    root = bounty.terms.allow_root
+    if (root == ZERO32) != (model.allow_list is None):
+        problem = "is missing" if model.allow_list is None else "is there"
+        has = "no" if root == ZERO32 else "an"
+        raise ManifestError(
+            "model.allow_list", f"{problem}, and the terms have {has} allow-root", hint=_REPORT
+        )
+    if model.allow_list is None:
+        return None
+    mines = AllowList.from_bytes(store.get(model.allow_list, AllowList.max_bytes)).mines
+    if allowlist.root_of(mines) != root:
+        raise ManifestError(
+            "model.allow_list", "is not the list that the terms name by its root", hint=_REPORT
+        )
+    return mines
+
+
+def proof(task: Task, me: Address) -> list[bytes]:
+    """Return what shows the contract that `me` may take part; empty where all may. Raises ConsentError."""
+    if task.allowed is None:
+        return []
+    found = allowlist.proof_of(task.allowed, me)
+    if found is None:
+        raise ConsentError(
+            f"{me} is not on the bounty's allow-list of {len(task.allowed)} mines",
+            hint="a list cannot be changed: ask the scientist for a place in her next bounty",
+        )
+    return found
 
 
 def read_model(store: Store, digest: Digest, round_number: int) -> ModelManifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from mine import consent, joining, trainer
@@ -12,12 +13,13 @@ from mine.earnings import Leak, earnings, leak, leak_of_states, remembered
 from mine.pool import making_s
 from mine.state import Book, Joined
 from mine.wiring import Mine
-from sonar.amounts import format_wei
+from sonar.amounts import Unit, format_amount, format_wei
+from sonar.chain import token
 from sonar.chain.events import BountyPosted, Event
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, SonarError
+from sonar.errors import ChainUnavailable, MarketError, RemoteError, SonarError
 from sonar.progress import printable, short
-from sonar.protocol.ids import hex32
+from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
 
@@ -70,6 +72,7 @@ _EARNINGS = {
     "gas_wei": "gas",
     "net_wei": "net",
 }
+_TOKEN_EARNINGS = {"asset": "in units of"} | _EARNINGS
 
 
 def datasets(book: Book, policy: Policy) -> Rows:
@@ -85,6 +88,7 @@ def fit(mine: Mine, posted: BountyPosted) -> Rows:
     state = mine.market.bounty(posted.bounty)
     consent.check_bounty(state, mine.policy)
     task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
+    trainer.proof(task, mine.address)
     rows: Rows = []
     for dataset in mine.book.datasets():
         row: dict[str, Any] = {"name": dataset.name, "fits": True, "problem": "", "hint": ""}
@@ -101,13 +105,17 @@ def bounties(mine: Mine) -> Rows:
     """Every bounty that is not closed."""
     head, known = mine.market.head(), mine.book.datasets()
     offers = [
-        joining.look_at(mine.market, mine.store, mine.policy, known, posted)
+        joining.look_at(mine.market, mine.store, mine.address, mine.policy, known, posted)
         for posted in mine.market.bounties()
     ]
-    return [_offer(offer, head) for offer in offers if offer.status is not Status.CLOSED]
+    return [
+        _offer(offer, head, mine.unit(offer.state.terms.asset))
+        for offer in offers
+        if offer.status is not Status.CLOSED
+    ]
 
 
-def _offer(offer: joining.Offer, head: Head) -> dict[str, Any]:
+def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
     terms, task = offer.state.terms, offer.task
     return {
         "bounty": hex32(offer.posted.bounty),
@@ -118,9 +126,10 @@ def _offer(offer: joining.Offer, head: Head) -> dict[str, Any]:
         "ends": _ends(offer.state, offer.status),
         "mines": f"{offer.state.committed}/{terms.cohort_cap}",
         "windows_s": [terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
-        "stake": format_wei(terms.stake_wei),
-        "fee": format_wei(terms.fee_wei),
-        "reward": format_wei(terms.reward_wei),
+        "asset": terms.asset,
+        "stake": format_amount(terms.stake_wei, unit),
+        "fee": format_amount(terms.fee_wei, unit),
+        "reward": format_amount(terms.reward_wei, unit),
         "stake_wei": terms.stake_wei,
         "fee_wei": terms.fee_wei,
         "reward_wei": terms.reward_wei,
@@ -176,7 +185,23 @@ def _on_chain(mine: Mine) -> dict[str, Any]:
         "chain_time_s": head.timestamp_s,
         "ether_wei": market.ether(mine.address),
         "withdrawable_wei": market.withdrawable(mine.address),
+        "tokens": [_token(mine, asset) for asset in mine.tokens()],
         "bounties": [_standing(mine, one, head, events) for one in found],
+    }
+
+
+def _token(mine: Mine, asset: Address) -> dict[str, Any]:
+    """What the mine has in a token, and what it is owed; null where the token does not answer."""
+    unit = mine.unit(asset)
+    have, owed = None, mine.market.withdrawable(mine.address, asset=asset)
+    with suppress(RemoteError, MarketError):
+        have = token.held(mine.market, asset, mine.address)
+    return {
+        "asset": asset,
+        "held": have,
+        "withdrawable": owed,
+        "told": f"{'?' if have is None else format_amount(have, unit)}; "
+        f"{format_amount(owed, unit)} to withdraw",
     }
 
 
@@ -240,6 +265,8 @@ def print_status(document: dict[str, Any]) -> None:
     else:
         print(f"account   {format_wei(document['ether_wei'])} at block {document['block']}", end="")
         print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
+        for one in document["tokens"]:
+            print(f"token     {one['told']} (mine claim --asset {one['asset']})")
     if ipfs := document["ipfs"]:
         state = f"{ipfs['peers']} peers" if ipfs["running"] else "not running (mine run)"
         print(f"ipfs      {ipfs['peer_id'] or 'no identity yet'}, {state}")
@@ -265,15 +292,29 @@ def print_status(document: dict[str, Any]) -> None:
 def income(mine: Mine) -> dict[str, Any]:
     """What was earned, by the chain's record; without the chain, by this home's."""
     try:
-        return earnings(mine.market, mine.book, mine.address).to_json()
+        document = earnings(mine.market, mine.book, mine.address, mine.tokens()).to_json()
+        for one in document["tokens"]:
+            one |= _told_token(one, mine.unit(one["asset"]))
     except ChainUnavailable as fault:
         return remembered(mine.book, mine.address, f"{fault}. {fault.hint}").to_json()
+    return document
+
+
+def _told_token(one: dict[str, Any], unit: Unit) -> dict[str, Any]:
+    """A token's amounts in words."""
+    names = {"net": "net, before gas", "withdrawable": "to withdraw", "withdrawn": "withdrawn"}
+    told = [f"{format_amount(one[key], unit)} {text}" for key, text in names.items() if one[key] is not None]
+    return {"unit": unit.name, "told": ", ".join(told)}
 
 
 def print_earnings(document: dict[str, Any]) -> None:
-    """Show an earnings document to a person."""
-    if document["rounds"]:
-        print_table(document["rounds"], _EARNINGS)
+    """Show an earnings document to a person. Rounds paid in a token are told in its smallest unit."""
+    for rows in (
+        [row for row in document["rounds"] if (row["asset"] == ETHER) is in_ether]
+        for in_ether in (True, False)
+    ):
+        if rows:
+            print_table(rows, _EARNINGS if rows[0]["asset"] == ETHER else _TOKEN_EARNINGS)
     print(f"net           {format_wei(document['net_wei'])} (fees + rewards + forfeits - lost stakes - gas)")
     if document["problem"]:
         print(f"chain         {printable(document['problem'])}")
@@ -281,6 +322,8 @@ def print_earnings(document: dict[str, Any]) -> None:
         return
     print(f"to withdraw   {format_wei(document['withdrawable_wei'])} (mine claim), stakes included")
     print(f"withdrawn     {format_wei(document['withdrawn_wei'])}, stakes included")
+    for one in document["tokens"]:
+        print(f"token         {one['told']} (mine claim --asset {one['asset']})")
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -295,16 +338,16 @@ def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None
         right = key.endswith(("_wei", "_bps", "rows"))
         table.add_column(columns[key], justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(_cell(key, row[key]))) for key in shown))
+        table.add_row(*(Text(printable(_cell(key, row[key], row.get("asset", ETHER)))) for key in shown))
     console = Console()
     # A file or pipe has no width that lines must keep to.
     (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
 
 
-def _cell(key: str, value: Any) -> str:
+def _cell(key: str, value: Any, asset: str) -> str:
     if key.endswith("_wei"):
-        return format_wei(value)
-    if key == "bounty":
+        return format_wei(value) if asset == ETHER or key == "gas_wei" else str(value)
+    if key in ("bounty", "asset"):
         return short(value)
     if key == "ends":
         return time.strftime("%H:%M:%S", time.localtime(value)) if value else ""

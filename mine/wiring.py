@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from sonar import keystore
+from sonar.amounts import Unit
 from sonar.home import Home, default_home
 from sonar.journal import Journal
 from sonar.progress import Progress, Sink
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import ETHER, Address
 from sonar.settings import NetworkConfig
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Mine:
 
     home: Home
     progress: Progress
+    _units: dict[Address, Unit] = field(default_factory=dict)
 
     @cached_property
     def network(self) -> NetworkConfig:
@@ -86,6 +88,20 @@ class Mine:
     def store(self) -> Store:
         """The network's store. Raises as `opened`."""
         return self.opened.store
+
+    def unit(self, asset: Address) -> Unit:
+        """What amounts of an asset are shown in. A token that the operator has not allowed is not asked."""
+        from sonar.chain.token import unit_of
+
+        if asset != ETHER and asset not in self.policy.tokens:
+            return Unit(asset)
+        if asset not in self._units:
+            self._units[asset] = unit_of(self.market, asset)
+        return self._units[asset]
+
+    def tokens(self) -> list[Address]:
+        """The tokens that the operator allows, and those that were staked in."""
+        return sorted({*self.policy.tokens, *self.book.assets()} - {ETHER})
 
     def close(self) -> None:
         """End what was started."""

@@ -29,11 +29,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
-from sonar.amounts import parse_wei
+from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
 from sonar.model.table import Table, parse_csv
-from sonar.protocol.ids import ETHER
+from sonar.protocol.allowlist import read_list, root_of
+from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
 
 MAX_TOML_BYTES = 1 << 20
@@ -48,7 +49,12 @@ _Fraction = Annotated[int, Field(ge=0, le=48)]
 
 
 class Settings(BaseModel):
-    """All that a bounty is made of but the data. Losses are in the loss's own unit (`squared`: MSE)."""
+    """All that a bounty is made of but the data. Losses are in the loss's own unit (`squared`: MSE).
+
+    `asset` is a token's address, None for ether; stake, fee and reward are then in `asset_symbol`, which has
+    `asset_decimals` digits after the point, or in "units", the token's smallest. `allow`: the mines that may
+    take part; None for all.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -68,9 +74,13 @@ class Settings(BaseModel):
     commit_window_s: _Window | None = None
     reveal_window_s: _Window | None = None
     settle_window_s: _Window | None = None
+    asset: Annotated[str, Field(max_length=42)] | None = None
+    asset_symbol: Annotated[str, Field(max_length=16)] = ""
+    asset_decimals: Annotated[int, Field(ge=0, le=MAX_DECIMALS)] | None = None
     stake: _Amount = "0.01 ether"
     fee: _Amount = "0.002 ether"
     reward: _Amount = "1 ether"
+    allow: list[str] | None = None
     target_loss: Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)] | None = None
     key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
     insecure_key: bool = False
@@ -130,6 +140,7 @@ class Bounty:
             if len(raw) > MAX_TOML_BYTES:
                 raise ConfigError(str(path), f"is larger than {MAX_TOML_BYTES} bytes")
             fields = tomllib.loads(raw.decode())
+            _read_allow_file(fields, path.parent)
         except OSError as error:
             raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -146,6 +157,7 @@ class Bounty:
         if s.min_mines > s.cohort:
             hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
             raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
+        self.terms  # noqa: B018 - an amount, asset or address that is none is told now
         if s.key_bits < 2048 and not s.insecure_key:
             hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
             raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)
@@ -187,22 +199,49 @@ class Bounty:
     @cached_property
     def terms(self) -> Terms:
         """The terms as the contract takes them. Raises ConfigError for an amount that is none."""
-        s = self.settings
+        s, unit = self.settings, self.unit
         window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
         return Terms(
-            asset=ETHER,
+            asset=unit.asset,
             cohort_cap=s.cohort,
             min_mines=s.min_mines,
             rounds=s.rounds,
             commit_window_s=s.commit_window_s or window,
             reveal_window_s=s.reveal_window_s or window,
             settle_window_s=s.settle_window_s or settle,
-            stake_wei=parse_wei(s.stake, "stake"),
-            fee_wei=parse_wei(s.fee, "fee"),
-            reward_wei=parse_wei(s.reward, "reward"),
+            stake_wei=parse_amount(s.stake, unit, "stake"),
+            fee_wei=parse_amount(s.fee, unit, "fee"),
+            reward_wei=parse_amount(s.reward, unit, "reward"),
             initial_loss=self.initial_loss,
             target_loss=self.target_loss,
+            allow_root=root_of(self.allowed) if self.allowed else ZERO32,
         )
+
+    @cached_property
+    def unit(self) -> Unit:
+        """What amounts are told in, by the settings' word alone. Raises ConfigError."""
+        s = self.settings
+        if s.asset is None:
+            if s.asset_symbol or s.asset_decimals is not None:
+                raise ConfigError("asset", "is missing", hint="give the token's address, or no asset_… field")
+            return IN_ETHER
+        asset = parse_address(s.asset, "asset")
+        if asset == ETHER:
+            raise ConfigError("asset", "the zero address is no token", hint="leave asset out to pay in ether")
+        if bool(s.asset_symbol) != (s.asset_decimals is not None):
+            raise ConfigError(
+                "asset_decimals", "goes with asset_symbol", hint="give both of them, or neither"
+            )
+        if s.asset_symbol and not is_symbol(s.asset_symbol):
+            raise ConfigError(
+                "asset_symbol", f"{s.asset_symbol!r} cannot be a unit", hint="a short name, as USDC"
+            )
+        return Unit(asset, s.asset_symbol, s.asset_decimals)
+
+    @cached_property
+    def allowed(self) -> tuple[Address, ...]:
+        """The mines that may take part, ascending; empty for all. Raises ConfigError."""
+        return () if self.settings.allow is None else read_list(self.settings.allow, "allow")
 
     @cached_property
     def digest(self) -> str:
@@ -217,6 +256,25 @@ class Bounty:
         from pysonar.explain import explain
 
         return explain(self)
+
+
+def _read_allow_file(fields: dict[str, Any], folder: Path) -> None:
+    """Put the addresses of `allow_file`, one a line, in the place of that field."""
+    named = fields.pop("allow_file", None)
+    if named is None:
+        return
+    if "allow" in fields or not isinstance(named, str):
+        raise ConfigError(
+            "allow_file", "must be the name of a file, and the only list", hint="leave allow out"
+        )
+    try:
+        text = (folder / named).read_bytes()[: MAX_TOML_BYTES + 1]
+    except OSError as error:
+        raise ConfigError("allow_file", f"{folder / named} cannot be read: {error.strerror}") from error
+    if len(text) > MAX_TOML_BYTES:
+        raise ConfigError("allow_file", f"{folder / named} is larger than {MAX_TOML_BYTES} bytes")
+    lines = (line.partition("#")[0].strip() for line in text.decode("utf-8", "replace").splitlines())
+    fields["allow"] = [line for line in lines if line]
 
 
 def check_name(name: str) -> None:

@@ -33,8 +33,10 @@ from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
+from sonar.chain.payment import pay
 from sonar.chain.revert import NothingToWithdraw, UnknownBounty, WrongRound, WrongStatus
 from sonar.chain.rpc import Head
+from sonar.chain.token import unit_of
 from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
 from sonar.journal import Journal
 from sonar.ports import Store
@@ -164,8 +166,9 @@ class Campaign:
         terms = self.bounty.terms
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
         key = post_key(self.bounty.settings.name)
-        self._outbox.submit(key, call)
-        receipt = self._outbox.outcome(key)
+        if self._outbox.wanted(key):
+            self._check_decimals()
+        receipt = pay(self._market, self._outbox, key, call)
         if receipt is None:
             return Waiting("the bounty to be posted")
         place = (self._market.chain_id, self._market.address, self._outbox.address)
@@ -175,6 +178,17 @@ class Campaign:
         self._tell_seconds(0)
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
+
+    def _check_decimals(self) -> None:
+        """Before money is sent: the token must count its units as the bounty's amounts do."""
+        meant = self.bounty.unit
+        told = unit_of(self._market, meant.asset)
+        if meant.known and told.known and told.decimals != meant.decimals:
+            raise ConfigError(
+                "asset_decimals",
+                f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
+                hint="correct it, and look at all amounts again",
+            )
 
     # ---- a round in Settle
 
@@ -266,12 +280,13 @@ class Campaign:
         return self._transact(f"{n}/expire", call, f"the end of round {n}", None)
 
     def _withdraw(self) -> Waiting | Done | None:
-        """Take out what the contract owes this account; whatever it is owed by other bounties comes along."""
-        key = f"{self._require_id().hex()}/withdraw"
-        if not self._outbox.submitted(key) and not self._market.withdrawable(self._outbox.address):
+        """Take out what the contract owes this account; what other bounties owe in that asset comes along."""
+        key, asset = f"{self._require_id().hex()}/withdraw", self.bounty.terms.asset
+        me = self._outbox.address
+        if not self._outbox.submitted(key) and not self._market.withdrawable(me, asset=asset):
             return self._finished()
         try:
-            self._outbox.submit(key, self._market.withdraw(self._outbox.address))
+            self._outbox.submit(key, self._market.withdraw(me, asset))
             if self._outbox.outcome(key) is None:
                 return Waiting("the withdrawal to be mined")
         except NothingToWithdraw:
@@ -308,7 +323,8 @@ class Campaign:
             finished = history.finished_of(n, events, seconds, self._gas(n))
             self.records.put(finished, n)
             self._idle_since = self._timer()
-            self._progress.emit(Round(hex32(self._require_id()), n, history.line_of(self.records, n)))
+            line = history.line_of(self.records, n, self.bounty.unit)
+            self._progress.emit(Round(hex32(self._require_id()), n, line))
 
     def _gas(self, n: int) -> dict[str, int]:
         gas = {}
@@ -372,7 +388,9 @@ class Campaign:
 
     def history(self) -> list[dict[str, object]]:
         """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""
-        return [history.line_of(self.records, n) for n in range(1, self._last_finished() + 1)]
+        return [
+            history.line_of(self.records, n, self.bounty.unit) for n in range(1, self._last_finished() + 1)
+        ]
 
     def summary(self) -> dict[str, object]:
         """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""

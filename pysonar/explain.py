@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sonar.amounts import format_wei
+from sonar.amounts import format_amount
 from sonar.model.spec import from_q32
+from sonar.protocol.ids import ETHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,18 +38,29 @@ def _what(bounty: Bounty) -> list[str]:
         f"starts at {terms.initial_loss / 1000:g}; ends at {terms.target_loss / 1000:g}, or after "
         f"{terms.rounds} rounds",
         f"optimiser: {settings.optimiser}",
+        f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
     ]
 
 
 def _cost(bounty: Bounty) -> list[str]:
     terms = bounty.terms
-    return [
-        f"escrow {format_wei(terms.escrow_wei)}: reward {format_wei(terms.reward_wei)}, and fees "
-        f"{format_wei(terms.fee_wei)} x {terms.cohort_cap} mines x {terms.rounds} rounds",
+    escrow, reward, fee, stake = (
+        format_amount(amount, bounty.unit)
+        for amount in (terms.escrow_wei, terms.reward_wei, terms.fee_wei, terms.stake_wei)
+    )
+    lines = [
+        f"escrow {escrow}: reward {reward}, and fees {fee} x {terms.cohort_cap} mines x "
+        f"{terms.rounds} rounds",
         "that is the most that mines can be paid; what they do not earn comes back when the bounty closes",
         "gas comes on top: for posting, one settlement per round, and one withdrawal",
-        f"each mine stakes {format_wei(terms.stake_wei)} per round, and gets it back when it reveals",
+        f"each mine stakes {stake} per round, and gets it back when it reveals",
     ]
+    if terms.asset != ETHER:
+        lines += [
+            f"all in the token {terms.asset}, which mines must have allowed; gas is in ether",
+            "whoever rules the token may be able to freeze or change balances, those in escrow included",
+        ]
+    return lines
 
 
 def _time(bounty: Bounty) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pysonar.records import Cohort, Finished, Outcome, Records, Verdict
+from sonar.amounts import Unit
 from sonar.chain.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import RpcError
 from sonar.protocol.ids import hex32
@@ -48,8 +50,11 @@ def finished_of(
     )
 
 
-def line_of(records: Records, number: int) -> dict[str, Any]:
-    """Return a finished round in JSON's own types; losses in thousandths, null where there is none."""
+def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
+    """Return a finished round in JSON's own types; losses in thousandths, null where there is none.
+
+    `unit` is the bounty's; amounts are in its smallest.
+    """
     finished: Finished = records.get(Finished, number)
     cohort: Cohort | None = records.get(Cohort, number)
     verdict: Verdict | None = records.get(Verdict, number)
@@ -65,6 +70,7 @@ def line_of(records: Records, number: int) -> dict[str, Any]:
         "left_out": dict(verdict.left_out) if verdict and settled else {},
         "shares_bps": dict(outcome.shares_bps) if outcome and settled else {},
         "scores": dict(outcome.scores) if outcome and settled else {},
+        "asset": asdict(unit),
         "paid_wei": sum(paid["fee_wei"] + paid["reward_wei"] for paid in finished.payments.values()),
         "gas": dict(finished.gas),
         "seconds": dict(finished.seconds),
@@ -84,9 +90,9 @@ def payouts_of(records: Records) -> dict[str, dict[str, int]]:
 
 
 def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
-    """Return what became of the bounty so far, in JSON's own types."""
+    """Return what became of the bounty so far, in JSON's own types; amounts in the asset's smallest unit."""
     posted, rounds = records.bounty(), records.finished()
-    lines = [line_of(records, number) for number in range(1, rounds + 1)]
+    lines = [line_of(records, number, bounty.unit) for number in range(1, rounds + 1)]
     losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
     last: Finished | None = records.get(Finished, rounds) if rounds else None
     return {
@@ -98,6 +104,7 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "initial_loss": bounty.initial_loss,
         "final_loss": losses[-1] if losses else bounty.initial_loss,
         "target_loss": bounty.target_loss,
+        "asset": asdict(bounty.unit),
         "escrow_wei": bounty.terms.escrow_wei,
         "paid_wei": sum(line["paid_wei"] for line in lines),
         "refunded_wei": last.refund_wei if last else 0,

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from pysonar.views import PlainTold, sentence_of
-from sonar.amounts import format_wei
+from sonar.amounts import Unit, format_amount
 from sonar.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
 
 _CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
@@ -94,7 +94,7 @@ class LiveTold:
             bar, loss = f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>', f"{row['loss']:,}"
         left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
         updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
-        cells = (str(row["round"]), loss, updates, format_wei(row["paid_wei"]))
+        cells = (str(row["round"]), loss, updates, format_amount(row["paid_wei"], Unit(**row["asset"])))
         first, second, third, fourth = (f'<td style="{_CELL}">{_safe(text)}</td>' for text in cells)
         drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{bar}</td>'
         return f"<tr>{first}{second}{drawn}{third}{fourth}<td>{_safe(left_out)}</td></tr>"

@@ -1,4 +1,4 @@
-"""What a bounty is posted with: the key's manifest, the first model's, and its encrypted weights."""
+"""What a bounty is posted with: manifests of the key, the model and its allow-list; encrypted weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pysonar.keys import Key
 from pysonar.records import Posting
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
-from sonar.protocol.messages import KeyManifest, ModelManifest
+from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest
 
 
 def prepare(bounty: Bounty, key: Key) -> Posting:
@@ -17,6 +17,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
     design = bounty.design
     manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.values))
+    allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
@@ -25,9 +26,16 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         key=manifest.cid(),
         weights=Cid.of_blob(blob),
         zero_start=True,
+        allow_list=allowed.cid() if allowed else None,
     )
-    salt = secrets.token_bytes(32)
-    return Posting(bounty.digest, salt, manifest.to_bytes(), model.to_bytes(), blob)
+    return Posting(
+        bounty.digest,
+        secrets.token_bytes(32),
+        manifest.to_bytes(),
+        model.to_bytes(),
+        blob,
+        allowed.to_bytes() if allowed else b"",
+    )
 
 
 def fits(posting: Posting, bounty: Bounty, key: Key) -> bool:
@@ -38,6 +46,7 @@ def fits(posting: Posting, bounty: Bounty, key: Key) -> bool:
 def publish(posting: Posting, store: Store) -> None:
     """Put it all into the store, for as long as the bounty lasts. Doing it again changes nothing."""
     for data, link in (
+        *([(posting.allow_list, Cid.of_manifest(posting.allow_list))] if posting.allow_list else []),
         (posting.key_manifest, Cid.of_manifest(posting.key_manifest)),
         (posting.weights_blob, Cid.of_blob(posting.weights_blob)),
         (posting.model_manifest, Cid.of_manifest(posting.model_manifest)),

@@ -16,13 +16,17 @@ from sonar.journal import Journal
 
 @dataclass(frozen=True)
 class Posting:
-    """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly."""
+    """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly.
+
+    `allow_list` is empty if everybody may take part.
+    """
 
     digest: str
     salt: bytes
     key_manifest: bytes
     model_manifest: bytes
     weights_blob: bytes
+    allow_list: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from sonar.amounts import format_wei
+from sonar.amounts import Unit, format_amount, format_wei
 from sonar.errors import EnvironmentFault
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 
@@ -38,7 +38,8 @@ def sentence_of(line: dict[str, Any]) -> str:
     best = "" if line["loss"] == line["best_loss"] else f" (the best is {line['best_loss'] / 1000:,.3f})"
     told = (
         f"round {line['round']}: loss {line['loss'] / 1000:,.3f}{best}, "
-        f"{len(line['accepted'])} of {len(line['cohort'])} accepted, paid {format_wei(line['paid_wei'])}"
+        f"{len(line['accepted'])} of {len(line['cohort'])} accepted, "
+        f"paid {format_amount(line['paid_wei'], Unit(**line['asset']))}"
     )
     return "; ".join([told, *(f"left out {short(mine)}: {why}" for mine, why in line["left_out"].items())])
 
@@ -117,12 +118,14 @@ def print_result(summary: dict[str, Any]) -> None:
             f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
             f"{now['revealed']} revealed"
         )
+    unit = Unit(**summary["asset"])
     console.print(_rounds(summary))
     if summary["payouts"]:
-        console.print(_payouts(summary["payouts"]))
+        console.print(_payouts(summary["payouts"], unit))
     console.print(
-        f"escrow {format_wei(summary['escrow_wei'])}, paid {format_wei(summary['paid_wei'])}, "
-        f"came back {format_wei(summary['refunded_wei'])}"
+        f"escrow {format_amount(summary['escrow_wei'], unit)}, "
+        f"paid {format_amount(summary['paid_wei'], unit)}, "
+        f"came back {format_amount(summary['refunded_wei'], unit)}"
     )
 
 
@@ -138,17 +141,17 @@ def _rounds(summary: dict[str, Any]) -> Table:
             line["ended"] if line["loss"] is None else f"{line['loss'] / 1000:,.3f}",
             "" if line["best_loss"] is None else f"{line['best_loss'] / 1000:,.3f}",
             f"{len(line['accepted'])} of {len(line['cohort'])}",
-            format_wei(line["paid_wei"]),
+            format_amount(line["paid_wei"], Unit(**line["asset"])),
             left_out,
         )
     return table
 
 
-def _payouts(payouts: dict[str, dict[str, int]]) -> Table:
+def _payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("mine", "fees", "rewards", "forfeits", "stakes back"):
         table.add_column(heading, justify="left" if heading == "mine" else "right")
     for mine, paid in payouts.items():
         amounts = (paid[part] for part in ("fee_wei", "reward_wei", "forfeit_wei", "stake_wei"))
-        table.add_row(mine, *map(format_wei, amounts))
+        table.add_row(mine, *(format_amount(amount, unit) for amount in amounts))
     return table

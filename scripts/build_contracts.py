@@ -2,7 +2,10 @@
 """Build the contract's artifact, or prove that the committed one is what the sources compile to.
 
     scripts/build_contracts.py            compile and write sonar/chain/artifacts/TrainingMarket.json
-    scripts/build_contracts.py --check    compile in memory; exit 1 if the committed file differs in a byte
+    scripts/build_contracts.py --check    compile in memory; exit 1 if a committed file differs in a byte
+
+Beside it goes TrainingMarket.verify.json, the compiler's whole input with all sources in it, which block
+explorers and Sourcify take; the check compiles that file as it is committed, and compares the code.
 
 Needs Node and `npm install --no-save`, nothing else. The compiler's settings are read from foundry.toml, so
 that the bytes which are tested are the bytes which are shipped; sources go in under names relative to the
@@ -25,7 +28,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = "contracts/src"
 CONTRACT = "TrainingMarket"
+ENTRY = f"{SOURCES}/{CONTRACT}.sol"
 ARTIFACT = ROOT / "sonar/chain/artifacts" / f"{CONTRACT}.json"
+VERIFY = ARTIFACT.with_suffix(".verify.json")
 LIBRARIES = {"@openzeppelin/": "node_modules/@openzeppelin/"}
 IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)
 
@@ -107,31 +112,38 @@ def is_ours(found: dict[str, Any]) -> bool:
     return found["severity"] == "error" or (found["severity"] == "warning" and where.startswith(SOURCES))
 
 
-def build() -> bytes:
-    """The artifact's bytes. Raises BuildError, on compiler warnings too."""
-    entry = f"{SOURCES}/{CONTRACT}.sol"
-    settings = compiler_settings()
+def compiler_input() -> dict[str, Any]:
+    """The whole input of the compiler: literal sources, settings, and what to answer."""
     wanted = [
         "abi",
         "evm.bytecode.object",
         "evm.deployedBytecode.object",
         "evm.deployedBytecode.immutableReferences",
     ]
-    job = {
+    return {
         "language": "Solidity",
-        "sources": collect_sources(entry),
-        "settings": settings | {"outputSelection": {entry: {CONTRACT: wanted}}},
+        "sources": collect_sources(ENTRY),
+        "settings": compiler_settings() | {"outputSelection": {ENTRY: {CONTRACT: wanted}}},
     }
+
+
+def compiled(job: dict[str, Any]) -> dict[str, Any]:
+    """What the compiler makes of the contract. Raises BuildError, on compiler warnings too."""
     answer = json.loads(run_solc("--standard-json", stdin=json.dumps(job)))
     if problems := [found["formattedMessage"] for found in answer.get("errors", []) if is_ours(found)]:
         raise BuildError("the contracts do not compile cleanly:\n" + "\n".join(problems))
-    contract = answer["contracts"][entry][CONTRACT]
+    found: dict[str, Any] = answer["contracts"][ENTRY][CONTRACT]
+    return found
+
+
+def artifact_of(contract: dict[str, Any]) -> bytes:
+    """The artifact's bytes."""
     runtime = contract["evm"]["deployedBytecode"]
     # The compiler keys immutables by AST node id; only the places matter, and there is one immutable.
     places = [place for found in runtime["immutableReferences"].values() for place in found]
     artifact = {
         "contract": CONTRACT,
-        "compiler": {"solc": run_solc("--version").split("Version: ")[1].strip(), **settings},
+        "compiler": {"solc": run_solc("--version").split("Version: ")[1].strip(), **compiler_settings()},
         "sourceDigest": source_digest(),
         "abi": contract["abi"],
         "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
@@ -139,6 +151,20 @@ def build() -> bytes:
         "immutableReferences": sorted(places, key=lambda place: place["start"]),
     }
     return (json.dumps(artifact, indent=1) + "\n").encode()
+
+
+def check_verify(job: bytes, contract: dict[str, Any]) -> None:
+    """Raise BuildError unless the committed input is today's, and compiles to the same code as it is."""
+    shown = VERIFY.relative_to(ROOT)
+    try:
+        committed = VERIFY.read_bytes()
+        again = compiled(json.loads(committed))
+    except (OSError, ValueError, KeyError) as error:
+        raise BuildError(f"{shown} cannot be compiled: {error!r}; rebuild and commit it") from error
+    if again["evm"] != contract["evm"]:
+        raise BuildError(f"{shown} compiles to other code than is shipped; rebuild and commit it")
+    if committed != job:
+        raise BuildError(f"{shown} is not made of today's sources and settings; rebuild and commit it")
 
 
 def check(built: bytes) -> None:
@@ -167,11 +193,15 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the artifact differs")
     checking = parser.parse_args().check
     try:
-        built = build()
+        job = compiler_input()
+        contract = compiled(job)
+        built, whole = artifact_of(contract), (json.dumps(job, indent=1) + "\n").encode()
         if checking:
             check(built)
+            check_verify(whole, contract)
         else:
             ARTIFACT.write_bytes(built)
+            VERIFY.write_bytes(whole)
     except BuildError as error:
         print(f"build_contracts: {error}", file=sys.stderr)
         return 1

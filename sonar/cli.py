@@ -10,6 +10,7 @@ from sonar.commands.fund import fund
 from sonar.commands.peer import peer
 from sonar.commands.status import status
 from sonar.commands.swarm_key import swarm_key
+from sonar.commands.verify import verify
 from sonar.demo.command import demo
 from sonar.terminal import new_app, run_app
 
@@ -22,6 +23,7 @@ app.command()(demo)
 app.command()(chain)
 app.command()(deploy)
 app.command()(status)
+app.command()(verify)
 app.command()(fund)
 app.command()(peer)
 app.add_typer(swarm_key, name="swarm-key")

@@ -92,14 +92,15 @@ class HomeLocked(UsageError):
 
 
 class InsufficientFunds(UsageError):
-    """An account cannot pay for a transaction. Amounts in wei."""
+    """An account cannot pay. Amounts in the smallest units of `asset`, an address or "wei"."""
 
-    def __init__(self, address: str, have_wei: int, need_wei: int) -> None:
+    def __init__(self, address: str, have_wei: int, need_wei: int, asset: str = "wei") -> None:
+        unit = asset if asset == "wei" else f"units of {asset}"
         super().__init__(
-            f"{address} has {have_wei} wei and needs {need_wei} wei",
-            hint=f"send at least {need_wei - have_wei} wei to {address}, then run the same command again",
+            f"{address} has {have_wei} {unit} and needs {need_wei} {unit}",
+            hint=f"send at least {need_wei - have_wei} {unit} to {address}, then run the same command again",
         )
-        self.address, self.have_wei, self.need_wei = address, have_wei, need_wei
+        self.address, self.have_wei, self.need_wei, self.asset = address, have_wei, need_wei, asset
 
 
 class LocalProtocolError(UsageError):

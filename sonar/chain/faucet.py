@@ -6,9 +6,9 @@ import fcntl
 import tempfile
 from pathlib import Path
 
-from sonar.chain.market import transfer
+from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox, Receipt
-from sonar.chain.rpc import Chain, Rpc
+from sonar.chain.rpc import Rpc
 from sonar.errors import ConfigError
 from sonar.journal import Journal
 from sonar.keystore import load_raw
@@ -19,7 +19,7 @@ from sonar.settings import NetworkConfig
 def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None = None) -> Receipt:
     """Send `amount_wei` from the network's faucet to `address`, and wait until it is there.
 
-    Raises ConfigError where there is no faucet, KeyFileError, and what `Outbox.perform` raises.
+    Raises ConfigError where there is no faucet, KeyFileError, what `Market.connect` and `Outbox.perform` raise.
     """
     if not network.dev or network.faucet is None:
         raise ConfigError(
@@ -28,7 +28,9 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
             hint="only development networks give ether away; get some from an exchange or its owner",
         )
     account = load_raw(Path(network.faucet.key_file))
-    chain = Chain(rpc or Rpc(network.rpc_url), network.chain_id)
+    market = Market.connect(
+        network, rpc
+    )  # no money goes out on a network whose contract is not the one named
     # A gift that is cut off may be given twice: the faucet's ether is worth nothing. One giver at a time,
     # since two would take the same nonce.
     with (
@@ -37,5 +39,5 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
         Journal(Path(folder) / "journal.sqlite") as journal,
     ):
         fcntl.flock(key_file, fcntl.LOCK_EX)
-        outbox = Outbox(chain, account, journal)
+        outbox = Outbox(market, account, journal)
         return outbox.perform("fund", transfer(parse_address(address), amount_wei))

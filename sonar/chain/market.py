@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eth_utils.crypto import keccak
 
-from sonar.chain import abi, revert
+from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
-from sonar.chain.rpc import Chain, Head, Rpc, data_bytes
+from sonar.chain.rpc import Chain, Head, Rpc
+from sonar.chain.view import view
 from sonar.errors import RemoteError, RpcError, WrongContract
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
@@ -27,7 +28,8 @@ BLOCKS_PER_QUERY = 2_000
 class Call:
     """A transaction to make: plain data, nothing is sent. `to` is None to create a contract.
 
-    `name` and `round` (0: of no round) are for people and reports.
+    `name` and `round` (0: of no round) are for people and reports. A call that pays in a token, or concerns
+    its allowance, says so in `asset`; `amount` is what the contract takes then, by an allowance.
     """
 
     to: Address | None
@@ -35,6 +37,8 @@ class Call:
     value_wei: int
     name: str
     round: int = 0
+    asset: Address = ETHER
+    amount: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,9 @@ class Market(Chain):
         ((number, state, seal),) = self._read("entryOf", bounty, mine, at=at)
         return Entry(number, _enum(EntryState, state, "the state of an entry"), seal)
 
-    def withdrawable(self, account: Address, at: Head | None = None) -> int:
-        """Return what the contract owes the account, in wei."""
-        (amount,) = self._read("balanceOf", ETHER, account, at=at)
+    def withdrawable(self, account: Address, at: Head | None = None, *, asset: Address = ETHER) -> int:
+        """Return what the contract owes the account in an asset, in its smallest units."""
+        (amount,) = self._read("balanceOf", asset, account, at=at)
         return int(amount)
 
     def min_window_s(self) -> int:
@@ -132,10 +136,9 @@ class Market(Chain):
     # ---- calls, as data
 
     def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
-        """Post a bounty; its escrow goes with it."""
-        return self._call(
-            "postBounty", astuple(terms), model_digest, key_digest, salt, value_wei=terms.escrow_wei, round=1
-        )
+        """Post a bounty; its escrow goes with it, in a token by an allowance."""
+        arguments = (astuple(terms), model_digest, key_digest, salt)
+        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_wei), round=1)
 
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
@@ -144,9 +147,21 @@ class Market(Chain):
         (found,) = self._read("bountyIdOf", scientist, astuple(terms), model_digest, key_digest, salt)
         return BountyId(found)
 
-    def commit(self, bounty: BountyId, round: int, seal: bytes, stake_wei: int) -> Call:
-        """Commit to an update; the stake goes with it."""
-        return self._call("commit", bounty, round, seal, [], value_wei=stake_wei, round=round)
+    def commit(
+        self,
+        bounty: BountyId,
+        round: int,
+        seal: bytes,
+        stake_wei: int,
+        *,
+        asset: Address = ETHER,
+        proof: Sequence[bytes] = (),
+    ) -> Call:
+        """Commit to an update; the stake goes with it, in a token by an allowance.
+
+        `proof` shows that the mine is on the bounty's allow-list (`sonar.protocol.allowlist`).
+        """
+        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_wei), round=round)
 
     def reveal(self, bounty: BountyId, round: int, update_digest: Digest, salt: bytes) -> Call:
         """Open a seal."""
@@ -176,26 +191,28 @@ class Market(Chain):
         """Take a bounty back that nobody has committed to."""
         return self._call("close", bounty)
 
-    def withdraw(self, to: Address) -> Call:
-        """Take out everything that the contract owes the sender, in ether."""
-        return self._call("withdraw", ETHER, to)
+    def withdraw(self, to: Address, asset: Address = ETHER) -> Call:
+        """Take out everything that the contract owes the sender in an asset."""
+        return self._call("withdraw", asset, to)
+
+    def approve(self, asset: Address, amount: int, round: int = 0) -> Call:
+        """Allow the contract to take `amount` of a token from the sender."""
+        return Call(asset, token.approval(self.address, amount), 0, "approve", round, asset)
 
     # ---- parts
 
-    def _call(self, function: str, *arguments: Any, value_wei: int = 0, round: int = 0) -> Call:
+    def _call(
+        self, function: str, *arguments: Any, pays: tuple[Address, int] = (ETHER, 0), round: int = 0
+    ) -> Call:
         name = "post" if function == "postBounty" else function
-        return Call(self.address, abi.encode_call(function, *arguments), value_wei, name, round)
+        (asset, amount), data = pays, abi.encode_call(function, *arguments)
+        if asset == ETHER:
+            return Call(self.address, data, amount, name, round)
+        return Call(self.address, data, 0, name, round, asset, amount)
 
     def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
-        request = {"to": self.address, "data": _hex(abi.encode_call(function, *arguments))}
-        block = "latest" if at is None else hex(at.number)
-        try:
-            answer = self.rpc.call("eth_call", request, block)
-        except RpcError as error:
-            if (refusal := revert.from_rpc_error(error)) is not None:
-                raise refusal from error
-            raise
-        return abi.decode_result(function, data_bytes(answer, function))
+        data = abi.encode_call(function, *arguments)
+        return abi.decode_result(function, view(self.rpc, self.address, data, function, at))
 
     def _checked(self, log: Any, bounty: BountyId | None) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():

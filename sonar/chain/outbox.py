@@ -137,7 +137,27 @@ class Outbox:
         """Tell whether there is a transaction under `key`, in whatever state."""
         return f"outbox/{key}" in self._journal
 
+    def wanted(self, key: str) -> bool:
+        """Tell whether `submit` would sign something under `key`: nothing is there, or it failed."""
+        entry = self._journal.get(f"outbox/{key}")
+        return entry is None or entry["state"] == "failed"
+
+    def next_key(self, prefix: str) -> str:
+        """Return the key under `prefix` of what is under way, else one that was never used."""
+        found = [key for key, _ in self._journal.items(f"outbox/{prefix}/")]
+        last = f"{prefix}/{len(found) - 1}"
+        return last if last in self._open else f"{prefix}/{len(found)}"
+
+    def under_way(self, asset: Address) -> list[str]:
+        """Return the keys of what is sent and not confirmed, and concerns a token."""
+        return [key for key, entry in self._open.items() if entry["call"].get("asset") == asset]
+
     # ---- for everybody else
+
+    def pause(self, what: str, seconds: float = 1.0) -> None:
+        """Tell that the program waits for `what`, and sleep."""
+        self._progress.waiting(what)
+        self._sleep(seconds)
 
     def perform(self, key: str, call: Call) -> Receipt:
         """Submit `call` under `key` and wait until it is confirmed.

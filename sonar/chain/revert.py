@@ -1,18 +1,20 @@
 """Why the contract refused: one exception per custom error, with its values as typed attributes.
 
 A user reads `CohortFull(cap=10)` and what to do next, not a hex string. A test checks the classes against the
-ABI, so that an error which the contract gains cannot be forgotten here.
+ABI, so that an error which the contract gains cannot be forgotten here. What a token refused comes through
+with the token's own error: `sonar.chain.tokenerrors`.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from inspect import get_annotations
-from typing import Any, ClassVar
+from typing import Any
 
 from eth_abi.abi import encode
 
-from sonar.chain import abi
+from sonar.chain import abi, tokenerrors
+from sonar.chain.refusal import Refusal
 from sonar.errors import MarketError, RemoteError, RpcError
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status
@@ -32,32 +34,11 @@ _PANICS = {
 }
 
 
-class Refusal(MarketError):
-    """Base of the contract's own errors: the annotations of a class are its fields, in the ABI's order."""
-
-    next_step: ClassVar[str] = ""
-
-    def __init__(self, *values: Any) -> None:
-        fields = list(get_annotations(type(self)))
-        for name, value in zip(fields, values, strict=True):
-            setattr(self, name, value)
-        shown = ", ".join(f"{name}={_shown(value)}" for name, value in zip(fields, values, strict=True))
-        super().__init__(f"{type(self).__name__}({shown})", hint=self.next_step)
-        self.values = values
-
-
-class AssetNotTaken(Refusal):
-    """The terms name an asset other than ether."""
+class AssetWithoutCode(Refusal):
+    """The terms name an asset that is neither ether nor a contract."""
 
     asset: Address
-    next_step = "pay in ether"
-
-
-class AllowListNotTaken(Refusal):
-    """The terms carry an allow-list."""
-
-    allowRoot: bytes
-    next_step = "leave the allow-list out"
+    next_step = "correct the token's address; ether is the zero address"
 
 
 class WindowTooShort(Refusal):
@@ -144,6 +125,16 @@ class WrongPayment(Refusal):
     required: int
 
 
+class WrongReceipt(Refusal):
+    """A token delivered another amount than it was asked for. In its smallest units."""
+
+    asset: Address
+    held: int
+    heldAfter: int
+    required: int
+    next_step = "choose another token: one that takes a fee on each transfer cannot be held in escrow"
+
+
 class ZeroDigest(Refusal):
     """A digest or seal is zero."""
 
@@ -157,6 +148,14 @@ class CohortFull(Refusal):
 
 class ProofNotTaken(Refusal):
     """A Merkle proof was given, but the bounty has no allow-list."""
+
+
+class NotAllowed(Refusal):
+    """The mine is not on the bounty's allow-list, or the proof is not of this list."""
+
+    mine: Address
+    allowRoot: bytes
+    next_step = "ask the bounty's scientist for a place on the list of her next one"
 
 
 class AlreadyCommitted(Refusal):
@@ -223,9 +222,10 @@ class LossChanged(Refusal):
     given: int
 
 
-class ZeroAddress(Refusal):
-    """The receiver is the zero address."""
+class InvalidReceiver(Refusal):
+    """The receiver is the zero address or the contract itself."""
 
+    to: Address
     next_step = "name another receiver"
 
 
@@ -247,6 +247,13 @@ class TransferFailed(Refusal):
 
 class ReentrancyGuardReentrantCall(Refusal):
     """The contract was called again from within its own call."""
+
+
+class SafeERC20FailedOperation(Refusal):
+    """A token answered a transfer with no, or with nothing that can be read."""
+
+    token: Address
+    next_step = "check the balance in this token, and that the address is that of an ERC-20 token"
 
 
 class SafeCastOverflowedUintDowncast(Refusal):
@@ -277,6 +284,13 @@ def classes() -> dict[bytes, type[Refusal]]:
     return {selector: by_name[item.name] for selector, item in abi.errors().items()}
 
 
+@cache
+def _known() -> dict[bytes, tuple[type[Refusal], tuple[str, ...]]]:
+    """The exception and the types of the fields of each error, of the contract's and of tokens'."""
+    ours = {selector: (kind, abi.errors()[selector].inputs) for selector, kind in classes().items()}
+    return tokenerrors.by_selector() | ours
+
+
 def from_data(data: bytes) -> MarketError:
     """Return the exception for the bytes that a call was reverted with. Never raises, whatever they are."""
     refusal = _decode(data)
@@ -292,9 +306,9 @@ def _decode(data: bytes) -> MarketError:
         if selector == _PANIC:
             (code,) = abi.decode_exactly(("uint256",), body, "a panic")
             return Panic(code, _PANICS.get(code, "unknown"))
-        if (item := abi.errors().get(selector)) is not None:
-            kind = classes()[selector]
-            values = abi.decode_exactly(item.inputs, body, item.name)
+        if (known := _known().get(selector)) is not None:
+            kind, types = known
+            values = abi.decode_exactly(types, body, kind.__name__)
             wanted = get_annotations(kind, eval_str=True).values()
             return kind(*(_typed(want, value) for want, value in zip(wanted, values, strict=True)))
     except (RemoteError, ValueError):
@@ -340,12 +354,3 @@ def find_data(value: object, depth: int = 0) -> bytes | None:
 
 def _typed(want: object, value: Any) -> Any:
     return Status(value) if want is Status else value
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Status):
-        return value.name.title()
-    if isinstance(value, bytes):
-        text = value.hex()
-        return f"0x{text[:8]}…{text[-4:]}" if len(text) > 16 else f"0x{text}"
-    return repr(value) if isinstance(value, str) and not value.startswith("0x") else str(value)

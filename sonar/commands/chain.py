@@ -175,7 +175,7 @@ def _contract(home: Home, rpc: Rpc, faucet: LocalAccount, min_window_s: int) -> 
         except (ConfigError, WrongContract):
             pass  # another chain's file: the new contract replaces it
     done = deploy(rpc, faucet, min_window_s=min_window_s)
-    return done.contract, done.code_hash, done.receipt.block
+    return done.contract, done.code_hash, done.block
 
 
 def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: bool) -> None:

@@ -31,18 +31,29 @@ def deploy(
     confirmations: Annotated[
         int, typer.Option(min=1, max=1000, help="Blocks to wait for, here and in the network file.")
     ] = 3,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Deploy to an address of this account's own, where the CREATE2 proxy cannot be had.",
+        ),
+    ] = False,
     password_file: PasswordFileOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Deploy TrainingMarket and write the network file that everybody who takes part needs.
 
-    The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.7
+    The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.9
     million gas); it has no power over the network afterwards.
+
+    It lies at the same address on every chain, for the same shortest window; if it is there already, nothing
+    is sent. Where the CREATE2 proxy is missing, it is put there first, for 0.01 ether.
 
     Its store is a folder, or an IPFS swarm whose key everybody who takes part needs too.
 
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
+    from sonar.chain.artifacts import verify_file
     from sonar.chain.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
     from sonar.errors import ConfigError
@@ -63,7 +74,12 @@ def deploy(
     account = load(keystore, read_password(password_file))
     progress = Progress(sink_for(json), "deploy")
     done = deploy_contract(
-        Rpc(rpc), account, min_window_s=min_window, confirmations=confirmations, progress=progress
+        Rpc(rpc),
+        account,
+        min_window_s=min_window,
+        confirmations=confirmations,
+        progress=progress,
+        plain=plain,
     )
     network = NetworkConfig(
         name=name,
@@ -71,14 +87,22 @@ def deploy(
         rpc_url=rpc,
         contract=done.contract,
         code_hash=done.code_hash,
-        deployed_block=done.receipt.block,
+        deployed_block=done.block,
         confirmations=confirmations,
         store=blobs,
     )
     network.save(network_out)
     if json:
         print_json(
-            {"contract": done.contract, "code_hash": done.code_hash.hex(), "network": str(network_out)}
+            {
+                "contract": done.contract,
+                "code_hash": done.code_hash.hex(),
+                "network": str(network_out),
+                "new": done.new,
+                "sources": str(verify_file()),
+            }
         )
     else:
-        progress.done(f"TrainingMarket is at {done.contract}; the network file is {network_out}")
+        was = "" if done.new else " already, and nothing was sent"
+        progress.done(f"TrainingMarket is at {done.contract}{was}; the network file is {network_out}")
+        typer.echo(f"to verify it at a block explorer, or with Sourcify: {verify_file()}")

@@ -4,6 +4,7 @@
     model      what to train, how, under which key; links the key manifest and the blob of encrypted weights
     update     what a mine returns for a round; links the model and the blob of encrypted update
     evidence   what the scientist found when she settled a round; links the old and the new model
+    allowlist  the mines that may commit to a bounty; a model links to it
 
 `Manifest.from_bytes` takes hostile bytes: it checks the size, decodes strictly (`sonar.protocol.codec`),
 checks each field against its type and limit, refuses unknown fields, and compares the re-encoded result with
@@ -18,7 +19,7 @@ are no floats on the wire: a name that ends in `_q32` holds round(x * 2^32).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -33,7 +34,7 @@ from pydantic import (
 )
 
 from sonar.errors import ConfigError, ManifestError
-from sonar.protocol import codec
+from sonar.protocol import allowlist, codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.featuremaps import MAX_OUTPUTS, Q32, Stage, width_after
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_address
@@ -121,7 +122,10 @@ def _shown(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what goes on the wire: a map for a record, 20 bytes for an address, the rest as it is."""
+    """Return what goes on the wire: a map for a record, 20 bytes for an address, the rest as it is.
+
+    An optional field that is not given is left out.
+    """
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if not isinstance(value, BaseModel):
@@ -130,6 +134,10 @@ def _plain(value: Any) -> Any:
     for name, field in type(value).model_fields.items():
         if _IS_ADDRESS in field.metadata:
             fields[name] = bytes.fromhex(fields[name][2:])
+        elif _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ()):
+            fields[name] = [bytes.fromhex(item[2:]) for item in fields[name]]
+        elif field.default is None and fields[name] is None:
+            del fields[name]
     return fields
 
 
@@ -234,8 +242,30 @@ class PlanSpec(Record):
     rows_max: Rows
 
 
+class AllowList(Manifest):
+    """The mines that may commit to a bounty, ascending: 20 bytes each in `mines`."""
+
+    max_bytes: ClassVar[int] = 1 << 18  # 10,000 addresses take 210,000
+
+    v: Literal[1] = 1
+    kind: Literal["allowlist"] = "allowlist"
+    mines: Annotated[
+        tuple[AddressField, ...], Field(strict=False, min_length=1, max_length=allowlist.MAX_MINES)
+    ]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        order = [int(mine, 16) for mine in self.mines]
+        if order != sorted(set(order)):
+            raise ValueError("mines: are not ascending, or one occurs twice")
+        return self
+
+
 class ModelManifest(Manifest):
-    """A model at one round: `round` trains on it. The weights are `plan.values` ciphertexts under the key."""
+    """A model at one round: `round` trains on it. The weights are `plan.values` ciphertexts under the key.
+
+    `allow_list` is there if the bounty's terms have an allow-root, and names its members.
+    """
 
     max_bytes: ClassVar[int] = 1 << 20  # a Fourier map carries its matrix
 
@@ -248,6 +278,7 @@ class ModelManifest(Manifest):
     key: ManifestLink
     weights: BlobLink
     zero_start: bool
+    allow_list: ManifestLink | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

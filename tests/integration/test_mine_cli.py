@@ -56,7 +56,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
             rpc_url=chain.url,
             contract=made.contract,
             code_hash=made.code_hash,
-            deployed_block=made.receipt.block,
+            deployed_block=made.block,
             store=StoreConfig(kind="folder", path="store"),
         )
         config.save(folder / "network.toml")

@@ -14,7 +14,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
-from sonar.chain.artifacts import training_market
+from sonar.chain.artifacts import training_market, verify_file
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/build_contracts.py"
@@ -102,12 +102,39 @@ def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
     command = [sys.executable, str(tmp_path / "scripts/build_contracts.py")]
     subprocess.run(command, cwd="/", check=True, capture_output=True)
     name = "sonar/chain/artifacts/TrainingMarket.json"
-    assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
+    verify = "sonar/chain/artifacts/TrainingMarket.verify.json"
+    for written in (name, verify):
+        assert (tmp_path / written).read_bytes() == (ROOT / written).read_bytes()
 
     # And --check finds a single changed byte of code, and says where.
     artifact = json.loads((tmp_path / name).read_text())
+    good = (tmp_path / name).read_bytes()
     artifact["bytecode"] = artifact["bytecode"][:-1] + ("0" if artifact["bytecode"][-1] != "0" else "1")
     (tmp_path / name).write_text(json.dumps(artifact, indent=1) + "\n")
     done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "not what the sources compile to (bytecode)" in done.stderr
+
+    # Nor does it take sources for explorers that are others, or that compile to other code.
+    (tmp_path / name).write_bytes(good)
+    for old, new, told in (
+        ("Escrow and rounds", "Escrows and rounds", "not made of today's sources"),
+        ("minWindow == 0", "minWindow == 1", "compiles to other code"),
+        ('"language"', '"tongue"', "cannot be compiled"),
+    ):
+        text = (ROOT / verify).read_text()
+        assert old in text
+        (tmp_path / verify).write_text(text.replace(old, new))
+        done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert told in done.stderr
+
+
+def test_explorers_get_whole_sources_and_the_exact_compiler() -> None:
+    job = json.loads(verify_file().read_text())
+    assert "contracts/src/TrainingMarket.sol" in job["sources"]
+    assert all(set(source) == {"content"} for source in job["sources"].values())  # no address to fetch from
+    settings = json.loads((verify_file().parent / "TrainingMarket.json").read_text())["compiler"]
+    assert {key: job["settings"][key] for key in ("evmVersion", "optimizer", "metadata")} == {
+        key: settings[key] for key in ("evmVersion", "optimizer", "metadata")
+    }

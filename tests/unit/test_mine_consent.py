@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mine import consent
-from mine.consent import Policy
+from mine.consent import Policy, TokenPolicy
 from sonar.errors import ConfigError, ConsentError
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Terms
@@ -37,11 +37,43 @@ def test_sane_terms_pass() -> None:
     consent.check_bounty(bounty(), Policy())
 
 
+def test_an_allowed_token_has_limits_of_its_own() -> None:
+    """Those in wei say nothing about a token."""
+    policy = Policy(min_fee_wei=10**18, max_stake_wei=0, tokens={ONE: TokenPolicy(TERMS.stake_wei)})
+    consent.check_bounty(bounty(asset=ONE), policy)
+
+
+def test_tokens_in_the_policy_s_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tokens]\n"{ONE}" = {{ max_stake = 50_000_000, min_fee = 7 }}\n')
+    assert dict(Policy.load(tmp_path).tokens) == {ONE: TokenPolicy(50_000_000, 7)}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('"0x12" = { max_stake = 1 }', "is not an address"),
+        (f'"{ONE}" = 5', "must be a table"),
+        (f'"{ONE}" = {{ min_fee = 5 }}', "must be a table"),
+        (f'"{ONE}" = {{ max_stake = 5, fee = 1 }}', "must be a table"),
+        (f'"{ONE}" = {{ max_stake = -5 }}', "whole numbers"),
+        (f'"{ONE}" = {{ max_stake = 1.5 }}', "whole numbers"),
+        (f'"{ONE}" = {{ max_stake = true }}', "whole numbers"),
+    ],
+)
+def test_tokens_that_are_none(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "mine.toml").write_text(f"[tokens]\n{line}\n")
+    with pytest.raises(ConfigError, match=told) as caught:
+        Policy.load(tmp_path)
+    assert "mine.toml" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "policy", "field", "limit"),
     [
-        ({"asset": ONE}, Policy(), "terms.asset", "ether"),
-        ({"allow_root": b"x" * 32}, Policy(), "terms.allow_root", "set"),
+        ({"asset": ONE}, Policy(), "terms.asset", f'"{ONE}" = {{ max_stake = 10000000000000000 }}'),
+        ({"asset": ONE, "stake_wei": 6}, Policy(tokens={ONE: TokenPolicy(5)}), "terms.stake_wei", "5"),
+        ({"asset": ONE, "fee_wei": 4}, Policy(tokens={ONE: TokenPolicy(10**17, 5)}), "terms.fee_wei", "5"),
         ({"initial_loss": 100}, Policy(), "terms.target_loss", "100"),
         ({"min_mines": 1}, Policy(), "terms.min_mines", "1"),
         ({"fee_wei": 4}, Policy(min_fee_wei=5), "terms.fee_wei", "5"),

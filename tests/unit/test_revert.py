@@ -42,7 +42,7 @@ def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item)
 
 
 def test_no_class_is_left_over() -> None:
-    ours = {kind.__name__ for kind in revert.Refusal.__subclasses__()} - {"Panic", "Reverted"}
+    ours = {kind.__name__ for kind in revert.Refusal.__subclasses__()} - {"Panic", "Reverted", "TokenRefusal"}
     assert ours == {item.name for item in ITEMS}
 
 
@@ -59,6 +59,41 @@ def test_a_user_reads_numbers_and_names() -> None:
     error = revert.from_data(data_of(next(item for item in ITEMS if item.name == "WrongStatus")))
     assert isinstance(error, revert.WrongStatus)
     assert error.actual is Status.SETTLE
+
+
+HOLDER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+
+@pytest.mark.parametrize(
+    ("selector", "types", "values", "told"),
+    [  # the selectors as published in ERC-6093's reference implementation
+        (
+            "e450d38c",
+            ["address", "uint256", "uint256"],
+            [HOLDER, 1, 5],
+            f"ERC20InsufficientBalance(sender={HOLDER}, balance=1, needed=5)",
+        ),
+        (
+            "fb8f41b2",
+            ["address", "uint256", "uint256"],
+            [HOLDER, 0, 7],
+            f"ERC20InsufficientAllowance(spender={HOLDER}, allowance=0, needed=7)",
+        ),
+        ("96c6fd1e", ["address"], [HOLDER], f"ERC20InvalidSender(sender={HOLDER})"),
+        ("ec442f05", ["address"], [HOLDER], f"ERC20InvalidReceiver(receiver={HOLDER})"),
+        ("e602df05", ["address"], [HOLDER], f"ERC20InvalidApprover(approver={HOLDER})"),
+        ("94280d62", ["address"], [HOLDER], f"ERC20InvalidSpender(spender={HOLDER})"),
+        ("5274afe7", ["address"], [HOLDER], f"SafeERC20FailedOperation(token={HOLDER})"),
+    ],
+)
+def test_what_a_token_refuses_is_read_too(
+    selector: str, types: list[str], values: list[Any], told: str
+) -> None:
+    data = bytes.fromhex(selector) + encode(types, [v.lower() if isinstance(v, str) else v for v in values])
+    error = revert.from_data(data)
+    assert isinstance(error, revert.Refusal)
+    assert (str(error), error.data) == (told, data)
+    assert isinstance(revert.from_data(data[:-1]), revert.Reverted)
 
 
 FULL = "0x" + data_of(next(item for item in ITEMS if item.name == "CohortFull")).hex()

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 
@@ -38,6 +39,11 @@ class ContractArtifact:
         for place in self.immutables:
             code[place.start : place.start + place.length] = min_window_s.to_bytes(place.length, "big")
         return bytes(code)
+
+
+def verify_file() -> Path:
+    """Where the compiler's whole input lies: by it block explorers and Sourcify verify deployed code."""
+    return Path(str(resources.files(__package__).joinpath("TrainingMarket.verify.json")))
 
 
 @cache

@@ -1,0 +1,32 @@
+"""The base of what a contract refuses with: a custom error of Solidity as an exception."""
+
+from __future__ import annotations
+
+from inspect import get_annotations
+from typing import Any, ClassVar
+
+from sonar.errors import MarketError
+from sonar.protocol.phase import Status
+
+
+class Refusal(MarketError):
+    """Base of the contract's own errors: the annotations of a class are its fields, in the ABI's order."""
+
+    next_step: ClassVar[str] = ""
+
+    def __init__(self, *values: Any) -> None:
+        fields = list(get_annotations(type(self)))
+        for name, value in zip(fields, values, strict=True):
+            setattr(self, name, value)
+        shown = ", ".join(f"{name}={_shown(value)}" for name, value in zip(fields, values, strict=True))
+        super().__init__(f"{type(self).__name__}({shown})", hint=self.next_step)
+        self.values = values
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Status):
+        return value.name.title()
+    if isinstance(value, bytes):
+        text = value.hex()
+        return f"0x{text[:8]}…{text[-4:]}" if len(text) > 16 else f"0x{text}"
+    return repr(value) if isinstance(value, str) and not value.startswith("0x") else str(value)

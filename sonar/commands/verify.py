@@ -1,0 +1,51 @@
+"""`sonar verify`: is the contract of a network the one that this version ships?"""
+
+from __future__ import annotations
+
+import typer
+
+from sonar.commands.options import NetworkOption, load_network
+from sonar.terminal import JsonFlag, print_json
+
+
+def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
+    """Check the network's contract, byte for byte, against what this version of Sonar was released with.
+
+    The hash in the network file is the word of whoever wrote the file; this asks the chain. Needs no key and
+    no compiler. Ends with 1 if the code is another; that may be a contract of another version.
+
+    Example: `sonar verify --network network.toml`
+    """
+    from eth_utils.crypto import keccak
+
+    from sonar.chain import abi
+    from sonar.chain.artifacts import training_market, verify_file
+    from sonar.chain.deploy import predicted
+    from sonar.chain.market import Market
+
+    market = Market.connect(load_network(network))
+    code, window_s = market.code(market.address), market.min_window_s()
+    shipped = 1 <= window_s < 2**24 and code == abi.runtime_code(window_s)
+    everywhere = shipped and market.address == predicted(window_s)
+    found = {
+        "contract": market.address,
+        "chain_id": market.chain_id,
+        "code_hash": keccak(code).hex(),
+        "shipped": shipped,
+        "min_window_s": window_s,
+        "same_on_every_chain": everywhere,
+        "solc": training_market().solc,
+        "sources": str(verify_file()),
+    }
+    if json:
+        print_json(found)
+    else:
+        same = "the code that this version ships" if shipped else "OTHER CODE THAN THIS VERSION SHIPS"
+        where = "the address that it has on every chain" if everywhere else "an address of this chain's own"
+        typer.echo(f"contract  {market.address} on chain {market.chain_id}: {same}")
+        typer.echo(f"code hash {found['code_hash']}, as the network file says")
+        if shipped:
+            typer.echo(f"address   {where}, with windows of {window_s} s and more")
+            typer.echo(f"sources   {verify_file()} (solc {found['solc']})")
+    if not shipped:
+        raise typer.Exit(1)
