@@ -1,146 +1,117 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {CommonBase} from "forge-std/Base.sol";
-import {StdCheats} from "forge-std/StdCheats.sol";
-import {StdUtils} from "forge-std/StdUtils.sol";
-import {Vm} from "forge-std/Vm.sol";
-
-import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {Award, Bounty, Entry, EntryState, Status, Terms} from "../../src/Types.sol";
+import {Bomb} from "../mocks/Actors.sol";
+import {MerkleTree} from "../mocks/MerkleTree.sol";
+import {Books, IMintable} from "./Books.sol";
 
-/// @dev Forces ether upon an address that has no way to receive it.
-contract Bomb {
-    constructor(address payable target) payable {
-        selfdestruct(target);
-    }
-}
+/// @notice The honest part of the play: each action picks a bounty and does what the bounty's status allows. A call
+/// that reverts fails the run. One mine takes no ether, one re-enters; some seals are copied.
+contract Handler is Books {
+    /// @dev With a list, the first four mines and one that never comes are on it.
+    uint256 internal constant LISTED = 4;
+    bytes32[] internal leaves;
+    bytes32 public immutable ALLOW_ROOT;
 
-/// @notice Several scientists and mines, several bounties at once, and time. Each action picks a bounty and does
-/// what the bounty's status allows; a call that reverts fails the run. Beside that it keeps its own books.
-contract Handler is CommonBase, StdCheats, StdUtils {
-    uint256 public constant MAX_BOUNTIES = 8;
-    uint256 public constant MINES = 6;
-    address internal constant ETHER = address(0);
+    /// @dev The round in which a mine committed a seal that is not its own, if any.
+    mapping(bytes32 bounty => mapping(address mine => uint8)) internal wrongSealIn;
 
-    TrainingMarket public immutable MARKET;
-    address[] public scientists;
-    address[] public mines; // ascending
-    bytes32[] public bounties;
-
-    mapping(bytes32 bounty => uint256) public paidIn;
-    mapping(bytes32 bounty => uint256) public credited;
-    mapping(bytes32 bounty => uint256) public rewarded;
-    mapping(bytes32 bounty => uint256) public latestPhase;
-    uint256 public totalIn;
-    uint256 public totalOut;
-    uint256 public forced;
-    uint256 public settled;
-    uint256 public failed;
-    uint256 public overdue;
-    bool public wentBackwards;
-    bool public cheatedAMine;
-
-    constructor(TrainingMarket market) {
-        MARKET = market;
-        for (uint160 i; i < 3; ++i) {
-            scientists.push(address(0x5000 + i));
+    constructor(TrainingMarket market) Books(market) {
+        for (uint256 i; i < LISTED; ++i) {
+            leaves.push(MerkleTree.leafOf(mines[i]));
         }
-        for (uint160 i; i < MINES; ++i) {
-            mines.push(address(0x6000 + i));
-        }
+        leaves.push(MerkleTree.leafOf(address(0xAB5E)));
+        ALLOW_ROOT = MerkleTree.root(leaves);
     }
-
-    /*//////////////////////////////////////////////////////////////
-                                ACTIONS
-    //////////////////////////////////////////////////////////////*/
 
     function post(uint256 seed, Terms memory terms, bytes32 salt) external counted {
         if (bounties.length == MAX_BOUNTIES) return;
-        boundTerms(terms);
+        boundTerms(terms, seed);
         address scientist = scientists[seed % scientists.length];
-        uint256 escrow = MARKET.escrowFor(terms);
         bytes32 bounty = MARKET.bountyIdOf(scientist, terms, "model", "key", salt);
         if (MARKET.statusOf(bounty) != Status.None) return;
-        deal(scientist, escrow);
+        uint256 value = fund(bounty, terms.asset, scientist, MARKET.escrowFor(terms));
         vm.prank(scientist);
-        MARKET.postBounty{value: escrow}(terms, "model", "key", salt);
+        MARKET.postBounty{value: value}(terms, "model", "key", salt);
         bounties.push(bounty);
-        take(bounty, escrow);
+        bestLoss[bounty] = terms.initialLoss;
+        touched = bounty;
     }
 
-    /// @dev Several mines at once, so that full cohorts are not rare.
+    /// @dev Several mines at once, so that full cohorts are not rare. One time in four the first copies a seal.
     function commit(uint256 pick, uint256 mask) external counted {
-        bytes32 bounty = choose(pick, Status.Commit);
-        if (bounty == 0) return;
+        touched = choose(pick, Status.Commit);
+        if (touched == 0) return;
+        bool copy = mask >> 128 & 3 == 0;
         mask |= mask >> MINES; // three mines in four
-        for (uint256 i; i < MINES; ++i) {
-            Bounty memory state = MARKET.getBounty(bounty);
-            if (mask >> i & 1 == 0 || MARKET.statusOf(bounty) != Status.Commit) continue;
-            if (MARKET.entryOf(bounty, mines[i]).round == state.round) continue;
-            bytes32 seal = MARKET.sealOf(bounty, state.round, mines[i], "update", "salt");
-            deal(mines[i], state.terms.stake);
-            vm.prank(mines[i]);
-            MARKET.commit{value: state.terms.stake}(bounty, state.round, seal, new bytes32[](0));
-            take(bounty, state.terms.stake);
+        Bounty memory state = MARKET.getBounty(touched);
+        for (uint256 i; i < MINES && state.committed < state.terms.cohortCap; ++i) {
+            if (mask >> i & 1 == 0 || (state.terms.allowRoot != 0 && i >= LISTED)) continue;
+            if (MARKET.entryOf(touched, mines[i]).round == state.round) continue;
+            commitAs(mines[i], state, copy ? wrongSeal(mines[i], state.round, mask) : bytes32(0), i);
+            ++state.committed;
+            copy = false;
         }
     }
 
+    /// @dev A mine with a wrong seal tries to open it; the others reveal.
     function reveal(uint256 pick, uint256 mask) external counted {
-        bytes32 bounty = choose(pick, Status.Reveal);
-        if (bounty == 0) return;
-        uint8 round = MARKET.getBounty(bounty).round;
+        touched = choose(pick, Status.Reveal);
+        if (touched == 0) return;
+        uint8 round = MARKET.getBounty(touched).round;
         mask |= mask >> MINES;
         for (uint256 i; i < MINES; ++i) {
-            Entry memory entry = MARKET.entryOf(bounty, mines[i]);
+            Entry memory entry = MARKET.entryOf(touched, mines[i]);
             if (mask >> i & 1 == 0 || entry.round != round || entry.state != EntryState.Committed) continue;
             vm.prank(mines[i]);
-            MARKET.reveal(bounty, round, "update", "salt");
+            if (wrongSealIn[touched][mines[i]] == round) {
+                try MARKET.reveal(touched, round, "update", "salt") {
+                    ++wrongSealsOpened;
+                } catch {
+                    ++refused;
+                }
+            } else {
+                MARKET.reveal(touched, round, "update", "salt");
+            }
         }
     }
 
     function settle(uint256 pick, uint64 newLoss, uint256 seed) external counted {
-        bytes32 bounty = choose(pick, Status.Settle);
-        if (bounty == 0) return;
-        Bounty memory state = MARKET.getBounty(bounty);
-        Award[] memory awards = randomAwards(cohort(bounty, state.round), seed);
+        touched = choose(pick, Status.Settle);
+        if (touched == 0) return;
+        Bounty memory state = MARKET.getBounty(touched);
         bytes32 model = keccak256(abi.encode(seed));
         newLoss = uint64(bound(newLoss, 0, uint256(state.terms.initialLoss) + 10));
         if (seed % 4 == 0) (model, newLoss) = (state.modelDigest, state.bestLoss);
-        vm.recordLogs();
-        vm.prank(state.scientist);
-        MARKET.settle(bounty, state.round, model, newLoss, awards, "evidence");
-        ++settled;
-        give(bounty, state.terms.stake);
+        settleAs(state, model, newLoss, awardsFor(cohort(touched, state.round), seed));
     }
 
     function expire(uint256 pick) external counted {
         bytes32 bounty = choose(pick, Status.Failed);
         if (bounty == 0) bounty = choose(pick, Status.Overdue);
+        touched = bounty;
         if (bounty != 0) expireNow(bounty);
     }
 
     function close(uint256 pick) external counted {
-        bytes32 bounty = choose(pick, Status.Commit);
-        if (bounty == 0) return;
-        Bounty memory state = MARKET.getBounty(bounty);
-        if (state.committed != 0 || pick % 4 != 0) return;
-        vm.recordLogs();
-        vm.prank(state.scientist);
-        MARKET.close(bounty);
-        give(bounty, state.terms.stake);
+        if (pick % 4 != 0) return;
+        touched = choose(pick, Status.Commit);
+        if (touched == 0) return;
+        Bounty memory state = MARKET.getBounty(touched);
+        if (state.committed == 0) closeAs(state);
     }
 
     function withdraw(uint256 pick) external counted {
-        uint256 index = pick % (MINES + scientists.length);
-        withdrawOf(index < MINES ? mines[index] : scientists[index - MINES]);
+        withdrawOf(assets[pick % assets.length], account(pick / 8 % (MINES + scientists.length)));
     }
 
     /// @dev To the end of a bounty's phase, a second before or a second after it.
     function jump(uint256 pick, uint256 seed) external counted {
         if (bounties.length == 0) return;
         bytes32 bounty = bounties[pick % bounties.length];
+        touched = bounty;
         (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds) = MARKET.deadlinesOf(bounty);
         Status status = MARKET.statusOf(bounty);
         uint256 end = status == Status.Commit ? commitEnds : status == Status.Reveal ? revealEnds : settleEnds;
@@ -148,109 +119,73 @@ contract Handler is CommonBase, StdCheats, StdUtils {
         if (status < Status.Failed && time > vm.getBlockTimestamp()) vm.warp(time);
     }
 
-    function force(uint96 amount) external counted {
+    /// @dev Ether that is forced upon the market, and tokens that are sent to it.
+    function donate(uint256 pick, uint96 amount) external counted {
+        address asset = assets[pick % assets.length];
+        donated[asset] += amount;
+        if (asset != ETHER) return IMintable(asset).mint(address(MARKET), amount);
         deal(address(this), amount);
         new Bomb{value: amount}(payable(address(MARKET)));
-        forced += amount;
     }
 
-    /*//////////////////////////////////////////////////////////////
-                           ALSO USED TO DRAIN
-    //////////////////////////////////////////////////////////////*/
-
+    /// @notice Expires a bounty that is failed or overdue.
     function expireNow(bytes32 bounty) public {
-        Bounty memory state = MARKET.getBounty(bounty);
         if (MARKET.statusOf(bounty) == Status.Failed) ++failed;
         else ++overdue;
-        vm.recordLogs();
-        MARKET.expire(bounty, state.round, cohort(bounty, state.round));
-        give(bounty, state.terms.stake);
-    }
-
-    function withdrawOf(address account) public {
-        uint256 due = MARKET.balanceOf(ETHER, account);
-        if (due == 0) return;
-        uint256 before = account.balance;
-        vm.prank(account);
-        totalOut += MARKET.withdraw(ETHER, account);
-        if (account.balance != before + due) cheatedAMine = true;
+        Bounty memory state = MARKET.getBounty(bounty);
+        expireAs(bounty, state);
     }
 
     /*//////////////////////////////////////////////////////////////
-                                 BOOKS
+                                 CALLS
     //////////////////////////////////////////////////////////////*/
 
-    function take(bytes32 bounty, uint256 amount) private {
-        paidIn[bounty] += amount;
-        totalIn += amount;
+    function commitAs(address mine, Bounty memory state, bytes32 seal, uint256 place) private {
+        if (seal == 0) seal = MARKET.sealOf(touched, state.round, mine, "update", "salt");
+        else wrongSealIn[touched][mine] = state.round;
+        bytes32[] memory proof = state.terms.allowRoot == 0 ? new bytes32[](0) : MerkleTree.proof(leaves, place);
+        uint256 value = fund(touched, state.terms.asset, mine, state.terms.stake);
+        REENTERER.aim(touched, state.terms.asset);
+        vm.prank(mine);
+        MARKET.commit{value: value}(touched, state.round, seal, proof);
     }
 
-    /// @dev Books what the events of the last call say was credited.
-    function give(bytes32 bounty, uint256 stake) private {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i; i < logs.length; ++i) {
-            if (logs[i].topics[0] == ITrainingMarket.MinePaid.selector) {
-                (, uint256 back, uint256 fee, uint256 reward, uint256 forfeit) =
-                    abi.decode(logs[i].data, (uint16, uint256, uint256, uint256, uint256));
-                credited[bounty] += back + fee + reward + forfeit;
-                rewarded[bounty] += reward;
-                if (back != stake) cheatedAMine = true;
-            } else if (logs[i].topics[0] == ITrainingMarket.BountyClosed.selector) {
-                (, uint256 refund) = abi.decode(logs[i].data, (uint8, uint256));
-                credited[bounty] += refund;
-            }
-        }
+    function settleAs(Bounty memory state, bytes32 model, uint64 newLoss, Award[] memory awards)
+        private
+        booked(touched, state)
+    {
+        ++settled;
+        vm.prank(state.scientist);
+        MARKET.settle(touched, state.round, model, newLoss, awards, "evidence");
     }
 
-    /// @dev After every action: rounds and the phases within them only go forward.
-    modifier counted() {
-        _;
-        for (uint256 i; i < bounties.length; ++i) {
-            uint256 round = MARKET.getBounty(bounties[i]).round;
-            uint256 phase = round * 10 + uint256(MARKET.statusOf(bounties[i]));
-            if (phase < latestPhase[bounties[i]]) wentBackwards = true;
-            latestPhase[bounties[i]] = phase;
-        }
+    function expireAs(bytes32 bounty, Bounty memory state) private booked(bounty, state) {
+        MARKET.expire(bounty, state.round, cohort(bounty, state.round));
+    }
+
+    function closeAs(Bounty memory state) private booked(touched, state) {
+        vm.prank(state.scientist);
+        MARKET.close(touched);
     }
 
     /*//////////////////////////////////////////////////////////////
                                 CHOICES
     //////////////////////////////////////////////////////////////*/
 
-    function bountyCount() external view returns (uint256) {
-        return bounties.length;
+    /// @dev The seal of another mine, another bounty, another round or another chain.
+    function wrongSeal(address mine, uint8 round, uint256 seed) private returns (bytes32 seal) {
+        uint256 kind = seed >> 130 & 3;
+        uint256 chain = block.chainid;
+        if (kind == 0) return MARKET.sealOf(touched, round, address(0xC0), "update", "salt");
+        if (kind == 1) return MARKET.sealOf("another", round, mine, "update", "salt");
+        if (kind == 2) return MARKET.sealOf(touched, round + 1, mine, "update", "salt");
+        vm.chainId(chain + 1);
+        seal = MARKET.sealOf(touched, round, mine, "update", "salt");
+        vm.chainId(chain);
     }
 
-    function accounts() external view returns (address[] memory all) {
-        all = new address[](MINES + scientists.length);
-        for (uint256 i; i < all.length; ++i) {
-            all[i] = i < MINES ? mines[i] : scientists[i - MINES];
-        }
-    }
-
-    /// @dev The first bounty from `pick` on that is in this status, or 0.
-    function choose(uint256 pick, Status status) private view returns (bytes32) {
-        uint256 count = bounties.length;
-        for (uint256 i; i < count; ++i) {
-            bytes32 bounty = bounties[(pick % count + i) % count];
-            if (MARKET.statusOf(bounty) == status) return bounty;
-        }
-        return 0;
-    }
-
-    function cohort(bytes32 bounty, uint8 round) private view returns (address[] memory list) {
-        list = new address[](MINES);
-        uint256 size;
-        for (uint256 i; i < MINES; ++i) {
-            Entry memory entry = MARKET.entryOf(bounty, mines[i]);
-            if (entry.round == round && entry.state == EntryState.Revealed) list[size++] = mines[i];
-        }
-        assembly {
-            mstore(list, size)
-        }
-    }
-
-    function randomAwards(address[] memory list, uint256 seed) private pure returns (Award[] memory awards) {
+    /// @dev One time in four nobody has a share; else each mine may have none.
+    function awardsFor(address[] memory list, uint256 seed) internal pure returns (Award[] memory awards) {
         awards = new Award[](list.length);
         uint256 left = seed % 4 == 0 ? 0 : 10_000;
         for (uint256 i; i < list.length; ++i) {
@@ -261,9 +196,9 @@ contract Handler is CommonBase, StdCheats, StdUtils {
         }
     }
 
-    function boundTerms(Terms memory terms) private pure {
-        terms.asset = ETHER;
-        terms.allowRoot = 0;
+    function boundTerms(Terms memory terms, uint256 seed) private view {
+        terms.asset = assets[seed / 4 % assets.length];
+        terms.allowRoot = seed / 16 % 4 == 0 ? ALLOW_ROOT : bytes32(0);
         terms.cohortCap = uint8(bound(terms.cohortCap, 1, MINES));
         terms.minMines = uint8(bound(terms.minMines, 1, terms.cohortCap));
         terms.rounds = uint8(bound(terms.rounds, 1, 4));

@@ -4,21 +4,21 @@ pragma solidity ^0.8.37;
 import {Test} from "forge-std/Test.sol";
 
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
-import {Bounty, Status, Terms} from "../../src/Types.sol";
+import {Bounty, Status} from "../../src/Types.sol";
 import {Handler} from "./Handler.sol";
+import {Misbehaviour} from "./Misbehaviour.sol";
 
-/// @notice The laws of contracts/README.md, each in a sentence and then in code.
+/// @notice The laws of README.md beside this file, each in a sentence and then in code.
+/// @dev One play for all laws, asked after every so many steps (`check_interval`) and at the end.
 contract MarketInvariantTest is Test {
-    address internal constant ETHER = address(0);
-
     TrainingMarket internal market;
-    Handler internal handler;
+    Misbehaviour internal play;
     bytes4[] private actions;
 
     function setUp() public {
         vm.warp(1_800_000_000);
         market = new TrainingMarket(10);
-        handler = new Handler(market);
+        play = new Misbehaviour(market);
         // As often as rounds need them: a random jump in time ends the phases of all bounties at once.
         weigh(Handler.post.selector, 2);
         weigh(Handler.commit.selector, 5);
@@ -26,95 +26,153 @@ contract MarketInvariantTest is Test {
         weigh(Handler.settle.selector, 4);
         weigh(Handler.expire.selector, 1);
         weigh(Handler.close.selector, 1);
-        weigh(Handler.withdraw.selector, 1);
+        weigh(Handler.withdraw.selector, 2);
         weigh(Handler.jump.selector, 5);
-        weigh(Handler.force.selector, 1);
-        targetSelector(FuzzSelector(address(handler), actions));
-        targetContract(address(handler));
+        weigh(Handler.donate.selector, 1);
+        weigh(Misbehaviour.misbehave.selector, 2);
+        targetSelector(FuzzSelector(address(play), actions));
+        targetContract(address(play));
     }
 
-    /// Money in = money out + money held, in all; and the market's ether is that, plus what was forced upon it.
-    function invariant_MoneyInIsMoneyOutPlusMoneyHeld() public view {
-        uint256 held;
-        for (uint256 i; i < handler.bountyCount(); ++i) {
-            held += heldBy(handler.bounties(i));
+    function invariant_Laws() public view {
+        laws();
+    }
+
+    /// From wherever a play ends: the laws once more, and then the last one.
+    function afterInvariant() public {
+        laws();
+        emit log_named_uint("bounties", play.bountyCount());
+        emit log_named_uint("rounds settled", play.settled());
+        emit log_named_uint("rounds failed", play.failed());
+        emit log_named_uint("rounds overdue", play.overdue());
+        emit log_named_uint("calls refused", play.refused());
+        emit log_named_uint("attempts to re-enter", play.REENTERER().calls());
+        law_EveryWeiComesOutInTheEnd();
+        laws();
+    }
+
+    function laws() private view {
+        for (uint256 i; i < 4; ++i) {
+            law_MoneyInIsMoneyOutPlusMoneyOwed(play.assets(i));
         }
-        address[] memory accounts = handler.accounts();
-        for (uint256 i; i < accounts.length; ++i) {
-            held += market.balanceOf(ETHER, accounts[i]);
+        for (uint256 i; i < play.bountyCount(); ++i) {
+            bytes32 bounty = play.bounties(i);
+            Bounty memory state = market.getBounty(bounty);
+            law_EachBountyPaysWithItsOwnMoney(bounty, state);
+            law_EscrowCoversWhatIsPromised(bounty, state);
+            law_NothingExceedsTheTerms(bounty, state);
         }
-        assertEq(handler.totalIn(), handler.totalOut() + held, "books");
-        assertEq(address(market).balance, held + handler.forced(), "ether");
+        law_BestLossNeverRises();
+        law_PhasesOnlyGoForward();
+        law_ASealOpensOnlyWhereItWasMadeFor();
+        law_ARevealedStakeComesBackWhole();
+        law_AWithdrawalSendsTheWholeBalance();
+        law_OnlyWithdrawSendsMoney();
+        law_WhatIsForbiddenIsRefused();
+        law_NobodyComesInTwice();
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                               THE LAWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// Of each asset, money in = money out + money owed; and what is held is what is owed, plus what was donated.
+    function law_MoneyInIsMoneyOutPlusMoneyOwed(address asset) private view {
+        uint256 owed = play.owedToAccounts(asset);
+        for (uint256 i; i < play.bountyCount(); ++i) {
+            Bounty memory state = market.getBounty(play.bounties(i));
+            if (state.terms.asset == asset) owed += heldBy(state);
+        }
+        assertEq(play.totalIn(asset), play.totalOut(asset) + owed, "books");
+        assertEq(play.holds(asset, address(market)), owed + play.donated(asset), "held");
     }
 
     /// The same for each bounty alone: no bounty ever pays with another's money.
-    function invariant_EachBountyPaysWithItsOwnMoney() public view {
-        for (uint256 i; i < handler.bountyCount(); ++i) {
-            bytes32 bounty = handler.bounties(i);
-            assertEq(handler.paidIn(bounty), handler.credited(bounty) + heldBy(bounty));
-        }
+    function law_EachBountyPaysWithItsOwnMoney(bytes32 bounty, Bounty memory state) private view {
+        assertEq(play.paidIn(bounty), play.credited(bounty) + heldBy(state), "a bounty's own money");
     }
 
     /// An open bounty's escrow covers the unpaid reward and every fee that can still fall due.
-    function invariant_EscrowCoversWhatIsPromised() public view {
-        for (uint256 i; i < handler.bountyCount(); ++i) {
-            bytes32 bounty = handler.bounties(i);
-            Bounty memory state = market.getBounty(bounty);
-            if (state.closed) continue;
-            uint256 roundsLeft = uint256(state.terms.rounds) - state.round + 1;
-            uint256 fees = uint256(state.terms.fee) * state.terms.cohortCap * roundsLeft;
-            assertGe(state.escrow, state.terms.reward - handler.rewarded(bounty) + fees);
-        }
+    function law_EscrowCoversWhatIsPromised(bytes32 bounty, Bounty memory state) private view {
+        if (state.closed) return;
+        uint256 roundsLeft = uint256(state.terms.rounds) - state.round + 1;
+        uint256 fees = uint256(state.terms.fee) * state.terms.cohortCap * roundsLeft;
+        assertGe(state.escrow, state.terms.reward - play.rewarded(bounty) + fees, "promised");
     }
 
-    /// Rewards never exceed the reward of the terms, and counts never exceed theirs.
-    function invariant_NothingExceedsTheTerms() public view {
-        for (uint256 i; i < handler.bountyCount(); ++i) {
-            bytes32 bounty = handler.bounties(i);
-            Bounty memory state = market.getBounty(bounty);
-            assertLe(handler.rewarded(bounty), state.terms.reward);
-            assertLe(state.round, state.terms.rounds);
-            assertLe(state.committed, state.terms.cohortCap);
-            assertLe(state.revealed, state.committed);
-            assertLe(state.bestLoss, state.terms.initialLoss);
-        }
+    /// Rewards, rounds, commits and reveals never exceed what the terms allow.
+    function law_NothingExceedsTheTerms(bytes32 bounty, Bounty memory state) private view {
+        assertLe(play.rewarded(bounty), state.terms.reward);
+        assertLe(state.round, state.terms.rounds);
+        assertLe(state.committed, state.terms.cohortCap);
+        assertLe(state.revealed, state.committed);
     }
 
-    /// A phase never goes backwards.
-    function invariant_PhasesOnlyGoForward() public view {
-        assertFalse(handler.wentBackwards());
+    /// A best loss never rises.
+    function law_BestLossNeverRises() private view {
+        assertEq(play.risen(), 0, "best loss");
     }
 
-    /// A revealed stake comes back whole, and a withdrawal sends the whole balance.
-    function invariant_NoMineIsCheated() public view {
-        assertFalse(handler.cheatedAMine());
+    /// A round, and a phase within it, never goes backwards.
+    function law_PhasesOnlyGoForward() private view {
+        assertEq(play.backwards(), 0, "phase");
     }
 
-    /// From wherever a run ends: once all windows have passed, every wei can be withdrawn by someone entitled
-    /// to it, without the help of any scientist.
-    function afterInvariant() public {
-        emit log_named_uint("bounties", handler.bountyCount());
-        emit log_named_uint("rounds settled", handler.settled());
-        emit log_named_uint("rounds failed", handler.failed());
-        emit log_named_uint("rounds overdue", handler.overdue());
-        for (uint256 i; i < handler.bountyCount(); ++i) {
-            bytes32 bounty = handler.bounties(i);
+    /// A seal of another mine, bounty, round or chain is never opened.
+    function law_ASealOpensOnlyWhereItWasMadeFor() private view {
+        assertEq(play.wrongSealsOpened(), 0, "seal");
+    }
+
+    /// Every mine that revealed is credited its whole stake, whatever the scientist says.
+    function law_ARevealedStakeComesBackWhole() private view {
+        assertEq(play.stakesCut(), 0, "stake");
+    }
+
+    /// A withdrawal sends the whole balance, to the last unit.
+    function law_AWithdrawalSendsTheWholeBalance() private view {
+        assertEq(play.withdrawalsCut(), 0, "withdrawal");
+    }
+
+    /// Settling, expiring and closing move no money, so that nobody's money depends on another's `receive`.
+    function law_OnlyWithdrawSendsMoney() private view {
+        assertEq(play.pushed(), 0, "pushed");
+    }
+
+    /// A call by another, for another round, out of its phase, twice, or with wrong shares, mines or money is refused.
+    function law_WhatIsForbiddenIsRefused() private view {
+        assertEq(play.forbiddenDone(), 0, "forbidden");
+    }
+
+    /// Whoever is called by the market, as a receiver or by a token's hook, can call nothing of it before it ends.
+    function law_NobodyComesInTwice() private view {
+        assertEq(play.REENTERER().entries(), 0, "re-entry");
+    }
+
+    /// Once all windows have passed, every wei can be withdrawn by someone entitled to it, without any scientist.
+    function law_EveryWeiComesOutInTheEnd() private {
+        for (uint256 i; i < play.bountyCount(); ++i) {
+            bytes32 bounty = play.bounties(i);
             while (market.statusOf(bounty) != Status.Closed) {
                 (,, uint40 end) = market.deadlinesOf(bounty);
                 if (end > vm.getBlockTimestamp()) vm.warp(end);
-                handler.expireNow(bounty);
+                play.expireNow(bounty);
             }
             assertEq(market.getBounty(bounty).escrow, 0);
-            assertEq(handler.credited(bounty), handler.paidIn(bounty), "the bounty is drained");
+            assertEq(play.credited(bounty), play.paidIn(bounty), "the bounty is drained");
         }
-        address[] memory accounts = handler.accounts();
-        for (uint256 i; i < accounts.length; ++i) {
-            handler.withdrawOf(accounts[i]);
+        for (uint256 a; a < 4; ++a) {
+            address asset = play.assets(a);
+            for (uint256 i; i < play.MINES() + 3; ++i) {
+                play.withdrawOf(asset, play.account(i));
+            }
+            assertEq(play.holds(asset, address(market)), play.donated(asset), "the market is drained to 0 wei");
+            assertEq(play.totalOut(asset), play.totalIn(asset));
         }
-        assertEq(address(market).balance, handler.forced(), "the market is drained to 0 wei");
-        assertEq(handler.totalOut(), handler.totalIn());
-        assertFalse(handler.cheatedAMine());
     }
+
+    /*//////////////////////////////////////////////////////////////
+                                HELPERS
+    //////////////////////////////////////////////////////////////*/
 
     function weigh(bytes4 action, uint256 weight) private {
         for (uint256 i; i < weight; ++i) {
@@ -122,8 +180,7 @@ contract MarketInvariantTest is Test {
         }
     }
 
-    function heldBy(bytes32 bounty) private view returns (uint256) {
-        Bounty memory state = market.getBounty(bounty);
+    function heldBy(Bounty memory state) private pure returns (uint256) {
         return state.closed ? 0 : state.escrow + uint256(state.committed) * state.terms.stake;
     }
 }
