@@ -145,18 +145,14 @@ class Workshop:
         self.folder = folder
         folder.mkdir()
         for name in ("contracts", "bin", "scripts"):
-            shutil.copytree(
-                ROOT / name, folder / name, ignore=shutil.ignore_patterns("out", "cache", "halmos")
-            )
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("out", "cache", "halmos"))
         shutil.copy(ROOT / "foundry.toml", folder)
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         # Without the optimiser no gas figure holds; and gas must not be what kills a mutant.
         for gas in (folder / "contracts/test").rglob("*Gas*.t.sol"):
             gas.unlink()
         # Loading the compiler only to ask for its version takes as long as compiling a mutant.
-        version = subprocess.run(
-            [ROOT / "bin/solc", "--version"], capture_output=True, text=True, check=True
-        ).stdout
+        version = subprocess.run([ROOT / "bin/solc", "--version"], capture_output=True, text=True, check=True).stdout
         shortcut = f'#!/bin/sh\n[ "$1" != --version ] || exec echo "{version}"\nexec {ROOT}/bin/solc "$@"\n'
         (folder / "bin/solc").write_text(shortcut)
 
