@@ -9,7 +9,7 @@ before) and whose leaves say what happens ("it should ..."). A condition with le
 it: `test_WhenTheProofIsRight`, or `test_RevertWhen_...` if the leaf is a revert. One line is printed for each
 
 - condition without its test, test without its condition, or condition of the same name twice;
-- call of the interface without a tree, and tree without a test file;
+- call of the interface without a tree, tree without a test file, and test file without a tree;
 - error or event that the interface names for a call and the call's tree does not;
 - error that the tree names and the interface does not, or that no call names at all,
 
@@ -89,6 +89,9 @@ def check(root: Path) -> list[str]:
     errors = set(ERROR.findall((root / ERRORS).read_text(encoding="utf-8")))
     trees = {path.stem: path for path in sorted((root / UNIT).glob("*.tree"))}
     offences = [f"{UNIT}: {name}.tree is missing, for the call" for name in sorted(calls.keys() - trees)]
+    tests = {_tests_of(tree).name for tree in trees.values()}
+    alone = sorted(path.name for path in (root / UNIT).glob("*.t.sol") if path.name not in tests)
+    offences += [f"{UNIT}: {name} has no tree" for name in alone]
     unnamed = errors - {name for names in calls.values() for name in names}
     offences += [f"{ERRORS}: no call in {INTERFACE} names {name}" for name in sorted(unnamed)]
     for name, path in trees.items():
@@ -120,8 +123,12 @@ def _calls(interface: str) -> Iterator[tuple[str, set[str]]]:
         yield name, {each for section in SECTION.findall(words) for each in NAME.findall(section)}
 
 
+def _tests_of(tree: Path) -> Path:
+    return tree.with_name(tree.stem[0].upper() + tree.stem[1:] + ".t.sol")
+
+
 def _against_tests(tree: Path, conditions: list[Condition]) -> Iterator[str]:
-    tests = tree.with_name(tree.stem[0].upper() + tree.stem[1:] + ".t.sol")
+    tests = _tests_of(tree)
     if not tests.exists():
         yield f"{tests.name} is missing"
         return

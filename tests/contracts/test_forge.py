@@ -1,5 +1,7 @@
-"""Every Solidity test file, by name, with the native forge (the npm wrapper would hide a failure); and what is
-measured of the contract against what is committed."""
+"""Every Solidity test file, by name, with the native forge (the npm wrapper would hide a failure).
+
+And what is measured of the contract, against what is committed.
+"""
 
 from __future__ import annotations
 

@@ -69,6 +69,11 @@ def test_finds_a_tree_without_tests(copy):
     assert any("Close.t.sol is missing" in offence for offence in SCRIPT.check(copy))
 
 
+def test_finds_tests_without_a_tree(copy):
+    (copy / SCRIPT.UNIT / "Stray.t.sol").write_text("function test_Something() public {}")
+    assert any("Stray.t.sol has no tree" in offence for offence in SCRIPT.check(copy))
+
+
 def test_a_test_is_named_after_its_condition():
     text = "T\n├── when a proof is given\n│   └── it should revert\n└── given it is so\n    └── it should go"
     assert [each.test for each in SCRIPT.read_tree(text)] == [
