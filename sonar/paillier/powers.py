@@ -22,6 +22,7 @@ Side channel: the time depends on the digits of the exponents. See `affine`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import gmpy2
 import numpy as np
@@ -151,8 +152,7 @@ def sliding_digits(numbers: Ints, window: int) -> tuple[Ints, Ints, Ints]:
     number = sum digit 2^position; digits are odd, |digit| < 2^(window - 1), and of any `window` successive
     positions of a number at most one holds a digit.
     """
-    half, mask = 1 << (window - 1), (1 << window) - 1
-    digit_of = ((np.arange(1 << window) + half) & mask) - half
+    mask, digit_of = (1 << window) - 1, _signed(window)
     rest, number, position = numbers, np.arange(len(numbers)), np.zeros_like(numbers)
     found = [(number[:0], position[:0], position[:0])]
     while len(alive := np.flatnonzero(rest)):
@@ -165,6 +165,13 @@ def sliding_digits(numbers: Ints, window: int) -> tuple[Ints, Ints, Ints]:
         rest, position = (rest >> 1) - (digit >> 1), position + 1
     number, position, digit = (np.concatenate(part) for part in zip(*found, strict=True))
     return number, position, digit
+
+
+@cache
+def _signed(window: int) -> Ints:
+    """The residue in [-2^(window - 1), 2^(window - 1)) of each number of `window` bits."""
+    half = 1 << (window - 1)
+    return (np.arange(1 << window) + half) % (1 << window) - half
 
 
 def even_digits(numbers: Ints, window: int) -> NDArray[np.int16]:
