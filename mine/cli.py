@@ -243,6 +243,8 @@ def run(
 ) -> None:
     """Work on the joined bounties until Ctrl-C. It may be killed at any time, and goes on when started again.
 
+    While it waits it makes what hides its next updates, on all cores or as many as SONAR_CORES says.
+
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
     from mine.service import serve

@@ -8,7 +8,7 @@ is what c = (1 + m n) r^n encrypts, for some r, is the same as that y = c (1 - m
 n^2, and this is the same as y^(p-1) = 1 modulo p^2 and y^(q-1) = 1 modulo q^2: no r is needed, and the check
 costs as much as a decryption. Several are checked at once: y^(p-1) lies in a group of p elements, p prime, so
 a product of powers y_i^e_i with random e_i of 64 bits is 1 only if every y_i^(p-1) is, but for one chance in
-2^64 (the small exponents test of Bellare, Garay and Rabin 1998). For sixteen at a time it adds a sixth. A
+2^64 (the small exponents test of Bellare, Garay and Rabin 1998). For sixteen at a time it adds a fifth. A
 root for the key's proof is raised to the power of n again. Encryption is not checked: nobody else knows its
 randomness, to which the ciphertext could be compared.
 
