@@ -90,15 +90,14 @@ class Mine:
 
     n: int
     plan: SlotPlan
-    enc_w: tuple[int, ...]
+    enc_w: tuple[mpz, ...]
     phi: Array
     y: Array
     steps: int = 1
 
     @classmethod
     def of(cls, task: Task, steps: int = 1) -> Mine:
-        weights = tuple(int(c) for c in task.enc_w)
-        return cls(int(task.key.public.n), task.plan, weights, task.phi, task.y, steps)
+        return cls(int(task.key.public.n), task.plan, tuple(task.enc_w), task.phi, task.y, steps)
 
     def pool(self) -> list[int]:
         """Fresh pool entries for one update."""

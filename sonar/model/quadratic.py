@@ -225,14 +225,12 @@ def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
 
 def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:
     scale = 2.0**data_frac
-    if not (np.isfinite(a * scale).all() and np.isfinite(b * scale).all()):
+    a, b = np.rint(a * scale), np.rint(b * scale)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise DataError("data", "sums over the rows overflow", hint="rescale the columns")
-    rounded = np.rint(a * scale)
     below = np.tri(len(a), k=-1, dtype=bool)
-    return LocalMap(_ints(np.where(below, rounded.T, rounded)), _ints(np.rint(b * scale)), rows, data_frac)
+    return LocalMap(_ints(np.where(below, a.T, a)), _ints(b), rows, data_frac)
 
 
 def _ints(values: NDArray[np.float64]) -> IntArray:
-    exact = np.empty(values.shape, dtype=object)
-    exact.flat[:] = [int(value) for value in values.ravel().tolist()]
-    return exact
+    return np.array([int(value) for value in values.ravel().tolist()], dtype=object).reshape(values.shape)

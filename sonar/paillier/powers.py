@@ -22,6 +22,7 @@ Side channel: the time depends on the digits of the exponents. See `affine`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 
 import gmpy2
 import numpy as np
@@ -37,6 +38,7 @@ Half = tuple[mpz, mpz]
 """(h, t) for h (1 + t n)."""
 Pair = tuple[mpz, mpz]
 """(a, b) for a + b n."""
+KEPT_NUMBERS = 4096
 
 
 class Bases:
@@ -78,7 +80,7 @@ class Bases:
     def _straus(
         self, numbers: Ints, shifts: Sequence[int], firsts: Sequence[int], window: int
     ) -> tuple[Pair, mpz]:
-        places, factors = _places(numbers, shifts, firsts, window)
+        places, factors = _places(numbers, tuple(shifts), tuple(firsts), window)
         n, table = self.key.n, self.table(window)
         a, b, t = mpz(1), mpz(0), mpz(0)
         last = places[0] if places else 0
@@ -133,9 +135,28 @@ class Bases:
 
 
 def _places(
-    numbers: Ints, shifts: Sequence[int], firsts: Sequence[int], window: int
+    numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
 ) -> tuple[list[int], list[int]]:
-    """For each digit, from the highest place down: where it stands, and which entry of the table it means."""
+    """For each digit, from the highest place down: where it stands, and which entry of the table it means.
+
+    Those of a small matrix are kept: a mine's A is the same in every round.
+    """
+    if numbers.size <= KEPT_NUMBERS:
+        return _kept_places(numbers.tobytes(), numbers.shape, shifts, firsts, window)
+    return _found_places(numbers, shifts, firsts, window)
+
+
+@lru_cache(maxsize=16)
+def _kept_places(
+    numbers: bytes, shape: tuple[int, ...], shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
+) -> tuple[list[int], list[int]]:
+    values = np.frombuffer(numbers, dtype=np.int64).reshape(shape)
+    return _found_places(values, shifts, firsts, window)
+
+
+def _found_places(
+    numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
+) -> tuple[list[int], list[int]]:
     number, position, digit = sliding_digits(numbers.ravel(), window)
     row, column = np.divmod(number, numbers.shape[1])
     most = 1 << (window - 1)
@@ -151,8 +172,7 @@ def sliding_digits(numbers: Ints, window: int) -> tuple[Ints, Ints, Ints]:
     number = sum digit 2^position; digits are odd, |digit| < 2^(window - 1), and of any `window` successive
     positions of a number at most one holds a digit.
     """
-    half, mask = 1 << (window - 1), (1 << window) - 1
-    digit_of = ((np.arange(1 << window) + half) & mask) - half
+    mask, digit_of = (1 << window) - 1, _signed(window)
     rest, number, position = numbers, np.arange(len(numbers)), np.zeros_like(numbers)
     found = [(number[:0], position[:0], position[:0])]
     while len(alive := np.flatnonzero(rest)):
@@ -165,6 +185,13 @@ def sliding_digits(numbers: Ints, window: int) -> tuple[Ints, Ints, Ints]:
         rest, position = (rest >> 1) - (digit >> 1), position + 1
     number, position, digit = (np.concatenate(part) for part in zip(*found, strict=True))
     return number, position, digit
+
+
+@cache
+def _signed(window: int) -> Ints:
+    """The residue in [-2^(window - 1), 2^(window - 1)) of each number of `window` bits."""
+    half = 1 << (window - 1)
+    return (np.arange(1 << window) + half) % (1 << window) - half
 
 
 def even_digits(numbers: Ints, window: int) -> NDArray[np.int16]:
