@@ -31,7 +31,9 @@ SOURCES = ("Payout.sol", "Funds.sol", "TrainingMarket.sol")
 REASONS = ROOT / "contracts/test/mutation.json"
 FLOOR = 0.95
 #: A mutant that makes a loop endless is noticed as well. Seconds.
-PATIENCE_S = 120
+PATIENCE_S = 300
+#: The first build compiles everything.
+FIRST_PATIENCE_S = 1800
 
 OPERATORS = [
     (r"(?<![+])\+(?![+=])", "-"),
@@ -156,13 +158,13 @@ class Workshop:
         shortcut = f'#!/bin/sh\n[ "$1" != --version ] || exec echo "{version}"\nexec {ROOT}/bin/solc "$@"\n'
         (folder / "bin/solc").write_text(shortcut)
 
-    def test(self) -> str:
+    def test(self, patience_s: int = PATIENCE_S) -> str:
         """'survived', 'killed' or 'stillborn'."""
         environment = os.environ | {"FOUNDRY_PROFILE": "mutate"}
         command = ["scripts/forge", "test", "--fail-fast"]
         try:
             run = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=patience_s
             )
         except subprocess.TimeoutExpired:
             return "killed"
@@ -194,7 +196,7 @@ def run(chosen: list[Mutant], workers: int) -> dict[str, list[Mutant]]:
         free: SimpleQueue[Workshop] = SimpleQueue()
         for number in range(workers):
             shop = Workshop(Path(temporary) / str(number))
-            if (fate := shop.test()) != "survived":
+            if (fate := shop.test(FIRST_PATIENCE_S)) != "survived":
                 raise SystemExit(f"the tests must pass before anything is broken; they did not: {fate}")
             free.put(shop)
 
