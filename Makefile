@@ -12,7 +12,8 @@ BENCH_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench contracts contracts-deep format lock clean
+.PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
+  contracts-deep format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -20,6 +21,7 @@ help:
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
@@ -51,6 +53,7 @@ check: $(VENV)/.test $(NODE)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) scripts/check_imports.py
+	$(PY) scripts/check_trees.py
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
@@ -64,6 +67,16 @@ bench: $(VENV)/.test
 
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
+
+contracts-tables: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_tables.py
+
+contracts-coverage: $(VENV)/.test $(NODE)
+	$(PY) scripts/contract_coverage.py
+
+contracts-static: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
+	$(PY) scripts/check_slither.py
+	scripts/forge lint contracts/src
 
 format: $(VENV)/.test
 	$(PY) -m ruff format .

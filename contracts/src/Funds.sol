@@ -20,10 +20,10 @@ library Funds {
         if (asset != ETHER && asset.code.length == 0) revert Errors.AssetWithoutCode(asset);
     }
 
-    /// @notice Refuses a call that does not bring exactly what is due in ether: `amount`, or nothing for a token.
-    function checkValue(address asset, uint256 amount) internal view {
+    /// @notice Refuses a call whose value `sent` is not what is due in ether: `amount`, or nothing for a token.
+    function checkValue(address asset, uint256 amount, uint256 sent) internal pure {
         uint256 required = asset == ETHER ? amount : 0;
-        if (msg.value != required) revert Errors.WrongPayment(msg.value, required);
+        if (sent != required) revert Errors.WrongPayment(sent, required);
     }
 
     /// @notice Takes `amount` of a token from the caller; ether came with the call.

@@ -17,6 +17,8 @@ import {Award, Bounty, CloseReason, Entry, Status, Terms} from "./Types.sol";
 /// - Calls are checked in this order: bounty, round, status, caller, arguments.
 /// - There is no owner, no upgrade and no pause. The contract never asks for its own ether balance, and compares
 ///   that of a token only with itself, so money that is forced upon it changes nothing.
+/// - A token or a receiver is called last, when all effects are done: whatever it reads meanwhile is what the call
+///   leaves behind, but for the money that is just on its way. None of the calls below can be made meanwhile.
 /// - A token is a stranger's code. Whatever it does harms only bounties in that token; a mine commits to those whose
 ///   asset its operator has listed.
 interface ITrainingMarket {
@@ -106,60 +108,106 @@ interface ITrainingMarket {
 
     /// @notice Posts a bounty and opens its first round.
     /// @dev Who: anyone; the caller becomes the scientist.
-    /// Pays: exactly `escrowFor(terms)`, as the call's value in ether, or by an allowance of the token and no value.
-    /// It covers a fee for every place in every round, and the reward.
-    /// Emits: `BountyPosted`, `RoundOpened`.
-    /// Reverts: `AssetWithoutCode`, `WindowTooShort`, `BadCohort`, `NoRounds`, `BadLosses`, `TermsTooLarge`,
-    /// `ZeroDigest`, `WrongPayment`, `BountyExists`; for a token also `WrongReceipt`, the token's own errors and
-    /// `SafeERC20FailedOperation`.
-    /// @param terms Its rules. Reward, all fees and all stakes together must fit 96 bits.
+    /// When: always.
+    /// Pays: exactly `escrowFor(terms)`, which covers the reward, and a fee for every place in every round. In ether as
+    /// the call's value; in a token by an allowance, and no value.
+    /// Effects: the escrow is held; round 1 is in its Commit phase from this block on. Nothing of the terms can change.
+    /// Emits:
+    /// - `BountyPosted`, then `RoundOpened`.
+    /// Reverts:
+    /// - `AssetWithoutCode(asset)` if the asset is neither ether nor a contract.
+    /// - `WindowTooShort(window, min)` if a window is below the floor of this deployment.
+    /// - `BadCohort(cohortCap, minMines)` unless 1 <= minMines <= cohortCap.
+    /// - `NoRounds()` if rounds is 0.
+    /// - `BadLosses(initialLoss, targetLoss)` unless the target is below the initial loss.
+    /// - `TermsTooLarge(total, max)` if the escrow and all stakes of all rounds together do not fit 96 bits.
+    /// - `ZeroDigest()` if a digest is zero.
+    /// - `WrongPayment(sent, required)` if the call's value is not the escrow, or not 0 for a token.
+    /// - `BountyExists(bounty)` if the caller posted the very same before, salt included, even if it is closed.
+    /// - `WrongReceipt(asset, held, heldAfter, required)` if the token delivered another amount.
+    /// - `SafeERC20FailedOperation(token)` if the token answered false, and whatever the token itself reverts with.
+    /// @param terms Its rules.
     /// @param modelDigest The manifest of the model to train.
     /// @param keyDigest The manifest of the encryption key. Emitted and bound into the id, not stored.
     /// @param salt Any value; lets the same scientist post the same bounty again.
-    /// @return bounty The id, equal to `bountyIdOf(...)`.
+    /// @return bounty The id, equal to `bountyIdOf(caller, terms, modelDigest, keyDigest, salt)`.
     function postBounty(Terms calldata terms, bytes32 modelDigest, bytes32 keyDigest, bytes32 salt)
         external
         payable
         returns (bytes32 bounty);
 
     /// @notice Commits the caller to an update that nobody can see yet.
-    /// @dev Who: any mine, or any on the allow-list if there is one; once a round. When: Commit.
-    /// Pays: exactly the stake, as the call's value in ether, or by an allowance of the token and no value.
-    /// Effect: the last place taken ends the Commit phase at once.
-    /// Emits: `Committed`.
-    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `CohortFull` (the cap ended the phase),
-    /// `ProofNotTaken`, `NotAllowed`, `WrongPayment`, `ZeroDigest`, `AlreadyCommitted`; for a token also
-    /// `WrongReceipt`, the token's own errors and `SafeERC20FailedOperation`.
+    /// @dev Who: any mine, or any on the allow-list if there is one; once a round.
+    /// When: Commit.
+    /// Pays: exactly the stake. In ether as the call's value; in a token by an allowance, and no value.
+    /// Effects: the stake is held; the mine has an entry in this round. The last place taken ends the phase at once.
+    /// Emits:
+    /// - `Committed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongRound(expected, given)` if the bounty is in another round.
+    /// - `CohortFull(cap)` if the last place has been taken and the reveal goes on.
+    /// - `WrongStatus(actual)` in any other phase but Commit.
+    /// - `ProofNotTaken()` if a proof is given and there is no allow-list.
+    /// - `NotAllowed(mine, allowRoot)` if the proof does not lead from the caller to the allow-list's root.
+    /// - `WrongPayment(sent, required)` if the call's value is not the stake, or not 0 for a token.
+    /// - `ZeroDigest()` if the first 29 bytes of the seal are zero.
+    /// - `AlreadyCommitted(mine)` if the caller has an entry in this round.
+    /// - `WrongReceipt(asset, held, heldAfter, required)` if the token delivered another amount.
+    /// - `SafeERC20FailedOperation(token)` if the token answered false, and whatever the token itself reverts with.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param seal `sealOf(bounty, round, caller, updateDigest, salt)`, made off chain with a secret salt.
-    /// @param proof Merkle proof of the caller against `allowRoot`; must be empty if that is zero.
+    /// @param proof Merkle proof of the caller against `allowRoot`, from the leaf upwards. Empty if there is no
+    /// allow-list, or if the caller is the only one on it.
     function commit(bytes32 bounty, uint8 round, bytes32 seal, bytes32[] calldata proof) external payable;
 
     /// @notice Opens the caller's seal.
-    /// @dev Who: a mine that committed in this round. When: Reveal, which stays open below `minMines` commits
-    /// too, so that every mine can save its stake.
-    /// Effect: the last reveal ends the phase at once.
-    /// Emits: `Revealed`.
-    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `NotCommitted`, `AlreadyRevealed`, `ZeroDigest`,
-    /// `SealMismatch`.
+    /// @dev Who: a mine that committed in this round.
+    /// When: Reveal, which stays open below `minMines` commits too, so that every mine can save its stake.
+    /// Effects: the stake can no longer be lost, and comes back when the round ends. The last reveal ends the phase
+    /// at once.
+    /// Emits:
+    /// - `Revealed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongRound(expected, given)` if the bounty is in another round.
+    /// - `WrongStatus(actual)` in any phase but Reveal.
+    /// - `NotCommitted(mine)` if the caller has no entry in this round.
+    /// - `AlreadyRevealed(mine)` if it has revealed.
+    /// - `ZeroDigest()` if the digest is zero.
+    /// - `SealMismatch(expected, given)` if digest and salt do not open the seal.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param updateDigest The manifest of the update.
     /// @param salt The salt of the seal.
     function reveal(bytes32 bounty, uint8 round, bytes32 updateDigest, bytes32 salt) external;
 
-    /// @notice Ends a round: names the new model and pays the mines.
-    /// @dev Who: the scientist. When: Settle.
-    /// Effect: every line gets its stake and an equal part of the stakes that were not revealed. Lines with a
-    /// share split `fee * revealed` equally and the round's reward by share. The round's reward is what the best
-    /// loss newly earned: `R(new best) - R(old best)`, with
-    /// `R(loss) = reward * (initialLoss - max(loss, targetLoss)) / (initialLoss - targetLoss)`, rounded down.
-    /// What divisions leave over stays in the escrow. If all shares are 0, model and loss must stay as they are,
-    /// and no fee is paid. Then the next round opens; or the bounty closes, at the target or after the last round.
-    /// Emits: `MinePaid` per line, `RoundSettled`, then `RoundOpened` or `BountyClosed`.
-    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `NotScientist`, `ZeroDigest`, `WrongCohortSize`,
-    /// `CohortNotAscending`, `NotInCohort`, `WrongShares`, `ModelChanged`, `LossChanged`.
+    /// @notice Names the new model, its loss and the shares, and pays the round's cohort.
+    /// @dev Who: the scientist.
+    /// When: Settle.
+    /// Effects: every mine that revealed is credited
+    /// - its stake;
+    /// - an equal part of the stakes that were not revealed;
+    /// - with a share: an equal part of `fee * revealed`;
+    /// - its share of what the best loss newly earned, `R(new best) - R(old best)`, where
+    ///   `R(loss) = reward * (initialLoss - max(loss, targetLoss)) / (initialLoss - targetLoss)`.
+    /// What divisions leave over stays in the escrow, but a reward is paid to the last unit. Without a share for
+    /// anybody, fees stay in the escrow too. Then the next round opens; or, at the target or after the last round, the
+    /// bounty closes and the escrow is credited to the scientist.
+    /// Emits:
+    /// - `MinePaid` for each line, in order; `RoundSettled`; then `RoundOpened` or `BountyClosed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongRound(expected, given)` if the bounty is in another round.
+    /// - `WrongStatus(actual)` in any phase but Settle.
+    /// - `NotScientist(caller)` if somebody else calls.
+    /// - `ZeroDigest()` if a digest is zero.
+    /// - `WrongCohortSize(given, expected)` if there are not as many lines as reveals.
+    /// - `CohortNotAscending(index)` at the first line whose address is not above the one before.
+    /// - `NotInCohort(mine)` at the first line of a mine that did not reveal in this round.
+    /// - `WrongShares(sumBps)` if the shares add up to neither 10,000 nor 0.
+    /// - `ModelChanged(current, given)` or `LossChanged(best, given)` if they do, and nobody has a share.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param newModelDigest The manifest of the next model.
@@ -177,36 +225,58 @@ interface ITrainingMarket {
     ) external;
 
     /// @notice Ends a round that failed, or a bounty whose scientist is overdue.
-    /// @dev Who: anyone. When: Failed or Overdue.
-    /// Effect, Failed: every mine that revealed gets its stake and an equal part of the stakes that were not
-    /// revealed; if none did, those go to the escrow. Then the next round opens with the same model; or the
-    /// bounty closes, after the last round or if nobody had committed.
-    /// Effect, Overdue: every mine that revealed gets its stake, the fee, and an equal part both of
-    /// `unpaid reward / rounds left` (this one included) and of the stakes that were not revealed. The bounty
-    /// closes.
-    /// Emits: `MinePaid` per mine, `RoundFailed` if it failed, then `RoundOpened` or `BountyClosed`.
-    /// Reverts: `UnknownBounty`, `WrongRound`, `WrongStatus`, `WrongCohortSize`, `CohortNotAscending`,
-    /// `NotInCohort`.
+    /// @dev Who: anyone.
+    /// When: Failed or Overdue.
+    /// Effects: every mine that revealed is credited its stake and an equal part of the stakes that were not revealed;
+    /// if none revealed, those go to the escrow.
+    /// - Failed: then the next round opens with the same model; or, after the last round or if nobody had committed,
+    ///   the bounty closes.
+    /// - Overdue: each is credited besides the fee, and an equal part of the unpaid reward divided by the rounds left,
+    ///   this one included. Then the bounty closes.
+    /// A bounty that closes credits its escrow to the scientist.
+    /// Emits:
+    /// - `MinePaid` for each line, in order; `RoundFailed` if it failed; then `RoundOpened` or `BountyClosed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongRound(expected, given)` if the bounty is in another round.
+    /// - `WrongStatus(actual)` in any phase but Failed and Overdue.
+    /// - `WrongCohortSize(given, expected)` if there are not as many lines as reveals.
+    /// - `CohortNotAscending(index)` at the first line whose address is not above the one before.
+    /// - `NotInCohort(mine)` at the first line of a mine that did not reveal in this round.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param mines Every mine that revealed, strictly ascending by address; empty if none did.
     function expire(bytes32 bounty, uint8 round, address[] calldata mines) external;
 
     /// @notice Takes a bounty back.
-    /// @dev Who: the scientist. When: Commit, with no commit in this round.
-    /// Emits: `BountyClosed`.
-    /// Reverts: `UnknownBounty`, `WrongStatus`, `NotScientist`, `CommitsExist`.
+    /// @dev Who: the scientist.
+    /// When: Commit, in any round, while nobody has committed in it.
+    /// Effects: the bounty closes and its escrow is credited to the scientist.
+    /// Emits:
+    /// - `BountyClosed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongStatus(actual)` in any phase but Commit.
+    /// - `NotScientist(caller)` if somebody else calls.
+    /// - `CommitsExist(committed)` if anybody has committed in this round.
     /// @param bounty The bounty.
     function close(bytes32 bounty) external;
 
     /// @notice Sends the caller's whole balance of an asset.
-    /// @dev Who: anyone with a balance. When: always.
-    /// Emits: `Withdrawn`.
-    /// Reverts: `InvalidReceiver`, `NothingToWithdraw`, `TransferFailed`; for a token its own errors and
-    /// `SafeERC20FailedOperation`.
+    /// @dev Who: anyone with a balance.
+    /// When: always; no bounty and no status can hold it up.
+    /// Effects: the balance is 0, and the receiver is sent what it was. The receiver of ether is called with all gas
+    /// that is left.
+    /// Emits:
+    /// - `Withdrawn`.
+    /// Reverts:
+    /// - `InvalidReceiver(to)` if that is the zero address or this contract.
+    /// - `NothingToWithdraw(asset, account)` if the balance is 0.
+    /// - `TransferFailed(to, amount)` if the receiver refused the ether.
+    /// - `SafeERC20FailedOperation(token)` if the token answered false, and whatever the token itself reverts with.
     /// @param asset The asset; the zero address is ether.
     /// @param to Where to send it.
-    /// @return amount What was sent.
+    /// @return amount What was sent, in the asset's smallest unit.
     function withdraw(address asset, address to) external returns (uint256 amount);
 
     /*//////////////////////////////////////////////////////////////

@@ -52,7 +52,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         _checkTerms(terms);
         if (modelDigest == 0 || keyDigest == 0) revert Errors.ZeroDigest();
         uint256 escrow = escrowFor(terms);
-        Funds.checkValue(terms.asset, escrow);
+        Funds.checkValue(terms.asset, escrow, msg.value);
         bounty = bountyIdOf(msg.sender, terms, modelDigest, keyDigest, salt);
         StoredBounty storage state = _bounties[bounty];
         if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
@@ -81,7 +81,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (status != Status.Commit) revert Errors.WrongStatus(status);
         _checkAllowed(state, proof);
         (address asset, uint96 stake) = (state.asset, state.stake);
-        Funds.checkValue(asset, stake);
+        Funds.checkValue(asset, stake, msg.value);
         // 29 bytes fit one slot with round and state; two openings of one seal still take some 2^116 hashes.
         // forge-lint: disable-next-line(unsafe-typecast)
         bytes29 stored = bytes29(seal);

@@ -100,7 +100,7 @@ abstract contract Base is Test {
 
     /// @dev Gives `who` so much of the terms' asset, and the market an allowance for it.
     /// @return value What to send with the call.
-    function fund(address who, uint256 amount) internal returns (uint256 value) {
+    function fund(address who, uint256 amount) internal virtual returns (uint256 value) {
         if (terms.asset == ETHER) {
             deal(who, who.balance + amount);
             return amount;

@@ -1,0 +1,108 @@
+"""The checks of the contract can fail: each finds what it is there to find."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES = load_script("contract_tables")
+COVERAGE = load_script("contract_coverage")
+SLITHER = load_script("check_slither")
+
+
+class TestTables:
+    def test_the_readme_is_that_of_the_committed_snapshots(self):
+        text = TABLES.README.read_text(encoding="utf-8")
+        assert TABLES.with_tables(text, TABLES.read(TABLES.SNAPSHOTS)) == text
+
+    def test_another_figure_makes_another_readme(self):
+        snapshots = TABLES.read(TABLES.SNAPSHOTS)
+        snapshots["gas-ether"]["reveal"] += 1
+        text = TABLES.README.read_text(encoding="utf-8")
+        assert TABLES.with_tables(text, snapshots) != text
+
+    def test_a_readme_without_a_place_for_a_table_is_refused(self):
+        with pytest.raises(ValueError, match="0 places for the table of calls"):
+            TABLES.with_tables("", TABLES.read(TABLES.SNAPSHOTS))
+
+    @pytest.mark.parametrize(
+        ("group", "measured", "found"),
+        [
+            ("gas-ether", {"reveal": 1009}, False),
+            ("gas-ether", {"reveal": 1011}, True),
+            ("gas-ether", {"reveal": 989}, True),
+            ("gas-ether", {}, True),
+            ("gas-ether", {"reveal": 1000, "close": 1}, True),
+            ("calls", {"reveal": 1001}, True),
+        ],
+    )
+    def test_what_differs_from_the_committed(self, group, measured, found):
+        assert bool(TABLES.differences({group: {"reveal": 1000}}, {group: measured})) == found
+
+    def test_every_error_has_a_name_by_its_selector(self):
+        names = TABLES.error_names()
+        assert names[898634188] == "WrongStatus"
+        assert {"BountyExists", "CommitsExist", "UnknownBounty"} < set(names.values())
+
+
+LCOV = """TN:
+SF:contracts/src/Payout.sol
+DA:24,7
+BRDA:25,0,0,1
+BRDA:25,0,1,-
+DA:26,0
+end_of_record
+SF:contracts/test/Base.t.sol
+DA:1,0
+end_of_record
+"""
+
+
+def test_coverage_counts_the_sources_alone_and_names_what_is_missed():
+    total, missed = COVERAGE.read(LCOV)
+    assert total == 4
+    assert missed == [
+        "contracts/src/Payout.sol:25: a branch is never taken",
+        "contracts/src/Payout.sol:26: never runs",
+    ]
+
+
+class TestSlither:
+    FINDING = ("timestamp", "low", "TrainingMarket._statusOf")
+
+    def test_the_committed_explanations_can_be_read(self):
+        assert self.FINDING in SLITHER.explained(SLITHER.EXPLAINED.read_text(encoding="utf-8"))
+
+    def test_a_line_that_cannot_be_read_is_no_explanation(self):
+        with pytest.raises(ValueError, match="1 lines"):
+            SLITHER.explained("| `timestamp` | low | `A.b` |  |")
+
+    def test_a_finding_without_explanation_and_the_other_way_round(self):
+        assert SLITHER.differences([self.FINDING], [self.FINDING]) == []
+        assert SLITHER.differences([self.FINDING], []) == [
+            "not explained: timestamp low TrainingMarket._statusOf"
+        ]
+        assert SLITHER.differences([], [self.FINDING])[0].startswith("not found any more")
+
+    def test_findings_are_known_by_detector_severity_and_place(self):
+        element = {"name": "_statusOf", "type_specific_fields": {"parent": {"name": "TrainingMarket"}}}
+        found = {"check": "timestamp", "impact": "Low", "elements": [element]}
+        assert SLITHER.findings({"success": True, "results": {"detectors": [found]}}) == [self.FINDING]
+
+    def test_a_failed_analysis_is_no_clean_one(self):
+        with pytest.raises(ValueError, match="broken"):
+            SLITHER.findings({"success": False, "error": "broken", "results": {}})
