@@ -4,7 +4,7 @@
     scripts/check_contracts_deep.py                      # all of it
     scripts/check_contracts_deep.py fuzz invariants      # some of it
 
-Run it as `make contracts-deep`, which sets up what it needs. Each step's output goes to contracts/cache/deep/.
+`make contracts-deep` sets up what it needs. Each step's output goes to contracts/cache/deep/.
 """
 
 from __future__ import annotations
@@ -51,12 +51,15 @@ def step(name: str) -> tuple[bool, str]:
     }
     log = LOGS / f"{name}.log"
     with log.open("w") as output:
-        code = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode
+        code = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        ).returncode
     lines = [line for line in log.read_text().splitlines() if line.startswith(telling)]
     return code == 0, "\n".join(f"    {line}" for line in lines)
 
 
 def main() -> int:
+    """Runs the chosen steps; 0 if all passed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="all of them if none is named")
     names = parser.parse_args().steps or list(STEPS)
@@ -66,7 +69,10 @@ def main() -> int:
         started = time.monotonic()
         print(f"{name} ... (contracts/cache/deep/{name}.log)", flush=True)
         ok, lines = step(name)
-        print(f"{lines}\n{name}: {'passed' if ok else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+        print(
+            f"{lines}\n{name}: {'passed' if ok else 'FAILED'} in {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
         passed &= ok
     return int(not passed)
 

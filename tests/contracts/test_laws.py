@@ -1,4 +1,4 @@
-"""The laws in English and the laws in code are the same list; so are the proof's tests and those that exist."""
+"""The laws in English and in code are the same list, and every test that the proof names exists."""
 
 from __future__ import annotations
 
