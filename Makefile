@@ -10,10 +10,11 @@ NODE   := $(if $(NPM),node_modules/.installed,)
 DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
-  format lock clean
+  contracts-deep format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -22,6 +23,7 @@ help:
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
+	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make clean   remove everything that these targets made'
 
@@ -56,6 +58,10 @@ check: $(VENV)/.test $(NODE)
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
+
+# Everything about the contract at depth: an hour on two cores, most of it mutants. DEEP_ARGS goes to the script.
+contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
+	@$(PY) scripts/check_contracts_deep.py $(DEEP_ARGS)
 
 # Standard output is the benchmarks' own. Without the peers' environment they run in ours, with fewer peers.
 bench:

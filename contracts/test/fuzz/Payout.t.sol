@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Test} from "forge-std/Test.sol";
 
 import {Payout} from "../../src/Payout.sol";
@@ -77,6 +78,66 @@ contract PayoutFuzzTest is Test {
             assertGt(part * 10_000 + 10_000, uint256(pot) * bps);
         }
         assertEq(sum, pot);
+    }
+
+    /// Its product is unchecked, and never wraps: the same in 512-bit arithmetic.
+    function testFuzz_UpTo_NeverWraps(uint96 pot, uint16 sumBps) public pure {
+        assertEq(Payout.upTo(pot, sumBps), Math.mulDiv(pot, sumBps, 10_000));
+    }
+
+    /// Fees that are shared by those with a share never exceed a fee for each that revealed.
+    function testFuzz_Fees_NeverExceedOneEach(uint96 fee, uint8 revealed, uint8 earners) public pure {
+        earners = uint8(bound(earners, 0, revealed));
+        assertLe(Payout.equalPart(uint256(fee) * revealed, earners) * earners, uint256(fee) * revealed);
+    }
+
+    /// What an overdue round pays as reward fits in what is unpaid, in the last round too; the rest is dust there.
+    function testFuzz_DefaultReward_FitsInWhatIsUnpaid(uint96 unpaid, uint8 roundsLeft, uint8 revealed)
+        public
+        pure
+    {
+        roundsLeft = uint8(bound(roundsLeft, 1, 255));
+        revealed = uint8(bound(revealed, 1, 255));
+        uint256 each = uint256(unpaid) / roundsLeft / revealed;
+        assertLe(each * revealed, unpaid);
+        if (roundsLeft == 1) assertLt(unpaid - each * revealed, revealed);
+    }
+
+    /// However many rounds a bounty has, and however they end, its escrow suffices and fits 96 bits.
+    /// Each outcome is a round: the new loss, how many revealed and committed, and how many have a share.
+    function testFuzz_Escrow_AlwaysSuffices(uint88 reward, uint72 fee, uint72 stake, uint64[5] memory outcomes)
+        public
+        pure
+    {
+        uint256 best = type(uint64).max;
+        uint256 escrow = reward + uint256(fee) * 255 * outcomes.length;
+        for (uint256 i; i < outcomes.length; ++i) {
+            (uint256 loss, uint256 added, uint256 paid) = roundOf(fee, stake, best, outcomes[i]);
+            uint256 unpaid = unpaidAt(reward, best);
+            best = loss;
+            escrow = escrow + added - paid - (unpaid - unpaidAt(reward, best));
+            assertGe(escrow, unpaidAt(reward, best) + uint256(fee) * 255 * (outcomes.length - 1 - i));
+            assertLe(escrow, MAX_AMOUNT);
+        }
+    }
+
+    /// @dev Of a round: the best loss after it, what its forfeits add to the escrow, and what it pays in fees.
+    function roundOf(uint256 fee, uint256 stake, uint256 best, uint64 outcome)
+        private
+        pure
+        returns (uint256 loss, uint256 added, uint256 paid)
+    {
+        uint256 committed = outcome & 255;
+        uint256 revealed = (outcome >> 8) % (committed + 1);
+        uint256 earners = (outcome >> 16) % (revealed + 1);
+        uint256 forfeits = (committed - revealed) * stake;
+        loss = earners == 0 || outcome > best ? best : outcome;
+        added = forfeits - Payout.equalPart(forfeits, revealed) * revealed;
+        paid = Payout.equalPart(fee * revealed, earners) * earners;
+    }
+
+    function unpaidAt(uint256 reward, uint256 best) private pure returns (uint256) {
+        return reward - Payout.earned(reward, type(uint64).max, 0, best);
     }
 
     /// Nothing overflows at the top of the range.
