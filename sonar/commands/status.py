@@ -115,21 +115,20 @@ def _show(found: list[dict[str, Any]]) -> None:
     if not found:
         console.print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
         return
-    table = Table("bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow", "open to")
+    table = Table("bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow")
     for one in found:
         left = (
             "" if one["until_s"] is None else f"{_clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
         )
         table.add_row(
             one["bounty"] if len(found) == 1 else short(one["bounty"]),
-            one["status"],
+            one["status"] + (", named mines" if one["by_name"] else ""),
             left,
             f"{one['round']}/{one['rounds']}",
             f"{one['committed']}/{one['cohort_cap']}",
             str(one["revealed"]),
             f"{one['initial_loss']} → {one['best_loss']}",
             one["escrow"],
-            "named mines" if one["by_name"] else "all",
         )
     console.print(table)
 

@@ -127,15 +127,16 @@ def approvals(world: World) -> int:
     return sum(line.data["name"] == "approve" for line in lines)
 
 
-def test_killed_between_any_two_effects_with_a_stake_in_a_token(tmp_path: Path) -> None:
-    """Besides: it approves once, of exactly the stake, and all that it staked and earned is with it again."""
+@pytest.mark.parametrize("part", range(3))
+def test_killed_between_any_two_effects_with_a_stake_in_a_token(tmp_path: Path, part: int) -> None:
+    """Every other effect. It approves once, exactly the stake, and gets back what it staked and earned."""
     (tmp_path / "whole").mkdir()
     world, whole = play(tmp_path / "whole", -1, "old")
     check(world)
     assert approvals(world) == 1
     earned = held(world.market(), world.token, world.address(0)) - TOKENS_EACH
     assert earned > 0
-    for length in range(1, whole.burned + 1, 3):
+    for length in range(1 + 2 * part, whole.burned + 1, 6):
         (tmp_path / str(length)).mkdir()
         world, fuse = play(tmp_path / str(length), length, "old")
         assert fuse.left <= 0, "the fuse never burned down"
