@@ -13,7 +13,7 @@ from pysonar.shelf import Shelf
 from sonar.errors import ConfigError, DataError, SonarError
 from sonar.model import examples
 from sonar.model.quadratic import local_map
-from sonar.protocol.allowlist import root_of
+from sonar.protocol.allowlist import MAX_MINES, root_of
 
 FILE = """
 name = "diabetes"
@@ -279,3 +279,12 @@ def test_a_wrong_asset_amount_or_list_is_told_by_its_field(
         Bounty.from_toml(written(tmp_path, text + HOLDOUT))
     assert caught.value.field == field
     assert hint in caught.value.hint
+
+
+def test_the_longest_list_is_kept_and_taken_again(tmp_path: Path) -> None:
+    allow = [f"0x{number + 1:040x}" for number in range(MAX_MINES)]
+    bounty = Bounty.example("diabetes", allow=allow)
+    shelf = Shelf(tmp_path)
+    shelf.keep(bounty)
+    assert shelf.take("diabetes").allowed == bounty.allowed
+    assert len(bounty.allowed) == MAX_MINES
