@@ -5,6 +5,9 @@
     cohort = 10                # most mines per round
     reward = "1 ether"
 
+    asset = "0xA0b8…"          # a token; then asset_symbol and asset_decimals too, and amounts in that unit
+    allow = ["0x5290…"]        # the mines that may take part; or allow_file, with an address a line
+
     [holdout]
     csv = "holdout.csv"        # or: example = "diabetes", rows = 42
     target = "progression"

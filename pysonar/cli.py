@@ -118,6 +118,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
         print_json(
             {
                 "name": asked.settings.name,
+                "asset": asked.terms.asset,
                 "escrow_wei": asked.terms.escrow_wei,
                 "initial_loss": asked.initial_loss,
                 "target_loss": asked.target_loss,
@@ -156,6 +157,14 @@ def run(
         [holdout]                 # your own rows, that judge the model
         csv = "holdout.csv"
         target = "progression"
+
+    To pay in a token, and among mines that you name (or allow_file = "mines.txt", an address a line):
+
+        asset = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+        asset_symbol = "USDC"     # what you call it: the unit of the amounts
+        asset_decimals = 6        # checked against the token before anything is sent
+        reward = "500 USDC"       # or in its smallest: "500_000_000 units"
+        allow = ["0x52908400098527886E0F7030069857D2E4169EE7"]
     """
     from pysonar.bounty import Bounty
     from pysonar.views import PlainTold, print_result

@@ -15,7 +15,7 @@ from sonar.keystore import read_private, write_private
 from sonar.model.table import Table
 
 _SETTINGS, _ROWS = "bounty.json", "holdout.npy"
-_MAX_JSON_BYTES = 64 * 1024
+_MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
 
 
 class _Document(BaseModel):
@@ -62,7 +62,9 @@ class Shelf:
             )
         folder = self._path / name
         try:
-            document = _Document.model_validate_json(read_private(folder / _SETTINGS, "bounty"))
+            document = _Document.model_validate_json(
+                read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES)
+            )
             values = np.load(folder / _ROWS, allow_pickle=False)
             table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
             return Bounty(document.settings, table, tuple(document.features), document.target)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from sonar.amounts import Unit, format_amount, format_wei
-from sonar.errors import EnvironmentFault
+from sonar.errors import EnvironmentFault, MarketError, RemoteError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
+from sonar.protocol.ids import ETHER
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist
@@ -56,9 +58,10 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         summary = summary_of(records, bounty)
         summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
         campaigns.append(summary)
-    balance_wei, problem = None, ""
+    balance_wei, tokens, problem = None, [], ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
+        tokens = _tokens(scientist, campaigns)
     except EnvironmentFault as fault:
         problem = str(fault)
     return {
@@ -66,9 +69,27 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         "home": str(scientist.home.path),
         "network": scientist.network.name,
         "balance_wei": balance_wei,
+        "tokens": tokens,
         "problem": problem,
         "campaigns": campaigns,
     }
+
+
+def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the account holds of each token that a campaign pays in; null where the token does not answer."""
+    from sonar.chain.token import held
+
+    units = {summary["asset"]["asset"]: Unit(**summary["asset"]) for summary in campaigns}
+    found = []
+    for asset, unit in units.items():
+        if asset == ETHER:
+            continue
+        have = None
+        with suppress(RemoteError, MarketError):
+            have = held(scientist.market, asset, scientist.address)
+        told = "?" if have is None else format_amount(have, unit)
+        found.append({"asset": asset, "held": have, "told": told})
+    return found
 
 
 def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
@@ -96,6 +117,8 @@ def print_status(document: dict[str, Any]) -> None:
     """Print what `status_of` returned."""
     balance_wei = document["balance_wei"]
     print(f"account  {document['address']}: {'?' if balance_wei is None else format_wei(balance_wei)}")
+    for one in document["tokens"]:
+        print(f"token    {one['told']}")
     print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
     if document["problem"]:
         print(f"problem  {printable(document['problem'])}")

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import SonarError
-from sonar.protocol import codec
+from sonar.protocol import allowlist, codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
 from sonar.protocol.messages import (
+    AllowList,
     EvidenceManifest,
     KeyManifest,
     Manifest,
@@ -31,7 +32,7 @@ from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"
-KINDS: tuple[type[Manifest], ...] = (KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest)
+KINDS: tuple[type[Manifest], ...] = (KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest, AllowList)
 _JSON_SAFE = 1 << 53
 
 
@@ -107,6 +108,21 @@ def cids() -> Any:
     return {"valid": cases, "refused": refused}
 
 
+def allowlists() -> Any:
+    """Return allow-lists of 1 to 9 mines: the terms' root, and each mine's proof."""
+    mines = [address(f"mine {i}") for i in range(9)]
+    return [
+        {
+            "root": allowlist.root_of(mines[:size]).hex(),
+            "proofs": {
+                mine: [node.hex() for node in allowlist.proof_of(mines[:size], mine) or []]
+                for mine in mines[:size]
+            },
+        }
+        for size in (1, 2, 3, 5, 9)
+    ]
+
+
 def manifests() -> Any:
     """Return valid manifests of each kind, and edits of them that must be refused."""
     valid = _valid_manifests()
@@ -175,6 +191,7 @@ def _valid_manifests() -> dict[str, Manifest]:
         | {"blob": Cid.of_blob(b"an encrypted update")}
     )
     mines = sorted((MINE, SCIENTIST), key=str.lower)
+    listed = AllowList.parse({"mines": mines})
     member = {"update": update.digest(), "rows": 40, "accepted": True, "share_bps": 10_000}
     left_out = {
         "update": word("u"),
@@ -200,6 +217,8 @@ def _valid_manifests() -> dict[str, Manifest]:
                 "zero_start": False,
             }
         ),
+        "model, among named mines": model.model_copy(update={"allow_list": listed.cid()}),
+        "allow-list": listed,
         "update": update,
         "evidence, one left out": EvidenceManifest.parse(
             {**where, **found, "aggregate": word("a"), "cohort": cohort}
@@ -243,7 +262,20 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
         ("not a map", "update", b"\x80"),
         ("nested too deep", "update", b"\x81" * 100 + b"\x00"),
         ("model with a field that has a default left out", "model", _without_loss(model)),
+        ("null for an optional field", "model", _with_null(model)),
+        ("list not ascending", "allowlist", _list_of(b"\2" * 20, b"\1" * 20)),
+        ("a mine twice on a list", "allowlist", _list_of(b"\1" * 20, b"\1" * 20)),
+        ("list of nobody", "allowlist", _list_of()),
     ]
+
+
+def _with_null(model: Manifest) -> bytes:
+    fields: Any = codec.decode(model.to_bytes())
+    return codec.encode({**fields, "allow_list": None})
+
+
+def _list_of(*mines: bytes) -> bytes:
+    return codec.encode({"v": 1, "kind": "allowlist", "mines": list(mines)})
 
 
 def _without_loss(model: Manifest) -> bytes:
@@ -285,6 +317,7 @@ FILES: dict[str, Callable[[], Any]] = {
     "bounties.json": bounties,
     "cids.json": cids,
     "manifests.json": manifests,
+    "allowlists.json": allowlists,
 }
 
 

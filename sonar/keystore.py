@@ -118,17 +118,17 @@ def load(path: Path, password: str) -> LocalAccount:
     return account
 
 
-def read_private(path: Path, what: str) -> bytes:
+def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return a file's bytes, if nobody but its user may read it. Raises KeyFileError."""
     try:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise KeyFileError(f"others may read the {what} {path}", hint=f"chmod 600 {path}")
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise KeyFileError(f"the {what} {path} has more than {MAX_FILE_BYTES} bytes")
+    if len(data) > max_bytes:
+        raise KeyFileError(f"the {what} {path} has more than {max_bytes} bytes")
     return data
 
 

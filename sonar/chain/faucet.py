@@ -19,7 +19,7 @@ from sonar.settings import NetworkConfig
 def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None = None) -> Receipt:
     """Send `amount_wei` from the network's faucet to `address`, and wait until it is there.
 
-    Raises ConfigError where there is no faucet, KeyFileError, what `Market.connect` and `Outbox.perform` raise.
+    Raises ConfigError where there is no faucet, KeyFileError, and what connecting and sending raise.
     """
     if not network.dev or network.faucet is None:
         raise ConfigError(

@@ -11,6 +11,7 @@ from sonar.commands.options import NetworkOption, load_network
 from sonar.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
+    from sonar.amounts import Unit
     from sonar.chain.market import Market
     from sonar.protocol.phase import BountyState
 
@@ -33,14 +34,15 @@ def status(
 
     market = Market.connect(load_network(network))
     if bounty is None:
-        found = [_facts(market, market.bounty(posted.bounty)) for posted in market.bounties()]
+        units: dict[str, Unit] = {}
+        found = [_facts(market, market.bounty(posted.bounty), units) for posted in market.bounties()]
         if json:
             print_json(found)
         else:
             _show(found)
         return
     identity = parse_bounty(bounty)
-    facts = _facts(market, market.bounty(identity))
+    facts = _facts(market, market.bounty(identity), {})
     history = [_event(event) for event in market.events(market.deployed_block, bounty=identity)]
     if json:
         print_json(facts | {"events": history})
@@ -49,9 +51,16 @@ def status(
         _show_history(history)
 
 
-def _facts(market: Market, state: BountyState) -> dict[str, Any]:
+def _facts(market: Market, state: BountyState, units: dict[str, Unit]) -> dict[str, Any]:
+    """What is to be told of a bounty. `units` are those of the assets that were met before."""
+    from sonar.amounts import format_amount
+    from sonar.chain.token import unit_of
+    from sonar.protocol.ids import ZERO32
     from sonar.protocol.phase import Status, deadlines_of, status_of
 
+    asset = state.terms.asset
+    if asset not in units:
+        units[asset] = unit_of(market, asset)
     now_s = market.head().timestamp_s
     current = status_of(state, now_s)
     ends = deadlines_of(state)
@@ -70,7 +79,10 @@ def _facts(market: Market, state: BountyState) -> dict[str, Any]:
         "initial_loss": state.terms.initial_loss,
         "best_loss": state.best_loss,
         "target_loss": state.terms.target_loss,
+        "asset": asset,
         "escrow_wei": state.escrow_wei,
+        "escrow": format_amount(state.escrow_wei, units[asset]),
+        "by_name": state.terms.allow_root != ZERO32,
     }
 
 
@@ -97,7 +109,6 @@ def _show(found: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sonar.amounts import format_wei
     from sonar.progress import short
 
     console = Console()
@@ -111,13 +122,13 @@ def _show(found: list[dict[str, Any]]) -> None:
         )
         table.add_row(
             one["bounty"] if len(found) == 1 else short(one["bounty"]),
-            one["status"],
+            one["status"] + (", named mines" if one["by_name"] else ""),
             left,
             f"{one['round']}/{one['rounds']}",
             f"{one['committed']}/{one['cohort_cap']}",
             str(one["revealed"]),
             f"{one['initial_loss']} → {one['best_loss']}",
-            format_wei(one["escrow_wei"]),
+            one["escrow"],
         )
     console.print(table)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
@@ -22,9 +24,12 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     from sonar.chain.artifacts import training_market, verify_file
     from sonar.chain.deploy import predicted
     from sonar.chain.market import Market
+    from sonar.errors import MarketError, RemoteError
 
     market = Market.connect(load_network(network))
-    code, window_s = market.code(market.address), market.min_window_s()
+    code, window_s = market.code(market.address), 0
+    with suppress(MarketError, RemoteError):  # another contract may not even have one
+        window_s = market.min_window_s()
     shipped = 1 <= window_s < 2**24 and code == abi.runtime_code(window_s)
     everywhere = shipped and market.address == predicted(window_s)
     found = {

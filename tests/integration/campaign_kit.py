@@ -19,6 +19,7 @@ from sonar.chain.deploy import Deployment, deploy
 from sonar.chain.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
+from sonar.chain.token import held
 from sonar.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.model import examples
@@ -27,12 +28,14 @@ from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.progress import Done, ListSink, Progress
+from sonar.protocol.allowlist import proof_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.messages import KeyManifest, ModelManifest, UpdateManifest
-from sonar.protocol.phase import EntryState, Status, status_of
+from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
+from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18
 
@@ -79,7 +82,7 @@ class HonestMine:
         if status is Status.COMMIT and done == EntryState.NONE and n not in self.absent:
             digest, salt, _ = self.ready[n] = self.train(bounty, n, state.model_digest)
             made = seal(self.market.chain_id, self.market.address, bounty, n, self.address, digest, salt)
-            self.outbox.perform(f"{n}/c", self.market.commit(bounty, n, made, state.terms.stake_wei))
+            self.commit(bounty, state, made)
         elif status is Status.REVEAL and done == EntryState.COMMITTED and n not in self.mute:
             digest, salt, blobs = self.ready[n]
             for data, codec in zip(blobs, ("raw", "dag-cbor"), strict=True):
@@ -88,6 +91,12 @@ class HonestMine:
                 else:
                     self.world.store.put(data, codec)  # type: ignore[arg-type]
             self.outbox.perform(f"{n}/r", self.market.reveal(bounty, n, digest, salt))
+
+    def commit(self, bounty: BountyId, state: BountyState, made: bytes) -> None:
+        n, terms = state.round, state.terms
+        proof = proof_of(self.world.bounty.allowed, self.address) or []
+        call = self.market.commit(bounty, n, made, terms.stake_wei, asset=terms.asset, proof=proof)
+        pay_now(self.market, self.outbox, f"{n}/c", call)
 
     def train(self, bounty: BountyId, n: int, model_digest: Digest) -> tuple[Digest, bytes, list[bytes]]:
         store = self.world.store
@@ -129,6 +138,7 @@ class World:
     mines: int = 3
     shards: int = 10
     settings: dict[str, Any] = field(default_factory=dict)
+    token: str = ""
     accounts: list[LocalAccount] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -143,14 +153,25 @@ class World:
         self.store = MemoryStore()
         self.sink = ListSink()
         self.miners = [HonestMine(self, i, account) for i, account in enumerate(miners)]
-        wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True}
         money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
+        if self.token:
+            money = self._token_money()
+        wanted = {"rounds": 3, "cohort": self.mines, "min_mines": 2, "key_bits": 1024, "insecure_key": True}
         self.window_s = 10 + 3 * self.mines
         names = ("commit_window_s", "reveal_window_s", "settle_window_s")
         windows = dict.fromkeys(names, self.window_s)
         self.bounty = Bounty.example("diabetes", **(wanted | money | windows | self.settings))
         self.key_path = self.folder / "key.json"
         Key(*scientist_key_file_secret()).save(self.key_path, "test", dev=True)
+
+    def _token_money(self) -> dict[str, Any]:
+        """A token of this kind, some of it for everybody, and a bounty's amounts in it."""
+        outbox = Outbox(self.market, self.deployer, Journal(self.folder / "d.sqlite"), sleep=lambda _s: None)
+        self.asset = deploy_token(outbox, self.token)
+        for account in self.accounts:
+            mint(outbox, self.asset, Address(account.address), 100 * 10**6)
+        amounts = {"stake": "0.5 TST", "fee": "1000 units", "reward": "10 TST"}
+        return amounts | {"asset": self.asset, "asset_symbol": "TST", "asset_decimals": 6}
 
     def campaign(self, wrap: Callable[[Any, str], Any] = lambda part, _name: part) -> Campaign:
         """The campaign of a program that was just started. `wrap` may put something around a part."""
@@ -210,7 +231,8 @@ class World:
         staked = posted.terms.stake_wei * committed
         assert posted.escrow_wei + staked == paid + closed.refund_wei + shared + returned
         withdrawn = sum(e.amount_wei for e in self.events(Withdrawn))
-        owed = sum(self.market.withdrawable(mine.address) for mine in self.miners)
+        asset = posted.terms.asset
+        owed = sum(self.market.withdrawable(mine.address, asset=asset) for mine in self.miners)
         assert posted.escrow_wei + staked == withdrawn + owed
-        assert self.market.ether(self.market.address) == owed
-        assert self.market.withdrawable(Address(self.scientist.address)) == 0
+        assert held(self.market, asset, self.market.address) == owed
+        assert self.market.withdrawable(Address(self.scientist.address), asset=asset) == 0

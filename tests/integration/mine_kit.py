@@ -13,7 +13,7 @@ from eth_account import Account
 from numpy.typing import NDArray
 
 from mine import data
-from mine.consent import Policy
+from mine.consent import Policy, TokenPolicy
 from mine.node import Node, Options
 from mine.pool import Pool
 from mine.state import Book, Part, tell
@@ -36,7 +36,9 @@ from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.messages import ModelManifest, ModelSpec, PlanSpec, UpdateManifest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
+from tests.token_kit import deploy_token, mint, pay_now
 
+TOKENS_EACH = 10**8
 Wrap = Callable[[Any, str], Any]
 FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
@@ -118,7 +120,7 @@ class TinyScientist:
         digest = self.store.put(data, "dag-cbor").digest
         args = (terms, digest, self.key_manifest.digest(), bytes(32))
         self.bounty = self.market.bounty_id(self.outbox.address, *args)
-        self.outbox.perform(f"post/{self.bounty.hex()}", self.market.post(*args))
+        pay_now(self.market, self.outbox, f"post/{self.bounty.hex()}", self.market.post(*args))
         return self.bounty
 
     def cohort(self, round_number: int) -> dict[Address, Digest]:
@@ -175,8 +177,17 @@ def _no_sleep(_: float) -> None:
 class World:
     """A chain with the contract, a scientist, and any number of mines with homes of their own."""
 
-    def __init__(self, folder: Path, store: Store | None = None, mines: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Store | None = None,
+        mines: int = 3,
+        token: str = "",
+        rich: Sequence[int] | None = None,
+    ) -> None:
+        """With `token`, a kind of token is on the chain; the scientist and the `rich` mines have some."""
         self.folder, self.store = folder, store or MemoryStore()
+        self.policy = Policy(insecure_keys=True)
         self.accounts = [Account.create() for _ in range(mines)]
         scientist = Account.create()
         self.clock, self.monotonic = Clock(), Clock()
@@ -186,6 +197,17 @@ class World:
         self.deployment = deploy(self.rpc, scientist, min_window_s=1)
         outbox = Outbox(self.market(), scientist, Journal(folder / "scientist.sqlite"), sleep=_no_sleep)
         self.scientist = TinyScientist(self.market(), self.store, outbox)
+        if token:
+            self.token = deploy_token(outbox, token)
+            mine_indices = range(mines) if rich is None else rich
+            for party in (outbox.address, *map(self.address, mine_indices)):
+                mint(outbox, self.token, party, TOKENS_EACH)
+            self.policy = replace(self.policy, tokens={self.token: TokenPolicy(10**6)})
+
+    def terms(self, **changes: object) -> Terms:
+        """Terms in the world's token."""
+        money = {"asset": self.token, "stake_wei": 10_000, "fee_wei": 100, "reward_wei": 10**6}
+        return terms(**money | changes)
 
     def market(self) -> Market:
         return self.deployment.market(self.rpc)
@@ -221,7 +243,7 @@ class World:
             wrap(outbox, "outbox"),
             book,
             wrap(Pool(home / "pool.sqlite"), "pool"),
-            Policy(insecure_keys=True),
+            self.policy,
             progress,
             Options(**{"join_all": True, "exit_when_done": True, **options}),
             monotonic=self.monotonic,

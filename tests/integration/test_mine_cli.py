@@ -29,6 +29,7 @@ from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.settings import NetworkConfig, StoreConfig
 from sonar.store.folder import FolderStore
+from tests.token_kit import deploy_token, mint
 
 
 @dataclass
@@ -320,6 +321,59 @@ def remember_without_the_chain(cli: Cli, net: Net) -> None:
     assert standing["revealed"] == bounties[0]["revealed"]
     assert standing["states"] == bounties[0]["states"]
     assert "own record" in cli.text("status")[1]
+
+
+@pytest.mark.e2e
+def test_mines_are_paid_in_a_token_that_their_operators_list(
+    net: Net, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outbox = net.scientist.outbox
+    token = deploy_token(outbox, "old", symbol="USDX")
+    mint(outbox, token, outbox.address, 10**8)
+    homes = [Cli(capsys, tmp_path / f"mine-{i}") for i in range(2)]
+    for seed, cli in enumerate(homes):
+        file = write_csv(tmp_path / f"{seed}.csv", seed=seed)
+        address = Address(cli.init(net, "--csv", str(file))["address"])
+        net.fund(address)
+        mint(outbox, token, address, 50_000)
+    money = {"asset": token, "stake_wei": 20_000, "fee_wei": 3, "reward_wei": 10**6}
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=2, rounds=1, **money)).hex()
+    [offer] = [row for row in homes[0]("bounties")[1] if row["bounty"] == bounty]
+    assert offer["stake"] == f"20000 units of {token[:6]}…{token[-4:]}"  # not asked what it calls itself
+    code, problem = homes[0]("join", bounty)
+    assert (code, problem["error"]) == (2, f"terms.asset: is the token {token}, which you have not allowed")
+    line = f'"{token}" = {{ max_stake = 20000 }}'
+    assert line in problem["hint"]
+    for cli in homes:
+        with (cli.home / "mine.toml").open("a") as policy:
+            policy.write(line + "\n")
+        assert cli("join", bounty)[0] == 0
+    [offer] = [row for row in homes[0]("bounties")[1] if row["bounty"] == bounty]
+    assert offer["stake"] == f"0.02 USDX {token[:6]}…{token[-4:]}"
+    code, doctor = homes[0]("doctor")
+    assert "0.05 USDX" in next(check["found"] for check in doctor["checks"] if check["name"] == "balance")
+
+    processes = [start(cli.home, "--exit-when-done") for cli in homes]
+    wait_for(net, Status.SETTLE)
+    net.scientist.settle()
+    for process in processes:
+        events(process)
+    assert [process.returncode for process in processes] == [0, 0]
+    for cli in homes:
+        (before,) = cli("status")[1]["tokens"]
+        assert (before["asset"], before["held"]) == (token, 30_000)
+        assert before["withdrawable"] > 20_000
+        assert f"mine claim --asset {token}" in cli.text("status")[1]
+        code, text = cli.text("claim", "--asset", token)
+        assert code == 0
+        assert re.search(r"withdrew [0-9.]+ USDX", text)
+        (after,) = cli("status")[1]["tokens"]
+        assert (after["held"], after["withdrawable"]) == (30_000 + before["withdrawable"], 0)
+        code, text = cli.text("earnings")
+        assert "withdrawn" in text
+        assert "USDX" in text
+        code, text = cli.text("claim", "--asset", token)
+        assert (code, "NothingToWithdraw" in text) == (1, True)
 
 
 @pytest.mark.e2e

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mine_kit import World, run, terms
+from mine_kit import TOKENS_EACH, World, run, terms
 
 from sonar.chain.events import Committed, Revealed
+from sonar.chain.token import allowance, held
 from sonar.progress import Done
 from sonar.protocol.round import RoundState
 
@@ -70,10 +71,11 @@ def fresh(thing: Any, name: str) -> Any:
     return Shell(thing) if name == "store" else thing
 
 
-def play(folder: Path, length: int) -> tuple[World, Fuse]:
+def play(folder: Path, length: int, token: str = "") -> tuple[World, Fuse]:
     """One round with two mines, of which the first is killed once, before its effect number `length`."""
-    world = World(folder, mines=2)
-    world.scientist.post(terms(rounds=1, cohort_cap=2))
+    world = World(folder, mines=2, token=token)
+    make_terms = world.terms if token else terms
+    world.scientist.post(make_terms(rounds=1, cohort_cap=2))
     fuse, other = Fuse(length), world.node(1)
     for _ in range(3):
         live(world, fuse)
@@ -94,7 +96,7 @@ def check(world: World) -> None:
     manifest, _ = world.scientist.read_update(digest)
     assert manifest.mine == world.address(0)
     assert world.part(0, 1).state is RoundState.PAID
-    assert world.market().withdrawable(world.address(0)) == 0
+    assert world.market().withdrawable(world.address(0), asset=world.state().terms.asset) == 0
     assert isinstance(run([world.node(0, claim=True)])[0], Done)
 
 
@@ -117,3 +119,29 @@ def test_killed_between_any_two_effects(tmp_path: Path, part: int) -> None:
             check(world)
         except AssertionError as error:
             raise AssertionError(f"killed at effect {length} of {whole.burned}") from error
+
+
+def approvals(world: World) -> int:
+    """How many approvals of mine 0 were mined."""
+    lines = world.book(0).journal.events("transaction")
+    return sum(line.data["name"] == "approve" for line in lines)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_killed_between_any_two_effects_with_a_stake_in_a_token(tmp_path: Path, part: int) -> None:
+    """Every other effect. It approves once, exactly the stake, and gets back what it staked and earned."""
+    (tmp_path / "whole").mkdir()
+    world, whole = play(tmp_path / "whole", -1, "old")
+    check(world)
+    assert approvals(world) == 1
+    earned = held(world.market(), world.token, world.address(0)) - TOKENS_EACH
+    assert earned > 0
+    for length in range(1 + 2 * part, whole.burned + 1, 6):
+        (tmp_path / str(length)).mkdir()
+        world, fuse = play(tmp_path / str(length), length, "old")
+        assert fuse.left <= 0, "the fuse never burned down"
+        check(world)
+        market, token = world.market(), world.token
+        assert approvals(world) == 1, f"killed at effect {length}"
+        assert allowance(market, token, world.address(0), market.address) == 0
+        assert held(market, token, world.address(0)) == TOKENS_EACH + earned

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
+from eth_utils.crypto import keccak
 
 from sonar import keystore, localchain
+from sonar.chain.deploy import predicted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
 from sonar.cli import app
@@ -19,6 +21,7 @@ from sonar.protocol.ids import Address, Digest
 from sonar.settings import NetworkConfig
 from sonar.terminal import run_app
 from tests.chain_kit import make_terms
+from tests.token_kit import deploy_token
 
 OWNER = Account.create()
 
@@ -71,7 +74,8 @@ def test_deploy_writes_a_network_that_others_can_use(
 ) -> None:
     assert deploy(tmp_path, chain.url, "--json") == 0
     *told, last = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["kind"] for line in told] == ["transaction"]
+    sent = [line for line in map(json.loads, told) if line["kind"] == "transaction"]
+    assert [line["name"] for line in sent] == ["transfer", "deploy"]
     network = NetworkConfig.load(tmp_path / "network.toml")
     assert json.loads(last)["contract"] == network.contract
     assert (network.dev, network.faucet) == (False, None)
@@ -122,7 +126,46 @@ def test_status_tells_bounties_and_their_rounds(
     assert "bounty: '0x12' is not 32 bytes in hex" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "chain", "deploy", "status", "fund"])
+def test_verify_compares_the_chain_with_what_is_shipped(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "network.toml")
+    assert deploy(tmp_path, chain.url) == 0
+    assert "TrainingMarket.verify.json" in capsys.readouterr().out
+    assert sonar("verify", "--network", file, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    network = NetworkConfig.load(tmp_path / "network.toml")
+    assert (told["contract"], told["shipped"], told["same_on_every_chain"]) == (network.contract, True, True)
+    assert told["contract"] == predicted(10)
+    assert json.loads(Path(told["sources"]).read_text())["language"] == "Solidity"
+
+    (tmp_path / "network.toml").unlink()
+    assert deploy(tmp_path, chain.url, "--json") == 0  # again: nothing is sent
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (again["contract"], again["new"]) == (network.contract, False)
+    assert NetworkConfig.load(tmp_path / "network.toml") == network
+
+    (tmp_path / "network.toml").unlink()
+    assert deploy(tmp_path, chain.url, "--plain") == 0
+    assert sonar("verify", "--network", file) == 0
+    assert "an address of this chain's own" in capsys.readouterr().out
+
+
+def test_verify_finds_a_network_whose_contract_is_another(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its file is sound, and names the code that is there: only whoever wrote it is not to be trusted."""
+    assert deploy(tmp_path, chain.url) == 0
+    file = tmp_path / "network.toml"
+    network = NetworkConfig.load(file)
+    token = deploy_token(Outbox(Market.connect(network), OWNER, Journal(tmp_path / "j")))
+    code = Market.connect(network).code(token)
+    network.model_copy(update={"contract": token, "code_hash": keccak(code)}).save(file)
+    assert sonar("verify", "--network", str(file)) == 1
+    assert "OTHER CODE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["demo", "chain", "deploy", "status", "verify", "fund"])
 def test_every_command_teaches_by_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert sonar(command, "--help") == 0
     assert f"sonar {command}" in capsys.readouterr().out.partition("Example")[2]

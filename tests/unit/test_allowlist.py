@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -37,6 +40,13 @@ def test_the_tree_is_that_of_openzeppelin_s_library() -> None:
         "eb02c421cfa48976e66dfb29120745909ea3a0f843456c263cf8f1253483e283",
         "b92c48e9d7abe27fd8dfd6b5dfdbfb1c9a463f80c712b66f3a5180a090cccafc",
     ]
+
+
+def test_the_vectors_verify() -> None:
+    for case in json.loads((Path(__file__).parents[1] / "vectors/allowlists.json").read_text()):
+        for one, proof in case["proofs"].items():
+            nodes = [bytes.fromhex(node) for node in proof]
+            assert verifies(one, nodes, bytes.fromhex(case["root"]))
 
 
 def test_a_list_of_one_has_an_empty_proof() -> None:

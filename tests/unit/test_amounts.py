@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.amounts import format_wei, parse_wei
+from sonar.amounts import IN_ETHER, Unit, format_amount, format_wei, is_symbol, parse_amount, parse_wei
 from sonar.errors import ConfigError
+from sonar.protocol.ids import Address
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,73 @@ def test_what_is_shown_without_a_tilde_is_exact(wei: int) -> None:
     else:
         shown = parse_wei(text.removeprefix("~"))
         assert abs(shown - wei) <= 10**12 // 2
+
+
+TOKEN = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
+USDC = Unit(TOKEN, "USDC", 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "amount"),
+    [
+        ("12.5 USDC", USDC, 12_500_000),
+        ("1_000 usdc", USDC, 10**9),
+        ("7 units", USDC, 7),
+        ("7 units", Unit(TOKEN), 7),
+        ("2 B.T-C", Unit(TOKEN, "B.T-C", 0), 2),
+        ("1 ether", IN_ETHER, 10**18),
+    ],
+)
+def test_people_write_amounts_of_tokens(text: str, unit: Unit, amount: int) -> None:
+    assert parse_amount(text, unit) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "problem", "hint"),
+    [
+        ("1 ether", USDC, "'ether' is not a unit", "USDC (10^6 units) and units (the token's smallest)"),
+        ("1 USDC", Unit(TOKEN), "'USDC' is not a unit", "units (the token's smallest)"),
+        ("1 USDC", IN_ETHER, "'USDC' is not a unit", "wei, gwei (10^9 wei) and ether (10^18 wei)"),
+        ("0.0000001 USDC", USDC, "not a whole number of units", ""),
+        ("0.5 units", USDC, "not a whole number of units", ""),
+        ("5", USDC, "names no unit", "USDC"),
+    ],
+)
+def test_an_amount_in_another_unit_is_refused(text: str, unit: Unit, problem: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match="reward") as caught:
+        parse_amount(text, unit, "reward")
+    assert problem in str(caught.value)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "text"),
+    [
+        (12_500_000, USDC, "12.5 USDC 0xA0b8…eB48"),
+        (1, Unit(TOKEN, "TINY", 18), "~0 TINY 0xA0b8…eB48"),
+        (12_500_000, Unit(TOKEN), "12500000 units of 0xA0b8…eB48"),
+        (10**18, IN_ETHER, "1 ether"),
+    ],
+)
+def test_people_read_amounts_of_tokens_with_the_address(amount: int, unit: Unit, text: str) -> None:
+    assert format_amount(amount, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("symbol", "fine"),
+    [
+        ("USDC", True),
+        ("B.T-C", True),
+        ("a", True),
+        ("", False),
+        ("ether", False),
+        ("ETH", False),
+        ("units", False),
+        ("US DC", False),
+        ("USD\u0421", False),  # a Cyrillic letter that looks like C
+        ("A" * 17, False),
+        ("\x1b[0m", False),
+    ],
+)
+def test_a_symbol_cannot_pass_for_something_else(symbol: str, fine: bool) -> None:
+    assert is_symbol(symbol) is fine

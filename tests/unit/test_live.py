@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pysonar.live import LiveTold, told_live
 from pysonar.views import PlainTold
+from sonar.amounts import IN_ETHER
 from sonar.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
@@ -42,6 +44,7 @@ def round_line(number: int, loss: int | None, **changed: Any) -> dict[str, Any]:
         "cohort": ["0xa", "0xb"],
         "accepted": ["0xa"],
         "left_out": {},
+        "asset": asdict(IN_ETHER),
         "paid_wei": 10**18,
     }
     return line | changed

@@ -15,6 +15,7 @@ from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import digest_of
 from sonar.protocol.messages import (
+    AllowList,
     EvidenceManifest,
     KeyManifest,
     Manifest,
@@ -29,6 +30,7 @@ KINDS: dict[str, type[Manifest]] = {
     "model": ModelManifest,
     "update": UpdateManifest,
     "evidence": EvidenceManifest,
+    "allowlist": AllowList,
 }
 VALID = {case["name"]: (KINDS[case["kind"]], bytes.fromhex(case["bytes"])) for case in VECTORS["valid"]}
 MODEL, MODEL_BYTES = VALID["model, standardised columns"]

@@ -13,6 +13,7 @@ from pysonar.shelf import Shelf
 from sonar.errors import ConfigError, DataError, SonarError
 from sonar.model import examples
 from sonar.model.quadratic import local_map
+from sonar.protocol.allowlist import MAX_MINES, root_of
 
 FILE = """
 name = "diabetes"
@@ -215,3 +216,75 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
         shelf.take("diabetes")
     with pytest.raises(ConfigError, match="none named"):
         shelf.take("other")
+
+
+TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+IN_TOKEN = f"""
+name = "diabetes"
+asset = "{TOKEN}"
+asset_symbol = "USDC"
+asset_decimals = 6
+stake = "5 USDC"
+fee = "100 units"
+reward = "500 USDC"
+"""
+HOLDOUT = '[holdout]\nexample = "diabetes"\n'
+MINES = ["0x52908400098527886E0F7030069857D2E4169EE7", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"]
+
+
+def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mines.txt").write_text(f"# ours\n{MINES[1]}  # the second\n\n{MINES[0].lower()}\n")
+    bounty = Bounty.from_toml(written(tmp_path, IN_TOKEN + 'allow_file = "mines.txt"\n' + HOLDOUT))
+    terms = bounty.terms
+    assert (terms.asset, terms.stake_wei, terms.fee_wei, terms.reward_wei) == (
+        TOKEN,
+        5 * 10**6,
+        100,
+        5 * 10**8,
+    )
+    assert bounty.allowed == tuple(MINES)
+    assert terms.allow_root == root_of(bounty.allowed)
+    text = bounty.explain()
+    assert f"escrow 500.007 USDC {TOKEN[:6]}…{TOKEN[-4:]}" in text
+    assert TOKEN in text
+    assert "open to 2 mines by name" in text
+    shelf = Shelf(tmp_path)
+    shelf.keep(bounty)
+    assert shelf.take("diabetes").digest == bounty.digest
+    in_line = Bounty.from_toml(written(tmp_path, IN_TOKEN + f"allow = {MINES}\n" + HOLDOUT))
+    assert in_line.terms == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "hint"),
+    [
+        (f'name = "d"\nasset = "{TOKEN}"\n', "stake", "units"),
+        (IN_TOKEN.replace("500 USDC", "1 ether"), "reward", "USDC"),
+        (IN_TOKEN.replace(TOKEN, "0x12"), "asset", ""),
+        (IN_TOKEN.replace(TOKEN, "0x" + "0" * 40), "asset", "leave asset out"),
+        (IN_TOKEN.replace("asset_decimals = 6\n", ""), "asset_decimals", "both"),
+        (IN_TOKEN.replace('asset_symbol = "USDC"', 'asset_symbol = "ether"'), "asset_symbol", "short name"),
+        ('name = "d"\nasset_decimals = 6\n', "asset", "address"),
+        ('name = "d"\nallow = []\n', "allow", "1 to 10000"),
+        (f'name = "d"\nallow = ["{MINES[0]}", "{MINES[0]}"]\n', "allow", "once"),
+        ('name = "d"\nallow = ["me"]\n', "allow", ""),
+        ('name = "d"\nallow_file = "none.txt"\n', "allow_file", ""),
+        (f'name = "d"\nallow_file = "x"\nallow = ["{MINES[0]}"]\n', "allow_file", "leave allow out"),
+    ],
+)
+def test_a_wrong_asset_amount_or_list_is_told_by_its_field(
+    tmp_path: Path, text: str, field: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Bounty.from_toml(written(tmp_path, text + HOLDOUT))
+    assert caught.value.field == field
+    assert hint in caught.value.hint
+
+
+def test_the_longest_list_is_kept_and_taken_again(tmp_path: Path) -> None:
+    allow = [f"0x{number + 1:040x}" for number in range(MAX_MINES)]
+    bounty = Bounty.example("diabetes", allow=allow)
+    shelf = Shelf(tmp_path)
+    shelf.keep(bounty)
+    assert shelf.take("diabetes").allowed == bounty.allowed
+    assert len(bounty.allowed) == MAX_MINES
