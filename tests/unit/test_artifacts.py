@@ -131,3 +131,9 @@ def test_explorers_get_whole_sources_and_the_exact_compiler() -> None:
     assert {key: job["settings"][key] for key in ("evmVersion", "optimizer", "metadata")} == {
         key: settings[key] for key in ("evmVersion", "optimizer", "metadata")
     }
+
+
+@needs_node
+def test_the_token_of_the_tests_is_what_its_source_compiles_to() -> None:
+    command = [sys.executable, str(ROOT / "tests/tokens/compile.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
