@@ -7,7 +7,7 @@
 
 Operators, comparisons and constants are changed; statements, reverts and modifiers are removed. Comments and
 strings are left alone. A mutant that does not compile does not count. Survivors that no test can kill stand
-in contracts/test/mutation.json with the reason. It fails below 95% killed, or at one without a reason.
+in contracts/test/mutation.json with the reason; the script fails below 95% killed, or at one without it.
 """
 
 from __future__ import annotations
