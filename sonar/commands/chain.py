@@ -174,7 +174,8 @@ def _contract(home: Home, rpc: Rpc, faucet: LocalAccount, min_window_s: int) -> 
                 return old.contract, old.code_hash, old.deployed_block
         except (ConfigError, WrongContract):
             pass  # another chain's file: the new contract replaces it
-    done = deploy(rpc, faucet, min_window_s=min_window_s)
+    # At an address of its own: whoever still has the network file or a journal of another chain notices.
+    done = deploy(rpc, faucet, min_window_s=min_window_s, plain=True)
     return done.contract, done.code_hash, done.block
 
 
