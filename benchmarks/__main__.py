@@ -83,11 +83,13 @@ def show(console: Console, found: dict[str, dict[str, Any]]) -> None:
                 _times(result["ratio"].get(name)),
                 _times(pool.get(name)),
             )
-        for text in (result.get("note"), *(f"{peer} is missing" for peer in result.get("missing", ()))):
-            if text:
-                table.add_row("", f"[dim]{text}[/dim]")
         table.add_section()
     console.print(table)
+    for measure, result in found.items():
+        missing = (f"{peer} is missing" for peer in result.get("missing", ()))
+        told = "; ".join(text for text in (result.get("note"), *missing) if text)
+        if told:
+            console.print(f"{measure}: {told}", highlight=False, markup=False)
     console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
 
 

@@ -15,6 +15,7 @@ from benchmarks.peers import BITS, installed
 from benchmarks.race import Result, race, ratios, timed
 
 MINES = 10
+TURN_S = 0.1
 SAMPLE = 1  # of phe's ten updates, in a quick run
 
 
@@ -24,7 +25,7 @@ def update(bits: int, rounds: int) -> Result:
     others, missing = installed(task) if bits == BITS else ([], ())
     contenders = [*ours_and_phe(task), *others]
     idle: list[float] = []
-    medians = race({each.name: checked(each, task, idle) for each in contenders}, rounds)
+    medians = race({each.name: checked(each, task, idle) for each in contenders}, rounds, TURN_S)
     pool_entry = median(idle)
     return Result(
         ratios(medians),
@@ -108,7 +109,7 @@ def _against(ours: dict[str, Sonar], rounds: int) -> Result:
 
         return run
 
-    medians = race({name: runner(one) for name, one in ours.items()}, rounds)
+    medians = race({name: runner(one) for name, one in ours.items()}, rounds, TURN_S)
     first, second = medians
     return Result({first: medians[second] / medians[first]}, medians, rounds=rounds, note="processor time")
 

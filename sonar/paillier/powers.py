@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import gmpy2
 import numpy as np
@@ -37,7 +38,7 @@ Ints = NDArray[np.int64]
 Half = tuple[mpz, mpz]
 """(h, t) for h (1 + t n)."""
 Pair = tuple[mpz, mpz]
-"""(a, b) for a + b n."""
+"""(a, b) for a + b n; b may be as large as 2 n, since a carry is added after it was reduced."""
 KEPT_NUMBERS = 4096
 
 
@@ -80,32 +81,22 @@ class Bases:
     def _straus(
         self, numbers: Ints, shifts: Sequence[int], firsts: Sequence[int], window: int
     ) -> tuple[Pair, mpz]:
-        places, factors = _places(numbers, tuple(shifts), tuple(firsts), window)
+        schedule = _schedule(numbers, tuple(shifts), tuple(firsts), window)
         n, table = self.key.n, self.table(window)
-        a, b, t = mpz(1), mpz(0), mpz(0)
-        last = places[0] if places else 0
-        odd: Half | None = None
-        for place, factor in zip(places, factors, strict=True):
-            if place != last:
-                if odd:
-                    a, b, odd = *_times_half(n, a, b, odd[0]), None
-                a, b = _squared(n, a, b, last - place)
-                t <<= last - place
-                last = place
-            half = table[factor]
-            t += half[1]
-            if odd is None:
-                odd = half
-                continue
+        halves = [h for h, _ in table]
+        a, b = mpz(1), mpz(0)
+        for squarings, pairs, single in schedule.steps:
+            a, b = _squared(n, a, b, squarings)
             # Two halves first by each other: it saves one of four reductions.
-            high, low = divmod(odd[0] * half[0], n)
-            odd = None
-            b = a * high + b * low
-            carry, a = divmod(a * low, n)
-            b = (b + carry) % n
-        if odd:
-            a, b = _times_half(n, a, b, odd[0])
-        return _squared(n, a, b, last), t << last
+            for one, other in pairs:
+                high, low = divmod(halves[one] * halves[other], n)
+                b = a * high + b * low
+                carry, a = divmod(a * low, n)
+                b = b % n + carry
+            if single >= 0:
+                a, b = _times_half(n, a, b, halves[single])
+        t = sum((table[entry][1] * times for entry, times in schedule.uses), mpz(0))
+        return _squared(n, a, b, schedule.rest), t
 
     def _buckets(
         self, numbers: Ints, shifts: Sequence[int], firsts: Sequence[int], window: int
@@ -134,36 +125,51 @@ class Bases:
         return _squared(n, *acc, last), t << last
 
 
-def _places(
-    numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
-) -> tuple[list[int], list[int]]:
-    """For each digit, from the highest place down: where it stands, and which entry of the table it means.
+class Schedule(NamedTuple):
+    """What Straus' method does, in order; it depends on the numbers alone.
 
-    Those of a small matrix are kept: a mine's A is the same in every round.
+    `steps`: squarings, then products with pairs of table entries and with a single one (-1: none). `rest`:
+    the squarings after the last step. `uses`: what power of each entry is in the product, for its t.
     """
+
+    steps: list[tuple[int, list[tuple[int, int]], int]]
+    rest: int
+    uses: list[tuple[int, mpz]]
+
+
+def _schedule(numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int) -> Schedule:
+    """The schedule for these numbers; small ones are kept: a mine's A is the same in every round."""
     if numbers.size <= KEPT_NUMBERS:
-        return _kept_places(numbers.tobytes(), numbers.shape, shifts, firsts, window)
-    return _found_places(numbers, shifts, firsts, window)
+        return _kept_schedule(numbers.tobytes(), numbers.shape, shifts, firsts, window)
+    return _new_schedule(numbers, shifts, firsts, window)
 
 
 @lru_cache(maxsize=16)
-def _kept_places(
+def _kept_schedule(
     numbers: bytes, shape: tuple[int, ...], shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
-) -> tuple[list[int], list[int]]:
+) -> Schedule:
     values = np.frombuffer(numbers, dtype=np.int64).reshape(shape)
-    return _found_places(values, shifts, firsts, window)
+    return _new_schedule(values, shifts, firsts, window)
 
 
-def _found_places(
-    numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int
-) -> tuple[list[int], list[int]]:
+def _new_schedule(numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...], window: int) -> Schedule:
     number, position, digit = sliding_digits(numbers.ravel(), window)
     row, column = np.divmod(number, numbers.shape[1])
     most = 1 << (window - 1)
     places = np.take(shifts, row) + position
-    factors = (np.take(firsts, row) + column) * most + ((digit + most - 1) >> 1)
+    entries = (np.take(firsts, row) + column) * most + ((digit + most - 1) >> 1)
     down = np.argsort(-places)
-    return places[down].tolist(), factors[down].tolist()
+    groups: dict[int, list[int]] = {}
+    uses: dict[int, mpz] = {}
+    for place, entry in zip(places[down].tolist(), entries[down].tolist(), strict=True):
+        groups.setdefault(place, []).append(entry)
+        uses[entry] = uses.get(entry, mpz(0)).bit_set(place)  # an entry has a place once
+    steps, last = [], max(groups, default=0)
+    for place, group in groups.items():
+        single = group.pop() if len(group) % 2 else -1
+        steps.append((last - place, list(zip(group[::2], group[1::2], strict=True)), single))
+        last = place
+    return Schedule(steps, last, list(uses.items()))
 
 
 def sliding_digits(numbers: Ints, window: int) -> tuple[Ints, Ints, Ints]:
@@ -216,7 +222,7 @@ def _squared(n: mpz, a: mpz, b: mpz, times: int) -> Pair:
     for _ in range(times):
         b *= a + a
         carry, a = divmod(a * a, n)
-        b = (b + carry) % n
+        b = b % n + carry
     return a, b
 
 
@@ -224,7 +230,7 @@ def _times_half(n: mpz, a: mpz, b: mpz, h: mpz) -> Pair:
     """(a + b n) h."""
     b *= h
     carry, a = divmod(a * h, n)
-    return a, (b + carry) % n
+    return a, b % n + carry
 
 
 def _times(n: mpz, x: Pair, y: Pair) -> Pair:
