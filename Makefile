@@ -14,7 +14,7 @@ DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
-  contracts-deep format lock clean
+  contracts-fuzz contracts-deep format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -58,6 +58,10 @@ check: $(VENV)/.test $(NODE)
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
+
+# Fuzz tests and invariants as deep as CI runs them. By the environment, not a profile: nothing is compiled anew.
+contracts-fuzz: $(NODE)
+	FOUNDRY_FUZZ_RUNS=10000 FOUNDRY_INVARIANT_RUNS=512 scripts/forge test --match-path 'contracts/test/{fuzz,invariant}/*'
 
 # Everything about the contract at depth: an hour on two cores, most of it mutants. DEEP_ARGS goes to the script.
 contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
