@@ -38,7 +38,7 @@ class Walk:
         fund = {Address(account.address): 10**20 for account in (self.scientist, *self.mines)}
         self.chain = TesterChain(fund, clock=lambda: START_S)
         self.rpc = self.chain.rpc()
-        self.market = deploy(self.rpc, self.scientist, min_window_s=1).market(self.rpc)
+        self.market = deploy(self.rpc, self.scientist, min_window_s=1, plain=True).market(self.rpc)
         self.nonces = {self.scientist.address: 1}
         self.count = 0
         self.bounty = BountyId(b"")
