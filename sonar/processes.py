@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import IO
 
 from sonar.errors import EnvironmentFault
+from sonar.waiting import interrupts_held
 
 STOP_GRACE_S = 5.0
 _PR_SET_PDEATHSIG = 1
@@ -108,7 +109,8 @@ class Supervisor:
         With `quiet`, its standard output goes to its log too, and not to `lines`.
         """
         path = self._logs / f"{party}.log"
-        with path.open("a") as log:
+        # An interrupt in the middle of a fork would be swallowed by Python's own hooks, or lose us the child.
+        with path.open("a") as log, interrupts_held():
             popen = subprocess.Popen(
                 [sys.executable, "-m", module, *args],
                 stdin=subprocess.DEVNULL,
@@ -120,8 +122,7 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        child = Child(party, popen, path)
-        self._children[party] = child
+            child = self._children[party] = Child(party, popen, path)
         if popen.stdout is not None:
             threading.Thread(target=self._read, args=(party, popen.stdout), daemon=True).start()
         return child

@@ -58,26 +58,28 @@ def drive(
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold a Ctrl-C back until the block ends, so that it is done whole; a second one interrupts it at once.
+    """Hold Ctrl-C and SIGTERM back until the block ends, so that it is done whole; a second one is not held.
 
-    Signals reach the main thread only: elsewhere, and where Ctrl-C is ignored, this does nothing.
+    Signals reach the main thread only: elsewhere, and where nothing handles them, this does nothing.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held = 0
+    before: dict[int, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):
+                before[number] = handler
+    held: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        nonlocal held
-        held += 1
-        if held > 1:
-            before(number, frame)
+        held.append(number)
+        if len(held) > 1:
+            before[number](number, frame)
 
-    signal.signal(signal.SIGINT, hold)
+    for number in before:
+        signal.signal(number, hold)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if held:
-            before(signal.SIGINT, None)
+            before[held[0]](held[0], None)

@@ -19,6 +19,7 @@ from pathlib import Path
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
 from sonar.processes import die_with_parent
+from sonar.waiting import interrupts_held
 from sonar.protocol.ids import Address
 
 CHAIN_ID = 31337
@@ -70,14 +71,15 @@ class Anvil:
         command += ["--block-time", "1", "--mixed-mining", "--accounts", "0", "--silent", "--no-cors"]
         if state_dir is not None:
             command += ["--state", str(self._usable_state(state_dir)), "--preserve-historical-states"]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C reaches us, and we end it in order
-            preexec_fn=die_with_parent,
-        )
+        with interrupts_held():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,  # Ctrl-C reaches us, and we end it in order
+                preexec_fn=die_with_parent,
+            )
         self.pid = self._process.pid
         try:
             self._wait_until_up()
