@@ -19,8 +19,8 @@ from pathlib import Path
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
 from sonar.processes import die_with_parent
-from sonar.waiting import interrupts_held
 from sonar.protocol.ids import Address
+from sonar.waiting import interrupts_held
 
 CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
