@@ -74,12 +74,12 @@ def interrupts_held() -> Iterator[None]:
         if len(held) > 1:
             before[number](number, frame)
 
-    for number in before:
-        signal.signal(number, hold)
+    for taken in before:
+        signal.signal(taken, hold)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for taken, handler in before.items():
+            signal.signal(taken, handler)
         if held:
             before[held[0]](held[0], None)
