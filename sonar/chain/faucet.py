@@ -28,9 +28,8 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
             hint="only development networks give ether away; get some from an exchange or its owner",
         )
     account = load_raw(Path(network.faucet.key_file))
-    market = Market.connect(
-        network, rpc
-    )  # no money goes out on a network whose contract is not the one named
+    # No money goes out on a network whose contract is not the one named.
+    market = Market.connect(network, rpc)
     # A gift that is cut off may be given twice: the faucet's ether is worth nothing. One giver at a time,
     # since two would take the same nonce.
     with (
