@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ _POLL_S = 0.1
 _LOOK_S = 2.0
 """How often to look at the API: for a daemon that another process started, and for peers."""
 _ALONE_S = 10.0
+_CONNECT_ANEW_S = 3.0
 _STEADY_S = 60.0
 _PAUSES_S = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _PORT_S = 2.0
@@ -168,9 +169,27 @@ class KuboNode:
             while not self._attach():
                 self._launch(program)
                 if self._wait_until_up(deadline_s):
+                    self._connect_anew()
                     break
                 self._stopping.wait(_POLL_S)  # a daemon that is about to end still has the repository
         self._up_s = time.monotonic()
+
+    def _connect_anew(self) -> None:
+        """Close the connections that are older than the daemon's exchange of blocks, and open them again.
+
+        Kubo 0.42 connects to its peers before that exchange listens for connections, which then never asks
+        these peers for a block: https://github.com/ipfs/boxo/pull/1201.
+        """
+        early = self.peers()
+        for peer in early:
+            with suppress(StoreUnavailable):
+                self._call("swarm/disconnect", arg=f"/p2p/{peer}")
+        until_s = time.monotonic() + _CONNECT_ANEW_S
+        for peer in early:
+            if time.monotonic() > until_s:
+                return  # the others are asked for by routing, or come back by themselves
+            with suppress(StoreUnavailable):
+                self._call("swarm/connect", arg=f"/p2p/{peer}", timeout=f"{_CONNECT_ANEW_S:g}s")
 
     @contextmanager
     def _alone(self, deadline_s: float) -> Iterator[None]:

@@ -42,6 +42,26 @@ def test_a_blob_is_read_through_the_swarm_alone(three):
     assert reader.has(cid)
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_a_new_node_reads_from_the_peer_that_it_started_with(three, number):
+    nodes, a, _, _ = three
+    new = nodes.start(f"new{number}", *a.addresses())
+    data = secrets.token_bytes(1000)
+    cid = KuboStore(a.api_url).put(data)
+    assert KuboStore(new.api_url).get(cid, len(data)) == data
+    new.stop()
+
+
+def test_a_restarted_node_reads_from_who_was_quicker_to_connect(three):
+    _, a, b, _ = three
+    os.kill(a.pid, signal.SIGKILL)
+    pid = a.pid
+    eventually(lambda: a.pid != pid and b.peer_id() in a.peers())
+    data = secrets.token_bytes(1000)
+    cid = KuboStore(b.api_url).put(data)
+    assert KuboStore(a.api_url).get(cid, len(data)) == data
+
+
 def test_two_megabytes_pass_between_nodes_and_more_is_refused(three):
     _, _, b, c = three
     data = secrets.token_bytes(MAX_BLOCK_BYTES)
