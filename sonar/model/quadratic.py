@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -228,9 +229,15 @@ def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:
     a, b = np.rint(a * scale), np.rint(b * scale)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise DataError("data", "sums over the rows overflow", hint="rescale the columns")
-    below = np.tri(len(a), k=-1, dtype=bool)
-    return LocalMap(_ints(np.where(below, a.T, a)), _ints(b), rows, data_frac)
+    return LocalMap(_ints(np.where(_below_diagonal(len(a)), a.T, a)), _ints(b), rows, data_frac)
+
+
+@lru_cache(maxsize=4)
+def _below_diagonal(d: int) -> NDArray[np.bool_]:
+    return np.tri(d, k=-1, dtype=bool)
 
 
 def _ints(values: NDArray[np.float64]) -> IntArray:
+    if np.abs(values).max() < 2.0**63:
+        return values.astype(np.int64).astype(object)
     return np.array([int(value) for value in values.ravel().tolist()], dtype=object).reshape(values.shape)

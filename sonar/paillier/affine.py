@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from sonar.errors import BoundsError, PlanError
 from sonar.paillier import cost
-from sonar.paillier.powers import Bases, Ints
+from sonar.paillier.powers import KEPT_NUMBERS, Bases, Ints
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 
@@ -48,7 +49,7 @@ class Part:
         if not isinstance(bases, Bases):
             n, ciphertexts = bases
             bases = Bases(PublicKey(mpz(n)), ciphertexts)
-        method = cost.choose(shape(self.plan, self.a), self.plan.key_bits)
+        method = _method(self.plan, self.a)
         return [_packed_rows(self.plan, self.a, self.b, bases, method, c) for c in self.which]
 
 
@@ -98,6 +99,19 @@ def check_bounds(plan: SlotPlan, a: Matrix, b: Vector) -> None:
     The message names the row and the limit, and keeps the data's own values to itself.
     """
     _checked(plan, a, b)
+
+
+def _method(plan: SlotPlan, a: Ints) -> cost.Method:
+    """The method for this A. A small one's is remembered, as is its schedule: a mine keeps its A."""
+    if a.size <= KEPT_NUMBERS:
+        return _kept_method(plan, a.tobytes())
+    return cost.choose(shape(plan, a), plan.key_bits)
+
+
+@lru_cache(maxsize=16)
+def _kept_method(plan: SlotPlan, numbers: bytes) -> cost.Method:
+    a = np.frombuffer(numbers, dtype=np.int64).reshape(plan.features, plan.features)
+    return cost.choose(shape(plan, a), plan.key_bits)
 
 
 def shape(plan: SlotPlan, a: Ints) -> cost.Shape:

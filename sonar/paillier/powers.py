@@ -85,16 +85,22 @@ class Bases:
         n, table = self.key.n, self.table(window)
         halves = [h for h, _ in table]
         a, b = mpz(1), mpz(0)
+        # `_squared` and `_times_half` written out: thousands of calls would be a fortieth of the time.
         for squarings, pairs, single in schedule.steps:
-            a, b = _squared(n, a, b, squarings)
+            for _ in squarings:
+                b *= a + a
+                carry, a = divmod(a * a, n)
+                b = b % n + carry
             # Two halves first by each other: it saves one of four reductions.
             for one, other in pairs:
                 high, low = divmod(halves[one] * halves[other], n)
                 b = a * high + b * low
                 carry, a = divmod(a * low, n)
                 b = b % n + carry
-            if single >= 0:
-                a, b = _times_half(n, a, b, halves[single])
+            for alone in single:
+                b *= halves[alone]
+                carry, a = divmod(a * halves[alone], n)
+                b = b % n + carry
         t = sum((table[entry][1] * times for entry, times in schedule.uses), mpz(0))
         return _squared(n, a, b, schedule.rest), t
 
@@ -128,11 +134,11 @@ class Bases:
 class Schedule(NamedTuple):
     """What Straus' method does, in order; it depends on the numbers alone.
 
-    `steps`: squarings, then products with pairs of table entries and with a single one (-1: none). `rest`:
-    the squarings after the last step. `uses`: what power of each entry is in the product, for its t.
+    `steps`: squarings, then products with pairs of table entries and with the one that was left, if any.
+    `rest`: the squarings after the last step. `uses`: what power of each entry is in the product, for its t.
     """
 
-    steps: list[tuple[int, list[tuple[int, int]], int]]
+    steps: list[tuple[range, list[tuple[int, int]], list[int]]]
     rest: int
     uses: list[tuple[int, mpz]]
 
@@ -166,8 +172,8 @@ def _new_schedule(numbers: Ints, shifts: tuple[int, ...], firsts: tuple[int, ...
         uses[entry] = uses.get(entry, mpz(0)).bit_set(place)  # an entry has a place once
     steps, last = [], max(groups, default=0)
     for place, group in groups.items():
-        single = group.pop() if len(group) % 2 else -1
-        steps.append((last - place, list(zip(group[::2], group[1::2], strict=True)), single))
+        single = [group.pop()] if len(group) % 2 else []
+        steps.append((range(last - place), list(zip(group[::2], group[1::2], strict=True)), single))
         last = place
     return Schedule(steps, last, list(uses.items()))
 
