@@ -30,6 +30,7 @@ from tests.attacks.hostile import POLICY, HostileMine
 
 ETHER = 10**18
 START_S = 1_800_000_000
+LONGEST_STEP_S = 8
 
 
 class Party(Protocol):
@@ -129,16 +130,20 @@ class World:
     # ---- running
 
     def run(self, passes: int = 3_000) -> None:
-        """Let everybody act in turn; when nobody did anything, time goes on by a second."""
+        """Let everybody act in turn; when nobody does anything, time goes on, in growing steps."""
         running: dict[int, Party] = {-1: self.campaign, **self.parties}
+        step_s = 1
         for _ in range(passes):
             before = self.market.head()
             running = {i: party for i, party in running.items() if not isinstance(party.tick(), Done)}
             if not running:
                 return
-            if self.market.head() == before:
-                self.clock.now_s = max(self.clock.now_s + 1, self.chain.now_s + 1)
-                self.chain.mine_at(int(self.clock.now_s))
+            if self.market.head() != before:
+                step_s = 1
+                continue
+            self.clock.now_s = max(self.clock.now_s, self.chain.now_s) + step_s
+            self.chain.mine_at(int(self.clock.now_s))
+            step_s = min(2 * step_s, LONGEST_STEP_S)
         raise AssertionError(f"still running after {passes} passes: {sorted(running)}")
 
     # ---- what came of it
