@@ -12,7 +12,7 @@ from sonar.chain.events import RoundSettled
 from tests.attacks.hostile import HostileMine, SealCopier, UpdateThief, random_slots, times
 from tests.attacks.world import ETHER, World
 
-ROUNDS = 6
+ROUNDS = 5
 
 
 def thief(disguise: str) -> Any:
