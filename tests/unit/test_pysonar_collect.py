@@ -81,6 +81,7 @@ def test_a_field_of_another_update_is_named(field: str, value: Any) -> None:
         (b"\xff" * len(BLOB), CiphertextError),
         (b"", CiphertextError),
     ],
+    ids=["a byte less", "a byte more", "zeros", "ones", "nothing"],
 )
 def test_a_blob_that_is_none_is_refused(blob: bytes, error: type[SonarError]) -> None:
     with pytest.raises(error):
