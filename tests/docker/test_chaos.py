@@ -49,6 +49,6 @@ def test_a_campaign_survives_whatever_dies() -> None:
         project.wait_for_round(max(project.rounds()) + 1)
 
         project.run("restart")
-        assert project.wait_for_demo() == 0
+        assert project.wait_for_demo() == 0, project.logs("demo")[-3000:]
         losses = rounded_losses(10, ROUNDS)[1:]
         assert project.rounds() == {number: (loss, 10) for number, loss in enumerate(losses, 1)}
