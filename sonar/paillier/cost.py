@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -116,7 +115,6 @@ def table_bytes(method: Method, bases: int, key_bits: int) -> int:
     return entries * (3 * key_bits // 8 + 192)
 
 
-@lru_cache(maxsize=64)  # a mine's A is the same in every round
 def choose(shape: Shape, key_bits: int, *, bytes_max: int = TABLE_BYTES_MAX) -> Method:
     """The method of least expected cost among those whose tables fit into `bytes_max`.
 

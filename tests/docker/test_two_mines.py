@@ -37,7 +37,7 @@ from sonar.protocol.cid import Cid
 from sonar.store.kubo import KuboStore
 from sonar.store.kubo_daemon import KuboNode
 from sonar.store.kubo_repo import Swarm
-key, peer, cid, within_s = sys.argv[1:]
+key, peer, cid = sys.argv[1:]
 with KuboNode(Path("/tmp/outsider/ipfs"), Swarm(Path(key).read_bytes(), (peer,))) as node:
     try:
         node.connect(peer)
@@ -45,7 +45,7 @@ with KuboNode(Path("/tmp/outsider/ipfs"), Swarm(Path(key).read_bytes(), (peer,))
     except SonarError:
         print("shut out")
     try:
-        print(KuboStore(node.api_url, get_timeout_s=float(within_s)).get(Cid.parse(cid), 1000).hex())
+        print(KuboStore(node.api_url, get_timeout_s=5).get(Cid.parse(cid), 1000).hex())
     except SonarError as error:
         print(type(error).__name__)
 """
@@ -92,11 +92,11 @@ def test_who_has_no_swarm_key_reads_nothing(project: Project, has_key: bool) -> 
     networks = one.attrs["NetworkSettings"]["Networks"]
     ((network, settings),) = networks.items()
     peer = f"/ip4/{settings['IPAddress']}/tcp/4001/p2p/{peer_id}"
-    key, within_s = ("/net/swarm.key", "60") if has_key else ("/tmp/false.key", "10")
+    key = "/net/swarm.key" if has_key else "/tmp/false.key"
     prepare = "" if has_key else f'from pathlib import Path; Path("{key}").write_text({FALSE_KEY!r})\n'
     told = project.client.containers.run(
         IMAGES["mine"],
-        ["-c", prepare + OUTSIDER, key, peer, cid, within_s],
+        ["-c", prepare + OUTSIDER, key, peer, cid],
         entrypoint="python",
         network=network,
         volumes={f"{project.name}_network": {"bind": "/net", "mode": "ro"}},
