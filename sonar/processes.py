@@ -137,9 +137,9 @@ class Supervisor:
         """Return the processes that ended by a signal or with an error."""
         return [child for child in self._children.values() if child.popen.poll() not in (None, 0)]
 
-    def running(self) -> set[str]:
-        """Return the parties whose process still runs."""
-        return {party for party, child in self._children.items() if child.popen.poll() is None}
+    def ended_well(self, besides: str) -> bool:
+        """Tell whether every process but one party's has ended without an error: one that was killed has not."""
+        return all(child.popen.poll() == 0 for party, child in self._children.items() if party != besides)
 
     def wait(self, party: str) -> None:
         """Wait until the party's process has ended, and check that it ended well. Raises ProcessFailed."""

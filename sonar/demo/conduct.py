@@ -114,7 +114,7 @@ class Conductor:
         for line in self._lines(until=None, what="the campaign"):
             if line.text is not None:
                 self._told(line.party, line.text)
-            elif self._supervisor.running() <= {CHAIN}:
+            elif self._supervisor.ended_well(besides=CHAIN):
                 return
 
     def _told(self, party: str, text: str) -> None:
