@@ -100,7 +100,11 @@ def test_refusals_are_in_words_that_programs_look_for(running: LocalChain) -> No
         signed = account.sign_transaction(fields | {"value": 1, "nonce": 0, "chainId": 31337} | changes)
         return rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
 
-    send()
+    sent = send()
+    while (
+        rpc.call("eth_getTransactionReceipt", sent) is None
+    ):  # Anvil mines at once, but not before it answers
+        time.sleep(0.01)
     with pytest.raises(RpcError, match=r"(?i)nonce too low"):
         send(value=2)
     with pytest.raises(RpcError, match=r"(?i)already known|already imported|nonce too low"):
