@@ -138,7 +138,7 @@ class Supervisor:
         return [child for child in self._children.values() if child.popen.poll() not in (None, 0)]
 
     def ended_well(self, besides: str) -> bool:
-        """Tell whether every process but one party's has ended without an error: one that was killed has not."""
+        """Tell whether all processes but one party's ended without an error; one that was killed did not."""
         return all(child.popen.poll() == 0 for party, child in self._children.items() if party != besides)
 
     def wait(self, party: str) -> None:

@@ -1,4 +1,7 @@
-"""The benchmarks: every measure is there, figures follow from medians, and JSON is all that is printed."""
+"""The benchmarks: every measure is there, figures follow from medians, and JSON is all that is printed.
+
+How long anything takes is for `make bench` to say, and for no test.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,9 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
     ]
 
 
-def test_one_round_of_updates_against_the_peers() -> None:
+def test_one_round_of_updates_against_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are installed are raced and their results checked; the others are named."""
+    monkeypatch.setattr(updates, "TURN_S", 0.0)
     result = updates.update(2048, rounds=1).to_json()
     peers = {"phe", "phe precision=1e-6", "phe + Gram"}
     others = {peer.name for peer in PEERS}  # type: ignore[attr-defined]
@@ -50,19 +54,21 @@ def test_one_round_of_updates_against_the_peers() -> None:
     assert result["ratio"]["phe"] == pytest.approx(medians["phe"] / medians["sonar"])
     both = medians["sonar"] + medians["sonar, its pool entry"]
     assert result["ratio_with_pool_entry"]["phe"] == pytest.approx(medians["phe"] / both)
-    assert result["ratio"]["phe"] > 20  # far below what it is: this is no measurement, only a floor
 
 
-def test_ours_scales_with_neither_rows_nor_steps() -> None:
-    """Floors again: by rows alone it would be 1,000 times as long."""
-    assert updates.rows_44000_vs_44(1).ratio["44 rows"] < 5
-    assert updates.steps_1000_vs_1(1).ratio["1 step"] < 3
+def test_ours_is_measured_against_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "TURN_S", 0.0)
+    for measure, first in ((updates.rows_44000_vs_44, "44 rows"), (updates.steps_1000_vs_1, "1 step")):
+        found = measure(1)
+        (second,) = set(found.medians) - {first}
+        assert found.ratio == {first: found.medians[second] / found.medians[first]}
 
 
-def test_the_limit_is_below_what_is_reached() -> None:
-    share = limit.share_of_limit(1).ratio
-    assert set(share) == {"limit 2048", "limit 3072"}
-    assert all(0.3 < value < 1.1 for value in share.values())
+def test_the_limit_is_measured_at_both_key_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit, "LOOPS", 1)
+    found = limit.share_of_limit(1)
+    assert set(found.ratio) == {"limit 2048", "limit 3072"}
+    assert all(value > 0 for value in found.medians.values())
 
 
 def test_a_wrong_result_stops_the_race() -> None:
