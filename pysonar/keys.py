@@ -218,6 +218,7 @@ class Key:
         zero_start: bool,
         bias_index: int,
         bias_curvature: int | None,
+        min_mines: int,
     ) -> dict[str, TestResult]:
         """Reveal for each mine of `round` whether its update passed, and if not, the first test that failed.
 
@@ -225,11 +226,13 @@ class Key:
         mine may be absent from some. `zero_start` says that the first round's weights are zero and that
         targets lie mostly on one side of zero, so that their means compare. `bias_curvature` is A[bias, bias]
         as the integer that every honest mine has (2^data_frac for squared loss, a quarter of that for
-        logistic loss), None where it differs between mines, as after several local steps.
+        logistic loss), None where it differs between mines, as after several local steps. `min_mines`: how
+        many updates an aggregate takes; mines that come late are left out of their first round, if so many
+        are left.
 
-        A mine that failed an exact test in a former round fails again by the same; a comparison with the
-        cohort counts for its round only. The tests and what they assume: `pysonar.inspection`. Failures are
-        counted in the ledger. Raises UsageError.
+        A mine that failed an exact test in a former round fails again by the same; the tests of
+        `inspection.ROUND_ONLY` count for their round only. What each assumes: `pysonar.inspection`. Failures
+        are counted in the ledger. Raises UsageError.
         """
         _check_history(plan, history, round, bias_index)
         self._open_all(plan, [update for past in history for update in past.updates.values()])
@@ -240,10 +243,10 @@ class Key:
             )
             for past in history
         ]
-        rules = Rules(plan, zero_start, bias_index, bias_curvature, secrets.randbits)
+        rules = Rules(plan, zero_start, bias_index, bias_curvature, min_mines, secrets.randbits)
         left_out: dict[str, str] = {}
         for mine, test in self._ledger.failed_before(bounty, round):
-            if test not in inspection.COMPARISONS:
+            if test not in inspection.ROUND_ONLY:
                 left_out.setdefault(mine, test)
         failed = inspection.inspect(rules, opened, lambda mine: mine not in left_out)
         verdicts = {mine: left_out.get(mine, test) for mine, test in failed.items()}

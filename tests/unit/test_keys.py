@@ -365,7 +365,7 @@ def test_a_fault_in_either_half_releases_nothing(half: str, monkeypatch: pytest.
 
     monkeypatch.setattr(prime, "decrypt", wrong)
     now = RoundUpdates(1, (0, 0, 0), {one.mine: one for one in updates})
-    rules = {"zero_start": True, "bias_index": 2, "bias_curvature": None}
+    rules = {"zero_start": True, "bias_index": 2, "bias_curvature": None, "min_mines": 2}
     questions = (
         lambda: aggregate(key, updates),
         lambda: key.inspect(bounty=BOUNTY, round=1, plan=PLAN, history=[now], **rules),
