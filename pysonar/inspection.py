@@ -10,6 +10,9 @@ rounds' exact tests, against it too, tell an honest mine from a cheat:
 - `bias-start` and `curvature` compare a mine with the cohort's median. They leave wide room, and are skipped
   when fewer than three mines can be compared, or when the median does not speak for most of them. Data that
   are unlike everybody else's can still fail them.
+- `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
+  step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
+  its own map's.
 - `newcomer`: a first update can be compared with nothing of its own mine's, so after the first round it is
   kept as what later ones are held against, and not aggregated: it would be free to be anything, under a
   fresh address every round. Where fewer than `min_mines` updates would be left, newcomers are taken.
@@ -46,7 +49,7 @@ TESTS = {
 }
 """Every test by name, and what holds for an update that passes."""
 
-ROUND_ONLY = frozenset({"bias-start", "curvature", "newcomer"})
+ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "curvature", "newcomer"})
 """The tests that honest data may fail: no proof, so a failure counts for its round only."""
 
 
