@@ -265,9 +265,10 @@ class Key:
         """Reveal for each mine sum_s <coefficients_s, u_s>, u_s in real units, rounded to 16 bits.
 
         `terms` holds for each mine its updates with a coefficient vector float[d] each. All values are scaled
-        together, so that the largest magnitude becomes 32767. One answer per round: the first one is recorded
-        and returned again, also if the coefficients have changed since. Raises LedgerConflict for another set
-        of updates, UsageError, CiphertextError, UpdateOutOfRange.
+        together, so that the largest magnitude becomes 32767; a positive one stays at least 1, since the sign
+        says who is paid, and a cheat's huge negative score must not wipe out the others'. One answer per
+        round: the first one is recorded and returned again, also if the coefficients have changed since.
+        Raises LedgerConflict for another set of updates, UsageError, CiphertextError, UpdateOutOfRange.
         """
         self._open_all(plan, [update for pairs in terms.values() for update, _ in pairs])
         values = {
@@ -278,7 +279,7 @@ class Key:
             raise UsageError("a coefficient is not a finite number")
         largest = max((abs(value) for value in values.values()), default=0.0)
         scale = _SCORE_MAX / largest if largest else 0.0
-        scores = {mine: math.floor(value * scale + 0.5) for mine, value in values.items()}
+        scores = {mine: _rounded(value * scale, value > 0) for mine, value in values.items()}
         digest = digest_of_parts(
             b"sonar scores", *(update_digest(self._public, u) for m in sorted(terms) for u, _ in terms[m])
         )
@@ -387,6 +388,11 @@ def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, 
         raise UsageError(f"the weights of a round do not have the plan's {plan.values} values")
     if not 0 <= bias_index < plan.values:
         raise UsageError(f"bias_index {bias_index} is not between 0 and {plan.values - 1}")
+
+
+def _rounded(score: float, positive: bool) -> int:
+    nearest = math.floor(score + 0.5)
+    return max(nearest, 1) if positive else nearest
 
 
 def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:

@@ -421,6 +421,14 @@ def test_scores_are_the_products_scaled_together() -> None:
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 32
 
 
+def test_a_huge_negative_score_leaves_the_positive_ones_positive() -> None:
+    """Else nobody's were, and the accepted would share equally: the one who did the harm as well."""
+    key = fresh_key()
+    weight = {"a": 1e-9, "b": 0.0, "c": -1e9}
+    terms = {mine: [(update(key, mine, [256, 0, 0]), [w, 0.0, 0.0])] for mine, w in weight.items()}
+    assert score(key, terms) == {"a": 1, "b": 0, "c": -32767}
+
+
 def test_scores_of_nothing_are_zero() -> None:
     key = fresh_key()
     assert score(key, {}) == {}
