@@ -2,13 +2,15 @@
 
 It reveals, and nothing else:
 - `decrypt_aggregate`: one sum of updates per round, of at least `min_mines` of them, and at the same weights
-  of one cohort only;
+  of one cohort only; each update enters one sum only;
 - `inspect`: yes or no for each mine of a round, with the name of the failed test;
-- `score`: one number of 16 bits for each mine and round;
+- `score`: one number of 16 bits for each mine in a round's aggregate;
 - `decrypt_packed_sum`: a sum of at least two packed vectors, each of which enters one sum only.
 `unsafe_decrypt_update` is the exception, is named so, and is called by no shipped path.
 
-This holds for whoever uses this class. It does not hold against the owner of the key, who can write another.
+This holds against mistakes. It does not hold against the owner of the key, who can write another class, or
+deceive this one: an update under new randomness is a new one to the ledger, the labels of bounties and
+weights are her word, and `inspect` answers whatever history she makes up.
 The arithmetic, how faults in it are found, and what is said about side channels: `pysonar.secret`. The key at
 rest: `pysonar.keyfile`.
 """
@@ -189,7 +191,8 @@ class Key:
         `weights_int` int[d] are the weights that the updates were made on. The digests of exactly these
         updates, of the weights and of the cohort go to the ledger first. The same call may be made again;
         another set of updates, other rows or another plan for this round raises LedgerConflict, and so does
-        another cohort at weights where an aggregate of this key was decrypted before. Raises UsageError for
+        another cohort at weights where an aggregate of this key was decrypted before, or an update that was
+        part of another aggregate. Raises UsageError for
         fewer than `min_mines` (at least 2: the sum of one update is that update) and rows beyond the plan,
         CiphertextError, UpdateOutOfRange, EnvironmentFault if the machine miscalculated.
         """
@@ -202,6 +205,7 @@ class Key:
             aggregate_digest(self._public, plan, updates),
             weights=weights_digest(plan, weights_int),
             cohort=digest_of_parts(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
+            updates={one.mine: self._digest(one) for one in updates},
         )
         rows = [update.rows for update in updates]
         columns = zip(*(update.ciphertexts for update in updates), strict=True)
@@ -268,7 +272,9 @@ class Key:
         together, so that the largest magnitude becomes 32767; a positive one stays at least 1, since the sign
         says who is paid, and a cheat's huge negative score must not wipe out the others'. One answer per
         round: the first one is recorded and returned again, also if the coefficients have changed since.
-        Raises LedgerConflict for another set of updates, UsageError, CiphertextError, UpdateOutOfRange.
+        Raises LedgerConflict for another set of updates, for a mine that is not in the round's aggregate, and
+        for an update that is in none of the bounty's as that mine's; UsageError, CiphertextError,
+        UpdateOutOfRange.
         """
         self._open_all(plan, [update for pairs in terms.values() for update, _ in pairs])
         values = {
@@ -283,7 +289,8 @@ class Key:
         digest = digest_of_parts(
             b"sonar scores", *(update_digest(self._public, u) for m in sorted(terms) for u, _ in terms[m])
         )
-        return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores)
+        asked = {mine: {self._digest(update) for update, _ in pairs} for mine, pairs in terms.items()}
+        return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores, asked)
 
     def unsafe_decrypt_update(self, plan: SlotPlan, update: MineUpdate) -> list[int]:
         """Reveal one mine's whole update, d integers. This breaks the promise that was made to the mine.
@@ -365,6 +372,10 @@ class Key:
             self._opened[name] = values
         while len(self._opened) > max(_CACHED_UPDATES, len(updates)):
             self._opened.popitem(last=False)
+
+    def _digest(self, update: MineUpdate) -> bytes:
+        """Name the ciphertexts, whoever sent them and however they are weighted."""
+        return digest_of_parts(self._public.encode_blob(update.ciphertexts))
 
     def _name(self, plan: SlotPlan, update: MineUpdate) -> bytes:
         return digest_of_parts(plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
