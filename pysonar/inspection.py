@@ -4,10 +4,18 @@ An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A sy
 the same integer for every mine. Most tests below are identities or bounds that follow from this, rounding
 included, so an honest mine passes them whatever its data are, and passing tells nothing about its data.
 
-Two (`bias-start`, `curvature`) compare a mine with the cohort's median; they leave wide room, and are skipped
-when fewer than three mines can be compared, or when the median does not speak for most of them. Data that
-are unlike everybody else's can still fail them, so they leave a mine out of that round only: the next
-rounds' exact tests tell an unlike mine from a scaled one.
+Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
+rounds' exact tests, against it too, tell an honest mine from a cheat:
+
+- `bias-start` and `curvature` compare a mine with the cohort's median. They leave wide room, and are skipped
+  when fewer than three mines can be compared, or when the median does not speak for most of them. Data that
+  are unlike everybody else's can still fail them.
+- `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
+  step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
+  its own map's.
+- `newcomer`: a first update can be compared with nothing of its own mine's, so after the first round it is
+  kept as what later ones are held against, and not aggregated: it would be free to be anything, under a
+  fresh address every round. Where fewer than `min_mines` updates would be left, newcomers are taken.
 
 After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own
 matrix and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are
@@ -37,11 +45,12 @@ TESTS = {
     "symmetry": "the changes since the first update come from one symmetric matrix",
     "bias-start": "from zero weights, the bias entry lies within [1/2, 2] of the cohort's median",
     "curvature": "the curvature since the first update lies within [1/4, 4] of the cohort's median",
+    "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
 }
 """Every test by name, and what holds for an update that passes."""
 
-COMPARISONS = frozenset({"bias-start", "curvature"})
-"""The tests against the cohort's median: no proof, so a failure counts for its round only."""
+ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "curvature", "newcomer"})
+"""The tests that honest data may fail: no proof, so a failure counts for its round only."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class TestResult:
     @property
     def for_good(self) -> bool:
         """Whether the failure proves dishonesty, and leaves the mine out of the rest of the bounty."""
-        return self.failed is not None and self.failed not in COMPARISONS
+        return self.failed is not None and self.failed not in ROUND_ONLY
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ class Rules:
     zero_start: bool
     bias_index: int
     bias_curvature: int | None
+    min_mines: int
     random_bits: Callable[[int], int]
 
 
@@ -86,12 +96,12 @@ def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bo
     """The first failed test, or None, of each mine in the last round of `history`.
 
     `history` holds all rounds so far, ascending; a mine may be absent from some. Mines that are not `trusted`
-    (left out for good) do not count towards medians.
+    (left out for good) count neither towards medians nor towards `min_mines`.
     """
     now = history[-1]
     failed = {mine: _alone(rules, history, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    for compare in (_bias_start, _curvature):
+    for compare in (_bias_start, _curvature, _newcomer):
         for mine, test in compare(rules, history, comparable).items():
             failed[mine] = failed[mine] or test
         comparable = {mine for mine in comparable if failed[mine] is None}
@@ -192,17 +202,23 @@ def _bias_start(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dic
 
 
 def _curvature(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
-    """From the third update on: the curvature since the first, among the mines with the same first round."""
-    groups: dict[int, dict[str, int]] = {}
-    for mine in mines:
-        taken = [i for i, opened in enumerate(history) if opened.updates.get(mine) is not None]
-        if len(taken) >= 3:
-            first, now = history[taken[0]], history[-1]
-            step = _minus(now.weights, first.weights)
-            curvature = _dot(step, _minus(_sent(first, mine), _sent(now, mine)))
-            groups.setdefault(taken[0], {})[mine] = curvature
-    far = (mine for group in groups.values() for mine in _far_from_median(group, 4))
+    """From a mine's second update on: the curvature since its first, among all that sent one then as well."""
+    *before, now = history
+    unseen, far = set(mines), set()
+    for then in before:
+        both = {mine for mine in mines if then.updates.get(mine) is not None}
+        step = _minus(now.weights, then.weights)
+        curvatures = {mine: _dot(step, _minus(_sent(then, mine), _sent(now, mine))) for mine in both}
+        far |= _far_from_median(curvatures, 4) & unseen
+        unseen -= both
     return dict.fromkeys(far, "curvature")
+
+
+def _newcomer(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+    """First updates, unless they come in the first round, or fewer than `min_mines` are left without them."""
+    known = {mine for opened in history[:-1] for mine, sent in opened.updates.items() if sent is not None}
+    new = mines - known
+    return dict.fromkeys(new, "newcomer") if known and len(mines - new) >= rules.min_mines else {}
 
 
 def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:

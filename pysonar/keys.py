@@ -2,13 +2,15 @@
 
 It reveals, and nothing else:
 - `decrypt_aggregate`: one sum of updates per round, of at least `min_mines` of them, and at the same weights
-  of one cohort only;
+  of one cohort only; each update enters one sum only;
 - `inspect`: yes or no for each mine of a round, with the name of the failed test;
-- `score`: one number of 16 bits for each mine and round;
+- `score`: one number of 16 bits for each mine in a round's aggregate;
 - `decrypt_packed_sum`: a sum of at least two packed vectors, each of which enters one sum only.
 `unsafe_decrypt_update` is the exception, is named so, and is called by no shipped path.
 
-This holds for whoever uses this class. It does not hold against the owner of the key, who can write another.
+This holds against mistakes. It does not hold against the owner of the key, who can write another class, or
+deceive this one: an update under new randomness is a new one to the ledger, the labels of bounties and
+weights are her word, and `inspect` answers whatever history she makes up.
 The arithmetic, how faults in it are found, and what is said about side channels: `pysonar.secret`. The key at
 rest: `pysonar.keyfile`.
 """
@@ -189,7 +191,8 @@ class Key:
         `weights_int` int[d] are the weights that the updates were made on. The digests of exactly these
         updates, of the weights and of the cohort go to the ledger first. The same call may be made again;
         another set of updates, other rows or another plan for this round raises LedgerConflict, and so does
-        another cohort at weights where an aggregate of this key was decrypted before. Raises UsageError for
+        another cohort at weights where an aggregate of this key was decrypted before, or an update that was
+        part of another aggregate. Raises UsageError for
         fewer than `min_mines` (at least 2: the sum of one update is that update) and rows beyond the plan,
         CiphertextError, UpdateOutOfRange, EnvironmentFault if the machine miscalculated.
         """
@@ -202,6 +205,7 @@ class Key:
             aggregate_digest(self._public, plan, updates),
             weights=weights_digest(plan, weights_int),
             cohort=digest_of_parts(*sorted(f"{one.mine} {one.rows}".encode() for one in updates)),
+            updates={one.mine: self._digest(one) for one in updates},
         )
         rows = [update.rows for update in updates]
         columns = zip(*(update.ciphertexts for update in updates), strict=True)
@@ -218,6 +222,7 @@ class Key:
         zero_start: bool,
         bias_index: int,
         bias_curvature: int | None,
+        min_mines: int,
     ) -> dict[str, TestResult]:
         """Reveal for each mine of `round` whether its update passed, and if not, the first test that failed.
 
@@ -225,11 +230,13 @@ class Key:
         mine may be absent from some. `zero_start` says that the first round's weights are zero and that
         targets lie mostly on one side of zero, so that their means compare. `bias_curvature` is A[bias, bias]
         as the integer that every honest mine has (2^data_frac for squared loss, a quarter of that for
-        logistic loss), None where it differs between mines, as after several local steps.
+        logistic loss), None where it differs between mines, as after several local steps. `min_mines`: how
+        many updates an aggregate takes; mines that come late are left out of their first round, if so many
+        are left.
 
-        A mine that failed an exact test in a former round fails again by the same; a comparison with the
-        cohort counts for its round only. The tests and what they assume: `pysonar.inspection`. Failures are
-        counted in the ledger. Raises UsageError.
+        A mine that failed an exact test in a former round fails again by the same; the tests of
+        `inspection.ROUND_ONLY` count for their round only. What each assumes: `pysonar.inspection`. Failures
+        are counted in the ledger. Raises UsageError.
         """
         _check_history(plan, history, round, bias_index)
         self._open_all(plan, [update for past in history for update in past.updates.values()])
@@ -240,10 +247,10 @@ class Key:
             )
             for past in history
         ]
-        rules = Rules(plan, zero_start, bias_index, bias_curvature, secrets.randbits)
+        rules = Rules(plan, zero_start, bias_index, bias_curvature, min_mines, secrets.randbits)
         left_out: dict[str, str] = {}
         for mine, test in self._ledger.failed_before(bounty, round):
-            if test not in inspection.COMPARISONS:
+            if test not in inspection.ROUND_ONLY:
                 left_out.setdefault(mine, test)
         failed = inspection.inspect(rules, opened, lambda mine: mine not in left_out)
         verdicts = {mine: left_out.get(mine, test) for mine, test in failed.items()}
@@ -262,9 +269,12 @@ class Key:
         """Reveal for each mine sum_s <coefficients_s, u_s>, u_s in real units, rounded to 16 bits.
 
         `terms` holds for each mine its updates with a coefficient vector float[d] each. All values are scaled
-        together, so that the largest magnitude becomes 32767. One answer per round: the first one is recorded
-        and returned again, also if the coefficients have changed since. Raises LedgerConflict for another set
-        of updates, UsageError, CiphertextError, UpdateOutOfRange.
+        together, so that the largest magnitude becomes 32767; a positive one stays at least 1, since the sign
+        says who is paid, and a cheat's huge negative score must not wipe out the others'. One answer per
+        round: the first one is recorded and returned again, also if the coefficients have changed since.
+        Raises LedgerConflict for another set of updates, for a mine that is not in the round's aggregate, and
+        for an update that is in none of the bounty's as that mine's; UsageError, CiphertextError,
+        UpdateOutOfRange.
         """
         self._open_all(plan, [update for pairs in terms.values() for update, _ in pairs])
         values = {
@@ -275,11 +285,12 @@ class Key:
             raise UsageError("a coefficient is not a finite number")
         largest = max((abs(value) for value in values.values()), default=0.0)
         scale = _SCORE_MAX / largest if largest else 0.0
-        scores = {mine: math.floor(value * scale + 0.5) for mine, value in values.items()}
+        scores = {mine: _rounded(value * scale, value > 0) for mine, value in values.items()}
         digest = digest_of_parts(
             b"sonar scores", *(update_digest(self._public, u) for m in sorted(terms) for u, _ in terms[m])
         )
-        return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores)
+        asked = {mine: {self._digest(update) for update, _ in pairs} for mine, pairs in terms.items()}
+        return self._ledger.record_scores(bounty, round, digest, SCORE_BITS, scores, asked)
 
     def unsafe_decrypt_update(self, plan: SlotPlan, update: MineUpdate) -> list[int]:
         """Reveal one mine's whole update, d integers. This breaks the promise that was made to the mine.
@@ -362,6 +373,10 @@ class Key:
         while len(self._opened) > max(_CACHED_UPDATES, len(updates)):
             self._opened.popitem(last=False)
 
+    def _digest(self, update: MineUpdate) -> bytes:
+        """Name the ciphertexts, whoever sent them and however they are weighted."""
+        return digest_of_parts(self._public.encode_blob(update.ciphertexts))
+
     def _name(self, plan: SlotPlan, update: MineUpdate) -> bytes:
         return digest_of_parts(plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
 
@@ -384,6 +399,11 @@ def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, 
         raise UsageError(f"the weights of a round do not have the plan's {plan.values} values")
     if not 0 <= bias_index < plan.values:
         raise UsageError(f"bias_index {bias_index} is not between 0 and {plan.values - 1}")
+
+
+def _rounded(score: float, positive: bool) -> int:
+    nearest = math.floor(score + 0.5)
+    return max(nearest, 1) if positive else nearest
 
 
 def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aggregate (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, weights BLOB NOT NULL, cohort BLOB NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aggregated (
+    ciphertexts BLOB PRIMARY KEY, bounty BLOB NOT NULL, round INTEGER NOT NULL, mine TEXT NOT NULL
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS score (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
@@ -91,13 +94,21 @@ class Ledger:
             ) from error
 
     def record_aggregate(
-        self, bounty: bytes, round: int, digest: bytes, *, weights: bytes, cohort: bytes
+        self,
+        bounty: bytes,
+        round: int,
+        digest: bytes,
+        *,
+        weights: bytes,
+        cohort: bytes,
+        updates: Mapping[str, bytes],
     ) -> None:
         """Allow the decryption of one aggregate of a round. The same again is allowed.
 
-        `weights` and `cohort` are digests of what the updates were made on and of who made them. Raises
-        LedgerConflict when another aggregate of that round is on record, or in any bounty of this key one of
-        another cohort at the same weights: two that differ by one mine would give that mine's update away.
+        `weights` and `cohort` are digests of what the updates were made on and of who made them, `updates`
+        each mine's ciphertexts' digest. Raises LedgerConflict when another aggregate of that round is on
+        record, or in any bounty of this key one of another cohort at the same weights, or one with one of
+        these updates: two that differ by one mine would give that mine's update away.
         """
         with self._writing():
             query = "SELECT digest FROM aggregate WHERE bounty = ? AND round = ?"
@@ -116,6 +127,16 @@ class Ledger:
                     f"{bounty.hex()}",
                     hint="the difference could be one mine's update; only the same cohort's can be decrypted",
                 )
+            for mine, ciphertexts in updates.items():
+                entry = [ciphertexts, bounty, round, mine]
+                if (
+                    self._db.execute("INSERT OR IGNORE INTO aggregated VALUES (?, ?, ?, ?)", entry).rowcount
+                    == 0
+                ):
+                    raise LedgerConflict(
+                        f"the update of {mine} was part of another aggregate that was decrypted",
+                        hint="the difference could be one mine's update; an update enters one aggregate only",
+                    )
             entry = [bounty, round, digest, weights, cohort]
             self._db.execute("INSERT INTO aggregate VALUES (?, ?, ?, ?, ?)", entry)
 
@@ -135,15 +156,24 @@ class Ledger:
                     )
 
     def record_scores(
-        self, bounty: bytes, round: int, digest: bytes, bits: int, scores: Mapping[str, int]
+        self,
+        bounty: bytes,
+        round: int,
+        digest: bytes,
+        bits: int,
+        scores: Mapping[str, int],
+        updates: Mapping[str, Collection[bytes]],
     ) -> dict[str, int]:
         """Record a round's scores, `bits` revealed of each mine, and return the ones on record.
 
-        The first answer of a round stands: asking again returns it, whatever `scores` now are.
-        Raises LedgerConflict when they were asked for with other updates (another `digest`).
+        The first answer of a round stands: asking again returns it, whatever `scores` now are. Raises
+        LedgerConflict when they were asked for with other updates (another `digest`), when a mine is not in
+        the aggregate of that round, or when one of its `updates` (its ciphertexts' digest) is in none of the
+        bounty's as its own.
         """
         entry = [bounty, round, digest, bits, json.dumps(scores, sort_keys=True)]
         with self._writing():
+            self._check_aggregated(bounty, round, updates)
             self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
             query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
             recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
@@ -154,6 +184,18 @@ class Ledger:
                 hint="score the same updates as before; this round's scores cannot be asked for again",
             )
         return given
+
+    def _check_aggregated(self, bounty: bytes, round: int, updates: Mapping[str, Collection[bytes]]) -> None:
+        query = "SELECT mine, ciphertexts, round FROM aggregated WHERE bounty = ? AND round <= ?"
+        entries = self._db.execute(query, [bounty, round]).fetchall()
+        present = {mine for mine, _, number in entries if number == round}
+        known = {(mine, ciphertexts) for mine, ciphertexts, _ in entries}
+        for mine, asked in updates.items():
+            if mine not in present or not all((mine, ciphertexts) in known for ciphertexts in asked):
+                raise LedgerConflict(
+                    f"the score of {mine} in round {round} is not one of updates that were aggregated",
+                    hint="decrypt the round's aggregate first; a mine is scored by what it gave to it",
+                )
 
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""

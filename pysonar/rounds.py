@@ -13,7 +13,7 @@ from pysonar.aggregate import Course, Point, contribution_vectors, next_point, o
 from pysonar.bounty import Bounty
 from pysonar.collect import Expected, fetch_update
 from pysonar.design import Design
-from pysonar.inspection import COMPARISONS
+from pysonar.inspection import ROUND_ONLY
 from pysonar.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
 from pysonar.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.score import shares_of
@@ -167,8 +167,8 @@ class RoundWork:
     def judge(self, number: int) -> Verdict:
         """Decide who is aggregated, and write it down.
 
-        A rule that no honest program breaks leaves a mine out for good; a comparison with the cohort, which
-        an odd shard of honest data may fail, for this round.
+        A rule that no honest program breaks leaves a mine out for good; one that an odd shard of honest data
+        may fail, or that a mine fails by coming late, for this round.
         """
         verdict: Verdict | None = self._records.get(Verdict, number)
         if verdict is None:
@@ -179,7 +179,7 @@ class RoundWork:
                 if (update := self._records.update(number, mine)) is not None and update.reason
             }
             failed = self._tested(number)
-            for_good = {mine: f"test {test}" for mine, test in failed.items() if test not in COMPARISONS}
+            for_good = {mine: f"test {test}" for mine, test in failed.items() if test not in ROUND_ONLY}
             for_good |= self._rows_changed(number, cohort) | self._copied(number, cohort)
             left_out = {mine: f"test {test}" for mine, test in failed.items()} | for_good | malformed
             accepted = [mine for mine in cohort.digests if mine not in left_out]
@@ -226,6 +226,7 @@ class RoundWork:
             zero_start=self._design.holdout.one_sided,
             bias_index=self._design.bias,
             bias_curvature=self._bias_curvature(),
+            min_mines=self._bounty.terms.min_mines,
         )
         return {mine: result.failed for mine, result in results.items() if result.failed is not None}
 

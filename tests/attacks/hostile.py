@@ -60,7 +60,7 @@ class Opening:
 
 @dataclass
 class HostileMine:
-    """A mine with real data that sends what `forge` makes of its honest updates."""
+    """A mine with real data that sends, in its `rounds`, what `forge` makes of its honest updates."""
 
     market: Market
     store: Store
@@ -69,6 +69,7 @@ class HostileMine:
     forge: Forge = honest
     publishes_blob: bool = True
     reveals: bool = True
+    rounds: range = range(1, 256)
     _task: tuple[Task, LocalMap] | None = None
     _openings: dict[int, Opening] = field(default_factory=dict)
     _committed: set[int] = field(default_factory=set)
@@ -89,7 +90,11 @@ class HostileMine:
         if status is Status.CLOSED:
             return Done("closed")
         try:
-            if status is Status.COMMIT and bounty.round not in self._committed:
+            if (
+                status is Status.COMMIT
+                and bounty.round in self.rounds
+                and bounty.round not in self._committed
+            ):
                 self.commit(bounty, posted[0])
             elif status is Status.REVEAL and bounty.round in self._committed - self._revealed:
                 self.reveal(bounty)
@@ -157,6 +162,20 @@ class HostileMine:
             digest_of(opening.manifest),
             opening.salt,
         )
+
+
+class Noise(HostileMine):
+    """Sends plaintexts that are random over what the declared bounds allow, on every lattice there is."""
+
+    def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
+        super().opening(bounty, posted)
+        assert self._task is not None
+        task, mapped = self._task
+        plan, n = task.plan, int(task.key.n)
+        most = plan.bounds.b_max
+        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.values)]
+        update = [task.key.encrypt(m % n, 1 + secrets.randbelow(n - 1)) for m in plan.pack(values)]
+        return self._wrap(bounty, task, update, mapped.rows)
 
 
 class SealCopier(HostileMine):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sonar.chain.events import RoundSettled
-from tests.attacks.hostile import HostileMine, SealCopier, UpdateThief, random_slots, times
+from tests.attacks.hostile import HostileMine, Noise, SealCopier, UpdateThief, random_slots, times
 from tests.attacks.world import ETHER, World
 
 ROUNDS = 5
@@ -42,10 +42,14 @@ LATE_ATTACKS: dict[str, Any] = {
 CHEAT = 2
 
 
+FRESH_ADDRESSES = {CHEAT + i: partial(Noise, rounds=range(i + 2, i + 3)) for i in range(ROUNDS - 1)}
+"""One cheat that comes under a new address in every round after the first."""
+
+
 def play(folder: Path, hostile: Any = None, *, absent: frozenset[int] = frozenset()) -> World:
-    world = World(
-        folder, mines=3, rounds=ROUNDS, hostile={CHEAT: hostile} if hostile else {}, absent=absent, shards=3
-    )
+    cheats = hostile if isinstance(hostile, dict) else {CHEAT: hostile} if hostile else {}
+    mines = max([CHEAT, *cheats]) + 1
+    world = World(folder, mines=mines, rounds=ROUNDS, hostile=cheats, absent=absent, shards=3)
     world.run()
     world.check_money()
     return world
@@ -72,6 +76,30 @@ def test_an_attack_later_earns_nothing_from_then_on(attack: str, tmp_path: Path,
     world = play(tmp_path, LATE_ATTACKS[attack])
     first = 4 if "round 4" in attack else 2
     assert all(p.fee_wei == p.reward_wei == 0 for p in world.paid(CHEAT) if p.round >= first)
+    assert world.final_loss() <= 1.05 * yardstick
+    check_the_honest(world)
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["one address", "a fresh address every round"])
+def test_noise_that_comes_late_earns_nothing(fresh: bool, tmp_path: Path, yardstick: int) -> None:
+    """An address costs nothing, so the first that it sends after the first round counts for nothing."""
+    cheats = FRESH_ADDRESSES if fresh else {CHEAT: partial(Noise, rounds=range(2, 256))}
+    world = play(tmp_path, cheats)
+    assert [world.earned_wei(cheat) for cheat in cheats] == [0] * len(cheats)
+    assert world.final_loss() <= 1.05 * yardstick
+    reasons = [world.campaign.history()[1]["left_out"].get(world.address(cheat)) for cheat in cheats]
+    assert reasons == ["test newcomer", *[None] * (len(cheats) - 1)]
+    check_the_honest(world)
+
+
+def test_an_honest_mine_that_comes_late_loses_its_first_round_only(tmp_path: Path, yardstick: int) -> None:
+    world = play(tmp_path, partial(HostileMine, rounds=range(2, 256)))
+    late = world.address(CHEAT)
+    lines = world.campaign.history()
+    assert [line["left_out"] for line in lines] == [{}, {late: "test newcomer"}, {}, {}, {}]
+    first, second, *_ = world.paid(CHEAT)
+    assert (first.round, first.fee_wei, first.reward_wei, first.stake_wei) == (2, 0, 0, ETHER // 10)
+    assert second.fee_wei > 0 < second.reward_wei
     assert world.final_loss() <= 1.05 * yardstick
     check_the_honest(world)
 

@@ -47,7 +47,10 @@ class Clock:
 
 @dataclass
 class World:
-    """`mines` shards of the diabetes rows; `hostile` maps a shard's index to the factory of a cheat."""
+    """`mines` shards of the diabetes rows; `hostile` maps a shard's index to the factory of a cheat.
+
+    More mines than shards share the last one.
+    """
 
     folder: Path
     mines: int
@@ -81,7 +84,7 @@ class World:
         home.mkdir(parents=True)
         journal = Journal(home / "journal.sqlite")
         outbox = self._outbox(account, journal)
-        dataset: DataSet = register_example("diabetes", f"{index + 1}/{self.shards}")
+        dataset: DataSet = register_example("diabetes", f"{min(index + 1, self.shards)}/{self.shards}")
         if index in self.hostile:
             cheat: HostileMine = self.hostile[index](self.market, self.store, outbox, dataset)
             return cheat

@@ -297,7 +297,8 @@ def test_cohorts_that_differ_by_one_mine_are_not_summed_at_the_same_weights() ->
         aggregate(key, [a, b, replace(c, rows=8)], round=2, weights_int=(5, 0, -5))
     fresh = [update(key, m, [1, 2, 3], 7) for m in "abc"]  # re-randomised, and the same sum
     assert aggregate(key, fresh, round=2, weights_int=(5, 0, -5)) == [21, 42, 63]
-    assert aggregate(key, [a, b], round=3, weights_int=(5, 0, -4)) == [14, 28, 42]
+    fewer = [update(key, m, [1, 2, 3], 7) for m in "ab"]
+    assert aggregate(key, fewer, round=3, weights_int=(5, 0, -4)) == [14, 28, 42]
     with pytest.raises(UsageError, match="2 weights"):
         aggregate(key, [a, b], round=4, weights_int=(5, 0))
 
@@ -317,7 +318,10 @@ def test_a_round_has_one_aggregate() -> None:
             aggregate(key, other)
     with pytest.raises(LedgerConflict):
         aggregate(key, [a, b, c], plan=replace(PLAN, rows_max=49))
-    assert aggregate(key, [a, b], round=2) == [14, 28, 42]
+    for changes in ({"round": 2}, {"bounty": b"another bounty" * 2, "weights_int": (9, 9, 9)}):
+        with pytest.raises(LedgerConflict, match="part of another aggregate"):  # whatever it is called
+            aggregate(key, [a, b], **changes)  # type: ignore[arg-type]
+    assert aggregate(key, [update(key, m, [1, 2, 3], 7) for m in "ab"], round=2) == [14, 28, 42]
 
 
 def test_what_cannot_be_aggregated_does_not_use_up_the_round() -> None:
@@ -365,7 +369,7 @@ def test_a_fault_in_either_half_releases_nothing(half: str, monkeypatch: pytest.
 
     monkeypatch.setattr(prime, "decrypt", wrong)
     now = RoundUpdates(1, (0, 0, 0), {one.mine: one for one in updates})
-    rules = {"zero_start": True, "bias_index": 2, "bias_curvature": None}
+    rules = {"zero_start": True, "bias_index": 2, "bias_curvature": None, "min_mines": 2}
     questions = (
         lambda: aggregate(key, updates),
         lambda: key.inspect(bounty=BOUNTY, round=1, plan=PLAN, history=[now], **rules),
@@ -402,6 +406,12 @@ def score(key: Key, terms: dict[str, list[tuple[MineUpdate, list[float]]]], roun
     return key.score(bounty=BOUNTY, round=round, plan=PLAN, terms=terms)
 
 
+def aggregated(key: Key, terms: dict[str, list[tuple[MineUpdate, list[float]]]]) -> None:
+    """Have it on record that the one update of each mine was aggregated in round 1."""
+    updates = {mine: key._digest(one) for mine, [(one, _)] in terms.items()}
+    key.ledger.record_aggregate(BOUNTY, 1, b"", weights=b"", cohort=b"", updates=updates)
+
+
 def test_scores_are_the_products_scaled_together() -> None:
     key = fresh_key()
     a1, a2, b = (
@@ -410,21 +420,53 @@ def test_scores_are_the_products_scaled_together() -> None:
         update(key, "b", [-2560, 0, 0]),
     )
     # In real units (2^8): a1 = (1, 2, -1), a2 = (0, 1, 0), b = (-10, 0, 0).
+    aggregate(key, [a1, update(key, "b", [1, 1, 1])], round=1)
+    aggregate(key, [a2, b, update(key, "c", [1, 1, 1])], round=2)
+    aggregate(key, [update(key, mine, [1, 1, 1]) for mine in "ab"], round=3)
     terms = {"a": [(a1, [1.0, 1.0, 1.0]), (a2, [0.0, 3.0, 0.0])], "b": [(b, [1.0, 0.0, 0.0])], "c": []}
-    assert score(key, terms) == {"a": 16384, "b": -32767, "c": 0}
+    scores = {"a": 16384, "b": -32767, "c": 0}
+    assert score(key, terms, round=2) == scores
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
-    assert score(key, {**terms, "a": [(a1, [0.5] * 3), (a2, [0.5] * 3)]}) == {"a": 16384, "b": -32767, "c": 0}
+    assert score(key, {**terms, "a": [(a1, [0.5] * 3), (a2, [0.5] * 3)]}, round=2) == scores
     with pytest.raises(LedgerConflict):
-        score(key, {"a": terms["a"]})
+        score(key, {"a": terms["a"]}, round=2)
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
-    assert score(key, {"a": terms["a"]}, round=2) == {"a": 32767}
+    assert score(key, {"a": terms["a"]}, round=3) == {"a": 32767}
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 32
+
+
+def test_only_aggregated_updates_are_scored() -> None:
+    """Else a known update beside a mine's would be a ruler to read it by, 16 bits more with every label."""
+    key = fresh_key()
+    a, b, ruler = (update(key, mine, [7, -3, 2]) for mine in ("a", "b", "ruler"))
+    aggregate(key, [a, b], round=1)
+    one = [1.0, 0.0, 0.0]
+    for number, terms in [
+        (2, {"a": [(a, one)]}),
+        (1, {"a": [(a, one)], "ruler": [(ruler, one)]}),
+        (1, {"a": [(a, one)], "b": [(b, one), (ruler, one)]}),
+        (1, {"a": [(a, one)], "b": [(a, [0.0, 1.0, 0.0])]}),
+    ]:
+        with pytest.raises(LedgerConflict, match="aggregated"):
+            score(key, terms, round=number)
+    assert key.ledger.totals(BOUNTY) == {}
+
+
+def test_a_huge_negative_score_leaves_the_positive_ones_positive() -> None:
+    """Else nobody's were, and the accepted would share equally: the one who did the harm as well."""
+    key = fresh_key()
+    weight = {"a": 1e-9, "b": 0.0, "c": -1e9}
+    terms = {mine: [(update(key, mine, [256, 0, 0]), [w, 0.0, 0.0])] for mine, w in weight.items()}
+    aggregated(key, terms)
+    assert score(key, terms) == {"a": 1, "b": 0, "c": -32767}
 
 
 def test_scores_of_nothing_are_zero() -> None:
     key = fresh_key()
-    assert score(key, {}) == {}
-    assert score(key, {"a": [(update(key, "a", [0, 0, 0]), [1.0, 1.0, 1.0])]}, round=2) == {"a": 0}
+    assert score(key, {}, round=2) == {}
+    terms = {"a": [(update(key, "a", [0, 0, 0]), [1.0, 1.0, 1.0])]}
+    aggregated(key, terms)
+    assert score(key, terms) == {"a": 0}
 
 
 @pytest.mark.parametrize("vector", [[1.0], [float("nan"), 1.0, 1.0], [float("inf"), 1.0, 1.0]])
@@ -438,7 +480,9 @@ def test_malformed_coefficients_are_refused(vector: list[float]) -> None:
 @given(st.dictionaries(st.sampled_from("abcdef"), values, min_size=1))
 def test_scores_are_16_bits_in_the_right_order(cohort: dict[str, list[int]]) -> None:
     key = fresh_key()
-    scores = score(key, {m: [(update(key, m, v), [1.0, 0.0, 0.0])] for m, v in cohort.items()})
+    terms = {m: [(update(key, m, v), [1.0, 0.0, 0.0])] for m, v in cohort.items()}
+    aggregated(key, terms)
+    scores = score(key, terms)
     assert all(-(1 << 15) <= s < 1 << 15 for s in scores.values())
     ranked = sorted(cohort, key=lambda m: cohort[m][0])
     assert [scores[m] for m in ranked] == sorted(scores.values())

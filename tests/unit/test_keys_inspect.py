@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key
 
-from pysonar.inspection import COMPARISONS, TESTS, Opened, Rules, inspect
+from pysonar.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
 from pysonar.keys import Key, MineUpdate, RoundUpdates
 from sonar.errors import UsageError
 from sonar.paillier.affine import affine_update
@@ -69,6 +69,7 @@ class Campaign:
     bias_curvature: int | None = UNIT
     rounds: list[Opened] = field(default_factory=list)
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    newcomers: list[str] = field(default_factory=list)
     weights: list[int] = field(default_factory=lambda: [0] * D)
 
     def round(self, tampered: dict[str, Callable[[list[int]], Update]], absent: float = 0.0) -> None:
@@ -78,11 +79,13 @@ class Campaign:
                 continue
             updates[name] = tuple(tampered.get(name, list)(mine.update(self.weights)))
         self.rounds.append(Opened(tuple(self.weights), updates))
-        rules = Rules(PLAN, True, D - 1, self.bias_curvature, secrets.randbits)
+        rules = Rules(PLAN, True, D - 1, self.bias_curvature, 2, secrets.randbits)
         verdicts = inspect(rules, self.rounds, lambda name: name not in self.failed)
         assert set(verdicts) == set(updates)
         for name, test in verdicts.items():
-            if test is not None:
+            if test == "newcomer":
+                self.newcomers.append(name)
+            elif test is not None:
                 self.failed[name] = (len(self.rounds), test)
         good = [u for name, u in updates.items() if u is not None and verdicts[name] is None]
         if good:
@@ -180,7 +183,12 @@ def test_a_stale_average_of_others_is_caught_within_three_rounds() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.4]), st.integers(1, 10))
 def test_no_honest_mine_is_left_out(seed: int, absent: float, count: int) -> None:
-    assert run(seed, None, 1, absent=absent, count=count).failed == {}
+    """Nor is one that comes late left out more than once."""
+    campaign = run(seed, None, 1, absent=absent, count=count)
+    assert campaign.failed == {}
+    first_round = {name for opened in campaign.rounds[:1] for name in opened.updates}
+    assert len(set(campaign.newcomers)) == len(campaign.newcomers)
+    assert first_round.isdisjoint(campaign.newcomers)
 
 
 @settings(max_examples=60, deadline=None)
@@ -202,7 +210,7 @@ def test_exact_tests_pass_the_most_unlike_honest_mines(seed: int, absent: float)
     for _ in range(7):
         campaign.round({}, absent)
         campaign.weights = [int(w) for w in rng.integers(-(200 << 16), 200 << 16, D)]
-        assert {test for _, test in campaign.failed.values()} <= COMPARISONS
+        assert {test for _, test in campaign.failed.values()} <= ROUND_ONLY
         campaign.failed.clear()
 
 
@@ -241,6 +249,62 @@ def test_equal_updates_of_one_round_are_not_copies() -> None:
     campaign.mines["late"] = one
     campaign.round({})
     assert campaign.failed == {"late": (3, "copy")}
+
+
+# ---- mines that come late
+
+
+def late_run(seed: int, attack: Callable[[list[int]], Update], first: int, others: int = 3) -> Campaign:
+    """Seven rounds; mine 0 comes in round `first`, with `attack` of its honest updates."""
+    rng = np.random.default_rng(seed)
+    late, *early = mines_of(rng, 1 + others)
+    campaign = Campaign({f"mine {i}": mine for i, mine in enumerate(early, 1)}, rng)
+    for number in range(1, 8):
+        if number == first:
+            campaign.mines["mine 0"] = late
+        campaign.round({"mine 0": attack} if number >= first else {})
+    return campaign
+
+
+def in_range(_: list[int]) -> Update:
+    return [(secrets.randbelow(2 * PLAN.bounds.b_max) - PLAN.bounds.b_max) << WEIGHT_FRAC for _ in range(D)]
+
+
+LATE: dict[str, Callable[[list[int]], Update]] = {
+    "random in range": in_range,
+    "times 10": lambda u: [10 * x for x in u],
+    "times -1": lambda u: [-x for x in u],
+}
+
+
+@pytest.mark.parametrize("attack", LATE)
+@pytest.mark.parametrize("first", [2, 3, 5])
+def test_a_cheat_that_comes_late_is_never_aggregated(attack: str, first: int) -> None:
+    for seed in range(5):
+        campaign = late_run(seed, LATE[attack], first)
+        assert campaign.newcomers == ["mine 0"]
+        assert set(campaign.failed) == {"mine 0"}
+        assert campaign.failed["mine 0"][0] == first + 1
+
+
+def test_an_honest_mine_that_comes_late_is_compared_like_the_others() -> None:
+    for seed in range(20):
+        campaign = late_run(seed, list, 3)
+        assert (campaign.newcomers, campaign.failed) == (["mine 0"], {})
+
+
+def test_newcomers_are_taken_where_too_few_others_are_left() -> None:
+    """As where everybody is new in each round; a cheat among them fails no less by the other tests."""
+    rng = np.random.default_rng(1)
+    mines = dict(zip("abcdef", mines_of(rng, 6), strict=True))
+    campaign = Campaign({}, rng)
+    for names in ("ab", "ac", "de"):
+        campaign.mines = {name: mines[name] for name in names}
+        campaign.round({"d": lambda u: [PLAN.update_max + 1, *u[1:]]} if "d" in names else {})
+    assert (campaign.newcomers, campaign.failed) == ([], {"d": (3, "range")})
+    campaign.mines = mines
+    campaign.round({})
+    assert (campaign.newcomers, list(campaign.failed)) == (["f"], ["d"])
 
 
 # ---- each test by itself: an honest mine passes where exactly one test fails for the other
@@ -293,12 +357,12 @@ def test_each_test_catches_what_no_other_does(test: str) -> None:
         updates = {name: tuple(mine.update(weights)) for name, mine in mines.items()}
         updates["m0"] = tuple(forge(mines["m0"], path[0], weights))
         history.append(Opened(tuple(weights), updates))
-    rules = Rules(PLAN, True, D - 1, UNIT, secrets.randbits)
+    rules = Rules(PLAN, True, D - 1, UNIT, 2, secrets.randbits)
     assert inspect(rules, history, lambda mine: True) == dict.fromkeys(mines) | {"m0": test}
 
 
 def test_every_test_is_tested() -> None:
-    assert set(FORGERIES) | {"copy", "bias-start"} == set(TESTS)
+    assert set(FORGERIES) | {"copy", "bias-start", "newcomer"} == set(TESTS)
 
 
 # ---- through a key
@@ -315,7 +379,7 @@ def encrypted(
 
 
 def ask(key: Key, history: list[RoundUpdates], **changes: object) -> dict[str, str | None]:
-    options = {"zero_start": True, "bias_index": D - 1, "bias_curvature": UNIT, "plan": PLAN}
+    options = {"zero_start": True, "bias_index": D - 1, "bias_curvature": UNIT, "min_mines": 2, "plan": PLAN}
     options |= {"bounty": BOUNTY, "round": history[-1].round, "history": history}
     results = key.inspect(**(options | changes))  # type: ignore[arg-type]
     assert all(result.passed == (result.failed is None) for result in results.values())
@@ -351,9 +415,10 @@ def test_a_key_tests_ciphertexts_and_its_ledger_counts() -> None:
         assert answer == {mine: test for mine, test in verdicts.items() if mine != "m0"}
 
     third = RoundUpdates(3, w_1, encrypted(key, PLAN, 40, mines, w_1))
-    assert ask(key, [first, second, third])["m1"] == "copy"  # honest again, too late
+    assert ask(key, [first, second, third])["m1"] not in {None, *ROUND_ONLY}  # honest again, too late
     failed = {mine: revealed.failed_tests for mine, revealed in key.ledger.totals(BOUNTY).items()}
-    assert failed["m1"] == [(2, "copy")]
+    assert [number for number, _ in failed["m1"]] == [2, 3]
+    assert failed["m1"][0] == (2, "copy")
     assert failed["hostile"] == failed["filler"] == [(2, "range")]
     assert len(failed["m0"]) == 1
     assert failed.keys() == {"m0", "m1", "hostile", "filler"}
@@ -373,6 +438,38 @@ def test_a_comparison_counts_for_its_round_only() -> None:
     assert ask(key, [first], bounty=b"x" * 32, zero_start=False) == dict.fromkeys(mines)
 
 
+def test_honest_data_that_look_like_a_replay_are_left_out_of_that_round_only() -> None:
+    """Twins, one of which was absent while the weights stood; and rows that a step makes no difference to."""
+    key = Key(*small_key(1024).unsafe_primes())
+    one, other, blind = mines_of(np.random.default_rng(3), 3)
+    blind.a = [[0 if 0 in (i, j) else x for j, x in enumerate(row)] for i, row in enumerate(blind.a)]
+    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
+    w_4, w_5 = [1 << WEIGHT_FRAC, *w_2[1:]], [2 << WEIGHT_FRAC] * D
+    twins = {"twin": one, "its twin": one, "other": other, "blind": blind}
+    history, verdicts = [], []
+    for number, w in enumerate([w_1, w_2, w_2, w_4, w_5], 1):
+        present = {name: mine for name, mine in twins.items() if (number, name) != (2, "twin")}
+        history.append(RoundUpdates(number, w, encrypted(key, PLAN, 40, present, w)))
+        verdicts.append({name: test for name, test in ask(key, history).items() if test})
+    assert verdicts == [{}, {}, {"twin": "copy"}, {"blind": "stale"}, {}]
+
+
+def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then() -> None:
+    key = Key(*small_key(1024).unsafe_primes())
+    mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 5))}
+    early = {name: mine for name, mine in mines.items() if name not in ("m0", "m1")}
+    w_1, w_2, w_3 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC], [1 << 16, 0, 0, 0, 150 << WEIGHT_FRAC]
+    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, early, w_1))
+    sent = encrypted(key, PLAN, 40, mines, w_2)
+    sent["m0"] = MineUpdate("m0", 40, tuple(key.public.mul_plain(c, 2) for c in sent["m0"].ciphertexts))
+    second = RoundUpdates(2, w_2, sent)
+    newcomers = {"m0": "newcomer", "m1": "newcomer"}
+    assert ask(key, [first, second]) == dict.fromkeys(early) | newcomers
+    assert ask(key, [first, second], min_mines=4, bounty=b"x" * 32) == dict.fromkeys(mines)
+    third = RoundUpdates(3, w_3, encrypted(key, PLAN, 40, mines, w_3))
+    assert ask(key, [first, second, third]) == dict.fromkeys(mines) | {"m0": "curvature"}
+
+
 def test_malformed_histories_are_refused() -> None:
     key = small_key(1024)
     one = RoundUpdates(1, [0] * D, {})
@@ -387,6 +484,7 @@ def test_malformed_histories_are_refused() -> None:
                 zero_start=True,
                 bias_index=0,
                 bias_curvature=None,
+                min_mines=2,
             )
     with pytest.raises(UsageError, match="plan's 5 values"):
         ask(key, [RoundUpdates(1, [0], {})])
@@ -399,7 +497,7 @@ def test_order_of_mines_does_not_matter() -> None:
     rng = np.random.default_rng(9)
     updates = [(f"m{i}", tuple(mine.update([0] * D))) for i, mine in enumerate(mines_of(rng, 6))]
     updates[0] = ("m0", tuple(10 * x for x in updates[0][1]))
-    rules = Rules(PLAN, True, D - 1, UNIT, secrets.randbits)
+    rules = Rules(PLAN, True, D - 1, UNIT, 2, secrets.randbits)
     for _ in range(5):
         random.shuffle(updates)
         verdicts = inspect(rules, [Opened((0,) * D, dict(updates))], lambda mine: True)

@@ -16,7 +16,7 @@ from pysonar.ledger import Ledger
 from sonar.errors import JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
-HERE = {"weights": b"w", "cohort": b"all"}
+HERE = {"weights": b"w", "cohort": b"all", "updates": {}}
 
 
 @pytest.fixture
@@ -43,9 +43,11 @@ def test_at_the_same_weights_only_the_same_cohort(path: Path) -> None:
     ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
     for bounty, number in ((BOUNTY, 2), (OTHER, 1)):
         with pytest.raises(LedgerConflict, match="another cohort"):
-            other_process.record_aggregate(bounty, number, b"second", weights=b"w", cohort=b"but one")
+            other_process.record_aggregate(
+                bounty, number, b"second", weights=b"w", cohort=b"but one", updates={}
+            )
     other_process.record_aggregate(BOUNTY, 2, b"second", **HERE)  # the refusals used nothing up
-    other_process.record_aggregate(BOUNTY, 3, b"third", weights=b"moved", cohort=b"but one")
+    other_process.record_aggregate(BOUNTY, 3, b"third", weights=b"moved", cohort=b"but one", updates={})
 
 
 def test_two_processes_cannot_both_be_first(path: Path) -> None:
@@ -81,18 +83,52 @@ def test_every_entry_is_durable_before_it_counts(path: Path) -> None:
 
 def test_the_first_scores_of_a_round_stand(path: Path) -> None:
     ledger = Ledger(path, OWNER)
-    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}) == {"x": 5, "y": -7}
-    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 6, "y": 0}) == {"x": 5, "y": -7}
+    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}, {}) == {"x": 5, "y": -7}
+    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 6, "y": 0}, {}) == {"x": 5, "y": -7}
     with pytest.raises(LedgerConflict, match="scores of round 1"):
-        ledger.record_scores(BOUNTY, 1, b"e", 16, {"x": 5})
+        ledger.record_scores(BOUNTY, 1, b"e", 16, {"x": 5}, {})
+
+
+def test_an_update_is_part_of_one_aggregate(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    both = {"x": b"1", "y": b"2"}
+    for _ in range(2):
+        ledger.record_aggregate(BOUNTY, 1, b"first", weights=b"w", cohort=b"all", updates=both)
+    for bounty, number, updates in ((OTHER, 1, {"x": b"1"}), (BOUNTY, 2, {"z": b"3", "a": b"2"})):
+        with pytest.raises(LedgerConflict, match="part of another aggregate"):
+            ledger.record_aggregate(bounty, number, b"d", weights=b"v", cohort=b"some", updates=updates)
+    fresh = {"x": b"4", "z": b"3"}  # the refused aggregate left nothing behind
+    ledger.record_aggregate(BOUNTY, 2, b"d", weights=b"v", cohort=b"some", updates=fresh)
+
+
+def test_only_what_was_aggregated_is_scored(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    ledger.record_aggregate(BOUNTY, 1, b"a", weights=b"w", cohort=b"xy", updates={"x": b"1", "y": b"2"})
+    ledger.record_aggregate(BOUNTY, 2, b"b", weights=b"v", cohort=b"xz", updates={"x": b"3", "z": b"4"})
+    refused: list[tuple[bytes, int, dict[str, list[bytes]]]] = [
+        (BOUNTY, 3, {"x": [b"1"]}),
+        (OTHER, 1, {"x": [b"1"]}),
+        (BOUNTY, 1, {"x": [b"2"]}),
+        (BOUNTY, 1, {"x": [b"1", b"3"]}),
+        (BOUNTY, 2, {"y": [b"2"]}),
+        (BOUNTY, 2, {"w": []}),
+    ]
+    for bounty, number, updates in refused:
+        with pytest.raises(LedgerConflict, match="aggregated"):
+            ledger.record_scores(bounty, number, b"d", 16, dict.fromkeys(updates, 1), updates)
+    assert ledger.totals(BOUNTY) == {}
+    assert ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5, "z": 1}, {"x": [b"1", b"3"], "z": []}) == {
+        "x": 5,
+        "z": 1,
+    }
 
 
 def test_totals_count_each_bit_and_each_failure_once(path: Path) -> None:
     ledger = Ledger(path, OWNER)
     for _ in range(2):
-        ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7})
-        ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5})
-        ledger.record_scores(OTHER, 1, b"d", 16, {"x": 5})
+        ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}, {})
+        ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5}, {})
+        ledger.record_scores(OTHER, 1, b"d", 16, {"x": 5}, {})
         ledger.record_failed_tests(BOUNTY, 2, [("y", "copy"), ("z", "range")])
         ledger.record_failed_tests(BOUNTY, 3, [("y", "copy")])
     totals = ledger.totals(BOUNTY)
@@ -131,7 +167,7 @@ def test_a_ledger_that_cannot_be_written_allows_nothing(path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be written"):
         ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
     with pytest.raises(JournalError, match="cannot be written"):
-        ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1})
+        ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
     with pytest.raises(JournalError, match="cannot be written"):
         ledger.record_failed_tests(BOUNTY, 1, [("m", "range")])
     ledger._db.execute("PRAGMA query_only = OFF")
@@ -154,7 +190,7 @@ def test_a_damaged_ledger_is_told(path: Path) -> None:
         ledger._db.execute("DELETE FROM score")
         ledger._db.execute("INSERT INTO score VALUES (?, 1, ?, 16, ?)", [BOUNTY, b"d", scores])
         with pytest.raises(JournalError, match="cannot be written"):
-            ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1})
+            ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
     ledger._db.execute("UPDATE score SET scores = 'not JSON'")
     with pytest.raises(JournalError, match="cannot be read"):
         ledger.totals(BOUNTY)
