@@ -30,7 +30,6 @@ from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
-from sonar.protocol.round import RoundState
 
 _PASSING = (EnvironmentFault, RpcError)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
@@ -128,12 +127,9 @@ class Node:
 
     def _in_order(self) -> list[Joined]:
         """The joined bounties that go on, those with a stake at risk first: training takes its time."""
-        at_risk = (RoundState.COMMITTED, RoundState.REVEALING)
+        at_risk = {part.bounty for part in self._book.at_risk()}
         going_on = [one for one in self._book.joined() if not one.over]
-        return sorted(
-            going_on,
-            key=lambda one: all(part.state not in at_risk for part in self._book.open_parts(one.bounty)),
-        )
+        return sorted(going_on, key=lambda one: one.bounty not in at_risk)
 
     def _join_new(self, head: Head) -> list[Joined]:
         """Join bounties that fit and were posted since the last look, as far as time allows; return them.

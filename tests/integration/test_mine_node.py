@@ -6,8 +6,11 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
+from mine import setup
+from sonar.errors import UsageError
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
+from sonar.protocol.ids import hex32
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
 
@@ -165,6 +168,23 @@ def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
     run(nodes)
     assert world.part(0, 1).state is RoundState.RETURNED
     assert world.market().withdrawable(world.address(0)) == 2 * 10**16
+
+
+def test_a_bounty_is_not_left_while_its_commit_may_be_on_the_chain(world: World) -> None:
+    world.scientist.post(terms(rounds=1))
+    world.node(0, confirmations=3).tick()
+    assert world.part(0, 1).state is RoundState.COMMITTING
+    assert world.state().committed == 1
+    with pytest.raises(UsageError, match="the stake in round 1 could be lost") as refused:
+        setup.leave(world.book(0), hex32(world.scientist.bounty))
+    assert "reveal first" in refused.value.hint
+    others = [world.node(0, confirmations=3, join_all=False), world.node(1), world.node(2)]
+    run(others)
+    for _ in range(3):
+        world.advance(1)
+        run(others, passes=2)
+    assert world.part(0, 1).state is RoundState.REVEALED
+    assert setup.leave(world.book(0), hex32(world.scientist.bounty)) == hex32(world.scientist.bounty)
 
 
 def test_a_blob_is_not_published_before_its_reveal(world: World) -> None:
