@@ -22,7 +22,7 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
-from sonar.errors import EnvironmentFault, RemoteError, RpcError, UsageError
+from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError, UsageError
 from sonar.ports import Store
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
@@ -66,6 +66,7 @@ class Rounds:
         self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
         self._ended_s: dict[tuple[BountyId, int], int] = {}
         self._unpublished: set[tuple[BountyId, int]] = set()
+        self._missed: dict[tuple[BountyId, int], int] = {}
 
     def tasks(self) -> list[Task]:
         """What the bounties that this process has trained for ask for."""
@@ -77,8 +78,11 @@ class Rounds:
             part = self._book.part(bounty.bounty, bounty.round)
             command = decide(part.state, status)
             if command in _NEEDS_ENTRY:
-                part = self._agree_with_chain(part, bounty, status, head)
+                entry = self._entry(part, bounty, head)
+                part = self._agree_with_chain(part, entry, status)
                 command = decide(part.state, status)
+                if command is Command.FORFEIT and entry is EntryState.REVEALED:
+                    command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
             waiting = self._do(command, part, joined, bounty, status, head)
             if waiting is not None:
                 return waiting
@@ -97,34 +101,38 @@ class Rounds:
             case Command.EXPIRE:
                 return self._expire(part, head)
             case Command.SKIP:
+                if status is Status.REVEAL and self._may_be_committed(part):
+                    what = f"what became of the commit of round {part.round}"
+                    return Waiting(what, deadlines_of(bounty).reveal_s)
                 return self._skip(part, "the commit window is over")
             case Command.FORFEIT:
-                self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
-                return None
+                return self._forfeit(part, head)
             case Command.WAIT:
                 self._publish_late(part)
                 return _waiting(part, bounty, status)
 
-    def _agree_with_chain(self, part: Part, bounty: BountyState, status: Status, head: Head) -> Part:
-        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
-
-        While its window is open, a transaction is waited for by its receipt, which counts confirmations.
-        """
+    def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
+        """What the chain knows of our part, in the same block as the bounty."""
         entry = self._market.entry(bounty.bounty, self._me, at=head)
         if entry.round != bounty.round or entry.state is EntryState.NONE:
-            return part
+            return EntryState.NONE
         if entry.seal != seals.kept(part.seal):
             raise UsageError(
                 f"account {self._me} has committed in round {bounty.round} from another home folder",
                 hint="run the mine with that home: its journal has the salt, without which the stake is lost",
             )
+        return entry.state
+
+    def _agree_with_chain(self, part: Part, entry: EntryState, status: Status) -> Part:
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
+
+        While it can be sent again, a transaction is waited for by its receipt, which counts confirmations.
+        """
+        if entry is EntryState.NONE:
+            return part
         if part.state is RoundState.COMMITTING and status is not Status.COMMIT:
             part = self._book.save(part.after(RoundEvent.COMMIT_SEEN))
-        if (
-            part.state is RoundState.REVEALING
-            and entry.state is EntryState.REVEALED
-            and status is not Status.REVEAL
-        ):
+        if part.state is RoundState.REVEALING and entry is EntryState.REVEALED and status in _TOO_LATE:
             part = self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return part
 
@@ -229,6 +237,21 @@ class Rounds:
         self._book.forget_refusal(part.bounty)
         return None
 
+    def _may_be_committed(self, part: Part) -> bool:
+        """Tell whether a commit that was sent may be on the chain, though not in the block that we look at.
+
+        That block may be replaced, so what was sent is given up when it has failed, or when nothing can be
+        saved any more.
+        """
+        key = _key("commit", part)
+        if not self._outbox.submitted(key):
+            return False
+        try:
+            self._outbox.outcome(key)
+        except MarketError:
+            return False
+        return True
+
     def _skip(self, part: Part, why: str) -> Waiting | None:
         self._book.save(part.after(RoundEvent.COMMIT_REFUSED, why))
         return None
@@ -253,6 +276,14 @@ class Rounds:
         if not self._mined(_key("reveal", part), call):
             return waiting
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        return None
+
+    def _forfeit(self, part: Part, head: Head) -> Waiting | None:
+        """Give up the stake, once the block that ended the window is deep enough not to be replaced."""
+        missed = self._missed.setdefault((part.bounty, part.round), head.number)
+        if head.number - missed + 1 < self._outbox.confirmations:
+            return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
+        self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
         return None
 
     def _publish(self, part: Part) -> None:
@@ -354,6 +385,7 @@ class Rounds:
             return False
 
 
+_TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 
 

@@ -242,9 +242,7 @@ class World:
         if not book.datasets():
             book.register(data.register_csv(home / "data.csv"))
         market = wrap(self.market(), "market")
-        outbox = Outbox(
-            market, self.accounts[index], journal, confirmations=confirmations, sleep=_no_sleep
-        )
+        outbox = Outbox(market, self.accounts[index], journal, confirmations=confirmations, sleep=_no_sleep)
         return Node(
             market,
             wrap(self.store, "store"),
