@@ -27,7 +27,7 @@ from mine.publisher import Publisher
 from mine.rounds import Rounds
 from mine.state import Book, Joined, Refusal
 from mine.updates import Updates
-from mine.urgency import Urgency
+from mine.urgency import STORE_CALL_S, Urgency
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
@@ -85,7 +85,7 @@ class Node:
         self._monotonic = monotonic
         self._urgency = Urgency(book, monotonic)
         self._publisher = Publisher(store, self._urgency)
-        self._updates = Updates(market, store, me, pool, policy, progress)
+        self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
         self._rounds = Rounds(
             market, me, outbox, book, policy, progress, self._urgency, self._updates, self._publisher
         )
@@ -155,7 +155,9 @@ class Node:
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
         started_s, later = self._monotonic(), []
-        while self._offers and self._monotonic() - started_s < _OFFERS_S:
+        while (
+            self._offers and self._monotonic() - started_s < _OFFERS_S and self._urgency.allows(STORE_CALL_S)
+        ):
             offer = self._offers.pop(0)
             if offer.bounty not in known and not self._join(offer):
                 later.append(offer)
@@ -210,6 +212,8 @@ class Node:
             waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset)
             if waiting is not None:
                 return waiting
+        if not self._urgency.allows(STORE_CALL_S):
+            return Waiting("a reveal in another bounty, before updates that are done with are unpinned")
         self._publisher.let_go(self._book.parts(joined.bounty))
         self._book.join(replace(joined, over=True))
         self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")

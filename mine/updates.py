@@ -11,9 +11,10 @@ from mine.consent import Policy
 from mine.pool import Pool
 from mine.state import Joined, Part
 from mine.trainer import Task
-from mine.urgency import urgent_s
+from mine.urgency import STORE_CALL_S, Urgency, urgent_s
 from sonar.chain.market import Market
 from sonar.chain.rpc import Head
+from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
@@ -41,9 +42,10 @@ class Updates:
         pool: Pool,
         policy: Policy,
         progress: Progress,
+        urgency: Urgency,
     ) -> None:
         self._market, self._store, self._me = market, store, me
-        self._pool, self._policy, self._progress = pool, policy, progress
+        self._pool, self._policy, self._progress, self._urgency = pool, policy, progress, urgency
         self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
 
     def tasks(self) -> list[Task]:
@@ -105,8 +107,15 @@ class Updates:
         )
 
     def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:
-        """What an update waits for that has too few blindings."""
+        """What an update waits for that would hold up a reveal, or has too few blindings.
+
+        How long it takes is known once its task is.
+        """
         task = self._cache[joined.bounty][0] if joined.bounty in self._cache else None
+        seconds = estimated_s(task.plan) if task else 0.0
+        if not self._urgency.allows(STORE_CALL_S + seconds):
+            what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
+            return Waiting(what, deadlines_of(bounty).commit_s)
         return self._blindings(task, bounty) if task else None
 
     def _blindings(self, task: Task, bounty: BountyState) -> Waiting | None:

@@ -1,19 +1,21 @@
-"""A mine with a stake at risk: a store that hangs does not keep it from its reveal."""
+"""A mine with a stake at risk: neither a store that hangs nor a long update keeps it from its reveal."""
 
 from pathlib import Path
 
 import pytest
 from mine_kit import TinyScientist, World, run, terms
 
+from mine import trainer
 from mine.node import Node
 from sonar.errors import StoreUnavailable
+from sonar.paillier.slots import SlotPlan
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
 
-HANG_S = 10
+HANG_S, TRAIN_S = 10, 50
 AT_RISK = (RoundState.COMMITTED, RoundState.REVEALING)
 
 
@@ -93,6 +95,35 @@ def test_where_a_window_leaves_no_time_for_a_hanging_store_the_reveal_goes_first
     assert tick_until_decided(world, node, bounty) is RoundState.REVEALED
     for digest in world.scientist.cohort(1).values():
         world.scientist.read_update(digest)
+
+
+def test_a_long_update_waits_for_the_reveal_of_a_stake_at_risk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.scientist.post(terms(**windows(40, cohort_cap=3)))
+    node = world.node(0)
+    run([node], passes=1)
+    world.advance(34)
+    other = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    second = other.post(terms(**windows(120)))
+    make = trainer.make_update
+
+    def slow_make(*args: object) -> object:
+        world.advance(TRAIN_S)
+        return make(*args)  # type: ignore[arg-type]
+
+    def estimate(_: SlotPlan) -> float:
+        return TRAIN_S
+
+    monkeypatch.setattr("mine.updates.estimated_s", estimate)
+    monkeypatch.setattr(trainer, "make_update", slow_make)
+    for _ in range(2):
+        node.tick()
+        assert world.book(0).part(second, 1).state is RoundState.IDLE
+    world.advance(10)
+    node.tick()
+    assert world.book(0).part(first, 1).state is RoundState.REVEALED
+    assert world.book(0).part(second, 1).state is RoundState.COMMITTED
 
 
 def test_what_was_revealed_unpublished_is_published_after_a_restart(world: World) -> None:
