@@ -3,14 +3,18 @@
 Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
 to do in `mine.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts. What
 must survive a crash is in the journal before the effect that depends on it: the update and its salt before
-the commit is sent, the blob in the store before its reveal. So a pass may end anywhere, by kill -9 too: the
-next one finds either that an effect did not happen, and does it, or that it did, and goes on.
+the commit is sent. So a pass may end anywhere, by kill -9 too: the next one finds either that an effect did
+not happen, and does it, or that it did, and goes on.
+
+The blob is in the store before its reveal, as long as there is time for that. A reveal saves a stake, so near
+the end of its window it goes before everything that could hold it up: see `mine.urgency`.
 
 One bounty's refusal never stops another's. A chain that does not answer stops all, and is raised.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,8 +23,11 @@ from dataclasses import dataclass, replace
 from mine import joining
 from mine.consent import Policy
 from mine.pool import Pool
+from mine.publisher import Publisher
 from mine.rounds import Rounds
 from mine.state import Book, Joined, Refusal
+from mine.updates import Updates
+from mine.urgency import STORE_CALL_S, Urgency
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
@@ -30,10 +37,10 @@ from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
-from sonar.protocol.round import RoundState
 
 _PASSING = (EnvironmentFault, RpcError)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
+_RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
 _OFFERS_S = 1.0
 """So long a pass may look at offers: anybody can post any number of bad ones."""
@@ -76,7 +83,12 @@ class Node:
         self._market, self._store, self._me, self._book = market, store, me, book
         self._pool, self._policy, self._progress, self._options = pool, policy, progress, options
         self._monotonic = monotonic
-        self._rounds = Rounds(market, store, me, outbox, book, pool, policy, progress)
+        self._urgency = Urgency(book, monotonic)
+        self._publisher = Publisher(store, self._urgency)
+        self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
+        self._rounds = Rounds(
+            market, me, outbox, book, policy, progress, self._urgency, self._updates, self._publisher
+        )
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1
         self._offers: list[BountyPosted] = []
@@ -91,6 +103,7 @@ class Node:
 
     def _pass(self) -> Waiting | Done:
         head = self._market.head()
+        self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
         waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
@@ -117,7 +130,7 @@ class Node:
 
         The pool holds what two updates take.
         """
-        for task in self._rounds.tasks():
+        for task in self._updates.tasks():
             with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
                 missing = 2 * task.plan.ciphertexts - self._pool.count(task.key)
                 if missing > 0:
@@ -127,13 +140,10 @@ class Node:
         return False
 
     def _in_order(self) -> list[Joined]:
-        """The joined bounties that go on, those with a stake at risk first: training takes its time."""
-        at_risk = (RoundState.COMMITTED, RoundState.REVEALING)
+        """The joined bounties that go on, those with a stake at risk first, and the most urgent of these."""
+        urgent_s = {part.bounty: part.urgent_s for part in self._book.at_risk()}
         going_on = [one for one in self._book.joined() if not one.over]
-        return sorted(
-            going_on,
-            key=lambda one: all(part.state not in at_risk for part in self._book.open_parts(one.bounty)),
-        )
+        return sorted(going_on, key=lambda one: urgent_s.get(one.bounty, math.inf))
 
     def _join_new(self, head: Head) -> list[Joined]:
         """Join bounties that fit and were posted since the last look, as far as time allows; return them.
@@ -145,7 +155,9 @@ class Node:
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
         started_s, later = self._monotonic(), []
-        while self._offers and self._monotonic() - started_s < _OFFERS_S:
+        while (
+            self._offers and self._monotonic() - started_s < _OFFERS_S and self._urgency.allows(STORE_CALL_S)
+        ):
             offer = self._offers.pop(0)
             if offer.bounty not in known and not self._join(offer):
                 later.append(offer)
@@ -179,7 +191,8 @@ class Node:
         except ChainUnavailable:
             raise
         except SonarError as error:
-            return self._pause(joined.bounty, error)
+            at_risk = any(part.bounty == joined.bounty for part in self._book.at_risk())
+            return self._pause(joined.bounty, error, _RISK_PAUSES_S if at_risk else _PAUSES_S)
         self._pauses.pop(joined.bounty, None)
         return waiting
 
@@ -199,7 +212,9 @@ class Node:
             waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset)
             if waiting is not None:
                 return waiting
-        self._rounds.let_go(joined.bounty)
+        if not self._urgency.allows(STORE_CALL_S):
+            return Waiting("a reveal in another bounty, before updates that are done with are unpinned")
+        self._publisher.let_go(self._book.parts(joined.bounty))
         self._book.join(replace(joined, over=True))
         self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")
         return None
@@ -209,7 +224,7 @@ class Node:
         pause = self._pauses.get(bounty)
         return pause.waiting if pause is not None and self._monotonic() < pause.again_s else None
 
-    def _pause(self, bounty: BountyId, error: SonarError, pauses_s: tuple[float, ...] = _PAUSES_S) -> Waiting:
+    def _pause(self, bounty: BountyId, error: SonarError, pauses_s: tuple[float, ...]) -> Waiting:
         """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
         before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0

@@ -6,15 +6,14 @@ for.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from mine import consent, trainer
+from mine import consent
 from mine.consent import Policy
-from mine.pool import Pool
+from mine.publisher import Publisher
 from mine.state import Book, Command, Joined, Part, decide
-from mine.trainer import Task
+from mine.updates import Updates
+from mine.urgency import Urgency
 from sonar.chain import revert
 from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, RoundSettled
 from sonar.chain.market import Call, Market
@@ -22,18 +21,12 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
-from sonar.errors import EnvironmentFault, RemoteError, RpcError, UsageError
-from sonar.ports import Store
+from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError, UsageError
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
-from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, digest_of, hex32
-from sonar.protocol.messages import UpdateManifest
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
-
-if TYPE_CHECKING:
-    from sonar.model.quadratic import LocalMap
 
 COMMIT_MARGIN_S = 2
 """No commit is begun with less than this left of its window: mined too late, it would only cost gas."""
@@ -43,9 +36,6 @@ EXPIRE_STAGGER_S = 3
 
 PAID_FIELDS = ("share_bps", "fee_wei", "reward_wei", "stake_wei", "forfeit_wei")
 
-_SALT_BYTES = 32
-_SHORT_WAIT_S = 1.0
-
 
 class Rounds:
     """A mine's effects in the rounds of its bounties."""
@@ -53,23 +43,20 @@ class Rounds:
     def __init__(
         self,
         market: Market,
-        store: Store,
         me: Address,
         outbox: Outbox,
         book: Book,
-        pool: Pool,
         policy: Policy,
         progress: Progress,
+        urgency: Urgency,
+        updates: Updates,
+        publisher: Publisher,
     ) -> None:
-        self._market, self._store, self._me, self._outbox = market, store, me, outbox
-        self._book, self._pool, self._policy, self._progress = book, pool, policy, progress
-        self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
+        self._market, self._me, self._outbox = market, me, outbox
+        self._book, self._policy, self._progress = book, policy, progress
+        self._urgency, self._updates, self._publisher = urgency, updates, publisher
         self._ended_s: dict[tuple[BountyId, int], int] = {}
-        self._unpublished: set[tuple[BountyId, int]] = set()
-
-    def tasks(self) -> list[Task]:
-        """What the bounties that this process has trained for ask for."""
-        return [task for task, _ in self._cache.values()]
+        self._missed: dict[tuple[BountyId, int], int] = {}
 
     def advance(self, joined: Joined, bounty: BountyState, status: Status, head: Head) -> Waiting:
         """Do everything that can be done now in the current round, and return what it waits for then."""
@@ -77,8 +64,11 @@ class Rounds:
             part = self._book.part(bounty.bounty, bounty.round)
             command = decide(part.state, status)
             if command in _NEEDS_ENTRY:
-                part = self._agree_with_chain(part, bounty, status, head)
+                entry = self._entry(part, bounty, head)
+                part = self._agree_with_chain(part, entry, status)
                 command = decide(part.state, status)
+                if command is Command.FORFEIT and entry is EntryState.REVEALED:
+                    command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
             waiting = self._do(command, part, joined, bounty, status, head)
             if waiting is not None:
                 return waiting
@@ -93,38 +83,43 @@ class Rounds:
             case Command.COMMIT:
                 return self._commit(part, bounty)
             case Command.REVEAL:
-                return self._reveal(part, bounty, head)
+                return self._reveal(part, bounty)
             case Command.EXPIRE:
                 return self._expire(part, head)
             case Command.SKIP:
+                if status is Status.REVEAL and self._may_be_committed(part):
+                    what = f"what became of the commit of round {part.round}"
+                    return Waiting(what, deadlines_of(bounty).reveal_s)
                 return self._skip(part, "the commit window is over")
             case Command.FORFEIT:
-                self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
-                return None
+                return self._forfeit(part, head)
             case Command.WAIT:
-                self._publish_late(part)
+                if part.state is RoundState.REVEALED:
+                    self._publisher.publish_late(part)
                 return _waiting(part, bounty, status)
 
-    def _agree_with_chain(self, part: Part, bounty: BountyState, status: Status, head: Head) -> Part:
-        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
-
-        While its window is open, a transaction is waited for by its receipt, which counts confirmations.
-        """
+    def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
+        """What the chain knows of our part, in the same block as the bounty."""
         entry = self._market.entry(bounty.bounty, self._me, at=head)
         if entry.round != bounty.round or entry.state is EntryState.NONE:
-            return part
+            return EntryState.NONE
         if entry.seal != seals.kept(part.seal):
             raise UsageError(
                 f"account {self._me} has committed in round {bounty.round} from another home folder",
                 hint="run the mine with that home: its journal has the salt, without which the stake is lost",
             )
+        return entry.state
+
+    def _agree_with_chain(self, part: Part, entry: EntryState, status: Status) -> Part:
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
+
+        While it can be sent again, a transaction is waited for by its receipt, which counts confirmations.
+        """
+        if entry is EntryState.NONE:
+            return part
         if part.state is RoundState.COMMITTING and status is not Status.COMMIT:
             part = self._book.save(part.after(RoundEvent.COMMIT_SEEN))
-        if (
-            part.state is RoundState.REVEALING
-            and entry.state is EntryState.REVEALED
-            and status is not Status.REVEAL
-        ):
+        if part.state is RoundState.REVEALING and entry is EntryState.REVEALED and status in _TOO_LATE:
             part = self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return part
 
@@ -136,84 +131,11 @@ class Rounds:
             return self._skip(part, "too little is left of the commit window")
         consent.check_bounty(bounty, self._policy)
         consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
-        if joined.bounty in self._cache and (waiting := self._blindings(joined, bounty)) is not None:
-            return waiting
-        with self._progress.timed("fetch", bounty.round):
-            task = self._task(joined, bounty)
-            model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
-            trainer.check_frozen(task, model)
-            weights = trainer.read_weights(self._store, task, model)
-        mapped = self._map(joined, task)
-        if (waiting := self._blindings(joined, bounty)) is not None:
-            return waiting
-        with self._progress.timed("train", bounty.round):
-            update = trainer.make_update(task, mapped, weights, self._pool)
-        blob = task.key.encode_blob(update)
-        manifest = UpdateManifest(
-            chain_id=self._market.chain_id,
-            contract=self._market.address,
-            bounty=bounty.bounty,
-            round=bounty.round,
-            mine=self._me,
-            model=Cid("dag-cbor", bounty.model_digest),
-            key=task.key.fingerprint,
-            rows=mapped.rows,
-            ciphertexts=len(update),
-            blob=Cid.of_blob(blob),
-        ).to_bytes()
-        salt = secrets.token_bytes(_SALT_BYTES)
-        seal = seals.seal(
-            self._market.chain_id,
-            self._market.address,
-            bounty.bounty,
-            bounty.round,
-            self._me,
-            digest_of(manifest),
-            salt,
-        )
-        trained = replace(
-            part.after(RoundEvent.TRAINED),
-            salt=salt,
-            seal=seal,
-            blob=blob,
-            manifest=manifest,
-            model_digest=bounty.model_digest,
-            stake_wei=bounty.terms.stake_wei,
-            asset=bounty.terms.asset,
-            proof=trainer.proof(task, self._me),
-            since_block=head.number,
-        )
-        self._book.save(trained, uses=joined.dataset.digest)
+        made = self._updates.make(part, joined, bounty, head)
+        if isinstance(made, Waiting):
+            return made
+        self._book.save(made, uses=joined.dataset.digest)
         return None
-
-    def _blindings(self, joined: Joined, bounty: BountyState) -> Waiting | None:
-        """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
-
-        A shorter wait is not worth a pass: `Pool.take` makes what is missing.
-        """
-        task, _ = self._cache[joined.bounty]
-        need = task.plan.ciphertexts
-        missing = need - self._pool.count(task.key)
-        seconds = self._pool.making_s(task.key, missing)
-        if missing <= 0 or seconds <= _SHORT_WAIT_S:
-            return None
-        what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
-        return Waiting(f"{what}, about {seconds:.0f} s of idle time", deadlines_of(bounty).commit_s)
-
-    def _task(self, joined: Joined, bounty: BountyState) -> Task:
-        if joined.bounty in self._cache:
-            return self._cache[joined.bounty][0]
-        return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
-
-    def _map(self, joined: Joined, task: Task) -> LocalMap:
-        """(A, b), computed once in a process; that the data are still the same is checked in every round."""
-        if joined.bounty in self._cache:
-            joined.dataset.verify()
-            return self._cache[joined.bounty][1]
-        mapped = trainer.local_map(task, joined.dataset)
-        trainer.check_map(mapped, joined.map_digest)
-        self._cache[joined.bounty] = (task, mapped)
-        return mapped
 
     def _commit(self, part: Part, bounty: BountyState) -> Waiting | None:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
@@ -229,25 +151,34 @@ class Rounds:
         self._book.forget_refusal(part.bounty)
         return None
 
+    def _may_be_committed(self, part: Part) -> bool:
+        """Tell whether a commit that was sent may be on the chain, though not in the block that we look at.
+
+        That block may be replaced, so what was sent is given up when it has failed, or when nothing can be
+        saved any more.
+        """
+        key = _key("commit", part)
+        if not self._outbox.submitted(key):
+            return False
+        try:
+            self._outbox.outcome(key)
+        except MarketError:
+            return False
+        return True
+
     def _skip(self, part: Part, why: str) -> Waiting | None:
         self._book.save(part.after(RoundEvent.COMMIT_REFUSED, why))
         return None
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
-    def _reveal(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+    def _reveal(self, part: Part, bounty: BountyState) -> Waiting | None:
         until_s = deadlines_of(bounty).reveal_s
+        self._missed.pop((part.bounty, part.round), None)
         waiting = Waiting(f"the reveal of round {part.round} to be mined", until_s)
         if part.state is RoundState.COMMITTED:
-            try:
-                with self._progress.timed("publish", part.round):
-                    self._publish(part)
-            except (EnvironmentFault, RemoteError) as fault:
-                if head.timestamp_s < until_s - bounty.terms.reveal_window_s / 3:
-                    raise
-                # Without its blob an update may earn nothing; one that is not revealed costs the stake.
-                self._unpublished.add((part.bounty, part.round))
-                self._progress.problem(fault, "revealing without the update in the store, to save the stake")
+            if not self._ready(part):
+                return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
         call = self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
         if not self._mined(_key("reveal", part), call):
@@ -255,27 +186,34 @@ class Rounds:
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return None
 
-    def _publish(self, part: Part) -> None:
-        """Put blob and manifest into the store, and read both back: a reveal without them earns nothing."""
-        for cid, data in (
-            (self._store.put(part.blob), part.blob),
-            (self._store.put(part.manifest, "dag-cbor"), part.manifest),
-        ):
-            self._store.pin(cid)
-            self._store.get(cid, len(data))
+    def _ready(self, part: Part) -> bool:
+        """Publish before the reveal; tell whether that is done, or can be waited for no longer.
 
-    def _publish_late(self, part: Part) -> None:
-        """Publish what was revealed while the store failed: the scientist waits for it for a while."""
-        if (part.bounty, part.round) in self._unpublished:
-            self._publish(part)
-            self._unpublished.remove((part.bounty, part.round))
+        Without its blob an update may earn nothing; one that is not revealed costs the stake.
+        """
+        missing: EnvironmentFault | RemoteError | str = (
+            f"the update of round {part.round} is not published yet"
+        )
+        try:
+            with self._progress.timed("publish", part.round):
+                if self._publisher.publish(part):
+                    return True
+        except (EnvironmentFault, RemoteError) as fault:
+            if not self._urgency.presses(part):
+                raise
+            missing = fault
+        if not self._urgency.presses(part):
+            return False
+        self._progress.problem(missing, "revealing without the update in the store, to save the stake")
+        return True
 
-    def let_go(self, bounty: BountyId) -> None:
-        """Unpin the updates of a bounty that is closed: nobody needs them any more."""
-        for part in self._book.parts(bounty):
-            if part.manifest:
-                self._store.unpin(Cid.of_blob(part.blob))
-                self._store.unpin(Cid.of_manifest(part.manifest))
+    def _forfeit(self, part: Part, head: Head) -> Waiting | None:
+        """Give up the stake, once the block that ended the window is deep enough not to be replaced."""
+        missed = self._missed.setdefault((part.bounty, part.round), head.number)
+        if head.number - missed + 1 < self._outbox.confirmations:
+            return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
+        self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
+        return None
 
     def _expire(self, part: Part, head: Head) -> Waiting | None:
         """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
@@ -354,6 +292,7 @@ class Rounds:
             return False
 
 
+_TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 
 

@@ -83,15 +83,15 @@ def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name
 def leave(book: Book, prefix: str) -> str:
     """Leave the joined bounty whose id begins with `prefix`, and return its id. Raises UsageError."""
     from sonar.protocol.ids import hex32
-    from sonar.protocol.round import has_stake_at_risk
 
     found = [one.bounty for one in book.joined() if hex32(one.bounty).startswith(prefix.lower())]
     if len(found) != 1:
         raise UsageError(f"{len(found)} joined bounties begin with {prefix[:80]!r}", hint="see `mine status`")
-    at_risk = [part.round for part in book.open_parts(found[0]) if has_stake_at_risk(part.state)]
+    at_risk = [part.round for part in book.at_risk() if part.bounty == found[0]]
     if at_risk:
         raise UsageError(
-            f"the stake in round {at_risk[0]} would be lost", hint="let `mine run` reveal first, then leave"
+            f"the stake in round {at_risk[0]} could be lost",
+            hint="let `mine run` bring the round past its reveal first, then leave",
         )
     book.leave(found[0])
     return hex32(found[0])

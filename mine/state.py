@@ -17,7 +17,7 @@ from sonar.journal import Journal
 from sonar.progress import Progress
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
 from sonar.protocol.phase import Status
-from sonar.protocol.round import RoundEvent, RoundState, advance, is_final
+from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
 
 
 class Command(Enum):
@@ -77,8 +77,9 @@ class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
     `since_block` is the head when it trained: nothing of this part is on the chain before it. `proof` shows
-    the contract that the mine is on the bounty's allow-list. `paid` is what the chain recorded at the end:
-    share_bps and amounts. Amounts are in the smallest unit of `asset`.
+    the contract that the mine is on the bounty's allow-list. `urgent_s`: from then on, in chain seconds, its
+    reveal goes before everything else. `paid` is what the chain recorded at the end: share_bps and amounts.
+    Amounts are in the smallest unit of `asset`.
     """
 
     bounty: BountyId
@@ -93,6 +94,7 @@ class Part:
     asset: Address = ETHER
     proof: list[bytes] = field(default_factory=list)
     since_block: int = 0
+    urgent_s: int = 0
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
 
@@ -189,6 +191,12 @@ class Book:
     def open_parts(self, bounty: BountyId) -> list[Part]:
         """The recorded parts that are not over."""
         return [part for part in self.parts(bounty) if not is_final(part.state)]
+
+    def at_risk(self) -> list[Part]:
+        """The parts of joined bounties whose stakes can be lost by doing nothing."""
+        going_on = [one.bounty for one in self.joined() if not one.over]
+        parts = [part for bounty in going_on for part in self.open_parts(bounty)]
+        return [part for part in parts if has_stake_at_risk(part.state)]
 
     def save(self, part: Part, *, uses: str | None = None) -> Part:
         """Record a part in its new state, and which data (by digest) it was trained on; all or nothing."""

@@ -53,7 +53,7 @@ class Market(Chain):
     """The TrainingMarket at `address`. Construction checks the chain's id and the contract's code.
 
     Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
-    (`sonar.chain.revert`). With `at`, a read sees the chain as of that block, so that several agree.
+    (`sonar.chain.revert`). With `at`, a read sees the chain as of that very block, so that several agree.
     Raises ConfigError (another chain) or WrongContract at construction.
     """
 

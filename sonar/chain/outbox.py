@@ -92,6 +92,11 @@ class Outbox:
         """The sender's address."""
         return Address(self._account.address)
 
+    @property
+    def confirmations(self) -> int:
+        """How many blocks deep a transaction is believed; 1 is the newest."""
+        return self._confirmations
+
     # ---- for state machines: nothing here waits for a block
 
     def submit(self, key: str, call: Call) -> None:

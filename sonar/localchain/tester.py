@@ -126,7 +126,12 @@ class TesterChain:
         return self._chain.get_canonical_head()
 
     def _header(self, block: Any) -> Evm:
-        """Return the header for a block parameter: a tag or a number. The pending block is the newest."""
+        """Return the header for a block parameter: a tag, a number, or {"blockHash": …} as in EIP-1898.
+
+        The pending block is the newest. No block is ever replaced here, so every one is canonical.
+        """
+        if isinstance(block, dict) and "blockHash" in block:
+            return self._header_by_hash(block["blockHash"])
         head = self._head()
         if block in ("latest", "pending", "safe", "finalized", None):
             return head
@@ -134,6 +139,12 @@ class TesterChain:
         if number > head.block_number:
             raise JsonRpcError(-32000, f"block {number} is beyond the head, {head.block_number}")
         return self._chain.get_canonical_block_header_by_number(number)
+
+    def _header_by_hash(self, block_hash: Any) -> Evm:
+        try:
+            return self._chain.get_block_header_by_hash(from_data(block_hash, "block hash", 32))
+        except HeaderNotFound as error:
+            raise JsonRpcError(-32001, f"block {block_hash} is not on this chain") from error
 
     def _state(self, header: Evm) -> Evm:
         """Return the state after a block, in which transactions cost nothing."""

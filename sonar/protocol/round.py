@@ -9,7 +9,7 @@ from there.
 
 Sent is a state of its own because a sent transaction may be mined at any time later: in COMMITTING and
 REVEALING the mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes
-again. Until the commit is seen, nothing is lost by giving up; from then on a stake is at risk, and only a
+again. Until the commit is sent, nothing is lost by giving up; from then on a stake is at risk, and only a
 reveal gets it back.
 """
 
@@ -53,6 +53,9 @@ class RoundEvent(Enum):
 
 _S, _E = RoundState, RoundEvent
 
+OWN_ACTS = frozenset({_E.TRAINED, _E.COMMIT_SENT, _E.REVEAL_SENT})
+"""The events that are the mine's own doing; all others come to it, whatever it does."""
+
 TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
     _S.IDLE: {_E.TRAINED: _S.TRAINED, _E.COMMIT_REFUSED: _S.SKIPPED},
     _S.TRAINED: {_E.COMMIT_SENT: _S.COMMITTING, _E.COMMIT_REFUSED: _S.SKIPPED},
@@ -89,8 +92,12 @@ def is_final(state: RoundState) -> bool:
 
 
 def has_stake_at_risk(state: RoundState) -> bool:
-    """Tell whether the mine loses its stake by doing nothing now."""
-    return RoundEvent.REVEAL_MISSED in TRANSITIONS[state]
+    """Tell whether the mine can lose its stake by doing nothing from now on."""
+    return any(
+        to is RoundState.FORFEIT or has_stake_at_risk(to)
+        for event, to in TRANSITIONS[state].items()
+        if event not in OWN_ACTS
+    )
 
 
 def mermaid() -> str:

@@ -225,7 +225,14 @@ class World:
     def book(self, index: int) -> Book:
         return Book(Journal(self.home(index) / "journal.sqlite"))
 
-    def node(self, index: int, *, wrap: Wrap = lambda thing, name: thing, **options: Any) -> Node:
+    def node(
+        self,
+        index: int,
+        *,
+        wrap: Wrap = lambda thing, name: thing,
+        confirmations: int = 1,
+        **options: Any,
+    ) -> Node:
         """A mine built from its home, as a fresh process would. `wrap` stands between it and the world."""
         home = self.home(index)
         journal = wrap(Journal(home / "journal.sqlite"), "journal")
@@ -235,7 +242,7 @@ class World:
         if not book.datasets():
             book.register(data.register_csv(home / "data.csv"))
         market = wrap(self.market(), "market")
-        outbox = Outbox(market, self.accounts[index], journal, sleep=_no_sleep)
+        outbox = Outbox(market, self.accounts[index], journal, confirmations=confirmations, sleep=_no_sleep)
         return Node(
             market,
             wrap(self.store, "store"),

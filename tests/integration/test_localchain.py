@@ -120,6 +120,16 @@ def test_refusals_are_in_words_that_programs_look_for(running: LocalChain) -> No
         rpc.call("eth_nonsense")
 
 
+def test_a_block_can_be_named_by_its_hash(running: LocalChain) -> None:
+    """As in EIP-1898; a block that the chain does not have is refused."""
+    rpc, call = Rpc(running.url), {"to": RICH.address, "data": "0x"}
+    known = rpc.call("eth_getBlockByNumber", "latest", False)["hash"]
+    assert rpc.call("eth_call", call, {"blockHash": known, "requireCanonical": True}) == "0x"
+    with pytest.raises(RpcError) as refused:
+        rpc.call("eth_call", call, {"blockHash": "0x" + "11" * 32, "requireCanonical": True})
+    assert refused.value.code == -32001
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_port_in_use_is_told(client: str) -> None:
     with socket.socket() as taken:
@@ -215,6 +225,8 @@ def tester() -> Iterator[LocalChain]:
         (b'{"method": "eth_getBalance", "params": ["0x12"], "id": 1}', -32602),
         (b'{"method": "eth_getBalance", "params": [7], "id": 1}', -32602),
         (b'{"method": "eth_getBalance", "params": ["0x%s", "0xfffff"], "id": 1}' % (b"00" * 20), -32000),
+        (b'{"method": "eth_call", "params": [{}, {"blockHash": "0x12"}], "id": 1}', -32602),
+        (b'{"method": "eth_call", "params": [{}, {"blockHash": [{}]}], "id": 1}', -32602),
         (b'{"method": "eth_getBalance", "params": ["0x%s", {}], "id": 1}' % (b"00" * 20), -32602),
         (b'{"method": "eth_call", "params": ["x"], "id": 1}', -32602),
         (b'{"method": "eth_call", "params": [{"value": "-0x1"}], "id": 1}', -32602),

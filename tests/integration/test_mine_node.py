@@ -6,9 +6,12 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
+from mine import setup
+from sonar.errors import RpcError, UsageError
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
-from sonar.protocol.phase import Status
+from sonar.protocol.ids import hex32
+from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 
 
@@ -165,6 +168,87 @@ def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
     run(nodes)
     assert world.part(0, 1).state is RoundState.RETURNED
     assert world.market().withdrawable(world.address(0)) == 2 * 10**16
+
+
+def test_a_bounty_is_not_left_while_its_commit_may_be_on_the_chain(world: World) -> None:
+    world.scientist.post(terms(rounds=1))
+    world.node(0, confirmations=3).tick()
+    assert world.part(0, 1).state is RoundState.COMMITTING
+    assert world.state().committed == 1
+    with pytest.raises(UsageError, match="the stake in round 1 could be lost") as refused:
+        setup.leave(world.book(0), hex32(world.scientist.bounty))
+    assert "reveal first" in refused.value.hint
+    others = [world.node(0, confirmations=3, join_all=False), world.node(1), world.node(2)]
+    run(others)
+    for _ in range(3):
+        world.advance(1)
+        run(others, passes=2)
+    assert world.part(0, 1).state is RoundState.REVEALED
+    assert setup.leave(world.book(0), hex32(world.scientist.bounty)) == hex32(world.scientist.bounty)
+
+
+def test_one_block_without_its_commit_does_not_cost_a_mine_its_stake(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our commit fills the cohort; then the node tells of another block, which is replaced again."""
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0, confirmations=3), world.node(1)]
+    run(nodes[::-1], passes=1)
+    assert world.status() is Status.REVEAL
+    assert world.part(0, 1).state is RoundState.COMMITTING
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes[0]._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
+        world.advance(1)
+        waiting = nodes[0].tick()
+    assert waiting.what == "what became of the commit of round 1"
+    world.advance(1)
+    run(nodes)
+    assert world.state().revealed == 2
+
+
+def test_a_round_is_read_from_one_block_and_one_that_the_node_lacks_is_passed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes)
+    node, honest = nodes[0], nodes[0]._market.head()
+    assert world.part(0, 1).state is RoundState.REVEALED
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "head", lambda: honest._replace(hash="0x" + "11" * 32))
+        with pytest.raises(RpcError, match="is not on this chain"):
+            node._market.entry(world.scientist.bounty, world.address(0), at=node._market.head())
+        assert "to work again" in node.tick().what
+    world.advance(1)
+    assert "to settle round 1" in node.tick().what
+    assert not world.book(0).refusals()
+
+
+def test_a_reveal_that_ends_the_window_is_believed_when_it_is_deep_enough(world: World) -> None:
+    """Until then it is sent again if its block is replaced."""
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0, confirmations=4), world.node(1)]
+    run(nodes[::-1], passes=1)
+    run(nodes, passes=2)
+    assert world.status() is Status.SETTLE
+    assert world.part(0, 1).state is RoundState.REVEALING
+    for _ in range(3):
+        world.advance(1)
+        nodes[0].tick()
+    assert world.part(0, 1).state is RoundState.REVEALED
+
+
+def test_a_stake_is_given_up_when_the_end_of_the_window_is_deep_enough(world: World) -> None:
+    world.scientist.post(terms(min_mines=2))
+    run([world.node(0)])
+    node = world.node(0, confirmations=3)
+    world.advance(125)
+    for _ in range(2):
+        assert "to be confirmed" in node.tick().what
+        assert world.part(0, 1).state is RoundState.COMMITTED
+        world.advance(1)
+    node.tick()
+    assert world.part(0, 1).state is RoundState.FORFEIT
 
 
 def test_a_blob_is_not_published_before_its_reveal(world: World) -> None:

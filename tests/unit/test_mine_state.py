@@ -32,7 +32,7 @@ def test_decisions(state: RoundState, status: Status) -> None:
         assert command is Command.WAIT
     if command in (Command.TRAIN, Command.COMMIT):
         assert status is Status.COMMIT
-        assert not has_stake_at_risk(state)
+        assert state is RoundState.COMMITTING or not has_stake_at_risk(state)
     if command is Command.REVEAL:
         assert status is Status.REVEAL
         assert has_stake_at_risk(state)

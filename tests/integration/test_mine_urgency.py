@@ -1,0 +1,141 @@
+"""A mine with a stake at risk: neither a store that hangs nor a long update keeps it from its reveal."""
+
+from pathlib import Path
+
+import pytest
+from mine_kit import TinyScientist, World, run, terms
+
+from mine import trainer
+from mine.node import Node
+from sonar.errors import StoreUnavailable
+from sonar.paillier.slots import SlotPlan
+from sonar.protocol.cid import Cid, Codec
+from sonar.protocol.ids import BountyId
+from sonar.protocol.phase import Status
+from sonar.protocol.round import RoundState
+from sonar.store.memory import MemoryStore
+
+HANG_S, TRAIN_S = 10, 50
+AT_RISK = (RoundState.COMMITTED, RoundState.REVEALING)
+
+
+class HangingStore(MemoryStore):
+    """A store that can be made to hang in `put`, which takes its caller `HANG_S`, and then fails."""
+
+    world: World
+    hangs = False
+    calls = 0
+
+    def put(self, data: bytes, codec: Codec = "raw") -> Cid:
+        if self.hangs:
+            self.calls += 1
+            self.world.advance(HANG_S)
+            raise StoreUnavailable(f"the store took more than {HANG_S} s")
+        return super().put(data, codec)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path, HangingStore(), mines=2)
+    world.store.world = world  # type: ignore[attr-defined]
+    return world
+
+
+def windows(seconds: int, cohort_cap: int = 2) -> dict[str, int]:
+    phases = ("commit_window_s", "reveal_window_s", "settle_window_s")
+    return {"rounds": 1, "cohort_cap": cohort_cap, **dict.fromkeys(phases, seconds)}
+
+
+def hang(world: World, hangs: bool = True) -> None:
+    world.store.hangs = hangs  # type: ignore[attr-defined]
+
+
+def tick_until_decided(world: World, node: Node, bounty: BountyId) -> RoundState:
+    """Let the mine work, a second at a time at least, until its stake is saved or lost; return which."""
+    while (state := world.book(0).part(bounty, 1).state) in AT_RISK:
+        before = world.chain.now_s
+        node.tick()
+        if world.chain.now_s == before:
+            world.advance(1)
+    return state
+
+
+@pytest.mark.parametrize(("window_s", "waits_s"), [(16, 3), (24, 5), (40, 7), (60, 9)])
+def test_a_store_that_hangs_costs_no_stake(world: World, window_s: int, waits_s: int) -> None:
+    bounty = world.scientist.post(terms(**windows(window_s)))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes, passes=1)
+    world.advance(waits_s)
+    hang(world)
+    assert tick_until_decided(world, nodes[0], bounty) is RoundState.REVEALED
+    assert world.store.calls > 0  # type: ignore[attr-defined]  # it was tried while there was time
+
+
+def test_a_store_that_hangs_for_one_bounty_does_not_cost_another_its_stake(world: World) -> None:
+    """The less urgent one waits for the other, and then publishes before its reveal."""
+    later = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    bounties = [later.post(terms(**windows(300))), world.scientist.post(terms(**windows(40)))]
+    nodes = [world.node(0), world.node(1)]
+    run(nodes[::-1], passes=1)
+    assert {world.book(0).part(bounty, 1).state for bounty in bounties} <= {*AT_RISK}
+    hang(world)
+    assert tick_until_decided(world, nodes[0], bounties[1]) is RoundState.REVEALED
+    assert world.book(0).part(bounties[0], 1).state is RoundState.COMMITTED
+    hang(world, False)
+    assert tick_until_decided(world, nodes[0], bounties[0]) is RoundState.REVEALED
+    for digest in later.cohort(1).values():
+        later.read_update(digest)
+
+
+def test_where_a_window_leaves_no_time_for_a_hanging_store_the_reveal_goes_first(world: World) -> None:
+    bounty = world.scientist.post(terms(**windows(10, cohort_cap=3)))
+    node = world.node(0)
+    run([node, world.node(1)], passes=1)
+    world.advance(10)
+    assert tick_until_decided(world, node, bounty) is RoundState.REVEALED
+    for digest in world.scientist.cohort(1).values():
+        world.scientist.read_update(digest)
+
+
+def test_a_long_update_waits_for_the_reveal_of_a_stake_at_risk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.scientist.post(terms(**windows(40, cohort_cap=3)))
+    node = world.node(0)
+    run([node], passes=1)
+    world.advance(34)
+    other = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    second = other.post(terms(**windows(120)))
+    make = trainer.make_update
+
+    def slow_make(*args: object) -> object:
+        world.advance(TRAIN_S)
+        return make(*args)  # type: ignore[arg-type]
+
+    def estimate(_: SlotPlan) -> float:
+        return TRAIN_S
+
+    monkeypatch.setattr("mine.updates.estimated_s", estimate)
+    monkeypatch.setattr(trainer, "make_update", slow_make)
+    for _ in range(2):
+        node.tick()
+        assert world.book(0).part(second, 1).state is RoundState.IDLE
+    world.advance(10)
+    node.tick()
+    assert world.book(0).part(first, 1).state is RoundState.REVEALED
+    assert world.book(0).part(second, 1).state is RoundState.COMMITTED
+
+
+def test_what_was_revealed_unpublished_is_published_after_a_restart(world: World) -> None:
+    bounty = world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes, passes=1)
+    hang(world)
+    assert tick_until_decided(world, nodes[0], bounty) is RoundState.REVEALED
+    part = world.part(0, 1)
+    assert not world.store.has(Cid.of_manifest(part.manifest))
+    hang(world, False)
+    world.node(0).tick()
+    assert world.status() is not Status.COMMIT
+    assert world.store.pinned(Cid.of_manifest(part.manifest))  # type: ignore[attr-defined]
+    assert world.store.pinned(Cid.of_blob(part.blob))  # type: ignore[attr-defined]
