@@ -56,7 +56,7 @@ COPY docker/bin/sonar /opt/sonar/bin/
 ENV SONAR_HOME=/var/lib/sonar/network SONAR_CHAIN_URL=http://127.0.0.1:8545
 EXPOSE 8545 4001
 USER sonar
-HEALTHCHECK --interval=3s --timeout=5s --start-period=60s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
+HEALTHCHECK --interval=3s --timeout=5s --start-period=60s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "disk", "ipfs"]
 ENTRYPOINT ["sonar"]
 CMD ["chain", "--client", "anvil", "--host", "0.0.0.0", "--port", "8545", "--store-kind", "kubo"]
 
@@ -71,7 +71,7 @@ COPY --from=mine-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/mine docker/bin/mine-slot /opt/sonar/bin/
 EXPOSE 4001
 USER sonar
-HEALTHCHECK --interval=8s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "ipfs"]
+HEALTHCHECK --interval=8s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "disk", "ipfs"]
 ENTRYPOINT ["mine"]
 CMD ["run"]
 
@@ -88,5 +88,5 @@ COPY notebooks /opt/sonar/share/sonar/notebooks
 ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password HOME=/var/lib/sonar/home
 EXPOSE 8888 4001
 USER sonar
-HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "jupyter"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "disk", "jupyter"]
 ENTRYPOINT ["notebook-server"]

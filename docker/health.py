@@ -1,12 +1,13 @@
 """Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health.
 
-python health.py CHECK ..., each of: chain, ipfs, jupyter. The standard library alone: ten mines run it every
-few seconds, and an import of anything else would cost more than the check.
+python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library alone: ten mines run it
+every few seconds, and an import of anything else would cost more than the check.
 """
 
 import base64
 import json
 import os
+import shutil
 import sys
 import time
 import tomllib
@@ -16,6 +17,8 @@ from typing import Any
 
 TIMEOUT_S = 3
 STANDSTILL_S = 60
+LEAST_FREE_BYTES = 16 << 20
+DEFAULT_HOME = "/var/lib/sonar/home"
 SLOT = Path("/tmp/slot")  # noqa: S108 - the container's own
 
 
@@ -64,22 +67,42 @@ def check_chain() -> None:
         raise Unwell(f"no contract at {known['contract']}: another chain, or an old network file")
     if code_hash != known["code_hash"]:
         raise Unwell(f"{known['contract']} holds another contract than the network file says")
-    if known.get("dev") and (behind_s := time.time() - newest_s) > STANDSTILL_S:
+    behind_s = time.time() - newest_s
+    if known.get("dev") and behind_s > STANDSTILL_S:
         raise Unwell(f"the newest block is {behind_s:.0f} s old: the chain stands still, or a clock is wrong")
+    if known.get("dev") and -behind_s > STANDSTILL_S:
+        raise Unwell(f"the newest block is {-behind_s:.0f} s ahead of this clock: one of the two is wrong")
+
+
+def home() -> Path:
+    """Where this party keeps what is its own."""
+    return Path(SLOT.read_text().strip() if SLOT.exists() else os.environ.get("SONAR_HOME", DEFAULT_HOME))
+
+
+def check_disk() -> None:
+    """There is room for a journal, and for an IPFS node's blocks."""
+    if (free := shutil.disk_usage(home()).free) < LEAST_FREE_BYTES:
+        raise Unwell(f"only {free >> 10} KiB are free at {home()}: journal and IPFS node need disk space")
 
 
 def check_ipfs() -> None:
-    """The party's own IPFS node answers, where the network asks for IPFS."""
-    if network()["store"]["kind"] != "kubo":
+    """The party's own IPFS node answers and has company, where the network asks for IPFS."""
+    store = network()["store"]
+    if store["kind"] != "kubo":
         return
-    repo = Path(SLOT.read_text().strip() if SLOT.exists() else os.environ["SONAR_HOME"]) / "ipfs"
+    repo = home() / "ipfs"
     try:
         host, _, port = (repo / "api").read_text().strip().removeprefix("/ip4/").partition("/tcp/")
         users = json.loads((repo / "config").read_bytes())["API"]["Authorizations"]
         login = base64.b64encode(users["sonar"]["AuthSecret"].removeprefix("basic:").encode()).decode()
-        fetch(f"http://{host}:{port}/api/v0/id", {}, authorization=f"Basic {login}")
+        api, login = f"http://{host}:{port}/api/v0", f"Basic {login}"
+        own = fetch(f"{api}/id", {}, authorization=login)["ID"]
+        peers = fetch(f"{api}/swarm/peers", {}, authorization=login)["Peers"]
     except (OSError, ValueError, KeyError) as error:
         raise Unwell(f"the IPFS node in {repo} does not answer: {error}") from error
+    others = [peer for peer in store.get("bootstrap", []) if not peer.endswith(own)]
+    if others and not peers:
+        raise Unwell(f"no connection to {others[0]}: is it running, and is the swarm key the network's?")
 
 
 def check_jupyter() -> None:
@@ -90,7 +113,7 @@ def check_jupyter() -> None:
         raise Unwell(f"JupyterLab does not answer: {error}") from error
 
 
-CHECKS = {"chain": check_chain, "ipfs": check_ipfs, "jupyter": check_jupyter}
+CHECKS = {"chain": check_chain, "disk": check_disk, "ipfs": check_ipfs, "jupyter": check_jupyter}
 
 if __name__ == "__main__":
     try:

@@ -30,6 +30,8 @@ print(store.has(cid), store.get(cid, 1000).hex())
 """
 )
 OUTSIDER = """
+import os
+import subprocess
 import sys
 from pathlib import Path
 from sonar.errors import SonarError
@@ -48,6 +50,9 @@ with KuboNode(Path("/tmp/outsider/ipfs"), Swarm(Path(key).read_bytes(), (peer,))
         print(KuboStore(node.api_url, get_timeout_s=5).get(Cid.parse(cid), 1000).hex())
     except SonarError as error:
         print(type(error).__name__)
+    own = {"SONAR_HOME": "/tmp/outsider", "SONAR_NETWORK": "/net/network.toml"}
+    health = [sys.executable, "/opt/sonar/lib/health.py", "ipfs"]
+    print(subprocess.run(health, env=os.environ | own, capture_output=True, text=True).stdout or "well")
 """
 FALSE_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + secrets.token_hex(32) + "\n"
 
@@ -103,7 +108,10 @@ def test_who_has_no_swarm_key_reads_nothing(project: Project, has_key: bool) -> 
         remove=True,
         stderr=False,
     )
-    assert told.decode().split() == (["connected", data] if has_key else ["shut", "out", "BlobNotFound"])
+    connects, reads, health = told.decode().splitlines()[:3]
+    assert (connects, reads) == (("connected", data) if has_key else ("shut out", "BlobNotFound"))
+    assert (health == "well") is has_key
+    assert has_key or "is the swarm key the network's?" in health
 
 
 @pytest.mark.parametrize(
@@ -117,3 +125,19 @@ def test_health_says_what_is_wrong_with_the_chain(project: Project, field: str, 
     code, output = well(project)[0].exec_run(["sh", "-c", script])
     assert code == 1
     assert says in output.decode()
+
+
+def test_health_says_that_the_disk_is_full(project: Project) -> None:
+    one = project.client.containers.run(
+        IMAGES["mine"],
+        ["/opt/sonar/lib/health.py", "disk"],
+        entrypoint="python",
+        environment={"SONAR_HOME": "/full"},
+        tmpfs={"/full": "size=1m"},
+        detach=True,
+    )
+    try:
+        assert one.wait(timeout=30)["StatusCode"] == 1
+        assert "KiB are free at /full" in one.logs().decode()
+    finally:
+        one.remove()
