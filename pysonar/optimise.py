@@ -10,13 +10,16 @@ curvature A along the step between them, without asking anyone. It minimises ove
 steps along what is left of the newest gradient, with the holdout's curvature as step length; in effect
 conjugate gradient. Curvature is taken only between rounds of the same cohort, and the step is anchored at the
 newest gradient, because the difference of two cohorts' gradients is no curvature: taken as one, a single
-absent mine threw the loss from 2.6M to 27M.
+absent mine threw the loss from 2.6M to 27M. Two guards keep changing cohorts from throwing a run: what the
+pairs of several cohorts do not agree on is not minimised over, and where a step made the mines' loss worse,
+the holdout's curvature, which had allowed it, is corrected upwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -135,7 +138,7 @@ class GradientMemory:
                 drop = Coefficients({old.number: (1.0, {}), new.number: (-1.0, {})})
                 residual_change = residual_change.plus(drop, -float(amount))
 
-        length = _cauchy_length(residual, self.curvature)
+        length = _cauchy_length(residual, _corrected(self.curvature, visited))
         return _bounded(last, move + length * residual, change.plus(residual_change, length), self.weight_max)
 
     def _along_bias(self, last: Visited) -> Step:
@@ -190,13 +193,15 @@ def _minimise(steps: Matrix, drops: Matrix, gradient: Vector) -> Vector:
     """Return the amounts of each step that minimise the pooled quadratic over their span.
 
     Solves (S^T Y) c = S^T g, with columns scaled to length 1 so that the cut-off means the same for early,
-    long steps and late, short ones; symmetrised, because pairs of different cohorts need not agree.
+    long steps and late, short ones. Of one cohort S^T Y is symmetric; by how much it is not, pairs of
+    different cohorts disagree, and curvatures below that are left out as well.
     """
     sizes = np.linalg.norm(steps, axis=0)
     scaled = steps / sizes
     measured = scaled.T @ (drops / sizes)
+    disagreement = float(np.linalg.norm((measured - measured.T) / 2, ord=2))
     values, vectors = np.linalg.eigh((measured + measured.T) / 2)
-    keep = values > EIGENVALUE_CUTOFF * max(float(values[-1]), 0.0)
+    keep = values > max(EIGENVALUE_CUTOFF * float(values[-1]), disagreement)
     basis = vectors[:, keep]
     amounts: Vector = basis @ ((basis.T @ (scaled.T @ gradient)) / values[keep]) / sizes
     return amounts
@@ -207,6 +212,25 @@ def _cauchy_length(residual: Vector, curvature: Matrix) -> float:
     bend = float(residual @ curvature @ residual)
     floor = 1e-12 * float(np.trace(curvature)) * float(residual @ residual)
     return float(residual @ residual) / bend if bend > floor else 0.0
+
+
+def _corrected(curvature: Matrix, visited: Sequence[Visited]) -> Matrix:
+    """Return the holdout's curvature, raised to what was met along each step that made the mines' loss worse.
+
+    With s the step between two rounds, g the negative gradients and y their drop, a quadratic loss falls by
+    s.(g_old + g_new) / 2, and its curvature along s is s.y / s.s, the inverse of the step length of Barzilai
+    and Borwein (IMA J. Numer. Anal. 8, 1988, p. 141). Of two cohorts this is inexact; so it counts only where
+    the loss rose, and only along s. Rounds of one cohort are left to `_minimise`.
+    """
+    for old, new in pairwise(visited):
+        step = new.weights - old.weights
+        size = float(np.linalg.norm(step))
+        if old.cohort != new.cohort and float(step @ (old.gradient + new.gradient)) < 0.0 < size:
+            along = step / size
+            met = float(along @ (old.gradient - new.gradient)) / size
+            more = max(met - float(along @ curvature @ along), 0.0)
+            curvature = curvature + more * np.outer(along, along)
+    return curvature
 
 
 def _bounded(last: Visited, move: Vector, change: Coefficients, weight_max: float) -> Step:

@@ -134,6 +134,35 @@ def test_every_visited_point_is_what_its_coefficients_say() -> None:
         assert rebuilt == pytest.approx(weights, abs=1e-3)
 
 
+def test_what_cohorts_disagree_on_is_not_minimised_over() -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        clear = Clear(present=lambda _, rng=rng: [i for i in range(10) if rng.random() >= 0.1])
+        assert max(clear.run(25)[5:]) < 2_585_762 * 1.2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_holdout_that_is_flatter_than_the_mines_data_does_not_throw_the_run(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    phi = np.hstack([rng.normal(size=(15 + 600, 5)), np.ones((615, 1))])
+    y = phi @ np.append(rng.normal(size=5), 3.0) + rng.normal(size=615)
+    held, own = phi[:15], np.split(np.arange(15, 615), 10)
+    loss = lambda w: float(np.mean((held @ w - y[:15]) ** 2))  # noqa: E731
+    optimiser = GradientMemory(held.T @ held / 15, 5, WEIGHT_MAX)
+    weights, coefficients, visited, losses = np.zeros(6), ORIGIN, [], []
+    for number in range(1, 11):
+        cohort = [i for i in range(10) if rng.random() >= 0.2]
+        rows = np.concatenate([own[i] for i in cohort])
+        gradient = phi[rows].T @ (y[rows] - phi[rows] @ weights) / len(rows)
+        visited.append(Visited(number, weights, gradient, frozenset(map(str, cohort)), coefficients))
+        step = optimiser.step(visited)
+        weights, coefficients = step.weights, step.coefficients
+        losses.append(loss(weights))
+    pooled = np.linalg.lstsq(phi[15:], y[15:], rcond=None)[0]
+    assert max(losses) < 1.5 * loss(np.zeros(6))
+    assert losses[-1] < 1.2 * loss(pooled)
+
+
 @pytest.mark.parametrize("limit", [10.0, 20.0, 100.0, 140.0])
 def test_a_weight_at_its_bound_does_not_keep_the_others_from_their_optimum(limit: float) -> None:
     clear = Clear(GradientMemory(Clear().curvature, BIAS, limit))
