@@ -84,7 +84,7 @@ def optimiser_of(name: str, rate: float | None, design: Design) -> Optimiser:
     curvature = design.holdout.curvature
     if name == "gradient-descent":
         return GradientDescent(rate or default_rate(curvature), design.weight_max)
-    return GradientMemory(curvature, design.bias, design.weight_max)
+    return GradientMemory(curvature, design.bias, design.weight_max, 2.0**-design.plan.weight_frac)
 
 
 def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:

@@ -112,18 +112,20 @@ class GradientMemory:
     """The default optimiser; see this module's text.
 
     `curvature` float64[d, d]: the map's curvature on the holdout. `bias`: the bias's column. `weight_max`: no
-    weight may exceed it in size; one that would stops there.
+    weight may exceed it in size; one that would stops there. `resolution`: the least difference of two
+    weights, once they are rounded.
     """
 
     curvature: Matrix
     bias: int
     weight_max: float
+    resolution: float = 0.0
 
     def step(self, visited: Sequence[Visited]) -> Step:
         """Return the minimum over the directions seen, and one step along the rest of the newest gradient."""
         last = visited[-1]
-        if len(visited) == 1:
-            return self._along_bias(last)
+        if len(visited) == 1 and (first := self._along_bias(last)) is not None:
+            return first
         move, residual = np.zeros_like(last.weights), last.gradient
         change = ORIGIN
         residual_change = Coefficients({last.number: (1.0, {})})
@@ -141,13 +143,18 @@ class GradientMemory:
         length = _cauchy_length(residual, _corrected(self.curvature, visited))
         return _bounded(last, move + length * residual, change.plus(residual_change, length), self.weight_max)
 
-    def _along_bias(self, last: Visited) -> Step:
+    def _along_bias(self, last: Visited) -> Step | None:
         """Return the first step, along the bias alone: the next round's bias entry must then change by just
         as much, a test that costs nothing.
+
+        None if it rounds to nothing: the next round would stand at the same weights, where the key answers
+        the same cohort only, and one mine that is not there again would end the training.
         """
         beta = 1.0 / float(self.curvature[self.bias, self.bias])
         move = np.zeros_like(last.weights)
         move[self.bias] = beta * last.gradient[self.bias]
+        if abs(move[self.bias]) <= self.resolution / 2:
+            return None
         return _bounded(last, move, Coefficients({last.number: (0.0, {self.bias: beta})}), self.weight_max)
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from sklearn.datasets import load_diabetes
 
+from pysonar.aggregate import next_point, optimiser_of, start_of
+from pysonar.bounty import Bounty
 from pysonar.optimise import (
     ORIGIN,
     Coefficients,
@@ -25,6 +27,7 @@ from pysonar.optimise import (
     default_rate,
 )
 from pysonar.score import score_vectors, shares_of
+from sonar.model.quadratic import local_map
 
 HOLDOUT = 42
 BIAS = 10
@@ -161,6 +164,28 @@ def test_a_holdout_that_is_flatter_than_the_mines_data_does_not_throw_the_run(se
     pooled = np.linalg.lstsq(phi[15:], y[15:], rcond=None)[0]
     assert max(losses) < 1.5 * loss(np.zeros(6))
     assert losses[-1] < 1.2 * loss(pooled)
+
+
+def test_a_first_step_that_rounds_to_nothing_is_not_taken_along_the_bias() -> None:
+    at_start = Visited(1, np.zeros(3), np.array([1.0, 2.0, 2.0**-17]), frozenset({"a"}), ORIGIN)
+    step = GradientMemory(np.eye(3), 2, 100.0, resolution=2.0**-16).step([at_start])
+    assert step.weights == pytest.approx([1.0, 2.0, 2.0**-17])
+    finer = GradientMemory(np.eye(3), 2, 100.0, resolution=2.0**-18).step([at_start])
+    assert finer.weights == pytest.approx([0.0, 0.0, 2.0**-17])
+
+
+def test_balanced_labels_move_the_weights_in_the_first_round() -> None:
+    x = np.random.default_rng(3).normal(size=(60, 2))
+    y = np.where(np.arange(60) % 2, 1.0, -1.0)
+    x[:, 0] += y
+    design = Bounty.of(x, y, target="ill", features=["a", "b"], name="l", loss="logistic-taylor").design
+    data = local_map(design.spec, x, y, data_frac=design.plan.data_frac)
+    sums = [60 * (int(b) << design.plan.weight_frac) for b in data.b_int]
+    assert sums[design.bias] == 0
+    course = start_of(design).seen(1, sums, 60, ["a", "b"], design.plan)
+    point = next_point(course, optimiser_of("gradient-memory", None, design), design)
+    assert any(point.weights_int)
+    assert point.loss < course.best.loss
 
 
 @pytest.mark.parametrize("limit", [10.0, 20.0, 100.0, 140.0])
