@@ -84,7 +84,7 @@ def optimiser_of(name: str, rate: float | None, design: Design) -> Optimiser:
     curvature = design.holdout.curvature
     if name == "gradient-descent":
         return GradientDescent(rate or default_rate(curvature), design.weight_max)
-    return GradientMemory(curvature, design.bias, design.weight_max)
+    return GradientMemory(curvature, design.bias, design.weight_max, 2.0**-design.plan.weight_frac)
 
 
 def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:
@@ -95,9 +95,16 @@ def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:
     return Point(weights_int, step.coefficients, loss)
 
 
+def held_weights(weights_int: Sequence[int], design: Design) -> list[str]:
+    """Return the names of the weights that stand at `weight_max`, and may have been meant to go further."""
+    names = (*design.spec.features, "(bias)")
+    most = design.plan.bounds.weight_max
+    return [name for name, weight in zip(names, weights_int, strict=True) if abs(weight) >= most]
+
+
 def contribution_vectors(course: Course, new: Point, design: Design) -> dict[int, Array]:
     """Return per round the vector that, times n_i u_i, gives mine i's part of the way from best to `new`."""
     best = course.best
     middle = (best.weights(design.plan) + new.weights(design.plan)) / 2
     gradient = design.holdout.gradient(middle)
-    return score_vectors(gradient, new.coefficients, best.coefficients, design.bias, dict(course.rows))
+    return score_vectors(gradient, new.coefficients, best.coefficients, dict(course.rows))

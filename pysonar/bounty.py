@@ -35,6 +35,7 @@ from pysonar.evaluate import require_rows
 from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
+from sonar.model.quadratic import LOSS_MAX
 from sonar.model.table import Table, parse_csv
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
@@ -175,6 +176,11 @@ class Bounty:
                 "needed: losses count in thousandths"
             )
             raise DataError(f"column {self.target}", problem, hint="multiply the target by a constant")
+        if self.initial_loss >= LOSS_MAX:
+            problem = (
+                f"predicting 0 has a loss of {LOSS_MAX / 1000:g} or more; the contract holds no larger one"
+            )
+            raise DataError(f"column {self.target}", problem, hint="divide the target by a constant")
         if self.initial_loss <= self.target_loss:
             problem = (
                 f"{self.target_loss / 1000:g} is not below the start's loss, {self.initial_loss / 1000:g}"

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pysonar import history
+from pysonar.aggregate import held_weights
 from pysonar.bounty import Bounty
 from pysonar.explain import learned
 from pysonar.keys import Key
 from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
 from pysonar.posting import fits, prepare, publish
-from pysonar.records import Cohort, Finished, Posting, Publication, Records, post_key
+from pysonar.records import Cohort, Finished, Outcome, Posting, Publication, Records, post_key
 from pysonar.rounds import Place, RoundWork, course_of
 from pysonar.score import shares_of
 from sonar.chain.events import Committed
@@ -325,6 +326,21 @@ class Campaign:
             self._idle_since = self._timer()
             line = history.line_of(self.records, n, self.bounty.unit)
             self._progress.emit(Round(hex32(self._require_id()), n, line))
+            self._tell_held(n)
+
+    def _tell_held(self, n: int) -> None:
+        """Tell which weights cannot follow the gradient any more, when they are others than before."""
+        held = self._held(n)
+        if held and held != self._held(n - 1):
+            names = ", ".join(held[:5]) + ", …" * (len(held) > 5)
+            self._progress.note(
+                f"round {n}: weight_max = {self.bounty.design.weight_max:g} stops the weights of {names}; "
+                "if the loss stays too high, post another bounty with a larger weight_max, or without one"
+            )
+
+    def _held(self, n: int) -> list[str]:
+        outcome: Outcome | None = self.records.get(Outcome, n)
+        return held_weights(outcome.weights, self.bounty.design) if outcome else []
 
     def _gas(self, n: int) -> dict[str, int]:
         gas = {}

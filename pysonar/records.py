@@ -67,21 +67,21 @@ class Outcome:
     """Where the round led. Without an aggregate (`sums` empty), weights and loss are the round's own.
 
     `sums` int[d] is the aggregate of `rows` rows; `weights` int[d] are the new ones in fixed point, and
-    `coefficients` (round, alpha, beta) say how they came about.
+    `coefficients` (round, alpha, own) say how they came about, with `own` as pairs (place, value).
     """
 
     sums: list[int]
     aggregate_digest: bytes
     rows: int
     weights: list[int]
-    coefficients: list[tuple[int, float, float]]
+    coefficients: list[tuple[int, float, list[tuple[int, float]]]]
     loss: int
     scores: dict[str, int]
     shares_bps: dict[str, int]
 
     def as_coefficients(self) -> Coefficients:
         """Return how `weights` came about."""
-        return Coefficients({number: (alpha, beta) for number, alpha, beta in self.coefficients})
+        return Coefficients({number: (alpha, dict(own)) for number, alpha, own in self.coefficients})
 
 
 @dataclass(frozen=True)

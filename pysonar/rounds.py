@@ -273,7 +273,10 @@ class RoundWork:
             aggregate_digest(self._key.public, plan, accepted),
             rows,
             list(point.weights_int),
-            [(past, alpha, beta) for past, (alpha, beta) in sorted(point.coefficients.by_round.items())],
+            [
+                (past, alpha, sorted(own.items()))
+                for past, (alpha, own) in sorted(point.coefficients.by_round.items())
+            ],
             point.loss,
             scores,
             shares_of(scores, cohort.digests),

@@ -26,7 +26,7 @@ FULL_BPS = 10_000
 
 
 def score_vectors(
-    gradient: Vector, new: Coefficients, best: Coefficients, bias: int, total_rows: Mapping[int, int]
+    gradient: Vector, new: Coefficients, best: Coefficients, total_rows: Mapping[int, int]
 ) -> dict[int, Vector]:
     """Return, per round s, the vector float64[d] whose product with n_i u_i^s, summed over s, is phi_i.
 
@@ -36,7 +36,7 @@ def score_vectors(
     difference = new.plus(best, -1.0)
     vectors = {}
     for number in sorted(difference.by_round):
-        vector = -difference.apply_transposed(number, gradient, bias) / total_rows[number]
+        vector = -difference.apply(number, gradient) / total_rows[number]
         if np.any(vector):
             vectors[number] = vector
     return vectors

@@ -16,7 +16,7 @@ from pysonar.records import Cohort, Outcome, Publication, Verdict
 from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.paillier.vector import encode_weights
-from sonar.progress import Round
+from sonar.progress import Note, Round
 from sonar.protocol.cid import Cid
 from sonar.protocol.messages import EvidenceManifest, ModelManifest
 from sonar.protocol.phase import CloseReason
@@ -89,6 +89,20 @@ def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 26_645_643
     world.check_money()
+
+
+def test_a_weight_at_its_bound_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"weight_max": 100.0, "rounds": 2})
+    campaign = world.campaign()
+    world.run(campaign)
+    told = [e.text for e in world.sink.events if isinstance(e, Note) and "weight_max" in e.text]
+    assert [text.partition(";")[0] for text in told] == [
+        "round 1: weight_max = 100 stops the weights of (bias)"
+    ]
+    assert "larger weight_max" in told[0]
+    first, second = (line["loss"] for line in campaign.history())
+    assert second < first < 26_645_643
+    assert campaign.model.weights[-1] == 100.0
 
 
 def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:

@@ -71,9 +71,8 @@ def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
 def test_honest_shards_keep_the_bounds_at_any_scale(scale: float, shards: int) -> None:
     table = examples.load("diabetes")
     features = [name for name in table.columns if name != "target"]
-    x, y = table.matrix(features) * scale, table.column("target") * scale
-    if scale == 1e-6:
-        y = y * 1e3
+    # Losses must fit what the contract counts in, which is narrower for the targets than for the columns.
+    x, y = table.matrix(features) * scale, table.column("target") * {1e-6: 1e-3, 1.0: 1.0, 1e6: 1e5}[scale]
     bounty = Bounty.of(x[:42], y[:42], target="y", features=features, name="scaled")
     spec, plan = bounty.design.spec, bounty.design.plan
     for rows in np.array_split(np.arange(42, 442), shards):
@@ -102,6 +101,15 @@ def test_logistic_labels_are_checked() -> None:
         _ = Bounty.of(
             x, y + 1, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor"
         ).terms
+
+
+def test_a_loss_that_the_contract_cannot_hold_is_told_before_posting() -> None:
+    x = np.random.default_rng(1).normal(size=(60, 2))
+    y = 6e8 * (1.0 + 0.1 * x[:, 0])
+    with pytest.raises(DataError, match="no larger one") as caught:
+        Bounty.of(x, y, target="y", features=["a", "b"], name="huge")
+    assert "divide the target" in caught.value.hint
+    assert Bounty.of(x, y / 1000, target="y", features=["a", "b"], name="large").initial_loss < 1 << 60
 
 
 def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 from sklearn.datasets import load_diabetes
 
+from pysonar.aggregate import next_point, optimiser_of, start_of
+from pysonar.bounty import Bounty
 from pysonar.optimise import (
     ORIGIN,
     Coefficients,
@@ -24,6 +27,7 @@ from pysonar.optimise import (
     default_rate,
 )
 from pysonar.score import score_vectors, shares_of
+from sonar.model.quadratic import local_map
 
 HOLDOUT = 42
 BIAS = 10
@@ -128,9 +132,85 @@ def test_every_visited_point_is_what_its_coefficients_say() -> None:
     for weights, coefficients in clear.points:
         rebuilt = np.zeros(BIAS + 1)
         for point in clear.visited:
-            rebuilt += coefficients.apply_transposed(point.number, point.gradient, BIAS)
+            rebuilt += coefficients.apply(point.number, point.gradient)
         # Weights are rounded to 2^-16 at each round; early roundings travel along with later steps.
         assert rebuilt == pytest.approx(weights, abs=1e-3)
+
+
+def test_what_cohorts_disagree_on_is_not_minimised_over() -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        clear = Clear(present=lambda _, rng=rng: [i for i in range(10) if rng.random() >= 0.1])
+        assert max(clear.run(25)[5:]) < 2_585_762 * 1.2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_holdout_that_is_flatter_than_the_mines_data_does_not_throw_the_run(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    phi = np.hstack([rng.normal(size=(15 + 600, 5)), np.ones((615, 1))])
+    y = phi @ np.append(rng.normal(size=5), 3.0) + rng.normal(size=615)
+    held, own = phi[:15], np.split(np.arange(15, 615), 10)
+    loss = lambda w: float(np.mean((held @ w - y[:15]) ** 2))  # noqa: E731
+    optimiser = GradientMemory(held.T @ held / 15, 5, WEIGHT_MAX)
+    weights, coefficients, visited, losses = np.zeros(6), ORIGIN, [], []
+    for number in range(1, 11):
+        cohort = [i for i in range(10) if rng.random() >= 0.2]
+        rows = np.concatenate([own[i] for i in cohort])
+        gradient = phi[rows].T @ (y[rows] - phi[rows] @ weights) / len(rows)
+        visited.append(Visited(number, weights, gradient, frozenset(map(str, cohort)), coefficients))
+        step = optimiser.step(visited)
+        weights, coefficients = step.weights, step.coefficients
+        losses.append(loss(weights))
+    pooled = np.linalg.lstsq(phi[15:], y[15:], rcond=None)[0]
+    assert max(losses) < 1.5 * loss(np.zeros(6))
+    assert losses[-1] < 1.2 * loss(pooled)
+
+
+def test_a_first_step_that_rounds_to_nothing_is_not_taken_along_the_bias() -> None:
+    at_start = Visited(1, np.zeros(3), np.array([1.0, 2.0, 2.0**-17]), frozenset({"a"}), ORIGIN)
+    step = GradientMemory(np.eye(3), 2, 100.0, resolution=2.0**-16).step([at_start])
+    assert step.weights == pytest.approx([1.0, 2.0, 2.0**-17])
+    finer = GradientMemory(np.eye(3), 2, 100.0, resolution=2.0**-18).step([at_start])
+    assert finer.weights == pytest.approx([0.0, 0.0, 2.0**-17])
+
+
+def test_balanced_labels_move_the_weights_in_the_first_round() -> None:
+    x = np.random.default_rng(3).normal(size=(60, 2))
+    y = np.where(np.arange(60) % 2, 1.0, -1.0)
+    x[:, 0] += y
+    design = Bounty.of(x, y, target="ill", features=["a", "b"], name="l", loss="logistic-taylor").design
+    data = local_map(design.spec, x, y, data_frac=design.plan.data_frac)
+    sums = [60 * (int(b) << design.plan.weight_frac) for b in data.b_int]
+    assert sums[design.bias] == 0
+    course = start_of(design).seen(1, sums, 60, ["a", "b"], design.plan)
+    point = next_point(course, optimiser_of("gradient-memory", None, design), design)
+    assert any(point.weights_int)
+    assert point.loss < course.best.loss
+
+
+@pytest.mark.parametrize("limit", [10.0, 20.0, 100.0, 140.0])
+def test_a_weight_at_its_bound_does_not_keep_the_others_from_their_optimum(limit: float) -> None:
+    clear = Clear(GradientMemory(Clear().curvature, BIAS, limit))
+    clear.run(20)
+    phi, y = clear.phi[HOLDOUT:442], clear.y[HOLDOUT:442]
+    pooled = lambda w: float(np.mean((phi @ w - y) ** 2))  # noqa: E731
+    best = lsq_linear(phi, y, (-limit, limit)).x
+    assert np.any(np.abs(best) > limit - 1e-6)
+    assert pooled(clear.points[-1][0]) < 1.002 * pooled(best)
+
+
+BOUNDED = st.lists(st.floats(-100.0, 100.0), min_size=4, max_size=4)
+
+
+@given(BOUNDED, st.lists(st.floats(-1e9, 1e9), min_size=4, max_size=4), st.floats(1e-6, 1e6))
+def test_no_step_exceeds_the_largest_weight_by_a_single_bit(
+    start: list[float], gradient: list[float], rate: float
+) -> None:
+    last = Visited(1, np.array(start), np.array(gradient), frozenset({"a"}), ORIGIN)
+    step = GradientDescent(rate, 100.0).step([last])
+    assert np.max(np.abs(step.weights)) <= 100.0
+    told = last.weights + step.coefficients.apply(1, last.gradient)
+    assert told == pytest.approx(step.weights, rel=1e-12, abs=1e-9)
 
 
 @pytest.mark.parametrize("limit", [1.0, 20.0, 150.0])
@@ -139,7 +219,7 @@ def test_a_step_is_shortened_to_the_largest_weight(limit: float) -> None:
     losses = clear.run(4)
     for weights, coefficients in clear.points:
         assert np.max(np.abs(weights)) <= limit
-        rebuilt = sum(coefficients.apply_transposed(p.number, p.gradient, BIAS) for p in clear.visited)
+        rebuilt = sum(coefficients.apply(p.number, p.gradient) for p in clear.visited)
         assert np.broadcast_to(rebuilt, weights.shape) == pytest.approx(weights, abs=1e-3)
     assert losses[-1] < losses[0]
 
@@ -151,7 +231,7 @@ def test_the_same_weights_twice_make_no_curvature_pair() -> None:
     again = Visited(2, np.zeros(3), np.array([1.0, 2.0, 3.0]), cohort, ORIGIN)
     step = GradientMemory(curvature, 2, 100.0).step([point, again])
     assert step.weights == pytest.approx([1.0, 2.0, 3.0])
-    assert step.coefficients.by_round == {2: (1.0, 0.0)}
+    assert step.coefficients.by_round == {2: (1.0, {})}
 
 
 def test_at_the_optimum_there_is_no_step() -> None:
@@ -174,10 +254,12 @@ def _shapley_by_subsets(worth: Callable[[tuple[int, ...]], float], players: int)
     return values
 
 
+@pytest.mark.parametrize("limit", [WEIGHT_MAX, 20.0])
 @pytest.mark.parametrize("new_round", [1, 2, 4, 5])
-def test_scores_are_the_shapley_values_of_all_subsets(new_round: int) -> None:
+def test_scores_are_the_shapley_values_of_all_subsets(new_round: int, limit: float) -> None:
     mines = 6
-    clear = Clear(mines=mines, present=lambda n: [i for i in range(mines) if n != 3 or i != 2])
+    bounded = GradientMemory(Clear().curvature, BIAS, limit)
+    clear = Clear(bounded, mines=mines, present=lambda n: [i for i in range(mines) if n != 3 or i != 2])
     clear.run(5)
     # From an earlier best, not only from the point before: a worse round lies between.
     best_weights, best_c = clear.points[max(0, new_round - 2)]
@@ -190,15 +272,16 @@ def test_scores_are_the_shapley_values_of_all_subsets(new_round: int) -> None:
     for number, updates in enumerate(clear.updates, start=1):
         for i, update in updates.items():
             part = rows[i] / totals[number] * update
-            step[i] += difference.apply_transposed(number, part, BIAS)
+            step[i] += difference.apply(number, part)
     new_weights = best_weights + step.sum(axis=0)
+    assert new_weights == pytest.approx(clear.points[new_round][0], abs=1e-3)
     worth = lambda subset: (  # noqa: E731
         clear.loss(best_weights) - clear.loss(best_weights + step[list(subset)].sum(axis=0))
     )
     expected = _shapley_by_subsets(worth, mines)
 
     gradient = clear.loss_gradient((best_weights + new_weights) / 2)
-    vectors = score_vectors(gradient, new_c, best_c, BIAS, totals)
+    vectors = score_vectors(gradient, new_c, best_c, totals)
     scores = [
         sum(
             rows[i] * float(vectors[s] @ clear.updates[s - 1][i])
@@ -239,4 +322,4 @@ def test_shares_do_not_depend_on_the_order_of_the_scores() -> None:
 
 
 def test_coefficients_of_a_missing_round_are_zero() -> None:
-    assert not np.any(Coefficients({1: (1.0, 0.0)}).apply_transposed(2, np.ones(3), 2))
+    assert not np.any(Coefficients({1: (1.0, {})}).apply(2, np.ones(3)))
