@@ -35,7 +35,15 @@ from sonar.chain.events import Revealed as RevealedEvent
 from sonar.chain.market import Award, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
-from sonar.chain.revert import NothingToWithdraw, UnknownBounty, WrongRound, WrongStatus
+from sonar.chain.revert import (
+    BountyExists,
+    NothingToWithdraw,
+    NotInCohort,
+    UnknownBounty,
+    WrongCohortSize,
+    WrongRound,
+    WrongStatus,
+)
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
 from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
@@ -169,16 +177,25 @@ class Campaign:
         key = post_key(self.bounty.settings.name)
         if self._outbox.wanted(key):
             self._check_decimals()
-        receipt = pay(self._market, self._outbox, key, call)
-        if receipt is None:
-            return Waiting("the bounty to be posted")
         place = (self._market.chain_id, self._market.address, self._outbox.address)
-        self.records.set_bounty(
-            bounty_id(*place, terms, model_digest, key_digest, posting.salt), receipt.block
-        )
+        bounty = bounty_id(*place, terms, model_digest, key_digest, posting.salt)
+        try:
+            receipt = pay(self._market, self._outbox, key, call)
+            block = receipt.block if receipt else None
+        except BountyExists:  # nobody else can have this id: a transaction of ours, of which we lost sight
+            block = self._posted_in(bounty)
+        if block is None:
+            return Waiting("the bounty to be posted")
+        self.records.set_bounty(bounty, block)
         self._tell_seconds(0)
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
+
+    def _posted_in(self, bounty: BountyId) -> int | None:
+        """The block of a posting by the chain's record, once it is confirmed."""
+        head, posted = self._market.head(), self._market.posting(bounty)
+        confirmed = posted is not None and head.number - posted.block + 1 >= self._confirmations
+        return posted.block if posted is not None and confirmed else None
 
     def _check_decimals(self) -> None:
         """Before money is sent: the token must count its units as the bounty's amounts do."""
@@ -211,17 +228,22 @@ class Campaign:
         with self._timed(n, "publish"):
             rounds.publish(publication)
         shares = outcome.shares_bps
-        if state.revealed != len(shares):
-            # A reorganisation dropped a reveal that was confirmed; what was decrypted cannot be undone.
+        if self._outbox.wanted(self._round_key(n, "settle")):
             there = self._revealed(n, head)
-            shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
+            if len(there) != state.revealed:
+                return Waiting(f"the reveals of round {n} to be in the chain's record", ends.settle_s)
+            if set(there) != set(shares):
+                # A reorganisation changed what was confirmed; what was decrypted cannot be undone.
+                shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
         awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
         evidence = digest_of(publication.evidence)
         call = self._market.settle(
             self._require_id(), n, Digest(publication.model_digest), publication.loss, awards, evidence
         )
         with self._timed(n, "settle"):
-            return self._transact(f"{n}/settle", call, f"the settlement of round {n}", ends.settle_s)
+            return self._transact(
+                self._round_key(n, "settle"), call, f"the settlement of round {n}", ends.settle_s
+            )
 
     def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
         """Who revealed what in this round, once all of it is confirmed."""
@@ -278,7 +300,7 @@ class Campaign:
         why = "has failed" if status is Status.FAILED else "was not settled in time"
         self._progress.note(f"round {n} {why}; the mines get their stakes back")
         call = self._market.expire(self._require_id(), n, cohort)
-        return self._transact(f"{n}/expire", call, f"the end of round {n}", None)
+        return self._transact(self._round_key(n, "expire"), call, f"the end of round {n}", None)
 
     def _withdraw(self) -> Waiting | Done | None:
         """Take out what the contract owes this account; what other bounties owe in that asset comes along."""
@@ -300,13 +322,13 @@ class Campaign:
 
     def _transact(self, key: str, call: Call, what: str, until_s: int | None) -> Waiting | None:
         """Send once; None when it is mined."""
-        key = f"{self._require_id().hex()}/{key}"
         try:
             self._outbox.submit(key, call)
             if self._outbox.outcome(key) is None:
                 return Waiting(f"{what} to be mined", until_s)
-        except (WrongRound, WrongStatus) as late:
-            # A deadline passed, or somebody else moved the bounty, between the look and the transaction.
+        except (WrongRound, WrongStatus, WrongCohortSize, NotInCohort) as late:
+            # A deadline passed, somebody else moved the bounty, or a reorganisation changed its cohort,
+            # between the look and the transaction.
             self._progress.note(f"{what} is not possible any more ({late}); looking again")
             return Waiting("the chain's next block")
         return None
@@ -345,7 +367,7 @@ class Campaign:
     def _gas(self, n: int) -> dict[str, int]:
         gas = {}
         for name in ("settle", "expire"):
-            key = f"{self._require_id().hex()}/{n}/{name}"
+            key = self._round_key(n, name)
             if self._outbox.submitted(key):
                 try:
                     receipt = self._outbox.outcome(key)
@@ -424,6 +446,9 @@ class Campaign:
     def _require_id(self) -> BountyId:
         assert self.id is not None
         return self.id
+
+    def _round_key(self, n: int, name: str) -> str:
+        return f"{self._require_id().hex()}/{n}/{name}"
 
     def _end_idle(self, n: int) -> None:
         if "waiting" not in self._seconds[n]:

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from sonar.chain.market import Market, transfer
-from sonar.chain.outbox import Outbox, Receipt
+from sonar.chain.outbox import Outbox
+from sonar.chain.queue import Receipt
 from sonar.chain.rpc import Rpc
 from sonar.errors import ConfigError
 from sonar.journal import Journal

@@ -133,6 +133,17 @@ class Market(Chain):
         """Return every bounty that was ever posted, oldest first."""
         return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
 
+    def posting(self, bounty: BountyId) -> BountyPosted | None:
+        """Return the event of a bounty's posting, if it is there. The newest blocks are asked for first."""
+        last = self.head().number
+        while last >= self.deployed_block:
+            first = max(self.deployed_block, last - BLOCKS_PER_QUERY + 1)
+            for event in self.events(first, last, bounty):
+                if isinstance(event, BountyPosted):
+                    return event
+            last = first - 1
+        return None
+
     # ---- calls, as data
 
     def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:

@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from sonar.chain import token
 from sonar.chain.market import Call, Market
-from sonar.chain.outbox import Outbox, Receipt
+from sonar.chain.outbox import Outbox
+from sonar.chain.queue import Receipt
 from sonar.errors import InsufficientFunds, MarketError, RemoteError
 from sonar.protocol.ids import ETHER
 
@@ -34,7 +35,10 @@ def pay(market: Market, outbox: Outbox, key: str, call: Call) -> Receipt | None:
 
 def _allowed(market: Market, outbox: Outbox, key: str, call: Call) -> bool:
     """Tell whether the contract may take what is due; if not, bring that a step forward."""
-    if _busy(outbox, call):
+    if outbox.submitted(step := outbox.next_key(f"{key}/approve")):
+        with suppress(MarketError):  # found failed, it is tried anew
+            outbox.outcome(step)
+    if outbox.busy(call.asset):  # our approval, or another payment, which may use the allowance
         return False
     have = token.held(market, call.asset, outbox.address)
     if have < call.amount:
@@ -53,12 +57,3 @@ def _allowed(market: Market, outbox: Outbox, key: str, call: Call) -> bool:
     outbox.submit(step, market.approve(call.asset, due, call.round))
     outbox.outcome(step)
     return False
-
-
-def _busy(outbox: Outbox, call: Call) -> bool:
-    """Tell whether something else of this account in this token is under way, and drive it."""
-    busy = False
-    for other in outbox.under_way(call.asset):
-        with suppress(MarketError):  # whoever wants it finds it failed, and tries it anew
-            busy |= outbox.outcome(other) is None
-    return busy

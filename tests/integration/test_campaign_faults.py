@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.records import Cohort, Verdict
-from sonar.chain.events import MinePaid, Revealed
+from pysonar.records import Cohort, Verdict, post_key
+from sonar.chain.events import BountyPosted, MinePaid, Revealed
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
+from sonar.journal import Journal
 from sonar.progress import Done
 from sonar.protocol.cid import Cid
 
@@ -159,3 +160,64 @@ def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settlin
     assert {e.mine for e in paid} == {m.address for m in world.miners[:3]}
     assert sum(e.share_bps for e in paid) == 10_000
     world.check_money()
+
+
+def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_path: Path) -> None:
+    """The round has as many reveals as before, of another cohort."""
+    world = World(tmp_path, mines=4, settings={"rounds": 1})
+    swapped = world.miners[3]
+    swapped.mute = frozenset({1})
+
+    def submit(real: Any, key: str, call: Any) -> None:
+        if key.endswith("/1/settle"):
+            raise Killed
+        real(key, call)
+
+    campaign = world.campaign(
+        lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part
+    )
+    world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
+    there = world.events(Revealed)[0]
+    orphan = replace(there, mine=swapped.address, update_digest=swapped.ready[1][0])
+    for data, codec in zip(swapped.ready[1][2], ("raw", "dag-cbor"), strict=True):
+        world.store.put(data, codec)  # type: ignore[arg-type]
+    world.move(2 * world.window_s - (world.chain.now_s - world.market.bounty(there.bounty).opened_s))
+    events = world.market.events
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            world.market,
+            "events",
+            lambda *args, **named: [orphan if e == there else e for e in events(*args, **named)],
+        )
+        with pytest.raises(Killed):
+            campaign.tick()
+    again = world.campaign()
+    world.run(again)
+    assert [line["ended"] for line in again.history()] == ["settled"]
+    shares = {e.mine: e.share_bps for e in world.events(MinePaid)}
+    assert set(shares) == {m.address for m in world.miners[:3]}
+    assert shares[there.mine] == 0  # its update is not in the aggregate
+    assert sum(shares.values()) == 10_000
+    world.check_money()
+
+
+def test_a_bounty_that_is_there_already_is_gone_on_with(tmp_path: Path) -> None:
+    """The journal knows what to post, and not that it was posted."""
+    world = World(tmp_path, settings={"rounds": 1})
+
+    def outcome(real: Any, key: str) -> None:
+        raise Killed
+
+    killed = world.campaign(
+        lambda part, name: Instead(part, "outcome", outcome) if name == "outbox" else part
+    )
+    with pytest.raises(Killed):
+        killed.tick()
+    (posted,) = world.events(BountyPosted)
+    with Journal(tmp_path / "pysonar.sqlite") as journal:
+        journal.delete(f"outbox/{post_key(world.bounty.settings.name)}")
+    again = world.campaign()
+    world.run_until(again, lambda: again.id is not None)
+    assert again.id == posted.bounty
+    assert again.records.bounty() == (posted.bounty, posted.block)
+    assert len(world.events(BountyPosted)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -11,7 +12,9 @@ from eth_account import Account
 from sonar import localchain
 from sonar.chain.market import transfer
 from sonar.chain.outbox import Outbox
+from sonar.chain.queue import Queue
 from sonar.chain.rpc import Chain, Rpc
+from sonar.errors import InsufficientFunds
 from sonar.journal import Journal
 from sonar.localchain import anvil
 from sonar.protocol.ids import Address
@@ -37,6 +40,19 @@ def make(rpc: Rpc, folder: Path, clock: Clock | None = None, confirmations: int 
     return Outbox(Chain(rpc), SENDER, journal, confirmations=confirmations, monotonic=time, sleep=time.sleep)
 
 
+def tries(folder: Path, key: str) -> list[dict[str, Any]]:
+    """What was signed under a key."""
+    found: list[dict[str, Any]] = Journal(folder / "journal.sqlite").get(f"outbox/{key}")["tries"]
+    return found
+
+
+def make_dearer(rpc: Rpc, folder: Path, key: str) -> None:
+    """Mine a block that asks for twice as much as what lies under `key` offers."""
+    fee_wei = tries(folder, key)[-1]["max_fee_wei"]
+    rpc.call("anvil_setNextBlockBaseFeePerGas", hex(2 * fee_wei))
+    rpc.call("evm_mine")
+
+
 def stranger() -> Address:
     return Address(Account.create().address)
 
@@ -60,10 +76,10 @@ def test_a_replacement_takes_the_place_of_the_first(rpc: Rpc, tmp_path: Path) ->
     outbox = make(rpc, tmp_path, clock)
     outbox.submit("gift", transfer(to, 5))
     for _ in range(3):
+        make_dearer(rpc, tmp_path, "gift")
         clock.now_s += 31
         assert outbox.outcome("gift") is None
-    [(_, entry)] = Journal(tmp_path / "journal.sqlite").items("outbox/")
-    hashes = [one["hash"] for one in entry["tries"]]
+    hashes = [one["hash"] for one in tries(tmp_path, "gift")]
     assert len(set(hashes)) == 4
     rpc.call("evm_mine")
     receipt = outbox.outcome("gift")
@@ -71,6 +87,61 @@ def test_a_replacement_takes_the_place_of_the_first(rpc: Rpc, tmp_path: Path) ->
     assert receipt.tx_hash == hashes[-1]
     assert rpc.call("eth_getBalance", to, "latest") == "0x5"
     assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x1"
+
+
+def test_one_that_the_pool_forgot_does_not_hold_up_later_ones(rpc: Rpc, tmp_path: Path) -> None:
+    """Nobody asks for the first any more: the commit of a round that is over, say."""
+    clock, to = Clock(), [stranger() for _ in range(2)]
+    outbox = make(rpc, tmp_path, clock)
+    outbox.submit("commit", transfer(to[0], 1))
+    rpc.call("anvil_dropTransaction", tries(tmp_path, "commit")[0]["hash"])
+    outbox.submit("reveal", transfer(to[1], 2))
+    clock.now_s += 31
+    assert outbox.outcome("reveal") is None
+    rpc.call("evm_mine")
+    assert outbox.outcome("reveal") is not None
+    assert [rpc.call("eth_getBalance", one, "latest") for one in to] == ["0x1", "0x2"]
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["goes on", "starts again"])
+def test_one_that_cannot_be_paid_any_more_does_not_hold_up_later_ones(
+    rpc: Rpc, tmp_path: Path, restart: bool
+) -> None:
+    clock, to = Clock(), [stranger() for _ in range(2)]
+    outbox = make(rpc, tmp_path, clock)
+    outbox.submit("commit", transfer(to[0], 6 * 10**17))
+    rpc.call("anvil_dropTransaction", tries(tmp_path, "commit")[0]["hash"])
+    rpc.call("anvil_setBalance", SENDER.address, hex(10**17))
+    clock.now_s += 31
+    outbox = make(rpc, tmp_path, clock) if restart else outbox
+    outbox.submit("reveal", transfer(to[1], 2))
+    rpc.call("evm_mine")
+    assert outbox.outcome("reveal") is not None
+    with pytest.raises(InsufficientFunds):  # its owner hears it, and nothing is signed
+        outbox.outcome("commit")
+    rpc.call("anvil_setBalance", SENDER.address, hex(10**18))
+    outbox = make(rpc, tmp_path, clock) if restart else outbox
+    assert outbox.outcome("commit") is None
+    rpc.call("evm_mine")
+    assert outbox.outcome("commit") is not None
+    assert [rpc.call("eth_getBalance", one, "latest") for one in to] == [hex(6 * 10**17), "0x2"]
+    assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x3"
+
+
+def test_one_that_was_never_sent_is_priced_again_when_the_chain_asks_for_more(
+    rpc: Rpc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = stranger()
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "send", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            make(rpc, tmp_path).submit("reveal", transfer(to, 1))
+    make_dearer(rpc, tmp_path, "reveal")
+    outbox = make(rpc, tmp_path)
+    assert outbox.outcome("reveal") is None
+    rpc.call("evm_mine")
+    assert outbox.outcome("reveal") is not None
+    assert rpc.call("eth_getBalance", to, "latest") == "0x1"
 
 
 def test_a_reorganisation_before_the_confirmations_is_survived(rpc: Rpc, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import httpx
 import pytest
 from eth_account import Account
 
+from sonar.chain.fees import MAX_FEE_PER_GAS_WEI
 from sonar.chain.market import transfer
 from sonar.chain.outbox import Outbox
+from sonar.chain.queue import MAX_GAP
 from sonar.chain.revert import AlreadyCommitted, CohortFull, NothingToWithdraw
 from sonar.chain.rpc import Chain
-from sonar.errors import ChainUnavailable, InsufficientFunds, LocalProtocolError, TransactionStuck
+from sonar.errors import ChainUnavailable, InsufficientFunds, LocalProtocolError, RpcError, TransactionStuck
 from sonar.journal import Journal
-from sonar.progress import Transaction
+from sonar.localchain.jsonrpc import answer
+from sonar.localchain.tester import TesterChain
+from sonar.progress import Note, Transaction
 from sonar.protocol.ids import Address
 from tests.chain_kit import ETHER_WEI, Clock, Killed, World, error_answer, make_terms
 
@@ -33,6 +38,25 @@ def stranger() -> Address:
 
 def sends(world: World) -> int:
     return world.wire.seen.count(SEND)
+
+
+def tries(world: World, key: str = "gift") -> list[dict[str, Any]]:
+    """What was signed under a key of account 1."""
+    found: list[dict[str, Any]] = Journal(world.folder / "1.sqlite").get(f"outbox/{key}")["tries"]
+    return found
+
+
+def ask_for(world: World, tip_wei: int) -> None:
+    """Mine a block after which the chain asks for this tip."""
+    methods: Any = world.chain.methods
+    real = methods["eth_feeHistory"]
+    methods["eth_feeHistory"] = lambda params: real(params) | {"reward": [[hex(tip_wei)]]}
+    mine(world)
+
+
+def mine(world: World, blocks: int = 1) -> None:
+    for _ in range(blocks):
+        world.chain.mine_at(world.chain.now_s + 1)
 
 
 def nonce(world: World, index: int) -> int:
@@ -160,11 +184,11 @@ def test_what_is_not_mined_is_replaced_at_a_higher_fee(world: World) -> None:
     world.wire.tamper = swallow
     outbox.submit("gift", transfer(to, 5))
     assert outbox.outcome("gift") is None
+    ask_for(world, tip_wei=2 * 10**7)
     clock.now_s = 31
     world.wire.tamper = lambda requests, before: None
     assert outbox.outcome("gift") is None
-    [(_, entry)] = Journal(world.folder / "1.sqlite").items("outbox/")
-    old, new = entry["tries"]
+    old, new = tries(world)
     assert new["max_fee_wei"] >= old["max_fee_wei"] * 5 // 4
     assert new["tip_wei"] >= old["tip_wei"] * 5 // 4
     receipt = outbox.outcome("gift")
@@ -186,6 +210,7 @@ def test_the_older_of_two_tries_may_be_the_one_that_is_mined(world: World) -> No
     outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep, bump_after_s=30)
     world.wire.tamper = hold
     outbox.submit("gift", transfer(to, 5))
+    ask_for(world, tip_wei=2 * 10**7)
     clock.now_s = 31
     assert outbox.outcome("gift") is None
     world.wire.tamper = lambda requests, before: None
@@ -193,7 +218,7 @@ def test_the_older_of_two_tries_may_be_the_one_that_is_mined(world: World) -> No
     receipt = world.outbox(1).outcome("gift")  # a restart knows both hashes
     assert receipt is not None
     assert receipt.tx_hash == mined
-    assert len(held) == 2
+    assert len(set(held)) == 2
     assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
 
 
@@ -210,7 +235,7 @@ def test_a_nonce_that_another_program_used_is_replaced(world: World, tmp_path: P
     world.wire.tamper = lambda requests, before: None
     wallet = Outbox(world.market, world.accounts[1], Journal(tmp_path / "wallet.sqlite"))
     wallet.perform("elsewhere", transfer(other, 7))
-    world.outbox(1).perform("gift", transfer(to, 5))
+    world.outbox(1, sleep=lambda _s: mine(world)).perform("gift", transfer(to, 5))
     assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
     assert nonce(world, 1) == 2
 
@@ -227,8 +252,188 @@ def test_the_same_intent_done_by_another_program_is_told_as_the_contract_tells_i
     world.chain.mine_at(world.chain.now_s + 1)  # another base fee, or both would sign the same bytes
     Outbox(world.market, world.accounts[1], Journal(tmp_path / "wallet.sqlite")).perform("commit", call)
     with pytest.raises(AlreadyCommitted):
-        world.outbox(1).perform("commit", call)
+        world.outbox(1, sleep=lambda _s: mine(world)).perform("commit", call)
     assert world.market.bounty(bounty).committed == 1  # type: ignore[arg-type]
+
+
+def test_a_fee_stays_as_it_is_until_a_block_asks_for_more(world: World) -> None:
+    """The node is cut off: without a block there is no reason to offer more, however long it takes."""
+    clock = Clock()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+    )
+    outbox.submit("gift", transfer(stranger(), 5))
+    before = sends(world)
+    for _ in range(10):
+        clock.now_s += 31
+        assert outbox.outcome("gift") is None
+    assert sends(world) == before + 10  # a node may have forgotten it
+    told = [event.text for event in world.told.events if isinstance(event, Note)]
+    assert told == ["transfer is not mined yet: no block has come since it was signed"]
+    mine(world, 3)
+    clock.now_s += 31
+    assert outbox.outcome("gift") is None
+    assert len(tries(world)) == 1
+    ask_for(world, tip_wei=10**15)  # a tip has a limit
+    clock.now_s += 31
+    assert outbox.outcome("gift") is None
+    assert len(tries(world)) == 2
+    assert tries(world)[1]["tip_wei"] == 5 * 10**9
+
+
+def test_what_is_refused_for_its_fee_is_priced_again(world: World) -> None:
+    """Killed before it was sent; by then the chain asks for more."""
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("gift", transfer(stranger(), 5))
+
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if requests[0]["method"] == SEND and requests[0]["params"][0] == "0x" + tries(world)[0]["raw"].hex():
+            return error_answer(requests, "max fee per gas less than block base fee")
+        return None
+
+    world.wire.tamper = refuse
+    outbox = world.outbox(1)
+    assert outbox.outcome("gift") is None  # no block has come: the same node will say the same again
+    assert len(tries(world)) == 1
+    mine(world)
+    assert outbox.outcome("gift") is None
+    assert len(tries(world)) == 2
+    assert outbox.outcome("gift") is not None
+
+
+def test_a_fee_has_a_limit(world: World) -> None:
+    clock = Clock()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "transaction underpriced") if requests[0]["method"] == SEND else None
+    )
+    outbox.submit("gift", transfer(stranger(), 5))
+    for _ in range(40):
+        mine(world)
+        assert outbox.outcome("gift") is None
+    assert 20 < len(tries(world)) < 40
+    assert (
+        tries(world)[-1]["max_fee_wei"] <= MAX_FEE_PER_GAS_WEI < tries(world)[-1]["max_fee_wei"] * 5 / 4 + 2
+    )
+    assert "more than the limit of 1000 gwei" in str(world.told.events[-1])
+
+
+def test_a_key_that_the_node_refuses_holds_nobody_else_up(world: World) -> None:
+    """Whatever the reason, if it lasts: an empty transfer takes its nonce, and its owner hears why."""
+    clock, to, other = Clock(), stranger(), stranger()
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("gift", transfer(to, 5))
+    bad = "0x" + tries(world)[0]["raw"].hex()
+
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if requests[0]["method"] == SEND and requests[0]["params"][0] == bad:
+            return error_answer(requests, "exceeds block gas limit")
+        return None
+
+    world.wire.tamper = refuse
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    outbox.submit("other", transfer(other, 7))
+    with pytest.raises(RpcError, match="exceeds block gas limit"):
+        outbox.outcome("gift")
+    assert outbox.outcome("other") is None
+    clock.now_s = 31
+    for _ in range(2):
+        outbox.outcome("other")
+    assert outbox.outcome("other") is not None
+    assert world.rpc.call("eth_getBalance", other, "latest") == "0x7"
+    assert outbox.perform("gift", transfer(to, 5)).gas_used == 21_000  # under a nonce of its own
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+    assert nonce(world, 1) == 3
+    names = [event.name for event in world.told.events if isinstance(event, Transaction)]
+    assert names == ["empty transfer", "transfer", "transfer"]
+
+
+def test_a_refusal_is_raised_to_its_owner_alone(world: World) -> None:
+    """Even if the node takes nothing but what cannot be mined yet."""
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        world.outbox(1).perform("gift", transfer(stranger(), 5))
+
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        refused = [one["raw"].hex() for one in tries(world)]
+        if requests[0]["method"] == SEND and requests[0]["params"][0].removeprefix("0x") in refused:
+            return error_answer(requests, "insufficient funds for gas * price + value")
+        return None
+
+    world.wire.tamper = refuse
+    outbox = world.outbox(1)
+    outbox.submit("other", transfer(stranger(), 7))
+    for _ in range(2):
+        assert outbox.outcome("other") is None
+        with pytest.raises(InsufficientFunds):
+            outbox.outcome("gift")
+
+
+def test_a_receipt_that_lags_does_not_make_a_second_transaction(world: World) -> None:
+    """The answer is lost, the repetition hears "nonce too low", and the receipt is not there yet."""
+    lost = False
+
+    def lag(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        nonlocal lost
+        if requests[0]["method"] == SEND and not lost and not before:
+            lost = True
+            raise httpx.ReadTimeout("lost")
+        if requests[0]["method"] == SEND and lost:
+            return error_answer(requests, "nonce too low")
+        if "eth_getTransactionReceipt" in [one["method"] for one in requests] and before:
+            answers = json.loads(answer(json.dumps(requests).encode(), world.chain.methods))
+            receipts = [one["method"] == "eth_getTransactionReceipt" for one in requests]
+            return json.dumps(
+                [
+                    one | ({"result": None} if hide else {})
+                    for one, hide in zip(answers, receipts, strict=True)
+                ]
+            ).encode()
+        return None
+
+    to, outbox = stranger(), world.outbox(1)
+    world.wire.tamper = lag
+    with pytest.raises(ChainUnavailable):
+        outbox.submit("gift", transfer(to, 5))
+    for _ in range(4):
+        assert outbox.outcome("gift") is None
+        mine(world)
+    assert len(tries(world)) == 1
+    world.wire.tamper = lambda requests, before: None
+    assert outbox.outcome("gift") is not None
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def restarted(world: World, before: int) -> tuple[Outbox, Clock, TesterChain]:
+    """An outbox with `before` transactions and one that was not sent, on a chain that starts anew."""
+    outbox = world.outbox(1)
+    for n in range(before):
+        outbox.perform(f"before/{n}", transfer(stranger(), 1))
+    world.wire.tamper = kill_sends
+    with pytest.raises(Killed):
+        outbox.perform("open", transfer(stranger(), 5))
+    chain, clock = TesterChain({world.address(1): ETHER_WEI}, clock=world.clock), Clock()
+    return world.outbox(1, chain=Chain(chain.rpc()), monotonic=clock, sleep=clock.sleep), clock, chain
+
+
+def test_nonces_that_nobody_uses_any_more_are_filled(world: World) -> None:
+    outbox, _, chain = restarted(world, 2)
+    to = stranger()
+    assert outbox.perform("gift", transfer(to, 5)).gas_used == 21_000
+    assert chain.rpc().call("eth_getBalance", to, "latest") == "0x5"
+    assert chain.rpc().call("eth_getTransactionCount", world.address(1), "latest") == "0x4"
+
+
+def test_a_chain_that_lacks_many_transactions_is_said_to_be_another(world: World) -> None:
+    outbox, clock, _ = restarted(world, MAX_GAP + 1)
+    outbox.submit("gift", transfer(stranger(), 5))
+    clock.now_s = 31
+    with pytest.raises(TransactionStuck, match="knows 0 transactions") as caught:
+        outbox.outcome("gift")
+    assert "take a new home" in caught.value.hint
 
 
 def test_what_was_saved_and_never_sent_goes_before_what_is_new(world: World) -> None:

@@ -1,0 +1,64 @@
+"""What a transaction offers per gas: what the chain's newest block asks for, within limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sonar.chain.rpc import quantity
+from sonar.errors import RpcError
+
+TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
+MAX_FEE_PER_GAS_WEI = 10**12
+"""1,000 gwei: above that a transaction waits, whatever fee the node suggests."""
+BUMP = (5, 4)
+"""A replacement offers 5/4 of the fee; nodes ask for at least 11/10."""
+HISTORY = ("eth_feeHistory", "0x1", "latest", [50])
+"""The request whose answer `Asked.read` reads."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """An offer per gas: at most `max_fee_wei`, of which up to `tip_wei` to whoever makes the block."""
+
+    tip_wei: int
+    max_fee_wei: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What block `block` says of the next one: its base fee, and the tip that half of its own gas paid."""
+
+    block: int
+    base_wei: int
+    tip_wei: int
+
+    @classmethod
+    def read(cls, answer: Any) -> Asked:
+        """Return what the answer to HISTORY says. Raises RpcError."""
+        if isinstance(answer, RpcError):
+            raise answer
+        try:
+            block = quantity(answer["oldestBlock"], "oldestBlock")
+            base_wei = quantity(answer["baseFeePerGas"][-1], "baseFeePerGas")
+            rewards = answer.get("reward") or [["0x0"]]
+            tip_wei = quantity(rewards[-1][0], "reward")
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise RpcError("eth_feeHistory: the node's answer has no fees") from error
+        return cls(block, base_wei, min(max(tip_wei, TIP_FLOOR_WEI), TIP_CEILING_WEI))
+
+    @property
+    def price(self) -> Price:
+        """What to offer. Twice the base fee leaves room for six full blocks before it is too little."""
+        capped_wei = min(2 * self.base_wei + self.tip_wei, MAX_FEE_PER_GAS_WEI)
+        return Price(self.tip_wei, max(self.tip_wei, capped_wei))
+
+    def exceeds(self, last: Price) -> bool:
+        """Tell whether the next block asks for more than `last` leaves for its tip."""
+        return min(last.tip_wei, last.max_fee_wei - self.base_wei) < self.tip_wei
+
+    def over(self, last: Price) -> Price | None:
+        """Return what takes the place of one that offers `last`; None if that is above the limit."""
+        tip_wei = max(self.price.tip_wei, last.tip_wei * BUMP[0] // BUMP[1] + 1)
+        max_fee_wei = max(self.price.max_fee_wei, last.max_fee_wei * BUMP[0] // BUMP[1] + 1, tip_wei)
+        return Price(tip_wei, max_fee_wei) if max_fee_wei <= MAX_FEE_PER_GAS_WEI else None
