@@ -41,7 +41,7 @@ PasswordFileOption = Annotated[
 # Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
 _ClickUsageError: Any = typer.BadParameter.__mro__[1]
 
-_OUTPUT_FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_WRITE_FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Terminated(KeyboardInterrupt):
@@ -65,13 +65,13 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     try:
         code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_FAULTS:
+        if error.errno not in _WRITE_FAULTS:
             raise
         lost = error
     finally:
         lost = _flush() or lost
     if lost is not None and lost.errno != errno.EPIPE:
-        tell_error(f"standard output cannot be written: {lost.strerror}")
+        tell_error(f"writing failed: {lost}", "is the disk full, or that of the file which takes the output?")
         return code or 1
     return 1 if code is None else code
 

@@ -116,7 +116,10 @@ sys.exit(run_app(app, "prog"))
 """
 
 
-FULL = "error: standard output cannot be written: No space left on device\n"
+FULL = (
+    "error: writing failed: [Errno 28] No space left on device\n"
+    "  hint: is the disk full, or that of the file which takes the output?\n"
+)
 
 
 def test_a_command_whose_output_nobody_reads() -> None:
