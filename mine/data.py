@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import DataError
+from sonar.home import expanded
 from sonar.model.table import MAX_COLUMNS, MAX_CSV_BYTES, parse_csv
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -72,8 +73,11 @@ class DataSet:
 
 
 def register_csv(path: Path, name: str | None = None) -> DataSet:
-    """Describe a CSV file: UTF-8, comma separated, column names in its first line. Raises DataError."""
-    source = str(path.expanduser().resolve())
+    """Describe a CSV file: UTF-8, comma separated, column names in its first line.
+
+    Raises DataError, ConfigError.
+    """
+    source = str(expanded(path, "csv"))
     return _register("csv", source, name or re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
 
 

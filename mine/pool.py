@@ -2,8 +2,10 @@
 
 The one law: an entry is used at most once, across crashes and restarts. Two ciphertexts with the same
 blinding give away their quotient, and with it the difference of two updates. So `take` deletes entries in a
-committed transaction before it hands them out; a crash in between loses them, which costs only time. A copy
-of the file has the same entries: never run a mine from a copy of its home beside the original.
+committed transaction before it hands them out; a crash in between loses them, which costs only time. The
+transaction is in the file itself, not in a write-ahead log that may be left behind when the file is moved. An
+older copy of the file has entries that were used since: never run a mine from a copy of its home beside the
+original, and remove the pool from a back-up that you go back to.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ class Pool:
                     hint="delete it: the mine makes another one",
                 )
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")  # a deletion must outlive the machine's power
+            self._db.execute("PRAGMA journal_mode=DELETE")
+            self._db.execute("PRAGMA synchronous=EXTRA")  # a deletion must outlive the machine's power
             self._db.execute("PRAGMA secure_delete=ON")
             self._db.executescript(_SCHEMA)
 

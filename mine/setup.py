@@ -52,7 +52,7 @@ def make_home(
             config.save(home.network)
         policy = home.path / POLICY_FILE
         if not policy.exists():
-            policy.write_text(_POLICY.format(insecure=str(insecure_keys).lower()))
+            keystore.write_private(policy, _POLICY.format(insecure=str(insecure_keys).lower()).encode())
         if not keystore.addresses(home.keystore):
             password = keystore.read_password(password_file, confirm=True)
             keystore.create(home.keystore, password, dev=dev)

@@ -113,7 +113,7 @@ class Refusal:
 
 
 class Book:
-    """The typed view of a mine's journal."""
+    """The typed view of a mine's journal. Raises JournalError, also for records that it cannot read."""
 
     def __init__(self, journal: Journal, on_state: Callable[[Part], None] = lambda part: None) -> None:
         self.journal = journal
@@ -123,7 +123,7 @@ class Book:
 
     def datasets(self) -> list[DataSet]:
         """All registered data sets, by name."""
-        return [DataSet.from_record(record) for _, record in self.journal.items("data/")]
+        return self.journal.items_as(DataSet.from_record, "data/")
 
     def register(self, dataset: DataSet) -> None:
         """Register a data set; the same name again replaces it for bounties joined from now on."""
@@ -150,10 +150,7 @@ class Book:
 
     def joined(self) -> list[Joined]:
         """All joined bounties, those that are over included."""
-        return [
-            Joined(**{**record, "dataset": DataSet.from_record(record["dataset"])})
-            for _, record in self.journal.items("joined/")
-        ]
+        return self.journal.items_as(_joined, "joined/")
 
     def refuse(self, refusal: Refusal) -> bool:
         """Record a refusal; tells whether it is news."""
@@ -167,7 +164,7 @@ class Book:
 
     def refusals(self) -> list[Refusal]:
         """The refusals that still hold."""
-        return [Refusal(**record) for _, record in self.journal.items("refusal/")]
+        return self.journal.items_as(lambda record: Refusal(**record), "refusal/")
 
     def forget_refusal(self, bounty: BountyId) -> None:
         """The bounty works again."""
@@ -181,12 +178,12 @@ class Book:
 
     def part(self, bounty: BountyId, round_number: int) -> Part:
         """The mine's part in a round; an idle one if there is no record."""
-        record = self.journal.get(_round_key(bounty, round_number))
-        return _part(record) if record else Part(bounty, round_number)
+        part = self.journal.get_as(_part, _round_key(bounty, round_number))
+        return part or Part(bounty, round_number)
 
     def parts(self, bounty: BountyId) -> list[Part]:
         """Every recorded part in a bounty, oldest first."""
-        return [_part(record) for _, record in self.journal.items(f"round/{bounty.hex()}/")]
+        return self.journal.items_as(_part, f"round/{bounty.hex()}/")
 
     def open_parts(self, bounty: BountyId) -> list[Part]:
         """The recorded parts that are not over."""
@@ -216,6 +213,10 @@ def tell(progress: Progress) -> Callable[[Part], None]:
 
 def _round_key(bounty: BountyId, round_number: int) -> str:
     return f"round/{bounty.hex()}/{round_number:03d}"
+
+
+def _joined(record: dict[str, Any]) -> Joined:
+    return Joined(**{**record, "dataset": DataSet.from_record(record["dataset"])})
 
 
 def _part(record: dict[str, Any]) -> Part:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sonar.errors import KeyFileError
+from sonar.keystore import encoded
 
 _KIND = "sonar-paillier-key"
 _MAX_BYTES = 16_384
@@ -129,7 +130,7 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
 def _cipher(header: dict[str, Any], passphrase: str) -> AESGCM:
     kdf = header["kdf"]
     scrypt = Scrypt(bytes.fromhex(kdf["salt"]), length=32, n=kdf["n"], r=kdf["r"], p=kdf["p"])
-    return AESGCM(scrypt.derive(passphrase.encode()))
+    return AESGCM(scrypt.derive(encoded(passphrase)))
 
 
 def _nonce(header: dict[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """What a key has given away, on disk, before it gives it away.
 
-One SQLite file beside the key. Every entry is durable (write-ahead log, synchronous FULL) before the answer
-that it stands for leaves the key, and writing an entry again changes nothing, so a campaign that was killed
-can go on.
+One SQLite file beside the key. Every entry is durable in that file (rollback journal, synchronous EXTRA)
+before the answer that it stands for leaves the key, and writing an entry again changes nothing, so a campaign
+that was killed can go on. There is no write-ahead log: moved without it, a ledger would forget what is in it.
 """
 
 from __future__ import annotations
@@ -44,26 +44,34 @@ class Revealed:
 
 
 class Ledger:
-    """The record of one key's decryptions. `path` None keeps it in memory, for a key that is not saved."""
+    """The record of one key's decryptions. `path` None keeps it in memory, for a key that is not saved.
+
+    A file that is not there is made. Raises KeyFileError: no ledger, an empty one, or another key's.
+    """
 
     def __init__(self, path: Path | None, fingerprint: bytes) -> None:
         self._lock = threading.Lock()
+        new = path is None or not path.exists()
         try:
-            if path is not None:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            if path is not None and new:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(
                 path or ":memory:", isolation_level=None, timeout=30, check_same_thread=False
             )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA journal_mode = DELETE")
+            self._db.execute("PRAGMA synchronous = EXTRA")  # FULL would let power loss undo the last entry
             self._db.executescript(_SCHEMA)
-            self._db.execute(
-                "INSERT INTO owner SELECT ? WHERE NOT EXISTS (SELECT 1 FROM owner)", [fingerprint]
-            )
-            (owner,) = self._db.execute("SELECT fingerprint FROM owner").fetchone()
+            if new:
+                self._db.execute("INSERT INTO owner VALUES (?)", [fingerprint])
+            owner = self._db.execute("SELECT fingerprint FROM owner").fetchone()
         except (OSError, sqlite3.Error) as error:
             raise KeyFileError(f"the ledger {path} cannot be read: {error}") from error
-        if owner != fingerprint:
+        if owner is None:
+            raise KeyFileError(
+                f"the ledger {path} is empty, and without its entries the key could decrypt too much",
+                hint="copy it from where the key was used last; if it is lost, make a new key",
+            )
+        if owner != (fingerprint,):
             raise KeyFileError(f"the ledger {path} belongs to another key")
 
     def close(self) -> None:

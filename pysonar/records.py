@@ -6,7 +6,6 @@ goes on to the same end. Everything is under `campaign/<name>/`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -156,8 +155,7 @@ class Records:
 
     def bounty(self) -> tuple[bytes, int] | None:
         """Return (bounty id, block of its posting), or None before it is posted."""
-        found = self._journal.get(f"{self._prefix}posted")
-        return (found["bounty"], found["block"]) if found else None
+        return self._journal.get_as(lambda found: (found["bounty"], found["block"]), f"{self._prefix}posted")
 
     def finished(self) -> int:
         """Return the number of the last round that is over, 0 if none is."""
@@ -171,10 +169,10 @@ class Records:
 
     def _read(self, key: str, kind: type[Any]) -> Any:
         if key not in self._known:
-            fields: Mapping[str, Any] | None = self._journal.get(self._prefix + key)
-            if fields is None:
+            record = self._journal.get_as(lambda fields: kind(**fields), self._prefix + key)
+            if record is None:
                 return None
-            self._known[key] = kind(**fields)
+            self._known[key] = record
         return self._known[key]
 
     def _write(self, key: str, record: Any) -> None:

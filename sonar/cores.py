@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
 from sonar.errors import ConfigError
-from sonar.processes import die_with_parent
+from sonar.processes import ProcessFailed, die_with_parent
 
 VARIABLE = "SONAR_CORES"
 _T = TypeVar("_T")
@@ -58,9 +59,16 @@ def in_processes(work: Callable[[_T], _R], parts: Sequence[_T]) -> Sequence[_R]:
     """The results of `work` on each of `parts`, in order, each in a process that ends with this one.
 
     `work` and `parts` travel by pickle, to processes that were started here: nothing secret goes along.
+    Raises ProcessFailed when one cannot be started, or ends before its work is done.
     """
     if len(parts) == 1:
         return [work(parts[0])]
     context = get_context("spawn")  # a fork of a process with threads can hang
-    with ProcessPoolExecutor(len(parts), context, initializer=die_with_parent) as processes:
-        return list(processes.map(work, parts))
+    try:
+        with ProcessPoolExecutor(len(parts), context, initializer=die_with_parent) as processes:
+            return list(processes.map(work, parts))
+    except (BrokenProcessPool, MemoryError, OSError) as error:
+        raise ProcessFailed(
+            f"{len(parts)} processes for a long computation could not end it: {error}",
+            hint=f"is there too little memory? {VARIABLE}=1 computes it without them",
+        ) from error

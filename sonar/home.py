@@ -11,6 +11,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from sonar.errors import ConfigError, HomeLocked
+from sonar.keystore import write_private
 
 FORMAT = 1
 _MARK = "home.toml"
@@ -18,38 +19,64 @@ _LOCK = "lock"
 
 
 def default_home(role: str) -> Path:
-    """Return where a role ("mine", "pysonar", "chain") lives: SONAR_HOME, or a folder of the user's data."""
+    """Return where a role ("mine", "pysonar", "chain") lives: SONAR_HOME, or a folder of the user's data.
+
+    Raises ConfigError.
+    """
     named = os.environ.get("SONAR_HOME")
-    return Path(named) if named else user_data_path("sonar") / role
+    return Path(named) if named else user_data() / role
+
+
+def user_data() -> Path:
+    """Return the folder for Sonar's homes among the user's data. Raises ConfigError."""
+    try:
+        return user_data_path("sonar")
+    except RuntimeError as error:
+        problem = "this user has no folder for data"
+        raise ConfigError("home", problem, hint="set HOME, or name a folder with --home") from error
+
+
+def expanded(path: Path, field: str) -> Path:
+    """Return `path` in full, without "~" or links. Raises ConfigError, which names the `field` it is from."""
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such user's home, or links in a circle
+        raise ConfigError(
+            field, f"{path} cannot be found: {error}", hint="name it by its full path"
+        ) from error
 
 
 class Home:
     """A home folder of one role. `lock` must be held to change anything in it.
 
     With `create`, makes the folder (mode 0700) and marks it with its role; without, raises ConfigError if it
-    is not there. Raises ConfigError for a folder that others may write to, or that belongs to another role.
+    is not there. Raises ConfigError for a folder that others may write to, or that belongs to another role,
+    and KeyFileError if it cannot be marked.
     """
 
     def __init__(self, path: Path, role: str, *, create: bool = True) -> None:
-        self.path = path.expanduser().resolve()
+        self.path = expanded(path, "home")
         self.role = role
         self._lock_file: int | None = None
+        try:
+            self._open(create)
+        except OSError as error:
+            raise ConfigError("home", f"{self.path} cannot be made or opened: {error.strerror}") from error
+
+    def _open(self, create: bool) -> None:
         mark = self.path / _MARK
         if not mark.exists() and not create:
             raise ConfigError(
                 "home",
-                f"{self.path} is not a home of {role}",
-                hint=f"create one with `{role} init`, or name it with --home",
+                f"{self.path} is not a home of {self.role}",
+                hint=f"create one with `{self.role} init`, or name it with --home",
             )
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError("home", f"{self.path} cannot be made: {error.strerror}") from error
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_mode()
         if mark.exists():
             self._check_mark(mark)
         else:
-            mark.write_text(f'role = "{role}"\nformat = {FORMAT}\n')
+            write_private(mark, f'role = "{self.role}"\nformat = {FORMAT}\n'.encode())
         self.keystore.mkdir(mode=0o700, exist_ok=True)
 
     def _check_mode(self) -> None:
@@ -91,20 +118,33 @@ class Home:
         return self.path / "network.toml"
 
     def lock(self) -> Home:
-        """Take the home for this process, until `unlock` or its end. Use as a context. Raises HomeLocked."""
-        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the home for this process, until `unlock` or its end. Use as a context.
+
+        Raises HomeLocked, and ConfigError on a disk that cannot be written.
+        """
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._take(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            problem = f"{self.path} cannot be locked: {error.strerror}"
+            raise ConfigError("home", problem, hint="is the disk full or read-only?") from error
+        self._lock_file = descriptor
+        return self
+
+    def _take(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
             raise HomeLocked(
                 f"process {pid} works in {self.path}", hint="stop it first, or name another home with --home"
             ) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
-        self._lock_file = descriptor
-        return self
 
     def unlock(self) -> None:
         """Let others have the home; without a lock, do nothing."""

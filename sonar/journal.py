@@ -11,17 +11,18 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from sonar.errors import JournalError
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
 FORMAT = 1
 _JSON_INT_MAX = 2**63
+T = TypeVar("T")
 _SCHEMA = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, event TEXT NOT NULL,
@@ -120,6 +121,27 @@ class Journal:
                 (len(prefix), prefix),
             ).fetchall()
         return [(key, self._load(text, key)) for key, text in rows]
+
+    def get_as(self, read: Callable[[Any], T], key: str) -> T | None:
+        """Return `read` of the value of `key`, or None.
+
+        Raises JournalError when the value has another shape: another version of the program wrote it.
+        """
+        value = self.get(key)
+        return None if value is None else self._read(read, key, value)
+
+    def items_as(self, read: Callable[[Any], T], prefix: str = "") -> list[T]:
+        """Return `read` of every value whose key starts with `prefix`, in the order of keys. As `get_as`."""
+        return [self._read(read, key, value) for key, value in self.items(prefix)]
+
+    def _read(self, read: Callable[[Any], T], key: str, value: Any) -> T:
+        try:
+            return read(value)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self._refuse(
+                f"holds a record at {key!r} that this version does not read: {error}",
+                "use the version of Sonar that wrote it, or a later one",
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,15 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False) -
     """Return the password from `password_file`, or else from SONAR_PASSWORD, from the file that
     SONAR_PASSWORD_FILE names, or from the terminal (asked twice with `confirm`).
 
-    Raises KeyFileError on a file that others may read, on an empty password, and where nobody can be asked.
+    Raises KeyFileError on a file that others may read, on a password that is empty or no UTF-8, and where
+    nobody can be asked.
     """
     if password_file is None and PASSWORD_VARIABLE not in os.environ and PASSWORD_FILE_VARIABLE in os.environ:
         password_file = Path(os.environ[PASSWORD_FILE_VARIABLE])
     if password_file is not None:
-        password = read_private(password_file, "password file").decode(errors="strict").rstrip("\r\n")
+        password = (
+            read_private(password_file, "password file").decode(errors="surrogateescape").rstrip("\r\n")
+        )
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
     elif sys.stdin.isatty():
@@ -51,7 +55,17 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False) -
         )
     if not password:
         raise KeyFileError("the password is empty", hint="choose one; it protects the account's money")
+    encoded(password)
     return password
+
+
+def encoded(password: str) -> bytes:
+    """Return the password as bytes. Raises KeyFileError on what came out of bytes that were no UTF-8."""
+    try:
+        return password.encode()
+    except UnicodeEncodeError as error:
+        hint = "write it in UTF-8, also where its file or the environment holds it"
+        raise KeyFileError("the password is not in UTF-8", hint=hint) from error
 
 
 def create(folder: Path, password: str, *, dev: bool = False) -> LocalAccount:
@@ -133,14 +147,23 @@ def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> byte
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its user may read, whole or not at all, and replace what was there."""
+    """Write a file that only its user may read, whole or not at all, and replace what was there.
+
+    Raises KeyFileError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        hint = "is the disk full, or the folder read-only?"
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
 def load_raw(path: Path) -> LocalAccount:

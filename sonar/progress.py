@@ -8,22 +8,21 @@ fields, `party` (who speaks) and `at_s` (its clock).
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import IO, Annotated, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from sonar.amounts import format_wei
 from sonar.errors import RemoteError, SonarError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 MAX_LINE_BYTES = 1_000_000
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -161,7 +160,7 @@ class Sink(Protocol):
     """Where a program's events go."""
 
     def emit(self, line: Line) -> None:
-        """Take one event. Must not raise for a reader that went away."""
+        """Take one event. Must not raise for a reader that went away or a disk that is full."""
         ...
 
 
@@ -191,34 +190,53 @@ class ListSink:
 class JsonLinesSink:
     """Writes one JSON object per event and line, flushed, for another program to read."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str] | None) -> None:
         self._stream, self._lock = stream, threading.Lock()
 
     def emit(self, line: Line) -> None:
         """Write `line` at once and whole."""
         text = format_line(line) + "\n"
         with self._lock:
-            self._stream.write(text)
-            self._stream.flush()
+            _write(self._stream, text)
 
 
 class PlainSink:
-    """Writes a line of text per event, for people. `console` defaults to standard error."""
+    """Writes a line of text per event, for people. `stream` defaults to standard error."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        from rich.console import Console
-
-        self._console = console or Console(stderr=True)
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream, self._lock = stream, threading.Lock()
 
     def emit(self, line: Line) -> None:
-        """Write `line`. The text is never read as markup: it may quote what a stranger sent."""
+        """Write `line`, in harmless characters only: it may quote what a stranger sent."""
         if isinstance(line.event, Timing):
             return  # for reports
-        style = {"problem": "red", "done": "green", "waiting": "dim"}.get(line.event.kind)
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
         party = f" {line.party}" if line.party else ""
         text = printable(f"{clock}{party}  {describe(line.event)}")
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(line.event.kind, "")
+        with self._lock:
+            stream = self._stream or sys.stderr
+            _write(stream, painted(text, colour, stream) + "\n")
+
+
+def _write(stream: IO[str] | None, text: str) -> None:
+    """Write `text` at once, or lose it: work with a stake or an escrow in it outlives its log's reader.
+
+    Whoever starts a program with a standard stream closed gives it None.
+    """
+    if stream is not None:
+        with suppress(OSError, ValueError):  # ValueError: closed by this program
+            stream.write(text)
+            stream.flush()
+
+
+RED, GREEN, DIM = "31", "32", "2"
+
+
+def painted(text: str, colour: str, stream: IO[str] | None) -> str:
+    """Return `text` in a colour, if `stream` is a terminal whose user wants colours."""
+    shown = stream is not None and not stream.closed and stream.isatty() and "NO_COLOR" not in os.environ
+    return f"\033[{colour}m{text}\033[0m" if colour and shown else text
 
 
 def printable(text: str) -> str:

@@ -138,7 +138,7 @@ class NetworkConfig(_Strict):
         return self.model_copy(update={"store": store, "faucet": faucet})
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all. Raises ConfigError."""
         fields = self.model_dump(exclude_none=True, exclude_defaults=False)
         fields["code_hash"] = hex32(self.code_hash)
         lines = ["# A Sonar network. Give this file to everyone who takes part; it holds no secret."]
@@ -150,8 +150,14 @@ class NetworkConfig(_Strict):
                     f"{key} = {_toml(value)}" for key, value in table.items() if value not in ("", (), False)
                 ]
         temporary = path.with_name(path.name + ".new")
-        temporary.write_text("\n".join(lines) + "\n")
-        temporary.replace(path)
+        try:
+            temporary.write_text("\n".join(lines) + "\n")
+            temporary.replace(path)
+        except OSError as error:
+            problem = f"{path} cannot be written: {error.strerror}"
+            raise ConfigError(
+                "network", problem, hint="is the disk full, or the folder read-only?"
+            ) from error
 
 
 def _read(path: Path) -> str:

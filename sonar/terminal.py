@@ -3,15 +3,20 @@
 An error is one message and, below it, what to do next; a traceback means a bug. Exit codes: 0 done, 1 a fault
 of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output
 carries JSON and nothing else, errors included: {"kind": "problem", "error": …, "hint": …}.
+
+A command that cannot print its answer ends: with 1 and a message, or without a word if the reader went away
+(`| head -1`). Progress is no answer: whoever tells it works on (`sonar.progress`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -20,7 +25,7 @@ from typing import Annotated, Any
 import typer
 
 from sonar.errors import SonarError, UsageError
-from sonar.progress import JsonLinesSink, PlainSink, Sink, printable
+from sonar.progress import RED, JsonLinesSink, PlainSink, Sink, painted, printable
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
@@ -35,6 +40,8 @@ PasswordFileOption = Annotated[
 
 # Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
 _ClickUsageError: Any = typer.BadParameter.__mro__[1]
+
+_WRITE_FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Terminated(KeyboardInterrupt):
@@ -54,7 +61,38 @@ def new_app(help_text: str) -> typer.Typer:
 
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code, with errors told as the module's head says."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    code = lost = None
+    try:
+        code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
+    except OSError as error:
+        if error.errno not in _WRITE_FAULTS:
+            raise
+        lost = error
+    finally:
+        lost = _flush() or lost
+    if lost is not None and lost.errno != errno.EPIPE:
+        tell_error(f"writing failed: {lost}", "is the disk full, or that of the file which takes the output?")
+        return code or 1
+    return 1 if code is None else code
+
+
+def _flush() -> OSError | None:
+    """Write what was printed, and return why standard output takes no more.
+
+    What is still in a broken stream is let go: the interpreter would stumble over it at its end.
+    """
+    lost = None
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            if stream is not None:  # whoever started us may have closed it
+                stream.flush()
+        except OSError as error:
+            lost = error if stream is sys.stdout else None
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return lost
+
+
+def _run(app: typer.Typer, name: str, args: list[str]) -> int:
     if args == ["--version"]:
         print(f"{name} {version('sonar-network')}")
         return 0
@@ -81,23 +119,22 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 143 if terminated else 130
-    except BrokenPipeError:
-        # The reader of our output went away; keep the interpreter from flushing into the pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
 def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
-    """Tell an error: for people on standard error, or as JSON on standard output."""
-    if as_json:
-        print_json({"kind": "problem", "error": message, "hint": hint})
-        return
-    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    print(f"{red}error:{plain} {printable(message)}", file=sys.stderr)
-    if hint:
-        print(f"  hint: {printable(hint)}", file=sys.stderr)
+    """Tell an error: for people on standard error, or as JSON on standard output.
+
+    Where that cannot be written, the exit code is all that tells it.
+    """
+    with suppress(OSError):
+        if as_json:
+            print_json({"kind": "problem", "error": message, "hint": hint})
+            return
+        print(f"{painted('error:', RED, sys.stderr)} {printable(message)}", file=sys.stderr)
+        if hint:
+            print(f"  hint: {printable(hint)}", file=sys.stderr)
 
 
 def print_json(document: dict[str, Any] | list[Any]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sonar.settings import NetworkConfig, StoreConfig
 
 FAUCET_WEI = 10**6 * 10**18
+DEPLOYER_WEI = 10**18
 FAUCET_FILE = "faucet.key"
 
 
@@ -64,19 +65,23 @@ def chain(
     """Start a local chain with the contract deployed, and serve it until Ctrl-C or SIGTERM.
 
     Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
-    keeps its state there and goes on from it; eth-tester starts anew each time.
+    keeps its state there and goes on from it; eth-tester starts anew each time, and whoever took
+    part before needs the new network file, and had better begin with a new home.
 
     With --store-kind kubo it also runs the first peer of the network's IPFS swarm, and makes the swarm's key
     beside the network file: those who take part need both files, and nobody else may have the key.
 
     Examples: `sonar chain --home ./net --client eth-tester`, `sonar chain --home ./net --store-kind kubo`
     """
+    from eth_account import Account
+
     from sonar import localchain
     from sonar.home import Home, default_home
 
     with Home(home or default_home("chain"), "chain").lock() as folder:
         faucet = _faucet(folder)
-        fund = {Address(faucet.address): FAUCET_WEI}
+        deployer: LocalAccount = Account.create()
+        fund = {Address(faucet.address): FAUCET_WEI, Address(deployer.address): DEPLOYER_WEI}
         wanted = port or _last_port(folder)
         with ExitStack() as stack:
             if store_kind == "kubo":
@@ -86,7 +91,7 @@ def chain(
             running = stack.enter_context(
                 localchain.start(client, port=wanted, host=host, state_dir=folder.path, fund=fund)
             )
-            network = _network(folder, running, url, faucet, blobs, min_window)
+            network = _network(folder, running, url, deployer, blobs, min_window)
             _tell(running, network, folder.network, as_json=json)
             _serve(running)
 
@@ -133,7 +138,7 @@ def _network(
     home: Home,
     running: LocalChain,
     url: str | None,
-    faucet: LocalAccount,
+    deployer: LocalAccount,
     store: StoreConfig,
     min_window_s: int,
 ) -> NetworkConfig:
@@ -142,7 +147,7 @@ def _network(
     from sonar.settings import FaucetConfig, NetworkConfig
 
     rpc = Rpc(running.url)
-    contract, code_hash, block = _contract(home, rpc, faucet, min_window_s)
+    contract, code_hash, block = _contract(home, rpc, deployer, min_window_s)
     network = NetworkConfig(
         name="local",
         dev=True,
@@ -159,7 +164,7 @@ def _network(
     return network
 
 
-def _contract(home: Home, rpc: Rpc, faucet: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:
+def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:
     """Return the contract's address, code hash and block: the old one's if the chain has it."""
     from sonar.chain.deploy import deploy
     from sonar.chain.market import Market
@@ -174,8 +179,9 @@ def _contract(home: Home, rpc: Rpc, faucet: LocalAccount, min_window_s: int) -> 
                 return old.contract, old.code_hash, old.deployed_block
         except (ConfigError, WrongContract):
             pass  # another chain's file: the new contract replaces it
-    # At an address of its own: whoever still has the network file or a journal of another chain notices.
-    done = deploy(rpc, faucet, min_window_s=min_window_s, plain=True)
+    # By an account made for it, at an address that no chain had before, not even this home's last one: so
+    # whoever still has another chain's network file notices. Journals do too, as bounty ids hold the address.
+    done = deploy(rpc, deployer, min_window_s=min_window_s, plain=True)
     return done.contract, done.code_hash, done.block
 
 

@@ -39,10 +39,11 @@ def fund(
 
 def _address(text: str) -> str:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
+    from sonar.home import expanded
     from sonar.keystore import find
     from sonar.protocol.ids import parse_address
 
-    home = Path(text).expanduser()
+    home = expanded(Path(text), "to")
     if not home.is_dir():
         try:
             return parse_address(text, "to")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from platformdirs import user_data_path
 from rich.console import Console
 
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
+from sonar.home import expanded, user_data
 from sonar.parties import MAX_MINES
 from sonar.terminal import JsonFlag, print_json
 
@@ -90,9 +90,7 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
 
 def _new_home(home: Path | None) -> Path:
     """Make the demo's folder. Nothing of an earlier run is touched."""
-    if home is None:
-        home = user_data_path("sonar") / "demo" / time.strftime("%Y%m%d-%H%M%S")
-    home = home.expanduser().absolute()
+    home = expanded(home or user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S"), "--home")
     try:
         if home.is_dir() and any(home.iterdir()):
             raise ConfigError("--home", f"{home} is not empty", hint="name a new folder, or leave --home out")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sonar.errors import ClientMissing, ConfigError, StoreUnavailable
+from sonar.errors import ClientMissing, ConfigError, KeyFileError, StoreUnavailable
 from sonar.keystore import write_private
 from sonar.settings import parse_address_of_node, parse_peer
 
@@ -106,8 +106,8 @@ class Repo:
             config = _settings(self.config(), swarm, api_port)
             write_private(self.path / "config", json.dumps(config, indent=2).encode())
             (self.path / "api").unlink(missing_ok=True)  # a dead daemon's
-        except OSError as error:
-            raise StoreUnavailable(f"cannot write to {self.path}: {error.strerror}", hint=_DISK) from error
+        except (OSError, KeyFileError) as error:
+            raise StoreUnavailable(f"cannot write to {self.path}: {error}", hint=_DISK) from error
 
     def config(self) -> dict[str, Any]:
         """Return the settings as they are. Raises StoreUnavailable if they are damaged."""

@@ -20,14 +20,14 @@ _KEY_BYTES = 32
 
 
 def new_swarm_key(path: Path) -> str:
-    """Make a swarm key at `path` (mode 0600) and return its fingerprint. Raises UsageError if it exists."""
+    """Make a swarm key at `path` (mode 0600) and return its fingerprint.
+
+    Raises UsageError if it exists, and KeyFileError if it cannot be written.
+    """
     if path.exists():
         raise UsageError(f"{path} exists", hint="name another file, or remove that one if no node needs it")
     data = f"{_HEAD}{secrets.token_bytes(_KEY_BYTES).hex()}\n".encode()
-    try:
-        write_private(path, data)
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    write_private(path, data)
     return fingerprint(data)
 
 

@@ -325,8 +325,8 @@ def test_sonar_chain_serves_a_network_until_sigterm(tmp_path: Path, client: str)
     assert (process.returncode, out, err) == (143, "", "")
     with pytest.raises(httpx.ConnectError):
         httpx.post(str(ready["rpc_url"]))
-    if client == "anvil":
-        process, later = start_command(tmp_path / "net", client)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
-        assert later["contract"] == ready["contract"]
+    process, later = start_command(tmp_path / "net", client)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    # Anvil goes on; a chain that starts anew must not pass for the old one with those who have its files.
+    assert (later["contract"] == ready["contract"]) is (client == "anvil")

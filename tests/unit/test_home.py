@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sonar.errors import ConfigError, HomeLocked
+from sonar.errors import ConfigError, HomeLocked, KeyFileError
 from sonar.home import Home, default_home
 
 
@@ -89,3 +92,45 @@ def test_the_environment_names_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert default_home("mine") == tmp_path
     monkeypatch.delenv("SONAR_HOME")
     assert default_home("mine") != default_home("pysonar")
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody(_who: object) -> None:
+        raise KeyError("no such user")
+
+    with pytest.raises(ConfigError, match="home: ~nosuch-user/x cannot be found"):
+        Home(Path("~nosuch-user/x"), "mine")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(ConfigError, match="cannot be"):
+        Home(tmp_path / "a", "mine")
+    for name in ("HOME", "SONAR_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(ConfigError, match="has no folder for data") as caught:
+        default_home("mine")
+    assert "--home" in caught.value.hint
+
+
+def test_a_disk_that_cannot_be_written_is_told_and_leaves_no_damaged_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(number: int) -> Callable[..., None]:
+        def call(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", refuse(errno.ENOSPC))
+        with pytest.raises(KeyFileError, match=r"home\.toml cannot be written: No space left"):
+            Home(tmp_path / "h", "mine")
+    home = Home(tmp_path / "h", "mine")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "open", refuse(errno.EROFS))
+        with pytest.raises(ConfigError, match="cannot be locked: Read-only file system"):
+            home.lock()
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "mkdir", refuse(errno.EROFS))
+        with pytest.raises(ConfigError, match="cannot be made or opened: Read-only file system"):
+            Home(tmp_path / "h", "mine")

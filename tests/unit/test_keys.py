@@ -139,6 +139,8 @@ def test_wrong_passphrases_are_refused(saved: Path, tmp_path: Path) -> None:
             Key.load(saved, wrong)
     with pytest.raises(KeyFileError, match="empty"):
         fresh_key().save(tmp_path / "k", "")
+    with pytest.raises(KeyFileError, match="not in UTF-8"):
+        Key.load(saved, "Schl\udcfcssel")
 
 
 def test_the_file_holds_neither_prime(saved: Path) -> None:

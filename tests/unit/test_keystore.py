@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -117,3 +119,35 @@ def test_passwords_come_from_file_then_environment(tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("SONAR_PASSWORD")
     with pytest.raises(KeyFileError, match="no password"):
         keystore.read_password()
+
+
+def test_a_password_that_is_no_utf_8_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "password"
+    path.write_bytes("Schlüssel\n".encode("latin-1"))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="not in UTF-8") as caught:
+        keystore.read_password(path)
+    assert "ssel" not in str(caught.value)
+    monkeypatch.setenv("SONAR_PASSWORD", "Schl\udcfcssel")  # as Python reads such an environment
+    with pytest.raises(KeyFileError, match="not in UTF-8"):
+        keystore.read_password()
+    path.write_text("Schlüssel\n", encoding="utf-8")
+    assert keystore.read_password(path) == "Schlüssel"
+
+
+def test_a_file_is_written_whole_or_its_old_content_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    keystore.write_private(path, b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match="file cannot be written: No space left on device"):
+        keystore.write_private(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(KeyFileError, match="cannot be written"):
+        keystore.write_private(tmp_path / "missing" / "file", b"new")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -77,8 +78,33 @@ def test_an_entry_survives_kill_9(path: Path) -> None:
 
 def test_every_entry_is_durable_before_it_counts(path: Path) -> None:
     ledger = Ledger(path, OWNER)
-    assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    assert ledger._db.execute("PRAGMA synchronous").fetchone() == (3,)
+    assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # whoever copies it has every entry
+
+
+def test_a_ledger_with_a_write_ahead_log_keeps_its_entries_and_becomes_one_file(path: Path) -> None:
+    old = Ledger(path, OWNER)
+    old._db.execute("PRAGMA journal_mode = WAL")  # as older versions wrote it, and were killed
+    old.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    moved = path.parent / "moved"
+    moved.mkdir()
+    for file in (path, path.with_name(path.name + "-wal")):
+        shutil.copy2(file, moved)
+    ledger = Ledger(moved / path.name, OWNER)
+    with pytest.raises(LedgerConflict):
+        ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
+    assert [file.name for file in moved.iterdir()] == [path.name]
+
+
+def test_an_empty_file_is_no_ledger(path: Path) -> None:
+    """A copy that was cut off would allow every decryption again."""
+    path.touch(0o600)
+    for _ in range(2):
+        with pytest.raises(KeyFileError, match="is empty") as caught:
+            Ledger(path, OWNER)
+        assert "copy it" in caught.value.hint
 
 
 def test_the_first_scores_of_a_round_stand(path: Path) -> None:

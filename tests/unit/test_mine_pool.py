@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import stat
 import time
@@ -47,6 +48,18 @@ def test_filled_entries_outlive_the_process_and_are_returned_once(path: Path) ->
         pool.close()
     assert len(seen) == 5
     assert Pool(path).count(KEY) == 0
+
+
+def test_what_was_handed_out_is_gone_from_the_file_itself(path: Path, tmp_path: Path) -> None:
+    """A copy without a log beside it, of a mine that was killed, would hide a second update the same way."""
+    pool = Pool(path)
+    pool.fill(KEY, 2)
+    assert pool._db.execute("PRAGMA synchronous").fetchone() == (3,)
+    used = pool.take(KEY, 1)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy2(path, copy)
+    assert used[0] not in Pool(copy).take(KEY, 2)
 
 
 def test_an_empty_pool_makes_what_is_missing(path: Path) -> None:

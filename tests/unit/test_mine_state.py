@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mine.data import DataSet
 from mine.rounds import _course
 from mine.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
-from sonar.errors import LocalProtocolError
+from sonar.errors import JournalError, LocalProtocolError
 from sonar.journal import Journal
 from sonar.protocol.ids import BountyId, Digest
 from sonar.protocol.phase import Status
@@ -126,3 +126,29 @@ def test_joining_leaving_and_refusals(journal: Journal) -> None:
     assert book.joined() == [replace(joined, over=True)]
     book.leave(ONE)
     assert book.joined() == []
+
+
+def test_records_of_another_version_are_told(journal: Journal) -> None:
+    """A mine that went back to an older version must not end by a bug with its stake in a round."""
+    book = Book(journal)
+    book.register(DATA)
+    book.join(Joined(ONE, DATA, Digest(b"m" * 32), Digest(b"k" * 32), "digest", block=5))
+    book.refuse(Refusal(TWO, "no", "hint"))
+    book.save(Part(ONE, 1).after(RoundEvent.TRAINED))
+    for key, record in journal.items():
+        if key.startswith("joined/"):
+            journal.put(key, {**record, "dataset": 7})
+        elif key.startswith("round/"):
+            journal.put(key, {**record, "state": "unheard of"})
+        else:
+            journal.put(key, {**record, "fresh": 1})
+    for read in (
+        book.datasets,
+        book.joined,
+        book.refusals,
+        lambda: book.parts(ONE),
+        lambda: book.part(ONE, 1),
+    ):
+        with pytest.raises(JournalError, match="that this version does not read") as caught:
+            read()
+        assert "the version of Sonar that wrote it" in caught.value.hint

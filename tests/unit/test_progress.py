@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from sonar import progress as p
 from sonar.errors import DataError, RemoteError
-from sonar.progress import Event, JsonLinesSink, Line, ListSink, PlainSink, Progress, format_line, parse_line
+from sonar.progress import (
+    Event,
+    JsonLinesSink,
+    Line,
+    ListSink,
+    PlainSink,
+    Progress,
+    Sink,
+    format_line,
+    parse_line,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
@@ -128,8 +140,7 @@ def test_json_lines_are_flushed_whole() -> None:
 
 def test_people_get_one_line_of_harmless_text_per_event() -> None:
     out = io.StringIO()
-    sink = PlainSink(Console(file=out, force_terminal=False, width=40))
-    told = Progress(sink, "mine-01", clock=lambda: 0.0)
+    told = Progress(PlainSink(out), "mine-01", clock=lambda: 0.0)
     told.note("[red]not markup[/red] \x1b[2J " + "long " * 30)
     told.transaction("commit", "0x" + "ab" * 32, 41_334, 2 * 10**12)
     told.timing("hidden", 1.0)
@@ -138,3 +149,48 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
     assert "[red]not markup[/red]" in lines[0]
     assert "\x1b" not in out.getvalue()
     assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]
+
+
+def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = Terminal()
+    Progress(PlainSink(out)).problem("bad")
+    assert out.getvalue().startswith("\x1b[31m")
+    monkeypatch.setenv("NO_COLOR", "1")
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" not in out.getvalue()
+
+
+@pytest.mark.parametrize("sink", [JsonLinesSink, PlainSink])
+def test_a_log_that_cannot_be_written_ends_nothing(sink: Callable[[IO[str] | None], Sink]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    closed = io.StringIO()
+    closed.close()
+    with open("/dev/full", "w") as full, os.fdopen(write, "w") as broken:
+        for stream in (full, broken, closed, None):
+            told = Progress(sink(stream))
+            for _ in range(3):
+                told.note("still at work")
+        for descriptor in (full, broken):  # what is left in their buffers must not fail when they are closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor.fileno())
+
+
+def test_a_log_that_can_be_written_again_goes_on() -> None:
+    class Disk(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    told = Progress(JsonLinesSink(disk := Disk()))
+    told.note("lost")
+    disk.full = False
+    told.note("kept")
+    assert parse_line(disk.getvalue()).event == p.Note("kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import gmpy2
@@ -14,8 +15,9 @@ from paillier_keys import small_key, textbook_decrypt
 from pysonar import secret
 from pysonar.secret import Secret, _Prime
 from pysonar.zeros import ZeroTable
-from sonar.cores import cores_allowed, spread
+from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
+from sonar.processes import ProcessFailed
 
 KEY = small_key()
 N, N2 = KEY.public.n, KEY.public.n2
@@ -155,3 +157,11 @@ def test_the_user_says_how_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SONAR_CORES", text)
         with pytest.raises(ConfigError, match="SONAR_CORES"):
             cores_allowed()
+
+
+def test_a_process_that_is_killed_is_a_fault_that_may_pass() -> None:
+    """The system ends one when memory is short; the mine that waits for it has stakes elsewhere."""
+    with pytest.raises(ProcessFailed, match="2 processes") as caught:
+        in_processes(os._exit, [1, 1])
+    assert "SONAR_CORES=1" in caught.value.hint
+    assert in_processes(abs, [-3]) == [3]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import IO
 
 import pytest
 import typer
@@ -88,3 +91,54 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_the_version_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(new_app("A test."), "prog", ["--version"]) == 0
     assert capsys.readouterr().out == f"prog {version('sonar-network')}\n"
+
+
+PROGRAM = """
+import sys
+from sonar.errors import ConfigError
+from sonar.progress import Progress
+from sonar.terminal import new_app, print_json, run_app, sink_for
+app = new_app("A test.")
+
+@app.command()
+def work(json: bool = False, fail: bool = False) -> None:
+    told = Progress(sink_for(json))
+    for _ in range(3):
+        told.note("at work")
+    if fail:
+        raise ConfigError("a", "b")
+
+@app.command()
+def ask(json: bool = False) -> None:
+    print_json({}) if json else print("the answer")
+
+sys.exit(run_app(app, "prog"))
+"""
+
+
+FULL = (
+    "error: writing failed: [Errno 28] No space left on device\n"
+    "  hint: is the disk full, or that of the file which takes the output?\n"
+)
+
+
+def test_a_command_whose_output_nobody_reads() -> None:
+    """Work goes on to its own end; an answer that cannot be printed is a fault, and no traceback."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+    def start(stdout: IO[str], *argv: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", PROGRAM, *argv]
+        return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=buffered)
+
+    read, write = os.pipe()
+    os.close(read)
+    with open("/dev/full", "w") as full, os.fdopen(write, "w") as broken:
+        running = [
+            (start(broken, "work", "--json", "--fail"), 2, ""),  # told, but nobody read it
+            (start(broken, "ask"), 0, ""),
+            (start(full, "ask"), 1, FULL),
+            (start(full, "ask", "--json"), 1, FULL),
+        ]
+        for process, code, told in running:
+            _, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (code, told)
