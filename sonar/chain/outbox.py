@@ -98,7 +98,7 @@ class Outbox:
     @property
     def confirmations(self) -> int:
         """How many blocks deep a transaction is believed; 1 is the newest."""
-        return self._confirmations
+        return self._queue.confirmations
 
     # ---- for state machines: nothing here waits for a block
 

@@ -75,7 +75,7 @@ class Queue:
         monotonic: Callable[[], float],
     ) -> None:
         self._chain, self._account, self._journal = chain, account, journal
-        self._confirmations, self._patience_s = confirmations, patience_s
+        self.confirmations, self._patience_s = confirmations, patience_s
         self._progress, self._monotonic = progress, monotonic
         self.open: dict[str, dict[str, Any]] = {
             key.removeprefix("outbox/"): entry
@@ -189,7 +189,7 @@ class Queue:
     def _settle(self, key: str, attempt: dict[str, Any], found: dict[str, Any], newest: int) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
         receipt = Receipt.read(found)
-        if newest - receipt.block + 1 < self._confirmations:
+        if newest - receipt.block + 1 < self.confirmations:
             return
         entry = self.open[key]
         call = self._empty() if attempt.get("empty") else Call(**entry["call"])
@@ -225,7 +225,7 @@ class Queue:
 
         The count is asked for before the receipts: one that is mined in between is then found.
         """
-        depth = max(self._confirmations, BURIED_BLOCKS)
+        depth = max(self.confirmations, BURIED_BLOCKS)
         block = hex(max(0, newest - depth + 1))
         count = self._chain.rpc.call("eth_getTransactionCount", self.address, block)
         if quantity(count, "eth_getTransactionCount") <= entry["nonce"]:
