@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from eth_account import Account
 from mine_kit import TinyScientist, terms, write_csv
 
@@ -29,6 +31,7 @@ from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.settings import NetworkConfig, StoreConfig
 from sonar.store.folder import FolderStore
+from tests.chain_kit import serving
 from tests.token_kit import deploy_token, mint
 
 
@@ -173,6 +176,24 @@ def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(
     network.write_text(good.replace(net.url, "http://127.0.0.1:9"))
     checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
     assert "does not answer" in checks["chain"]["found"]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "500 Internal Server Error"])
+def test_another_program_at_the_chains_address_hides_no_record(cli: Cli, net: Net, status: str) -> None:
+    def page(connection: socket.socket) -> None:
+        while not connection.recv(65536).endswith(b"}"):
+            pass
+        connection.sendall(f"HTTP/1.1 {status}\r\nconnection: close\r\n\r\n<html>".encode())
+
+    cli.init(net)
+    network = cli.home / "network.toml"
+    with serving(page) as url, stamina.set_testing(True, attempts=1):
+        network.write_text(network.read_text().replace(net.url, url))
+        for command, own in (("status", "bounties"), ("earnings", "rounds")):
+            code, document = cli(command)
+            assert code == 0
+            assert status[:3] in document["problem"]
+            assert document[own] == []
 
 
 @pytest.mark.parametrize(
