@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,6 +100,14 @@ def serving(talk: Callable[[socket.socket], None]) -> Iterator[str]:
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+def drip(connection: socket.socket) -> None:
+    """Answer a byte at a time, without end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1\r\n \r\n")
+        time.sleep(0.02)
 
 
 def make_terms(**changes: Any) -> Terms:

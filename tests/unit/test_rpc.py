@@ -12,7 +12,7 @@ import stamina
 
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
-from tests.chain_kit import serving
+from tests.chain_kit import drip, serving
 
 HTML = b"<html>Internal Server Error</html>"
 SECRETS = "http://user:pass@node.example:8545/v3/key?token=more"
@@ -96,13 +96,6 @@ def test_a_batch_answer_without_its_numbers_is_no_answer(content: bytes) -> None
 def hang(connection: socket.socket) -> None:
     while connection.recv(65536):
         pass
-
-
-def drip(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    while True:
-        connection.sendall(b"1\r\n \r\n")
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("talk", [hang, drip])
