@@ -12,7 +12,7 @@ from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.chain.view import view
-from sonar.errors import RemoteError, RpcError, WrongContract
+from sonar.errors import ChainUnavailable, RemoteError, RpcError, WrongContract
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 
@@ -54,7 +54,7 @@ class Market(Chain):
 
     Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
     (`sonar.chain.revert`). With `at`, a read sees the chain as of that block, so that several agree.
-    Raises ConfigError (another chain) or WrongContract at construction.
+    Raises ConfigError (another chain), WrongContract, or ChainUnavailable (a node that lags) at construction.
     """
 
     def __init__(
@@ -64,6 +64,11 @@ class Market(Chain):
         self.address = address
         self.deployed_block = deployed_block
         code = self.code(address)
+        if not code and self.head().number < deployed_block:
+            raise ChainUnavailable(
+                f"the chain's node at {rpc.shown} has not come to the contract's block {deployed_block}",
+                hint="it is still syncing; if not, get the network file of this network again",
+            )
         if not code:
             raise WrongContract(address, code_hash.hex(), "none (there is no code)")
         if keccak(code) != code_hash:

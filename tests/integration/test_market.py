@@ -198,6 +198,17 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     assert good.code_hash == keccak(abi.runtime_code(10))
 
 
+def test_a_node_that_has_not_come_to_the_contracts_block_is_waited_for(world: World) -> None:
+    made, ahead = world.deployment, world.market.head().number + 100
+    lying(world, "eth_getCode", lambda code: "0x")
+    where: dict[str, Any] = {"chain_id": made.chain_id, "address": made.contract, "code_hash": made.code_hash}
+    with pytest.raises(ChainUnavailable, match=f"has not come to the contract's block {ahead}") as caught:
+        Market(world.rpc, **where, deployed_block=ahead)
+    assert "syncing" in caught.value.hint
+    with pytest.raises(WrongContract, match="there is no code"):
+        Market(world.rpc, **where, deployed_block=made.block)
+
+
 def test_the_faucet_of_a_development_network(net: Net, tmp_path: Path) -> None:
     write_private(tmp_path / "faucet.key", f"0x{bytes(net.accounts[3].key).hex()}".encode())
     network = NetworkConfig(
