@@ -65,7 +65,7 @@ class Scientist:
         """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
         from sonar.chain.market import Market
 
-        return Market.connect(self.network)
+        return Market.connect(self.network, progress=self.progress)
 
     @cached_property
     def opened(self) -> OpenStore:

@@ -187,10 +187,10 @@ def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch:
     faults: list[BaseException] = [ChainUnavailable("not up yet")]
     connect = Market.connect
 
-    def later(*arguments: Any) -> Market:
+    def later(*arguments: Any, **more: Any) -> Market:
         if faults:
             raise faults.pop()
-        return connect(*arguments)
+        return connect(*arguments, **more)
 
     monkeypatch.setattr(Market, "connect", later)
     code, told = cli.text("run", "--exit-when-done")

@@ -163,7 +163,7 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found: list[BaseException] = [ChainUnavailable("not up yet"), WrongContract("0x12", "34", "56")]
-    monkeypatch.setattr(Market, "connect", lambda network: raise_(found.pop(0)))
+    monkeypatch.setattr(Market, "connect", lambda *_, **more: raise_(found.pop(0)))
     shelf = Shelf(home)
     if command == "resume":
         shelf.keep(Bounty.from_toml(bounty))
