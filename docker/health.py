@@ -14,6 +14,7 @@ import tomllib
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 TIMEOUT_S = 3
 STANDSTILL_S = 60
@@ -53,6 +54,7 @@ def check_chain() -> None:
     """The network's chain answers, is the right one, has the contract, and moves."""
     known = network()
     url = known["rpc_url"]
+    place = urlsplit(url).netloc.rpartition("@")[2]  # the rest may be secret, and this line is kept
     try:
         chain_id = int(ask(url, "eth_chainId"), 16)
         code = ask(url, "eth_getCode", known["contract"], "latest")
@@ -60,9 +62,9 @@ def check_chain() -> None:
         code_hash = ask(url, "web3_sha3", code) if known.get("dev") else known["code_hash"]
         newest_s = int(ask(url, "eth_getBlockByNumber", "latest", False)["timestamp"], 16)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unwell(f"the chain at {url} does not answer: {error}") from error
+        raise Unwell(f"the chain at {place} does not answer: {error}") from error
     if chain_id != known["chain_id"]:
-        raise Unwell(f"{url} is chain {chain_id}, not {known['chain_id']}")
+        raise Unwell(f"{place} is chain {chain_id}, not {known['chain_id']}")
     if code == "0x":
         raise Unwell(f"no contract at {known['contract']}: another chain, or an old network file")
     if code_hash != known["code_hash"]:

@@ -13,11 +13,9 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar.waiting import drive
+from sonar.waiting import drive, patiently
 
 POLL_S = 0.25
-PATIENCE_S = 7 * 24 * 3600.0
-"""A node that cannot reach its chain keeps trying for so long before it gives up."""
 
 
 class Stop:
@@ -59,9 +57,11 @@ def serve(
     exit_when_done: bool,
     claim: bool,
 ) -> None:
-    """Run the node until it is done, or told to stop."""
+    """Run the node until it is done, or told to stop. After a reboot, chain and store may come up later."""
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    node = mine.node(password_file, policy, Options(join_all, exit_when_done, claim))
+    account = mine.unlock(password_file)  # a wrong password is told before any wait
+    patiently(lambda: (mine.market, mine.store), mine.progress)
+    node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()
     mine.progress.note(f"mine {mine.address} works on {mine.network.name!r}")
     with stop.holding():
@@ -69,7 +69,6 @@ def serve(
             node.tick,
             mine.progress,
             poll_s=POLL_S,
-            patience_s=PATIENCE_S,
             sleep=lambda seconds: idle(node, stop, seconds),
         )
 

@@ -17,7 +17,7 @@ from sonar.amounts import Unit, format_amount, format_wei
 from sonar.chain import token
 from sonar.chain.events import BountyPosted, Event
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, MarketError, RemoteError, SonarError
+from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.progress import printable, short
 from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
@@ -172,8 +172,12 @@ def status(mine: Mine) -> dict[str, Any]:
     }
     try:
         return document | {"problem": ""} | _on_chain(mine)
-    except ChainUnavailable as fault:
-        return document | {"problem": f"{fault}. {fault.hint}", "bounties": _remembered(book)}
+    except (ChainUnavailable, RpcError) as fault:
+        return document | {"problem": _why(fault), "bounties": _remembered(book)}
+
+
+def _why(fault: SonarError) -> str:
+    return f"{fault}. {fault.hint}".rstrip()
 
 
 def _on_chain(mine: Mine) -> dict[str, Any]:
@@ -295,8 +299,8 @@ def income(mine: Mine) -> dict[str, Any]:
         document = earnings(mine.market, mine.book, mine.address, mine.tokens()).to_json()
         for one in document["tokens"]:
             one |= _told_token(one, mine.unit(one["asset"]))
-    except ChainUnavailable as fault:
-        return remembered(mine.book, mine.address, f"{fault}. {fault.hint}").to_json()
+    except (ChainUnavailable, RpcError) as fault:
+        return remembered(mine.book, mine.address, _why(fault)).to_json()
     return document
 
 

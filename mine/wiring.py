@@ -72,7 +72,7 @@ class Mine:
         """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
         from sonar.chain.market import Market
 
-        return Market.connect(self.network)
+        return Market.connect(self.network, progress=self.progress)
 
     @cached_property
     def opened(self) -> OpenStore:
@@ -112,13 +112,13 @@ class Mine:
         """Open the keystore. Raises KeyFileError."""
         return keystore.load(keystore.find(self.home.keystore), keystore.read_password(password_file))
 
-    def outbox(self, password_file: Path | None) -> Outbox:
+    def outbox(self, account: LocalAccount) -> Outbox:
         """What signs and sends for the mine's account."""
         from sonar.chain.outbox import Outbox
 
         return Outbox(
             self.market,
-            self.unlock(password_file),
+            account,
             self.journal,
             confirmations=self.network.confirmations,
             progress=self.progress,
@@ -130,11 +130,11 @@ class Mine:
 
         return Pool(self.home.path / "pool.sqlite")
 
-    def node(self, password_file: Path | None, policy: Policy, options: Options) -> Node:
+    def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
 
-        outbox = self.outbox(password_file)
+        outbox = self.outbox(account)
         return Node(
             self.market,
             self.store,

@@ -40,6 +40,7 @@ from sonar.model.table import Table, parse_csv
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
+from sonar.waiting import PATIENCE_S
 
 MAX_TOML_BYTES = 1 << 20
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
@@ -225,6 +226,13 @@ class Bounty:
             target_loss=self.target_loss,
             allow_root=root_of(self.allowed) if self.allowed else ZERO32,
         )
+
+    @property
+    def patience_s(self) -> float:
+        """How long to try what fails: a round's windows at least, since nobody else settles it."""
+        terms = self.terms
+        windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
+        return max(PATIENCE_S, windows_s)
 
     @cached_property
     def unit(self) -> Unit:

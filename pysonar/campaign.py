@@ -393,14 +393,14 @@ class Campaign:
 
         It may be interrupted at any time, and ends its current step before; calling it again, or on a new
         object with the same home, goes on. Raises what `tick` raises; faults that may pass are tried again
-        for ten minutes.
+        for the bounty's `patience_s`.
         """
 
         def step() -> Waiting | Done:
             with interrupts_held():
                 return self.tick()
 
-        drive(step, self._progress, poll_s=poll_s)
+        drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
         return self.model
 
     def resume(self, *, poll_s: float = 0.25) -> LinearModel:

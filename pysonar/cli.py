@@ -180,7 +180,8 @@ def run(
             typer.echo(asked.explain())
             if not yes:
                 _confirm()
-        campaign = scientist.campaign(asked, keystore.read_password(password_file))
+        password = keystore.read_password(password_file)
+        campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
         campaign.fit()
         if not as_json:
             print_result(campaign.summary())
@@ -203,7 +204,8 @@ def resume(
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
         asked = scientist.shelf.take(name) if name else scientist.shelf.only()
-        campaign = scientist.campaign(asked, keystore.read_password(password_file))
+        password = keystore.read_password(password_file)
+        campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
         campaign.fit()
         if not as_json:
             print_result(campaign.summary())

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sonar.amounts import Unit, format_amount, format_wei
-from sonar.errors import EnvironmentFault, MarketError, RemoteError
+from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.protocol.ids import ETHER
 
@@ -62,7 +62,7 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
     try:
         balance_wei = scientist.market.ether(scientist.address)
         tokens = _tokens(scientist, campaigns)
-    except EnvironmentFault as fault:
+    except (EnvironmentFault, RpcError) as fault:
         problem = str(fault)
     return {
         "address": scientist.address,
@@ -101,7 +101,7 @@ def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
     try:
         head = scientist.market.head()
         state = scientist.market.bounty(BountyId(posted[0]), head)
-    except EnvironmentFault:
+    except (EnvironmentFault, RpcError):
         return None
     return {
         "round": state.round,

@@ -17,6 +17,7 @@ from sonar.journal import Journal
 from sonar.progress import Progress, Sink
 from sonar.protocol.ids import Address
 from sonar.settings import NetworkConfig
+from sonar.waiting import patiently
 
 if TYPE_CHECKING:
     from pysonar.bounty import Bounty
@@ -64,7 +65,7 @@ class Scientist:
         """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
         from sonar.chain.market import Market
 
-        return Market.connect(self.network)
+        return Market.connect(self.network, progress=self.progress)
 
     @cached_property
     def opened(self) -> OpenStore:
@@ -124,8 +125,12 @@ class Scientist:
             raise ConfigError("key_bits", problem, hint="give the bounty another name, or the key's size")
         return key
 
-    def campaign(self, bounty: Bounty, password: str) -> Campaign:
-        """Return the campaign of a bounty, new or to go on with. Raises ConfigError, KeyFileError."""
+    def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
+        """Return the campaign of a bounty, new or to go on with.
+
+        Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
+        KeyFileError, and what `market` and `store` raise.
+        """
         from pysonar.campaign import Campaign
         from sonar.chain.outbox import Outbox
 
@@ -138,6 +143,7 @@ class Scientist:
             )
         account = keystore.load(keystore.find(self.home.keystore), password)
         confirmations = self.network.confirmations
+        patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
         outbox = Outbox(
             self.market, account, self.journal, confirmations=confirmations, progress=self.progress
         )

@@ -8,13 +8,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
-from sonar.errors import BlobNotFound, ChainUnavailable, StoreUnavailable, TransactionStuck
+from sonar.errors import (
+    BlobNotFound,
+    ChainUnavailable,
+    JournalError,
+    RpcError,
+    StoreUnavailable,
+    TransactionStuck,
+)
 from sonar.progress import Done, Progress, Waiting
 
+T = TypeVar("T")
 Tick = Callable[[], Waiting | Done]
-PASSING_FAULTS = (BlobNotFound, ChainUnavailable, StoreUnavailable, TransactionStuck)
-"""What may pass by itself: `drive` tells it and tries again."""
+PASSING_FAULTS = (
+    BlobNotFound,
+    ChainUnavailable,
+    JournalError,
+    RpcError,
+    StoreUnavailable,
+    TransactionStuck,
+)
+"""What may pass by itself, such as a disk that is full: it is told and tried again."""
+PATIENCE_S = 7 * 24 * 3600.0
+"""So long they are tried again: stakes and escrows are lost by who gives up before the chain is back."""
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -23,37 +41,53 @@ def drive(
     progress: Progress,
     *,
     poll_s: float = 0.25,
-    patience_s: float = 600.0,
+    patience_s: float = PATIENCE_S,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Done:
-    """Call `tick` until it returns Done, and return that; tell every wait.
-
-    A fault that may pass (PASSING_FAULTS) is told and tried again with growing pauses. It is raised when
-    nothing else has happened for `patience_s`; every other exception is raised at once.
-    """
-    failing_since: float | None = None
-    failures = 0
+    """Call `tick`, `patiently`, until it returns Done, and return that; tell every wait."""
     while True:
-        try:
-            result = tick()
-        except PASSING_FAULTS as fault:
-            failing_since = monotonic() if failing_since is None else failing_since
-            if monotonic() - failing_since >= patience_s:
-                raise
-            pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
-            if failures == 0:
-                progress.problem(fault, f"trying again for {patience_s:.0f} s. {fault.hint}".rstrip())
-            failures += 1
-            sleep(pause_s)
-            continue
-        if failures:
-            progress.note(f"works again after {failures} failed tries")
-        failing_since, failures = None, 0
+        result = patiently(tick, progress, patience_s=patience_s, sleep=sleep, monotonic=monotonic)
         progress.emit(result)
         if isinstance(result, Done):
             return result
         sleep(poll_s)
+
+
+def patiently(
+    act: Callable[[], T],
+    progress: Progress,
+    *,
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> T:
+    """Return what `act` returns.
+
+    A fault that may pass (PASSING_FAULTS) is told when it is news, and `act` called again after growing
+    pauses. When that has gone on for `patience_s` it is raised; every other exception is raised at once.
+    """
+    since_s, failures, told = 0.0, 0, ""
+    while True:
+        try:
+            result = act()
+        except PASSING_FAULTS as fault:
+            since_s = monotonic() if failures == 0 else since_s
+            if monotonic() - since_s >= patience_s:
+                raise
+            if str(fault) != told:
+                progress.problem(fault, f"trying again for {_span(patience_s)}. {fault.hint}".rstrip())
+                told = str(fault)
+            sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+            failures += 1
+            continue
+        if failures:
+            progress.note(f"works again after {failures} failed tries")
+        return result
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else f"{seconds:.0f} s"
 
 
 @contextmanager

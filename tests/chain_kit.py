@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +79,35 @@ def error_answer(requests: list[dict[str, Any]], message: str, code: int = -3200
     fields = {"code": code, "message": message} | ({} if data is None else {"data": data})
     answers = [{"jsonrpc": "2.0", "id": one["id"], "error": fields} for one in requests]
     return json.dumps(answers if len(answers) > 1 else answers[0]).encode()
+
+
+@contextmanager
+def serving(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that does `talk` with everybody who connects; yields its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):
+                        talk(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def drip(connection: socket.socket) -> None:
+    """Answer a byte at a time, without end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1\r\n \r\n")
+        time.sleep(0.02)
 
 
 def make_terms(**changes: Any) -> Terms:

@@ -12,7 +12,8 @@ from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.chain.view import view
-from sonar.errors import RemoteError, RpcError, WrongContract
+from sonar.errors import ChainUnavailable, RemoteError, RpcError, WrongContract
+from sonar.progress import Progress
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BLOCKS_PER_QUERY = 2_000
-"""How many blocks one log query spans; public nodes refuse much more."""
+"""How many blocks one log query spans at most; public nodes refuse much more, and some refuse less."""
+_QUERIES_PER_TOLD = 50
 
 
 @dataclass(frozen=True)
@@ -54,30 +56,46 @@ class Market(Chain):
 
     Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
     (`sonar.chain.revert`). With `at`, a read sees the chain as of that very block, so that several agree.
-    Raises ConfigError (another chain) or WrongContract at construction.
+    Raises ConfigError (another chain), WrongContract, or ChainUnavailable (a node that lags) at construction.
     """
 
     def __init__(
-        self, rpc: Rpc, *, chain_id: int, address: Address, code_hash: bytes, deployed_block: int = 0
+        self,
+        rpc: Rpc,
+        *,
+        chain_id: int,
+        address: Address,
+        code_hash: bytes,
+        deployed_block: int = 0,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(rpc, chain_id)
         self.address = address
         self.deployed_block = deployed_block
+        self._progress = progress or Progress()
         code = self.code(address)
+        if not code and self.head().number < deployed_block:
+            raise ChainUnavailable(
+                f"the chain's node at {rpc.shown} has not come to the contract's block {deployed_block}",
+                hint="it is still syncing; if not, get the network file of this network again",
+            )
         if not code:
             raise WrongContract(address, code_hash.hex(), "none (there is no code)")
         if keccak(code) != code_hash:
             raise WrongContract(address, code_hash.hex(), keccak(code).hex())
 
     @classmethod
-    def connect(cls, network: NetworkConfig, rpc: Rpc | None = None) -> Market:
-        """Return the market that a network file names."""
+    def connect(
+        cls, network: NetworkConfig, rpc: Rpc | None = None, progress: Progress | None = None
+    ) -> Market:
+        """Return the market that a network file names. `progress` is told of long reads."""
         return cls(
             rpc or Rpc(network.rpc_url),
             chain_id=network.chain_id,
             address=network.contract,
             code_hash=network.code_hash,
             deployed_block=network.deployed_block,
+            progress=progress,
         )
 
     # ---- reads
@@ -114,20 +132,34 @@ class Market(Chain):
         belong to none. A range with no blocks in it has no events.
         """
         last = self.head().number if to_block is None else to_block
-        topics = [[_hex(topic) for topic in abi.events()]]
         found: list[Event] = []
-        for first in range(max(from_block, self.deployed_block), last + 1, BLOCKS_PER_QUERY):
-            query = {
-                "address": self.address,
-                "fromBlock": hex(first),
-                "toBlock": hex(min(first + BLOCKS_PER_QUERY - 1, last)),
-                "topics": topics if bounty is None else [*topics, _hex(bounty)],
-            }
-            logs = self.rpc.call("eth_getLogs", query)
+        first, blocks, queries = max(from_block, self.deployed_block), BLOCKS_PER_QUERY, 0
+        while first <= last:
+            until, queries = min(first + blocks - 1, last), queries + 1
+            if queries % _QUERIES_PER_TOLD == 0:
+                self._progress.waiting(f"the contract's record: block {first} of {last} is read")
+            try:
+                logs = self._logs(first, until, bounty)
+            except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
+                if first == until:
+                    raise
+                blocks = (until - first + 1) // 2
+                continue
             if not isinstance(logs, list):
                 raise RpcError("eth_getLogs: the node's answer is not a list")
             found += [self._checked(log, bounty) for log in logs]
+            first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
+
+    def _logs(self, first: int, until: int, bounty: BountyId | None) -> Any:
+        topics = [[_hex(topic) for topic in abi.events()]]
+        query = {
+            "address": self.address,
+            "fromBlock": hex(first),
+            "toBlock": hex(until),
+            "topics": topics if bounty is None else [*topics, _hex(bounty)],
+        }
+        return self.rpc.call("eth_getLogs", query)
 
     def bounties(self) -> list[BountyPosted]:
         """Return every bounty that was ever posted, oldest first."""

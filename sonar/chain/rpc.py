@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
+import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -30,9 +32,10 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 class Rpc:
     """A node's JSON-RPC endpoint. Safe to use from several threads.
 
-    Every method raises ChainUnavailable when the node cannot be reached after `attempts` tries, and RpcError
-    when it refuses or answers with nonsense. All requests of this package may be repeated, sending a signed
-    transaction included. `transport` replaces the network, for chains in the same process.
+    Every method raises ChainUnavailable when the node does not serve us after `attempts` tries, or within
+    `timeout_s` in all, and RpcError when it refuses a request or answers with nonsense. All requests of this
+    package may be repeated, sending a signed transaction included. `transport` replaces the network, for
+    chains in the same process. `shown` is the node's address for messages, without its secrets.
     """
 
     def __init__(
@@ -43,14 +46,13 @@ class Rpc:
         attempts: int = 5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        parts, self.shown = urlsplit(url), without_secrets(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("rpc_url", f"{url[:200]!r} is not an address like http://127.0.0.1:8545")
-        self.url = url
-        self._attempts = attempts
+            raise ConfigError("rpc_url", f"{self.shown!r} is not an address like http://127.0.0.1:8545")
+        self._url = url
+        self._attempts, self._timeout_s = attempts, timeout_s
         self._ids = itertools.count(1)
         self._http = httpx.Client(
-            timeout=timeout_s,
             transport=transport,
             trust_env=parts.hostname not in _LOOPBACK,  # no proxy between us and our own machine
             headers={"content-type": "application/json"},
@@ -79,7 +81,11 @@ class Rpc:
         if not isinstance(answers, list):
             # A node that takes no batches answers with one error for all of them.
             return [self._call_alone(method, params) for method, *params in requests]
-        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        by_id = {
+            answer["id"]: answer
+            for answer in answers
+            if isinstance(answer, dict) and isinstance(answer.get("id"), int)
+        }
         return [_unwrap(by_id.get(one["id"]), one["id"], one["method"]) for one in sent]
 
     def _call_alone(self, method: str, params: list[Any]) -> Any:
@@ -92,32 +98,71 @@ class Rpc:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
 
     def _exchange(self, body: str) -> Any:
+        until_s = time.monotonic() + self._timeout_s
         try:
             for attempt in stamina.retry_context(
-                on=httpx.TransportError, attempts=self._attempts, wait_initial=0.1, wait_max=2.0, timeout=60.0
+                on=_passes,
+                attempts=self._attempts,
+                wait_initial=0.1,
+                wait_max=2.0,
+                timeout=self._timeout_s,
             ):
                 with attempt:
-                    return self._post(body)
+                    return self._post(body, until_s)
         except httpx.HTTPError as error:
+            late = isinstance(error, httpx.TimeoutException)
+            why = f"it takes more than {self._timeout_s:g} s" if late else str(error) or type(error).__name__
             raise ChainUnavailable(
-                f"the chain's node at {self.url} does not answer: {error or type(error).__name__}",
-                hint="is it running? `sonar chain` starts a local one; rpc_url in network.toml names it",
+                f"the chain's node at {self.shown} does not answer: {why}", hint=_ADDRESS
             ) from error
         raise AssertionError("unreachable")
 
-    def _post(self, body: str) -> Any:
-        with self._http.stream("POST", self.url, content=body) as response:
-            if response.status_code in _BUSY:
-                raise httpx.TransportError(f"status {response.status_code}")
-            parts, size = [], 0
+    def _post(self, body: str, until_s: float) -> Any:
+        left_s = max(until_s - time.monotonic(), 0.001)
+        with self._http.stream("POST", self._url, content=body, timeout=left_s) as response:
+            status, parts, size = response.status_code, [], 0
+            if status in _BUSY:
+                raise httpx.TransportError(f"status {status}")
             for part in response.iter_bytes():
                 parts.append(part)
                 if (size := size + len(part)) > MAX_ANSWER_BYTES:
                     raise RpcError(f"the node's answer is larger than the limit of {MAX_ANSWER_BYTES} bytes")
+                if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
+                    raise httpx.ReadTimeout("")
         try:
-            return from_json(b"".join(parts))
+            answer = from_json(b"".join(parts))
         except ValueError as error:
-            raise RpcError(f"{self.url} answered with status {response.status_code} and no JSON") from error
+            if response.is_success:
+                raise RpcError(f"{self.shown} answered with status {status} and no JSON") from error
+            answer = None
+        nodes_own = isinstance(answer, list) or (isinstance(answer, dict) and "jsonrpc" in answer)
+        if response.is_success or nodes_own:
+            return answer
+        # Something that stands before the node has answered in its place.
+        raise (httpx.TransportError if status >= 500 else httpx.HTTPError)(f"status {status}")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether to ask again; a timeout means that all the time is used up."""
+    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.TimeoutException)
+
+
+_ADDRESS = (
+    "is it running? `sonar chain` starts a local one; rpc_url in network.toml names it, "
+    "with the key that the node may ask for"
+)
+
+
+def without_secrets(url: str) -> str:
+    """Return an address for messages: without name and password, and without path and query.
+
+    Providers of nodes put their customers' keys into the path.
+    """
+    scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
+    rest = rest.rpartition("@")[2]
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    hidden = "/…" if rest[len(place) :].strip("/") else ""
+    return f"{scheme}{mark}{place}"[:200] + hidden
 
 
 def _unwrap(answer: Any, number: int, method: str) -> Any:
@@ -177,7 +222,7 @@ class Chain:
         if chain_id is not None and chain_id != self.chain_id:
             raise ConfigError(
                 "chain_id",
-                f"the node at {rpc.url} serves chain {self.chain_id}, the network file says {chain_id}",
+                f"the node at {rpc.shown} serves chain {self.chain_id}, the network file says {chain_id}",
                 hint="correct rpc_url in network.toml, or get the network file of this chain",
             )
 

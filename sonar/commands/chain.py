@@ -168,14 +168,15 @@ def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -
     """Return the contract's address, code hash and block: the old one's if the chain has it."""
     from sonar.chain.deploy import deploy
     from sonar.chain.market import Market
+    from sonar.chain.rpc import Chain
     from sonar.errors import ConfigError, WrongContract
     from sonar.settings import NetworkConfig
 
     if home.network.exists():
         try:
             old = NetworkConfig.load(home.network)
-            market = Market.connect(old, rpc)
-            if market.min_window_s() == min_window_s and old.deployed_block <= market.head().number:
+            has_block = old.deployed_block <= Chain(rpc).head().number
+            if has_block and Market.connect(old, rpc).min_window_s() == min_window_s:
                 return old.contract, old.code_hash, old.deployed_block
         except (ConfigError, WrongContract):
             pass  # another chain's file: the new contract replaces it

@@ -30,9 +30,10 @@ def status(
     Example: `sonar status --network ./net/network.toml`
     """
     from sonar.chain.market import Market
+    from sonar.progress import PlainSink, Progress
     from sonar.protocol.ids import parse_bounty
 
-    market = Market.connect(load_network(network))
+    market = Market.connect(load_network(network), progress=Progress(PlainSink()))
     if bounty is None:
         units: dict[str, Unit] = {}
         found = [_facts(market, market.bounty(posted.bounty), units) for posted in market.bounties()]

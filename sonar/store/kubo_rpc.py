@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,9 +90,10 @@ class KuboRpc:
     ) -> bytes:
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
         files = {"file": ("blob", data)} if data is not None else None
+        until_s = time.monotonic() + timeout_s
         try:
             with self._client.stream("POST", command, params=params, files=files, timeout=timeout) as answer:
-                body = _read(answer, max_bytes if answer.is_success else MAX_ANSWER_BYTES)
+                body = _read(answer, max_bytes if answer.is_success else MAX_ANSWER_BYTES, until_s)
         except httpx.ReadTimeout as error:
             raise StoreUnavailable(
                 f"the Kubo at {self.shown} took more than {timeout_s:g} s for {command}", hint=_BUSY
@@ -129,13 +131,15 @@ class KuboRpc:
         return answer
 
 
-def _read(answer: httpx.Response, max_bytes: int) -> bytes:
+def _read(answer: httpx.Response, max_bytes: int, until_s: float) -> bytes:
     """Read the answer, and stop a byte after the limit: the sender says nothing reliable about its length."""
     body = bytearray()
     for chunk in answer.iter_bytes():
         body += chunk
         if len(body) > max_bytes:
             break
+        if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
+            raise httpx.ReadTimeout("")
     return bytes(body[: max_bytes + 1])
 
 

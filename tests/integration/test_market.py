@@ -34,6 +34,7 @@ from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, W
 from sonar.journal import Journal
 from sonar.keystore import write_private
 from sonar.localchain import anvil
+from sonar.progress import ListSink, Progress, Waiting
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal
@@ -198,6 +199,17 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     assert good.code_hash == keccak(abi.runtime_code(10))
 
 
+def test_a_node_that_has_not_come_to_the_contracts_block_is_waited_for(world: World) -> None:
+    made, ahead = world.deployment, world.market.head().number + 100
+    lying(world, "eth_getCode", lambda code: "0x")
+    where: dict[str, Any] = {"chain_id": made.chain_id, "address": made.contract, "code_hash": made.code_hash}
+    with pytest.raises(ChainUnavailable, match=f"has not come to the contract's block {ahead}") as caught:
+        Market(world.rpc, **where, deployed_block=ahead)
+    assert "syncing" in caught.value.hint
+    with pytest.raises(WrongContract, match="there is no code"):
+        Market(world.rpc, **where, deployed_block=made.block)
+
+
 def test_the_faucet_of_a_development_network(net: Net, tmp_path: Path) -> None:
     write_private(tmp_path / "faucet.key", f"0x{bytes(net.accounts[3].key).hex()}".encode())
     network = NetworkConfig(
@@ -294,6 +306,47 @@ def test_a_log_of_another_bounty_than_was_asked_for_is_refused(world: World) -> 
     lying(world, "eth_getLogs", lambda logs: others)
     with pytest.raises(RemoteError, match="another bounty"):
         world.market.events(0, bounty=bounty)
+
+
+def test_a_node_that_limits_queries_is_asked_for_less_and_long_reads_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(7):
+        world.post(make_terms(), salt=bytes([n]) * 32)
+    whole = world.market.events(0)
+    first, last = world.market.deployed_block, world.market.head().number
+    asked: list[tuple[int, int]] = []
+
+    def limited(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        [request] = requests
+        if not before or request["method"] != "eth_getLogs":
+            return None
+        asked.append((int(request["params"][0]["fromBlock"], 16), int(request["params"][0]["toBlock"], 16)))
+        if asked[-1][1] - asked[-1][0] >= 2:
+            return error_answer(requests, "query exceeds max block range 2", -32602)
+        return None
+
+    world.wire.tamper = limited
+    told = ListSink()
+    monkeypatch.setattr("sonar.chain.market.BLOCKS_PER_QUERY", 6)
+    monkeypatch.setattr("sonar.chain.market._QUERIES_PER_TOLD", 4)
+    made = world.deployment
+    where: dict[str, Any] = {"chain_id": made.chain_id, "address": made.contract, "code_hash": made.code_hash}
+    market = Market(world.rpc, **where, deployed_block=first, progress=Progress(told))
+    assert market.events(first, last) == whole
+    read = [(a, b) for a, b in asked if b - a < 2]
+    assert [a for a, _ in read] == [first, *(b + 1 for _, b in read[:-1])]  # each block once
+    assert read[-1][1] == last
+    assert len(asked) - len(read) == 2  # six blocks, then three
+    assert told.events[0] == Waiting(f"the contract's record: block {asked[3][0]} of {last} is read")
+
+
+def test_a_node_that_answers_no_query_is_said_to_refuse(world: World) -> None:
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "no logs here") if requests[0]["method"] == "eth_getLogs" else None
+    )
+    with pytest.raises(RpcError, match="eth_getLogs: no logs here"):
+        world.market.events(0)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The command line against a real node over HTTP; the node's loop as real processes."""
 
+import importlib.util
 import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -11,25 +13,30 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import stamina
 from eth_account import Account
 from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
 from sonar import localchain
 from sonar.chain.deploy import deploy
-from sonar.chain.market import transfer
+from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Rpc
+from sonar.errors import ChainUnavailable, WrongContract
 from sonar.journal import Journal
 from sonar.progress import Done, parse_line
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.settings import NetworkConfig, StoreConfig
 from sonar.store.folder import FolderStore
+from tests.chain_kit import serving
 from tests.token_kit import deploy_token, mint
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -173,6 +180,85 @@ def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(
     network.write_text(good.replace(net.url, "http://127.0.0.1:9"))
     checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
     assert "does not answer" in checks["chain"]["found"]
+
+
+def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.init(net)
+    faults: list[BaseException] = [ChainUnavailable("not up yet")]
+    connect = Market.connect
+
+    def later(*arguments: Any, **more: Any) -> Market:
+        if faults:
+            raise faults.pop()
+        return connect(*arguments, **more)
+
+    monkeypatch.setattr(Market, "connect", later)
+    code, told = cli.text("run", "--exit-when-done")
+    assert code == 0
+    assert "not up yet\n  trying again for 7 days" in told
+    assert "works again" in told
+    for fault, ends in ((WrongContract("0x12", "34", "56"), 1), (KeyboardInterrupt(), 130)):
+        faults += [fault, ChainUnavailable("not up yet")]
+        code, told = cli.text("run", "--exit-when-done")
+        assert code == ends
+        assert "not up yet" in told
+        assert faults == []
+    monkeypatch.setenv("SONAR_PASSWORD", "wrong")
+    faults.append(ChainUnavailable("not up yet"))
+    assert cli.text("run")[0] == 2
+
+
+def test_a_container_waits_for_the_chain_and_for_ether(
+    cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("fund", ROOT / "docker" / "fund.py")
+    assert spec is not None
+    assert spec.loader is not None
+    container = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(container)
+    address = cli.init(net)["address"]
+    monkeypatch.setenv("SONAR_NETWORK", str(net.file))
+    monkeypatch.setattr(container, "POLL_S", 0.01)
+    connect, ether = Market.connect, Market.ether
+    starting = [ChainUnavailable("starting")]
+    looks: list[int] = []
+
+    def look(market: Market, account: Address) -> int:
+        looks.append(ether(market, account))
+        net.fund(address)
+        return looks[-1]
+
+    monkeypatch.setattr(
+        Market, "connect", lambda found: raise_(starting.pop()) if starting else connect(found)
+    )
+    monkeypatch.setattr(Market, "ether", look)
+    assert container.see_to_ether(str(cli.home / "keystore"), "2 ether") == 0
+    assert looks == [0, 10**18]
+    told = capsys.readouterr().err
+    assert "starting" in told
+    assert f"waiting for ether; whoever runs the network can send it: sonar fund {address}" in told
+
+
+def raise_(error: BaseException) -> NoReturn:
+    raise error
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "500 Internal Server Error"])
+def test_another_program_at_the_chains_address_hides_no_record(cli: Cli, net: Net, status: str) -> None:
+    def page(connection: socket.socket) -> None:
+        while not connection.recv(65536).endswith(b"}"):
+            pass
+        connection.sendall(f"HTTP/1.1 {status}\r\nconnection: close\r\n\r\n<html>".encode())
+
+    cli.init(net)
+    network = cli.home / "network.toml"
+    with serving(page) as url, stamina.set_testing(True, attempts=1):
+        network.write_text(network.read_text().replace(net.url, url))
+        for command, own in (("status", "bounties"), ("earnings", "rounds")):
+            code, document = cli(command)
+            assert code == 0
+            assert status[:3] in document["problem"]
+            assert document[own] == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
 from sonar.protocol.cid import Cid
 from sonar.store.kubo import KuboStore
-from sonar.store.kubo_rpc import MAX_ANSWER_BYTES
+from sonar.store.kubo_rpc import MAX_ANSWER_BYTES, KuboRpc
+from tests.chain_kit import drip, serving
 
 CID = Cid.of_blob(b"wanted")
 
@@ -111,6 +112,11 @@ def test_an_answer_without_end_is_cut(kubo: Impostor) -> None:
     kubo.answers["block/stat"] = (200, b"[" * (MAX_ANSWER_BYTES + 100))
     with pytest.raises(StoreUnavailable, match="makes no sense"):
         KuboStore(kubo.url).has(CID)
+
+
+def test_an_answer_that_drips_ends_in_time() -> None:
+    with serving(drip) as url, pytest.raises(StoreUnavailable, match=r"took more than 0\.2 s for version"):
+        KuboRpc(url, timeout_s=0.2).call("id")
 
 
 def test_another_name_for_what_was_put(kubo: Impostor) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from typer.main import get_command
@@ -14,6 +15,8 @@ from pysonar.bounty import Bounty
 from pysonar.cli import app, main
 from pysonar.shelf import Shelf
 from pysonar.wiring import open_scientist
+from sonar.chain.market import Market
+from sonar.errors import ChainUnavailable, WrongContract
 from sonar.progress import NullSink
 from sonar.settings import NetworkConfig, StoreConfig
 
@@ -143,11 +146,42 @@ def test_run_without_consent_posts_nothing_and_says_so(
 
 
 def test_run_without_a_chain_changes_nothing(
-    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Bounty, "patience_s", 0.0)
     assert main(["run", str(bounty), "--home", str(home), "--json"]) == 1
     assert "127.0.0.1:9" in capsys.readouterr().out
     assert Shelf(home).names() == []
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_a_campaign_waits_for_a_chain_that_comes_later(
+    command: str,
+    home: Path,
+    bounty: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[BaseException] = [ChainUnavailable("not up yet"), WrongContract("0x12", "34", "56")]
+    monkeypatch.setattr(Market, "connect", lambda *_, **more: raise_(found.pop(0)))
+    shelf = Shelf(home)
+    if command == "resume":
+        shelf.keep(Bounty.from_toml(bounty))
+    given = [str(bounty)] if command == "run" else []
+    arguments = [command, *given, "--home", str(home), "--json"]
+    assert main(arguments) == 1  # another contract ends it at once
+    waiting, end = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (waiting["error"], waiting["hint"]) == ("not up yet", "trying again for 7 days.")
+    assert "code hash" in end["error"]
+    found += [ChainUnavailable("not up yet"), KeyboardInterrupt()]
+    assert main(arguments) == 130
+    assert shelf.names() == (["diabetes"] if command == "resume" else [])
+    monkeypatch.setenv("SONAR_PASSWORD", "wrong")
+    assert main(arguments) == 2
+
+
+def raise_(error: BaseException) -> NoReturn:
+    raise error
 
 
 def test_status_of_a_new_home_without_a_chain(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

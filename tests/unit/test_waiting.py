@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sonar.errors import ChainUnavailable, ConfigError
+from sonar.errors import ChainUnavailable, ConfigError, JournalError, RpcError
 from sonar.progress import Done, ListSink, Note, Problem, Progress, Waiting
-from sonar.waiting import drive, interrupts_held
+from sonar.waiting import PATIENCE_S, drive, interrupts_held, patiently
 from tests.chain_kit import Clock
 
 
@@ -58,6 +58,30 @@ def test_drive_gives_up_when_its_patience_ends() -> None:
 
     with pytest.raises(ChainUnavailable):
         run(tick, patience_s=30)
+
+
+def test_another_reason_for_the_same_wait_is_told() -> None:
+    refused, hangs = ChainUnavailable("refused"), ChainUnavailable("hangs")
+    _, sink, _ = run(ticks(refused, refused, hangs, hangs, Done("all")))
+    told = [event.error for event in sink.events if isinstance(event, Problem)]
+    assert told == ["refused", "hangs"]
+
+
+@pytest.mark.parametrize("fault", [JournalError("the disk is full"), RpcError("eth_call: limit exceeded")])
+def test_a_full_disk_and_a_nodes_limit_may_pass(fault: Exception) -> None:
+    assert run(ticks(fault, Done("all")))[0] == Done("all")
+
+
+def test_patience_lasts_for_days_and_is_told() -> None:
+    clock, sink = Clock(), ListSink()
+
+    def connect() -> int:
+        if clock() < PATIENCE_S - 60:
+            raise ChainUnavailable("gone")
+        return 7
+
+    assert patiently(connect, Progress(sink), sleep=clock.sleep, monotonic=clock) == 7
+    assert sink.events[0] == Problem("gone", "trying again for 7 days.")
 
 
 def test_other_errors_end_it_at_once() -> None:
