@@ -28,7 +28,7 @@ def main() -> None:
     given = parser.parse_args()
     with locked(given.home, JsonLinesSink(sys.stdout)) as home:
         dataset = home.book.datasets()[0]
-        outbox = home.outbox(given.password_file)
+        outbox = home.outbox(home.unlock(given.password_file))
         cheat = ATTACKS[given.attack](home.market, home.store, outbox, dataset)
         drive(cheat.tick, home.progress)
 
