@@ -348,6 +348,11 @@ class Campaign:
             self._idle_since = self._timer()
             line = history.line_of(self.records, n, self.bounty.unit)
             self._progress.emit(Round(hex32(self._require_id()), n, line))
+            if finished.ended == "failed":
+                self._progress.note(
+                    f"a round takes min_mines = {state.terms.min_mines} mines that reveal: have more of them "
+                    "join, or post the next bounty with a smaller min_mines"
+                )
             self._tell_held(n)
 
     def _tell_held(self, n: int) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonar.errors import UsageError
+from sonar.errors import EnvironmentFault, UsageError
 from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+
+if TYPE_CHECKING:
+    from pysonar.bounty import Bounty
+    from pysonar.wiring import Scientist
 
 app = new_app(
     """Train a model on data that others keep, encrypted, and pay them by what they contributed.
@@ -167,9 +171,8 @@ def run(
         allow = ["0x52908400098527886E0F7030069857D2E4169EE7"]
     """
     from pysonar.bounty import Bounty
-    from pysonar.views import PlainTold, print_result
+    from pysonar.views import PlainTold
     from pysonar.wiring import locked
-    from sonar import keystore
 
     asked = Bounty.from_toml(bounty)
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
@@ -180,11 +183,24 @@ def run(
             typer.echo(asked.explain())
             if not yes:
                 _confirm()
-        password = keystore.read_password(password_file)
-        campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
-        campaign.fit()
-        if not as_json:
-            print_result(campaign.summary())
+        _see_through(scientist, asked, password_file, as_json)
+
+
+def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
+    """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
+    from pysonar.views import print_result
+    from sonar import keystore
+
+    password = keystore.read_password(password_file)
+    campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
+    campaign.fit()
+    if not as_json:
+        print_result(campaign.summary())
+    if not any(line["ended"] == "settled" for line in campaign.history()):
+        raise EnvironmentFault(
+            f"no round of {asked.settings.name!r} was settled: nothing is trained",
+            hint="`pysonar status` shows how each round ended; what no mine was due has come back",
+        )
 
 
 @app.command()
@@ -198,17 +214,12 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.views import PlainTold, print_result
+    from pysonar.views import PlainTold
     from pysonar.wiring import locked
-    from sonar import keystore
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
         asked = scientist.shelf.take(name) if name else scientist.shelf.only()
-        password = keystore.read_password(password_file)
-        campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
-        campaign.fit()
-        if not as_json:
-            print_result(campaign.summary())
+        _see_through(scientist, asked, password_file, as_json)
 
 
 @app.command()

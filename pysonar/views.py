@@ -36,7 +36,7 @@ class PlainTold:
 def sentence_of(line: dict[str, Any]) -> str:
     """Return a finished round (`history.line_of`) as a sentence."""
     if line["loss"] is None:
-        return f"round {line['round']} {line['ended']}: {len(line['cohort'])} mines had revealed"
+        return f"round {line['round']} {line['ended']}, {len(line['cohort'])} revealed"
     best = "" if line["loss"] == line["best_loss"] else f" (the best is {line['best_loss'] / 1000:,.3f})"
     told = (
         f"round {line['round']}: loss {line['loss'] / 1000:,.3f}{best}, "

@@ -10,9 +10,11 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
+from pysonar import bounty
+from pysonar.cli import main as pysonar_main
 from sonar import keystore, localchain
 from sonar.chain.deploy import predicted
-from sonar.chain.market import Market
+from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox
 from sonar.cli import app
 from sonar.journal import Journal
@@ -34,6 +36,10 @@ def chain() -> Iterator[LocalChain]:
 
 def sonar(*argv: str) -> int:
     return run_app(app, "sonar", argv)
+
+
+def pysonar(*argv: str) -> int:
+    return pysonar_main(argv)
 
 
 def deploy(folder: Path, url: str, *more: str) -> int:
@@ -169,3 +175,27 @@ def test_verify_finds_a_network_whose_contract_is_another(
 def test_every_command_teaches_by_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert sonar(command, "--help") == 0
     assert f"sonar {command}" in capsys.readouterr().out.partition("Example")[2]
+
+
+def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounty, "MIN_WINDOW_PER_MINE_S", 0)  # 10 s are as short as it gets
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    home, terms = str(tmp_path / "scientist"), tmp_path / "bounty.toml"
+    terms.write_text(
+        'name = "lonely"\ncohort = 2\nmin_mines = 2\ncommit_window_s = 10\n[holdout]\nexample = "diabetes"\n'
+    )
+    assert deploy(tmp_path, chain.url) == 0
+    network = str(tmp_path / "network.toml")
+    assert pysonar("init", "--home", home, "--network", network, "--json") == 0
+    account = Address(json.loads(capsys.readouterr().out.splitlines()[-1])["address"])
+    market = Market.connect(NetworkConfig.load(Path(network)))
+    Outbox(market, OWNER, Journal(tmp_path / "owner.sqlite")).perform("fund", transfer(account, 6 * 10**18))
+
+    assert pysonar("run", str(terms), "--home", home, "--yes") == 1
+    told = capsys.readouterr()
+    assert "round 1 failed, 0 revealed" in told.err
+    assert "no round of 'lonely' was settled" in told.err
+    assert "smaller min_mines" in told.err
+    assert market.ether(account) > 59 * 10**17
