@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mine import joining, trainer
 from mine.wiring import Mine
+from sonar import keystore
 from sonar.amounts import format_amount, format_wei
 from sonar.chain import token
 from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
@@ -49,7 +50,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     checks: list[_Planned] = [
         ("home", lambda: str(mine.home.path), ()),
         ("policy", lambda: _policy(mine), ()),
-        ("keystore", lambda: f"opens for {mine.unlock(password_file).address}", ()),
+        ("keystore", lambda: f"opens for {mine.unlock(keystore.read_password(password_file)).address}", ()),
         ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
         ("chain", lambda: _chain(mine), ("network",)),
         ("clock", lambda: _clock(mine), ("chain",)),

@@ -13,6 +13,7 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
+from sonar import keystore
 from sonar.waiting import drive, patiently
 
 POLL_S = 0.25
@@ -59,7 +60,7 @@ def serve(
 ) -> None:
     """Run the node until it is done, or told to stop. After a reboot, chain and store may come up later."""
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(password_file)  # a wrong password is told before any wait
+    account = mine.unlock(keystore.read_password(password_file))  # a wrong password is told before any wait
     patiently(lambda: (mine.market, mine.store), mine.progress)
     node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()

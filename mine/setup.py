@@ -102,7 +102,7 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
     amount_wei = mine.market.withdrawable(mine.address, asset=token)
-    outbox = mine.outbox(mine.unlock(password_file))
+    outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
     key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
     receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
     return {

@@ -1,4 +1,4 @@
-"""Builds a mine from its home folder. The only place where adapters are made."""
+"""Builds a mine from its home folder: with `sonar.wiring`, the only place where adapters are made."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mine.consent import Policy
-from sonar import keystore
 from sonar.amounts import Unit
 from sonar.home import Home, default_home
-from sonar.journal import Journal
 from sonar.progress import Progress, Sink
 from sonar.protocol.ids import ETHER, Address
-from sonar.settings import NetworkConfig
+from sonar.wiring import Party
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -24,26 +22,15 @@ if TYPE_CHECKING:
     from mine.node import Node, Options
     from mine.pool import Pool
     from mine.state import Book
-    from sonar.chain.market import Market
-    from sonar.chain.outbox import Outbox
-    from sonar.ports import Store
-    from sonar.store.choose import OpenStore
 
 ROLE = "mine"
 
 
 @dataclass
-class Mine:
-    """What the commands work with; each part is made when it is first asked for."""
+class Mine(Party):
+    """What the commands work with."""
 
-    home: Home
-    progress: Progress
     _units: dict[Address, Unit] = field(default_factory=dict)
-
-    @cached_property
-    def network(self) -> NetworkConfig:
-        """The home's network file. Raises ConfigError."""
-        return NetworkConfig.load(self.home.network)
 
     @cached_property
     def policy(self) -> Policy:
@@ -51,43 +38,11 @@ class Mine:
         return Policy.load(self.home.path)
 
     @cached_property
-    def address(self) -> Address:
-        """The mine's account; its key stays locked. Raises KeyFileError."""
-        return Address(keystore.find(self.home.keystore).stem)
-
-    @cached_property
-    def journal(self) -> Journal:
-        """The mine's journal. Raises JournalError."""
-        return Journal(self.home.journal)
-
-    @cached_property
     def book(self) -> Book:
         """The typed view of the journal."""
         from mine.state import Book, tell
 
         return Book(self.journal, tell(self.progress))
-
-    @cached_property
-    def market(self) -> Market:
-        """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
-        from sonar.chain.market import Market
-
-        return Market.connect(self.network, progress=self.progress)
-
-    @cached_property
-    def opened(self) -> OpenStore:
-        """The network's store, with the IPFS node that was started for it. `close` ends that.
-
-        Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
-        """
-        from sonar.store.choose import open_store
-
-        return open_store(self.network.store, self.home.path, self.progress)
-
-    @property
-    def store(self) -> Store:
-        """The network's store. Raises as `opened`."""
-        return self.opened.store
 
     def unit(self, asset: Address) -> Unit:
         """What amounts of an asset are shown in. A token that the operator has not allowed is not asked."""
@@ -102,27 +57,6 @@ class Mine:
     def tokens(self) -> list[Address]:
         """The tokens that the operator allows, and those that were staked in."""
         return sorted({*self.policy.tokens, *self.book.assets()} - {ETHER})
-
-    def close(self) -> None:
-        """End what was started."""
-        if "opened" in self.__dict__:
-            self.opened.close()
-
-    def unlock(self, password_file: Path | None) -> LocalAccount:
-        """Open the keystore. Raises KeyFileError."""
-        return keystore.load(keystore.find(self.home.keystore), keystore.read_password(password_file))
-
-    def outbox(self, account: LocalAccount) -> Outbox:
-        """What signs and sends for the mine's account."""
-        from sonar.chain.outbox import Outbox
-
-        return Outbox(
-            self.market,
-            account,
-            self.journal,
-            confirmations=self.network.confirmations,
-            progress=self.progress,
-        )
 
     def pool(self) -> Pool:
         """The blindings that wait for updates."""

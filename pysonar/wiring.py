@@ -1,10 +1,9 @@
-"""Builds the scientist's side from a home folder. The only place where adapters are made."""
+"""Builds the scientist's side from a home folder: with `sonar.wiring`, the only place where adapters are made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,45 +12,22 @@ from pysonar.records import post_key
 from sonar import keystore
 from sonar.errors import ConfigError, KeyFileError
 from sonar.home import Home, default_home
-from sonar.journal import Journal
 from sonar.progress import Progress, Sink
-from sonar.protocol.ids import Address
 from sonar.settings import NetworkConfig
 from sonar.waiting import patiently
+from sonar.wiring import Party
 
 if TYPE_CHECKING:
     from pysonar.bounty import Bounty
     from pysonar.campaign import Campaign
     from pysonar.keys import Key
     from pysonar.shelf import Shelf
-    from sonar.chain.market import Market
-    from sonar.ports import Store
-    from sonar.store.choose import OpenStore
 
 ROLE = "pysonar"
 
 
-@dataclass
-class Scientist:
-    """What the commands and the notebook work with; each part is made when it is first asked for."""
-
-    home: Home
-    progress: Progress
-
-    @cached_property
-    def network(self) -> NetworkConfig:
-        """The home's network file. Raises ConfigError."""
-        return NetworkConfig.load(self.home.network)
-
-    @cached_property
-    def address(self) -> Address:
-        """The scientist's account; its key stays locked. Raises KeyFileError."""
-        return Address(keystore.find(self.home.keystore).stem)
-
-    @cached_property
-    def journal(self) -> Journal:
-        """The home's journal. Raises JournalError."""
-        return Journal(self.home.journal)
+class Scientist(Party):
+    """What the commands and the notebook work with."""
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -59,33 +35,6 @@ class Scientist:
         from pysonar.shelf import Shelf
 
         return Shelf(self.home.path)
-
-    @cached_property
-    def market(self) -> Market:
-        """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
-        from sonar.chain.market import Market
-
-        return Market.connect(self.network, progress=self.progress)
-
-    @cached_property
-    def opened(self) -> OpenStore:
-        """The network's store, with the IPFS node that was started for it. `close` ends that.
-
-        Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
-        """
-        from sonar.store.choose import open_store
-
-        return open_store(self.network.store, self.home.path, self.progress)
-
-    @property
-    def store(self) -> Store:
-        """The network's store. Raises as `opened`."""
-        return self.opened.store
-
-    def close(self) -> None:
-        """End what was started."""
-        if "opened" in self.__dict__:
-            self.opened.close()
 
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
@@ -132,7 +81,6 @@ class Scientist:
         KeyFileError, and what `market` and `store` raise.
         """
         from pysonar.campaign import Campaign
-        from sonar.chain.outbox import Outbox
 
         name = bounty.settings.name
         if self.posted(name) and self.shelf.take(name).digest != bounty.digest:
@@ -141,23 +89,19 @@ class Scientist:
                 f"another bounty named {name!r} was posted from {self.home.path}",
                 hint=f"give the changed one another name; `pysonar resume {name}` goes on with the old one",
             )
-        account = keystore.load(keystore.find(self.home.keystore), password)
-        confirmations = self.network.confirmations
+        account = self.unlock(password)
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
-        outbox = Outbox(
-            self.market, account, self.journal, confirmations=confirmations, progress=self.progress
-        )
         key = self.key(bounty, password)
         self.shelf.keep(bounty)
         return Campaign(
             self.market,
             self.store,
             key,
-            outbox,
+            self.outbox(account),
             self.journal,
             bounty,
             progress=self.progress,
-            confirmations=confirmations,
+            confirmations=self.network.confirmations,
         )
 
 

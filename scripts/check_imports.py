@@ -147,6 +147,7 @@ RULES = (
         (*_ADAPTER, "sonar.home", "sonar.keystore", "sonar.terminal"),
         libraries_not=_DECRYPTS_OR_HEAVY,
     ),
+    Rule("sonar.wiring", DOWN, (*_ADAPTER, "sonar.home", "sonar.keystore", "sonar.chain", "sonar.store")),
     Rule("mine", APART, ("sonar", "mine"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
     Rule("pysonar", APART, ("sonar", "pysonar"), own_not=_PROGRAM_NOT),
     Rule("pysonar.wiring", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mine.wiring import locked
+from sonar import keystore
 from sonar.progress import JsonLinesSink
 from sonar.waiting import drive
 from tests.attacks.hostile import HostileMine, random_slots, times
@@ -28,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     with locked(given.home, JsonLinesSink(sys.stdout)) as home:
         dataset = home.book.datasets()[0]
-        outbox = home.outbox(home.unlock(given.password_file))
+        outbox = home.outbox(home.unlock(keystore.read_password(given.password_file)))
         cheat = ATTACKS[given.attack](home.market, home.store, outbox, dataset)
         drive(cheat.tick, home.progress)
 

@@ -1,0 +1,88 @@
+"""What a mine and a scientist have in common: the parts that are built from a home folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sonar import keystore
+from sonar.home import Home
+from sonar.journal import Journal
+from sonar.progress import Progress
+from sonar.protocol.ids import Address
+from sonar.settings import NetworkConfig
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from sonar.chain.market import Market
+    from sonar.chain.outbox import Outbox
+    from sonar.ports import Store
+    from sonar.store.choose import OpenStore
+
+
+@dataclass
+class Party:
+    """One who takes part; each of its parts is made when it is first asked for."""
+
+    home: Home
+    progress: Progress
+
+    @cached_property
+    def network(self) -> NetworkConfig:
+        """The home's network file. Raises ConfigError."""
+        return NetworkConfig.load(self.home.network)
+
+    @cached_property
+    def address(self) -> Address:
+        """The party's account; its key stays locked. Raises KeyFileError."""
+        return Address(keystore.find(self.home.keystore).stem)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The home's journal. Raises JournalError."""
+        return Journal(self.home.journal)
+
+    @cached_property
+    def market(self) -> Market:
+        """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
+        from sonar.chain.market import Market
+
+        return Market.connect(self.network, progress=self.progress)
+
+    @cached_property
+    def opened(self) -> OpenStore:
+        """The network's store, with the IPFS node that was started for it. `close` ends that.
+
+        Raises StoreUnavailable, ClientMissing, ConfigError, KeyFileError.
+        """
+        from sonar.store.choose import open_store
+
+        return open_store(self.network.store, self.home.path, self.progress)
+
+    @property
+    def store(self) -> Store:
+        """The network's store. Raises as `opened`."""
+        return self.opened.store
+
+    def close(self) -> None:
+        """End what was started."""
+        if "opened" in self.__dict__:
+            self.opened.close()
+
+    def unlock(self, password: str) -> LocalAccount:
+        """Open the keystore. Raises KeyFileError."""
+        return keystore.load(keystore.find(self.home.keystore), password)
+
+    def outbox(self, account: LocalAccount) -> Outbox:
+        """What signs and sends for the party's account."""
+        from sonar.chain.outbox import Outbox
+
+        return Outbox(
+            self.market,
+            account,
+            self.journal,
+            confirmations=self.network.confirmations,
+            progress=self.progress,
+        )
