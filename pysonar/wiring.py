@@ -1,4 +1,4 @@
-"""Builds the scientist's side from a home folder: with `sonar.wiring`, the only place where adapters are made."""
+"""Builds the scientist's side from a home folder: with `sonar.wiring`, the one place that makes adapters."""
 
 from __future__ import annotations
 
