@@ -21,10 +21,10 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
-from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError, UsageError
+from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
-from sonar.protocol.ids import Address, BountyId, digest_of, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
 
@@ -145,7 +145,16 @@ class Rounds:
         call = self._market.commit(
             part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
         )
-        if not self._mined(_key("commit", part), call):
+        try:
+            mined = self._mined(_key("commit", part), call)
+        except InsufficientFunds as poor:
+            # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
+            asset = ETHER if poor.asset == "wei" else Address(poor.asset)
+            key = self._outbox.next_key(_key("restake", part))
+            if (withdrawing := self.withdraw(key, self._me, asset)) is None:
+                raise
+            return withdrawing
+        if not mined:
             return waiting
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
         self._book.forget_refusal(part.bounty)
