@@ -15,8 +15,8 @@ from mine.state import Book, Command, Joined, Part, decide
 from mine.updates import Updates
 from mine.urgency import Urgency
 from sonar.chain import revert
-from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, RoundSettled
-from sonar.chain.market import Call, Market
+from sonar.chain.events import Committed, Event, MinePaid, Revealed, RoundFailed, RoundSettled
+from sonar.chain.market import REORG_BLOCKS, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
@@ -236,14 +236,15 @@ class Rounds:
 
     def _cohort(self, part: Part, head: Head) -> list[Address]:
         """Who revealed in the part's round, ascending."""
-        mines = [
-            event.mine
-            for event in self._market.events(part.since_block, head.number, part.bounty)
-            if isinstance(event, Revealed) and event.round == part.round
-        ]
+        mines = [event.mine for event in self._record(part, head) if isinstance(event, Revealed)]
         if self._me not in mines:
             raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
         return sorted(mines, key=lambda mine: int(mine, 16))
+
+    def _record(self, part: Part, head: Head) -> list[Event]:
+        """What the chain has recorded of the part's round."""
+        events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
+        return [event for event in events if getattr(event, "round", None) == part.round]
 
     # ---- afterwards
 
@@ -252,11 +253,7 @@ class Rounds:
 
         Raises RpcError if the node does not have the records yet.
         """
-        events = [
-            event
-            for event in self._market.events(part.since_block, head.number, part.bounty)
-            if getattr(event, "round", None) == part.round
-        ]
+        events = self._record(part, head)
         mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
         paid = mine.get(MinePaid)
         failed = any(isinstance(event, RoundFailed) for event in events)
