@@ -15,16 +15,16 @@ from mine.state import Book, Command, Joined, Part, decide
 from mine.updates import Updates
 from mine.urgency import Urgency
 from sonar.chain import revert
-from sonar.chain.events import Committed, MinePaid, Revealed, RoundFailed, RoundSettled
-from sonar.chain.market import Call, Market
+from sonar.chain.events import Committed, Event, MinePaid, Revealed, RoundFailed, RoundSettled
+from sonar.chain.market import REORG_BLOCKS, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
-from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError, UsageError
+from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
 from sonar.progress import Progress, Waiting
 from sonar.protocol import seal as seals
-from sonar.protocol.ids import Address, BountyId, digest_of, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
 
@@ -145,7 +145,16 @@ class Rounds:
         call = self._market.commit(
             part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
         )
-        if not self._mined(_key("commit", part), call):
+        try:
+            mined = self._mined(_key("commit", part), call)
+        except InsufficientFunds as poor:
+            # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
+            asset = ETHER if poor.asset == "wei" else Address(poor.asset)
+            key = self._outbox.next_key(_key("restake", part))
+            if (withdrawing := self.withdraw(key, self._me, asset)) is None:
+                raise
+            return withdrawing
+        if not mined:
             return waiting
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
         self._book.forget_refusal(part.bounty)
@@ -227,14 +236,15 @@ class Rounds:
 
     def _cohort(self, part: Part, head: Head) -> list[Address]:
         """Who revealed in the part's round, ascending."""
-        mines = [
-            event.mine
-            for event in self._market.events(part.since_block, head.number, part.bounty)
-            if isinstance(event, Revealed) and event.round == part.round
-        ]
+        mines = [event.mine for event in self._record(part, head) if isinstance(event, Revealed)]
         if self._me not in mines:
             raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
         return sorted(mines, key=lambda mine: int(mine, 16))
+
+    def _record(self, part: Part, head: Head) -> list[Event]:
+        """What the chain has recorded of the part's round."""
+        events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
+        return [event for event in events if getattr(event, "round", None) == part.round]
 
     # ---- afterwards
 
@@ -243,11 +253,7 @@ class Rounds:
 
         Raises RpcError if the node does not have the records yet.
         """
-        events = [
-            event
-            for event in self._market.events(part.since_block, head.number, part.bounty)
-            if getattr(event, "round", None) == part.round
-        ]
+        events = self._record(part, head)
         mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
         paid = mine.get(MinePaid)
         failed = any(isinstance(event, RoundFailed) for event in events)

@@ -76,7 +76,7 @@ class Joined:
 class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
-    `since_block` is the head when it trained: nothing of this part is on the chain before it. `proof` shows
+    `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
     the contract that the mine is on the bounty's allow-list. `urgent_s`: from then on, in chain seconds, its
     reveal goes before everything else. `paid` is what the chain recorded at the end: share_bps and amounts.
     Amounts are in the smallest unit of `asset`.

@@ -32,7 +32,7 @@ from pysonar.rounds import Place, RoundWork, course_of
 from pysonar.score import shares_of
 from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
-from sonar.chain.market import Award, Call, Market
+from sonar.chain.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
 from sonar.chain.revert import (
@@ -389,7 +389,7 @@ class Campaign:
         """The block from which on to look for events of the round that is open."""
         posted, finished = self.records.bounty(), self.records.get(Finished, self._last_finished())
         assert posted is not None
-        return finished.block if finished is not None else posted[1]
+        return (finished.block if finished is not None else posted[1]) - REORG_BLOCKS
 
     # ---- running it, and results
 

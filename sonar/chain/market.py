@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BLOCKS_PER_QUERY = 2_000
 """How many blocks one log query spans at most; public nodes refuse much more, and some refuse less."""
+REORG_BLOCKS = 64
+"""How far below the block in which something was seen it is looked for, since a reorganisation may move it
+to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
+"""
 _QUERIES_PER_TOLD = 50
 
 

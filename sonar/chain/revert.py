@@ -46,7 +46,7 @@ class WindowTooShort(Refusal):
 
     window: int
     min: int
-    next_step = "make every window at least that long"
+    next_step = "give commit_window_s, reveal_window_s and settle_window_s, each at least that long"
 
 
 class BadCohort(Refusal):

@@ -43,7 +43,7 @@ def deploy(
 ) -> None:
     """Deploy TrainingMarket and write the network file that everybody who takes part needs.
 
-    The contract has no owner and cannot be changed. The account pays for the deployment only (about 3.9
+    The contract has no owner and cannot be changed. The account pays for the deployment only (about 4
     million gas); it has no power over the network afterwards.
 
     It lies at the same address on every chain, for the same shortest window; if it is there already, nothing

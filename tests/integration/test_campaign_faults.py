@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.records import Cohort, Verdict, post_key
+from pysonar.records import Cohort, Finished, Verdict, post_key
 from sonar.chain.events import BountyPosted, MinePaid, Revealed
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
 from sonar.journal import Journal
@@ -198,6 +198,18 @@ def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_
     assert set(shares) == {m.address for m in world.miners[:3]}
     assert shares[there.mine] == 0  # its update is not in the aggregate
     assert sum(shares.values()) == 10_000
+    world.check_money()
+
+
+def test_a_round_that_a_reorganisation_moves_to_earlier_blocks_is_found_there(tmp_path: Path) -> None:
+    """As where a node is killed: what it mined since its last state comes back in fewer blocks, and lower."""
+    world = World(tmp_path, settings={"rounds": 2})
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.records.finished() == 1)
+    finished = campaign.records.get(Finished, 1)
+    campaign.records.put(replace(finished, block=finished.block + 40), 1)
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
     world.check_money()
 
 

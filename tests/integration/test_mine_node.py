@@ -1,5 +1,6 @@
 """Mines on a real chain in this process, with a clock of the test's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,32 @@ def test_a_mine_without_ether_says_so_and_goes_on_once_it_has_some(world: World)
     world.advance(5)
     run([poor])
     assert world.part(1, 1).state is RoundState.COMMITTED
+
+
+def test_a_round_that_a_reorganisation_moves_to_earlier_blocks_is_concluded(world: World) -> None:
+    world.scientist.post()
+    nodes = [world.node(index) for index in range(3)]
+    run(nodes)
+    part = world.part(0, 1)
+    assert part.state is RoundState.REVEALED
+    world.book(0).save(replace(part, since_block=part.since_block + 40))
+    world.scientist.settle()
+    run(nodes)
+    assert world.part(0, 1).state is RoundState.PAID
+
+
+def test_a_mine_that_cannot_pay_its_stake_takes_out_what_the_contract_owes_it(world: World) -> None:
+    world.scientist.post(terms(stake_wei=10**17))
+    world.accounts[0] = Account.create()
+    world.give(0, 15 * 10**16)  # one stake and gas, but not two stakes
+    nodes = [world.node(index, confirmations=3 if index == 0 else 1) for index in range(3)]
+    for _ in range(8):
+        run(nodes, passes=1)
+        world.advance(1)
+    world.scientist.settle()
+    for _ in range(8):
+        run(nodes, passes=1)
+        world.advance(1)
+    assert world.part(0, 2).state is RoundState.REVEALED
+    assert not world.problems()
+    assert world.market().withdrawable(world.address(0)) == 0
