@@ -197,7 +197,11 @@ class Book:
         return [part for part in parts if has_stake_at_risk(part.state)]
 
     def save(self, part: Part, *, uses: str | None = None) -> Part:
-        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing."""
+        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing.
+
+        Of a part that is over, its update's blob is not kept: a mine reads its parts at every block.
+        """
+        part = replace(part, blob=b"") if is_final(part.state) else part
         record = {**asdict(part), "state": part.state.value}
         with self.journal.transaction():
             self.journal.put(_round_key(part.bounty, part.round), record)
