@@ -154,14 +154,15 @@ class Node:
         self._offers += [event for event in events if isinstance(event, BountyPosted)]
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
-        started_s, later = self._monotonic(), []
-        while (
-            self._offers and self._monotonic() - started_s < _OFFERS_S and self._urgency.allows(STORE_CALL_S)
-        ):
-            offer = self._offers.pop(0)
-            if offer.bounty not in known and not self._join(offer):
-                later.append(offer)
-        self._offers += later
+        started_s = self._monotonic()
+        for _ in range(len(self._offers)):
+            if self._monotonic() - started_s >= _OFFERS_S or not self._urgency.allows(STORE_CALL_S):
+                break
+            offer = self._offers[0]
+            later = offer.bounty not in known and not self._join(offer)
+            del self._offers[0]  # not before: a chain that goes away meanwhile must not lose it
+            if later:
+                self._offers.append(offer)
         return [one for one in self._book.joined() if one.bounty not in known]
 
     def _join(self, posted: BountyPosted) -> bool:

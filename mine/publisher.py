@@ -9,6 +9,7 @@ from mine.urgency import STORE_CALL_S, Urgency
 from sonar.ports import Store
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
+from sonar.protocol.messages import UpdateManifest
 
 
 class Publisher:
@@ -59,4 +60,4 @@ class Publisher:
 
 
 def _cids(part: Part) -> tuple[Cid, Cid]:
-    return Cid.of_blob(part.blob), Cid.of_manifest(part.manifest)
+    return UpdateManifest.from_bytes(part.manifest).blob, Cid.of_manifest(part.manifest)

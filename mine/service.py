@@ -14,6 +14,7 @@ from typing import Any
 from mine.node import Node, Options
 from mine.wiring import Mine
 from sonar import keystore
+from sonar.errors import StoreUnavailable
 from sonar.waiting import drive, patiently
 
 POLL_S = 0.25
@@ -58,10 +59,18 @@ def serve(
     exit_when_done: bool,
     claim: bool,
 ) -> None:
-    """Run the node until it is done, or told to stop. After a reboot, chain and store may come up later."""
+    """Run the node until it is done, or told to stop.
+
+    After a reboot, chain and store may come up later. Only the chain is waited for here: a reveal saves a
+    stake, and needs no store.
+    """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
     account = mine.unlock(keystore.read_password(password_file))  # a wrong password is told before any wait
-    patiently(lambda: (mine.market, mine.store), mine.progress)
+    patiently(lambda: mine.market, mine.progress)
+    try:
+        mine.opened  # noqa: B018 - what is wrong with it is told now
+    except StoreUnavailable as fault:
+        mine.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
     node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()
     mine.progress.note(f"mine {mine.address} works on {mine.network.name!r}")

@@ -77,9 +77,9 @@ class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
     `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
-    the contract that the mine is on the bounty's allow-list. `urgent_s`: from then on, in chain seconds, its
-    reveal goes before everything else. `paid` is what the chain recorded at the end: share_bps and amounts.
-    Amounts are in the smallest unit of `asset`.
+    the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
+    reveal goes before everything else, until it is too late for it. `paid` is what the chain recorded at the
+    end: share_bps and amounts. Amounts are in the smallest unit of `asset`.
     """
 
     bounty: BountyId
@@ -95,6 +95,7 @@ class Part:
     proof: list[bytes] = field(default_factory=list)
     since_block: int = 0
     urgent_s: int = 0
+    reveal_s: int = 0
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
 
@@ -196,7 +197,11 @@ class Book:
         return [part for part in parts if has_stake_at_risk(part.state)]
 
     def save(self, part: Part, *, uses: str | None = None) -> Part:
-        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing."""
+        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing.
+
+        Of a part that is over, its update's blob is not kept: a mine reads its parts at every block.
+        """
+        part = replace(part, blob=b"") if is_final(part.state) else part
         record = {**asdict(part), "state": part.state.value}
         with self.journal.transaction():
             self.journal.put(_round_key(part.bounty, part.round), record)

@@ -104,6 +104,7 @@ class Updates:
             proof=trainer.proof(task, self._me),
             since_block=head.number,
             urgent_s=urgent_s(bounty),
+            reveal_s=deadlines_of(bounty).reveal_s,
         )
 
     def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:

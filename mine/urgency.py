@@ -36,8 +36,12 @@ class Urgency:
         self._head_s, self._seen_s = head.timestamp_s, self._monotonic()
 
     def first_s(self) -> float:
-        """Return when the first of all stakes at risk becomes urgent."""
-        return min((part.urgent_s for part in self._book.at_risk()), default=math.inf)
+        """Return when the first of all stakes at risk becomes urgent.
+
+        What can be revealed no more holds up nothing, even while the chain does not tell how it ended.
+        """
+        open_parts = (part for part in self._book.at_risk() if self._head_s < part.reveal_s)
+        return min((part.urgent_s for part in open_parts), default=math.inf)
 
     def leaves(self, seconds: float, until_s: float) -> bool:
         """Tell whether something that takes `seconds` from now on is over by `until_s`."""

@@ -67,11 +67,12 @@ class Mine(Party):
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
+        from sonar.store.lazy import LazyStore
 
         outbox = self.outbox(account)
         return Node(
             self.market,
-            self.store,
+            LazyStore(lambda: self.store),
             self.address,
             outbox,
             self.book,

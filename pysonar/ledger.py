@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sonar.errors import JournalError, KeyFileError, LedgerConflict
+from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
@@ -95,10 +95,15 @@ class Ledger:
         try:
             with self._lock:
                 yield
+        except sqlite3.OperationalError as error:
+            raise JournalBlocked(
+                f"the key's ledger cannot be {done}: {error}",
+                hint="is the disk full, or the file locked by another program?",
+            ) from error
         except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
             raise JournalError(
                 f"the key's ledger cannot be {done}: {error}",
-                hint="is the disk full, the file damaged, or locked by another program?",
+                hint="is the file damaged? Restore it with its key, as they were last",
             ) from error
 
     def record_aggregate(

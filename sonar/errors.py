@@ -27,7 +27,8 @@ SonarError
 │   ├── ChainUnavailable
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
-│   ├── JournalError          a journal file: damaged, of another program, or not writable
+│   ├── JournalError          a journal file: damaged, or of another program or version
+│   │   └── JournalBlocked    its disk is full, or another program has it locked
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
 └── MarketError               the contract refused; one leaf per custom error, see `sonar.chain.revert`
@@ -206,7 +207,11 @@ class ClientMissing(EnvironmentFault):
 
 
 class JournalError(EnvironmentFault):
-    """A journal file is damaged, belongs to another program, or cannot be written."""
+    """A journal file is damaged, or belongs to another program or version."""
+
+
+class JournalBlocked(JournalError):
+    """A journal file cannot be used now: its disk is full, or another program has it locked."""
 
 
 class TransactionStuck(EnvironmentFault):

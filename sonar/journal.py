@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from sonar.errors import JournalError
+from sonar.errors import JournalBlocked, JournalError
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
 FORMAT = 1
@@ -44,7 +44,8 @@ class Journal:
     """Keys, values and a log in one SQLite file. Safe to use from several threads.
 
     Values are None, bool, int of any size, finite float, str, bytes, and lists and dicts (with str keys) of
-    them; tuples come back as lists. Raises JournalError on a file that is not ours, damaged or not writable.
+    them; tuples come back as lists. Raises JournalError on a file that is not ours or damaged, and
+    JournalBlocked on one that cannot be used now.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -209,9 +210,10 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            self._refuse(
-                f"cannot be used: {error}", "is the disk full, or the file locked by another program?"
-            )
+            raise JournalBlocked(
+                f"the journal {self.path} cannot be used: {error}",
+                hint="is the disk full, or the file locked by another program?",
+            ) from error
         except (sqlite3.Error, OSError) as error:
             self._refuse(f"cannot be read: {error}")
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from sonar.errors import (
     BlobNotFound,
     ChainUnavailable,
-    JournalError,
+    JournalBlocked,
     RpcError,
     StoreUnavailable,
     TransactionStuck,
@@ -25,7 +25,7 @@ Tick = Callable[[], Waiting | Done]
 PASSING_FAULTS = (
     BlobNotFound,
     ChainUnavailable,
-    JournalError,
+    JournalBlocked,
     RpcError,
     StoreUnavailable,
     TransactionStuck,

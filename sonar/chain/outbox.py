@@ -18,7 +18,8 @@ first, and nothing new is signed before that. To serve one is, in this order:
     priced too low          the lowest only, if a block came since that says so: a higher fee for the same
                             nonce, up to a limit
     the node refuses it     its owner's call raises that, nobody else's; if it is the lowest and others wait,
-                            an empty transfer takes its nonce
+                            an empty transfer takes its nonce, unless the owner still asks for it and only a
+                            higher fee was refused: the pool has an earlier try, which may be mined yet
 
 Nonces below the lowest that nobody uses (another program's transaction was forgotten, or a development chain
 started anew) go to empty transfers too.
@@ -110,7 +111,7 @@ class Outbox:
         """
         with self._lock:
             if self.wanted(key):
-                self._queue.serve(waited_for=True)
+                self._queue.serve()
                 self._sign(key, call)
 
     def outcome(self, key: str) -> Receipt | None:
@@ -121,7 +122,7 @@ class Outbox:
         LocalProtocolError for a key that was never submitted.
         """
         with self._lock:
-            refused = self._queue.serve() if key in self._queue.open else {}
+            refused = self._queue.serve(key) if key in self._queue.open else {}
             entry = self._journal.get(f"outbox/{key}")
             match entry["state"] if entry else None:
                 case None:
@@ -155,7 +156,7 @@ class Outbox:
         """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
         with self._lock:
             if self._under_way(asset):
-                self._queue.serve(waited_for=True)
+                self._queue.serve()
             return self._under_way(asset)
 
     def _under_way(self, asset: Address) -> bool:

@@ -82,6 +82,8 @@ class Queue:
             for key, entry in journal.items("outbox/")
             if entry["state"] == "saved"
         }
+        self._next = 0  # the lowest nonce that is not known to be used: a node that lags counts fewer
+        self._asked_s: dict[str, float] = {}  # when the owner of what is under a key last asked for it
         self._sent_s: dict[str, float] = {}  # when this process last sent what is under a key
         self._refused_s: dict[str, float] = {}  # since when the node refuses it
         self._gap_s: float | None = None  # since when nonces before ours are missing
@@ -94,7 +96,7 @@ class Queue:
 
     def add(self, key: str, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
         """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
-        nonce = max([count, *(other["nonce"] + 1 for other in self.open.values())])
+        nonce = max([count, self._next, *(other["nonce"] + 1 for other in self.open.values())])
         self._add(key, call, nonce, gas_limit, asked)
 
     def _add(self, key: str, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
@@ -135,29 +137,36 @@ class Queue:
 
     # ---- one pass over all of them
 
-    def serve(self, *, waited_for: bool = False) -> dict[str, SonarError]:
+    def serve(self, asked: str | None = None) -> dict[str, SonarError]:
         """Bring each on its way, the lowest nonce first; return why the node refused those that it did.
 
-        `waited_for`: something that is not signed yet waits for them.
+        `asked`: the key whose owner asks; None when something that is not signed yet waits for them.
         """
         refused: dict[str, SonarError] = {}
-        queue = self._take_over(refused)
+        if asked is not None:
+            self._asked_s[asked] = self._monotonic()
+        queue, count = self._take_over(refused)
+        queue = self._fill_gap(queue, count)
         for place, key in enumerate(queue):
             try:
                 self._bring(key, first=place == 0)
                 self._refused_s.pop(key, None)
             except (InsufficientFunds, RpcError) as refusal:
                 refused[key] = refusal
-                if place == 0 and (waited_for or len(queue) > 1):
+                stands = count > self.open[key]["nonce"] and self._wanted(key)
+                if place == 0 and (asked is None or len(queue) > 1) and not stands:
                     with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
                         self._make_empty(key, refusal)
         return refused
 
-    def _take_over(self, refused: dict[str, SonarError]) -> list[str]:
-        """Write down what became of what was mined; return the keys of the others, the lowest nonce first."""
+    def _take_over(self, refused: dict[str, SonarError]) -> tuple[list[str], int]:
+        """Write down what became of what was mined; return the keys of the others, the lowest nonce first.
+
+        And how many transactions the node counts, its pool included.
+        """
         keys = sorted(self.open, key=lambda key: int(self.open[key]["nonce"]))
         if not keys:
-            return []
+            return [], 0
         tries = [(key, one) for key in keys for one in self.open[key]["tries"]]
         head, used, pending, *receipts = self._chain.rpc.batch(
             ("eth_blockNumber",),
@@ -184,7 +193,7 @@ class Queue:
                     self._forget(key)
             except RpcError as fault:
                 refused[key] = fault
-        return self._fill_gap(queue, max(count, _quantity(pending, "eth_getTransactionCount")))
+        return queue, max(count, _quantity(pending, "eth_getTransactionCount"))
 
     def _settle(self, key: str, attempt: dict[str, Any], found: dict[str, Any], newest: int) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
@@ -208,7 +217,8 @@ class Queue:
         self._progress.transaction(call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round)
 
     def _forget(self, key: str) -> None:
-        for memory in (self.open, self._sent_s, self._refused_s, self._told):
+        self._next = max(self._next, self.open[key]["nonce"] + 1)
+        for memory in (self.open, self._asked_s, self._sent_s, self._refused_s, self._told):
             memory.pop(key, None)
 
     def _why(self, call: Call, receipt: Receipt) -> bytes:
@@ -289,6 +299,11 @@ class Queue:
         return False
 
     # ---- what holds up the others
+
+    def _wanted(self, key: str) -> bool:
+        """Tell whether its owner still asks for what is under a key."""
+        asked_s = self._asked_s.get(key)
+        return asked_s is not None and self._monotonic() - asked_s < self._patience_s
 
     def _make_empty(self, key: str, refusal: SonarError) -> None:
         """Give the nonce of what the node refuses to an empty transfer, so that later ones can go on.

@@ -13,6 +13,7 @@ from sonar.ports import MAX_BLOB_BYTES, Store
 from sonar.protocol.cid import Cid
 from sonar.store.folder import FolderStore
 from sonar.store.kubo import KuboStore
+from sonar.store.lazy import LazyStore
 from sonar.store.memory import MemoryStore
 from tests.kubo_kit import needs_kubo, swarm_in
 
@@ -85,6 +86,26 @@ class TestMemory(StoreContract):
     @pytest.fixture
     def store(self):
         return MemoryStore()
+
+
+class TestLazy(StoreContract):
+    @pytest.fixture
+    def store(self):
+        opened = MemoryStore()
+        return LazyStore(lambda: opened)
+
+    def test_it_is_opened_anew_until_that_works(self):
+        faults, opened = [StoreUnavailable("not up yet")], MemoryStore()
+
+        def open_it():
+            if faults:
+                raise faults.pop()
+            return opened
+
+        store = LazyStore(open_it)
+        with pytest.raises(StoreUnavailable):
+            store.has(MISSING)
+        assert not store.has(MISSING)
 
 
 class TestFolder(StoreContract):

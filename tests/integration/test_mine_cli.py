@@ -26,12 +26,13 @@ from sonar.chain.deploy import deploy
 from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Rpc
-from sonar.errors import ChainUnavailable, WrongContract
+from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
 from sonar.journal import Journal
 from sonar.progress import Done, parse_line
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.settings import NetworkConfig, StoreConfig
+from sonar.store import choose
 from sonar.store.folder import FolderStore
 from tests.chain_kit import serving
 from tests.token_kit import deploy_token, mint
@@ -206,6 +207,17 @@ def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch:
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     faults.append(ChainUnavailable("not up yet"))
     assert cli.text("run")[0] == 2
+
+
+def test_run_works_while_its_store_cannot_be_opened(
+    cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reveal needs none, and would be late."""
+    cli.init(net)
+    monkeypatch.setattr(choose, "open_store", lambda *_: raise_(StoreUnavailable("not up yet")))
+    code, told = cli.text("run", "--exit-when-done")
+    assert code == 0
+    assert "not up yet\n  trying again when it is needed" in told
 
 
 def test_a_container_waits_for_the_chain_and_for_ether(

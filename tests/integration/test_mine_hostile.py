@@ -11,7 +11,7 @@ from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 from pysonar.keys import Key
 from pysonar.posting import key_manifest
 from sonar.chain.rpc import Head
-from sonar.errors import StoreUnavailable
+from sonar.errors import ChainUnavailable, StoreUnavailable
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId
@@ -265,6 +265,23 @@ def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> N
     assert looked.count("offer") >= 12  # all of them are looked at in the end
     longest = max(len(part) for part in " ".join(looked).split("own"))
     assert longest <= len(" offer offer ")
+
+
+def test_an_offer_is_not_lost_when_the_chain_goes_away_while_it_is_looked_at(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=1)
+    world.scientist.post()
+    node = world.node(0)
+    bounty = node._market.bounty
+
+    def gone(wanted: BountyId, at: Head | None = None) -> BountyState:
+        raise ChainUnavailable("gone")
+
+    node._market.bounty = gone  # type: ignore[method-assign]
+    with pytest.raises(ChainUnavailable):
+        node.tick()
+    node._market.bounty = bounty  # type: ignore[method-assign]
+    run([node])
+    assert world.part(0, 1).state is RoundState.COMMITTED
 
 
 def test_an_update_that_takes_too_long_is_refused(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
     for round_number in (1, 2):
         for digest in scientist.cohort(round_number).values():
             assert not world.store.pinned(Cid("dag-cbor", digest))
+            assert not world.store.pinned(scientist.read_update(digest)[0].blob)
     for i in range(3):
+        assert not any(part.blob for part in world.book(i).parts(scientist.bounty))
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]

@@ -7,11 +7,12 @@ from mine_kit import TinyScientist, World, run, terms
 
 from mine import trainer
 from mine.node import Node
-from sonar.errors import StoreUnavailable
+from sonar.chain.rpc import Head
+from sonar.errors import RpcError, StoreUnavailable
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
-from sonar.protocol.phase import Status
+from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
 
@@ -139,3 +140,25 @@ def test_what_was_revealed_unpublished_is_published_after_a_restart(world: World
     assert world.status() is not Status.COMMIT
     assert world.store.pinned(Cid.of_manifest(part.manifest))  # type: ignore[attr-defined]
     assert world.store.pinned(Cid.of_blob(part.blob))  # type: ignore[attr-defined]
+
+
+def test_a_stake_that_is_lost_holds_up_nothing(world: World) -> None:
+    """The chain does not tell how the round ended, so that it cannot be written down."""
+    first = world.scientist.post(terms(**windows(40, cohort_cap=3)))
+    node = world.node(0)
+    run([node], passes=1)
+    world.advance(90)
+    bounty = node._market.bounty
+
+    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
+        if wanted == first:
+            raise RpcError("eth_call: pruned")
+        return bounty(wanted, at)
+
+    node._market.bounty = tell_bounty  # type: ignore[method-assign]
+    other = TinyScientist(world.market(), world.store, world.scientist.outbox)
+    second = other.post(terms(**windows(120)))
+    for _ in range(3):
+        node.tick()
+    assert world.book(0).part(first, 1).state is RoundState.COMMITTED
+    assert world.book(0).part(second, 1).state is RoundState.COMMITTED

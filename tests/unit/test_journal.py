@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonar.errors import JournalError
+from sonar.errors import JournalBlocked, JournalError
 from sonar.journal import Journal
 
 VALUES = st.recursive(
@@ -186,6 +186,15 @@ def test_a_damaged_value_names_its_key(tmp_path: Path) -> None:
     db.close()
     with Journal(tmp_path / "j") as journal, pytest.raises(JournalError, match="damaged value at 'k'"):
         journal.get("k")
+
+
+def test_a_journal_that_cannot_be_written_now_says_so(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal._db.execute("PRAGMA query_only = ON")  # as on a full disk
+        with pytest.raises(JournalBlocked, match="cannot be used"):
+            journal.put("k", 1)
+        journal._db.execute("PRAGMA query_only = OFF")
+        journal.put("k", 1)
 
 
 def test_a_missing_folder_and_a_closed_journal_give_our_error(tmp_path: Path) -> None:

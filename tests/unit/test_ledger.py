@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pysonar.ledger import Ledger
-from sonar.errors import JournalError, KeyFileError, LedgerConflict
+from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
 HERE = {"weights": b"w", "cohort": b"all", "updates": {}}
@@ -190,11 +190,11 @@ def test_copying_keeps_every_entry(path: Path) -> None:
 def test_a_ledger_that_cannot_be_written_allows_nothing(path: Path) -> None:
     ledger = Ledger(path, OWNER)
     ledger._db.execute("PRAGMA query_only = ON")  # as on a full disk, where root's tests could not be stopped
-    with pytest.raises(JournalError, match="cannot be written"):
+    with pytest.raises(JournalBlocked, match="cannot be written"):
         ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
-    with pytest.raises(JournalError, match="cannot be written"):
+    with pytest.raises(JournalBlocked, match="cannot be written"):
         ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
-    with pytest.raises(JournalError, match="cannot be written"):
+    with pytest.raises(JournalBlocked, match="cannot be written"):
         ledger.record_failed_tests(BOUNTY, 1, [("m", "range")])
     ledger._db.execute("PRAGMA query_only = OFF")
     ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
@@ -215,8 +215,9 @@ def test_a_damaged_ledger_is_told(path: Path) -> None:
     for scores in ("not JSON", "[1]", '{"m": "x"}', "7"):
         ledger._db.execute("DELETE FROM score")
         ledger._db.execute("INSERT INTO score VALUES (?, 1, ?, 16, ?)", [BOUNTY, b"d", scores])
-        with pytest.raises(JournalError, match="cannot be written"):
+        with pytest.raises(JournalError, match="cannot be written") as caught:
             ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
+        assert not isinstance(caught.value, JournalBlocked)  # nobody waits for that to pass
     ledger._db.execute("UPDATE score SET scores = 'not JSON'")
     with pytest.raises(JournalError, match="cannot be read"):
         ledger.totals(BOUNTY)

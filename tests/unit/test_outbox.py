@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +352,61 @@ def test_a_key_that_the_node_refuses_holds_nobody_else_up(world: World) -> None:
     assert names == ["empty transfer", "transfer", "transfer"]
 
 
+def test_a_higher_fee_that_cannot_be_paid_does_not_cost_a_waiting_one_its_place(world: World) -> None:
+    """Nodes add up what an account has open: they refuse the higher fee, and the first offer still stands."""
+    first: list[str] = []
+    known: Any = world.chain.methods
+    count = known["eth_getTransactionCount"]
+    known["eth_getTransactionCount"] = lambda params: (
+        hex(len(first)) if "pending" in params else count(params)
+    )
+
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if requests[0]["method"] != SEND or not before:
+            return None
+        raw = requests[0]["params"][0]
+        if len(first) < 2:
+            first.append(raw)
+        return error_answer(requests, "already known" if raw in first else "insufficient funds: overshot 1")
+
+    clock, to = Clock(), stranger()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    world.wire.tamper = refuse
+    outbox.submit("reveal", transfer(to, 5))
+    outbox.submit("commit", transfer(stranger(), 7))
+    for _ in range(3):
+        ask_for(world, tip_wei=2 * 10**7)
+        clock.now_s += 25
+        assert outbox.outcome("commit") is None
+        with suppress(InsufficientFunds):
+            outbox.outcome("reveal")
+    assert [one["empty"] for one in tries(world, "reveal")] == [False, False]
+    world.wire.tamper = lambda requests, before: None
+    world.rpc.call(SEND, first[0])
+    assert outbox.outcome("reveal") is not None
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_one_that_nobody_asks_for_any_more_makes_room_though_its_first_offer_stands(world: World) -> None:
+    clock, known = Clock(), world.chain.methods
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    count = known["eth_getTransactionCount"]
+    known["eth_getTransactionCount"] = lambda params: "0x2" if "pending" in params else count(params)  # type: ignore[index]
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+    )
+    outbox.submit("commit", transfer(stranger(), 5))
+    outbox.submit("reveal", transfer(stranger(), 7))
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "insufficient funds: overshot 1") if requests[0]["method"] == SEND else None
+    )
+    clock.now_s += 31
+    ask_for(world, tip_wei=2 * 10**7)
+    with suppress(InsufficientFunds):
+        outbox.outcome("reveal")
+    assert [one["empty"] for one in tries(world, "commit")] == [False, False, True]
+
+
 def test_a_refusal_is_raised_to_its_owner_alone(world: World) -> None:
     """Even if the node takes nothing but what cannot be mined yet."""
     world.wire.tamper = kill_sends
@@ -405,6 +461,26 @@ def test_a_receipt_that_lags_does_not_make_a_second_transaction(world: World) ->
     world.wire.tamper = lambda requests, before: None
     assert outbox.outcome("gift") is not None
     assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_a_node_that_lags_does_not_give_a_nonce_twice(world: World) -> None:
+    """Another node behind the same address: it has not seen the block with our last transaction yet."""
+    outbox = world.outbox(1)
+    outbox.perform("commit", transfer(stranger(), 1))
+
+    def lag(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if before or "eth_estimateGas" not in [one["method"] for one in requests]:
+            return None
+        answers = json.loads(answer(json.dumps(requests).encode(), world.chain.methods))
+        counts = [one["method"] == "eth_getTransactionCount" for one in requests]
+        late = [one | ({"result": "0x0"} if old else {}) for one, old in zip(answers, counts, strict=True)]
+        return json.dumps(late).encode()
+
+    world.wire.tamper = lag
+    outbox.submit("reveal", transfer(stranger(), 1))
+    assert tries(world, "reveal")  # it is open, with the nonce after the commit's
+    assert outbox.outcome("reveal") is not None
+    assert nonce(world, 1) == 2
 
 
 def restarted(world: World, before: int) -> tuple[Outbox, Clock, TesterChain]:

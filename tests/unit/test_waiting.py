@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sonar.errors import ChainUnavailable, ConfigError, JournalError, RpcError
+from sonar.errors import ChainUnavailable, ConfigError, JournalBlocked, JournalError, RpcError
 from sonar.progress import Done, ListSink, Note, Problem, Progress, Waiting
 from sonar.waiting import PATIENCE_S, drive, interrupts_held, patiently
 from tests.chain_kit import Clock
@@ -67,7 +67,7 @@ def test_another_reason_for_the_same_wait_is_told() -> None:
     assert told == ["refused", "hangs"]
 
 
-@pytest.mark.parametrize("fault", [JournalError("the disk is full"), RpcError("eth_call: limit exceeded")])
+@pytest.mark.parametrize("fault", [JournalBlocked("the disk is full"), RpcError("eth_call: limit exceeded")])
 def test_a_full_disk_and_a_nodes_limit_may_pass(fault: Exception) -> None:
     assert run(ticks(fault, Done("all")))[0] == Done("all")
 
@@ -84,9 +84,10 @@ def test_patience_lasts_for_days_and_is_told() -> None:
     assert sink.events[0] == Problem("gone", "trying again for 7 days.")
 
 
-def test_other_errors_end_it_at_once() -> None:
-    with pytest.raises(ConfigError):
-        run(ticks(ConfigError("a", "b"), Done("never")))
+@pytest.mark.parametrize("fault", [ConfigError("a", "b"), JournalError("of another version")])
+def test_other_errors_end_it_at_once(fault: Exception) -> None:
+    with pytest.raises(type(fault)):
+        run(ticks(fault, Done("never")))
 
 
 def press() -> None:
