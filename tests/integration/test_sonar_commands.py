@@ -122,8 +122,12 @@ def test_status_tells_bounties_and_their_rounds(
     out = capsys.readouterr().out
     assert "commit" in out
     assert "RoundOpened" in out
-    assert sonar("status", "0x12", "--network", file) == 2
-    assert "bounty: '0x12' is not 32 bytes in hex" in capsys.readouterr().err
+    assert sonar("status", bounty[:7], "--network", file, "--json") == 0  # as the table of all shows it
+    assert json.loads(capsys.readouterr().out)["bounty"] == bounty
+    other = "0x1" if bounty[2] != "1" else "0x2"
+    for text, said in ((other, "no bounty on this network begins"), ("0xg", "bounty: '0xg' is not an id")):
+        assert sonar("status", text, "--network", file) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_verify_compares_the_chain_with_what_is_shipped(
