@@ -356,7 +356,7 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
     try:
         table = parse_csv(data, str(path), wanted)
     except DataError as error:
-        if wanted is None and error.hint:
+        if wanted is None and error.hint and error.problem.startswith("column "):
             error.hint += "; or name the columns to train on: features = [...] in [holdout]"
         raise
     return _chosen(table, given.target, given.features)

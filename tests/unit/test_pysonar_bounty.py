@@ -173,8 +173,14 @@ def test_a_text_column_says_how_to_leave_it_out(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         Bounty.from_toml(path)
     assert "features = [...] in [holdout]" in caught.value.hint
-    path.write_text(path.read_text() + 'features = ["x"]\n')
+    plain = path.read_text()
+    path.write_text(plain + 'features = ["x"]\n')
     assert Bounty.from_toml(path).features == ("x",)
+    path.write_text(plain)
+    (tmp_path / "h.csv").write_text("id;x;y\n1;2;3\n")
+    with pytest.raises(DataError, match="semicolons") as caught:
+        Bounty.from_toml(path)
+    assert caught.value.hint == "save the file with commas"  # no choice of columns helps there
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
