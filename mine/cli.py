@@ -331,9 +331,7 @@ def _open(home: Path | None, as_json: bool) -> Mine:
 
 def _posted(mine: Mine, prefix: str) -> Any:
     """The one bounty whose id begins with `prefix`."""
-    from mine import joining
-
-    return joining.find_posted(mine.market, prefix)
+    return mine.market.posted(prefix)
 
 
 def _all_open(mine: Mine) -> list[Any]:

@@ -65,7 +65,7 @@ class Policy:
         """Read the home's mine.toml; without one, the defaults. Raises ConfigError naming the field."""
         path = home / POLICY_FILE
         try:
-            document = tomllib.loads(path.read_text("utf-8"))
+            document = tomllib.loads(path.read_text("utf-8-sig"))
         except FileNotFoundError:
             return cls()
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

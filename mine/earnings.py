@@ -88,12 +88,14 @@ class Earnings:
 
 
 def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:
-    """Read the chain's record since the first joined bounty was posted, in ether and these `assets`.
+    """Read the chain's record since the first of the mine's bounties, in ether and these `assets`.
 
     Raises ChainUnavailable.
     """
-    joined = book.joined()
-    events = market.events(min(one.block for one in joined)) if joined else []
+    since = {one.bounty: one.block for one in book.joined()}
+    for part in book.parts():
+        since.setdefault(part.bounty, market.deployed_block)  # it was left, and when it was posted forgotten
+    events = market.events(min(since.values())) if since else []
     paid = {
         (event.bounty, event.round): {name: getattr(event, name) for name in PAID_FIELDS}
         for event in events
@@ -121,7 +123,7 @@ def _rounds(book: Book, paid: Callable[[Part], Mapping[str, int]]) -> tuple[tupl
     """A row for each recorded part, and the gas that belongs to none."""
     gas = gas_by_round(book)
     rows = []
-    for part in (part for one in book.joined() for part in book.parts(one.bounty)):
+    for part in book.parts():
         amounts = paid(part)
         rows.append(
             RoundEarnings(

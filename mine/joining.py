@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from mine.state import Book, Joined
 from mine.trainer import Task
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
-from sonar.errors import ConfigError, DataError, SonarError, UsageError
+from sonar.errors import DataError, SonarError, UsageError
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
@@ -29,18 +28,6 @@ class Offer:
     task: Task | None
     fitting: tuple[str, ...]
     problem: SonarError | None
-
-
-def find_posted(market: Market, text: str) -> BountyPosted:
-    """Return the event that posted the bounty whose id begins with `text`. Raises UsageError, ConfigError."""
-    digits = text.lower().removeprefix("0x")
-    if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
-        raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
-    found = [event for event in market.bounties() if event.bounty.hex().startswith(digits)]
-    if len(found) != 1:
-        many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
-        raise UsageError(f"{many} with {text[:80]!r}", hint="`mine bounties` lists the open ones")
-    return found[0]
 
 
 def open_and_fitting(

@@ -274,7 +274,9 @@ class Rounds:
         if isinstance(paid, MinePaid):
             part = replace(part, paid={name: getattr(paid, name) for name in PAID_FIELDS})
         self._book.save(part)
-        self._progress.round(hex32(part.bounty), part.round, result=part.state.value, **part.paid)
+        self._progress.round(
+            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid
+        )
 
     def withdraw(self, key: str, to: Address, asset: Address) -> Waiting | None:
         """Take out what the contract owes this mine in an asset; None when nothing is left to wait for."""

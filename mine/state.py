@@ -173,7 +173,7 @@ class Book:
 
     def assets(self) -> set[Address]:
         """Every asset that was staked in."""
-        return {part.asset for one in self.joined() for part in self.parts(one.bounty)}
+        return {part.asset for part in self.parts()}
 
     # Rounds
 
@@ -182,9 +182,9 @@ class Book:
         part = self.journal.get_as(_part, _round_key(bounty, round_number))
         return part or Part(bounty, round_number)
 
-    def parts(self, bounty: BountyId) -> list[Part]:
-        """Every recorded part in a bounty, oldest first."""
-        return self.journal.items_as(_part, f"round/{bounty.hex()}/")
+    def parts(self, bounty: BountyId | None = None) -> list[Part]:
+        """Every recorded part in a bounty, oldest first; or in all of them, those that were left included."""
+        return self.journal.items_as(_part, f"round/{bounty.hex()}/" if bounty else "round/")
 
     def open_parts(self, bounty: BountyId) -> list[Part]:
         """The recorded parts that are not over."""

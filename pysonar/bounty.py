@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
@@ -53,6 +54,12 @@ _Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
 _Fraction = Annotated[int, Field(ge=0, le=48)]
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    return text
+
+
 class Settings(BaseModel):
     """All that a bounty is made of but the data. Losses are in the loss's own unit (`squared`: MSE).
 
@@ -63,7 +70,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, AfterValidator(_name)]
     loss: Literal["squared", "logistic-taylor"] = "squared"
     clip: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 8.0
     optimiser: Literal["gradient-memory", "gradient-descent"] = "gradient-memory"
@@ -144,7 +151,7 @@ class Bounty:
                 raw = file.read(MAX_TOML_BYTES + 1)
             if len(raw) > MAX_TOML_BYTES:
                 raise ConfigError(str(path), f"is larger than {MAX_TOML_BYTES} bytes")
-            fields = tomllib.loads(raw.decode())
+            fields = tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin with a mark
             _read_allow_file(fields, path.parent)
         except OSError as error:
             raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
@@ -162,6 +169,9 @@ class Bounty:
         if s.min_mines > s.cohort:
             hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
             raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
+        if s.rows_min is not None and s.rows_min > s.rows_max:
+            hint = "lower it, or raise rows_max: a mine with fewer or more rows cannot take part"
+            raise ConfigError("rows_min", f"{s.rows_min} is more than rows_max = {s.rows_max}", hint=hint)
         self.terms  # noqa: B018 - an amount, asset or address that is none is told now
         if s.key_bits < 2048 and not s.insecure_key:
             hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
@@ -294,9 +304,9 @@ def _read_allow_file(fields: dict[str, Any], folder: Path) -> None:
     fields["allow"] = [line for line in lines if line]
 
 
-def check_name(name: str) -> None:
-    """Check a bounty's name. Raises ConfigError."""
-    _settings({"name": name})
+def check_key(name: str, key_bits: int) -> None:
+    """Check what a key is made for: a bounty's name and its `key_bits`. Raises ConfigError."""
+    _settings({"name": name, "key_bits": key_bits})
 
 
 def _settings(fields: Mapping[str, Any]) -> Settings:
@@ -319,9 +329,8 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         shown = "" if first["type"] == "missing" else f" (got {str(first['input'])[:60]!r})"
-        raise ConfigError(
-            f"{prefix}{name}", f"{first['msg']}{shown}", hint="see `pysonar run --help`"
-        ) from None
+        problem = first["msg"].removeprefix("Value error, ") + shown
+        raise ConfigError(f"{prefix}{name}", problem, hint="see `pysonar run --help`") from None
 
 
 _Holdout = tuple[Table, tuple[str, ...], str]
@@ -347,7 +356,7 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
     try:
         table = parse_csv(data, str(path), wanted)
     except DataError as error:
-        if wanted is None and error.hint:
+        if wanted is None and error.hint and error.problem.startswith("column "):
             error.hint += "; or name the columns to train on: features = [...] in [holdout]"
         raise
     return _chosen(table, given.target, given.features)
@@ -377,6 +386,10 @@ def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdo
     if not names:
         raise DataError(
             "holdout", "has no feature column", hint="name one column besides the target at least"
+        )
+    if target in names or len(set(names)) < len(names):
+        raise DataError(
+            "features", f"name a column twice, or the target {target!r}", hint="name each other column once"
         )
     require_rows(table.matrix(names), table.column(target), len(names))
     return table, names, target

@@ -82,7 +82,10 @@ def init(
 @key_app.command("new")
 def key_new(
     name: Annotated[str, typer.Argument(help="The name of the bounty that it is for.")],
-    bits: Annotated[int, typer.Option("--bits", help="2048, 3072 or more.")] = 3072,
+    bits: Annotated[
+        int,
+        typer.Option("--bits", help="As key_bits in the bounty's file: 2048, 3072 or more."),
+    ] = 3072,
     home: HomeOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
@@ -91,11 +94,11 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty import check_name
+    from pysonar.bounty import check_key
     from pysonar.wiring import locked
     from sonar import keystore
 
-    check_name(name)
+    check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
         password = keystore.read_password(password_file)
         keystore.load(keystore.find(scientist.home.keystore), password)  # a key under another is lost easily

@@ -96,12 +96,23 @@ class InsufficientFunds(UsageError):
     """An account cannot pay. Amounts in the smallest units of `asset`, an address or "wei"."""
 
     def __init__(self, address: str, have_wei: int, need_wei: int, asset: str = "wei") -> None:
-        unit = asset if asset == "wei" else f"units of {asset}"
+        in_ether = asset == "wei"
+        have, need, more = (
+            _ether(amount) if in_ether else f"{amount} units of {asset}"
+            for amount in (have_wei, need_wei, need_wei - have_wei)
+        )
+        faucet = f" (on a development network: sonar fund {address})" if in_ether else ""
         super().__init__(
-            f"{address} has {have_wei} {unit} and needs {need_wei} {unit}",
-            hint=f"send at least {need_wei - have_wei} {unit} to {address}, then run the same command again",
+            f"{address} has {have} and needs {need}",
+            hint=f"send at least {more} to {address}{faucet}, then run the same command again",
         )
         self.address, self.have_wei, self.need_wei, self.asset = address, have_wei, need_wei, asset
+
+
+def _ether(amount_wei: int) -> str:
+    """Return an amount to the last digit, as `sonar fund --amount` takes it."""
+    whole, rest = divmod(amount_wei, 10**18)
+    return f"{whole}.{rest:018}".rstrip("0").rstrip(".") + " ether"
 
 
 class LocalProtocolError(UsageError):

@@ -21,8 +21,9 @@ from typing import IO, Annotated, Any, Literal, Protocol
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from sonar.amounts import format_wei
+from sonar.amounts import Unit, format_amount, format_wei
 from sonar.errors import RemoteError, SonarError
+from sonar.protocol.ids import ETHER, Address
 
 MAX_LINE_BYTES = 1_000_000
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -257,7 +258,7 @@ def describe(event: Event) -> str:
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"
         case Round(bounty, number, summary):
-            return f"bounty {short(bounty)} round {number} is over: {_pairs(summary)}"
+            return f"bounty {short(bounty)} round {number} is over: {_pairs(_for_people(summary))}"
         case Note(text):
             return text
         case Problem(error, hint):
@@ -269,6 +270,18 @@ def describe(event: Event) -> str:
 def short(hex_text: str) -> str:
     """Return a long hex text as its first and last digits."""
     return hex_text if len(hex_text) <= 14 else f"{hex_text[:8]}…{hex_text[-4:]}"
+
+
+def _for_people(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return a round's summary with its amounts, `..._wei`, for people: in its `asset`, or in ether."""
+    unit = Unit(Address(str(summary.get("asset", ETHER))))
+    told = {}
+    for key, value in summary.items():
+        if key.endswith("_wei") and isinstance(value, int):
+            told[key.removesuffix("_wei")] = format_amount(value, unit)
+        elif key != "asset":
+            told[key] = value
+    return told
 
 
 def _pairs(summary: dict[str, Any]) -> str:

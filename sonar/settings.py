@@ -175,7 +175,7 @@ def _read(path: Path) -> str:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # editors of Windows begin with a mark
     except UnicodeDecodeError as error:
         raise ConfigError("network", f"{path} is not a text in UTF-8") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,7 @@ from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.chain.view import view
-from sonar.errors import ChainUnavailable, RemoteError, RpcError, WrongContract
+from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, UsageError, WrongContract
 from sonar.progress import Progress
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
@@ -168,6 +169,21 @@ class Market(Chain):
     def bounties(self) -> list[BountyPosted]:
         """Return every bounty that was ever posted, oldest first."""
         return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
+
+    def posted(self, text: str) -> BountyPosted:
+        """Return the event that posted the bounty whose id begins with `text`, hex with or without "0x".
+
+        Raises ConfigError, and UsageError if there is none or more than one.
+        """
+        digits = text.lower().removeprefix("0x")
+        if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
+            raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
+        found = [event for event in self.bounties() if event.bounty.hex().startswith(digits)]
+        if len(found) != 1:
+            many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
+            hint = "`sonar status` lists them all, `mine bounties` the open ones"
+            raise UsageError(f"{many} with {text[:80]!r}", hint=hint)
+        return found[0]
 
     def posting(self, bounty: BountyId) -> BountyPosted | None:
         """Return the event of a bounty's posting, if it is there. The newest blocks are asked for first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -71,6 +72,9 @@ def deploy(
         blobs = StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
     if network_out.exists():
         raise ConfigError("--network-out", f"{network_out} exists", hint="name another file, or move it away")
+    if not os.access(network_out.parent, os.W_OK):
+        problem = f"{network_out.parent} is no folder that can be written to"
+        raise ConfigError("--network-out", problem, hint="make it, or name another: nothing was sent")
     account = load(keystore, read_password(password_file))
     progress = Progress(sink_for(json), "deploy")
     done = deploy_contract(

@@ -19,7 +19,10 @@ EVENTS_SHOWN = 200
 
 
 def status(
-    bounty: Annotated[str | None, typer.Argument(help="A bounty's id, for its rounds. Default: all.")] = None,
+    bounty: Annotated[
+        str | None,
+        typer.Argument(help="A bounty's id in hex, or its first digits, for its rounds. Default: all."),
+    ] = None,
     network: NetworkOption = None,
     json: JsonFlag = False,
 ) -> None:
@@ -31,7 +34,6 @@ def status(
     """
     from sonar.chain.market import Market
     from sonar.progress import PlainSink, Progress
-    from sonar.protocol.ids import parse_bounty
 
     market = Market.connect(load_network(network), progress=Progress(PlainSink()))
     if bounty is None:
@@ -42,7 +44,7 @@ def status(
         else:
             _show(found)
         return
-    identity = parse_bounty(bounty)
+    identity = market.posted(bounty).bounty
     facts = _facts(market, market.bounty(identity), {})
     history = [_event(event) for event in market.events(market.deployed_block, bounty=identity)]
     if json:

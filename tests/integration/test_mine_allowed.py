@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mine_kit import TOKENS_EACH, World, run, terms
 
-from mine import joining
+from mine import joining, setup
 from mine.consent import Policy
 from mine.earnings import earnings
 from sonar.chain.events import Committed
@@ -15,7 +15,7 @@ from sonar.chain.token import held
 from sonar.errors import ConsentError, ManifestError
 from sonar.progress import Done, short
 from sonar.protocol.allowlist import read_list, root_of
-from sonar.protocol.ids import ZERO32, hex32
+from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.messages import AllowList
 from sonar.protocol.round import RoundState
 
@@ -102,6 +102,10 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     assert (document["net_wei"], document["withdrawn_wei"]) == (-gas, 0)
     assert line["gas_wei"] + document["other_gas_wei"] == gas
     assert document["other_gas_wei"] < line["gas_wei"]
+    # What was earned stays earned when the bounty is left, and so does the asset that it was earned in.
+    book = world.book(0)
+    setup.leave(book, hex32(world.scientist.bounty))
+    assert earnings(market, book, world.address(0), book.assets() - {ETHER}).to_json() == document
 
 
 def test_a_mine_without_the_token_says_so_and_sends_nothing(tmp_path: Path) -> None:

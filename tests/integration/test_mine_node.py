@@ -305,7 +305,7 @@ def test_a_mine_without_ether_says_so_and_goes_on_once_it_has_some(world: World)
     poor = world.node(1)
     run([poor])
     (problem,) = world.problems()
-    assert f"{world.address(1)} has 0 wei" in problem.error
+    assert f"{world.address(1)} has 0 ether" in problem.error
     assert "send at least" in problem.hint
     assert world.part(1, 1).state is RoundState.COMMITTING
     world.give(1, 10**18)

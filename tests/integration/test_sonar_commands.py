@@ -61,6 +61,15 @@ def test_deploy_asks_for_one_kind_of_store(tmp_path: Path, capsys: pytest.Captur
     assert "--bootstrap: '/ip4/1.2.3.4/tcp/4001' is not a peer" in capsys.readouterr().err
 
 
+def test_deploy_sends_nothing_for_a_file_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "none" / "network.toml")
+    options = ["--rpc", "http://127.0.0.1:9", "--keystore", "none", "--store", str(tmp_path)]
+    assert sonar("deploy", *options, "--network-out", nowhere) == 2
+    assert "--network-out" in capsys.readouterr().err
+
+
 def test_deploy_writes_a_network_on_ipfs(chain: LocalChain, tmp_path: Path) -> None:
     peer = "/dns4/sonar.example/tcp/4001/p2p/12D3KooWCqYwg9Y4GFQcxfFKRAZR6KCmuJkk5ixhLZobZ8iHtkL4"
     keys = keystore.save(tmp_path / "keys", OWNER, "pass", dev=True)
@@ -128,8 +137,12 @@ def test_status_tells_bounties_and_their_rounds(
     out = capsys.readouterr().out
     assert "commit" in out
     assert "RoundOpened" in out
-    assert sonar("status", "0x12", "--network", file) == 2
-    assert "bounty: '0x12' is not 32 bytes in hex" in capsys.readouterr().err
+    assert sonar("status", bounty[:7], "--network", file, "--json") == 0  # as the table of all shows it
+    assert json.loads(capsys.readouterr().out)["bounty"] == bounty
+    other = "0x1" if bounty[2] != "1" else "0x2"
+    for text, said in ((other, "no bounty on this network begins"), ("0xg", "bounty: '0xg' is not an id")):
+        assert sonar("status", text, "--network", file) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_verify_compares_the_chain_with_what_is_shipped(

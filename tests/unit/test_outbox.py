@@ -11,6 +11,7 @@ import httpx
 import pytest
 from eth_account import Account
 
+from sonar.amounts import parse_wei
 from sonar.chain.fees import MAX_FEE_PER_GAS_WEI
 from sonar.chain.market import transfer
 from sonar.chain.outbox import Outbox
@@ -170,7 +171,10 @@ def test_an_account_that_cannot_pay_is_told_how_much_it_needs(world: World) -> N
     with pytest.raises(InsufficientFunds) as caught:
         world.outbox(1).perform("gift", transfer(stranger(), 10 * ETHER_WEI))
     assert caught.value.have_wei == 10 * ETHER_WEI < caught.value.need_wei
-    assert world.address(1) in str(caught.value)
+    assert f"{world.address(1)} has 10 ether and needs 10.0" in str(caught.value)
+    assert parse_wei(caught.value.hint.split(" to ")[0].removeprefix("send at least ")) == (
+        caught.value.need_wei - caught.value.have_wei
+    )
     with pytest.raises(InsufficientFunds):
         world.outbox(1).perform("more", transfer(stranger(), 11 * ETHER_WEI))
     assert sends(world) == before

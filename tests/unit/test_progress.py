@@ -27,7 +27,9 @@ from sonar.progress import (
     format_line,
     parse_line,
 )
+from sonar.protocol.ids import ETHER
 
+TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT,
@@ -149,6 +151,18 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
     assert "[red]not markup[/red]" in lines[0]
     assert "\x1b" not in out.getvalue()
     assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("asset", "fee"),
+    [({}, "0.002 ether"), ({"asset": ETHER}, "0.002 ether"), ({"asset": TOKEN}, "units of 0xA0b8…eB48")],
+)
+def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: dict[str, str], fee: str) -> None:
+    text = p.describe(
+        p.Round("0x12", 1, {"result": "paid", "share_bps": 3256, "fee_wei": 2 * 10**15, **asset})
+    )
+    assert text.startswith("bounty 0x12 round 1 is over: result paid, share_bps 3256, fee ")
+    assert text.endswith(fee)
 
 
 def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,10 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("[holdout]", "[houldout]"), "holdout", "add"),
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
+        (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
+        (("rounds = 5", "rounds = 5\nrows_min = 51\nrows_max = 50"), "rows_min", "rows_max"),
+        (("rows = 42", "rows = 42\nfeatures = ['age', 'age']"), "features: name a column twice", "once"),
+        (("rows = 42", "rows = 42\nfeatures = ['age', 'target']"), "the target 'target'", "once"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(
@@ -169,8 +173,21 @@ def test_a_text_column_says_how_to_leave_it_out(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         Bounty.from_toml(path)
     assert "features = [...] in [holdout]" in caught.value.hint
-    path.write_text(path.read_text() + 'features = ["x"]\n')
+    plain = path.read_text()
+    path.write_text(plain + 'features = ["x"]\n')
     assert Bounty.from_toml(path).features == ("x",)
+    path.write_text(plain)
+    (tmp_path / "h.csv").write_text("id;x;y\n1;2;3\n")
+    with pytest.raises(DataError, match="semicolons") as caught:
+        Bounty.from_toml(path)
+    assert caught.value.hint == "save the file with commas"  # no choice of columns helps there
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = written(tmp_path, FILE)
+    plain = Bounty.from_toml(path).digest
+    path.write_bytes(b"\xef\xbb\xbf" + FILE.encode())
+    assert Bounty.from_toml(path).digest == plain
 
 
 def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:

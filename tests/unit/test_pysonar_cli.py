@@ -100,6 +100,16 @@ def test_a_key_name_is_no_path(home: Path, name: str, capsys: pytest.CaptureFixt
     assert "name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("bits", "said"), [("2064", "a multiple of 256"), ("9984", "8192")])
+def test_a_key_has_a_size_that_a_bounty_can_have(
+    home: Path, bits: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["key", "new", "diabetes", "--bits", bits, "--home", str(home)]) == 2
+    err = capsys.readouterr().err
+    assert "key_bits" in err
+    assert said in err
+
+
 def test_a_key_needs_the_keystores_password(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,12 @@ def test_every_name_survives(tmp_path: Path, name: str) -> None:
     assert NetworkConfig.load(tmp_path / "again.toml") == network
 
 
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    plain = NetworkConfig.load(write(tmp_path, GOOD))
+    (tmp_path / "network.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert NetworkConfig.load(tmp_path / "network.toml") == plain
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     network = NetworkConfig.load(write(tmp_path, GOOD))
     assert network.store.path == str(tmp_path.resolve() / "store")

@@ -71,7 +71,7 @@ def test_a_wrong_command_line_is_a_usage_error(argv: list[str], capsys: pytest.C
 
 def test_help_and_success_are_no_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lambda: None) == 0
-    assert run(lambda: None, "--help") == 0
+    assert run(lambda: None, "--help") == run(lambda: None, "-h") == 0
     assert "--json" in capsys.readouterr().out
 
 
