@@ -135,8 +135,8 @@ def connect(
 ) -> Session:
     """Open a scientist's home, made if it is new, and connect to its network.
 
-    `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where nothing names
-    a network, or with `embedded`, a development network of a chain, a store and `mines` mines is started on
+    `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where neither home nor
+    network is named, or with `embedded`, a development network of a chain, a store and `mines` mines is started on
     this machine, which ends with the session and gives the account ether; without `home`, everything is in a
     temporary folder that goes with it. `password` defaults to that of SONAR_PASSWORD or SONAR_PASSWORD_FILE,
     or a question. `progress` defaults to a display in the notebook, or lines on standard error.
@@ -166,6 +166,9 @@ def _connect(
     named = network or os.environ.get("SONAR_NETWORK")
     if embedded is None:
         embedded = not named and not (path / "network.toml").exists()
+        if embedded and home is not None:
+            hint = 'name its file, network="network.toml"; or, for a new one on this machine, embedded=True'
+            raise ConfigError("home", f"{path} belongs to no network yet", hint=hint)
     if embedded:
         return _embedded(Path(home) if home is not None else None, mines, password, sink)
     return _open(path, Path(named) if named else None, password, sink, ExitStack())

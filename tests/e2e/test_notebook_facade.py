@@ -61,3 +61,11 @@ def test_an_embedded_network_with_a_home_goes_on_where_its_chain_does(tmp_path: 
         else:  # it keeps nothing
             with pytest.raises(ConfigError, match="does not know the bounty 'diabetes'"):
                 campaign.fit()
+
+
+def test_a_home_that_is_misspelt_starts_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SONAR_NETWORK", raising=False)
+    with pytest.raises(ConfigError, match="belongs to no network yet") as told:
+        pysonar.connect(tmp_path / "typo", password="secret")
+    assert "embedded=True" in told.value.hint
+    assert list(tmp_path.iterdir()) == []
