@@ -135,11 +135,12 @@ def connect(
 ) -> Session:
     """Open a scientist's home, made if it is new, and connect to its network.
 
-    `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where neither home nor
-    network is named, or with `embedded`, a development network of a chain, a store and `mines` mines is started on
-    this machine, which ends with the session and gives the account ether; without `home`, everything is in a
-    temporary folder that goes with it. `password` defaults to that of SONAR_PASSWORD or SONAR_PASSWORD_FILE,
-    or a question. `progress` defaults to a display in the notebook, or lines on standard error.
+    `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where neither home
+    nor network is named, or with `embedded`, a development network of a chain, a store and `mines` mines is
+    started on this machine, which ends with the session and gives the account ether; without `home`,
+    everything is in a temporary folder that goes with it. `password` defaults to that of SONAR_PASSWORD or
+    SONAR_PASSWORD_FILE, or a question. `progress` defaults to a display in the notebook, or lines on standard
+    error.
 
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
