@@ -34,6 +34,7 @@ def status(
     """
     from sonar.chain.market import Market
     from sonar.progress import PlainSink, Progress
+    from sonar.protocol.ids import parse_bounty
 
     market = Market.connect(load_network(network), progress=Progress(PlainSink()))
     if bounty is None:
@@ -44,7 +45,8 @@ def status(
         else:
             _show(found)
         return
-    identity = market.posted(bounty).bounty
+    # A whole id needs no search.
+    identity = parse_bounty(bounty) if len(bounty) >= 64 else market.posted(bounty).bounty
     facts = _facts(market, market.bounty(identity), {})
     history = [_event(event) for event in market.events(market.deployed_block, bounty=identity)]
     if json:
