@@ -175,6 +175,26 @@ def test_anvil_goes_on_from_its_state(tmp_path: Path) -> None:
 
 
 @needs_anvil
+def test_anvil_lets_old_states_go() -> None:
+    """Each holds the hashes of all blocks before it: an idle network ran out of memory in 40 minutes."""
+    with localchain.start("anvil") as chain:
+        rpc, call = Rpc(chain.url), {"to": RICH.address, "data": "0x"}
+        rpc.call("anvil_mine", hex(4 * anvil.STATES_KEPT))
+        newest = int(rpc.call("eth_blockNumber"), 16)
+        assert rpc.call("eth_call", call, hex(newest - anvil.STATES_KEPT // 2)) == "0x"
+        with pytest.raises(RpcError):
+            rpc.call("eth_call", call, hex(newest - 2 * anvil.STATES_KEPT))
+
+
+@needs_anvil
+def test_anvils_heart_beats_rarer_while_nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anvil, "BEAT_S", 0.02)
+    with localchain.start("anvil") as chain:
+        time.sleep(3)
+        assert 10 < int(Rpc(chain.url).call("eth_blockNumber"), 16) < 75  # 150 at an even beat
+
+
+@needs_anvil
 @pytest.mark.parametrize("content", [b"", b'{"block": {"number'])
 def test_a_state_cut_off_by_a_crash_is_set_aside(tmp_path: Path, content: bytes) -> None:
     (tmp_path / anvil.STATE_FILE).write_bytes(content)
