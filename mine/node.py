@@ -93,9 +93,12 @@ class Node:
         self._searched_to = market.deployed_block - 1
         self._offers: list[BountyPosted] = []
         self._seen: tuple[Head, Waiting | Done] | None = None
+        self._newest = 0
 
     def tick(self) -> Waiting | Done:
-        """One pass over all joined bounties. Raises ChainUnavailable; every other fault is told and kept."""
+        """One pass over all joined bounties. Every fault is told and kept, but ChainUnavailable, and
+        WrongContract if it is another chain now.
+        """
         try:
             return self._pass()
         except RpcError as error:
@@ -103,6 +106,9 @@ class Node:
 
     def _pass(self) -> Waiting | Done:
         head = self._market.head()
+        if head.number < self._newest:
+            self._market.check_code()  # a development chain that lost its state begins anew
+        self._newest = head.number
         self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block

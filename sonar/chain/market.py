@@ -78,16 +78,8 @@ class Market(Chain):
         self.address = address
         self.deployed_block = deployed_block
         self._progress = progress or Progress()
-        code = self.code(address)
-        if not code and self.head().number < deployed_block:
-            raise ChainUnavailable(
-                f"the chain's node at {rpc.shown} has not come to the contract's block {deployed_block}",
-                hint="it is still syncing; if not, get the network file of this network again",
-            )
-        if not code:
-            raise WrongContract(address, code_hash.hex(), "none (there is no code)")
-        if keccak(code) != code_hash:
-            raise WrongContract(address, code_hash.hex(), keccak(code).hex())
+        self._code_hash = code_hash
+        self.check_code()
 
     @classmethod
     def connect(
@@ -102,6 +94,19 @@ class Market(Chain):
             deployed_block=network.deployed_block,
             progress=progress,
         )
+
+    def check_code(self) -> None:
+        """Check that the contract is there. Raises WrongContract, ChainUnavailable (a node that lags)."""
+        code, expected, deployed_block = self.code(self.address), self._code_hash.hex(), self.deployed_block
+        if not code and self.head().number < deployed_block:
+            raise ChainUnavailable(
+                f"the chain's node at {self.rpc.shown} has not come to the contract's block {deployed_block}",
+                hint="it is still syncing; if not, get the network file of this network again",
+            )
+        if not code:
+            raise WrongContract(self.address, expected, "none (there is no code)")
+        if keccak(code) != self._code_hash:
+            raise WrongContract(self.address, expected, keccak(code).hex())
 
     # ---- reads
 

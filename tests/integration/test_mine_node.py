@@ -8,7 +8,7 @@ from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
-from sonar.errors import RpcError, UsageError
+from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import hex32
@@ -78,6 +78,23 @@ def test_with_nothing_joined_it_ends_where_it_should_and_waits_for_the_first_bou
     assert isinstance(result, Done)
     assert "mine join" in result.what
     assert not isinstance(world.node(1).tick(), Done)
+
+
+def test_a_chain_that_begins_anew_without_the_contract_ends_the_mine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for ever for bounties that are posted to the new chain's contract."""
+    node = world.node(0)
+    node.tick()
+    newest = node._market.head()
+    monkeypatch.setattr(node._market, "head", lambda: newest._replace(number=newest.number - 1))
+    node.tick()  # a node that lags, or a reorganisation
+    monkeypatch.setattr(node._market, "head", lambda: newest._replace(number=newest.number - 2))
+    monkeypatch.setattr(node._market, "code", lambda _: b"")
+    monkeypatch.setattr(node._market, "deployed_block", 1)
+    for _ in range(2):
+        with pytest.raises(WrongContract, match="there is no code"):
+            node.tick()
 
 
 def test_a_full_cohort_skips_the_mine_that_is_late(world: World) -> None:
