@@ -8,7 +8,6 @@ minutes (measured), and more each minute.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import shutil
@@ -154,15 +153,10 @@ class Anvil:
         """Return the state's path; a file that was cut by a crash is set aside, since Anvil stops at it."""
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = state_dir / STATE_FILE
-        if path.exists():
-            try:
-                json.loads(path.read_bytes())
-            except ValueError:
-                aside = path.with_name(f"{STATE_FILE}.damaged-{int(time.time())}")
-                path.rename(aside)
-                self.notes.append(
-                    f"Anvil's state was cut off by a crash; the chain starts anew ({aside} kept)"
-                )
+        if path.exists() and not _is_whole(path):
+            aside = path.with_name(f"{STATE_FILE}.damaged-{int(time.time())}")
+            path.rename(aside)
+            self.notes.append(f"Anvil's state was cut off by a crash; the chain starts anew ({aside} kept)")
         return path
 
     def _wait_until_up(self) -> None:
@@ -191,6 +185,15 @@ class Anvil:
                 rpc.call("anvil_setBalance", account, hex(wei))
         finally:
             rpc.close()
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether a state was written to its end. It may be large, and has no braces in its strings."""
+    opened = closed = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            opened, closed = opened + part.count(b"{"), closed + part.count(b"}")
+    return opened == closed > 0
 
 
 def _free_port(host: str, port: int) -> int:
