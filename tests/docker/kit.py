@@ -145,6 +145,11 @@ class Project:
         return found[1]
 
 
+def is_well(container: Container) -> bool:
+    """Tell whether the container's health was good at the last look."""
+    return bool(container.attrs["State"].get("Health", {}).get("Status") == "healthy")
+
+
 def memory_bytes(container: Container) -> int:
     """What the container uses, as `docker stats` counts it."""
     stats = container.stats(stream=False, one_shot=True)["memory_stats"]

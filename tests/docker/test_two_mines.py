@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
-from tests.docker.kit import IMAGES, Project, wait_until
+from tests.docker.kit import IMAGES, KILL_ALL, Project, is_well, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -67,8 +67,7 @@ def project() -> Iterator[Project]:
 
 def well(project: Project) -> list[Container]:
     """The mines whose health is good."""
-    mines = project.containers("mine")
-    return [mine for mine in mines if mine.attrs["State"].get("Health", {}).get("Status") == "healthy"]
+    return [mine for mine in project.containers("mine") if is_well(mine)]
 
 
 def run_python(container: Container, script: str, *args: str) -> list[str]:
@@ -141,3 +140,40 @@ def test_health_says_that_the_disk_is_full(project: Project) -> None:
         assert "KiB are free at /full" in one.logs().decode()
     finally:
         one.remove()
+
+
+@pytest.mark.parametrize(
+    ("image", "folder", "program"),
+    [("mine", "mines", "mine-slot"), ("pysonar", "home", "notebook-server")],
+)
+def test_a_start_on_a_full_disk_says_so(project: Project, image: str, folder: str, program: str) -> None:
+    path = f"/var/lib/sonar/{folder}"
+    one = project.client.containers.run(
+        IMAGES[image],
+        ["-c", f"head -c 1M /dev/zero >{path}/full; exec {program}"],
+        entrypoint="sh",
+        tmpfs={path: "size=100k,uid=1000"},
+        detach=True,
+    )
+    try:
+        assert one.wait(timeout=30)["StatusCode"] == 1
+        told = one.logs().decode()
+        assert "error: /var/lib/sonar/" in told
+        assert "is the disk full" in told
+        assert "Traceback" not in told
+    finally:
+        one.remove()
+
+
+def test_mines_take_over_the_network_that_begins_anew(project: Project) -> None:
+    """A chain that is killed has no state to go on from, and deploys another contract."""
+    before = {one.id: one.attrs["RestartCount"] for one in well(project)}
+    project.one("sonar").exec_run(KILL_ALL)
+    wait_until(
+        "both mines to start again",
+        60,
+        lambda: all(one.attrs["RestartCount"] > before[one.id] for one in well(project) if one.id in before),
+    )
+    both = "grep ^contract $SONAR_NETWORK $(cat /tmp/slot)/network.toml | cut -d: -f2 | uniq | wc -l"
+    wait_until("two mines to be well", 60, lambda: len(well(project)) == 2)
+    assert [one.exec_run(["sh", "-c", both]).output.strip() for one in well(project)] == [b"1", b"1"]
