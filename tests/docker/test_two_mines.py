@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -78,6 +79,16 @@ def run_python(container: Container, script: str, *args: str) -> list[str]:
 
 def test_more_containers_than_mines_say_so(project: Project) -> None:
     wait_until("the third to say so", 60, lambda: "all 2 slots are taken" in project.logs("mine"))
+
+
+def test_of_another_number_of_mines_a_slot_has_its_part_alone(project: Project) -> None:
+    """It trained on the old part besides, which was in the parts of others by then."""
+    for mines in (3, 4):  # the first two slots are taken; --help ends the mine when its slot is ready
+        project.run("run", "--rm", "--no-deps", "-T", "-e", f"MINES={mines}", "mine", "--help")
+    listed = well(project)[0].exec_run(
+        ["mine", "data", "list", "--home", "/var/lib/sonar/mines/mine-03", "--json"]
+    )
+    assert [one["source"] for one in json.loads(listed.output)] == ["diabetes:3/4"]
 
 
 def test_a_blob_of_one_mine_is_read_by_the_other_through_the_swarm(project: Project) -> None:
