@@ -318,7 +318,7 @@ def _why(told: str, repo: Path) -> StoreUnavailable:
         "no space left": "free some disk space",
         "needs to be migrated": f"it is an older Kubo's: run `IPFS_PATH={repo} ipfs repo migrate`",
         "lock": f"another daemon runs on {repo}; end it",
-        "newer": "it is a newer Kubo's: install that one",
+        "lower than your repos": "it is a newer Kubo's: install that one",
         "private network": "give it the network's swarm key",
     }
     hint = next((hint for words, hint in hints.items() if words in told), f"its log: {repo}/daemon.log")

@@ -174,6 +174,15 @@ def test_without_the_swarm_key_nothing_starts(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
+def test_a_newer_kubos_repository_is_told_with_what_to_do(tmp_path):
+    with swarm_in(tmp_path) as nodes:
+        repo = nodes.start("a").repo.path
+    (repo / "version").write_text("99\n")
+    with swarm_in(tmp_path) as nodes, pytest.raises(StoreUnavailable, match="did not start") as caught:
+        nodes.start("a")
+    assert "newer Kubo" in caught.value.hint
+
+
 def test_a_port_in_use_is_told_with_what_to_do(three, tmp_path):
     taken = three[1].addresses()[0].partition("/p2p/")[0]
     with (
