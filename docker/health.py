@@ -14,7 +14,7 @@ import tomllib
 import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 TIMEOUT_S = 3
 STANDSTILL_S = 60
@@ -36,9 +36,17 @@ def fetch(url: str, body: Any = None, **headers: str) -> Any:
         return json.load(answer)
 
 
+def basic(login: str) -> dict[str, str]:
+    """Return the header that shows who we are, of "name:password"."""
+    return {"authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
 def ask(url: str, method: str, *params: Any) -> Any:
-    """Return what the chain's node answers."""
-    return fetch(url, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})["result"]
+    """Return what the chain's node answers. `url` may hold a name and a password."""
+    login, _, place = urlsplit(url).netloc.rpartition("@")
+    headers = basic(unquote(login)) if login else {}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return fetch(urlsplit(url)._replace(netloc=place).geturl(), body, **headers)["result"]
 
 
 def network() -> dict[str, Any]:
@@ -96,10 +104,12 @@ def check_ipfs() -> None:
     try:
         host, _, port = (repo / "api").read_text().strip().removeprefix("/ip4/").partition("/tcp/")
         users = json.loads((repo / "config").read_bytes())["API"]["Authorizations"]
-        login = base64.b64encode(users["sonar"]["AuthSecret"].removeprefix("basic:").encode()).decode()
-        api, login = f"http://{host}:{port}/api/v0", f"Basic {login}"
-        own = fetch(f"{api}/id", {}, authorization=login)["ID"]
-        peers = fetch(f"{api}/swarm/peers", {}, authorization=login)["Peers"]
+        login = basic(users["sonar"]["AuthSecret"].removeprefix("basic:"))
+        api = f"http://{host}:{port}/api/v0"
+        own = fetch(f"{api}/id", {}, **login)["ID"]
+        peers = fetch(f"{api}/swarm/peers", {}, **login)["Peers"]
+    except FileNotFoundError as error:
+        raise Unwell(f"the IPFS node in {repo} does not run: this container's log says why") from error
     except (OSError, ValueError, KeyError) as error:
         raise Unwell(f"the IPFS node in {repo} does not answer: {error}") from error
     others = [peer for peer in store.get("bootstrap", []) if not peer.endswith(own)]

@@ -1,0 +1,35 @@
+"""The containers' health check, which has no part of ours in it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+HEALTH: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "docker" / "health.py"))
+
+
+class Node(BaseHTTPRequestHandler):
+    """Answers with what it was shown."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"result": self.headers["authorization"]}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_node_that_asks_for_a_password_gets_it() -> None:
+    """As it does from the programs themselves: a mine at such a node was never well."""
+    with HTTPServer(("127.0.0.1", 0), Node) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}"
+        assert HEALTH["ask"](f"http://{place}/", "eth_chainId") is None
+        shown = HEALTH["ask"](f"http://name:p%40ss@{place}/", "eth_chainId")
+        server.shutdown()
+    assert shown == "Basic bmFtZTpwQHNz"
