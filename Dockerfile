@@ -84,6 +84,7 @@ COPY --from=notebook /opt/sonar /opt/sonar
 COPY --from=pysonar-code /code /opt/sonar/lib/python3.11/site-packages
 COPY docker/bin/pysonar docker/bin/notebook-server docker/bin/demo-campaign /opt/sonar/bin/
 COPY docker/jupyter_server_config.py /opt/sonar/etc/jupyter/
+COPY docker/jupyterlab_settings.json /opt/sonar/share/jupyter/lab/settings/overrides.json
 COPY notebooks /opt/sonar/share/sonar/notebooks
 ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password HOME=/var/lib/sonar/home
 EXPOSE 8888 4001

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docker.kit import MIB, Project, memory_bytes
+from tests.docker.kit import MIB, Project, is_well, memory_bytes
 from tests.e2e.clear import rounded_losses
 
 pytestmark = pytest.mark.timeout(400)
@@ -73,7 +73,7 @@ def _watch(watched: Watched, log: Path) -> None:
             mines = [used[one.id] for one in running if one.labels["com.docker.compose.service"] == "mine"]
             watched.peak_bytes = max(watched.peak_bytes, sum(used.values()))
             watched.mine_peak_bytes = max(watched.mine_peak_bytes, *mines, 0)
-            if not watched.top and len(running) >= MINES + 2 and "is running at" in project.logs("pysonar"):
+            if not watched.top and len(running) >= MINES + 2 and is_well(project.one("pysonar")):
                 watched.top = [one.top(ps_args="-eo pid,uid,comm") for one in running]
                 watched.jupyter = _knock(project)
             time.sleep(2)
@@ -168,11 +168,14 @@ def test_secrets_are_in_the_volumes_alone(run: Watched) -> None:
 
 def test_jupyter_opens_with_the_printed_link_only(run: Watched) -> None:
     assert run.jupyter == {"right": 200, "wrong": 403, "none": 403}
+    told = run.project.logs("pysonar")
+    assert "a wrong token was refused" in told
+    assert told.count("/lab?token=") == 1, "Jupyter's own link, which has no token, is not told"
 
 
 def test_nothing_is_left(run: Watched) -> None:
     project = run.project
-    project.run("down", "-v")
+    project.run("down", "-v")  # with the profile, as is documented
     label = {"label": f"com.docker.compose.project={project.name}"}
     client = project.client
     assert not project.containers()
