@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 import docker
-from tests.docker.kit import BASE_IMAGE, IMAGES
+from tests.docker.kit import BASE_IMAGE, IMAGES, ROOT, free_port, is_well, wait_until
 
 LIMIT_MB = {"sonar": 350, "mine": 350, "pysonar": 800}
 LIST_MODULES = (
@@ -77,6 +80,25 @@ def test_a_role_has_what_it_needs_and_nothing_of_the_others(
 ) -> None:
     script = LIST_MODULES % (has + lacks)
     assert json.loads(run(client, role, "python", "-c", script)) == has
+
+
+@pytest.mark.parametrize("role", ["sonar", "pysonar"])
+def test_an_image_runs_by_itself_as_the_docs_say(
+    client: docker.DockerClient, role: str, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "operate.md").read_text().replace("\\\n", " ")
+    (line,) = (line for line in text.splitlines() if line.startswith("docker run") and IMAGES[role] in line)
+    name = f"sonar-test-{role}"
+    line = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{free_port()}", line)
+    line = re.sub(r"-v (?=\w)", f"-v {name}-", line)
+    (tmp_path / "net").mkdir()
+    try:
+        subprocess.run([*line.replace("run", f"run -d --name {name}", 1).split()], cwd=tmp_path, check=True)
+        wait_until("it to be well", 60, lambda: is_well(client.containers.get(name)))
+    finally:
+        subprocess.run(["docker", "rm", "-f", "-v", name], check=False)
+        for volume in client.volumes.list(filters={"name": f"{name}-"}):
+            volume.remove()
 
 
 @pytest.mark.parametrize("program", ["ipfs", "anvil"])
