@@ -204,13 +204,13 @@ class Node:
             if part.round < bounty.round or status is Status.CLOSED:
                 self._rounds.conclude(part, head)
         if status is Status.CLOSED:
-            return self._finish(joined, bounty)
+            return self._finish(joined, bounty, head)
         return self._rounds.advance(joined, bounty, status, head)
 
-    def _finish(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+    def _finish(self, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
         if self._options.claim:
             key = f"withdraw/{joined.bounty.hex()}"
-            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset)
+            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset, head)
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):

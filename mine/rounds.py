@@ -81,7 +81,7 @@ class Rounds:
             case Command.TRAIN:
                 return self._train(part, joined, bounty, head)
             case Command.COMMIT:
-                return self._commit(part, bounty)
+                return self._commit(part, bounty, head)
             case Command.REVEAL:
                 return self._reveal(part, bounty)
             case Command.EXPIRE:
@@ -137,7 +137,7 @@ class Rounds:
         self._book.save(made, uses=joined.dataset.digest)
         return None
 
-    def _commit(self, part: Part, bounty: BountyState) -> Waiting | None:
+    def _commit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
@@ -151,7 +151,7 @@ class Rounds:
             # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
             asset = ETHER if poor.asset == "wei" else Address(poor.asset)
             key = self._outbox.next_key(_key("restake", part))
-            if (withdrawing := self.withdraw(key, self._me, asset)) is None:
+            if (withdrawing := self.withdraw(key, self._me, asset, head)) is None:
                 raise
             return withdrawing
         if not mined:
@@ -278,9 +278,12 @@ class Rounds:
             hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid
         )
 
-    def withdraw(self, key: str, to: Address, asset: Address) -> Waiting | None:
-        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for."""
-        if not self._market.withdrawable(self._me, asset=asset):
+    def withdraw(self, key: str, to: Address, asset: Address, head: Head) -> Waiting | None:
+        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for.
+
+        What was sent is waited for until it is confirmed: mined, it has emptied the balance already.
+        """
+        if self._outbox.wanted(key) and not self._market.withdrawable(self._me, head, asset=asset):
             return None
         try:
             mined = self._mined(key, self._market.withdraw(to, asset))

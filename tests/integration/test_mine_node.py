@@ -173,6 +173,23 @@ def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
     assert world.market().withdrawable(world.address(0)) == 2 * 10**16
 
 
+def test_a_withdrawal_is_done_when_it_is_confirmed_and_its_gas_is_counted(world: World) -> None:
+    world.scientist.post(terms(rounds=1, cohort_cap=2))
+    nodes = [world.node(0, claim=True, confirmations=3), world.node(1)]
+    for _ in range(6):
+        run(nodes, passes=2)
+        world.advance(1)
+    world.scientist.settle()
+    (waiting,) = run(nodes[:1])
+    assert "the withdrawal to be mined" in waiting.what
+    assert world.market().withdrawable(world.address(0)) == 0
+    world.advance(1)
+    world.advance(1)
+    assert isinstance(run(nodes[:1])[0], Done)
+    logged = world.book(0).journal.events("transaction")
+    assert [line.data["name"] for line in logged] == ["commit", "reveal", "withdraw"]
+
+
 def test_a_bounty_is_not_left_while_its_commit_may_be_on_the_chain(world: World) -> None:
     world.scientist.post(terms(rounds=1))
     world.node(0, confirmations=3).tick()
