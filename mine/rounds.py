@@ -15,7 +15,15 @@ from mine.state import Book, Command, Joined, Part, decide
 from mine.updates import Updates
 from mine.urgency import Urgency
 from sonar.chain import revert
-from sonar.chain.events import Committed, Event, MinePaid, Revealed, RoundFailed, RoundSettled
+from sonar.chain.events import (
+    BountyClosed,
+    Committed,
+    Event,
+    MinePaid,
+    Revealed,
+    RoundFailed,
+    RoundSettled,
+)
 from sonar.chain.market import REORG_BLOCKS, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
@@ -254,6 +262,8 @@ class Rounds:
         Raises RpcError if the node does not have the records yet.
         """
         events = self._record(part, head)
+        if not any(isinstance(event, _ENDS) for event in events):  # nor perhaps of what came shortly before
+            raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")
         mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
         paid = mine.get(MinePaid)
         failed = any(isinstance(event, RoundFailed) for event in events)
@@ -303,6 +313,7 @@ class Rounds:
             return False
 
 
+_ENDS = (RoundSettled, RoundFailed, BountyClosed)
 _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 

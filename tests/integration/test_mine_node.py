@@ -8,10 +8,11 @@ from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
+from sonar.chain.events import Committed, Event
 from sonar.errors import RpcError, UsageError
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import hex32
+from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 
@@ -171,6 +172,30 @@ def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
     run(nodes)
     assert world.part(0, 1).state is RoundState.RETURNED
     assert world.market().withdrawable(world.address(0)) == 2 * 10**16
+
+
+def test_a_node_that_lacks_the_newest_blocks_does_not_make_a_forfeit_of_a_reveal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.scientist.post(terms(cohort_cap=2))
+    other, node = world.node(1), world.node(0, confirmations=9)
+    run([other, node])
+    assert world.part(0, 1).state is RoundState.REVEALING
+    events = node._market.events
+    known_to = max(event.block for event in events(0) if isinstance(event, Committed))
+
+    def known(first: int, _last: int, bounty: BountyId | None = None) -> list[Event]:
+        return events(first, known_to, bounty)
+
+    world.scientist.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "events", known)
+        node.tick()
+    assert world.part(0, 1).state is RoundState.REVEALING
+    assert "no record yet of how round 1 ended" in world.problems()[-1].error
+    world.advance(1)
+    node.tick()
+    assert world.part(0, 1).state is RoundState.PAID
 
 
 def test_a_withdrawal_is_done_when_it_is_confirmed_and_its_gas_is_counted(world: World) -> None:
