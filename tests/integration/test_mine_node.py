@@ -9,6 +9,7 @@ from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
 from sonar.chain.events import Committed, Event
+from sonar.chain.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
@@ -109,6 +110,25 @@ def test_a_race_for_the_last_place_loses_nothing(world: World, monkeypatch: pyte
     assert not world.problems()
     assert world.market().ether(world.address(2)) == 10**20
     assert world.chain.now_s > head
+
+
+def test_a_bounty_that_the_node_does_not_know_yet_is_joined_when_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of several nodes behind an address told of its posting, and another one lags."""
+    world.scientist.post()
+    node = world.node(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "bounty", lambda asked, at=None: throw(UnknownBounty(asked)))
+        node.tick()
+    assert not world.book(0).joined()
+    world.advance(1)
+    node.tick()
+    assert world.part(0, 1).state is not RoundState.IDLE
+
+
+def throw(error: Exception) -> None:
+    raise error
 
 
 def test_a_window_that_passed_while_away_is_skipped(world: World) -> None:
