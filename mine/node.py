@@ -31,6 +31,7 @@ from mine.urgency import STORE_CALL_S, Urgency
 from sonar.chain.events import BountyPosted
 from sonar.chain.market import Market
 from sonar.chain.outbox import Outbox
+from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, EnvironmentFault, JournalError, RpcError, SonarError
 from sonar.ports import Store
@@ -38,7 +39,7 @@ from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
-_PASSING = (EnvironmentFault, RpcError)
+_PASSING = (EnvironmentFault, RpcError, UnknownBounty)  # a node that lags does not know a new bounty yet
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
@@ -210,13 +211,13 @@ class Node:
             if part.round < bounty.round or status is Status.CLOSED:
                 self._rounds.conclude(part, head)
         if status is Status.CLOSED:
-            return self._finish(joined, bounty)
+            return self._finish(joined, bounty, head)
         return self._rounds.advance(joined, bounty, status, head)
 
-    def _finish(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+    def _finish(self, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
         if self._options.claim:
             key = f"withdraw/{joined.bounty.hex()}"
-            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset)
+            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset, head)
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):

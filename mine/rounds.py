@@ -15,7 +15,15 @@ from mine.state import Book, Command, Joined, Part, decide
 from mine.updates import Updates
 from mine.urgency import Urgency
 from sonar.chain import revert
-from sonar.chain.events import Committed, Event, MinePaid, Revealed, RoundFailed, RoundSettled
+from sonar.chain.events import (
+    BountyClosed,
+    Committed,
+    Event,
+    MinePaid,
+    Revealed,
+    RoundFailed,
+    RoundSettled,
+)
 from sonar.chain.market import REORG_BLOCKS, Call, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.payment import pay
@@ -81,7 +89,7 @@ class Rounds:
             case Command.TRAIN:
                 return self._train(part, joined, bounty, head)
             case Command.COMMIT:
-                return self._commit(part, bounty)
+                return self._commit(part, bounty, head)
             case Command.REVEAL:
                 return self._reveal(part, bounty)
             case Command.EXPIRE:
@@ -137,7 +145,7 @@ class Rounds:
         self._book.save(made, uses=joined.dataset.digest)
         return None
 
-    def _commit(self, part: Part, bounty: BountyState) -> Waiting | None:
+    def _commit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
@@ -151,7 +159,7 @@ class Rounds:
             # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
             asset = ETHER if poor.asset == "wei" else Address(poor.asset)
             key = self._outbox.next_key(_key("restake", part))
-            if (withdrawing := self.withdraw(key, self._me, asset)) is None:
+            if (withdrawing := self.withdraw(key, self._me, asset, head)) is None:
                 raise
             return withdrawing
         if not mined:
@@ -254,6 +262,8 @@ class Rounds:
         Raises RpcError if the node does not have the records yet.
         """
         events = self._record(part, head)
+        if not any(isinstance(event, _ENDS) for event in events):  # nor perhaps of what came shortly before
+            raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")
         mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
         paid = mine.get(MinePaid)
         failed = any(isinstance(event, RoundFailed) for event in events)
@@ -278,9 +288,12 @@ class Rounds:
             hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid
         )
 
-    def withdraw(self, key: str, to: Address, asset: Address) -> Waiting | None:
-        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for."""
-        if not self._market.withdrawable(self._me, asset=asset):
+    def withdraw(self, key: str, to: Address, asset: Address, head: Head) -> Waiting | None:
+        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for.
+
+        What was sent is waited for until it is confirmed: mined, it has emptied the balance already.
+        """
+        if self._outbox.wanted(key) and not self._market.withdrawable(self._me, head, asset=asset):
             return None
         try:
             mined = self._mined(key, self._market.withdraw(to, asset))
@@ -300,6 +313,7 @@ class Rounds:
             return False
 
 
+_ENDS = (RoundSettled, RoundFailed, BountyClosed)
 _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 

@@ -135,13 +135,28 @@ class Campaign:
             return waiting
         for _ in range(_LOOKS):
             head = self._market.head()
-            state = self._market.bounty(self._require_id(), head)
+            state = self._state(head)
             self._finish_rounds(state, head)
             status = status_of(state, head.timestamp_s)
             result = self._act(status, state, head)
             if result is not None:
                 return result
         return Waiting("the chain to show what was mined")
+
+    def _state(self, head: Head) -> BountyState:
+        """Return the bounty at `head`. Raises UnknownBounty, ChainUnavailable where that may pass."""
+        posted = self.records.bounty()
+        assert posted is not None
+        bounty, block = posted
+        try:
+            return self._market.bounty(BountyId(bounty), head)
+        except UnknownBounty as error:
+            if head.number >= block or bounty != self._id_of(self.records.get(Posting)):
+                raise
+            raise ChainUnavailable(
+                f"the chain's node is at block {head.number}, and the bounty was posted in block {block}",
+                hint="it has fallen behind, or one of several behind the same address has",
+            ) from error
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
@@ -157,7 +172,7 @@ class Campaign:
             case Status.FAILED | Status.OVERDUE:
                 return self._expire(state, head, status)
             case _:
-                return self._withdraw()
+                return self._withdraw(head)
 
     # ---- posting
 
@@ -177,8 +192,7 @@ class Campaign:
         key = post_key(self.bounty.settings.name)
         if self._outbox.wanted(key):
             self._check_decimals()
-        place = (self._market.chain_id, self._market.address, self._outbox.address)
-        bounty = bounty_id(*place, terms, model_digest, key_digest, posting.salt)
+        bounty = self._id_of(posting)
         try:
             receipt = pay(self._market, self._outbox, key, call)
             block = receipt.block if receipt else None
@@ -190,6 +204,12 @@ class Campaign:
         self._tell_seconds(0)
         self._progress.note(f"posted bounty {hex32(self._require_id())}")
         return None
+
+    def _id_of(self, posting: Posting) -> BountyId:
+        """The id that a posting has on this network: it is made of the chain and the contract too."""
+        place = (self._market.chain_id, self._market.address, self._outbox.address)
+        digests = (digest_of(posting.model_manifest), digest_of(posting.key_manifest))
+        return bounty_id(*place, self.bounty.terms, *digests, posting.salt)
 
     def _posted_in(self, bounty: BountyId) -> int | None:
         """The block of a posting by the chain's record, once it is confirmed."""
@@ -302,18 +322,18 @@ class Campaign:
         call = self._market.expire(self._require_id(), n, cohort)
         return self._transact(self._round_key(n, "expire"), call, f"the end of round {n}", None)
 
-    def _withdraw(self) -> Waiting | Done | None:
+    def _withdraw(self, head: Head) -> Waiting | Done:
         """Take out what the contract owes this account; what other bounties owe in that asset comes along."""
         key, asset = f"{self._require_id().hex()}/withdraw", self.bounty.terms.asset
         me = self._outbox.address
-        if not self._outbox.submitted(key) and not self._market.withdrawable(me, asset=asset):
+        if self._outbox.wanted(key) and not self._market.withdrawable(me, head, asset=asset):
             return self._finished()
         try:
             self._outbox.submit(key, self._market.withdraw(me, asset))
             if self._outbox.outcome(key) is None:
                 return Waiting("the withdrawal to be mined")
-        except NothingToWithdraw:
-            pass  # another campaign of this account took it along
+        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
+            return Waiting("the chain's next block")
         return self._finished()
 
     def _finished(self) -> Done:

@@ -12,10 +12,13 @@ from campaign_kit import World
 
 from pysonar.records import Cohort, Finished, Verdict, post_key
 from sonar.chain.events import BountyPosted, MinePaid, Revealed
+from sonar.chain.market import Call
+from sonar.chain.revert import NothingToWithdraw
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
 from sonar.journal import Journal
 from sonar.progress import Done
 from sonar.protocol.cid import Cid
+from sonar.protocol.ids import ETHER, Address
 
 
 class Instead:
@@ -233,3 +236,34 @@ def test_a_bounty_that_is_there_already_is_gone_on_with(tmp_path: Path) -> None:
     assert again.id == posted.bounty
     assert again.records.bounty() == (posted.bounty, posted.block)
     assert len(world.events(BountyPosted)) == 1
+
+
+def test_a_node_from_before_the_posting_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where several nodes behind one address take turns, and one of them is behind."""
+    world = World(tmp_path, settings={"rounds": 1})
+    campaign, before = world.campaign(), world.market.head()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.market, "head", lambda: before)
+        with pytest.raises(ChainUnavailable, match="the bounty was posted in block"):
+            campaign.tick()
+    world.run(campaign)
+    world.check_money()
+
+
+def test_a_node_that_is_behind_the_last_settlement_does_not_cost_the_withdrawal(tmp_path: Path) -> None:
+    world, behind = World(tmp_path, settings={"rounds": 1}), True
+
+    def submit(real: Any, key: str, call: Call) -> None:
+        nonlocal behind
+        if call.name == "withdraw" and behind:
+            behind = False
+            raise NothingToWithdraw(ETHER, Address(world.scientist.address))
+        real(key, call)
+
+    campaign = world.campaign(lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part)
+    world.run(campaign)
+    assert not behind
+    world.check_money()

@@ -8,10 +8,12 @@ from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
+from sonar.chain.events import Committed, Event
+from sonar.chain.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import hex32
+from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 
@@ -127,6 +129,25 @@ def test_a_race_for_the_last_place_loses_nothing(world: World, monkeypatch: pyte
     assert world.chain.now_s > head
 
 
+def test_a_bounty_that_the_node_does_not_know_yet_is_joined_when_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of several nodes behind an address told of its posting, and another one lags."""
+    world.scientist.post()
+    node = world.node(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "bounty", lambda asked, at=None: throw(UnknownBounty(asked)))
+        node.tick()
+    assert not world.book(0).joined()
+    world.advance(1)
+    node.tick()
+    assert world.part(0, 1).state is not RoundState.IDLE
+
+
+def throw(error: Exception) -> None:
+    raise error
+
+
 def test_a_window_that_passed_while_away_is_skipped(world: World) -> None:
     world.scientist.post()
     node = world.node(0)
@@ -188,6 +209,47 @@ def test_a_reveal_that_comes_too_late_is_a_forfeit(world: World) -> None:
     run(nodes)
     assert world.part(0, 1).state is RoundState.RETURNED
     assert world.market().withdrawable(world.address(0)) == 2 * 10**16
+
+
+def test_a_node_that_lacks_the_newest_blocks_does_not_make_a_forfeit_of_a_reveal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.scientist.post(terms(cohort_cap=2))
+    other, node = world.node(1), world.node(0, confirmations=9)
+    run([other, node])
+    assert world.part(0, 1).state is RoundState.REVEALING
+    events = node._market.events
+    known_to = max(event.block for event in events(0) if isinstance(event, Committed))
+
+    def known(first: int, _last: int, bounty: BountyId | None = None) -> list[Event]:
+        return events(first, known_to, bounty)
+
+    world.scientist.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "events", known)
+        node.tick()
+    assert world.part(0, 1).state is RoundState.REVEALING
+    assert "no record yet of how round 1 ended" in world.problems()[-1].error
+    world.advance(1)
+    node.tick()
+    assert world.part(0, 1).state is RoundState.PAID
+
+
+def test_a_withdrawal_is_done_when_it_is_confirmed_and_its_gas_is_counted(world: World) -> None:
+    world.scientist.post(terms(rounds=1, cohort_cap=2))
+    nodes = [world.node(0, claim=True, confirmations=3), world.node(1)]
+    for _ in range(6):
+        run(nodes, passes=2)
+        world.advance(1)
+    world.scientist.settle()
+    (waiting,) = run(nodes[:1])
+    assert "the withdrawal to be mined" in waiting.what
+    assert world.market().withdrawable(world.address(0)) == 0
+    world.advance(1)
+    world.advance(1)
+    assert isinstance(run(nodes[:1])[0], Done)
+    logged = world.book(0).journal.events("transaction")
+    assert [line.data["name"] for line in logged] == ["commit", "reveal", "withdraw"]
 
 
 def test_a_bounty_is_not_left_while_its_commit_may_be_on_the_chain(world: World) -> None:
