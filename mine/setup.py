@@ -81,10 +81,11 @@ def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name
 
 
 def leave(book: Book, prefix: str) -> str:
-    """Leave the joined bounty whose id begins with `prefix`, and return its id. Raises UsageError."""
-    from sonar.protocol.ids import hex32
+    """Leave the joined bounty whose id `prefix` abbreviates, and return its id. Raises UsageError."""
+    from sonar.protocol.ids import abbreviates, hex32
 
-    found = [one.bounty for one in book.joined() if hex32(one.bounty).startswith(prefix.lower())]
+    is_meant = abbreviates(prefix)
+    found = [one.bounty for one in book.joined() if is_meant(one.bounty)]
     if len(found) != 1:
         raise UsageError(f"{len(found)} joined bounties begin with {prefix[:80]!r}", hint="see `mine status`")
     at_risk = [part.round for part in book.at_risk() if part.bounty == found[0]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +12,9 @@ from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.chain.view import view
-from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, UsageError, WrongContract
+from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
 from sonar.progress import Progress
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 
 if TYPE_CHECKING:
@@ -171,14 +170,12 @@ class Market(Chain):
         return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
 
     def posted(self, text: str) -> BountyPosted:
-        """Return the event that posted the bounty whose id begins with `text`, hex with or without "0x".
+        """Return the event that posted the bounty whose id `text` abbreviates.
 
         Raises ConfigError, and UsageError if there is none or more than one.
         """
-        digits = text.lower().removeprefix("0x")
-        if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
-            raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
-        found = [event for event in self.bounties() if event.bounty.hex().startswith(digits)]
+        is_meant = abbreviates(text)
+        found = [event for event in self.bounties() if is_meant(event.bounty)]
         if len(found) != 1:
             many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
             hint = "`sonar status` lists them all, `mine bounties` the open ones"

@@ -323,7 +323,11 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     ]
     standing = cli("status")[1]["bounties"][0]
     assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
-    assert cli("leave", bounty[:10])[1] == {"left": bounty}
+    code, problem = cli("leave", "")  # as of a variable that is not set
+    assert (code, problem["error"].split(":")[0]) == (2, "bounty")
+    assert cli("leave", bounty[2:10])[1] == {"left": bounty}
+    assert cli("join", f"{bounty[:8]}…{bounty[-4:]}")[0] == 0  # as the tables show it
+    assert cli("leave", f"{bounty[:8]}…{bounty[-4:]}")[1] == {"left": bounty}
     assert cli("status")[1]["bounties"] == []
 
 
