@@ -101,7 +101,8 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
         for event in events
         if isinstance(event, MinePaid) and event.mine == me
     }
-    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), {}))
+    # Of a bounty on another network, whose file this home had before, its own record is all there is.
+    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), part.paid))
     both = (ETHER, *assets)
     taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
     return Earnings(

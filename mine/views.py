@@ -16,6 +16,7 @@ from mine.wiring import Mine
 from sonar.amounts import Unit, format_amount, format_wei
 from sonar.chain import token
 from sonar.chain.events import BountyPosted, Event
+from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.progress import printable, short
@@ -173,7 +174,10 @@ def status(mine: Mine) -> dict[str, Any]:
     try:
         return document | {"problem": ""} | _on_chain(mine)
     except (ChainUnavailable, RpcError) as fault:
-        return document | {"problem": _why(fault), "bounties": _remembered(book)}
+        return document | {
+            "problem": _why(fault),
+            "bounties": [_remembered(book, one) for one in book.joined()],
+        }
 
 
 def _why(fault: SonarError) -> str:
@@ -209,23 +213,19 @@ def _token(mine: Mine, asset: Address) -> dict[str, Any]:
     }
 
 
-def _remembered(book: Book) -> Rows:
-    rows: Rows = []
-    for one in book.joined():
-        parts = book.parts(one.bounty)
-        rows.append(
-            {
-                "bounty": hex32(one.bounty),
-                "data": one.dataset.name,
-                "status": "closed" if one.over else "unknown",
-                "round": str(parts[-1].round) if parts else "",
-                "state": parts[-1].state.value if parts else "",
-                "ends": None,
-                "states": {str(part.round): part.state.value for part in parts},
-                "revealed": _told(leak_of_states([part.state for part in parts])),
-            }
-        )
-    return rows
+def _remembered(book: Book, one: Joined) -> dict[str, Any]:
+    """What this home's own record tells of a bounty."""
+    parts = book.parts(one.bounty)
+    return {
+        "bounty": hex32(one.bounty),
+        "data": one.dataset.name,
+        "status": "closed" if one.over else "unknown",
+        "round": str(parts[-1].round) if parts else "",
+        "state": parts[-1].state.value if parts else "",
+        "ends": None,
+        "states": {str(part.round): part.state.value for part in parts},
+        "revealed": _told(leak_of_states([part.state for part in parts])),
+    }
 
 
 def _told(told: Leak) -> dict[str, int]:
@@ -238,7 +238,10 @@ def _told(told: Leak) -> dict[str, int]:
 
 
 def _standing(mine: Mine, one: Joined, head: Head, events: Sequence[Event]) -> dict[str, Any]:
-    state = mine.market.bounty(one.bounty, at=head)
+    try:
+        state = mine.market.bounty(one.bounty, at=head)
+    except UnknownBounty:  # it was joined on another network, before this home took over a new network file
+        return _remembered(mine.book, one)
     phase = status_of(state, head.timestamp_s)
     told = leak(events, one.bounty, mine.address)
     return {

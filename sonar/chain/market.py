@@ -28,6 +28,7 @@ REORG_BLOCKS = 64
 to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
 """
 _QUERIES_PER_TOLD = 50
+_NO_CODE = "none (there is no code)"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Market(Chain):
         super().__init__(rpc, chain_id)
         self.address = address
         self.deployed_block = deployed_block
+        self._code_hash = code_hash
         self._progress = progress or Progress()
         code = self.code(address)
         if not code and self.head().number < deployed_block:
@@ -84,7 +86,7 @@ class Market(Chain):
                 hint="it is still syncing; if not, get the network file of this network again",
             )
         if not code:
-            raise WrongContract(address, code_hash.hex(), "none (there is no code)")
+            raise WrongContract(address, code_hash.hex(), _NO_CODE)
         if keccak(code) != code_hash:
             raise WrongContract(address, code_hash.hex(), keccak(code).hex())
 
@@ -272,7 +274,10 @@ class Market(Chain):
 
     def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
         data = abi.encode_call(function, *arguments)
-        return abi.decode_result(function, view(self.rpc, self.address, data, function, at))
+        answer = view(self.rpc, self.address, data, function, at)
+        if not answer:  # every function returns something; without code there is nothing that could refuse
+            raise WrongContract(self.address, self._code_hash.hex(), _NO_CODE)
+        return abi.decode_result(function, answer)
 
     def _checked(self, log: Any, bounty: BountyId | None) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
