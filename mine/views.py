@@ -13,6 +13,7 @@ from mine.earnings import Leak, earnings, leak, leak_of_states, remembered
 from mine.pool import making_s
 from mine.state import Book, Joined
 from mine.wiring import Mine
+from sonar import tables
 from sonar.amounts import Unit, format_amount, format_wei
 from sonar.chain import token
 from sonar.chain.events import BountyPosted, Event
@@ -25,7 +26,6 @@ from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, s
 from sonar.store.choose import describe_node
 
 Rows = list[dict[str, Any]]
-_PIPE_WIDTH = 200
 
 # Which fields a table shows, and their headings.
 DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}
@@ -334,21 +334,13 @@ def print_earnings(document: dict[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Print rows as a table, without columns of zeros. Text is not read as markup: it may be a stranger's."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """Print rows as a table, without columns of zeros."""
     shown = [key for key in columns if not key.endswith("_wei") or any(row[key] for row in rows)]
-    for key in shown:
-        right = key.endswith(("_wei", "_bps", "rows"))
-        table.add_column(columns[key], justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(_cell(key, row[key], row.get("asset", ETHER)))) for key in shown))
-    console = Console()
-    # A file or pipe has no width that lines must keep to.
-    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
+    tables.print_table(
+        [columns[key] for key in shown],
+        [[_cell(key, row[key], row.get("asset", ETHER)) for key in shown] for row in rows],
+        right=[columns[key] for key in shown if key.endswith(("_wei", "_bps", "rows"))],
+    )
 
 
 def _cell(key: str, value: Any, asset: str) -> str:
