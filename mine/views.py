@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,7 +19,7 @@ from sonar.chain.events import BountyPosted, Event
 from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
-from sonar.progress import printable, short
+from sonar.progress import clock, printable, short
 from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
@@ -349,7 +348,7 @@ def _cell(key: str, value: Any, asset: str) -> str:
     if key in ("bounty", "asset"):
         return short(value)
     if key == "ends":
-        return time.strftime("%H:%M:%S", time.localtime(value)) if value else ""
+        return clock(value) if value else ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

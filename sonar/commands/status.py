@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,7 +110,7 @@ def _plain(value: Any) -> Any:
 
 
 def _show(found: list[dict[str, Any]]) -> None:
-    from sonar.progress import short
+    from sonar.progress import clock, short
     from sonar.tables import print_table
 
     if not found:
@@ -120,7 +119,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     rows = []
     for one in found:
         left = (
-            "" if one["until_s"] is None else f"{_clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
+            "" if one["until_s"] is None else f"{clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
         )
         rows.append(
             [
@@ -146,7 +145,3 @@ def _show_history(history: list[dict[str, Any]]) -> None:
         rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in hidden)
         text = f"block {event['block']}  round {event.get('round', '-')}  {event['event']}: {rest}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _clock(at_s: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at_s))
