@@ -71,6 +71,7 @@ _EARNINGS = {
     "stake_lost_wei": "stake lost",
     "gas_wei": "gas",
     "net_wei": "net",
+    "why": "why",
 }
 _TOKEN_EARNINGS = {"asset": "in units of"} | _EARNINGS
 
@@ -333,8 +334,8 @@ def print_earnings(document: dict[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Print rows as a table, without columns of zeros."""
-    shown = [key for key in columns if not key.endswith("_wei") or any(row[key] for row in rows)]
+    """Print rows as a table, without columns of zeros, or of reasons where there is none."""
+    shown = [key for key in columns if not key.endswith(("_wei", "why")) or any(row[key] for row in rows)]
     tables.print_table(
         [columns[key] for key in shown],
         [[_cell(key, row[key], row.get("asset", ETHER)) for key in shown] for row in rows],
