@@ -165,6 +165,7 @@ def status(mine: Mine) -> dict[str, Any]:
     document = {
         "address": mine.address,
         "network": mine.network.name,
+        "process": mine.home.worker(),
         "ipfs": describe_node(mine.network.store, mine.home.path),
         "data": datasets(book, mine.policy),
         "refused": [
@@ -267,6 +268,8 @@ def _ends(state: BountyState, phase: Status) -> int | None:
 def print_status(document: dict[str, Any]) -> None:
     """Show a status document to a person."""
     print(f"mine      {document['address']} on {printable(document['network'])}")
+    working = f"process {printable(document['process'])} works on this home"
+    print(f"run       {working if document['process'] else 'nothing works on this home (mine run)'}")
     if document["problem"]:
         print(f"chain     {printable(document['problem'])}\n          what follows is this home's own record")
     else:

@@ -392,8 +392,11 @@ def test_two_mine_processes_work_are_paid_and_end(
     code, problem = homes[0]("claim")
     assert code == 2
     assert "works in" in problem["error"]
+    assert homes[0]("status")[1]["process"] == str(processes[0].pid)
+    assert f"process {processes[0].pid} works on this home" in homes[0].text("status")[1]
     processes[0].kill()
     processes[0].wait()
+    assert homes[0]("status")[1]["process"] == ""
     net.scientist.settle()
     processes[0] = start(homes[0].home, "--exit-when-done", "--claim")
     wait_for(net, Status.SETTLE)
