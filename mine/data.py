@@ -77,7 +77,12 @@ def register_csv(path: Path, name: str | None = None) -> DataSet:
     Raises DataError, ConfigError.
     """
     source = str(expanded(path, "csv"))
-    return _register("csv", source, name or re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    return _register("csv", source, name or _name_of(path))
+
+
+def _name_of(path: Path) -> str:
+    """What a file is called as long as nobody says otherwise: its own name, as far as that can be one."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:64] or "data"
 
 
 def register_example(example: str, shard: str, name: str | None = None) -> DataSet:

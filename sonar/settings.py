@@ -170,10 +170,15 @@ def _read(path: Path) -> str:
         raise ConfigError(
             "network",
             f"there is no network file at {path}",
-            hint="name it with --network, or start a local network with `sonar chain --home DIR`",
+            hint="name it with --network (a home takes it over by `init`), or start a local network with "
+            "`sonar chain --home DIR`",
         ) from error
     except OSError as error:
-        raise ConfigError("network", f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            "network",
+            f"{path} cannot be read: {error.strerror}",
+            hint="name the file, network.toml as a rule",
+        ) from error
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
     try:

@@ -27,6 +27,14 @@ def test_a_csv_is_described_by_its_columns_rows_and_digest(csv_file: Path) -> No
     assert DataSet.from_record(found.to_record()) == found
 
 
+@pytest.mark.parametrize(
+    ("file", "name"), [(".csv", "csv"), ("-x.csv", "x"), ("żółć.csv", "data"), ("x" * 99 + ".csv", "x" * 64)]
+)
+def test_any_file_has_a_name_to_go_by(tmp_path: Path, file: str, name: str) -> None:
+    """`mine init --csv` takes no other."""
+    assert data.register_csv(write(tmp_path / file, "a\n1\n")).name == name
+
+
 def test_columns_come_in_the_order_asked_for(csv_file: Path) -> None:
     found = data.register_csv(csv_file)
     np.testing.assert_array_equal(found.read(["y", "age"]), [[2.5, 1.0], [-40.0, 3.0]])
