@@ -20,7 +20,7 @@ from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.progress import clock, printable, short
-from sonar.protocol.ids import ETHER, Address, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
 
@@ -173,12 +173,10 @@ def status(mine: Mine) -> dict[str, Any]:
         ],
     }
     try:
-        return document | {"problem": ""} | _on_chain(mine)
+        found, problem = _on_chain(mine), ""
     except (ChainUnavailable, RpcError) as fault:
-        return document | {
-            "problem": _why(fault),
-            "bounties": [_remembered(book, one) for one in book.joined()],
-        }
+        found, problem = {"bounties": [_remembered(book, one) for one in book.joined()]}, _why(fault)
+    return document | {"problem": problem} | found | {"bounties": found["bounties"] + _left(book)}
 
 
 def _why(fault: SonarError) -> str:
@@ -215,12 +213,23 @@ def _token(mine: Mine, asset: Address) -> dict[str, Any]:
 
 
 def _remembered(book: Book, one: Joined) -> dict[str, Any]:
-    """What this home's own record tells of a bounty."""
-    parts = book.parts(one.bounty)
+    """What this home's own record tells of a joined bounty."""
+    return _record(book, one.bounty, one.dataset.name, "closed" if one.over else "unknown")
+
+
+def _left(book: Book) -> Rows:
+    """The same of those that it worked in and then left: what was revealed stays revealed."""
+    joined = {one.bounty for one in book.joined()}
+    left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
+    return [_record(book, bounty, "", "left") for bounty in left]
+
+
+def _record(book: Book, bounty: BountyId, data: str, status: str) -> dict[str, Any]:
+    parts = book.parts(bounty)
     return {
-        "bounty": hex32(one.bounty),
-        "data": one.dataset.name,
-        "status": "closed" if one.over else "unknown",
+        "bounty": hex32(bounty),
+        "data": data,
+        "status": status,
         "round": str(parts[-1].round) if parts else "",
         "state": parts[-1].state.value if parts else "",
         "ends": None,

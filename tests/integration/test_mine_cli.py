@@ -449,6 +449,9 @@ def remember_on_another_network(cli: Cli, net: Net) -> None:
     assert cli("earnings")[1]["rounds"] == rounds
     (standing,) = cli("status")[1]["bounties"]
     assert {**standing, "round": "2/2"} == bounties[0]
+    assert cli("leave", standing["bounty"])[0] == 0
+    (left,) = cli("status")[1]["bounties"]
+    assert left == {**standing, "data": "", "status": "left"}
 
 
 @pytest.mark.e2e
