@@ -35,7 +35,9 @@ CsvOption = Annotated[
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
-NameOption = Annotated[str | None, typer.Option("--name", help="What to call the data set.")]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,10 +6,9 @@ rounds of a bounty could be read from the sums that the scientist decrypts.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from sonar.errors import DataError
 from sonar.home import expanded
-from sonar.model.table import MAX_COLUMNS, MAX_CSV_BYTES, parse_csv
+from sonar.model.table import MAX_CSV_BYTES, csv_shape, parse_csv
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -78,7 +77,12 @@ def register_csv(path: Path, name: str | None = None) -> DataSet:
     Raises DataError, ConfigError.
     """
     source = str(expanded(path, "csv"))
-    return _register("csv", source, name or re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    return _register("csv", source, name or _name_of(path))
+
+
+def _name_of(path: Path) -> str:
+    """What a file is called as long as nobody says otherwise: its own name, as far as that can be one."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:64] or "data"
 
 
 def register_example(example: str, shard: str, name: str | None = None) -> DataSet:
@@ -104,7 +108,7 @@ def check_name(name: str) -> str:
 
 def _register(kind: Literal["csv", "example"], source: str, name: str) -> DataSet:
     content = _content(kind, source)
-    columns, rows = _shape(content, source)
+    columns, rows = csv_shape(content, source)
     return DataSet(check_name(name), kind, source, hashlib.sha256(content).hexdigest(), columns, rows)
 
 
@@ -115,9 +119,13 @@ def _content(kind: str, source: str) -> bytes:
 def _file_bytes(source: str) -> bytes:
     path = Path(source)
     try:
-        size = path.stat().st_size
-        if size > MAX_CSV_BYTES:
-            raise DataError(source, f"has {size} bytes; the limit is {MAX_CSV_BYTES}", hint="split the file")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(source, "is not a file", hint="save the rows as one: it is read in every round")
+        if found.st_size > MAX_CSV_BYTES:
+            raise DataError(
+                source, f"has {found.st_size} bytes; the limit is {MAX_CSV_BYTES}", hint="split the file"
+            )
         return path.read_bytes()
     except OSError as error:
         raise DataError(
@@ -134,33 +142,3 @@ def _example_bytes(source: str) -> bytes:
     table = examples.shard(examples.load(example), index - 1, of)
     lines = [",".join(table.columns), *(",".join(map(repr, row)) for row in table.values.tolist())]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _shape(content: bytes, source: str) -> tuple[tuple[str, ...], int]:
-    """Column names and number of rows. Only the columns that a bounty asks for will have to hold numbers."""
-    try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        columns = tuple(name.strip() for name in next(reader, []))
-        rows = sum(1 for row in reader if row)
-    except UnicodeDecodeError as error:
-        raise DataError(source, f"byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(
-            source, f"is not CSV: {error}", hint="commas between values, quotes doubled"
-        ) from error
-    if not columns:
-        raise DataError(source, "is empty", hint="the first line names the columns")
-    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
-        raise DataError(
-            f"{source}, line 1",
-            "one column only, with semicolons or tabs in its name",
-            hint="save the file with commas",
-        )
-    if not all(columns) or len(columns) > MAX_COLUMNS:
-        raise DataError(f"{source}, line 1", f"needs 1 to {MAX_COLUMNS} column names, none of them empty")
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise DataError(f"{source}, line 1", f"names column {twice[0]!r} twice", hint="rename one of them")
-    if not rows:
-        raise DataError(source, "has no rows below its first line")
-    return columns, rows

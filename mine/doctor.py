@@ -124,7 +124,8 @@ def _store(mine: Mine) -> str:
     store = mine.store
     if store.get(store.put(_PROBE), len(_PROBE)) != _PROBE:
         raise StoreUnavailable("the store does not return what it was given", hint="is its disk sound?")
-    return f"{mine.network.store.kind}: writable and readable"
+    config = mine.network.store
+    return f"{config.kind}{config.path and f' {config.path}'}: writable and readable"
 
 
 def _uses_kubo(mine: Mine) -> bool:

@@ -20,7 +20,7 @@ from sonar.protocol.round import RoundState
 class RoundEarnings:
     """One round's income, in the smallest unit of `asset`; gas in wei.
 
-    `stake_lost_wei` is of a commit that can no longer be revealed.
+    `stake_lost_wei` is of a commit that can no longer be revealed. `why` it was skipped or is forfeit.
     """
 
     bounty: str
@@ -34,6 +34,7 @@ class RoundEarnings:
     stake_lost_wei: int = 0
     gas_wei: int = 0
     asset: Address = ETHER
+    why: str = ""
 
     @property
     def net_wei(self) -> int:
@@ -101,7 +102,8 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
         for event in events
         if isinstance(event, MinePaid) and event.mine == me
     }
-    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), {}))
+    # Of a bounty on another network, whose file this home had before, its own record is all there is.
+    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), part.paid))
     both = (ETHER, *assets)
     taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
     return Earnings(
@@ -138,6 +140,7 @@ def _rounds(book: Book, paid: Callable[[Part], Mapping[str, int]]) -> tuple[tupl
                 part.stake_wei if part.state is RoundState.FORFEIT else 0,
                 gas.pop((part.bounty.hex(), part.round), 0),
                 part.asset,
+                part.why,
             )
         )
     return tuple(rows), sum(gas.values())

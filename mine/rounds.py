@@ -184,8 +184,12 @@ class Rounds:
         return True
 
     def _skip(self, part: Part, why: str) -> Waiting | None:
-        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, why))
+        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, self._why(part, why)))
         return None
+
+    def _why(self, part: Part, ended: str) -> str:
+        """Why nothing came of a part: what hindered it until it was too late, if that is known."""
+        return ": ".join(filter(None, (ended, self._book.refusal(part.bounty))))
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
@@ -229,7 +233,8 @@ class Rounds:
         missed = self._missed.setdefault((part.bounty, part.round), head.number)
         if head.number - missed + 1 < self._outbox.confirmations:
             return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
-        self._book.save(part.after(RoundEvent.REVEAL_MISSED, "the reveal window is over"))
+        why = self._why(part, "the reveal window is over")
+        self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
         return None
 
     def _expire(self, part: Part, head: Head) -> Waiting | None:
@@ -269,7 +274,8 @@ class Rounds:
         failed = any(isinstance(event, RoundFailed) for event in events)
         settled = any(isinstance(event, RoundSettled) for event in events)
         for event in _course(part.state, Committed in mine, Revealed in mine):
-            part = part.after(event)
+            missed = event in (RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED)
+            part = part.after(event, self._why(part, "the round is over") if missed else "")
         if part.state is RoundState.REVEALED:
             if not isinstance(paid, MinePaid):
                 raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")

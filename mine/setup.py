@@ -26,6 +26,8 @@ _POLICY = """\
 # min_window_s = 5                   # of each of a round's three windows
 # max_window_s = 604800              # a stake is held until its round ends
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
+# min_key_bits = 2048
+# max_weights = 4096
 # max_blob_bytes = 16777216
 # max_train_s = 60                   # for one update, on one core: a node that trains does nothing else
 insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
@@ -40,7 +42,10 @@ insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up
 def make_home(
     path: Path | None, network: Path | None, *, dev: bool, insecure_keys: bool, password_file: Path | None
 ) -> Path:
-    """Make what a home lacks, and return its path. Raises ConfigError, KeyFileError, HomeLocked."""
+    """Make what a home lacks, and return its path.
+
+    Raises ConfigError, KeyFileError, HomeLocked, and UsageError if a stake could be lost on its old network.
+    """
     path = path or default_home(ROLE)
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
@@ -49,6 +54,7 @@ def make_home(
         )
     with Home(path, ROLE).lock() as home:
         if network is not None and network.resolve() != home.network.resolve():
+            _check_leaving(home, config)
             config.save(home.network)
         policy = home.path / POLICY_FILE
         if not policy.exists():
@@ -57,6 +63,26 @@ def make_home(
             password = keystore.read_password(password_file, confirm=True)
             keystore.create(home.keystore, password, dev=dev)
         return home.path
+
+
+def _check_leaving(home: Home, new: NetworkConfig) -> None:
+    """Refuse to take a home away from a network where a stake of its could be lost. Raises UsageError."""
+    from mine.state import Book
+    from sonar.journal import Journal
+
+    try:
+        old = NetworkConfig.load(home.network)
+    except ConfigError:
+        return  # none yet, or a damaged one, for which a new one is the cure
+    # A development network may be gone, with all of its worthless stakes.
+    if old.dev or (old.chain_id, old.contract) == (new.chain_id, new.contract):
+        return
+    with Journal(home.journal) as journal:
+        if at_risk := Book(journal).at_risk():
+            raise UsageError(
+                f"the stake in round {at_risk[0].round} on the network {old.name!r} could be lost",
+                hint="let `mine run` bring the round past its reveal first, or name a new home with --home",
+            )
 
 
 def next_step(mine: Mine) -> str:
@@ -81,10 +107,11 @@ def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name
 
 
 def leave(book: Book, prefix: str) -> str:
-    """Leave the joined bounty whose id begins with `prefix`, and return its id. Raises UsageError."""
-    from sonar.protocol.ids import hex32
+    """Leave the joined bounty whose id `prefix` abbreviates, and return its id. Raises UsageError."""
+    from sonar.protocol.ids import abbreviates, hex32
 
-    found = [one.bounty for one in book.joined() if hex32(one.bounty).startswith(prefix.lower())]
+    is_meant = abbreviates(prefix)
+    found = [one.bounty for one in book.joined() if is_meant(one.bounty)]
     if len(found) != 1:
         raise UsageError(f"{len(found)} joined bounties begin with {prefix[:80]!r}", hint="see `mine status`")
     at_risk = [part.round for part in book.at_risk() if part.bounty == found[0]]

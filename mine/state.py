@@ -78,8 +78,9 @@ class Part:
 
     `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
     the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
-    reveal goes before everything else, until it is too late for it. `paid` is what the chain recorded at the
-    end: share_bps and amounts. Amounts are in the smallest unit of `asset`.
+    reveal goes before everything else, until it is too late for it. `why` it was skipped or is forfeit.
+    `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in the smallest unit of
+    `asset`.
     """
 
     bounty: BountyId
@@ -166,6 +167,10 @@ class Book:
     def refusals(self) -> list[Refusal]:
         """The refusals that still hold."""
         return self.journal.items_as(lambda record: Refusal(**record), "refusal/")
+
+    def refusal(self, bounty: BountyId) -> str:
+        """Why a bounty is refused now; empty if it works."""
+        return next((one.error for one in self.refusals() if one.bounty == bounty), "")
 
     def forget_refusal(self, bounty: BountyId) -> None:
         """The bounty works again."""

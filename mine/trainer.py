@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from mine import consent
 from mine.consent import Policy
 from mine.data import DataSet
 from mine.pool import Pool
 from sonar.cores import cores_allowed, in_processes
-from sonar.errors import ConsentError, DataError, ManifestError
+from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.model import quadratic
 from sonar.model.features import transform
 from sonar.model.quadratic import LocalMap
@@ -28,12 +30,15 @@ from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
 from sonar.protocol.cid import Cid
+from sonar.protocol.featuremaps import Q32_ONE, Standard
 from sonar.protocol.ids import ZERO32, Address, Digest
-from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest
+from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest, ModelSpec
 from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "spec", "plan", "key", "zero_start", "allow_list")
 """What may not change between the rounds of a bounty."""
+_FAR = 2.0
+"""So many deviations a column's mean may be from the bounty's, and be no reason to look at its unit."""
 LONG_S = 3.0
 """From here on other processes are worth their start, which takes most of a second."""
 
@@ -169,8 +174,26 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
     consent.check_columns(phi, [f"{i} of the feature map" for i in range(plan.values)])
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
-    check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
+    try:
+        check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
+    except BoundsError as error:
+        error.hint = f"{error.hint} {_unlike(spec, x)}".rstrip()
+        raise
     return mapped
+
+
+def _unlike(spec: ModelSpec, x: NDArray[np.float64]) -> str:
+    """Name the columns that are least like those which the bounty's scientist took its constants from.
+
+    Says what is public, and nothing of the data's own values.
+    """
+    if not spec.stages or not isinstance(first := spec.stages[0], Standard):
+        return ""
+    means, deviations = (np.array(values) / Q32_ONE for values in (first.mean_q32, first.std_q32))
+    away = np.abs(x.mean(axis=0) - means) / deviations
+    farthest = sorted(range(len(away)), key=lambda i: -away[i])[:3]
+    named = [f"{spec.features[i]!r} ({means[i]:.4g})" for i in farthest if away[i] > _FAR]
+    return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
 
 
 def map_digest(mapped: LocalMap) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,18 +12,19 @@ from mine.earnings import Leak, earnings, leak, leak_of_states, remembered
 from mine.pool import making_s
 from mine.state import Book, Joined
 from mine.wiring import Mine
+from sonar import tables
 from sonar.amounts import Unit, format_amount, format_wei
 from sonar.chain import token
 from sonar.chain.events import BountyPosted, Event
+from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
-from sonar.progress import printable, short
-from sonar.protocol.ids import ETHER, Address, hex32
+from sonar.progress import clock, printable, short
+from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
 
 Rows = list[dict[str, Any]]
-_PIPE_WIDTH = 200
 
 # Which fields a table shows, and their headings.
 DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}
@@ -71,6 +71,7 @@ _EARNINGS = {
     "stake_lost_wei": "stake lost",
     "gas_wei": "gas",
     "net_wei": "net",
+    "why": "why",
 }
 _TOKEN_EARNINGS = {"asset": "in units of"} | _EARNINGS
 
@@ -164,6 +165,7 @@ def status(mine: Mine) -> dict[str, Any]:
     document = {
         "address": mine.address,
         "network": mine.network.name,
+        "process": mine.home.worker(),
         "ipfs": describe_node(mine.network.store, mine.home.path),
         "data": datasets(book, mine.policy),
         "refused": [
@@ -171,9 +173,10 @@ def status(mine: Mine) -> dict[str, Any]:
         ],
     }
     try:
-        return document | {"problem": ""} | _on_chain(mine)
+        found, problem = _on_chain(mine), ""
     except (ChainUnavailable, RpcError) as fault:
-        return document | {"problem": _why(fault), "bounties": _remembered(book)}
+        found, problem = {"bounties": [_remembered(book, one) for one in book.joined()]}, _why(fault)
+    return document | {"problem": problem} | found | {"bounties": found["bounties"] + _left(book)}
 
 
 def _why(fault: SonarError) -> str:
@@ -209,23 +212,30 @@ def _token(mine: Mine, asset: Address) -> dict[str, Any]:
     }
 
 
-def _remembered(book: Book) -> Rows:
-    rows: Rows = []
-    for one in book.joined():
-        parts = book.parts(one.bounty)
-        rows.append(
-            {
-                "bounty": hex32(one.bounty),
-                "data": one.dataset.name,
-                "status": "closed" if one.over else "unknown",
-                "round": str(parts[-1].round) if parts else "",
-                "state": parts[-1].state.value if parts else "",
-                "ends": None,
-                "states": {str(part.round): part.state.value for part in parts},
-                "revealed": _told(leak_of_states([part.state for part in parts])),
-            }
-        )
-    return rows
+def _remembered(book: Book, one: Joined) -> dict[str, Any]:
+    """What this home's own record tells of a joined bounty."""
+    return _record(book, one.bounty, one.dataset.name, "closed" if one.over else "unknown")
+
+
+def _left(book: Book) -> Rows:
+    """The same of those that it worked in and then left: what was revealed stays revealed."""
+    joined = {one.bounty for one in book.joined()}
+    left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
+    return [_record(book, bounty, "", "left") for bounty in left]
+
+
+def _record(book: Book, bounty: BountyId, data: str, status: str) -> dict[str, Any]:
+    parts = book.parts(bounty)
+    return {
+        "bounty": hex32(bounty),
+        "data": data,
+        "status": status,
+        "round": str(parts[-1].round) if parts else "",
+        "state": parts[-1].state.value if parts else "",
+        "ends": None,
+        "states": {str(part.round): part.state.value for part in parts},
+        "revealed": _told(leak_of_states([part.state for part in parts])),
+    }
 
 
 def _told(told: Leak) -> dict[str, int]:
@@ -238,7 +248,10 @@ def _told(told: Leak) -> dict[str, int]:
 
 
 def _standing(mine: Mine, one: Joined, head: Head, events: Sequence[Event]) -> dict[str, Any]:
-    state = mine.market.bounty(one.bounty, at=head)
+    try:
+        state = mine.market.bounty(one.bounty, at=head)
+    except UnknownBounty:  # it was joined on another network, before this home took over a new network file
+        return _remembered(mine.book, one)
     phase = status_of(state, head.timestamp_s)
     told = leak(events, one.bounty, mine.address)
     return {
@@ -264,6 +277,8 @@ def _ends(state: BountyState, phase: Status) -> int | None:
 def print_status(document: dict[str, Any]) -> None:
     """Show a status document to a person."""
     print(f"mine      {document['address']} on {printable(document['network'])}")
+    working = f"process {printable(document['process'])} works on this home"
+    print(f"run       {working if document['process'] else 'nothing works on this home (mine run)'}")
     if document["problem"]:
         print(f"chain     {printable(document['problem'])}\n          what follows is this home's own record")
     else:
@@ -331,21 +346,13 @@ def print_earnings(document: dict[str, Any]) -> None:
 
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Print rows as a table, without columns of zeros. Text is not read as markup: it may be a stranger's."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    shown = [key for key in columns if not key.endswith("_wei") or any(row[key] for row in rows)]
-    for key in shown:
-        right = key.endswith(("_wei", "_bps", "rows"))
-        table.add_column(columns[key], justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(_cell(key, row[key], row.get("asset", ETHER)))) for key in shown))
-    console = Console()
-    # A file or pipe has no width that lines must keep to.
-    (console if console.is_terminal else Console(width=_PIPE_WIDTH)).print(table)
+    """Print rows as a table, without columns of zeros, or of reasons where there is none."""
+    shown = [key for key in columns if not key.endswith(("_wei", "why")) or any(row[key] for row in rows)]
+    tables.print_table(
+        [columns[key] for key in shown],
+        [[_cell(key, row[key], row.get("asset", ETHER)) for key in shown] for row in rows],
+        right=[columns[key] for key in shown if key.endswith(("_wei", "_bps", "rows"))],
+    )
 
 
 def _cell(key: str, value: Any, asset: str) -> str:
@@ -354,7 +361,7 @@ def _cell(key: str, value: Any, asset: str) -> str:
     if key in ("bounty", "asset"):
         return short(value)
     if key == "ends":
-        return time.strftime("%H:%M:%S", time.localtime(value)) if value else ""
+        return clock(value) if value else ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from sonar.keystore import write_private
 FORMAT = 1
 _MARK = "home.toml"
 _LOCK = "lock"
+_LOOK_S = 0.1
+"""Longer than `Home.worker` has the lock while it looks."""
 
 
 def default_home(role: str) -> Path:
@@ -136,15 +139,34 @@ class Home:
         return self
 
     def _take(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise HomeLocked(
-                f"process {pid} works in {self.path}", hint="stop it first, or name another home with --home"
-            ) from error
+        for may_be_a_look in (True, False):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if may_be_a_look:
+                    time.sleep(_LOOK_S)
+                    continue
+                raise HomeLocked(
+                    f"process {_holder(descriptor)} works in {self.path}",
+                    hint="stop it first, or name another home with --home",
+                ) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
+
+    def worker(self) -> str:
+        """Return the id of the process that has locked the home; empty if nobody has."""
+        try:
+            with (self.path / _LOCK).open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return _holder(file.fileno())
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ConfigError("home", f"{self.path}/{_LOCK} cannot be read: {error.strerror}") from error
+        return ""
 
     def unlock(self) -> None:
         """Let others have the home; without a lock, do nothing."""
@@ -157,3 +179,8 @@ class Home:
 
     def __exit__(self, *_: object) -> None:
         self.unlock()
+
+
+def _holder(descriptor: int) -> str:
+    """Return the process that a lock file names."""
+    return os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"

@@ -212,7 +212,7 @@ class Journal:
         except sqlite3.OperationalError as error:
             raise JournalBlocked(
                 f"the journal {self.path} cannot be used: {error}",
-                hint="is the disk full, or the file locked by another program?",
+                hint="is the disk full, or the file locked by another program, or not this user's to write?",
             ) from error
         except (sqlite3.Error, OSError) as error:
             self._refuse(f"cannot be read: {error}")

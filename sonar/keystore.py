@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonar.errors import KeyFileError
+from sonar.errors import ConfigError, KeyFileError
 from sonar.protocol.ids import Address, parse_address
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18
 _SCRYPT_N_DEV = 2**14
+_PROMPT = "Password of the keystore: "
+_TRY_AGAIN = "nothing was changed; try again"
+_RESTORE = "restore it from a copy; nothing was changed"
 
 
 def read_password(password_file: Path | None = None, *, confirm: bool = False) -> str:
@@ -45,7 +48,7 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False) -
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
     elif sys.stdin.isatty():
-        password = getpass.getpass("Password of the keystore: ")
+        password = getpass.getpass("A new password, for the keystore: " if confirm else _PROMPT)
         if confirm and getpass.getpass("The same again: ") != password:
             raise KeyFileError("the passwords differ", hint="try again")
     else:
@@ -92,8 +95,14 @@ def save(folder: Path, account: LocalAccount, password: str, *, dev: bool = Fals
 
 
 def addresses(folder: Path) -> list[Address]:
-    """Return the accounts whose keys are in `folder`, in order of address."""
-    found = [parse_address(path.stem, "keystore") for path in folder.glob("0x*.json")]
+    """Return the accounts whose keys are in `folder`, in order of address. Raises KeyFileError."""
+    found = []
+    for path in folder.glob("0x*.json"):
+        try:
+            found.append(parse_address(path.stem))
+        except ConfigError as error:
+            problem = f"{path} is not named by its account's address"
+            raise KeyFileError(problem, hint="name it so; or move it elsewhere, if it is a copy") from error
     return sorted(found, key=lambda address: int(address, 16))
 
 
@@ -104,7 +113,9 @@ def find(folder: Path, address: Address | None = None) -> Path:
         if len(found) != 1:
             raise KeyFileError(
                 f"{folder} has {len(found)} accounts, not one",
-                hint="name one with --account" if found else "create one with `init`",
+                hint="keep one key file there, and move the others elsewhere"
+                if found
+                else "create one with `init`",
             )
         address = found[0]
     if address not in found:
@@ -123,9 +134,10 @@ def load(path: Path, password: str) -> LocalAccount:
     except ValueError as error:
         wrong = "mac mismatch" in str(error).lower()
         problem = "the password is wrong" if wrong else "the file is damaged or no keystore"
-        raise KeyFileError(f"{path}: {problem}", hint="nothing was changed; try again") from error
+        raise KeyFileError(f"{path}: {problem}", hint=_TRY_AGAIN if wrong else _RESTORE) from error
     except Exception as error:
-        raise KeyFileError(f"{path}: the file is damaged or no keystore ({type(error).__name__})") from error
+        problem = f"the file is damaged or no keystore ({type(error).__name__})"
+        raise KeyFileError(f"{path}: {problem}", hint=_RESTORE) from error
     account: LocalAccount = Account.from_key(key)
     if path.stem.startswith("0x") and path.stem.lower() != account.address.lower():
         raise KeyFileError(f"{path} holds the key of another account, {account.address}")

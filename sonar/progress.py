@@ -249,7 +249,7 @@ def describe(event: Event) -> str:
     """Return the event as a sentence for people."""
     match event:
         case Waiting(what, until_s):
-            until = "" if until_s is None else time.strftime(" until %H:%M:%S", time.localtime(until_s))
+            until = "" if until_s is None else f" until {clock(until_s)}"
             return f"waiting for {what}{until}"
         case State(bounty, number, state):
             return f"bounty {short(bounty)} round {number}: {state}"
@@ -265,6 +265,13 @@ def describe(event: Event) -> str:
             return f"{error}\n  {hint}" if hint else error
         case Done(what, summary):
             return f"{what}: {_pairs(summary)}" if summary else what
+
+
+def clock(at_s: float) -> str:
+    """Return a time for people, by this machine's clock: with the date unless that is today's."""
+    then = time.localtime(at_s)
+    is_today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", then)
 
 
 def short(hex_text: str) -> str:

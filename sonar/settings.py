@@ -110,19 +110,21 @@ class NetworkConfig(_Strict):
             fields = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(str(path), f"is not TOML: {error}") from error
-        try:
-            network = cls.model_validate(fields)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "network"
-            raise ConfigError(
-                f"{field} in {path}",
-                first["msg"].removeprefix("Value error, "),
-                hint="get the network file again, or correct this field",
-            ) from error
+        network = cls.checked(path, fields, hint="get the network file again, or correct this field")
         if network.faucet is not None and not network.dev:
             raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
         return network.resolved(path.resolve().parent)
+
+    @classmethod
+    def checked(cls, path: Path, fields: dict[str, Any], *, hint: str = "") -> NetworkConfig:
+        """Return the network of these fields, of the file at `path`. Raises ConfigError naming the field."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "network"
+            problem = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
         """Return the same with its paths absolute, relative ones taken from `folder`."""
@@ -168,10 +170,15 @@ def _read(path: Path) -> str:
         raise ConfigError(
             "network",
             f"there is no network file at {path}",
-            hint="name it with --network, or start a local network with `sonar chain --home DIR`",
+            hint="name it with --network (a home takes it over by `init`), or start a local network with "
+            "`sonar chain --home DIR`",
         ) from error
     except OSError as error:
-        raise ConfigError("network", f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            "network",
+            f"{path} cannot be read: {error.strerror}",
+            hint="name the file, network.toml as a rule",
+        ) from error
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
     try:

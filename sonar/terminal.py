@@ -2,7 +2,8 @@
 
 An error is one message and, below it, what to do next; a traceback means a bug. Exit codes: 0 done, 1 a fault
 of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output
-carries JSON and nothing else, errors included: {"kind": "problem", "error": …, "hint": …}.
+carries JSON and nothing else, an object or list in each line: what happens, then the answer, or the error:
+{"kind": "problem", "error": …, "hint": …}.
 
 A command that cannot print its answer ends: with 1 and a message, or without a word if the reader went away
 (`| head -1`). Progress is no answer: whoever tells it works on (`sonar.progress`).
@@ -11,6 +12,7 @@ A command that cannot print its answer ends: with 1 and a message, or without a 
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import signal
@@ -28,7 +30,12 @@ from sonar.errors import SonarError, UsageError
 from sonar.progress import RED, JsonLinesSink, PlainSink, Sink, painted, printable
 
 JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
+    bool,
+    typer.Option(
+        "--json",
+        help="Print JSON on standard output, and nothing else there: what happens in a line each, the answer "
+        "in the last.",
+    ),
 ]
 PasswordFileOption = Annotated[
     Path | None,
@@ -63,6 +70,8 @@ def new_app(help_text: str) -> typer.Typer:
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code, with errors told as the module's head says."""
     code = lost = None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without "…" is no reason to stop half-way
     try:
         code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
     except OSError as error:

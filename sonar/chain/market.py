@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +12,9 @@ from sonar.chain import abi, token
 from sonar.chain.events import BountyPosted, Event, decode_log
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.chain.view import view
-from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, UsageError, WrongContract
+from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
 from sonar.progress import Progress
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ REORG_BLOCKS = 64
 to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
 """
 _QUERIES_PER_TOLD = 50
+_NO_CODE = "none (there is no code)"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Market(Chain):
                 hint="it is still syncing; if not, get the network file of this network again",
             )
         if not code:
-            raise WrongContract(self.address, expected, "none (there is no code)")
+            raise WrongContract(self.address, expected, _NO_CODE)
         if keccak(code) != self._code_hash:
             raise WrongContract(self.address, expected, keccak(code).hex())
 
@@ -176,14 +176,12 @@ class Market(Chain):
         return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
 
     def posted(self, text: str) -> BountyPosted:
-        """Return the event that posted the bounty whose id begins with `text`, hex with or without "0x".
+        """Return the event that posted the bounty whose id `text` abbreviates.
 
         Raises ConfigError, and UsageError if there is none or more than one.
         """
-        digits = text.lower().removeprefix("0x")
-        if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
-            raise ConfigError("bounty", f"{text[:80]!r} is not an id in hex, nor the first digits of one")
-        found = [event for event in self.bounties() if event.bounty.hex().startswith(digits)]
+        is_meant = abbreviates(text)
+        found = [event for event in self.bounties() if is_meant(event.bounty)]
         if len(found) != 1:
             many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
             hint = "`sonar status` lists them all, `mine bounties` the open ones"
@@ -280,7 +278,10 @@ class Market(Chain):
 
     def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
         data = abi.encode_call(function, *arguments)
-        return abi.decode_result(function, view(self.rpc, self.address, data, function, at))
+        answer = view(self.rpc, self.address, data, function, at)
+        if not answer:  # every function returns something; without code there is nothing that could refuse
+            raise WrongContract(self.address, self._code_hash.hex(), _NO_CODE)
+        return abi.decode_result(function, answer)
 
     def _checked(self, log: Any, bounty: BountyId | None) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():

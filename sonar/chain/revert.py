@@ -89,7 +89,9 @@ class UnknownBounty(Refusal):
     """No such bounty."""
 
     bounty: bytes
-    next_step = "`sonar status` lists the bounties of this network"
+    next_step = (
+        "`sonar status` lists the bounties of this network; `mine leave` one that was joined on another"
+    )
 
 
 class WrongRound(Refusal):

@@ -97,9 +97,14 @@ def chain(
 
 
 def _blob_folder(path: Path) -> StoreConfig:
+    from sonar.errors import ConfigError
     from sonar.settings import StoreConfig
 
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{path} cannot be made: {error.strerror}"
+        raise ConfigError("--store", problem, hint="name a folder that this user may make") from error
     return StoreConfig(kind="folder", path=str(path.resolve()))
 
 
@@ -148,18 +153,19 @@ def _network(
 
     rpc = Rpc(running.url)
     contract, code_hash, block = _contract(home, rpc, deployer, min_window_s)
-    network = NetworkConfig(
-        name="local",
-        dev=True,
-        client=running.client,
-        chain_id=running.chain_id,
-        rpc_url=url or running.url,
-        contract=contract,
-        code_hash=code_hash,
-        deployed_block=block,
-        store=store,
-        faucet=FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
-    )
+    fields = {
+        "name": "local",
+        "dev": True,
+        "client": running.client,
+        "chain_id": running.chain_id,
+        "rpc_url": url or running.url,
+        "contract": contract,
+        "code_hash": code_hash,
+        "deployed_block": block,
+        "store": store,
+        "faucet": FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
+    }
+    network = NetworkConfig.checked(home.network, fields, hint="is --url right?")
     network.save(home.network)
     return network
 

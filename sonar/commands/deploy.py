@@ -60,6 +60,7 @@ def deploy(
     from sonar.errors import ConfigError
     from sonar.keystore import load, read_password
     from sonar.progress import Progress
+    from sonar.protocol.ids import ETHER, ZERO32, hex32
     from sonar.settings import NetworkConfig, StoreConfig
     from sonar.store.choose import checked_peers
 
@@ -75,6 +76,10 @@ def deploy(
     if not os.access(network_out.parent, os.W_OK):
         problem = f"{network_out.parent} is no folder that can be written to"
         raise ConfigError("--network-out", problem, hint="make it, or name another: nothing was sent")
+    fields = {"name": name, "rpc_url": rpc, "confirmations": confirmations, "store": blobs}
+    nowhere = {"chain_id": 1, "contract": ETHER, "code_hash": hex32(ZERO32)}
+    # What is wrong with the file is told before it is paid for.
+    draft = NetworkConfig.checked(network_out, fields | nowhere, hint="correct the option: nothing was sent")
     account = load(keystore, read_password(password_file))
     progress = Progress(sink_for(json), "deploy")
     done = deploy_contract(
@@ -85,17 +90,8 @@ def deploy(
         progress=progress,
         plain=plain,
     )
-    network = NetworkConfig(
-        name=name,
-        chain_id=done.chain_id,
-        rpc_url=rpc,
-        contract=done.contract,
-        code_hash=done.code_hash,
-        deployed_block=done.block,
-        confirmations=confirmations,
-        store=blobs,
-    )
-    network.save(network_out)
+    found = {"chain_id": done.chain_id, "contract": done.contract, "code_hash": done.code_hash}
+    draft.model_copy(update=found | {"deployed_block": done.block}).save(network_out)
     if json:
         print_json(
             {

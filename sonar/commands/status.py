@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,31 +110,30 @@ def _plain(value: Any) -> Any:
 
 
 def _show(found: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from sonar.progress import clock, short
+    from sonar.tables import print_table
 
-    from sonar.progress import short
-
-    console = Console()
     if not found:
-        console.print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
+        print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
         return
-    table = Table("bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow")
+    rows = []
     for one in found:
         left = (
-            "" if one["until_s"] is None else f"{_clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
+            "" if one["until_s"] is None else f"{clock(one['until_s'])} ({one['until_s'] - one['now_s']} s)"
         )
-        table.add_row(
-            one["bounty"] if len(found) == 1 else short(one["bounty"]),
-            one["status"] + (", named mines" if one["by_name"] else ""),
-            left,
-            f"{one['round']}/{one['rounds']}",
-            f"{one['committed']}/{one['cohort_cap']}",
-            str(one["revealed"]),
-            f"{one['initial_loss']} → {one['best_loss']}",
-            one["escrow"],
+        rows.append(
+            [
+                one["bounty"] if len(found) == 1 else short(one["bounty"]),
+                one["status"] + (", named mines" if one["by_name"] else ""),
+                left,
+                f"{one['round']}/{one['rounds']}",
+                f"{one['committed']}/{one['cohort_cap']}",
+                str(one["revealed"]),
+                f"{one['initial_loss']} → {one['best_loss']}",
+                one["escrow"],
+            ]
         )
-    console.print(table)
+    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow"], rows)
 
 
 def _show_history(history: list[dict[str, Any]]) -> None:
@@ -147,7 +145,3 @@ def _show_history(history: list[dict[str, Any]]) -> None:
         rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in hidden)
         text = f"block {event['block']}  round {event.get('round', '-')}  {event['event']}: {rest}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _clock(at_s: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at_s))

@@ -70,12 +70,8 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
     header, a name twice, a column missing, a line of another length, a value that is empty, text, NaN or
     infinite, no rows.
     """
-    if len(data) > MAX_CSV_BYTES:
-        raise DataError(
-            name, f"is larger than the limit of {MAX_CSV_BYTES} bytes", hint="split it, or drop columns"
-        )
-    text = _decoded(data, name) if isinstance(data, bytes) else data
-    rows = _Rows(text.removeprefix("\ufeff"), name)
+    text = _text(data, name)
+    rows = _Rows(text, name)
     header = _header(rows)
     wanted = tuple(header if columns is None else columns)
     indices = []
@@ -85,8 +81,34 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
         indices.append(header.index(column))
     chunks = list(_chunks(rows, header, indices, "_" in text))
     if not chunks:
-        raise DataError(name, "has a header and no rows")
+        raise _no_rows(name)
     return Table(wanted, np.concatenate(chunks))
+
+
+def csv_shape(data: str | bytes, name: str) -> tuple[tuple[str, ...], int]:
+    """Return the column names of the table in `data`, and its number of rows.
+
+    Raises DataError for what `parse_csv` refuses whatever columns it is asked for.
+    """
+    rows = _Rows(_text(data, name), name)
+    header = _header(rows)
+    count = sum(1 for _ in _records(rows, header))
+    if not count:
+        raise _no_rows(name)
+    return tuple(header), count
+
+
+def _no_rows(name: str) -> DataError:
+    return DataError(name, "has a header and no rows", hint="the first line names the columns")
+
+
+def _text(data: str | bytes, name: str) -> str:
+    if len(data) > MAX_CSV_BYTES:
+        raise DataError(
+            name, f"is larger than the limit of {MAX_CSV_BYTES} bytes", hint="split it, or drop columns"
+        )
+    text = _decoded(data, name) if isinstance(data, bytes) else data
+    return text.removeprefix("\ufeff")
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -110,7 +132,7 @@ class _Rows:
                 if row:
                     yield row
         except csv.Error as error:
-            self.fail(str(error))
+            self.fail(f"is not CSV: {error}", hint="commas between values, quotes doubled")
 
     def fail(self, problem: str, hint: str = "") -> NoReturn:
         raise DataError(f"{self.name}, line {self.reader.line_num}", problem, hint=hint)
@@ -126,19 +148,28 @@ def _header(rows: _Rows) -> list[str]:
         rows.fail("one column only, with semicolons or tabs in its name", hint="save the file with commas")
     for index, field in enumerate(header):
         if not field:
-            rows.fail(f"column {index + 1} has no name")
+            rows.fail(f"column {index + 1} has no name", hint="name it, or drop the comma if there is none")
         if field in header[:index]:
-            rows.fail(f"column {field[:64]!r} is named twice")
+            rows.fail(f"column {field[:64]!r} is named twice", hint="rename one of them")
     return header
+
+
+def _records(rows: _Rows, header: list[str]) -> Iterator[list[str]]:
+    """Yield the records below the header, each as long as that."""
+    width = len(header)
+    for row in rows:
+        if len(row) != width:
+            rows.fail(
+                f"has {len(row)} fields, the header has {width}",
+                hint="is the first line the one that names the columns? A comma within a value needs quotes",
+            )
+        yield row
 
 
 def _chunks(rows: _Rows, header: list[str], indices: list[int], underscores: bool) -> Iterator[Matrix]:
     """Yield float64[rows, len(indices)] bit by bit, as lists of floats take four times the memory."""
     numbers: list[float] = []
-    width = len(header)
-    for row in rows:
-        if len(row) != width:
-            rows.fail(f"has {len(row)} fields, the header has {width}")
+    for row in _records(rows, header):
         try:
             values = [float(row[index]) for index in indices]
         except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import NewType
 
 from eth_utils.address import is_checksum_address, to_checksum_address
@@ -47,6 +48,18 @@ def parse_bytes32(text: str, field: str) -> bytes:
 def parse_bounty(text: str, field: str = "bounty") -> BountyId:
     """Return a bounty id from hex. Raises ConfigError."""
     return BountyId(parse_bytes32(text, field))
+
+
+def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
+    """Return what tells whether `text` stands for an id: its first digits in hex, with or without "0x".
+
+    Also as the tables show it, first and last digits: "0x7dba67…9602". Raises ConfigError on anything else.
+    """
+    found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:…([0-9a-f]{1,64}))?", text.lower())
+    if found is None:
+        raise ConfigError(field, f"{text[:80]!r} is not an id in hex, nor the first digits of one")
+    first, last = found[1], found[2] or ""
+    return lambda value: value.hex().startswith(first) and value.hex().endswith(last)
 
 
 def hex32(value: bytes) -> str:

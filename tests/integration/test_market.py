@@ -197,6 +197,9 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     with pytest.raises(WrongContract):
         Market(rpc, chain_id=31337, address=other.contract, code_hash=good.code_hash)
     assert good.code_hash == keccak(abi.runtime_code(10))
+    net.market.address = net.address(0)  # as of a chain that began anew behind the same port
+    with pytest.raises(WrongContract, match="there is no code"):
+        net.market.min_window_s()
 
 
 def test_a_node_that_has_not_come_to_the_contracts_block_is_waited_for(world: World) -> None:

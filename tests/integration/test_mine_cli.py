@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import pytest
 import stamina
 from eth_account import Account
+from eth_account.signers.local import LocalAccount
 from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
@@ -46,6 +47,7 @@ class Net:
     folder: Path
     scientist: TinyScientist
     url: str
+    owner: LocalAccount
 
     def fund(self, address: str, wei: int = 10**18) -> None:
         self.scientist.outbox.perform(f"gift/{address}", transfer(Address(address), wei))
@@ -71,7 +73,13 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
         config.save(folder / "network.toml")
         outbox = Outbox(made.market(rpc), account, Journal(folder / "scientist.sqlite"))
         store = FolderStore(folder / "store")
-        yield Net(folder / "network.toml", folder, TinyScientist(made.market(rpc), store, outbox), chain.url)
+        yield Net(
+            folder / "network.toml",
+            folder,
+            TinyScientist(made.market(rpc), store, outbox),
+            chain.url,
+            account,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -323,7 +331,11 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     ]
     standing = cli("status")[1]["bounties"][0]
     assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
-    assert cli("leave", bounty[:10])[1] == {"left": bounty}
+    code, problem = cli("leave", "")  # as of a variable that is not set
+    assert (code, problem["error"].split(":")[0]) == (2, "bounty")
+    assert cli("leave", bounty[2:10])[1] == {"left": bounty}
+    assert cli("join", f"{bounty[:8]}…{bounty[-4:]}")[0] == 0  # as the tables show it
+    assert cli("leave", f"{bounty[:8]}…{bounty[-4:]}")[1] == {"left": bounty}
     assert cli("status")[1]["bounties"] == []
 
 
@@ -380,8 +392,11 @@ def test_two_mine_processes_work_are_paid_and_end(
     code, problem = homes[0]("claim")
     assert code == 2
     assert "works in" in problem["error"]
+    assert homes[0]("status")[1]["process"] == str(processes[0].pid)
+    assert f"process {processes[0].pid} works on this home" in homes[0].text("status")[1]
     processes[0].kill()
     processes[0].wait()
+    assert homes[0]("status")[1]["process"] == ""
     net.scientist.settle()
     processes[0] = start(homes[0].home, "--exit-when-done", "--claim")
     wait_for(net, Status.SETTLE)
@@ -405,6 +420,7 @@ def test_two_mine_processes_work_are_paid_and_end(
         assert "2 updates, 32 bits" in cli.text("status")[1]
         assert "withdrawn" in cli.text("earnings")[1]
     remember_without_the_chain(homes[0], net)
+    remember_on_another_network(homes[1], net)
 
 
 def remember_without_the_chain(cli: Cli, net: Net) -> None:
@@ -419,6 +435,23 @@ def remember_without_the_chain(cli: Cli, net: Net) -> None:
     assert standing["revealed"] == bounties[0]["revealed"]
     assert standing["states"] == bounties[0]["states"]
     assert "own record" in cli.text("status")[1]
+
+
+def remember_on_another_network(cli: Cli, net: Net) -> None:
+    """As of a development chain that began anew: its contract knows nothing of what was done here."""
+    rounds, bounties = cli("earnings")[1]["rounds"], cli("status")[1]["bounties"]
+    made = deploy(net.scientist.market.rpc, net.owner, min_window_s=2)
+    other = NetworkConfig.load(net.file).model_copy(
+        update={"contract": made.contract, "code_hash": made.code_hash, "deployed_block": made.block}
+    )
+    other.save(net.folder / "other.toml")
+    assert cli("init", "--network", str(net.folder / "other.toml"))[0] == 0
+    assert cli("earnings")[1]["rounds"] == rounds
+    (standing,) = cli("status")[1]["bounties"]
+    assert {**standing, "round": "2/2"} == bounties[0]
+    assert cli("leave", standing["bounty"])[0] == 0
+    (left,) = cli("status")[1]["bounties"]
+    assert left == {**standing, "data": "", "status": "left"}
 
 
 @pytest.mark.e2e

@@ -8,6 +8,7 @@ from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
+from mine.earnings import remembered
 from sonar.chain.events import Committed, Event
 from sonar.chain.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
@@ -391,6 +392,21 @@ def test_a_mine_without_ether_says_so_and_goes_on_once_it_has_some(world: World)
     world.advance(5)
     run([poor])
     assert world.part(1, 1).state is RoundState.COMMITTED
+
+
+def test_what_kept_a_mine_out_of_a_round_is_told_when_all_is_over(world: World) -> None:
+    world.scientist.post(terms(cohort_cap=3, rounds=1))
+    world.accounts[2] = Account.create()
+    nodes = [world.node(index) for index in range(3)]
+    run(nodes)
+    world.advance(61)
+    run(nodes)
+    world.scientist.settle()
+    run(nodes)
+    assert world.book(2).refusals() == []
+    rows = remembered(world.book(2), world.address(2), "").rounds
+    assert [(row.state, row.why) for row in rows] == [("skipped", world.part(2, 1).why)]
+    assert rows[0].why.startswith(f"the commit window is over: {world.address(2)} has 0 ether")
 
 
 def test_a_round_that_a_reorganisation_moves_to_earlier_blocks_is_concluded(world: World) -> None:

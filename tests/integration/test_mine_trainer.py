@@ -86,6 +86,21 @@ def test_data_beyond_the_plan_s_bounds_are_refused(scientist: TinyScientist, tmp
         trainer.local_map(task, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 
+def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
+    """Its own mean stays where it is: the refusal goes into logs."""
+    stage = {
+        "kind": "standard",
+        "mean_q32": (0, to_q32(37.5)),
+        "std_q32": (1 << 32,) * 2,
+        "clip_q32": 8 << 32,
+    }
+    spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
+    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"a_row_l1_max": 1 << 21}))
+    with pytest.raises(BoundsError, match="a_row_l1_max") as caught:
+        trainer.local_map(task, data.register_csv(write_csv(tmp_path / "d.csv")))
+    assert caught.value.hint.endswith("Farthest from their means in the bounty are 'b' (37.5).")
+
+
 def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyScientist, tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 30)
     with pytest.raises(DataError, match="no column 'b'"):

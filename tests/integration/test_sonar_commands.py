@@ -68,6 +68,22 @@ def test_deploy_sends_nothing_for_a_file_that_cannot_be_written(
     options = ["--rpc", "http://127.0.0.1:9", "--keystore", "none", "--store", str(tmp_path)]
     assert sonar("deploy", *options, "--network-out", nowhere) == 2
     assert "--network-out" in capsys.readouterr().err
+    # A name that the file does not take is told before the key is asked for.
+    assert sonar("deploy", *options, "--network-out", str(tmp_path / "n.toml"), "--name", "") == 2
+    told = capsys.readouterr().err
+    assert "name in " in told
+    assert "nothing was sent" in told
+
+
+@pytest.mark.parametrize(("option", "told"), [("--url", "rpc_url in"), ("--store", "--store: ")])
+def test_a_chain_names_the_option_that_it_cannot_use(
+    option: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nonsense = tmp_path / "file"
+    nonsense.touch()
+    command = ["chain", "--home", str(tmp_path / "net"), "--client", "eth-tester", option, str(nonsense)]
+    assert sonar(*command) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_deploy_writes_a_network_on_ipfs(chain: LocalChain, tmp_path: Path) -> None:

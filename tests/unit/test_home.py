@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pwd
 import stat
@@ -81,10 +82,24 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         assert child.stdout.readline() == "locked\n"
         with pytest.raises(HomeLocked, match=f"process {child.pid} works in"):
             Home(tmp_path, "mine").lock()
+        assert Home(tmp_path, "mine").worker() == str(child.pid)
         child.kill()  # a killed process frees its home
+    assert Home(tmp_path, "mine").worker() == ""
     with Home(tmp_path, "mine").lock(), pytest.raises(HomeLocked, match=str(os.getpid())):
         Home(tmp_path, "mine").lock()
     Home(tmp_path, "mine").lock().unlock()
+
+
+def test_a_look_at_who_works_does_not_keep_a_process_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path, "mine")
+    assert home.worker() == ""  # nobody ever has
+    home.lock().unlock()
+    with (tmp_path / "lock").open("rb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        monkeypatch.setattr("time.sleep", lambda _: look.close())
+        home.lock().unlock()
 
 
 def test_the_environment_names_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

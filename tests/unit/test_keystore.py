@@ -57,8 +57,9 @@ def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key.json"
     path.write_bytes(text.encode("latin-1"))
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+    with pytest.raises(KeyFileError, match="damaged or no keystore") as caught:
         keystore.load(path, PASSWORD)
+    assert "restore" in caught.value.hint
 
 
 def test_a_costly_kdf_from_a_strangers_file_is_refused(tmp_path: Path) -> None:
@@ -94,11 +95,16 @@ def test_which_account_is_meant_must_be_clear(tmp_path: Path) -> None:
         keystore.find(tmp_path)
     first = keystore.create(tmp_path, PASSWORD, dev=True)
     keystore.create(tmp_path, PASSWORD, dev=True)
-    with pytest.raises(KeyFileError, match="has 2 accounts"):
+    with pytest.raises(KeyFileError, match="has 2 accounts") as caught:
         keystore.find(tmp_path)
+    assert "--" not in caught.value.hint  # no option chooses one
     assert keystore.find(tmp_path, Address(first.address)).stem == first.address
     with pytest.raises(KeyFileError, match="has no key of"):
         keystore.find(tmp_path, Address(Account.create().address))
+    copy = tmp_path / f"{first.address}-copy.json"
+    copy.touch()
+    with pytest.raises(KeyFileError, match=f"{copy} is not named by its account's address"):
+        keystore.find(tmp_path)
 
 
 def test_passwords_come_from_file_then_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

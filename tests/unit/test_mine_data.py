@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,14 @@ def test_a_csv_is_described_by_its_columns_rows_and_digest(csv_file: Path) -> No
     assert found.source == str(csv_file)
     assert len(found.digest) == 64
     assert DataSet.from_record(found.to_record()) == found
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [(".csv", "csv"), ("-x.csv", "x"), ("żółć.csv", "data"), ("x" * 99 + ".csv", "x" * 64)]
+)
+def test_any_file_has_a_name_to_go_by(tmp_path: Path, file: str, name: str) -> None:
+    """`mine init --csv` takes no other."""
+    assert data.register_csv(write(tmp_path / file, "a\n1\n")).name == name
 
 
 def test_columns_come_in_the_order_asked_for(csv_file: Path) -> None:
@@ -55,9 +64,8 @@ def test_a_missing_column_is_named(csv_file: Path) -> None:
 @pytest.mark.parametrize("bad", ["Bob", "", "nan", "inf", "1_0", "1,", " ", "0x10"])
 def test_a_value_that_is_no_number_is_named_by_column_and_line(tmp_path: Path, bad: str) -> None:
     path = write(tmp_path / "t.csv", f"b,a\n2,1\n3,{bad}\n" if bad != "1," else "b,a\n2,1\n3\n")
-    found = data.register_csv(path)
     with pytest.raises(DataError, match=r"line 3.*(column 'a'|1 fields)"):
-        found.read(["a"])
+        data.register_csv(path).read(["a"])
 
 
 @pytest.mark.parametrize(
@@ -65,8 +73,10 @@ def test_a_value_that_is_no_number_is_named_by_column_and_line(tmp_path: Path, b
     [
         ("", "is empty"),
         ("a;b;c\n1;2;3\n", "semicolons"),
-        ("a,,c\n1,2,3\n", "column names"),
-        ("a,b,a\n1,2,3\n", "names column 'a' twice"),
+        ("a,,c\n1,2,3\n", "line 1: column 2 has no name"),
+        ("a,b,a\n1,2,3\n", "line 1: column 'a' is named twice"),
+        ("# patients\na,b\n1,2\n", "line 2: has 2 fields, the header has 1"),
+        ("a,b\n1,2\n3,4,5\n", "line 3: has 3 fields, the header has 2"),
         ("a,b\n", "no rows"),
         ('a,b\n"1,2\n', "not CSV"),
     ],
@@ -78,13 +88,20 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str, problem: 
 
 def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\n")
-    with pytest.raises(DataError, match="byte 6 is not UTF-8"):
+    with pytest.raises(DataError, match="line 2: is not UTF-8"):
         data.register_csv(tmp_path / "t.csv")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         data.register_csv(tmp_path / "nothing.csv")
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """As of `--csv <(zcat patients.csv.gz)`: it could be read once, and is needed in every round."""
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="is not a file"):
+        data.register_csv(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, ".hidden"])

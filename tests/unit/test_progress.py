@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from typing import IO, Any, get_args
@@ -208,3 +209,13 @@ def test_a_log_that_can_be_written_again_goes_on() -> None:
     disk.full = False
     told.note("kept")
     assert parse_line(disk.getvalue()).event == p.Note("kept")
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    """A window may be days long: "until 14:03:22" would be read as today's."""
+    now_s = time.time()
+    assert p.clock(now_s) == time.strftime("%H:%M:%S", time.localtime(now_s))
+    later_s = now_s + 3 * 86_400
+    assert p.describe(p.Waiting("a reveal", int(later_s))) == (
+        "waiting for a reveal until " + time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(later_s))
+    )

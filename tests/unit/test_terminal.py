@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -81,6 +82,13 @@ def test_codes_of_exit_ctrl_c_and_sigterm() -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert run(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_locale_without_a_character_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="latin-1"))
+    assert run(lambda: print("bounty 0x7dba67…9602 of Zoë")) == 0
+    assert out.getvalue() == "bounty 0x7dba67?9602 of Zoë\n".encode("latin-1")
 
 
 def test_a_bug_keeps_its_traceback() -> None:
