@@ -363,6 +363,9 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
 
 
 def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:
+    # Names as plain strings: those of numpy and pandas may equal them and still have another `repr`, and so
+    # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
+    target, features = str(target), None if features is None else [str(name) for name in features]
     columns: dict[str, Any]
     if hasattr(x, "keys"):
         columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise

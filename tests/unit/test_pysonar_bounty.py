@@ -243,6 +243,16 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
         shelf.take("other")
 
 
+def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> None:
+    """A campaign goes on with a kept bounty only if it has the digest of the one that was posted."""
+    shelf, names = Shelf(tmp_path), np.array(["a", "b"])
+    bounty = Bounty.of(_X, _Y, target=np.str_("y"), features=names, name="d")
+    plain = Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d")
+    shelf.keep(bounty)
+    assert shelf.take("d").digest == bounty.digest == plain.digest
+    assert Bounty.of(_X, _Y, target="y", features=range(2), name="d").features == ("0", "1")
+
+
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 IN_TOKEN = f"""
 name = "diabetes"
