@@ -137,10 +137,13 @@ class Bounty:
         return cls(_settings(settings), *_in_memory(x, y, target, features))
 
     @classmethod
-    def example(cls, name: str = "diabetes", *, rows: int = 42, **settings: Any) -> Bounty:
-        """Make a bounty whose holdout is the first `rows` rows of a bundled example."""
-        given = HoldoutSettings(example=name, rows=rows)
-        return cls(_settings({"name": name, **settings}), *_load(given, Path()))
+    def example(cls, example: str = "diabetes", /, *, rows: int = 42, **settings: Any) -> Bounty:
+        """Make a bounty whose holdout is the first `rows` rows of a bundled example.
+
+        It is named as the example, or by `name` in `settings`. Raises ConfigError, DataError.
+        """
+        given = _validated(HoldoutSettings, {"example": example, "rows": rows}, "holdout.")
+        return cls(_settings({"name": example, **settings}), *_load(given, Path()))
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Bounty:

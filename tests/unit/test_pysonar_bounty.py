@@ -224,6 +224,15 @@ def test_holdouts_that_cannot_be_used(x: Any, y: Any, said: str) -> None:
         Bounty.of(x, y, target="y", features=["a", "b"], name="bad")
 
 
+def test_an_example_can_have_another_name() -> None:
+    """A changed bounty needs one."""
+    bounty = Bounty.example("diabetes", name="second", rows=50)
+    assert (bounty.settings.name, bounty.table.rows) == ("second", 50)
+    assert Bounty.example().settings.name == "diabetes"
+    with pytest.raises(ConfigError, match=r"holdout\.rows"):
+        Bounty.example(rows=0)
+
+
 def test_one_mine_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
         Bounty.example("diabetes", cohort=1, min_mines=2)
