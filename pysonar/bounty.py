@@ -37,7 +37,7 @@ from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
-from sonar.model.table import Table, parse_csv
+from sonar.model.table import Table, missing_column, parse_csv
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
@@ -132,7 +132,8 @@ class Bounty:
         """Make a bounty from held-out data in memory; `settings` are the fields of `Settings`.
 
         `x` is an array [n, f] with `features` naming its columns and `y` [n], or a mapping from column name
-        to values (a DataFrame will do), which may hold the target too. Raises ConfigError, DataError.
+        to values (a DataFrame will do), which may hold the target too, and with `features` other columns,
+        which stay out. Raises ConfigError, DataError.
         """
         return cls(_settings(settings), *_in_memory(x, y, target, features))
 
@@ -372,6 +373,11 @@ def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _
     columns: dict[str, Any]
     if hasattr(x, "keys"):
         columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
+        if features is not None:
+            wanted = [*features, target] if y is None else features
+            if missing := [name for name in wanted if name not in columns]:
+                raise missing_column(missing[0], list(columns))
+            columns = {name: columns[name] for name in wanted}
     else:
         matrix = np.atleast_2d(_floats("x", x))
         if matrix.ndim != 2 or features is None or matrix.shape[1] != len(features):
@@ -381,8 +387,10 @@ def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _
     if y is not None:
         columns[target] = y
     arrays = [_floats(f"column {name!r}", values) for name, values in columns.items()]
-    if any(array.shape != arrays[0].shape or array.ndim != 1 for array in arrays):
-        raise DataError("holdout", "its columns differ in length, or are no columns")
+    for name, array in zip(columns, arrays, strict=True):
+        if array.shape != arrays[0].shape or array.ndim != 1:
+            problem = f"columns differ in length, or are none: {name!r} has shape {list(array.shape)}"
+            raise DataError("holdout", problem, hint="each must be [n]; of y as [n, 1] take y.squeeze()")
     return _chosen(Table(tuple(columns), np.column_stack(arrays)), target, features)
 
 

@@ -233,6 +233,21 @@ def test_an_example_can_have_another_name() -> None:
         Bounty.example(rows=0)
 
 
+def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
+    """As in a CSV: the table of a DataFrame often has a column of names."""
+    table = {"id": ["p1"] * 12, "a": [x[0] for x in _X], "b": [x[1] for x in _X], "y": _Y}
+    bounty = Bounty.of(table, target="y", features=["b", "a"], name="d")
+    assert bounty.features == ("b", "a")
+    assert "id" not in bounty.table.columns
+    with pytest.raises(DataError, match="column 'id': is not numbers"):
+        Bounty.of(table, target="y", name="d")
+    with pytest.raises(DataError, match="column c: is missing; there are: id, a, b, y"):
+        Bounty.of(table, target="y", features=["c"], name="d")
+    with pytest.raises(DataError, match=r"'y' has shape \[12, 1\]") as caught:
+        Bounty.of(table, np.array(_Y)[:, None], target="y", features=["a"], name="d")
+    assert "squeeze" in caught.value.hint
+
+
 def test_one_mine_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
         Bounty.example("diabetes", cohort=1, min_mines=2)
