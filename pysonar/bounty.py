@@ -116,9 +116,12 @@ class HoldoutSettings(BaseModel):
     features: list[str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bounty:
-    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`."""
+    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
+
+    Two are equal if settings and data are.
+    """
 
     settings: Settings
     table: Table
@@ -281,6 +284,19 @@ class Bounty:
         sha.update(repr((self.features, self.target, self.table.columns, self.table.values.shape)).encode())
         sha.update(np.ascontiguousarray(self.table.values).tobytes())
         return sha.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bounty) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        # Without the rows: they would stay in the notebook that shows a bounty, and in every traceback.
+        return (
+            f"<Bounty {self.settings.name!r}: {self.target!r} from {len(self.features)} columns, "
+            f"{self.table.rows} held-out rows>"
+        )
 
     def explain(self) -> str:
         """Tell, before posting: the cost, the time, who learns what, and what a mine needs."""

@@ -96,6 +96,11 @@ class Campaign:
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
+    def __repr__(self) -> str:
+        rounds, of = self._last_finished(), self.bounty.settings.rounds
+        stands = "not posted" if self.id is None else "closed" if self.done else "open"
+        return f"<Campaign {self.bounty.settings.name!r}: {stands}, {rounds} of {of} rounds are over>"
+
     @property
     def id(self) -> BountyId | None:
         """The bounty's id, once it is posted."""

@@ -23,7 +23,7 @@ from sonar.protocol.messages import ModelSpec
 _MAX_BYTES = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearModel:
     """prediction = phi(x) w. `weights` float64[d], the bias last; `loss` as measured on the holdout."""
 
@@ -36,6 +36,9 @@ class LinearModel:
         """Return the best point of a course as a model."""
         best = course.best
         return cls(design.spec, best.weights(design.plan), best.loss / 1000)
+
+    def __repr__(self) -> str:
+        return f"<LinearModel: {self.spec.target!r} from {len(self.features)} columns, loss {self.loss:g}>"
 
     @property
     def features(self) -> tuple[str, ...]:

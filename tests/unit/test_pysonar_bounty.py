@@ -248,6 +248,14 @@ def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
     assert "squeeze" in caught.value.hint
 
 
+def test_a_bounty_is_shown_without_its_rows_and_compared_by_them() -> None:
+    bounty = Bounty.example("diabetes")
+    assert repr(bounty) == "<Bounty 'diabetes': 'target' from 10 columns, 42 held-out rows>"
+    assert bounty == Bounty.example("diabetes")
+    assert bounty not in [Bounty.example("diabetes", rounds=3), Bounty.example("diabetes", rows=43), None]
+    assert len({bounty, Bounty.example("diabetes")}) == 1
+
+
 def test_one_mine_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
         Bounty.example("diabetes", cohort=1, min_mines=2)

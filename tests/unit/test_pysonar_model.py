@@ -52,6 +52,13 @@ def test_coefficients_are_in_the_columns_own_units() -> None:
     assert by_hand == pytest.approx(model.predict(x), abs=1e-3)  # the first rows are within the clip
 
 
+def test_a_model_is_shown_in_a_line_and_can_be_compared() -> None:
+    model = fitted()
+    assert repr(model) == f"<LinearModel: 'target' from 10 columns, loss {model.loss:g}>"
+    assert model in [model]
+    assert model not in [fitted()]
+
+
 def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     model, path = fitted(), tmp_path / "model.json"
     model.save(path)
