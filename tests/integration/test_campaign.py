@@ -151,6 +151,7 @@ def test_a_round_with_too_few_fails_and_the_next_one_works(tmp_path: Path) -> No
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
     assert len(world.events(RoundFailed)) == 1
+    assert sum("smaller min_mines" in told.text for told in world.sink.events if isinstance(told, Note)) == 1
     assert campaign.model.loss < 6000
     world.check_money()
 
