@@ -377,7 +377,8 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
         table = parse_csv(data, str(path), wanted)
     except DataError as error:
         if wanted is None and error.hint and error.problem.startswith("column "):
-            error.hint += "; or name the columns to train on: features = [...] in [holdout]"
+            hint = f"{error.hint}; or name the columns to train on: features = [...] in [holdout]"
+            raise DataError(error.field, error.problem, hint=hint) from error
         raise
     return _chosen(table, given.target, given.features)
 
