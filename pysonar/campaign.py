@@ -46,7 +46,7 @@ from sonar.chain.revert import (
 )
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
-from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
+from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError, UsageError
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -89,6 +89,7 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
+        self._let_go = False
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
@@ -125,8 +126,11 @@ class Campaign:
         """Do what can be done now, and return what is waited for.
 
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
-        right; InsufficientFunds; and what a faulty setting raises.
+        right; InsufficientFunds; UsageError after `close`; and what a faulty setting raises.
         """
+        if self._let_go:
+            problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
+            raise UsageError(problem, hint="ask an open session for the campaign")
         try:
             return self._pass()
         except UnknownBounty as error:
@@ -165,6 +169,10 @@ class Campaign:
                 return self._expire(state, head, status)
             case _:
                 return self._withdraw()
+
+    def close(self) -> None:
+        """Do nothing more, since others may work in the home now; results can still be read."""
+        self._let_go = True
 
     # ---- posting
 

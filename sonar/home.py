@@ -140,9 +140,10 @@ class Home:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             pid = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise HomeLocked(
-                f"process {pid} works in {self.path}", hint="stop it first, or name another home with --home"
-            ) from error
+            hint = "stop it first, or name another home with --home"
+            if pid == str(os.getpid()):
+                hint = "that is this program itself: go on with what has it open, or close that first"
+            raise HomeLocked(f"process {pid} works in {self.path}", hint=hint) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
 
