@@ -33,7 +33,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
-from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol, parse_amount
+from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
@@ -44,6 +44,8 @@ from sonar.protocol.phase import Terms
 from sonar.waiting import PATIENCE_S
 
 MAX_TOML_BYTES = 1 << 20
+MAX_TOTAL = 2**96 - 1
+"""Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
 LEAST_LOSS = 20
 """The loss of the zero weights in thousandths, at least: of less, the rounds could tell too few apart."""
@@ -179,7 +181,14 @@ class Bounty:
         if s.rows_min is not None and s.rows_min > s.rows_max:
             hint = "lower it, or raise rows_max: a mine with fewer or more rows cannot take part"
             raise ConfigError("rows_min", f"{s.rows_min} is more than rows_max = {s.rows_max}", hint=hint)
-        self.terms  # noqa: B018 - an amount, asset or address that is none is told now
+        terms = self.terms  # an amount, asset or address that is none is told now
+        if terms.escrow_wei + terms.stake_wei * terms.cohort_cap * terms.rounds > MAX_TOTAL:
+            limit = format_amount(MAX_TOTAL, self.unit)
+            problem = f"with all fees and stakes it is more than the contract can hold, {limit}"
+            raise ConfigError("reward", problem, hint="lower reward, fee, stake, cohort or rounds")
+        if self.allowed and len(self.allowed) < s.min_mines:
+            problem = f"names {len(self.allowed)} mines, and a round takes min_mines = {s.min_mines}"
+            raise ConfigError("allow", problem, hint="name more mines, or lower min_mines")
         if s.key_bits < 2048 and not s.insecure_key:
             hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
             raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)

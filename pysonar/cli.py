@@ -171,7 +171,7 @@ def run(
         asset_symbol = "USDC"     # what you call it: the unit of the amounts
         asset_decimals = 6        # checked against the token before anything is sent
         reward = "500 USDC"       # or in its smallest: "500_000_000 units"
-        allow = ["0x52908400098527886E0F7030069857D2E4169EE7"]
+        allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]    # min_mines of them at least
     """
     from pysonar.bounty import Bounty
     from pysonar.views import PlainTold

@@ -288,6 +288,7 @@ def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> Non
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 IN_TOKEN = f"""
 name = "diabetes"
+min_mines = 2
 asset = "{TOKEN}"
 asset_symbol = "USDC"
 asset_decimals = 6
@@ -335,6 +336,10 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
         ('name = "d"\nallow = []\n', "allow", "1 to 10000"),
         (f'name = "d"\nallow = ["{MINES[0]}", "{MINES[0]}"]\n', "allow", "once"),
         ('name = "d"\nallow = ["me"]\n', "allow", ""),
+        (f'name = "d"\nallow = {MINES}\n', "allow", "lower min_mines"),
+        (f'name = "d"\nreward = "{2**96} wei"\n', "reward", "lower reward, fee, stake, cohort"),
+        ('name = "d"\nstake = "2_000_000_000 ether"\n', "reward", "lower reward, fee, stake"),
+        (IN_TOKEN.replace("= 6", "= 18").replace("500 USDC", "90_000_000_000 USDC"), "reward", "lower"),
         ('name = "d"\nallow_file = "none.txt"\n', "allow_file", ""),
         (f'name = "d"\nallow_file = "x"\nallow = ["{MINES[0]}"]\n', "allow_file", "leave allow out"),
     ],
