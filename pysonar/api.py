@@ -27,14 +27,14 @@ from pysonar.bounty import Bounty
 from pysonar.campaign import Campaign
 from pysonar.embedded import EmbeddedNetwork
 from pysonar.keys import Key
-from pysonar.live import told_live
+from pysonar.live import notebook_shell, told_live
 from pysonar.model import LinearModel
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar import keystore
 from sonar.amounts import parse_wei
 from sonar.chain.faucet import fund
-from sonar.errors import ConfigError
-from sonar.home import Home, default_home
+from sonar.errors import ConfigError, UsageError
+from sonar.home import Home, default_home, expanded
 from sonar.progress import Progress, Sink
 from sonar.settings import NetworkConfig
 
@@ -78,6 +78,7 @@ class Session:
 
     def fund(self, amount: str = "10 ether") -> int:
         """Ask a development network's faucet for `amount`; return the new balance in wei."""
+        self._require_open()
         fund(self.network, self.address, parse_wei(amount))
         return self.balance_wei
 
@@ -86,6 +87,7 @@ class Session:
 
         Raises KeyFileError, ConfigError.
         """
+        self._require_open()
         return self._scientist.key(bounty, self._password)
 
     def campaign(self, bounty: Bounty | str) -> Campaign:
@@ -93,10 +95,13 @@ class Session:
 
         The same bounty gives the same campaign, also after a restart: it goes on where it was.
         """
+        self._require_open()
         asked = self._scientist.shelf.take(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
+            if known is not None:
+                known.close()  # the home keeps one bounty of a name, and could not go on with this one
             self._campaigns[name] = known = self._scientist.campaign(asked, self._password)
         return known
 
@@ -105,12 +110,21 @@ class Session:
         return self._scientist.shelf.names()
 
     def close(self) -> None:
-        """Let the home go, and end the embedded network and the IPFS node if they were started."""
+        """Let the home go, and end the embedded network and the IPFS node if they were started.
+
+        What campaigns have found can still be read; they do nothing more.
+        """
+        for campaign in self._campaigns.values():
+            campaign.close()
         self._scientist.close()
         self._scientist.home.unlock()
         self._started.close()
         self.closed = True
         atexit.unregister(self.close)
+
+    def _require_open(self) -> None:
+        if self.closed:  # another process may work in the home by now
+            raise UsageError("this session is closed", hint="connect again")
 
     def __enter__(self) -> Session:
         return self
@@ -145,6 +159,8 @@ def connect(
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
     """
+    home = None if home is None else expanded(Path(home), "home")
+    network = None if network is None else expanded(Path(network), "network")
     place = (home, network, embedded, mines)
     session = _sessions.get(place)
     if session is None or session.closed:
@@ -154,8 +170,8 @@ def connect(
 
 
 def _connect(
-    home: Path | str | None,
-    network: Path | str | None,
+    home: Path | None,
+    network: Path | None,
     embedded: bool | None,
     mines: int,
     password: str | None,
@@ -163,7 +179,7 @@ def _connect(
 ) -> Session:
     if embedded and network is not None:
         raise ConfigError("network", "is made for you with embedded=True", hint="give one of the two")
-    path = Path(home) if home is not None else default_home(ROLE)
+    path = home or default_home(ROLE)
     named = network or os.environ.get("SONAR_NETWORK")
     if embedded is None:
         embedded = not named and not (path / "network.toml").exists()
@@ -171,7 +187,7 @@ def _connect(
             hint = 'name its file, network="network.toml"; or, for a new one on this machine, embedded=True'
             raise ConfigError("home", f"{path} belongs to no network yet", hint=hint)
     if embedded:
-        return _embedded(Path(home) if home is not None else None, mines, password, sink)
+        return _embedded(home, mines, password, sink)
     return _open(path, Path(named) if named else None, password, sink, ExitStack())
 
 
@@ -198,7 +214,10 @@ def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -
 def _open(path: Path, network: Path | None, password: str | None, sink: Sink, started: ExitStack) -> Session:
     """Open a home. What was `started` for it ends with the session."""
     dev = NetworkConfig.load(network or path / "network.toml").dev
-    password = password if password is not None else keystore.read_password()
-    made = make_home(path, network, dev=dev, password=password)
-    home = Home(made, ROLE).lock()
+    if password is None:
+        new = not keystore.addresses(path / "keystore")
+        password = keystore.read_password(confirm=new, notebook=notebook_shell() is not None)
+    home = Home(make_home(path, network, dev=dev, password=password), ROLE)
+    keystore.load(keystore.find(home.keystore), password)  # a key under another is lost easily
+    home.lock()
     return Session(Scientist(home, Progress(sink, ROLE)), password, started.pop_all())

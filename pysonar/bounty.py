@@ -33,17 +33,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
-from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol, parse_amount
+from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
-from sonar.model.table import Table, parse_csv
+from sonar.model.table import Table, missing_column, parse_csv
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
 from sonar.waiting import PATIENCE_S
 
 MAX_TOML_BYTES = 1 << 20
+MAX_TOTAL = 2**96 - 1
+"""Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
 LEAST_LOSS = 20
 """The loss of the zero weights in thousandths, at least: of less, the rounds could tell too few apart."""
@@ -116,9 +118,12 @@ class HoldoutSettings(BaseModel):
     features: list[str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bounty:
-    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`."""
+    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
+
+    Two are equal if settings and data are.
+    """
 
     settings: Settings
     table: Table
@@ -132,15 +137,19 @@ class Bounty:
         """Make a bounty from held-out data in memory; `settings` are the fields of `Settings`.
 
         `x` is an array [n, f] with `features` naming its columns and `y` [n], or a mapping from column name
-        to values (a DataFrame will do), which may hold the target too. Raises ConfigError, DataError.
+        to values (a DataFrame will do), which may hold the target too, and with `features` other columns,
+        which stay out. Raises ConfigError, DataError.
         """
         return cls(_settings(settings), *_in_memory(x, y, target, features))
 
     @classmethod
-    def example(cls, name: str = "diabetes", *, rows: int = 42, **settings: Any) -> Bounty:
-        """Make a bounty whose holdout is the first `rows` rows of a bundled example."""
-        given = HoldoutSettings(example=name, rows=rows)
-        return cls(_settings({"name": name, **settings}), *_load(given, Path()))
+    def example(cls, example: str = "diabetes", /, *, rows: int = 42, **settings: Any) -> Bounty:
+        """Make a bounty whose holdout is the first `rows` rows of a bundled example.
+
+        It is named as the example, or by `name` in `settings`. Raises ConfigError, DataError.
+        """
+        given = _validated(HoldoutSettings, {"example": example, "rows": rows}, "holdout.")
+        return cls(_settings({"name": example, **settings}), *_load(given, Path()))
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Bounty:
@@ -172,7 +181,14 @@ class Bounty:
         if s.rows_min is not None and s.rows_min > s.rows_max:
             hint = "lower it, or raise rows_max: a mine with fewer or more rows cannot take part"
             raise ConfigError("rows_min", f"{s.rows_min} is more than rows_max = {s.rows_max}", hint=hint)
-        self.terms  # noqa: B018 - an amount, asset or address that is none is told now
+        terms = self.terms  # an amount, asset or address that is none is told now
+        if terms.escrow_wei + terms.stake_wei * terms.cohort_cap * terms.rounds > MAX_TOTAL:
+            limit = format_amount(MAX_TOTAL, self.unit)
+            problem = f"with all fees and stakes it is more than the contract can hold, {limit}"
+            raise ConfigError("reward", problem, hint="lower reward, fee, stake, cohort or rounds")
+        if self.allowed and len(self.allowed) < s.min_mines:
+            problem = f"names {len(self.allowed)} mines, and a round takes min_mines = {s.min_mines}"
+            raise ConfigError("allow", problem, hint="name more mines, or lower min_mines")
         if s.key_bits < 2048 and not s.insecure_key:
             hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
             raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)
@@ -278,6 +294,19 @@ class Bounty:
         sha.update(np.ascontiguousarray(self.table.values).tobytes())
         return sha.hexdigest()
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bounty) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        # Without the rows: they would stay in the notebook that shows a bounty, and in every traceback.
+        return (
+            f"<Bounty {self.settings.name!r}: {self.target!r} from {len(self.features)} columns, "
+            f"{self.table.rows} held-out rows>"
+        )
+
     def explain(self) -> str:
         """Tell, before posting: the cost, the time, who learns what, and what a mine needs."""
         from pysonar.explain import explain
@@ -357,15 +386,24 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
         table = parse_csv(data, str(path), wanted)
     except DataError as error:
         if wanted is None and error.hint and error.problem.startswith("column "):
-            error.hint += "; or name the columns to train on: features = [...] in [holdout]"
+            hint = f"{error.hint}; or name the columns to train on: features = [...] in [holdout]"
+            raise DataError(error.field, error.problem, hint=hint) from error
         raise
     return _chosen(table, given.target, given.features)
 
 
 def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:
+    # Names as plain strings: those of numpy and pandas may equal them and still have another `repr`, and so
+    # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
+    target, features = str(target), None if features is None else [str(name) for name in features]
     columns: dict[str, Any]
     if hasattr(x, "keys"):
         columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
+        if features is not None:
+            wanted = [*features, target] if y is None else features
+            if missing := [name for name in wanted if name not in columns]:
+                raise missing_column(missing[0], list(columns))
+            columns = {name: columns[name] for name in wanted}
     else:
         matrix = np.atleast_2d(_floats("x", x))
         if matrix.ndim != 2 or features is None or matrix.shape[1] != len(features):
@@ -375,8 +413,10 @@ def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _
     if y is not None:
         columns[target] = y
     arrays = [_floats(f"column {name!r}", values) for name, values in columns.items()]
-    if any(array.shape != arrays[0].shape or array.ndim != 1 for array in arrays):
-        raise DataError("holdout", "its columns differ in length, or are no columns")
+    for name, array in zip(columns, arrays, strict=True):
+        if array.shape != arrays[0].shape or array.ndim != 1:
+            problem = f"columns differ in length, or are none: {name!r} has shape {list(array.shape)}"
+            raise DataError("holdout", problem, hint="each must be [n]; of y as [n, 1] take y.squeeze()")
     return _chosen(Table(tuple(columns), np.column_stack(arrays)), target, features)
 
 

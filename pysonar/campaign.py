@@ -28,7 +28,7 @@ from pysonar.ledger import Revealed
 from pysonar.model import LinearModel
 from pysonar.posting import fits, prepare, publish
 from pysonar.records import Cohort, Finished, Outcome, Posting, Publication, Records, post_key
-from pysonar.rounds import Place, RoundWork, course_of
+from pysonar.rounds import Place, RoundWork, model_of
 from pysonar.score import shares_of
 from sonar.chain.events import Committed
 from sonar.chain.events import Revealed as RevealedEvent
@@ -46,7 +46,7 @@ from sonar.chain.revert import (
 )
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
-from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError
+from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError, UsageError
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -89,12 +89,18 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
+        self._let_go = False
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
         if posting and not fits(posting, bounty, key) and outbox.submitted(post_key(name)):
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
+
+    def __repr__(self) -> str:
+        rounds, of = self._last_finished(), self.bounty.settings.rounds
+        stands = "not posted" if self.id is None else "closed" if self.done else "open"
+        return f"<Campaign {self.bounty.settings.name!r}: {stands}, {rounds} of {of} rounds are over>"
 
     @property
     def id(self) -> BountyId | None:
@@ -104,9 +110,11 @@ class Campaign:
 
     @property
     def model(self) -> LinearModel:
-        """The best model so far: the lowest loss on the holdout."""
-        course = course_of(self.records, self.bounty.design, 1 + self._last_finished())
-        return LinearModel.of(self.bounty.design, course)
+        """The best model so far: the lowest loss on the holdout.
+
+        Raises EnvironmentFault if no round has trained one.
+        """
+        return model_of(self.records, self.bounty)
 
     @property
     def done(self) -> bool:
@@ -118,8 +126,11 @@ class Campaign:
         """Do what can be done now, and return what is waited for.
 
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
-        right; InsufficientFunds; and what a faulty setting raises.
+        right; InsufficientFunds; UsageError after `close`; and what a faulty setting raises.
         """
+        if self._let_go:
+            problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
+            raise UsageError(problem, hint="ask an open session for the campaign")
         try:
             return self._pass()
         except UnknownBounty as error:
@@ -173,6 +184,10 @@ class Campaign:
                 return self._expire(state, head, status)
             case _:
                 return self._withdraw(head)
+
+    def close(self) -> None:
+        """Do nothing more, since others may work in the home now; results can still be read."""
+        self._let_go = True
 
     # ---- posting
 
@@ -369,11 +384,20 @@ class Campaign:
             line = history.line_of(self.records, n, self.bounty.unit)
             self._progress.emit(Round(hex32(self._require_id()), n, line))
             if finished.ended == "failed":
-                self._progress.note(
-                    f"a round takes min_mines = {state.terms.min_mines} mines that reveal: have more of them "
-                    "join, or post the next bounty with a smaller min_mines"
-                )
+                self._progress.note(self._why_failed(finished))
             self._tell_held(n)
+
+    def _why_failed(self, finished: Finished) -> str:
+        if not finished.committed:
+            columns = f"{', '.join(self.bounty.features)} and {self.bounty.target}"
+            return (
+                f"no mine committed: one needs a table with columns {columns}, within the bounds that "
+                "`explain` tells, and somebody who has it join this bounty"
+            )
+        return (
+            f"a round takes min_mines = {self.bounty.terms.min_mines} mines that reveal: have more of them "
+            "join, or post the next bounty with a smaller min_mines"
+        )
 
     def _tell_held(self, n: int) -> None:
         """Tell which weights cannot follow the gradient any more, when they are others than before."""
@@ -418,15 +442,19 @@ class Campaign:
 
         It may be interrupted at any time, and ends its current step before; calling it again, or on a new
         object with the same home, goes on. Raises what `tick` raises; faults that may pass are tried again
-        for the bounty's `patience_s`.
+        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained.
         """
+        self.run(poll_s=poll_s)
+        return self.model
+
+    def run(self, *, poll_s: float = 0.25) -> None:
+        """Run the campaign to its end as `fit` does, with a model or without."""
 
         def step() -> Waiting | Done:
             with interrupts_held():
                 return self.tick()
 
         drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
-        return self.model
 
     def resume(self, *, poll_s: float = 0.25) -> LinearModel:
         """Go on with a campaign that was started before, as `fit` does. Raises ConfigError."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonar.errors import EnvironmentFault, UsageError
+from sonar.errors import UsageError
 from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def run(
         asset_symbol = "USDC"     # what you call it: the unit of the amounts
         asset_decimals = 6        # checked against the token before anything is sent
         reward = "500 USDC"       # or in its smallest: "500_000_000 units"
-        allow = ["0x52908400098527886E0F7030069857D2E4169EE7"]
+        allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]    # min_mines of them at least
     """
     from pysonar.bounty import Bounty
     from pysonar.views import PlainTold
@@ -196,14 +196,10 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
 
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
-    campaign.fit()
+    campaign.run()
     if not as_json:
         print_result(campaign.summary())
-    if not any(line["ended"] == "settled" for line in campaign.history()):
-        raise EnvironmentFault(
-            f"no round of {asked.settings.name!r} was settled: nothing is trained",
-            hint="`pysonar status` shows how each round ended; what no mine was due has come back",
-        )
+    _ = campaign.model
 
 
 @app.command()
@@ -255,9 +251,8 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
-    from pysonar.model import LinearModel
     from pysonar.records import Records
-    from pysonar.rounds import course_of
+    from pysonar.rounds import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))
@@ -265,7 +260,7 @@ def predict(
     records = Records(scientist.journal, asked.settings.name)
     if not records.finished():
         raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
-    model = LinearModel.of(asked.design, course_of(records, asked.design, records.finished() + 1))
+    model = model_of(records, asked)
     if save is not None:
         model.save(save)
     predictions = model.predict_csv(csv).tolist()

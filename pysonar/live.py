@@ -18,8 +18,14 @@ _BAR_EM = 12.0
 
 def told_live() -> Sink:
     """Return what tells people how a campaign goes: a display in a notebook, elsewhere lines of text."""
+    shell = notebook_shell()
+    return PlainTold() if shell is None else LiveTold(shell)
+
+
+def notebook_shell() -> Any:
+    """Return the shell of the notebook that this runs in, or None."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return LiveTold(shell) if shell is not None and hasattr(shell, "kernel") else PlainTold()
+    return shell if hasattr(shell, "kernel") else None
 
 
 class LiveTold:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from pysonar.aggregate import Course
 from pysonar.design import Design
 from pysonar.evaluate import Array
 from sonar.errors import ConfigError, DataError, ManifestError
+from sonar.keystore import write_private
 from sonar.model.features import transform
 from sonar.model.table import parse_csv
 from sonar.protocol.featuremaps import Standard
@@ -23,7 +22,7 @@ from sonar.protocol.messages import ModelSpec
 _MAX_BYTES = 1 << 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearModel:
     """prediction = phi(x) w. `weights` float64[d], the bias last; `loss` as measured on the holdout."""
 
@@ -36,6 +35,9 @@ class LinearModel:
         """Return the best point of a course as a model."""
         best = course.best
         return cls(design.spec, best.weights(design.plan), best.loss / 1000)
+
+    def __repr__(self) -> str:
+        return f"<LinearModel: {self.spec.target!r} from {len(self.features)} columns, loss {self.loss:g}>"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -63,15 +65,17 @@ class LinearModel:
             missing = [name for name in self.features if name not in x]
             if missing:
                 raise DataError(f"column {missing[0]}", "is missing", hint=f"give {', '.join(self.features)}")
-            x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
         try:
+            if hasattr(x, "keys"):
+                x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
             matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
         except (TypeError, ValueError) as error:
-            raise DataError("x", f"is not numbers: {error}") from error
+            raise DataError("x", f"is not numbers in columns of one length: {error}") from error
         return np.asarray(transform(self.spec, matrix) @ self.weights)
 
-    def predict_csv(self, path: Path) -> Array:
+    def predict_csv(self, path: Path | str) -> Array:
         """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        path = Path(path)
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -79,8 +83,7 @@ class LinearModel:
         return self.predict(parse_csv(data, str(path), self.features).values)
 
     def save(self, path: Path | str) -> None:
-        """Write the model as JSON, whole or not at all, for its owner's eyes only."""
-        path = Path(path)
+        """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
         document = {
             "v": 1,
             "kind": "sonar-linear-model",
@@ -88,11 +91,7 @@ class LinearModel:
             "weights": self.weights.tolist(),
             "loss": self.loss,
         }
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-        temporary.replace(path)
+        write_private(Path(path), json.dumps(document, indent=1, allow_nan=False).encode())
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:

@@ -15,9 +15,17 @@ from pysonar.collect import Expected, fetch_update
 from pysonar.design import Design
 from pysonar.inspection import ROUND_ONLY
 from pysonar.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
+from pysonar.model import LinearModel
 from pysonar.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.score import shares_of
-from sonar.errors import BlobNotFound, DigestMismatch, LedgerConflict, RemoteError, StoreUnavailable
+from sonar.errors import (
+    BlobNotFound,
+    DigestMismatch,
+    EnvironmentFault,
+    LedgerConflict,
+    RemoteError,
+    StoreUnavailable,
+)
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of
@@ -46,6 +54,17 @@ def course_of(records: Records, design: Design, before: int) -> Course:
                 Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss)
             )
     return course
+
+
+def model_of(records: Records, bounty: Bounty) -> LinearModel:
+    """Return the best model of a campaign so far. Raises EnvironmentFault if no round has trained one."""
+    course = course_of(records, bounty.design, 1 + records.finished())
+    if len(course.points) == 1:
+        raise EnvironmentFault(
+            f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
+            hint="`pysonar status` shows how each round ended; what no mine was due comes back",
+        )
+    return LinearModel.of(bounty.design, course)
 
 
 class RoundWork:

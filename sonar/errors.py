@@ -45,6 +45,8 @@ class SonarError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # what a notebook shows of it
 
 
 class UsageError(SonarError):

@@ -147,10 +147,10 @@ class Home:
                 if may_be_a_look:
                     time.sleep(_LOOK_S)
                     continue
-                raise HomeLocked(
-                    f"process {_holder(descriptor)} works in {self.path}",
-                    hint="stop it first, or name another home with --home",
-                ) from error
+                hint = "stop it first, or name another home with --home"
+                if (pid := _holder(descriptor)) == str(os.getpid()):
+                    hint = "that is this program itself: go on with what has it open, or close that first"
+                raise HomeLocked(f"process {pid} works in {self.path}", hint=hint) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
 

@@ -28,13 +28,14 @@ MAX_FILE_BYTES = 64 * 1024
 _SCRYPT_N = 2**18
 _SCRYPT_N_DEV = 2**14
 _PROMPT = "Password of the keystore: "
+_NEW_PROMPT = "A new password, for the keystore: "
 _TRY_AGAIN = "nothing was changed; try again"
 _RESTORE = "restore it from a copy; nothing was changed"
 
 
-def read_password(password_file: Path | None = None, *, confirm: bool = False) -> str:
+def read_password(password_file: Path | None = None, *, confirm: bool = False, notebook: bool = False) -> str:
     """Return the password from `password_file`, or else from SONAR_PASSWORD, from the file that
-    SONAR_PASSWORD_FILE names, or from the terminal (asked twice with `confirm`).
+    SONAR_PASSWORD_FILE names, or from the terminal, or the `notebook` (asked twice with `confirm`).
 
     Raises KeyFileError on a file that others may read, on a password that is empty or no UTF-8, and where
     nobody can be asked.
@@ -47,18 +48,28 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False) -
         )
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
-    elif sys.stdin.isatty():
-        password = getpass.getpass("A new password, for the keystore: " if confirm else _PROMPT)
-        if confirm and getpass.getpass("The same again: ") != password:
-            raise KeyFileError("the passwords differ", hint="try again")
     else:
-        raise KeyFileError(
-            "no password for the keystore",
-            hint=f"set {PASSWORD_VARIABLE}, or name a file of mode 0600 with --password-file",
-        )
+        password = _asked(confirm, notebook)
     if not password:
         raise KeyFileError("the password is empty", hint="choose one; it protects the account's money")
     encoded(password)
+    return password
+
+
+def _asked(confirm: bool, notebook: bool) -> str:
+    nobody = KeyFileError(
+        "no password for the keystore",
+        hint=f"set {PASSWORD_VARIABLE}, or name a file of mode 0600 with --password-file or "
+        f"{PASSWORD_FILE_VARIABLE}",
+    )
+    if not notebook and (sys.stdin is None or not sys.stdin.isatty()):  # None: started with it closed
+        raise nobody
+    try:
+        password = getpass.getpass(_NEW_PROMPT if confirm else _PROMPT)
+        if confirm and getpass.getpass("The same again: ") != password:
+            raise KeyFileError("the passwords differ", hint="try again")
+    except NotImplementedError as error:  # a notebook that runs without a reader
+        raise nobody from error
     return password
 
 

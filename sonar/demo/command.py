@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
@@ -64,17 +65,21 @@ def demo(
     finally:
         view.close()
     plot = settings.home / "demo.png"
-    draw(report, plot)
-    report = with_plot(report, str(plot))
+    try:
+        draw(report, plot)
+        report, picture = with_plot(report, str(plot)), f"The loss and the payouts as a picture: {plot}"
+    except ImportError as error:
+        picture = f"No picture of the loss and the payouts: {error}; matplotlib draws it"
     if json:
         print_json(report.to_json())
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
     show(report, console)
-    console.print(f"\nThe loss and the payouts as a picture: {plot}\n", soft_wrap=True)
-    console.print(f"[bold]Kept in[/] {settings.home}; try:", soft_wrap=True)
+    # Escaped: a folder's name may have brackets, and a command must be what the shell takes.
+    console.print(f"\n{escape(picture)}\n", soft_wrap=True)
+    console.print(f"[bold]Kept in[/] {escape(str(settings.home))}; try:", soft_wrap=True)
     for command, purpose in next_commands(settings, str(report.chain["client"])):
-        console.print(f"  {command}\n    [dim]{purpose}[/]", soft_wrap=True, highlight=False)
+        console.print(f"  {escape(command)}\n    [dim]{purpose}[/]", soft_wrap=True, highlight=False)
 
 
 def _check_key_bits(key_bits: int, insecure: bool) -> None:

@@ -19,6 +19,7 @@ def draw(report: Report, path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), constrained_layout=True)
     losses = [report.initial_loss, *(r.loss for r in report.rounds)]
@@ -26,7 +27,7 @@ def draw(report: Report, path: Path) -> None:
     left.axhline(BEST_OF_2017_LOSS, color="#8b949e", linestyle=":", label="best published in 2017")
     left.axhline(POOLED_LOSS, color="#2da44e", linestyle="--", label="least squares on pooled data")
     left.set(title="Loss on the holdout", xlabel="rounds", ylabel="MSE x 1000", yscale="log")
-    left.set_xticks(range(len(losses)))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(frameon=False)
 
     names = [m.name for m in report.mines]

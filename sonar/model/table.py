@@ -21,7 +21,7 @@ MAX_COLUMNS = 10_000
 _CHUNK_ROWS = 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Named columns of finite numbers: `values` is float64[rows, columns]."""
 

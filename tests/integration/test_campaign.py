@@ -108,7 +108,9 @@ def test_a_weight_at_its_bound_is_told_once_and_the_others_go_on(tmp_path: Path)
 def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
     world = World(tmp_path, settings={"target_loss": 6000.0})
     campaign = world.campaign()
+    assert repr(campaign) == "<Campaign 'diabetes': not posted, 0 of 3 rounds are over>"
     done = world.run(campaign)
+    assert repr(campaign) == "<Campaign 'diabetes': closed, 1 of 3 rounds are over>"
     assert done.summary["closed"] == "TARGET_REACHED"
     assert len(campaign.history()) == 1
     assert done.summary["paid_wei"] == 1 * ETHER + 3 * ETHER // 100
@@ -149,6 +151,7 @@ def test_a_round_with_too_few_fails_and_the_next_one_works(tmp_path: Path) -> No
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
     assert len(world.events(RoundFailed)) == 1
+    assert sum("smaller min_mines" in told.text for told in world.sink.events if isinstance(told, Note)) == 1
     assert campaign.model.loss < 6000
     world.check_money()
 

@@ -226,5 +226,12 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     told = capsys.readouterr()
     assert "round 1 failed, 0 revealed" in told.err
     assert "no round of 'lonely' was settled" in told.err
-    assert "smaller min_mines" in told.err
+    assert "no mine committed: one needs a table with columns age, " in told.err
+    assert "s5, s6 and target" in told.err
+    csv = tmp_path / "patients.csv"
+    csv.write_text("age\n1\n")
+    assert pysonar("predict", "--csv", str(csv), "--home", home) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "nothing is trained" in told.err
     assert market.ether(account) > 59 * 10**17

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from rich.console import Console
 
+from sonar.cli import app
+from sonar.demo import conduct, plot
 from sonar.demo.launch import Settings, next_commands
+from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, LiveView
 from sonar.progress import Event, Line, Round, State, Waiting
+from sonar.terminal import run_app
 
 BOUNTY = "0x" + "ab" * 32
 
@@ -50,3 +58,26 @@ def test_the_next_commands_can_be_pasted_with_a_space_in_the_path() -> None:
     words = [shlex.split(command) for command, _ in next_commands(settings, "anvil")]
     assert str(home / "mine-01") in words[2]
     assert all(word.startswith("/some where/kept") for each in words for word in each if "kept" in word)
+
+
+def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is over by then: its report must not be lost for want of a picture."""
+    home = tmp_path / "a [bold]name[/] 'x'"
+    settings = Settings(home)
+    amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    report = Report(**amounts | {"chain": {"client": "anvil"}, "rounds": [], "mines": [], "seconds": {}})
+
+    def no_module(*_: object) -> None:
+        raise ImportError("No module named 'matplotlib'")
+
+    monkeypatch.setattr(conduct, "Conductor", lambda *_: SimpleNamespace(run=lambda: report))
+    monkeypatch.setattr(plot, "draw", no_module)
+    assert run_app(app, "sonar", ["demo", "--home", str(home)]) == 0
+    out = capsys.readouterr().out
+    assert "No picture of the loss and the payouts: No module named 'matplotlib'" in out
+    for command, _ in next_commands(settings, "anvil"):
+        assert command in out
+    assert run_app(app, "sonar", ["demo", "--home", str(tmp_path / "other"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plot"] == 0

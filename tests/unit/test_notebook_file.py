@@ -53,3 +53,7 @@ def test_it_uses_what_the_facade_exports() -> None:
             assert hasattr(kind, attribute), f"{name}.{attribute}"
             assert not attribute.startswith("_")
     assert {"fit", "resume", "history", "payouts", "learned"} <= used["campaign"]
+
+
+def test_a_notebook_completes_the_facades_names() -> None:
+    assert set(pysonar.__all__) <= set(dir(pysonar))

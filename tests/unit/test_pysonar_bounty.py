@@ -224,6 +224,38 @@ def test_holdouts_that_cannot_be_used(x: Any, y: Any, said: str) -> None:
         Bounty.of(x, y, target="y", features=["a", "b"], name="bad")
 
 
+def test_an_example_can_have_another_name() -> None:
+    """A changed bounty needs one."""
+    bounty = Bounty.example("diabetes", name="second", rows=50)
+    assert (bounty.settings.name, bounty.table.rows) == ("second", 50)
+    assert Bounty.example().settings.name == "diabetes"
+    with pytest.raises(ConfigError, match=r"holdout\.rows"):
+        Bounty.example(rows=0)
+
+
+def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
+    """As in a CSV: the table of a DataFrame often has a column of names."""
+    table = {"id": ["p1"] * 12, "a": [x[0] for x in _X], "b": [x[1] for x in _X], "y": _Y}
+    bounty = Bounty.of(table, target="y", features=["b", "a"], name="d")
+    assert bounty.features == ("b", "a")
+    assert "id" not in bounty.table.columns
+    with pytest.raises(DataError, match="column 'id': is not numbers"):
+        Bounty.of(table, target="y", name="d")
+    with pytest.raises(DataError, match="column c: is missing; there are: id, a, b, y"):
+        Bounty.of(table, target="y", features=["c"], name="d")
+    with pytest.raises(DataError, match=r"'y' has shape \[12, 1\]") as caught:
+        Bounty.of(table, np.array(_Y)[:, None], target="y", features=["a"], name="d")
+    assert "squeeze" in caught.value.hint
+
+
+def test_a_bounty_is_shown_without_its_rows_and_compared_by_them() -> None:
+    bounty = Bounty.example("diabetes")
+    assert repr(bounty) == "<Bounty 'diabetes': 'target' from 10 columns, 42 held-out rows>"
+    assert bounty == Bounty.example("diabetes")
+    assert bounty not in [Bounty.example("diabetes", rounds=3), Bounty.example("diabetes", rows=43), None]
+    assert len({bounty, Bounty.example("diabetes")}) == 1
+
+
 def test_one_mine_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
         Bounty.example("diabetes", cohort=1, min_mines=2)
@@ -243,9 +275,20 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
         shelf.take("other")
 
 
+def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> None:
+    """A campaign goes on with a kept bounty only if it has the digest of the one that was posted."""
+    shelf, names = Shelf(tmp_path), np.array(["a", "b"])
+    bounty = Bounty.of(_X, _Y, target=np.str_("y"), features=names, name="d")
+    plain = Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d")
+    shelf.keep(bounty)
+    assert shelf.take("d").digest == bounty.digest == plain.digest
+    assert Bounty.of(_X, _Y, target="y", features=range(2), name="d").features == ("0", "1")
+
+
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 IN_TOKEN = f"""
 name = "diabetes"
+min_mines = 2
 asset = "{TOKEN}"
 asset_symbol = "USDC"
 asset_decimals = 6
@@ -293,6 +336,10 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
         ('name = "d"\nallow = []\n', "allow", "1 to 10000"),
         (f'name = "d"\nallow = ["{MINES[0]}", "{MINES[0]}"]\n', "allow", "once"),
         ('name = "d"\nallow = ["me"]\n', "allow", ""),
+        (f'name = "d"\nallow = {MINES}\n', "allow", "lower min_mines"),
+        (f'name = "d"\nreward = "{2**96} wei"\n', "reward", "lower reward, fee, stake, cohort"),
+        ('name = "d"\nstake = "2_000_000_000 ether"\n', "reward", "lower reward, fee, stake"),
+        (IN_TOKEN.replace("= 6", "= 18").replace("500 USDC", "90_000_000_000 USDC"), "reward", "lower"),
         ('name = "d"\nallow_file = "none.txt"\n', "allow_file", ""),
         (f'name = "d"\nallow_file = "x"\nallow = ["{MINES[0]}"]\n', "allow_file", "leave allow out"),
     ],

@@ -11,7 +11,7 @@ from pysonar.aggregate import Course, Point, start_of
 from pysonar.bounty import Bounty
 from pysonar.model import LinearModel
 from pysonar.optimise import ORIGIN
-from sonar.errors import ConfigError, DataError
+from sonar.errors import ConfigError, DataError, KeyFileError
 from sonar.model import examples
 from sonar.paillier.vector import encode_weights
 
@@ -43,6 +43,7 @@ def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("\n".join([",".join(columns), *(",".join(map(str, row[::-1])) for row in x)]))
     assert model.predict_csv(path) == pytest.approx(expected)
+    assert model.predict_csv(str(path)) == pytest.approx(expected)
 
 
 def test_coefficients_are_in_the_columns_own_units() -> None:
@@ -50,6 +51,13 @@ def test_coefficients_are_in_the_columns_own_units() -> None:
     own = model.coefficients
     by_hand = x @ [own[name] for name in BOUNTY.features] + own["(bias)"]
     assert by_hand == pytest.approx(model.predict(x), abs=1e-3)  # the first rows are within the clip
+
+
+def test_a_model_is_shown_in_a_line_and_can_be_compared() -> None:
+    model = fitted()
+    assert repr(model) == f"<LinearModel: 'target' from 10 columns, loss {model.loss:g}>"
+    assert model in [model]
+    assert model not in [fitted()]
 
 
 def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
@@ -69,5 +77,15 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
             LinearModel.load(path)
     with pytest.raises(DataError, match="missing"):
         fitted().predict({"age": [1.0]})
-    with pytest.raises(DataError):
-        fitted().predict([["a"] * 10])
+    columns = {name: [1.0, 2.0] for name in BOUNTY.features}
+    for x in ([["a"] * 10], columns | {"age": ["a", "b"]}, columns | {"age": [1.0]}):
+        with pytest.raises(DataError, match="x: is not numbers"):
+            fitted().predict(x)
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    for path in (tmp_path / "none" / "model.json", tmp_path / "taken"):
+        with pytest.raises(KeyFileError, match="cannot be written"):
+            fitted().save(path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]

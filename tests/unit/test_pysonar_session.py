@@ -1,0 +1,110 @@
+"""A notebook's session: places and password are checked when it opens; once closed it does nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+
+import pysonar
+from pysonar import wiring
+from pysonar.campaign import Campaign
+from sonar import keystore
+from sonar.errors import ConfigError, HomeLocked, KeyFileError, UsageError
+from sonar.journal import Journal
+from sonar.progress import NullSink
+from sonar.settings import NetworkConfig, StoreConfig
+
+
+@pytest.fixture(autouse=True)
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("SONAR_NETWORK", "SONAR_PASSWORD", "SONAR_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "network.toml"
+    NetworkConfig(
+        name="test",
+        dev=True,
+        chain_id=31337,
+        rpc_url="http://127.0.0.1:9",
+        contract="0x" + "11" * 20,
+        code_hash=b"h" * 32,
+        store=StoreConfig(path=str(tmp_path / "store")),
+    ).save(path)
+    return path
+
+
+def opened(network: Path | str | None = None, password: str | None = "secret") -> pysonar.Session:
+    return pysonar.connect("~/home", network, password=password, progress=NullSink())
+
+
+def test_the_same_place_by_another_name_is_the_same_session(tmp_path: Path, network: Path) -> None:
+    with opened("~/network.toml") as session:
+        assert (tmp_path / "home" / "keystore").is_dir()
+        assert pysonar.connect(tmp_path / "home", network) is session
+        with pytest.raises(HomeLocked, match="this program itself"):
+            opened()
+
+
+def test_a_mistyped_password_is_told_at_once(tmp_path: Path, network: Path) -> None:
+    """Before a key is made under it, which nobody could open again."""
+    opened(network).close()
+    with pytest.raises(KeyFileError, match="the password is wrong"):
+        opened(password="sceret")
+    assert not (tmp_path / "home" / "keys").exists()
+    opened().close()  # nor was the home left locked
+
+
+def test_in_a_notebook_the_password_is_asked_for(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyFileError, match="no password"):
+        opened(network, None)
+    shell = SimpleNamespace(kernel=None)
+    monkeypatch.setattr("pysonar.api.notebook_shell", lambda: shell)
+    typed = iter(["one", "another", "secret", "secret", "secret"])
+    monkeypatch.setattr(keystore.getpass, "getpass", lambda _: next(typed))
+    with pytest.raises(KeyFileError, match="differ"):  # a new account's is asked for twice
+        opened(network, None)
+    opened(network, None).close()
+    opened(None, None).close()
+
+    def no_reader(_: str) -> NoReturn:
+        raise NotImplementedError("no frontend")
+
+    monkeypatch.setattr(keystore.getpass, "getpass", no_reader)
+    with pytest.raises(KeyFileError, match="no password"):
+        opened(None, None)
+
+
+def test_a_closed_session_does_nothing_more(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock on the home is gone: two programs would send with one account, and decrypt with one key."""
+
+    def campaign_of(scientist: wiring.Scientist, bounty: pysonar.Bounty, _: str) -> Campaign:
+        key, outbox = pysonar.Key.generate(1024, insecure=True), SimpleNamespace(submitted=lambda _: False)
+        return Campaign(None, None, key, outbox, Journal(tmp_path / "j"), bounty)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(wiring.Scientist, "campaign", campaign_of)
+    with opened(network) as session:
+        replaced = session.campaign(pysonar.Bounty.example("diabetes"))
+        campaign = session.campaign(pysonar.Bounty.example("diabetes", rounds=3))
+        with pytest.raises(UsageError, match="another bounty of its name"):
+            replaced.fit()
+    for act in (
+        session.fund,
+        campaign.fit,
+        lambda: session.campaign("x"),
+        lambda: session.key(campaign.bounty),
+    ):
+        with pytest.raises(UsageError, match="closed"):
+            act()
+    assert campaign.history() == []
+
+
+def test_a_hint_is_shown_by_a_notebook_too() -> None:
+    """It shows exceptions by Python's own means: the message, and the notes below it."""
+    with pytest.raises(ConfigError) as told:
+        pysonar.Bounty.example("diabetes", ruonds=3)
+    assert told.value.__notes__ == ["hint: did you mean rounds?"]
