@@ -23,6 +23,8 @@ MARGIN = 8.0
 """How far beyond the holdout's own values the bounds reach."""
 WEIGHT_BITS = 27
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
+DATA_FRAC = 20
+MAX_FAR_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,14 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:
     weight_max = wish.weight_max or _power_of_two(MARGIN * size / float(np.min(spread[spread > 0])))
     a_row_l1_max = wish.a_row_l1_max or _power_of_two(MARGIN * float(np.abs(curvature).sum(axis=1).max()))
     b_max = wish.b_max or _power_of_two(MARGIN * size * float(np.max(spread)))
+    far = _far_bits(size, float(np.std(holdout.y)))
     weight_frac = wish.weight_frac
     if weight_frac is None:
-        weight_frac = min(max(WEIGHT_BITS - math.ceil(math.log2(weight_max)), 0), 32)
-    data_frac = wish.data_frac if wish.data_frac is not None else max(20, weight_frac)
+        weight_frac = min(max(WEIGHT_BITS + far - math.ceil(math.log2(weight_max)), 0), 32)
+    data_frac = wish.data_frac
+    if data_frac is None:
+        room = 62 - math.ceil(math.log2(max(b_max, a_row_l1_max)))
+        data_frac = max(DATA_FRAC, weight_frac, min(DATA_FRAC + far, room))
     return SlotPlan.make(
         key_bits=wish.key_bits,
         values=len(curvature),
@@ -121,6 +127,15 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:
         weight_frac=weight_frac,
         data_frac=data_frac,
     )
+
+
+def _far_bits(size: float, spread: float) -> int:
+    """Return how many more bits targets take that lie far from zero: one each time that their `size` over
+    their `spread` doubles beyond 4. Else most digits would say where they lie, and few how they differ.
+    """
+    if not spread:
+        return 0
+    return min(max(math.ceil(math.log2(size / spread)) - 2, 0), MAX_FAR_BITS)
 
 
 def _fixed(name: str, value: float, fraction_bits: int) -> int:

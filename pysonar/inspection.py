@@ -7,9 +7,9 @@ included, so an honest mine passes them whatever its data are, and passing tells
 Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
 rounds' exact tests, against it too, tell an honest mine from a cheat:
 
-- `bias-start` and `curvature` compare a mine with the cohort's median. They leave wide room, and are skipped
-  when fewer than three mines can be compared, or when the median does not speak for most of them. Data that
-  are unlike everybody else's can still fail them.
+- `bias-start` and `curvature` compare a mine with the cohort's median, `unlike` with what most of it sent.
+  They leave wide room, and are skipped when fewer than three mines can be compared, or when the median, or
+  no update at all, speaks for most of them. Data that are unlike everybody else's can still fail them.
 - `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
   step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
   its own map's.
@@ -31,6 +31,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from sonar.paillier.slots import SlotPlan
 
 TESTS = {
@@ -45,11 +47,12 @@ TESTS = {
     "symmetry": "the changes since the first update come from one symmetric matrix",
     "bias-start": "from zero weights, the bias entry lies within [1/2, 2] of the cohort's median",
     "curvature": "the curvature since the first update lies within [1/4, 4] of the cohort's median",
+    "unlike": "until an identity holds it: it lies within twice its size of what most of the cohort sent",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
 }
 """Every test by name, and what holds for an update that passes."""
 
-ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "curvature", "newcomer"})
+ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "unlike", "curvature", "newcomer"})
 """The tests that honest data may fail: no proof, so a failure counts for its round only."""
 
 
@@ -101,7 +104,7 @@ def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bo
     now = history[-1]
     failed = {mine: _alone(rules, history, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    for compare in (_bias_start, _curvature, _newcomer):
+    for compare in (_bias_start, _curvature, _unlike, _newcomer):
         for mine, test in compare(rules, history, comparable).items():
             failed[mine] = failed[mine] or test
         comparable = {mine for mine in comparable if failed[mine] is None}
@@ -146,8 +149,7 @@ def _pair(rules: Rules, then: Part, now: Part) -> str | None:
     unit, bias = rules.bias_curvature, rules.bias_index
     if unit is None:
         return None
-    along_bias_only = all(x == 0 for j, x in enumerate(step) if j != bias)
-    if along_bias_only and change[bias] != step[bias] * unit:
+    if _along_bias_only(rules, step) and change[bias] != step[bias] * unit:
         return "bias-unit"
     # An entry of A is off by `error` at most (half for the rounding, the rest for the floats before it), so
     # D A D is off by error x length^2, and (A D)_bias by error x length.
@@ -201,6 +203,24 @@ def _bias_start(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dic
     return dict.fromkeys(_far_from_median(entries, 2), "bias-start")
 
 
+def _unlike(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+    """Updates that no identity holds: from zero weights, where `bias-start` does not speak for them, and a
+    mine's second, by its change, unless the step tests `bias-unit`. From the third on there is `symmetry`.
+    """
+    *before, now = history
+    far: set[str] = set()
+    if _all_zero(now.weights) and not rules.zero_start:
+        far = _far_from_most({mine: _sent(now, mine) for mine in mines})
+    for then in before:
+        step = _minus(now.weights, then.weights)
+        if rules.bias_curvature is not None and _along_bias_only(rules, step):
+            continue
+        both = {mine for mine in mines if then.updates.get(mine) is not None}
+        second = {mine for mine in both if len(_parts(before, mine)) == 1}
+        far |= second & _far_from_most({mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both})
+    return dict.fromkeys(far, "unlike")
+
+
 def _curvature(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
     """From a mine's second update on: the curvature since its first, among all that sent one then as well."""
     *before, now = history
@@ -233,6 +253,29 @@ def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
     low, high = abs(middle) / factor, abs(middle) * factor
     far = {mine for mine, value in values.items() if not low <= sign * value <= high}
     return far if 2 * len(far) < len(values) else set()
+
+
+def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
+    """The mines whose vector is more than twice its size off the one that a majority lies closest around.
+
+    None if fewer than three are compared, or if no vector has a majority, itself included, within 1 / sqrt(2)
+    of its size: chance alone keeps data without a common trend further apart.
+    """
+    if len(vectors) < 3:
+        return set()
+    mines = sorted(vectors)
+    points = np.array([vectors[mine] for mine in mines], dtype=np.float64)
+    distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
+    around = np.sort(distances, axis=1)[:, len(mines) // 2]
+    centre = int(np.argmin(around))
+    size = float(np.linalg.norm(points[centre]))
+    if not math.sqrt(2) * around[centre] < size:
+        return set()
+    return {mine for mine, off in zip(mines, distances[centre], strict=True) if off > 2 * size}
+
+
+def _along_bias_only(rules: Rules, step: Sequence[int]) -> bool:
+    return all(x == 0 for j, x in enumerate(step) if j != rules.bias_index)
 
 
 def _parts(history: Sequence[Opened], mine: str) -> list[Part]:

@@ -228,11 +228,11 @@ class Key:
 
         `history` holds the rounds up to and including this one, ascending, with well-formed updates only; a
         mine may be absent from some. `zero_start` says that the first round's weights are zero and that
-        targets lie mostly on one side of zero, so that their means compare. `bias_curvature` is A[bias, bias]
-        as the integer that every honest mine has (2^data_frac for squared loss, a quarter of that for
-        logistic loss), None where it differs between mines, as after several local steps. `min_mines`: how
-        many updates an aggregate takes; mines that come late are left out of their first round, if so many
-        are left.
+        targets lie mostly on one side of zero, so that their means compare; if not, whole updates are, from
+        zero weights. `bias_curvature` is A[bias, bias] as the integer that every honest mine has
+        (2^data_frac for squared loss, a quarter of that for logistic loss), None where it differs between
+        mines, as after several local steps. `min_mines`: how many updates an aggregate takes; mines that come
+        late are left out of their first round, if so many are left.
 
         A mine that failed an exact test in a former round fails again by the same; the tests of
         `inspection.ROUND_ONLY` count for their round only. What each assumes: `pysonar.inspection`. Failures

@@ -47,14 +47,16 @@ class Mine:
         return [(self.b[i] << WEIGHT_FRAC) - sum(self.a[i][j] * w[j] for j in range(D)) for i in range(D)]
 
 
-def mines_of(rng: np.random.Generator, count: int, *, mean: float = 150, unlike: float = 0.2) -> list[Mine]:
+def mines_of(
+    rng: np.random.Generator, count: int, *, mean: float = 150, unlike: float = 0.2, noise: float = 50
+) -> list[Mine]:
     """Mines with 40 rows each whose features and targets are shifted against each other by `unlike`."""
     mines = []
     truth = rng.normal(0, 20, D - 1)
     for _ in range(count):
         x = rng.normal(rng.normal(0, unlike, D - 1), 1, (40, D - 1))
         phi = np.c_[np.clip(x, -8, 8), np.ones(40)]
-        y = mean + x @ truth + rng.normal(0, 50, 40)
+        y = mean + x @ truth + rng.normal(0, noise, 40)
         a = np.rint(phi.T @ phi / 40 * UNIT).astype(int).tolist()
         mines.append(Mine(a, np.rint(phi.T @ y / 40 * UNIT).astype(int).tolist()))
     return mines
@@ -236,6 +238,27 @@ def test_targets_around_zero_are_not_compared() -> None:
     assert skipped >= 15
 
 
+IN_ROOM: dict[str, Callable[[list[int]], Update]] = {
+    "times 10": lambda u: [10 * x for x in u],
+    "times -3": lambda u: [-3 * x for x in u],
+    "random in range": lambda u: [(secrets.randbelow(2 << 32) - (1 << 32)) << WEIGHT_FRAC for _ in u],
+}
+
+
+@pytest.mark.parametrize("name", IN_ROOM)
+@pytest.mark.parametrize("count", [3, 8])
+def test_what_must_not_earn_is_caught_at_once_with_targets_around_zero(name: str, count: int) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        mines = dict(enumerate(mines_of(rng, count, mean=0, unlike=0.0, noise=10)))
+        updates = {str(i): tuple(mine.update([0] * D)) for i, mine in mines.items()}
+        rules = Rules(PLAN, False, D - 1, UNIT, 2, secrets.randbits)
+        honest = dict.fromkeys(updates)
+        assert inspect(rules, [Opened((0,) * D, updates)], lambda mine: True) == honest
+        forged = updates | {"0": tuple(IN_ROOM[name](list(updates["0"])))}
+        assert inspect(rules, [Opened((0,) * D, forged)], lambda mine: True) == honest | {"0": "unlike"}
+
+
 def test_equal_updates_of_one_round_are_not_copies() -> None:
     """Nobody can copy what is not revealed; and weights that stand still give everybody the same update."""
     rng = np.random.default_rng(0)
@@ -324,6 +347,12 @@ def change_by(factor: int) -> Callable[[Mine, list[int], list[int]], Update]:
     return forge
 
 
+def across(mine: Mine, first: list[int], now: list[int]) -> Update:
+    """A change across the step, which no curvature along it shows."""
+    u, d = mine.update(now), [y - x for x, y in zip(first, now, strict=True)]
+    return [u[0] + 100 * UNIT * d[1], u[1] - 100 * UNIT * d[0], *u[2:]]
+
+
 def one_sided(mine: Mine, first: list[int], now: list[int]) -> Update:
     """A matrix with one entry changed and not its mirror image: positive still, with small changes only."""
     u = mine.update(now)
@@ -344,6 +373,7 @@ FORGERIES: dict[str, tuple[list[list[int]], Callable[[Mine, list[int], list[int]
     "positive": ([W_A, W_B], change_by(-1)),
     "spread": ([W_A, W_B], change_by(2)),
     "symmetry": ([W_A, W_B, W_C], one_sided),
+    "unlike": ([W_A, W_B], across),
     "curvature": ([W_A, W_FLAT_B, W_FLAT_C], change_by(8)),
 }
 
@@ -435,7 +465,8 @@ def test_a_comparison_counts_for_its_round_only() -> None:
     assert ask(key, [first]) == dict.fromkeys(mines) | {"unlike": "bias-start"}
     second = RoundUpdates(2, w_2, encrypted(key, PLAN, 40, mines, w_2))
     assert ask(key, [first, second]) == dict.fromkeys(mines)
-    assert ask(key, [first], bounty=b"x" * 32, zero_start=False) == dict.fromkeys(mines)
+    around_zero = ask(key, [first], bounty=b"x" * 32, zero_start=False)
+    assert around_zero == dict.fromkeys(mines) | {"unlike": "unlike"}
 
 
 def test_honest_data_that_look_like_a_replay_are_left_out_of_that_round_only() -> None:

@@ -27,6 +27,7 @@ from pysonar.optimise import (
     default_rate,
 )
 from pysonar.score import score_vectors, shares_of
+from sonar.model.features import transform
 from sonar.model.quadratic import local_map
 
 HOLDOUT = 42
@@ -186,6 +187,26 @@ def test_balanced_labels_move_the_weights_in_the_first_round() -> None:
     point = next_point(course, optimiser_of("gradient-memory", None, design), design)
     assert any(point.weights_int)
     assert point.loss < course.best.loss
+
+
+@pytest.mark.parametrize("mean", [0.0, -200.0, 1e4, 1e6])
+def test_targets_far_from_zero_are_trained_as_precisely(mean: float) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(200, 3))
+    y = mean + x @ [30.0, -20.0, 10.0] + rng.normal(0, 20, 200)
+    design = Bounty.of(x[:60], y[:60], target="year", features=["a", "b", "c"], name="far").design
+    plan, data = design.plan, local_map(design.spec, x[60:], y[60:], data_frac=design.plan.data_frac)
+    course = start_of(design)
+    for number in range(1, 9):
+        products = data.a_int @ np.array(course.current.weights_int, dtype=object)
+        sums = [
+            140 * ((int(b) << plan.weight_frac) - int(p)) for b, p in zip(data.b_int, products, strict=True)
+        ]
+        course = course.seen(number, sums, 140, ["a", "b"], plan)
+        course = course.moved(next_point(course, optimiser_of("gradient-memory", None, design), design))
+    phi = transform(design.spec, x[60:])
+    pooled = design.holdout.loss_milli(np.linalg.lstsq(phi, y[60:], rcond=None)[0])
+    assert course.current.loss == pytest.approx(pooled, rel=1e-5)
 
 
 @pytest.mark.parametrize("limit", [10.0, 20.0, 100.0, 140.0])
