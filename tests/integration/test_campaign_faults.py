@@ -263,7 +263,9 @@ def test_a_node_that_is_behind_the_last_settlement_does_not_cost_the_withdrawal(
             raise NothingToWithdraw(ETHER, Address(world.scientist.address))
         real(key, call)
 
-    campaign = world.campaign(lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part)
+    campaign = world.campaign(
+        lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part
+    )
     world.run(campaign)
     assert not behind
     world.check_money()
