@@ -107,12 +107,12 @@ class Settings(BaseModel):
 
 
 class HoldoutSettings(BaseModel):
-    """Where the holdout comes from: the first `rows` of an example, or a CSV with a header line."""
+    """Where the holdout comes from: the first `rows` of an example (42), or a CSV with a header line."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     example: str | None = None
-    rows: Annotated[int, Field(ge=1)] = 42
+    rows: Annotated[int, Field(ge=1)] | None = None
     csv: str | None = None
     target: str | None = None
     features: list[str] | None = None
@@ -350,6 +350,9 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             if not prefix and name in HoldoutSettings.model_fields:
                 raise ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")
+            if prefix and name in Settings.model_fields:
+                problem = "does not belong into the table [holdout]"
+                raise ConfigError(f"{prefix}{name}", problem, hint="move it above [holdout]")
             hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
             raise ConfigError(f"{prefix}{name}"[:80], "there is no such field", hint=hint)
     try:
@@ -357,7 +360,7 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        shown = "" if first["type"] == "missing" else f" (got {str(first['input'])[:60]!r})"
+        shown = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:60]})"
         problem = first["msg"].removeprefix("Value error, ") + shown
         raise ConfigError(f"{prefix}{name}", problem, hint="see `pysonar run --help`") from None
 
@@ -371,9 +374,12 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
     if given.csv is None:
         assert given.example is not None
         table = examples.load(given.example)
-        if given.rows > table.rows:
-            raise ConfigError("holdout.rows", f"{given.example} has {table.rows} rows, not {given.rows}")
-        return _chosen(table.slice(0, given.rows), given.target or table.columns[-1], given.features)
+        rows = examples.HOLDOUT_ROWS if given.rows is None else given.rows
+        if rows > table.rows:
+            raise ConfigError("holdout.rows", f"{given.example} has {table.rows} rows, not {rows}")
+        return _chosen(table.slice(0, rows), given.target or table.columns[-1], given.features)
+    if given.rows is not None:
+        raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if given.target is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
     path = folder / given.csv

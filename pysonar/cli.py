@@ -169,9 +169,26 @@ def run(
 
         asset = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
         asset_symbol = "USDC"     # what you call it: the unit of the amounts
-        asset_decimals = 6        # checked against the token before anything is sent
+        asset_decimals = 6        # checked against the token's own
         reward = "500 USDC"       # or in its smallest: "500_000_000 units"
-        allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]    # min_mines of them at least
+        allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]
+
+    All other fields have a default. Above [holdout]:
+
+        loss = "squared"        # or "logistic-taylor": a target of -1 and 1
+        optimiser = "gradient-memory"   # or "gradient-descent", by rate
+        key_bits = 3072         # 2048 or more; less: insecure_key = true
+        commit_window_s = 120   # and reveal_window_s, settle_window_s
+        rows_min = 33           # of a mine, three per weight; and rows_max
+        rows_factor = 4         # the most that a mine's rows weigh, in medians
+        target_loss = 1672.6    # ends it; the best that is possible, if left out
+        clip = 8.0              # standardised columns are cut off there
+        local_steps = 1         # at the mine, by local_rate
+        weight_max = 2048.0     # and a_row_l1_max, b_max, target_max: bounds
+        weight_frac = 16        # and data_frac: bits after the point
+
+    In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
+    rows = 42.
     """
     from pysonar.bounty import Bounty
     from pysonar.views import PlainTold

@@ -17,7 +17,8 @@ from sonar.model.quadratic import Loss
 from sonar.model.spec import standard_stage, to_q32
 from sonar.model.table import Table
 from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.protocol.messages import ModelSpec, PlanSpec
+from sonar.protocol.featuremaps import MAX_OUTPUTS
+from sonar.protocol.messages import MAX_NAME, ModelSpec, PlanSpec
 
 MARGIN = 8.0
 """How far beyond the holdout's own values the bounds reach."""
@@ -76,6 +77,13 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
     x, y = table.matrix(features), table.column(target)
     if wish.loss == "logistic-taylor" and not np.isin(y, (-1.0, 1.0)).all():
         raise DataError(f"column {target}", "has a label other than -1 and 1", hint="recode the labels")
+    if len(features) >= MAX_OUTPUTS:
+        problem = f"{len(features)} columns and a bias; a model has at most {MAX_OUTPUTS} weights"
+        raise DataError("features", problem, hint="choose fewer columns")
+    for name in (*features, target):
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            hint = f"rename it: 1 to {MAX_NAME} printable characters"
+            raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
     rows_min = wish.rows_min or max(10, 3 * (len(features) + 1))
     fields = {
         "features": features,

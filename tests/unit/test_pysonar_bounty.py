@@ -135,6 +135,10 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "row = 42"), "holdout.row", "did you mean holdout.rows"),
         (("rounds = 5", 'rounds = "5"'), "rounds", ""),
         (("rounds = 5", "rounds = 0"), "rounds", ""),
+        (("rounds = 5", "rounds = 5.5"), "rounds: Input should be a valid integer", ""),
+        (('reward = "2 ether"', "reward = 2"), "reward: Input should be a valid string (got 2)", ""),
+        (("rows = 42", "rows = 42\nrounds = 3"), "holdout.rounds: does not belong", "above [holdout]"),
+        (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
         (('name = "diabetes"', 'name = "../etc"'), "name", ""),
         (('name = "diabetes"', ""), "name", ""),
@@ -231,6 +235,19 @@ def test_an_example_can_have_another_name() -> None:
     assert Bounty.example().settings.name == "diabetes"
     with pytest.raises(ConfigError, match=r"holdout\.rows"):
         Bounty.example(rows=0)
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "", "a\x1b[31m", "a\ud800"])
+def test_a_column_that_no_manifest_can_name_is_told_as_such(name: str) -> None:
+    with pytest.raises(DataError, match="cannot be published") as caught:
+        Bounty.of(_X, _Y, target="y", features=["a", name], name="d")
+    assert "rename it" in caught.value.hint
+
+
+def test_more_columns_than_a_model_has_weights_are_told() -> None:
+    wide = np.random.default_rng(0).normal(size=(12, 1000))
+    with pytest.raises(DataError, match="1000 columns and a bias; a model has at most 1000"):
+        Bounty.of(wide, _Y, target="y", features=[f"c{i}" for i in range(1000)], name="d")
 
 
 def test_columns_that_are_not_asked_for_may_hold_anything() -> None:

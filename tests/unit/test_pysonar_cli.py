@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 from typer.main import get_command
 
-from pysonar.bounty import Bounty
+from pysonar.bounty import Bounty, HoldoutSettings, Settings
 from pysonar.cli import app, main
 from pysonar.shelf import Shelf
 from pysonar.wiring import open_scientist
@@ -75,6 +75,15 @@ def test_every_help_has_an_example(command: str, capsys: pytest.CaptureFixture[s
     told = capsys.readouterr().out
     assert f"pysonar {command}" in told.split("Example")[1]
     assert "--json" in told
+
+
+def test_the_help_of_run_names_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    """What an error refers to."""
+    assert main(["run", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert [
+        name for name in (*Settings.model_fields, *HoldoutSettings.model_fields) if name not in told
+    ] == []
 
 
 def test_init_again_keeps_the_account(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
