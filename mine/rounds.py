@@ -100,10 +100,14 @@ class Rounds:
                     return Waiting(what, deadlines_of(bounty).reveal_s)
                 return self._skip(part, "the commit window is over")
             case Command.FORFEIT:
-                return self._forfeit(part, head)
+                return self._forfeit(part, bounty, head)
             case Command.WAIT:
                 if part.state is RoundState.REVEALED:
                     self._publisher.publish_late(part)
+                elif part.state in _COMMITTED and status is Status.COMMIT:
+                    # A full cohort was believed at once. If a reorganisation has taken our commit back, it
+                    # goes out again here; nothing else asks for it any more.
+                    self._may_be_committed(part)
                 return _waiting(part, bounty, status)
 
     def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
@@ -228,11 +232,16 @@ class Rounds:
         self._progress.problem(missing, "revealing without the update in the store, to save the stake")
         return True
 
-    def _forfeit(self, part: Part, head: Head) -> Waiting | None:
-        """Give up the stake, once the block that ended the window is deep enough not to be replaced."""
+    def _forfeit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+        """Give up the stake, once the block that ended the window is deep enough not to be replaced.
+
+        Without a commit on the chain, nothing was lost.
+        """
         missed = self._missed.setdefault((part.bounty, part.round), head.number)
         if head.number - missed + 1 < self._outbox.confirmations:
             return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
+        if self._entry(part, bounty, head) is EntryState.NONE:
+            return self._skip(part, "a reorganisation took the commit back")
         why = self._why(part, "the reveal window is over")
         self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
         return None
@@ -320,6 +329,7 @@ class Rounds:
 
 
 _ENDS = (RoundSettled, RoundFailed, BountyClosed)
+_COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
 _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 
@@ -332,10 +342,10 @@ def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEve
     """What has happened since `state`, in a round that is over, up to its reveal."""
     if state in (RoundState.IDLE, RoundState.TRAINED):
         return [RoundEvent.COMMIT_REFUSED]
+    if state is not RoundState.REVEALED and not committed:
+        return [RoundEvent.COMMIT_REFUSED]  # it was not mined, or a reorganisation took it back
     course = []
     if state is RoundState.COMMITTING:
-        if not committed:
-            return [RoundEvent.COMMIT_REFUSED]
         course.append(RoundEvent.COMMIT_SEEN)
     if state in (RoundState.COMMITTING, RoundState.COMMITTED):
         if not revealed:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -287,6 +288,41 @@ def test_one_block_without_its_commit_does_not_cost_a_mine_its_stake(
     world.advance(1)
     run(nodes)
     assert world.state().revealed == 2
+
+
+def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_confirmed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cohort was full, the mine went on to its reveal, and then the commits were gone."""
+    asked: list[str] = []
+
+    def wrap(thing: Any, name: str) -> Any:
+        if name == "outbox":
+            outcome = thing.outcome
+            thing.outcome = lambda key: (asked.append(key), outcome(key))[1]
+        return thing
+
+    bounty = world.scientist.post(terms(cohort_cap=2))
+    other, node = world.node(1), world.node(0, confirmations=30, wrap=wrap)
+    run([other, node], passes=2)
+    assert world.part(0, 1).state is RoundState.REVEALING
+    taken_back = replace(world.state(), committed=0, revealed=0)
+    asked.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "bounty", lambda *_, at: taken_back)
+        patch.setattr(node._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
+        world.advance(1)
+        assert "2 more mines to commit" in node.tick().what
+        assert asked == [f"commit/{bounty.hex()}/1"]
+        for _ in range(2):
+            world.advance(70)
+            run([node], passes=1)
+        for _ in range(30):
+            world.advance(1)
+        run([node], passes=1)
+    part = world.part(0, 1)
+    assert part.state is RoundState.SKIPPED  # no stake of it is on the chain
+    assert part.why == "a reorganisation took the commit back"
 
 
 def test_a_round_is_read_from_one_block_and_one_that_the_node_lacks_is_passed_over(

@@ -38,6 +38,8 @@ def walk(events: list[RoundEvent]) -> RoundState:
         ([E.COMMIT_REFUSED], S.SKIPPED),
         ([*HONEST[:1], E.COMMIT_REFUSED], S.SKIPPED),
         ([*HONEST[:2], E.COMMIT_REFUSED], S.SKIPPED),
+        ([*HONEST[:3], E.COMMIT_REFUSED], S.SKIPPED),
+        ([*HONEST[:4], E.COMMIT_REFUSED], S.SKIPPED),
         ([*HONEST[:3], E.REVEAL_MISSED], S.FORFEIT),
         ([*HONEST[:4], E.REVEAL_MISSED], S.FORFEIT),
     ],
