@@ -187,6 +187,9 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
             "EnableHolePunching": False,
             "RelayClient": off,
             "RelayService": off,
+            # Otherwise a node takes 8 connections from an address, and more may be behind one: a site's, and
+            # containers that reach it through their engine. Kubo's limits for all together stay.
+            "ResourceMgr": {"Allowlist": ["/ip4/0.0.0.0/ipcidr/0", "/ip6/::/ipcidr/0"]},
             "Transports": {
                 "Network": dict.fromkeys(
                     ("QUIC", "WebTransport", "WebRTCDirect", "Websocket", "Relay"), False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -92,6 +94,36 @@ def test_it_listens_on_this_machine_alone_and_calls_nobody_else(three):
         assert {each.laddr.ip for each in sockets} == {"127.0.0.1"}
         assert {each.raddr.ip for each in sockets if each.raddr} <= {"127.0.0.1"}
         assert len([each for each in sockets if each.status == psutil.CONN_LISTEN]) == 2  # API and swarm
+
+
+def own_address() -> str:
+    """Return an address of this machine that others see, or loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.skipif(own_address().startswith("127."), reason="of loopback, Kubo counts no connections")
+def test_many_members_behind_one_address_are_let_in(tmp_path):
+    def is_open(connection):
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+
+    with swarm_in(tmp_path) as nodes, ExitStack() as held:
+        node = nodes.start("a", listen=f"/ip4/{own_address()}/tcp/0")
+        port = int(node.addresses()[0].split("/")[4])
+        callers = [
+            held.enter_context(socket.create_connection((own_address(), port), timeout=0.3))
+            for _ in range(12)  # of 16 and more that have not shown the key yet, it lets some wait
+        ]
+        assert [is_open(one) for one in callers[-3:]] == [True] * 3
 
 
 def test_the_api_wants_its_password(three):
