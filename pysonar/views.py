@@ -12,6 +12,7 @@ from sonar.amounts import Unit, format_amount, format_wei
 from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.protocol.ids import ETHER
+from sonar.tables import print_table
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist
@@ -144,7 +145,7 @@ def print_result(summary: dict[str, Any]) -> None:
     unit = Unit(**summary["asset"])
     console.print(_rounds(summary))
     if summary["payouts"]:
-        console.print(_payouts(summary["payouts"], unit))
+        _print_payouts(summary["payouts"], unit)
     console.print(
         f"escrow {format_amount(summary['escrow_wei'], unit)}, "
         f"paid {format_amount(summary['paid_wei'], unit)}, "
@@ -170,11 +171,15 @@ def _rounds(summary: dict[str, Any]) -> Table:
     return table
 
 
-def _payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("mine", "fees", "rewards", "forfeits", "stakes back"):
-        table.add_column(heading, justify="left" if heading == "mine" else "right")
-    for mine, paid in payouts.items():
-        amounts = (paid[part] for part in ("fee_wei", "reward_wei", "forfeit_wei", "stake_wei"))
-        table.add_row(mine, *(format_amount(amount, unit) for amount in amounts))
-    return table
+def _print_payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> None:
+    parts = {
+        "fees": "fee_wei",
+        "rewards": "reward_wei",
+        "forfeits": "forfeit_wei",
+        "stakes back": "stake_wei",
+    }
+    rows = [
+        [mine, *(format_amount(paid[part], unit) for part in parts.values())]
+        for mine, paid in payouts.items()
+    ]
+    print_table(["mine", *parts], rows, right=parts)
