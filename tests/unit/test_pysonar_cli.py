@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from network_file import write_network
 from typer.main import get_command
 
 from pysonar.bounty import Bounty, HoldoutSettings, Settings
@@ -18,7 +19,6 @@ from pysonar.wiring import open_scientist
 from sonar.chain.market import Market
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.progress import NullSink
-from sonar.settings import NetworkConfig, StoreConfig
 
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
@@ -26,17 +26,7 @@ TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    path = tmp_path / "network.toml"
-    NetworkConfig(
-        name="test",
-        dev=True,
-        chain_id=31337,
-        rpc_url="http://127.0.0.1:9",
-        contract="0x" + "11" * 20,
-        code_hash=b"h" * 32,
-        store=StoreConfig(path=str(tmp_path / "store")),
-    ).save(path)
-    return path
+    return write_network(tmp_path)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from network_file import write_network
 
 import pysonar
 from pysonar import wiring
@@ -15,7 +16,6 @@ from sonar import keystore
 from sonar.errors import ConfigError, HomeLocked, KeyFileError, UsageError
 from sonar.journal import Journal
 from sonar.progress import NullSink
-from sonar.settings import NetworkConfig, StoreConfig
 
 
 @pytest.fixture(autouse=True)
@@ -23,17 +23,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SONAR_NETWORK", "SONAR_PASSWORD", "SONAR_PASSWORD_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    path = tmp_path / "network.toml"
-    NetworkConfig(
-        name="test",
-        dev=True,
-        chain_id=31337,
-        rpc_url="http://127.0.0.1:9",
-        contract="0x" + "11" * 20,
-        code_hash=b"h" * 32,
-        store=StoreConfig(path=str(tmp_path / "store")),
-    ).save(path)
-    return path
+    return write_network(tmp_path)
 
 
 def opened(network: Path | str | None = None, password: str | None = "secret") -> pysonar.Session:
