@@ -106,7 +106,7 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the header and the encrypted part of a key file's `content`. Raises KeyFileError."""
     try:
         document = json.loads(content)
-        data = bytes.fromhex(document.pop("data"))
+        data = _unhex(document.pop("data"))
         kdf, cipher = document["kdf"], document["cipher"]
         good = (
             document["v"] == 1
@@ -115,16 +115,24 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
             and all(type(kdf[name]) is int for name in "nrp")  # 8.0 and true equal an integer and are none
             and kdf["n"] in _SCRYPT_N_ALLOWED
             and (kdf["r"], kdf["p"]) == (8, 1)
-            and len(bytes.fromhex(kdf["salt"])) == 32
+            and len(_unhex(kdf["salt"])) == 32
             and cipher["name"] == "aes-256-gcm"
-            and len(bytes.fromhex(cipher["nonce"])) == 12
-            and len(bytes.fromhex(document["fingerprint"])) == 32
+            and len(_unhex(cipher["nonce"])) == 12
+            and len(_unhex(document["fingerprint"])) == 32
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise KeyFileError(f"{path} is not a key file") from error
     if not good:
         raise KeyFileError(f"{path} is not a key file of a version that this program reads")
     return document, data
+
+
+def _unhex(text: str) -> bytes:
+    """Return bytes from hex as `save` writes it. Raises ValueError: of two spellings, one is not our file."""
+    data = bytes.fromhex(text)
+    if data.hex() != text:
+        raise ValueError("hex in upper case, or with spaces")
+    return data
 
 
 def _cipher(header: dict[str, Any], passphrase: str) -> AESGCM:

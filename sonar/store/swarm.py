@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sonar.keystore import read_private, write_private
 SWARM_KEY_VARIABLE = "SONAR_SWARM_KEY_FILE"
 _HEAD = "/key/swarm/psk/1.0.0/\n/base16/\n"
 _KEY_BYTES = 32
+_FORMAT = re.compile(rf"{re.escape(_HEAD)}[0-9a-fA-F]{{{2 * _KEY_BYTES}}}(\n|\Z)".encode())
 
 
 def new_swarm_key(path: Path) -> str:
@@ -34,12 +36,7 @@ def new_swarm_key(path: Path) -> str:
 def read_swarm_key(path: Path) -> bytes:
     """Return the file's bytes. Raises KeyFileError on a mode that lets others read it, or another format."""
     data = read_private(path, "swarm key")
-    try:
-        lines = data.decode("ascii").split("\n")
-        good = "\n".join(lines[:2]) + "\n" == _HEAD and len(bytes.fromhex(lines[2])) == _KEY_BYTES
-    except (ValueError, IndexError):
-        good = False
-    if not good:
+    if not _FORMAT.match(data):
         raise KeyFileError(
             f"{path} is no swarm key",
             hint="get it again from whoever runs the network; it begins with /key/swarm/",

@@ -36,6 +36,7 @@ def test_two_keys_differ_and_none_is_overwritten(tmp_path: Path) -> None:
         "/key/swarm/psk/1.0.0/\n/base16/\n",
         "/key/swarm/psk/1.0.0/\n/base16/\n" + "ab" * 31 + "\n",
         "/key/swarm/psk/1.0.0/\n/base16/\n" + "zz" * 32 + "\n",
+        "/key/swarm/psk/1.0.0/\n/base16/\n" + "ab " * 32 + "\n",
         "/key/swarm/psk/1.0.0/\n/base64/\n" + "ab" * 32 + "\n",
         "é",
     ],
