@@ -21,7 +21,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,10 +36,11 @@ from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol
 from sonar.errors import ConfigError, DataError
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
-from sonar.model.table import Table, missing_column, parse_csv
+from sonar.model.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
+from sonar.settings import parse_toml
 from sonar.waiting import PATIENCE_S
 
 MAX_TOML_BYTES = 1 << 20
@@ -155,17 +155,8 @@ class Bounty:
     def from_toml(cls, path: Path | str) -> Bounty:
         """Read `bounty.toml`; a relative `csv` is looked up beside it. Raises ConfigError, DataError."""
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_TOML_BYTES + 1)
-            if len(raw) > MAX_TOML_BYTES:
-                raise ConfigError(str(path), f"is larger than {MAX_TOML_BYTES} bytes")
-            fields = tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin with a mark
-            _read_allow_file(fields, path.parent)
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(str(path), f"is not TOML: {error}") from error
+        fields = parse_toml(_content(path, "bounty"), str(path))
+        _read_allow_file(fields, path.parent)
         holdout = fields.pop("holdout", None)
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
@@ -323,14 +314,23 @@ def _read_allow_file(fields: dict[str, Any], folder: Path) -> None:
         raise ConfigError(
             "allow_file", "must be the name of a file, and the only list", hint="leave allow out"
         )
-    try:
-        text = (folder / named).read_bytes()[: MAX_TOML_BYTES + 1]
-    except OSError as error:
-        raise ConfigError("allow_file", f"{folder / named} cannot be read: {error.strerror}") from error
-    if len(text) > MAX_TOML_BYTES:
-        raise ConfigError("allow_file", f"{folder / named} is larger than {MAX_TOML_BYTES} bytes")
-    lines = (line.partition("#")[0].strip() for line in text.decode("utf-8", "replace").splitlines())
+    text = _content(folder / named, "allow_file").decode("utf-8", "replace")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     fields["allow"] = [line for line in lines if line]
+
+
+def _content(path: Path, field: str, max_bytes: int = MAX_TOML_BYTES) -> bytes:
+    """Return a file's bytes. Raises ConfigError naming `field`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ConfigError(field, f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # no file can have such a name
+        raise ConfigError(field, f"{str(path)!r} cannot be read: {error}") from error
+    if len(data) > max_bytes:
+        raise ConfigError(field, f"{path} is larger than {max_bytes} bytes")
+    return data
 
 
 def check_key(name: str, key_bits: int) -> None:
@@ -383,10 +383,7 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
     if given.target is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
     path = folder / given.csv
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError("holdout.csv", f"{path} cannot be read: {error.strerror}") from error
+    data = _content(path, "holdout.csv", MAX_CSV_BYTES)
     wanted = None if given.features is None else [*given.features, given.target]
     try:
         table = parse_csv(data, str(path), wanted)

@@ -105,8 +105,10 @@ class LinearModel:
             weights = np.asarray(document["weights"], dtype=np.float64)
             if document["kind"] != "sonar-linear-model" or weights.shape != (spec.outputs,):
                 raise ConfigError(str(path), f"is not a model of {spec.outputs} weights")
-            return cls(spec, weights, float(document["loss"]))
+            if not np.isfinite([*weights, loss := float(document["loss"])]).all():
+                raise ConfigError(str(path), "has a weight or loss that is not finite")
+            return cls(spec, weights, loss)
         except OSError as error:
             raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, ManifestError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ManifestError) as error:
             raise ConfigError(str(path), f"is not a model that this program wrote: {error}") from error

@@ -12,7 +12,6 @@ import logging
 import re
 import time
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 import stamina
@@ -20,6 +19,7 @@ from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
 from sonar.protocol.ids import Address
+from sonar.settings import checked_url
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _BUSY = frozenset({429, 502, 503, 504})
@@ -46,15 +46,16 @@ class Rpc:
         attempts: int = 5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        parts, self.shown = urlsplit(url), without_secrets(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("rpc_url", f"{self.shown!r} is not an address like http://127.0.0.1:8545")
-        self._url = url
+        self.shown = without_secrets(url)
+        try:
+            self._url = httpx.URL(checked_url(url))
+        except ValueError as error:
+            raise ConfigError("rpc_url", f"{self.shown!r} is {error}") from error
         self._attempts, self._timeout_s = attempts, timeout_s
         self._ids = itertools.count(1)
         self._http = httpx.Client(
             transport=transport,
-            trust_env=parts.hostname not in _LOOPBACK,  # no proxy between us and our own machine
+            trust_env=self._url.host not in _LOOPBACK,  # no proxy between us and our own machine
             headers={"content-type": "application/json"},
         )
 
