@@ -129,6 +129,13 @@ def test_toml_that_strains_its_parser_is_refused(value: str, tmp_path: Path) -> 
         NetworkConfig.load(write(tmp_path, f"more = {value}\n{GOOD}"))
 
 
+def test_only_development_networks_have_a_faucet(tmp_path: Path) -> None:
+    text = f'{GOOD}[faucet]\nkey_file = "faucet.key"\n'
+    assert NetworkConfig.load(write(tmp_path, "dev = true\n" + text)).faucet
+    with pytest.raises(ConfigError, match="only networks marked dev = true have one"):
+        NetworkConfig.load(write(tmp_path, text))
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no network file") as caught:
         NetworkConfig.load(tmp_path / "network.toml")
