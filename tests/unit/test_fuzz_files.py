@@ -94,7 +94,7 @@ def test_policies(tmp_path: Path) -> None:
     text = b"[policy]\nmin_fee_wei = 1\ninsecure_keys = true\n[tokens]\n"
     text += b"0x0000000000000000000000000000000000000001 = { max_stake = 5, min_fee = 1 }\n"
     decode = from_file(tmp_path / POLICY_FILE, lambda path: Policy.load(path.parent))
-    assert fuzz(lambda rng: changed_text(rng, text), decode, INPUTS // 10) > 0
+    assert fuzz(lambda rng: changed_text(rng, text), decode, INPUTS // 20) > 0
 
 
 def test_homes(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_homes(tmp_path: Path) -> None:
     good = mark.read_bytes()
     decode = from_file(mark, lambda path: Home(path.parent, "mine"))
     decode(good)
-    fuzz(lambda rng: changed_text(rng, good), decode, INPUTS // 10)
+    fuzz(lambda rng: changed_text(rng, good), decode, INPUTS // 20)
 
 
 def test_tables() -> None:
@@ -153,7 +153,7 @@ def test_saved_models(tmp_path: Path) -> None:
     def read(path: Path) -> None:
         assert np.isfinite(LinearModel.load(path).weights).all()
 
-    assert fuzz(make, from_file(path, read), INPUTS // 10) > 0
+    assert fuzz(make, from_file(path, read), INPUTS // 20) > 0
 
 
 def test_journals(tmp_path: Path) -> None:
