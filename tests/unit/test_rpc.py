@@ -101,9 +101,9 @@ def hang(connection: socket.socket) -> None:
 @pytest.mark.parametrize("talk", [hang, drip])
 def test_a_request_ends_in_time(talk: Callable[[socket.socket], None]) -> None:
     with serving(talk) as url:
-        rpc = Rpc(url, timeout_s=0.2)
+        rpc = Rpc(url, timeout_s=0.2, attempts=100)
         started_s = time.monotonic()
         with pytest.raises(ChainUnavailable, match=r"does not answer: it takes more than 0\.2 s"):
             rpc.call("eth_chainId")
-        assert time.monotonic() - started_s < 1.0  # all tries together
+        assert time.monotonic() - started_s < 10  # all tries together: 20 s and more one after the other
         rpc.close()
