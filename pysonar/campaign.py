@@ -185,10 +185,6 @@ class Campaign:
             case _:
                 return self._withdraw(head)
 
-    def close(self) -> None:
-        """Do nothing more, since others may work in the home now; results can still be read."""
-        self._let_go = True
-
     # ---- posting
 
     def _post(self) -> Waiting | None:
@@ -463,6 +459,10 @@ class Campaign:
                 "name", f"no bounty named {self.bounty.settings.name!r} was started in this home"
             )
         return self.fit(poll_s=poll_s)
+
+    def close(self) -> None:
+        """Do nothing more, since others may work in the home now; results can still be read."""
+        self._let_go = True
 
     def payouts(self) -> dict[str, dict[str, int]]:
         """Return what each mine was credited so far: stakes back, fees, rewards and forfeits in wei."""

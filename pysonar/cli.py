@@ -216,7 +216,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
     campaign.run()
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.model
+    _ = campaign.model  # raises if there is none, now that what there is was shown
 
 
 @app.command()

@@ -98,3 +98,5 @@ def test_a_hint_is_shown_by_a_notebook_too() -> None:
     with pytest.raises(ConfigError) as told:
         pysonar.Bounty.example("diabetes", ruonds=3)
     assert told.value.__notes__ == ["hint: did you mean rounds?"]
+    told.value.hint = "another"
+    assert told.value.__notes__ == ["hint: another"]
