@@ -47,7 +47,8 @@ _sessions: dict[tuple[object, ...], Session] = {}
 class Session:
     """A scientist's home, open and connected; a context manager. Made by `connect`.
 
-    It holds the home's lock, so that no other program works there at the same time, until `close`.
+    It holds the home's lock, so that no other program works there at the same time, until `close`. What
+    would do something raises UsageError afterwards.
     """
 
     def __init__(self, scientist: Scientist, password: str, started: ExitStack) -> None:
@@ -73,11 +74,14 @@ class Session:
 
     @property
     def balance_wei(self) -> int:
-        """What the account holds on the chain, in wei."""
+        """What the account holds on the chain, in wei. Raises ChainUnavailable."""
         return self._scientist.market.ether(self._scientist.address)
 
     def fund(self, amount: str = "10 ether") -> int:
-        """Ask a development network's faucet for `amount`; return the new balance in wei."""
+        """Ask a development network's faucet for `amount`; return the new balance in wei.
+
+        Raises ConfigError for an amount that is none and where there is no faucet, and ChainUnavailable.
+        """
         self._require_open()
         fund(self.network, self.address, parse_wei(amount))
         return self.balance_wei
@@ -93,7 +97,8 @@ class Session:
     def campaign(self, bounty: Bounty | str) -> Campaign:
         """Return the campaign of a bounty, or of the name of one that was started here. Nothing is sent yet.
 
-        The same bounty gives the same campaign, also after a restart: it goes on where it was.
+        The same bounty gives the same campaign, also after a restart: it goes on where it was. Raises
+        ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
         asked = self._scientist.shelf.take(bounty) if isinstance(bounty, str) else bounty

@@ -94,7 +94,7 @@ class Settings(BaseModel):
     stake: _Amount = "0.01 ether"
     fee: _Amount = "0.002 ether"
     reward: _Amount = "1 ether"
-    allow: list[str] | None = None
+    allow: Annotated[list[str], Field(strict=False)] | None = None
     target_loss: Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)] | None = None
     key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
     insecure_key: bool = False
@@ -339,7 +339,9 @@ def check_key(name: str, key_bits: int) -> None:
 
 
 def _settings(fields: Mapping[str, Any]) -> Settings:
-    return _validated(Settings, fields, "")
+    # numpy's numbers equal Python's, and are what a notebook often has.
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in fields.items()}
+    return _validated(Settings, plain, "")
 
 
 def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
@@ -441,5 +443,5 @@ def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdo
 def _floats(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(name, f"is not numbers: {error}") from error

@@ -69,7 +69,7 @@ class LinearModel:
             if hasattr(x, "keys"):
                 x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
             matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError("x", f"is not numbers in columns of one length: {error}") from error
         return np.asarray(transform(self.spec, matrix) @ self.weights)
 

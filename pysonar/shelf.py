@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import secrets
+import io
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pysonar.bounty import Bounty, Settings
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, SonarError
 from sonar.keystore import read_private, write_private
 from sonar.model.table import Table
 
@@ -38,7 +37,7 @@ class Shelf:
         return sorted(path.parent.name for path in self._path.glob(f"*/{_SETTINGS}"))
 
     def keep(self, bounty: Bounty) -> None:
-        """Keep a bounty, in place of one of the same name."""
+        """Keep a bounty, in place of one of the same name. Raises KeyFileError if it cannot be written."""
         folder = self._path / bounty.settings.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = _Document(
@@ -47,10 +46,9 @@ class Shelf:
             features=list(bounty.features),
             target=bounty.target,
         )
-        temporary = folder / f".{_ROWS}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            np.save(file, bounty.table.values, allow_pickle=False)
-        temporary.replace(folder / _ROWS)
+        rows = io.BytesIO()
+        np.save(rows, bounty.table.values, allow_pickle=False)
+        write_private(folder / _ROWS, rows.getvalue())
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
 
     def take(self, name: str) -> Bounty:
@@ -68,7 +66,9 @@ class Shelf:
             values = np.load(folder / _ROWS, allow_pickle=False)
             table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
             return Bounty(document.settings, table, tuple(document.features), document.target)
-        except (OSError, ValueError, ValidationError) as error:
+        except SonarError:
+            raise
+        except Exception as error:  # numpy's reader raises whatever the parsers below it do
             raise ConfigError(str(folder), f"is damaged: {error}", hint="restore it from a copy") from error
 
     def only(self) -> Bounty:

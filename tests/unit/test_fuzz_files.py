@@ -23,6 +23,7 @@ from mine.consent import POLICY_FILE, Policy
 from pysonar.bounty import Bounty
 from pysonar.ledger import Ledger
 from pysonar.model import LinearModel
+from pysonar.shelf import Shelf
 from sonar import keystore
 from sonar.chain import abi
 from sonar.chain.events import decode_log
@@ -154,6 +155,26 @@ def test_saved_models(tmp_path: Path) -> None:
         assert np.isfinite(LinearModel.load(path).weights).all()
 
     assert fuzz(make, from_file(path, read), INPUTS // 20) > 0
+
+
+def test_kept_bounties(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(Bounty.example())
+    folder = tmp_path / "bounties" / "diabetes"
+    kept = {name: (folder / name).read_bytes() for name in ("bounty.json", "holdout.npy")}
+
+    def make(rng: Rng) -> tuple[str, bytes]:
+        name = rng.choice(list(kept))
+        if name == "bounty.json":
+            return name, changed_text(rng, kept[name])
+        return name, changed_bytes(rng, kept[name][:128]) + kept[name][128:]
+
+    def decode(hostile: tuple[str, bytes]) -> None:
+        for name, data in (kept | dict([hostile])).items():
+            (folder / name).write_bytes(data)
+        shelf.take("diabetes")
+
+    assert fuzz(make, decode, INPUTS // 50) > 0
 
 
 def test_journals(tmp_path: Path) -> None:

@@ -218,6 +218,7 @@ _Y = [float(i) for i in range(12)]
         ([[one, 0.1] for one, _ in _X], _Y, "column b: is constant"),
         ([[one, 1e-12 * two] for one, two in _X], _Y, "column b: varies by less than"),
         (_X[:9], _Y[:9], "has 9 rows; at least 10"),
+        ([[one, 10**400] for one, _ in _X], _Y, "x: is not numbers"),
         (_X, [1e-3 * y for y in _Y], "column y: predicting 0 has a loss of 0, at least 0.02"),
         (_X, [0.0] * 12, "column y: predicting 0 has a loss of 0, at least 0.02"),
         (_X, [1e10 * y for y in _Y], "column y: is not a number between"),
@@ -285,11 +286,28 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
     assert shelf.names() == ["diabetes"]
     assert shelf.only().digest == shelf.take("diabetes").digest == bounty.digest
     assert (tmp_path / "bounties" / "diabetes" / "holdout.npy").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "bounties" / "diabetes" / "holdout.npy").write_bytes(b"nonsense")
-    with pytest.raises(ConfigError, match="damaged"):
-        shelf.take("diabetes")
+    rows = tmp_path / "bounties" / "diabetes" / "holdout.npy"
+    good = rows.read_bytes()
+    cut, narrow, huge = (
+        good[:90],
+        good.replace(b"(42, 11)", b"(77, 6) "),
+        good.replace(b"42,", b"9" * 15 + b","),
+    )
+    for damaged in (b"nonsense", b"", b"PK\3\4", cut, narrow, huge):
+        rows.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="is damaged"):
+            shelf.take("diabetes")
     with pytest.raises(ConfigError, match="none named"):
         shelf.take("other")
+
+
+def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:
+    plain = {"rounds": 3, "clip": 4.0, "min_mines": 2, "allow": list(MINES)}
+    numpys = {"rounds": np.int64(3), "clip": np.float32(4), "min_mines": np.uint8(2), "allow": tuple(MINES)}
+    one, other = (
+        Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d", **given) for given in (plain, numpys)
+    )
+    assert one.digest == other.digest
 
 
 def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> None:
