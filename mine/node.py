@@ -83,7 +83,7 @@ class Node:
     ) -> None:
         self._market, self._store, self._me, self._book = market, store, me, book
         self._pool, self._policy, self._progress, self._options = pool, policy, progress, options
-        self._monotonic = monotonic
+        self._monotonic, self._outbox = monotonic, outbox
         self._urgency = Urgency(book, monotonic)
         self._publisher = Publisher(store, self._urgency)
         self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
@@ -113,6 +113,7 @@ class Node:
         self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
+        self._outbox.recover(head.number)
         waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
         if self._options.join_all:
             waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]
