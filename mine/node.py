@@ -113,7 +113,7 @@ class Node:
         self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
-        self._outbox.recover(head.number)
+        self._outbox.recover(head)
         waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
         if self._options.join_all:
             waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]

@@ -146,7 +146,7 @@ class Campaign:
             return waiting
         for _ in range(_LOOKS):
             head = self._market.head()
-            self._outbox.recover(head.number)
+            self._outbox.recover(head)
             state = self._state(head)
             self._finish_rounds(state, head)
             status = status_of(state, head.timestamp_s)

@@ -42,7 +42,7 @@ from sonar.chain import fees, revert
 from sonar.chain.fees import Asked
 from sonar.chain.market import Call
 from sonar.chain.queue import Queue, Receipt, request, with_margin
-from sonar.chain.rpc import Chain, quantity
+from sonar.chain.rpc import Chain, Head, quantity
 from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
@@ -85,7 +85,7 @@ class Outbox:
         self._stuck_after_s = stuck_after_s
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.RLock()
-        self._recovered = -1
+        self._recovered = ""
         self._queue = Queue(
             chain,
             account,
@@ -142,12 +142,12 @@ class Outbox:
                 raise refused[key]
             return None
 
-    def recover(self, block: int) -> None:
-        """Send again what the chain has lost of what was mined. One request for each head, `block`."""
+    def recover(self, head: Head) -> None:
+        """Send again what the chain has lost of what was mined. One request for each newest block."""
         with self._lock:
-            if block != self._recovered:
+            if head.hash != self._recovered:
                 self._queue.recover()
-                self._recovered = block
+                self._recovered = head.hash
 
     def submitted(self, key: str) -> bool:
         """Tell whether there is a transaction under `key`, in whatever state."""

@@ -17,12 +17,21 @@ from typing import Any
 
 from sonar.chain.rpc import Rpc
 from sonar.localchain.statefile import STATE_FILE
+from sonar.processes import die_with_parent
 
 
 def start(args: list[str]) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    process = subprocess.Popen([sys.executable, "-m", "sonar", *args], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sonar", *args], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+    )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
+
+
+def wait_for_records(rpc: Rpc, contract: str, count: int) -> None:
+    """Wait until the contract has so many: a posting and three commits, by when everybody has their ether."""
+    while len(rpc.call("eth_getLogs", {"address": contract, "fromBlock": "0x0"})) < count:
+        time.sleep(0.1)
 
 
 def not_kept(rpc: Rpc, state: Path) -> int:
@@ -38,6 +47,7 @@ def main(seed: int, kills: int, folder: Path, args: list[str]) -> int:
     process, ready = start(args)
     first = ready
     print(json.dumps(ready), flush=True)
+    wait_for_records(Rpc(ready["rpc_url"]), ready["contract"], 4)
     for _ in range(kills):
         time.sleep(draw.uniform(1, 4))
         rpc = Rpc(ready["rpc_url"])

@@ -51,7 +51,7 @@ def check_the_same(report: Report, kills: int) -> None:
 @pytest.mark.skipif(CHAIN != "anvil", reason="only Anvil's chain outlives its process")
 def test_a_campaign_goes_on_when_its_chain_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each kill takes the newest blocks back, with transactions that were believed."""
-    kills = 6
+    kills = 4
 
     def start_chain(settings: Settings, supervisor: Supervisor) -> None:
         home = str(settings.home / launch.CHAIN)

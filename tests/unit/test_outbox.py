@@ -315,9 +315,10 @@ def test_a_node_that_lags_makes_nothing_of_what_was_mined(world: World) -> None:
     told, known = list(world.told.events), world.chain.methods
     count = known["eth_getTransactionCount"]
     known["eth_getTransactionCount"] = lambda params: "0x0"  # type: ignore[index]
-    outbox.recover(1)
+    outbox.recover(world.market.head())
     known["eth_getTransactionCount"] = count  # type: ignore[index]
-    outbox.recover(2)
+    mine(world)
+    outbox.recover(world.market.head())
     assert outbox.outcome("gift") == receipt
     assert [event for event in world.told.events if isinstance(event, Transaction)] == told
     assert len(Journal(world.folder / "1.sqlite").events("transaction")) == 1
@@ -335,7 +336,7 @@ def test_what_was_mined_is_not_sent_to_a_chain_without_the_contract(world: World
     before = sends(world)
     for elsewhere in (outbox, world.outbox(1)):
         with pytest.raises(WrongContract):
-            elsewhere.recover(1)
+            elsewhere.recover(world.market.head())
     assert sends(world) == before
 
 
