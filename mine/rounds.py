@@ -6,6 +6,7 @@ for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from mine import consent
@@ -109,22 +110,23 @@ class Rounds:
         """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
         else asks for it any more. And an update that was revealed unpublished is published.
         """
-        if part.state in _COMMITTED and status is Status.COMMIT:  # a full cohort is believed at once
-            key = _key("commit", part)
-            if self._lost(key) and self._entry(part, bounty, head) is EntryState.NONE:
-                self._mined(key, self._commit_call(part, bounty))
-            else:
-                self._may_be_committed(part)
-        elif part.state is RoundState.REVEALED:
-            key = _key("reveal", part)
-            lost = status is Status.REVEAL and self._lost(key)
-            if lost and self._entry(part, bounty, head) is EntryState.COMMITTED:
-                self._mined(key, self._reveal_call(part))
+        if part.state in _WAS_COMMITTED and status is Status.COMMIT:
+            self._restore("commit", part, bounty, EntryState.NONE, head)
+        if part.state in _WAS_REVEALED and status is Status.REVEAL:
+            self._restore("reveal", part, bounty, EntryState.COMMITTED, head)
+        if part.state is RoundState.REVEALED:
             self._publisher.publish_late(part)
 
-    def _lost(self, key: str) -> bool:
-        """Tell whether what was sent can only be signed anew."""
-        return self._outbox.submitted(key) and self._outbox.wanted(key)
+    def _restore(self, what: str, part: Part, bounty: BountyState, without: EntryState, head: Head) -> None:
+        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""
+        key = _key(what, part)
+        if not self._outbox.submitted(key):
+            return
+        if not self._outbox.wanted(key):
+            with suppress(MarketError):  # it is looked at again in the next pass
+                self._outbox.outcome(key)
+        elif self._entry(part, bounty, head) is without:
+            self._mined(key, self._commit_call(part, bounty) if what == "commit" else self._reveal_call(part))
 
     def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
         """What the chain knows of our part, in the same block as the bounty."""
@@ -351,6 +353,8 @@ class Rounds:
 _ENDS = (RoundSettled, RoundFailed, BountyClosed)
 _MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
 _COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
+_WAS_REVEALED = {RoundState.REVEALED, RoundState.PAID, RoundState.NO_SHARE, RoundState.RETURNED}
+_WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
 _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 

@@ -50,18 +50,15 @@ class StateFile:
 
     def save(self, rpc: Rpc) -> None:
         """Write the chain's state down, or leave the last one. Raises ChainUnavailable, RpcError, OSError."""
-        began_s = self._monotonic()
-        try:
-            for _ in range(_TRIES):
-                before = _newest(rpc)
-                state = data_bytes(rpc.call("anvil_dumpState"), "anvil_dumpState")
-                if _newest(rpc) == before:  # else its accounts may be of another block than its record
-                    self._write(state)
-                    self._kept_block = before
-                    break
-        finally:
+        for _ in range(_TRIES):
+            before, began_s = _newest(rpc), self._monotonic()
+            state = data_bytes(rpc.call("anvil_dumpState"), "anvil_dumpState")
             took_s = self._monotonic() - began_s
-            self._due_s = self._monotonic() + max(LEAST_PAUSE_S, PAUSE_PER_WORK * took_s)
+            self._due_s = began_s + max(LEAST_PAUSE_S, PAUSE_PER_WORK * took_s)
+            if _newest(rpc) == before:  # else its accounts may be of another block than its record
+                self._write(state)
+                self._kept_block = before
+                break
 
     def _write(self, state: bytes) -> None:
         new = self.path.with_name(f"{STATE_FILE}.new")
