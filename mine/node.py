@@ -29,7 +29,7 @@ from mine.state import Book, Joined, Refusal
 from mine.updates import Updates
 from mine.urgency import STORE_CALL_S, Urgency
 from sonar.chain.events import BountyPosted
-from sonar.chain.market import Market
+from sonar.chain.market import REORG_BLOCKS, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
@@ -93,6 +93,7 @@ class Node:
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1
         self._offers: list[BountyPosted] = []
+        self._offered: set[BountyId] = set()
         self._seen: tuple[Head, Waiting | Done] | None = None
         self._newest = 0
 
@@ -158,8 +159,11 @@ class Node:
 
         Refusals are told once.
         """
-        events = self._market.events(self._searched_to + 1, head.number)
-        self._offers += [event for event in events if isinstance(event, BountyPosted)]
+        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
+        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
+        posted = [event for event in events if isinstance(event, BountyPosted)]
+        self._offers += [event for event in posted if event.bounty not in self._offered]
+        self._offered |= {event.bounty for event in posted}
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
         started_s = self._monotonic()
