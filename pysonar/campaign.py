@@ -146,6 +146,7 @@ class Campaign:
             return waiting
         for _ in range(_LOOKS):
             head = self._market.head()
+            self._outbox.recover(head)
             state = self._state(head)
             self._finish_rounds(state, head)
             status = status_of(state, head.timestamp_s)
@@ -162,7 +163,13 @@ class Campaign:
         try:
             return self._market.bounty(BountyId(bounty), head)
         except UnknownBounty as error:
-            if head.number >= block or bounty != self._id_of(self.records.get(Posting)):
+            if bounty != self._id_of(self.records.get(Posting)):
+                raise
+            if self._outbox.under_way(post_key(self.bounty.settings.name)):
+                problem = "the chain's node has lost the bounty's posting, which is sent again"
+                hint = "it was killed, perhaps: has it got all of its blocks?"
+                raise ChainUnavailable(problem, hint=hint) from error
+            if head.number >= block:
                 raise
             raise ChainUnavailable(
                 f"the chain's node is at block {head.number}, and the bounty was posted in block {block}",
@@ -368,6 +375,7 @@ class Campaign:
 
     def _finish_rounds(self, state: BountyState, head: Head) -> None:
         """Write down how each round ended that is over on the chain."""
+        self._forget_lost(state, head)
         first, last = self._last_finished() + 1, state.round if state.closed else state.round - 1
         if first > last:
             return
@@ -382,6 +390,14 @@ class Campaign:
             if finished.ended == "failed":
                 self._progress.note(self._why_failed(finished))
             self._tell_held(n)
+
+    def _forget_lost(self, state: BountyState, head: Head) -> None:
+        """Forget the ends of rounds that a reorganisation took back: they may end otherwise now."""
+        while not state.closed and (n := self._last_finished()) >= state.round:
+            if self.records.get(Finished, n).block > head.number:
+                return  # it is the node that is behind
+            self.records.forget(Finished, n)
+            self._progress.note(f"the chain's node has lost how round {n} ended; it ends again")
 
     def _why_failed(self, finished: Finished) -> str:
         if not finished.committed:

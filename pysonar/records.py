@@ -140,6 +140,11 @@ class Records:
         assert type(record) in _KINDS
         self._write(self._key(type(record), number), record)
 
+    def forget(self, kind: type[Any], number: int) -> None:
+        """Take the record of this kind and round away."""
+        self._journal.delete(self._prefix + self._key(kind, number))
+        self._known.pop(self._key(kind, number), None)
+
     def update(self, number: int, mine: str) -> Update | None:
         """Return what is known of a mine's update in a round."""
         found: Update | None = self._read(f"{number:03}/update/{mine}", Update)

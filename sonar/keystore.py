@@ -181,7 +181,8 @@ def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> byte
                 raise KeyFileError(f"others may read the {what} {path}", hint=f"chmod 600 {path}")
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}") from error
+        hint = f"is the path right, and is the file this user's? {_RESTORE}"
+        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}", hint=hint) from error
     if len(data) > max_bytes:
         raise KeyFileError(f"the {what} {path} has more than {max_bytes} bytes")
     return data
@@ -214,5 +215,5 @@ def load_raw(path: Path) -> LocalAccount:
     try:
         account: LocalAccount = Account.from_key(read_private(path, "faucet's key").decode().strip())
     except ValueError as error:
-        raise KeyFileError(f"{path} holds no key in hex") from error
+        raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from error
     return account

@@ -242,6 +242,9 @@ class Chain:
         """Return what the account holds on the chain itself, in wei."""
         return quantity(self.rpc.call("eth_getBalance", account, "latest"), "eth_getBalance")
 
+    def check_code(self) -> None:
+        """Check that what transactions are meant for is there: on a chain alone, nothing is."""
+
     def code(self, address: Address) -> bytes:
         """Return the code at an address; empty where there is none."""
         return data_bytes(self.rpc.call("eth_getCode", address, "latest"), "eth_getCode")

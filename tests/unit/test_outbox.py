@@ -26,6 +26,7 @@ from sonar.errors import (
     RpcError,
     SonarError,
     TransactionStuck,
+    WrongContract,
 )
 from sonar.journal import Journal
 from sonar.localchain.jsonrpc import answer
@@ -320,6 +321,52 @@ def test_a_fee_stays_as_it_is_until_a_block_asks_for_more(world: World) -> None:
     assert outbox.outcome("gift") is None
     assert len(tries(world)) == 2
     assert tries(world)[1]["tip_wei"] == 5 * 10**9
+
+
+def test_a_node_that_never_counts_its_pool_is_not_asked_over_and_over(world: World) -> None:
+    clock = Clock()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+    )
+    outbox.submit("gift", transfer(stranger(), 5))
+    before = sends(world)
+    while clock.now_s < 300:
+        assert outbox.outcome("gift") is None
+        clock.now_s += 0.25
+    assert sends(world) - before <= 4 * 300 / 30
+
+
+def test_a_node_that_lags_makes_nothing_of_what_was_mined(world: World) -> None:
+    """It counts too few transactions; another one behind the same address has the receipt."""
+    outbox, to = world.outbox(1), stranger()
+    receipt = outbox.perform("gift", transfer(to, 5))
+    told, known = list(world.told.events), world.chain.methods
+    count = known["eth_getTransactionCount"]
+    known["eth_getTransactionCount"] = lambda params: "0x0"  # type: ignore[index]
+    outbox.recover(world.market.head())
+    known["eth_getTransactionCount"] = count  # type: ignore[index]
+    mine(world)
+    outbox.recover(world.market.head())
+    assert outbox.outcome("gift") == receipt
+    assert [event for event in world.told.events if isinstance(event, Transaction)] == told
+    assert len(Journal(world.folder / "1.sqlite").events("transaction")) == 1
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_what_was_mined_is_not_sent_to_a_chain_without_the_contract(world: World) -> None:
+    outbox = world.outbox(1)
+    for n in range(2):
+        outbox.perform(f"gift/{n}", transfer(stranger(), 5))
+    anew = TesterChain({world.address(1): ETHER_WEI}, clock=world.clock)
+    world.wire.chain = anew
+    while anew.now_s < world.chain.now_s + 9:
+        anew.mine_at(anew.now_s + 1)
+    before = sends(world)
+    for elsewhere in (outbox, world.outbox(1)):
+        with pytest.raises(WrongContract):
+            elsewhere.recover(world.market.head())
+    assert sends(world) == before
 
 
 def test_what_is_refused_for_its_fee_is_priced_again(world: World) -> None:
