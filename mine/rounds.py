@@ -103,7 +103,7 @@ class Rounds:
                 return self._forfeit(part, bounty, head)
             case Command.WAIT:
                 if part.state is RoundState.REVEALED:
-                    self._publisher.publish_late(part)
+                    self._publisher.keep(part)
                 elif part.state in _COMMITTED and status is Status.COMMIT:
                     # A full cohort was believed at once. If a reorganisation has taken our commit back, it
                     # goes out again here; nothing else asks for it any more.

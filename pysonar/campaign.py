@@ -54,6 +54,7 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
 from sonar.protocol.messages import ModelManifest
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id
+from sonar.store.mend import LOOK_S, mend
 from sonar.waiting import drive, interrupts_held
 
 _LOOKS = 3
@@ -89,6 +90,7 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
+        self._looked_s = 0
         self._let_go = False
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
@@ -173,6 +175,7 @@ class Campaign:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
         match status:
             case Status.COMMIT:
+                self._keep_in_store(n, head)
                 told = f"mines to commit to round {n} ({state.committed} of at most {cap} have)"
                 return Waiting(told, ends.commit_s)
             case Status.REVEAL:
@@ -243,6 +246,18 @@ class Campaign:
                 hint="correct it, and look at all amounts again",
             )
 
+    # ---- a round in Commit
+
+    def _keep_in_store(self, number: int, head: Head) -> None:
+        """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        if head.timestamp_s < self._looked_s + LOOK_S:
+            return
+        posted = [self.records.get(Posting), self._newest_model(number)]
+        blobs = [blob for each in posted if each is not None for blob in each.blobs()]
+        if lost := sum([mend(self._store, data, codec) for data, codec in blobs]):
+            self._progress.note(f"the store had lost or spoilt {lost} blobs of this bounty: put them again")
+        self._looked_s = head.timestamp_s
+
     # ---- a round in Settle
 
     def _settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
@@ -261,7 +276,7 @@ class Campaign:
         with self._timed(n, "encrypt"):
             publication = rounds.prepare(n, self._model_manifest(n), state.best_loss)
         with self._timed(n, "publish"):
-            rounds.publish(publication)
+            publish(publication, self._store)
         shares = outcome.shares_bps
         if self._outbox.wanted(self._round_key(n, "settle")):
             there = self._revealed(n, head)
@@ -319,11 +334,13 @@ class Campaign:
 
     def _model_manifest(self, number: int) -> ModelManifest:
         """The manifest that round `number` trained on."""
-        for past in range(number - 1, 0, -1):
-            publication: Publication | None = self.records.get(Publication, past)
-            if publication is not None and publication.model_manifest:
-                return ModelManifest.from_bytes(publication.model_manifest)
-        return ModelManifest.from_bytes(self.records.get(Posting).model_manifest)
+        newest = self._newest_model(number) or self.records.get(Posting)
+        return ModelManifest.from_bytes(newest.model_manifest)
+
+    def _newest_model(self, number: int) -> Publication | None:
+        """What the last round before `number` that has changed the model was settled with."""
+        published = (self.records.get(Publication, past) for past in range(number - 1, 0, -1))
+        return next((each for each in published if each is not None and each.model_manifest), None)
 
     # ---- the other ends
 

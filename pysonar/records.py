@@ -11,6 +11,9 @@ from typing import Any
 
 from pysonar.optimise import Coefficients
 from sonar.journal import Journal
+from sonar.protocol.cid import Codec
+
+Blob = tuple[bytes, Codec]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Posting:
     model_manifest: bytes
     weights_blob: bytes
     allow_list: bytes = b""
+
+    def blobs(self) -> list[Blob]:
+        """Return what mines read of it, each before what links to it."""
+        manifests: list[Blob] = [(self.allow_list, "dag-cbor"), (self.key_manifest, "dag-cbor")]
+        return _there(*manifests, (self.weights_blob, "raw"), (self.model_manifest, "dag-cbor"))
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,11 @@ class Publication:
     model_manifest: bytes = b""
     weights_blob: bytes = b""
 
+    def blobs(self) -> list[Blob]:
+        """Return what others read of it, each before what links to it."""
+        model: list[Blob] = [(self.weights_blob, "raw"), (self.model_manifest, "dag-cbor")]
+        return _there(*model, (self.evidence, "dag-cbor"))
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -112,6 +125,10 @@ class Finished:
     refund_wei: int
     gas: dict[str, int]
     seconds: dict[str, float]
+
+
+def _there(*blobs: Blob) -> list[Blob]:
+    return [blob for blob in blobs if blob[0]]
 
 
 _KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)

@@ -372,16 +372,6 @@ class RoundWork:
             cohort=tuple(members),
         )
 
-    def publish(self, publication: Publication) -> None:
-        """Put what the settlement names into the store. Doing it again changes nothing."""
-        for data, link in (
-            (publication.weights_blob, Cid.of_blob(publication.weights_blob)),
-            (publication.model_manifest, Cid.of_manifest(publication.model_manifest)),
-            (publication.evidence, Cid.of_manifest(publication.evidence)),
-        ):
-            if data:
-                self._store.pin(self._store.put(data, link.codec))
-
 
 WITHHELD = "withheld: revealed, and not to be had from the store"
 
