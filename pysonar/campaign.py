@@ -46,7 +46,7 @@ from sonar.chain.revert import (
 )
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
-from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError, UsageError
+from sonar.errors import ChainUnavailable, ConfigError, JournalError, MarketError, RpcError, UsageError
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -91,7 +91,7 @@ class Campaign:
         self._idle_since = timer()
         self._work: RoundWork | None = None
         self._looked_s = 0
-        self._let_go = False
+        self._let_go = self._told_age = False
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
@@ -114,8 +114,10 @@ class Campaign:
     def model(self) -> LinearModel:
         """The best model so far: the lowest loss on the holdout.
 
-        Raises EnvironmentFault if no round has trained one.
+        Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy.
         """
+        if not self._let_go:
+            history.check_age(self.records, lambda: self._market)
         return model_of(self.records, self.bounty)
 
     @property
@@ -150,6 +152,7 @@ class Campaign:
             head = self._market.head()
             state = self._state(head)
             self._finish_rounds(state, head)
+            self._up_to_date(state)
             status = status_of(state, head.timestamp_s)
             result = self._act(status, state, head)
             if result is not None:
@@ -171,6 +174,20 @@ class Campaign:
                 hint="it has fallen behind, or one of several behind the same address has",
             ) from error
 
+    def _up_to_date(self, state: BountyState) -> bool:
+        """Tell whether this home has all models so far; where it is an older copy, that is told once.
+
+        Then its ledger may be older too: a round is neither decrypted nor settled with it, but let go.
+        """
+        try:
+            self.records.check_age(state.model_digest)
+        except JournalError as older:
+            if not self._told_age:
+                self._progress.problem(older)
+            self._told_age = True
+            return False
+        return True
+
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
         match status:
@@ -181,6 +198,8 @@ class Campaign:
             case Status.REVEAL:
                 told = f"mines to reveal round {n} ({state.revealed} of {state.committed} have)"
                 return Waiting(told, ends.reveal_s)
+            case Status.SETTLE if not self._up_to_date(state):
+                return Waiting(f"round {n} to be overdue, since this home cannot settle it", ends.settle_s)
             case Status.SETTLE:
                 return self._settle(state, head, ends)
             case Status.FAILED | Status.OVERDUE:
@@ -495,7 +514,12 @@ class Campaign:
         return learned(self.bounty, aggregates, self.revealed())
 
     def history(self) -> list[dict[str, object]]:
-        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""
+        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds.
+
+        That this home is an older copy, and so does not know how each round was settled, is told.
+        """
+        if not self._let_go and (found := history.position(self.records, lambda: self._market)):
+            self._up_to_date(found[1])
         return [
             history.line_of(self.records, n, self.bounty.unit) for n in range(1, self._last_finished() + 1)
         ]

@@ -268,6 +268,7 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.history import check_age
     from pysonar.records import Records
     from pysonar.rounds import model_of
     from pysonar.wiring import open_scientist
@@ -277,6 +278,7 @@ def predict(
     records = Records(scientist.journal, asked.settings.name)
     if not records.finished():
         raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+    check_age(records, lambda: scientist.market)
     model = model_of(records, asked)
     if save is not None:
         model.save(save)

@@ -57,7 +57,11 @@ def course_of(records: Records, design: Design, before: int) -> Course:
 
 
 def model_of(records: Records, bounty: Bounty) -> LinearModel:
-    """Return the best model of a campaign so far. Raises EnvironmentFault if no round has trained one."""
+    """Return the best model of a campaign so far.
+
+    Raises EnvironmentFault if no round has trained one, JournalError if the records are an older copy.
+    """
+    records.check_age()
     course = course_of(records, bounty.design, 1 + records.finished())
     if len(course.points) == 1:
         raise EnvironmentFault(

@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from sonar.amounts import Unit, format_amount, format_wei
-from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError
+from sonar.errors import EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.protocol.ids import ETHER
 from sonar.tables import print_table
 
 if TYPE_CHECKING:
+    from pysonar.records import Records
     from pysonar.wiring import Scientist
+    from sonar.chain.rpc import Head
+    from sonar.protocol.phase import BountyState
 
 
 class PlainTold:
@@ -49,7 +52,7 @@ def sentence_of(line: dict[str, Any]) -> str:
 
 def status_of(scientist: Scientist) -> dict[str, Any]:
     """Return the account and every campaign of the home. What an absent chain would say is null."""
-    from pysonar.history import summary_of
+    from pysonar.history import position, summary_of
     from pysonar.records import Records
 
     campaigns = []
@@ -57,7 +60,9 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         bounty = scientist.shelf.take(name)
         records = Records(scientist.journal, name)
         summary = summary_of(records, bounty)
-        summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
+        found = position(records, lambda: scientist.market)
+        summary["now"] = _now(*found) if found else None
+        summary["problem"] = _age_problem(records, found[1].model_digest if found else b"")
         campaigns.append(summary)
     balance_wei, tokens, problem = None, [], ""
     try:
@@ -93,17 +98,10 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
     return found
 
 
-def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
+def _now(head: Head, state: BountyState) -> dict[str, Any]:
     """Where an open bounty stands on the chain. Deadlines in chain seconds."""
-    from sonar.protocol.ids import BountyId
     from sonar.protocol.phase import deadlines_of, status_of
 
-    posted = records.bounty()
-    try:
-        head = scientist.market.head()
-        state = scientist.market.bounty(BountyId(posted[0]), head)
-    except (EnvironmentFault, RpcError):
-        return None
     return {
         "round": state.round,
         "status": status_of(state, head.timestamp_s).name,
@@ -112,6 +110,14 @@ def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
         "chain_time_s": head.timestamp_s,
         **deadlines_of(state)._asdict(),
     }
+
+
+def _age_problem(records: Records, newest: bytes) -> str:
+    try:
+        records.check_age(newest)
+    except JournalError as older:
+        return f"{older}: {older.hint}"
+    return ""
 
 
 def print_status(document: dict[str, Any]) -> None:
@@ -142,6 +148,8 @@ def print_result(summary: dict[str, Any]) -> None:
             f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
             f"{now['revealed']} revealed"
         )
+    if problem := summary.get("problem"):
+        print(f"problem  {printable(problem)}")
     unit = Unit(**summary["asset"])
     console.print(_rounds(summary))
     if summary["payouts"]:
