@@ -96,7 +96,7 @@ class Session:
         The same bounty gives the same campaign, also after a restart: it goes on where it was.
         """
         self._require_open()
-        asked = self._scientist.shelf.take(bounty) if isinstance(bounty, str) else bounty
+        asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
@@ -107,7 +107,7 @@ class Session:
 
     def campaigns(self) -> list[str]:
         """Return the names of the bounties that were started here."""
-        return self._scientist.shelf.names()
+        return self._scientist.names()
 
     def close(self) -> None:
         """Let the home go, and end the embedded network and the IPFS node if they were started.

@@ -339,7 +339,14 @@ def check_key(name: str, key_bits: int) -> None:
 
 
 def _settings(fields: Mapping[str, Any]) -> Settings:
-    return _validated(Settings, fields, "")
+    settings = _validated(Settings, fields, "")
+    if settings.rate is not None and settings.optimiser != "gradient-descent":
+        hint = 'leave it out, or say optimiser = "gradient-descent", which steps by it'
+        raise ConfigError("rate", f"does nothing with optimiser = {settings.optimiser!r}", hint=hint)
+    if settings.local_rate is not None and settings.local_steps == 1:
+        hint = "leave it out, or ask for more local_steps, which go by it"
+        raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
+    return settings
 
 
 def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:

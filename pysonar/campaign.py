@@ -46,7 +46,15 @@ from sonar.chain.revert import (
 )
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
-from sonar.errors import ChainUnavailable, ConfigError, JournalError, MarketError, RpcError, UsageError
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    InsufficientFunds,
+    JournalError,
+    MarketError,
+    RpcError,
+    UsageError,
+)
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -92,6 +100,7 @@ class Campaign:
         self._work: RoundWork | None = None
         self._looked_s = 0
         self._let_go = self._told_age = False
+        self._unpaid: set[str] = set()
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
@@ -130,7 +139,8 @@ class Campaign:
         """Do what can be done now, and return what is waited for.
 
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
-        right; InsufficientFunds; UsageError after `close`; and what a faulty setting raises.
+        right; InsufficientFunds for a posting that was not sent; UsageError after `close`; and what a faulty
+        setting raises.
         """
         if self._let_go:
             problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
@@ -235,6 +245,10 @@ class Campaign:
             block = receipt.block if receipt else None
         except BountyExists:  # nobody else can have this id: a transaction of ours, of which we lost sight
             block = self._posted_in(bounty)
+        except InsufficientFunds as poor:
+            if not self._outbox.submitted(key):
+                raise
+            return self._without_ether(poor, "the posting", None)
         if block is None:
             return Waiting("the bounty to be posted")
         self.records.set_bounty(bounty, block)
@@ -379,13 +393,8 @@ class Campaign:
         me = self._outbox.address
         if self._outbox.wanted(key) and not self._market.withdrawable(me, head, asset=asset):
             return self._finished()
-        try:
-            self._outbox.submit(key, self._market.withdraw(me, asset))
-            if self._outbox.outcome(key) is None:
-                return Waiting("the withdrawal to be mined")
-        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
-            return Waiting("the chain's next block")
-        return self._finished()
+        call = self._market.withdraw(me, asset)
+        return self._transact(key, call, "the withdrawal", None) or self._finished()
 
     def _finished(self) -> Done:
         self._rounds.let_go()
@@ -397,12 +406,23 @@ class Campaign:
             self._outbox.submit(key, call)
             if self._outbox.outcome(key) is None:
                 return Waiting(f"{what} to be mined", until_s)
+        except InsufficientFunds as poor:
+            return self._without_ether(poor, what, until_s)
+        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
+            return Waiting("the chain's next block")
         except (WrongRound, WrongStatus, WrongCohortSize, NotInCohort) as late:
             # A deadline passed, somebody else moved the bounty, or a reorganisation changed its cohort,
             # between the look and the transaction.
             self._progress.note(f"{what} is not possible any more ({late}); looking again")
             return Waiting("the chain's next block")
         return None
+
+    def _without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:
+        """What is waited for that the account cannot pay now: gas may fall, or somebody send ether."""
+        if what not in self._unpaid:
+            self._progress.problem(poor, f"trying again. {poor.hint}")
+        self._unpaid.add(what)
+        return Waiting(f"ether to pay for {what}", until_s)
 
     # ---- what the chain says about rounds that are over
 

@@ -234,7 +234,7 @@ def resume(
     from pysonar.wiring import locked
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+        asked = scientist.started(name)
         _see_through(scientist, asked, password_file, as_json)
 
 
@@ -274,7 +274,7 @@ def predict(
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))
-    asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+    asked = scientist.started(name)
     records = Records(scientist.journal, asked.settings.name)
     if not records.finished():
         raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")

@@ -13,11 +13,12 @@ from eth_account import Account
 
 from pysonar.records import Cohort, Finished, Verdict, post_key
 from sonar.chain.events import BountyPosted, MinePaid, Revealed
-from sonar.chain.market import Call
+from sonar.chain.market import Call, transfer
+from sonar.chain.outbox import Outbox
 from sonar.chain.revert import NothingToWithdraw
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
 from sonar.journal import Journal
-from sonar.progress import Done
+from sonar.progress import Done, Problem, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address
 from sonar.store.folder import FolderStore
@@ -134,6 +135,35 @@ def test_what_mines_read_is_put_again_where_the_store_has_lost_or_spoilt_it(
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
     assert sum("put them again" in str(event) for event in world.sink.events) == 2
+    world.check_money()
+
+
+def test_ether_that_is_short_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    """As in a spike of the gas price. It is told once, and what came in between is sent in time."""
+    world = World(tmp_path, settings={"rounds": 1})
+    campaign, me = world.campaign(), Address(world.scientist.address)
+    campaign.tick()
+    outboxes = [
+        Outbox(world.market, account, Journal(tmp_path / f"{account.address}.sqlite"), sleep=lambda _s: None)
+        for account in (world.scientist, world.deployer)
+    ]
+    outboxes[0].perform(
+        "away", transfer(Address(world.deployer.address), world.market.ether(me) - 5 * 10**13)
+    )
+    for _ in range(3):
+        world.let_mines_act(campaign)
+    waits = []
+    for _ in range(3):
+        waits.append(campaign.tick())
+        world.move()
+    ends = waits[0].until_s  # type: ignore[union-attr]
+    assert waits == [Waiting("ether to pay for the settlement of round 1", ends)] * 3
+    assert ends
+    (problem,) = [event for event in world.sink.events if isinstance(event, Problem)]
+    assert me in problem.error
+    outboxes[1].perform("back", transfer(me, 10**18))
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
     world.check_money()
 
 
