@@ -218,6 +218,7 @@ def _open(path: Path, network: Path | None, password: str | None, sink: Sink, st
         new = not keystore.addresses(path / "keystore")
         password = keystore.read_password(confirm=new, notebook=notebook_shell() is not None)
     home = Home(make_home(path, network, dev=dev, password=password), ROLE)
-    keystore.load(keystore.find(home.keystore), password)  # a key under another is lost easily
+    scientist = Scientist(home, Progress(sink, ROLE))
+    scientist.unlock(password)  # a key under another is lost easily
     home.lock()
-    return Session(Scientist(home, Progress(sink, ROLE)), password, started.pop_all())
+    return Session(scientist, password, started.pop_all())

@@ -101,7 +101,7 @@ def key_new(
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
         password = keystore.read_password(password_file)
-        keystore.load(keystore.find(scientist.home.keystore), password)  # a key under another is lost easily
+        scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
