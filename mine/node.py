@@ -33,13 +33,21 @@ from sonar.chain.market import REORG_BLOCKS, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, EnvironmentFault, JournalError, RpcError, SonarError
+from sonar.errors import (
+    ChainUnavailable,
+    DigestMismatch,
+    EnvironmentFault,
+    JournalError,
+    RpcError,
+    SonarError,
+)
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
-_PASSING = (EnvironmentFault, RpcError, UnknownBounty)  # a node that lags does not know a new bounty yet
+# A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
+_PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)

@@ -108,14 +108,14 @@ class Rounds:
 
     def _look_after(self, part: Part, bounty: BountyState, status: Status, head: Head) -> None:
         """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
-        else asks for it any more. And an update that was revealed unpublished is published.
+        else asks for it any more. And an update that was revealed is kept in the store.
         """
         if part.state in _WAS_COMMITTED and status is Status.COMMIT:
             self._restore("commit", part, bounty, EntryState.NONE, head)
         if part.state in _WAS_REVEALED and status is Status.REVEAL:
             self._restore("reveal", part, bounty, EntryState.COMMITTED, head)
         if part.state is RoundState.REVEALED:
-            self._publisher.publish_late(part)
+            self._publisher.keep(part)
 
     def _restore(self, what: str, part: Part, bounty: BountyState, without: EntryState, head: Head) -> None:
         """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""

@@ -101,7 +101,7 @@ class Session:
         ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
-        asked = self._scientist.shelf.take(bounty) if isinstance(bounty, str) else bounty
+        asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
@@ -112,7 +112,7 @@ class Session:
 
     def campaigns(self) -> list[str]:
         """Return the names of the bounties that were started here."""
-        return self._scientist.shelf.names()
+        return self._scientist.names()
 
     def close(self) -> None:
         """Let the home go, and end the embedded network and the IPFS node if they were started.
@@ -223,6 +223,7 @@ def _open(path: Path, network: Path | None, password: str | None, sink: Sink, st
         new = not keystore.addresses(path / "keystore")
         password = keystore.read_password(confirm=new, notebook=notebook_shell() is not None)
     home = Home(make_home(path, network, dev=dev, password=password), ROLE)
-    keystore.load(keystore.find(home.keystore), password)  # a key under another is lost easily
+    scientist = Scientist(home, Progress(sink, ROLE))
+    scientist.unlock(password)  # a key under another is lost easily
     home.lock()
-    return Session(Scientist(home, Progress(sink, ROLE)), password, started.pop_all())
+    return Session(scientist, password, started.pop_all())

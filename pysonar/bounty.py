@@ -341,7 +341,14 @@ def check_key(name: str, key_bits: int) -> None:
 def _settings(fields: Mapping[str, Any]) -> Settings:
     # numpy's numbers equal Python's, and are what a notebook often has.
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in fields.items()}
-    return _validated(Settings, plain, "")
+    settings = _validated(Settings, plain, "")
+    if settings.rate is not None and settings.optimiser != "gradient-descent":
+        hint = 'leave it out, or say optimiser = "gradient-descent", which steps by it'
+        raise ConfigError("rate", f"does nothing with optimiser = {settings.optimiser!r}", hint=hint)
+    if settings.local_rate is not None and settings.local_steps == 1:
+        hint = "leave it out, or ask for more local_steps, which go by it"
+        raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
+    return settings
 
 
 def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:

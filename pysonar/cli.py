@@ -101,7 +101,7 @@ def key_new(
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
         password = keystore.read_password(password_file)
-        keystore.load(keystore.find(scientist.home.keystore), password)  # a key under another is lost easily
+        scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
@@ -234,7 +234,7 @@ def resume(
     from pysonar.wiring import locked
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+        asked = scientist.started(name)
         _see_through(scientist, asked, password_file, as_json)
 
 
@@ -268,15 +268,17 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.history import check_age
     from pysonar.records import Records
     from pysonar.rounds import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))
-    asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+    asked = scientist.started(name)
     records = Records(scientist.journal, asked.settings.name)
     if not records.finished():
         raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+    check_age(records, lambda: scientist.market)
     model = model_of(records, asked)
     if save is not None:
         model.save(save)

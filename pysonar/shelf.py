@@ -14,6 +14,7 @@ from sonar.keystore import read_private, write_private
 from sonar.model.table import Table
 
 _SETTINGS, _ROWS = "bounty.json", "holdout.npy"
+_AGAIN = "put it back from a copy, or go on with the bounty's own file: pysonar run bounty.toml"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
 
 
@@ -52,12 +53,7 @@ class Shelf:
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
 
     def take(self, name: str) -> Bounty:
-        """Return a kept bounty. Raises ConfigError if there is none, or its files are damaged."""
-        if name not in self.names():
-            known = ", ".join(self.names()) or "none"
-            raise ConfigError(
-                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
-            )
+        """Return a kept bounty. Raises ConfigError if its files are gone or damaged."""
         folder = self._path / name
         try:
             document = _Document.model_validate_json(
@@ -66,17 +62,6 @@ class Shelf:
             values = np.load(folder / _ROWS, allow_pickle=False)
             table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
             return Bounty(document.settings, table, tuple(document.features), document.target)
-        except SonarError:
-            raise
         except Exception as error:  # numpy's reader raises whatever the parsers below it do
-            raise ConfigError(str(folder), f"is damaged: {error}", hint="restore it from a copy") from error
-
-    def only(self) -> Bounty:
-        """Return the only bounty that is kept. Raises ConfigError."""
-        names = self.names()
-        if len(names) != 1:
-            hint = f"name one of: {', '.join(names)}" if names else "start one: pysonar run bounty.toml"
-            raise ConfigError(
-                "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
-            )
-        return self.take(names[0])
+            hint = (isinstance(error, SonarError) and error.hint) or _AGAIN
+            raise ConfigError(str(folder), f"is damaged: {error}", hint=hint) from error

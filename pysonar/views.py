@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from sonar.amounts import Unit, format_amount, format_wei
-from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError
+from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.protocol.ids import ETHER
 from sonar.tables import print_table
 
 if TYPE_CHECKING:
+    from pysonar.records import Records
     from pysonar.wiring import Scientist
+    from sonar.chain.rpc import Head
+    from sonar.protocol.phase import BountyState
 
 
 class PlainTold:
@@ -49,16 +52,12 @@ def sentence_of(line: dict[str, Any]) -> str:
 
 def status_of(scientist: Scientist) -> dict[str, Any]:
     """Return the account and every campaign of the home. What an absent chain would say is null."""
-    from pysonar.history import summary_of
-    from pysonar.records import Records
-
-    campaigns = []
-    for name in scientist.shelf.names():
-        bounty = scientist.shelf.take(name)
-        records = Records(scientist.journal, name)
-        summary = summary_of(records, bounty)
-        summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
-        campaigns.append(summary)
+    campaigns, damaged = [], []
+    for name in scientist.names():
+        try:
+            campaigns.append(_campaign(scientist, name))
+        except (ConfigError, JournalError) as error:
+            damaged.append({"name": name, "error": str(error), "hint": error.hint})
     balance_wei, tokens, problem = None, [], ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
@@ -73,7 +72,21 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         "tokens": tokens,
         "problem": problem,
         "campaigns": campaigns,
+        "damaged": damaged,
     }
+
+
+def _campaign(scientist: Scientist, name: str) -> dict[str, Any]:
+    """One campaign, and where it stands. Raises ConfigError, JournalError if its records are damaged."""
+    from pysonar.history import position, summary_of
+    from pysonar.records import Records
+
+    records = Records(scientist.journal, name)
+    summary = summary_of(records, scientist.started(name))
+    found = position(records, lambda: scientist.market)
+    summary["now"] = _now(*found) if found else None
+    summary["problem"] = _age_problem(records, found[1].model_digest if found else b"")
+    return summary
 
 
 def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,17 +106,10 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
     return found
 
 
-def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
+def _now(head: Head, state: BountyState) -> dict[str, Any]:
     """Where an open bounty stands on the chain. Deadlines in chain seconds."""
-    from sonar.protocol.ids import BountyId
     from sonar.protocol.phase import deadlines_of, status_of
 
-    posted = records.bounty()
-    try:
-        head = scientist.market.head()
-        state = scientist.market.bounty(BountyId(posted[0]), head)
-    except (EnvironmentFault, RpcError):
-        return None
     return {
         "round": state.round,
         "status": status_of(state, head.timestamp_s).name,
@@ -112,6 +118,14 @@ def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
         "chain_time_s": head.timestamp_s,
         **deadlines_of(state)._asdict(),
     }
+
+
+def _age_problem(records: Records, newest: bytes) -> str:
+    try:
+        records.check_age(newest)
+    except JournalError as older:
+        return f"{older}: {older.hint}"
+    return ""
 
 
 def print_status(document: dict[str, Any]) -> None:
@@ -123,11 +137,14 @@ def print_status(document: dict[str, Any]) -> None:
     print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
     if document["problem"]:
         print(f"problem  {printable(document['problem'])}")
-    if not document["campaigns"]:
+    if not document["campaigns"] and not document["damaged"]:
         print("bounties none yet; start one: pysonar run bounty.toml")
     for summary in document["campaigns"]:
         print()
         print_result(summary)
+    for one in document["damaged"]:
+        print(f"\nbounty {one['name']}: {printable(one['error'])}")
+        print(f"  hint: {printable(one['hint'])}")
 
 
 def print_result(summary: dict[str, Any]) -> None:
@@ -142,6 +159,8 @@ def print_result(summary: dict[str, Any]) -> None:
             f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
             f"{now['revealed']} revealed"
         )
+    if problem := summary.get("problem"):
+        print(f"problem  {printable(problem)}")
     unit = Unit(**summary["asset"])
     console.print(_rounds(summary))
     if summary["payouts"]:

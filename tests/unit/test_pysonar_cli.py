@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +16,9 @@ from typer.main import get_command
 
 from pysonar.bounty import Bounty, HoldoutSettings, Settings
 from pysonar.cli import app, main
+from pysonar.keys import Key
+from pysonar.posting import key_manifest
+from pysonar.records import Posting, Records, post_key
 from pysonar.shelf import Shelf
 from pysonar.wiring import open_scientist
 from sonar.chain.market import Market
@@ -202,6 +207,44 @@ def test_status_of_a_new_home_without_a_chain(home: Path, capsys: pytest.Capture
     assert document["campaigns"][0]["status"] == "not posted"
     assert main(["status", "--home", str(home)]) == 0
     assert "not posted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["folder", "settings", "holdout"])
+def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_others(
+    damage: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Bounty.from_toml(_written(home / "b.toml"))
+    kept = replace(asked, settings=asked.settings.model_copy(update={"name": "other"}))
+    for each in (asked, kept):
+        Shelf(home).keep(each)
+    folder = home / "bounties" / "diabetes"
+    with open_scientist(home, NullSink()).journal as journal:
+        journal.put(f"outbox/{post_key('diabetes')}", {"state": "failed"})
+        key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
+        Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b""))
+    if damage == "folder":
+        shutil.rmtree(folder)
+    else:
+        (folder / {"settings": "bounty.json", "holdout": "holdout.npy"}[damage]).write_bytes(b"junk")
+    assert main(["status", "--home", str(home), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in document["campaigns"]] == ["other"]
+    (told,) = document["damaged"]
+    assert told["name"] == "diabetes"
+    assert "is damaged" in told["error"]
+    assert main(["status", "--home", str(home)]) == 0
+    assert "pysonar run bounty.toml" in capsys.readouterr().out
+    assert main(["resume", "diabetes", "--home", str(home)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+    # The same bounty's own file goes on, and puts them back; another's does not.
+    monkeypatch.setattr(Market, "connect", lambda *_, **more: raise_(ChainUnavailable("not up yet")))
+    monkeypatch.setattr(Bounty, "patience_s", 0.0)
+    assert main(["run", str(home / "b.toml"), "--home", str(home)]) == 1
+    assert "not up yet" in capsys.readouterr().err
+    (home / "b.toml").write_text(TOML.replace("[holdout]", "rounds = 2\n[holdout]"))
+    assert main(["run", str(home / "b.toml"), "--home", str(home)]) == 2
+    assert "another bounty named 'diabetes'" in capsys.readouterr().err
 
 
 def test_predict_needs_a_round(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
