@@ -129,7 +129,7 @@ def _show(found: list[dict[str, Any]]) -> None:
                 f"{one['round']}/{one['rounds']}",
                 f"{one['committed']}/{one['cohort_cap']}",
                 str(one["revealed"]),
-                f"{one['initial_loss']} → {one['best_loss']}",
+                f"{one['initial_loss'] / 1000:,.3f} → {one['best_loss'] / 1000:,.3f}",
                 one["escrow"],
             ]
         )
