@@ -35,6 +35,7 @@ from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
 from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
+from sonar.home import expanded
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
 from sonar.model.table import Table, missing_column, parse_csv
@@ -346,6 +347,9 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
     """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
     for name in fields:
         if name not in model.model_fields:
+            if isinstance(fields[name], dict):
+                hint = "the only table is [holdout]; all other fields stand above it"
+                raise ConfigError(f"{prefix}{name}"[:80], "there is no such table", hint=hint)
             known = [*model.model_fields, *(["holdout"] if not prefix else [])]
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             if not prefix and name in HoldoutSettings.model_fields:
@@ -387,7 +391,7 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if given.target is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / given.csv
+    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -47,7 +47,9 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     assert from_file.terms.target_loss < 2_505_272
 
 
-def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(tmp_path: Path) -> None:
+def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = examples.load("diabetes").slice(0, 42)
     lines = [",".join(table.columns), *(",".join(repr(float(v)) for v in row) for row in table.values)]
     (tmp_path / "holdout.csv").write_text("\n".join(lines))
@@ -59,6 +61,10 @@ def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(tmp_path: Path) -
     )
     columns = {name: table.column(name) for name in table.columns}
     assert from_file.digest == from_code.digest == Bounty.of(columns, target="target", name="d").digest
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    from_home = Bounty.from_toml(written(tmp_path / "other", text.replace("holdout.csv", "~/holdout.csv")))
+    assert from_home == from_file
 
 
 def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
@@ -155,6 +161,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 443"), "holdout.rows", ""),
         (("rounds = 5", "rounds = 5\nfeatures = ['age']"), "features", "below [holdout]"),
         (("[holdout]", "[houldout]"), "holdout", "add"),
+        (('name = "diabetes"', '[bounty]\nname = "diabetes"'), "bounty: there is no such table", "above it"),
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
         (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
