@@ -105,9 +105,10 @@ class Session:
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
+            new = self._scientist.campaign(asked, self._password)  # if this is refused, the old one goes on
             if known is not None:
                 known.close()  # the home keeps one bounty of a name, and could not go on with this one
-            self._campaigns[name] = known = self._scientist.campaign(asked, self._password)
+            self._campaigns[name] = known = new
         return known
 
     def campaigns(self) -> list[str]:

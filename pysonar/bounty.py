@@ -34,6 +34,7 @@ from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
 from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
+from sonar.home import expanded
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
 from sonar.model.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
@@ -355,6 +356,9 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
     """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
     for name in fields:
         if name not in model.model_fields:
+            if isinstance(fields[name], dict):
+                hint = "the only table is [holdout]; all other fields stand above it"
+                raise ConfigError(f"{prefix}{name}"[:80], "there is no such table", hint=hint)
             known = [*model.model_fields, *(["holdout"] if not prefix else [])]
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             if not prefix and name in HoldoutSettings.model_fields:
@@ -365,13 +369,18 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
             hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
             raise ConfigError(f"{prefix}{name}"[:80], "there is no such field", hint=hint)
     try:
-        return model.model_validate(dict(fields))
+        # A number that numpy counted is a plain one.
+        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
+        return model.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         shown = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:60]})"
         problem = first["msg"].removeprefix("Value error, ") + shown
-        raise ConfigError(f"{prefix}{name}", problem, hint="see `pysonar run --help`") from None
+        hint = "see `pysonar run --help`"
+        if model is Settings and name in ("stake", "fee", "reward"):
+            hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'
+        raise ConfigError(f"{prefix}{name}", problem, hint=hint) from None
 
 
 _Holdout = tuple[Table, tuple[str, ...], str]
@@ -391,7 +400,7 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if given.target is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / given.csv
+    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
     data = _content(path, "holdout.csv", MAX_CSV_BYTES)
     wanted = None if given.features is None else [*given.features, given.target]
     try:
@@ -407,9 +416,11 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
 def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:
     # Names as plain strings: those of numpy and pandas may equal them and still have another `repr`, and so
     # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
+    if isinstance(features, str):  # its letters are no names
+        raise DataError("features", f"is one text, {features!r}", hint=f"give a list: [{features!r}]")
     target, features = str(target), None if features is None else [str(name) for name in features]
     columns: dict[str, Any]
-    if hasattr(x, "keys"):
+    if hasattr(x, "keys") and np.ndim(x) != 1:
         columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
         if features is not None:
             wanted = [*features, target] if y is None else features
@@ -417,8 +428,11 @@ def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _
                 raise missing_column(missing[0], list(columns))
             columns = {name: columns[name] for name in wanted}
     else:
-        matrix = np.atleast_2d(_floats("x", x))
-        if matrix.ndim != 2 or features is None or matrix.shape[1] != len(features):
+        matrix = _floats("x", x)
+        if matrix.ndim != 2:
+            hint = "one column alone: x.reshape(-1, 1), or df[[name]] of a DataFrame"
+            raise DataError("x", f"has shape {list(matrix.shape)}; [rows, columns] is needed", hint=hint)
+        if features is None or matrix.shape[1] != len(features):
             problem = f"name {len(features or ())} columns, x has shape {list(matrix.shape)}"
             raise DataError("features", problem, hint="name each column of x, in order")
         columns = dict(zip(features, matrix.T, strict=True))
@@ -443,7 +457,7 @@ def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdo
         raise DataError(
             "features", f"name a column twice, or the target {target!r}", hint="name each other column once"
         )
-    require_rows(table.matrix(names), table.column(target), len(names))
+    require_rows(table.matrix(names), table.column(target), names, target)
     return table, names, target
 
 
@@ -451,4 +465,5 @@ def _floats(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(name, f"is not numbers: {error}") from error
+        hint = "encode it as numbers, 0 and 1 say; or leave it out: features=[...] names the columns to take"
+        raise DataError(name, f"is not numbers: {error}", hint=hint) from error

@@ -213,7 +213,15 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
 
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
-    campaign.run()
+    try:
+        campaign.run()
+    except KeyboardInterrupt:
+        if campaign.id and not campaign.done:
+            scientist.progress.note(
+                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who misses a "
+                "settle window pays the mines by default, and the bounty closes"
+            )
+        raise
     if not as_json:
         print_result(campaign.summary())
     _ = campaign.model  # raises if there is none, now that what there is was shown

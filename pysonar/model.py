@@ -71,6 +71,13 @@ class LinearModel:
             matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
         except (TypeError, ValueError, OverflowError) as error:
             raise DataError("x", f"is not numbers in columns of one length: {error}") from error
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            hint = f"give the columns {', '.join(self.features)}, in this order"
+            raise DataError(
+                "x",
+                f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]",
+                hint=hint,
+            )
         return np.asarray(transform(self.spec, matrix) @ self.weights)
 
     def predict_csv(self, path: Path | str) -> Array:

@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -20,7 +21,7 @@ from pysonar.keys import Key
 from pysonar.posting import key_manifest
 from pysonar.records import Posting, Records, post_key
 from pysonar.shelf import Shelf
-from pysonar.wiring import open_scientist
+from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.market import Market
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.progress import NullSink
@@ -192,6 +193,17 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     assert shelf.names() == (["diabetes"] if command == "resume" else [])
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     assert main(arguments) == 2
+
+
+def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = SimpleNamespace(done=False, run=lambda: raise_(KeyboardInterrupt()))
+    monkeypatch.setattr(Scientist, "campaign", lambda *_, **more: campaign)
+    for posted, told in ((b"1" * 32, True), (None, False)):
+        campaign.id = posted
+        assert main(["run", str(bounty), "--home", str(home), "--yes"]) == 130
+        assert ("`pysonar resume diabetes` goes on" in capsys.readouterr().err) == told
 
 
 def raise_(error: BaseException) -> NoReturn:

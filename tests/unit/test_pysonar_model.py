@@ -96,6 +96,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     for x in ([["a"] * 10], columns | {"age": ["a", "b"]}, columns | {"age": [1.0]}):
         with pytest.raises(DataError, match="x: is not numbers"):
             fitted().predict(x)
+    with pytest.raises(DataError, match=r"x: has shape \[2, 3\]; the model takes \[rows, 10\]") as told:
+        fitted().predict(np.ones((2, 3)))
+    assert "age, sex, bmi" in told.value.hint
 
 
 def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
