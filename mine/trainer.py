@@ -21,7 +21,7 @@ from mine.pool import Pool
 from sonar.cores import cores_allowed, in_processes
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.model import quadratic
-from sonar.model.features import transform
+from sonar.model.features import names_of, transform
 from sonar.model.quadratic import LocalMap
 from sonar.paillier import keyproof
 from sonar.paillier.affine import affine_update, check_bounds, estimated_s
@@ -172,7 +172,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     consent.check_columns([values], task.columns)
     x, y = values[:, :-1], values[:, -1]
     phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
-    consent.check_columns(phi, [f"{i} of the feature map" for i in range(plan.values)])
+    consent.check_columns(phi, names_of(spec))
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
     try:
         check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())

@@ -6,6 +6,7 @@ fixed-point integers, round(x * 2^32).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 from typing import Annotated, Literal
 
@@ -58,7 +59,7 @@ class Fourier(_Stage):
 Stage = Annotated[Standard | Clip | Polynomial | Fourier, Field(discriminator="kind")]
 
 
-def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, where: str = "stage") -> int:
+def width_after(stage: Stage, width: int, where: str = "stage") -> int:
     """Return how many columns `stage` makes of `width`.
 
     Raises ValueError when it does not take that many, or makes too many: no stage's output may be larger than
@@ -77,3 +78,14 @@ def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, where
     if width >= MAX_OUTPUTS:
         raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_OUTPUTS} in all")
     return width
+
+
+def weights_of(stages: Sequence[Stage], columns: int) -> int:
+    """Return how many weights a model has of `columns` through `stages`, the bias included.
+
+    Raises ValueError as `width_after`.
+    """
+    width = columns
+    for index, stage in enumerate(stages):
+        width = width_after(stage, width, f"stages.{index}")
+    return width + 1
