@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
 from sonar.protocol.ids import ETHER, Address, parse_address
+from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
 
-LEAST_ROWS = 10
-ROWS_PER_WEIGHT = 3
 LEAST_OF_EITHER = 5
 SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
@@ -227,13 +226,14 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
     )
 
 
-def check_rows(rows: int, weights: int, *, rows_min: int, rows_max: int) -> None:
+def check_rows(rows: int, spec: ModelSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least = max(LEAST_ROWS, ROWS_PER_WEIGHT * weights)
+    least, rows_min, rows_max = spec.least_rows, spec.rows_min, spec.rows_max
+    asked = f"{spec.outputs} weights of {len(spec.features)} columns"
     _allow(
         rows >= least,
         "rows",
-        f"the data set has {rows}, and {weights} weights need at least {least} to hide single rows",
+        f"the data set has {rows}, and {asked} need at least {least} to hide single rows",
         "register more rows, or join a bounty with fewer weights",
     )
     _allow(

@@ -167,7 +167,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     Raises DataError, ConsentError, BoundsError.
     """
     spec, plan = task.model.spec, task.plan
-    consent.check_rows(dataset.rows, plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+    consent.check_rows(dataset.rows, spec)
     values = dataset.read(task.columns)
     consent.check_columns([values], task.columns)
     x, y = values[:, :-1], values[:, -1]
@@ -234,8 +234,7 @@ def fits(task: Task, dataset: DataSet) -> None:
             f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
             hint=f"the bounty needs {', '.join(task.columns[:20])}",
         )
-    spec = task.model.spec
-    consent.check_rows(dataset.rows, task.plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+    consent.check_rows(dataset.rows, task.model.spec)
 
 
 _REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

@@ -18,7 +18,7 @@ from sonar.model.quadratic import Loss
 from sonar.model.spec import to_q32
 from sonar.model.table import Table
 from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.protocol.featuremaps import weights_of
+from sonar.protocol.featuremaps import least_rows
 from sonar.protocol.messages import MAX_NAME, ModelSpec, PlanSpec
 
 MARGIN = 8.0
@@ -26,9 +26,9 @@ MARGIN = 8.0
 WEIGHT_BITS = 27
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
 DATA_FRAC = 20
-MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 30, 24
-"""The same for polynomial and Fourier features, which are many and close to collinear: a few 1e-7 again in
-the first 7 rounds of up to 84 weights, where 27 and 20 were off by up to 1e-5."""
+MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 34, 28
+"""The same for polynomial and Fourier features, which are many and close to collinear: with 70 of them, the
+losses of 7 rounds were off by up to 2e-7; with 27 and 20 bits by up to 1e-5, with 30 and 24 by 2e-6."""
 MAPPED_MARGIN = 32.0
 """How far A's rows then reach beyond the holdout's: all of a mine's rows may lie where products are large."""
 LEAST_SPREAD = 1e-6
@@ -89,7 +89,7 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
             hint = f"rename it: 1 to {MAX_NAME} printable characters"
             raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
     stages = stages_of(wish, features, x)
-    rows_min = wish.rows_min or max(10, 3 * weights_of(stages, len(features)))
+    rows_min = wish.rows_min or least_rows(stages, len(features))
     fields = {
         "features": features,
         "target": target,

@@ -141,7 +141,8 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
     return [
-        f"a table with these columns and {spec.target!r}, {spec.rows_min} to {spec.rows_max} rows",
+        f"a table with these columns and {spec.target!r}, "
+        f"{max(spec.rows_min, spec.least_rows)} to {spec.rows_max} rows",
         *(
             [f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60"]
             * (train_s >= 1)

@@ -84,7 +84,7 @@ def _check(wish: MapWish, columns: int) -> None:
 
 def _check_components(components: int | None, columns: int) -> None:
     if components is None:
-        hint = "say how many features to make, 50 for instance: each mine then needs three rows per weight"
+        hint = "say how many to make, 50 for instance; `explain` tells how many rows mines then need"
         raise ConfigError("n_components", "is missing, and feature_map = 'fourier' needs it", hint=hint)
     if components >= MAX_OUTPUTS:
         problem = (

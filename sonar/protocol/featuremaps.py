@@ -7,7 +7,7 @@ fixed-point integers, round(x * 2^32).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from math import comb, prod
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_OUTPUTS = 1000
 """Weights of a model at most, the bias included."""
 Q32_ONE = 1 << 32
+LEAST_ROWS = 10
+ROWS_PER_WEIGHT = 3
 
 Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 _Positive = Annotated[Q32, Field(gt=0)]
@@ -89,3 +91,19 @@ def weights_of(stages: Sequence[Stage], columns: int) -> int:
     for index, stage in enumerate(stages):
         width = width_after(stage, width, f"stages.{index}")
     return width + 1
+
+
+def least_rows(stages: Sequence[Stage], columns: int) -> int:
+    """Return how many rows a mine needs at least, so that sums over them hide single ones.
+
+    Three per weight; and no fewer numbers in them, targets included, than A and b are sums of them: else the
+    sums could be solved for the rows. Of columns and of products of few, three per weight are enough for
+    that; many Fourier features of few columns need more.
+    """
+    weights = weights_of(stages, columns)
+    sums = weights * (weights + 3) // 2
+    if not any(isinstance(stage, Fourier) for stage in stages):
+        # A holds each product of the columns once or more often, up to twice the map's own degree.
+        degree = 2 * prod(stage.degree for stage in stages if isinstance(stage, Polynomial))
+        sums = min(sums, comb(columns + degree, degree) + weights)
+    return max(LEAST_ROWS, ROWS_PER_WEIGHT * weights, -(-sums // (columns + 1)))

@@ -1,19 +1,36 @@
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mine import consent
 from mine.consent import Policy, TokenPolicy
 from sonar.errors import ConfigError, ConsentError
+from sonar.model.features import transform
+from sonar.protocol.featuremaps import Q32_ONE, Fourier, Polynomial, Stage
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
 
 ONE = Address("0x" + "11" * 20)
 TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
+
+
+def spec(columns: int, **changes: object) -> ModelSpec:
+    names = [f"c{i}" for i in range(columns)]
+    limits = {"rows_min": 1, "rows_max": 10_000, "target_max_q32": 1}
+    return ModelSpec.parse({"features": names, "target": "y"} | limits | changes)
+
+
+def fourier(columns: int, features: int, seed: int = 0) -> Fourier:
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(features, columns)) * Q32_ONE
+    phases = rng.uniform(0, 6, features) * Q32_ONE
+    return Fourier(weights_q32=weights.astype(int).tolist(), phases_q32=phases.astype(int).tolist())
 
 
 def bounty(**changes: object) -> BountyState:
@@ -112,21 +129,48 @@ def test_what_is_owed_shrinks_as_rounds_are_settled(round_number: int, loss: int
 
 
 @pytest.mark.parametrize(
-    ("rows", "weights", "fine"),
-    [(33, 11, True), (32, 11, False), (10, 2, True), (9, 2, False), (10, 4, False)],
+    ("columns", "stages", "least", "weights"),
+    [
+        (10, [], 33, 11),
+        (1, [], 10, 2),
+        (3, [], 12, 4),
+        (3, [Polynomial(degree=2)], 30, 10),
+        (10, [Polynomial(degree=3)], 858, 286),
+        (3, [fourier(3, 12)], 39, 13),
+        (3, [fourier(3, 30)], 132, 31),  # 527 sums, of rows with four numbers each
+        (1, [fourier(1, 100)], 2626, 101),
+    ],
 )
-def test_rows_that_hide_one_another(rows: int, weights: int, fine: bool) -> None:
-    if fine:
-        consent.check_rows(rows, weights, rows_min=1, rows_max=1000)
-        return
-    with pytest.raises(ConsentError, match="at least"):
-        consent.check_rows(rows, weights, rows_min=1, rows_max=1000)
+def test_rows_that_hide_one_another(columns: int, stages: list[Stage], least: int, weights: int) -> None:
+    asked = spec(columns, stages=stages)
+    consent.check_rows(least, asked)
+    with pytest.raises(
+        ConsentError, match=f"{weights} weights of {columns} columns need at least {least} to"
+    ):
+        consent.check_rows(least - 1, asked)
+
+
+@settings(max_examples=20)
+@given(columns=st.integers(1, 4), degree=st.integers(1, 3), features=st.integers(0, 20))
+def test_the_sums_tell_no_more_than_there_are_numbers_in_the_rows(
+    columns: int, degree: int, features: int
+) -> None:
+    """How many of the sums are independent is the rank of what they are sums of."""
+    stages: list[Stage] = [Polynomial(degree=degree)] if degree > 1 else []
+    if features:
+        stages.append(fourier(comb(columns + degree, degree) - 1, features))
+    asked = spec(columns, stages=stages)
+    x = np.random.default_rng(1).normal(size=(asked.outputs**2, columns))
+    phi = transform(asked, x)
+    first, second = np.triu_indices(asked.outputs)
+    independent = int(np.linalg.matrix_rank(phi[:, first] * phi[:, second])) - 1 + asked.outputs
+    assert independent <= asked.least_rows * (columns + 1)
 
 
 @pytest.mark.parametrize("rows", [49, 101])
 def test_the_bounty_s_own_limits_on_rows(rows: int) -> None:
     with pytest.raises(ConsentError, match="50 to 100"):
-        consent.check_rows(rows, 3, rows_min=50, rows_max=100)
+        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
 
 
 @given(
