@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -264,6 +265,31 @@ def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -
             f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ, or none",
             "the sums would tell about those rows; leave this bounty alone, or register more rows",
         )
+
+
+def check_combinations(x: NDArray[np.float64], names: Sequence[str], degree: int) -> None:
+    """Check that no combination of values that products of `degree` columns single out has 1 to 4 rows.
+
+    Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
+    targets, it would tell about these. So would products over several such columns. x float64[rows, k] are
+    raw columns. Raises ConsentError with the columns.
+    """
+    levels = {}
+    for i in range(x.shape[1] if degree > 1 else 0):
+        values, codes = np.unique(x[:, i], return_inverse=True)
+        if 1 < len(values) <= degree + 1:
+            levels[i] = len(values), codes
+    for size in range(1, degree + 1):
+        for chosen in combinations(levels, size):
+            if sum(levels[i][0] - 1 for i in chosen) <= degree:
+                cells = np.ravel_multi_index([levels[i][1] for i in chosen], [levels[i][0] for i in chosen])
+                counts = np.bincount(cells)
+                _allow(
+                    counts[counts > 0].min() >= LEAST_OF_EITHER,
+                    f"columns {', '.join(repr(names[i]) for i in chosen)}",
+                    f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
+                    "products would tell about those rows; leave this bounty alone, or register more rows",
+                )
 
 
 def check_uses(used_rounds: int, policy: Policy) -> None:

@@ -8,7 +8,7 @@ from sonar.amounts import format_amount
 from sonar.model.features import in_words
 from sonar.model.spec import from_q32
 from sonar.paillier.affine import estimated_s
-from sonar.protocol.featuremaps import Polynomial
+from sonar.protocol.featuremaps import degree_of
 from sonar.protocol.ids import ETHER
 
 if TYPE_CHECKING:
@@ -107,12 +107,12 @@ _OF_THE_MAP = {
 
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are of, where it is not the columns themselves."""
-    spec, kind = bounty.design.spec, bounty.settings.feature_map
+    kind = bounty.settings.feature_map
     if kind == "standard":
         return []
     if kind == "fourier":
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
-    most = 2 * max(stage.degree for stage in spec.stages if isinstance(stage, Polynomial))
+    most = 2 * degree_of(bounty.design.spec.stages)
     return [
         f"A and b are sums over rows of products of up to {most} columns; of columns of 0 and 1 these count "
         f"the rows that have {most} of them at once"
@@ -140,12 +140,14 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
-    return [
+    degree = degree_of(spec.stages)
+    lines = [
         f"a table with these columns and {spec.target!r}, "
         f"{max(spec.rows_min, spec.least_rows)} to {spec.rows_max} rows",
-        *(
-            [f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60"]
-            * (train_s >= 1)
-        ),
         f"targets of at most {from_q32(spec.target_max_q32):g} in size; of a column of 0 and 1, five each",
     ]
+    if degree > 1:
+        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")
+    if train_s >= 1:
+        lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")
+    return lines

@@ -93,6 +93,11 @@ def weights_of(stages: Sequence[Stage], columns: int) -> int:
     return width + 1
 
 
+def degree_of(stages: Sequence[Stage]) -> int:
+    """Return of how many columns the map has products, its cosines aside."""
+    return prod(stage.degree for stage in stages if isinstance(stage, Polynomial))
+
+
 def least_rows(stages: Sequence[Stage], columns: int) -> int:
     """Return how many rows a mine needs at least, so that sums over them hide single ones.
 
@@ -103,7 +108,6 @@ def least_rows(stages: Sequence[Stage], columns: int) -> int:
     weights = weights_of(stages, columns)
     sums = weights * (weights + 3) // 2
     if not any(isinstance(stage, Fourier) for stage in stages):
-        # A holds each product of the columns once or more often, up to twice the map's own degree.
-        degree = 2 * prod(stage.degree for stage in stages if isinstance(stage, Polynomial))
+        degree = 2 * degree_of(stages)  # A holds each product of so many columns, most of them several times
         sums = min(sums, comb(columns + degree, degree) + weights)
     return max(LEAST_ROWS, ROWS_PER_WEIGHT * weights, -(-sums // (columns + 1)))

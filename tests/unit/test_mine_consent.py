@@ -1,6 +1,8 @@
 from dataclasses import replace
+from itertools import product
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,3 +252,53 @@ def test_work_that_makes_the_mine_late_is_refused(
     with pytest.raises(ConsentError, match=field):
         consent.check_work(train_s, window_s, policy)
     consent.check_work(train_s / 2, 2 * window_s, policy)
+
+
+FLAGS = np.array([[0, 0]] * 20 + [[1, 0]] * 10 + [[0, 1]] * 10 + [[1, 1]] * 4, dtype=float)
+GRADES = np.array([[0, 0]] * 10 + [[1, 0]] * 10 + [[2, 0]] * 4 + [[0, 1]] * 10 + [[1, 1]] * 10, dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("table", "degree", "refused"),
+    [
+        (FLAGS, 1, ""),  # the columns by themselves are `check_columns`'s
+        (FLAGS, 2, "columns 'a', 'b'"),
+        (np.vstack([FLAGS, [[1, 1]]]), 2, ""),
+        (FLAGS[:40], 3, ""),  # nobody has both
+        (GRADES, 1, ""),
+        (GRADES, 2, "columns 'a': have"),
+        (np.vstack([GRADES, [[2, 1]]]), 2, ""),  # five have grade 2; with b, it takes three factors
+        (np.vstack([GRADES, [[2, 1]]]), 3, "columns 'a', 'b'"),
+        (np.column_stack([np.arange(44.0), FLAGS[:, 0]]), 3, ""),
+    ],
+)
+def test_products_single_out_no_fewer_than_five_rows(table: Any, degree: int, refused: str) -> None:
+    if not refused:
+        consent.check_combinations(table, ["a", "b"], degree)
+        return
+    with pytest.raises(ConsentError, match=refused) as caught:
+        consent.check_combinations(table, ["a", "b"], degree)
+    assert "more rows" in caught.value.hint
+
+
+@given(
+    values=st.lists(st.integers(2, 4), min_size=1, max_size=3),
+    degree=st.sampled_from([2, 3]),
+    seed=st.integers(0, 99),
+)
+def test_combinations_are_refused_where_the_map_can_tell_them_apart(
+    values: list[int], degree: int, seed: int
+) -> None:
+    """One row has a combination of its own: is its flag a weighted sum of the map's features?"""
+    full = np.array(list(product(*map(range, values))), dtype=float)
+    others = full[~np.isclose(full, [v - 1 for v in values]).all(axis=1)]
+    table = np.vstack([np.repeat(others, 6, axis=0), full[-1:]])
+    np.random.default_rng(seed).shuffle(table)
+    alone = (table == full[-1]).all(axis=1).astype(float)
+    phi = transform(spec(len(values), stages=[Polynomial(degree=degree)]), table)
+    error = phi @ np.linalg.lstsq(phi, alone, rcond=None)[0] - alone
+    told = bool(np.abs(error).max() < 1e-6)
+    assert told == (sum(v - 1 for v in values) <= degree)
+    if told:
+        with pytest.raises(ConsentError, match="fewer than 5 rows"):
+            consent.check_combinations(table, "abc"[: len(values)], degree)

@@ -110,6 +110,7 @@ def test_a_bounty_tells_what_its_map_asks_for_and_tells() -> None:
     text = Bounty.example("diabetes", **POLYNOMIAL).explain()
     assert "standardised to ±8, then products of up to 2, then standardised to ±8: 66 weights" in text
     assert "198 to 65535 rows" in text
+    assert "up to 2 columns of 0 and 1, five rows of each combination" in text
     assert "products of up to 4 columns; of columns of 0 and 1 these count the rows that have 4" in text
     assert "deviations of your holdout's columns and of their products" in text
     text = Bounty.example("diabetes", feature_map="fourier", n_components=100).explain()
