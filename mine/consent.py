@@ -292,6 +292,27 @@ def check_combinations(x: NDArray[np.float64], names: Sequence[str], degree: int
                 )
 
 
+def check_distinct(x: NDArray[np.float64], weights: int) -> None:
+    """Check that cosines of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
+
+    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
+    x float64[rows, k] raw columns. Raises ConsentError.
+    """
+    kinds = np.zeros(len(x), dtype=np.intp)
+    for column in x.T:
+        values, codes = np.unique(column, return_inverse=True)
+        kinds = np.unique(kinds * len(values) + codes, return_inverse=True)[1]
+        if kinds.max() >= weights:
+            return
+    _allow(
+        np.bincount(kinds).min() >= LEAST_OF_EITHER,
+        "columns",
+        f"the rows are of {kinds.max() + 1} kinds, no more than the {weights} weights, and fewer than "
+        f"{LEAST_OF_EITHER} rows are of one of them",
+        "the sums would tell about those rows; leave this bounty alone, or register more rows",
+    )
+
+
 def check_uses(used_rounds: int, policy: Policy) -> None:
     """Check the operator's limit on rounds per data set. Raises ConsentError."""
     _allow(

@@ -30,7 +30,7 @@ from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
 from sonar.protocol.cid import Cid
-from sonar.protocol.featuremaps import Q32_ONE, Standard, degree_of
+from sonar.protocol.featuremaps import Q32_ONE, Fourier, Standard, degree_of
 from sonar.protocol.ids import ZERO32, Address, Digest
 from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest, ModelSpec
 from sonar.protocol.phase import BountyState
@@ -174,6 +174,8 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
     consent.check_columns(phi, names_of(spec))
     consent.check_combinations(x, spec.features, degree_of(spec.stages))
+    if any(isinstance(stage, Fourier) for stage in spec.stages):
+        consent.check_distinct(x, spec.outputs)
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
     try:
         check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())

@@ -6,6 +6,7 @@
     reward = "1 ether"
 
     asset = "0xA0b8…"          # a token; then asset_symbol and asset_decimals too, and amounts in that unit
+    feature_map = "polynomial" # products of columns too, by degree; or "fourier", by n_components and gamma
     allow = ["0x5290…"]        # the mines that may take part; or allow_file, with an address a line
 
     [holdout]

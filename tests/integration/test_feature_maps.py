@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from campaign_kit import World
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -14,7 +15,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from table_world import Array
 from test_other_tables import play
 
+from pysonar.records import Posting
+from pysonar.shelf import Shelf
+from sonar.chain.events import RoundSettled
 from sonar.model.features import in_words
+from sonar.protocol.messages import ModelManifest
 
 HOLDOUT, MINES, ROWS = 200, 5, 400
 ALL = HOLDOUT + MINES * ROWS
@@ -67,3 +72,22 @@ def test_a_curved_target(
     table = {name: x[:HOLDOUT, i] for i, name in enumerate(model.features)}
     assert (model.predict(table) == model.predict(x[:HOLDOUT])).all()
     assert in_words(model.spec) in world.bounty.explain()
+
+
+def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:
+    """Nothing but the home is left of the first process: the bounty comes from its shelf."""
+    settings = {"feature_map": "fourier", "n_components": 12, "rounds": 3, "random_state": 5}
+    world = World(tmp_path / "world", shards=3, settings=settings)
+    shelf = Shelf(tmp_path)
+    shelf.keep(world.bounty)
+    first = world.campaign()
+    world.run_until(first, lambda: len(world.events(RoundSettled)) == 1)
+    world.bounty = shelf.take("diabetes")
+    second = world.campaign()
+    world.run(second)
+    lines = second.history()
+    assert [len(line["accepted"]) for line in lines] == [3] * 3
+    assert lines[2]["loss"] < lines[0]["loss"]
+    assert second.model.spec == first.bounty.design.spec
+    posted = ModelManifest.from_bytes(second.records.get(Posting).model_manifest)
+    assert posted.spec == second.model.spec

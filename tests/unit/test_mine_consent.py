@@ -302,3 +302,15 @@ def test_combinations_are_refused_where_the_map_can_tell_them_apart(
     if told:
         with pytest.raises(ConsentError, match="fewer than 5 rows"):
             consent.check_combinations(table, "abc"[: len(values)], degree)
+
+
+def test_cosines_of_few_kinds_of_rows_single_out_no_fewer_than_five() -> None:
+    ages, sexes = (part.ravel() for part in np.meshgrid(np.arange(20.0), [0.0, 1.0]))
+    table = np.repeat(np.column_stack([ages, sexes]), 5, axis=0)
+    consent.check_distinct(table, 40)
+    consent.check_distinct(table[1:], 39)
+    with pytest.raises(ConsentError, match="40 kinds, no more than the 40 weights"):
+        consent.check_distinct(table[1:], 40)
+    phi = transform(spec(2, stages=[fourier(2, 39)]), table / [5, 1])
+    alone = (table == table[0]).all(axis=1).astype(float)
+    assert phi @ np.linalg.lstsq(phi, alone, rcond=1e-14)[0] == pytest.approx(alone, abs=0.02)
