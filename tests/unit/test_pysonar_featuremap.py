@@ -293,6 +293,15 @@ def test_no_honest_mine_is_left_out(settings: dict[str, Any], columns: list[str]
         assert min(losses) < 1.1 * bounty.design.holdout.loss_milli(pooled)
 
 
+def test_local_steps_on_products_do_not_diverge() -> None:
+    """Of heavy tails: a mine's curvature is three times the holdout's now and then."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = rng.standard_t(4, size=(570, 4))
+        bounty = bounty_of(x[:70], 5 + x[:70, 0], **POLYNOMIAL, local_steps=3)
+        shards(bounty, x, np.clip(5 + x[:, 0], -30, 30), np.array_split(np.arange(70, 570), 5))
+
+
 def test_a_mine_with_rows_of_one_kind_keeps_the_bounds() -> None:
     """Its products lie where they are large: the tenth with the largest values of a column."""
     x, y = TABLE.matrix(["bmi", "bp", "s5"]), TABLE.column("target")
