@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,11 +19,10 @@ from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
 from sonar.protocol.ids import ETHER, Address, parse_address
+from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
 from sonar.settings import parse_toml
 
-LEAST_ROWS = 10
-ROWS_PER_WEIGHT = 3
 LEAST_OF_EITHER = 5
 SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
@@ -227,13 +227,14 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
     )
 
 
-def check_rows(rows: int, weights: int, *, rows_min: int, rows_max: int) -> None:
+def check_rows(rows: int, spec: ModelSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least = max(LEAST_ROWS, ROWS_PER_WEIGHT * weights)
+    least, rows_min, rows_max = spec.least_rows, spec.rows_min, spec.rows_max
+    asked = f"{spec.outputs} weights of {len(spec.features)} columns"
     _allow(
         rows >= least,
         "rows",
-        f"the data set has {rows}, and {weights} weights need at least {least} to hide single rows",
+        f"the data set has {rows}, and {asked} need at least {least} to hide single rows",
         "register more rows, or join a bounty with fewer weights",
     )
     _allow(
@@ -264,6 +265,52 @@ def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -
             f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ, or none",
             "the sums would tell about those rows; leave this bounty alone, or register more rows",
         )
+
+
+def check_combinations(x: NDArray[np.float64], names: Sequence[str], degree: int) -> None:
+    """Check that no combination of values that products of `degree` columns single out has 1 to 4 rows.
+
+    Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
+    targets, it would tell about these. So would products over several such columns. x float64[rows, k] are
+    raw columns. Raises ConsentError with the columns.
+    """
+    levels = {}
+    for i in range(x.shape[1] if degree > 1 else 0):
+        values, codes = np.unique(x[:, i], return_inverse=True)
+        if 1 < len(values) <= degree + 1:
+            levels[i] = len(values), codes
+    for size in range(1, degree + 1):
+        for chosen in combinations(levels, size):
+            if sum(levels[i][0] - 1 for i in chosen) <= degree:
+                cells = np.ravel_multi_index([levels[i][1] for i in chosen], [levels[i][0] for i in chosen])
+                counts = np.bincount(cells)
+                _allow(
+                    counts[counts > 0].min() >= LEAST_OF_EITHER,
+                    f"columns {', '.join(repr(names[i]) for i in chosen)}",
+                    f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
+                    "products would tell about those rows; leave this bounty alone, or register more rows",
+                )
+
+
+def check_distinct(x: NDArray[np.float64], weights: int) -> None:
+    """Check that cosines of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
+
+    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
+    x float64[rows, k] raw columns. Raises ConsentError.
+    """
+    kinds = np.zeros(len(x), dtype=np.intp)
+    for column in x.T:
+        values, codes = np.unique(column, return_inverse=True)
+        kinds = np.unique(kinds * len(values) + codes, return_inverse=True)[1]
+        if kinds.max() >= weights:
+            return
+    _allow(
+        np.bincount(kinds).min() >= LEAST_OF_EITHER,
+        "columns",
+        f"the rows are of {kinds.max() + 1} kinds, no more than the {weights} weights, and fewer than "
+        f"{LEAST_OF_EITHER} rows are of one of them",
+        "the sums would tell about those rows; leave this bounty alone, or register more rows",
+    )
 
 
 def check_uses(used_rounds: int, policy: Policy) -> None:

@@ -21,7 +21,7 @@ from mine.pool import Pool
 from sonar.cores import cores_allowed, in_processes
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.model import quadratic
-from sonar.model.features import transform
+from sonar.model.features import names_of, transform
 from sonar.model.quadratic import LocalMap
 from sonar.paillier import keyproof
 from sonar.paillier.affine import affine_update, check_bounds, estimated_s
@@ -30,7 +30,7 @@ from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
 from sonar.protocol.cid import Cid
-from sonar.protocol.featuremaps import Q32_ONE, Standard
+from sonar.protocol.featuremaps import Q32_ONE, Fourier, Standard, degree_of
 from sonar.protocol.ids import ZERO32, Address, Digest
 from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest, ModelSpec
 from sonar.protocol.phase import BountyState
@@ -167,12 +167,15 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     Raises DataError, ConsentError, BoundsError.
     """
     spec, plan = task.model.spec, task.plan
-    consent.check_rows(dataset.rows, plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+    consent.check_rows(dataset.rows, spec)
     values = dataset.read(task.columns)
     consent.check_columns([values], task.columns)
     x, y = values[:, :-1], values[:, -1]
     phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
-    consent.check_columns(phi, [f"{i} of the feature map" for i in range(plan.values)])
+    consent.check_columns(phi, names_of(spec))
+    consent.check_combinations(x, spec.features, degree_of(spec.stages))
+    if any(isinstance(stage, Fourier) for stage in spec.stages):
+        consent.check_distinct(x, spec.outputs)
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
     try:
         check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
@@ -234,8 +237,7 @@ def fits(task: Task, dataset: DataSet) -> None:
             f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
             hint=f"the bounty needs {', '.join(task.columns[:20])}",
         )
-    spec = task.model.spec
-    consent.check_rows(dataset.rows, task.plan.values, rows_min=spec.rows_min, rows_max=spec.rows_max)
+    consent.check_rows(dataset.rows, task.model.spec)
 
 
 _REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

@@ -19,6 +19,7 @@ from sonar.chain.events import BountyPosted, Event
 from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
+from sonar.model.features import in_words
 from sonar.progress import clock, printable, short
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
@@ -41,6 +42,7 @@ BOUNTIES = {
     "reward": "reward",
     "key_bits": "key",
     "needs": "features",
+    "feature_map": "feature map",
     "data": "your data",
 }
 JOINED = {
@@ -136,6 +138,7 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
         "reward_wei": terms.reward_wei,
         "key_bits": task.model.plan.key_bits if task else 0,
         "needs": list(task.columns) if task else [],
+        "feature_map": in_words(task.model.spec) if task else "",
         "data": list(offer.fitting) or f"none: {offer.problem}",
         "hint": offer.problem.hint if offer.problem else "",
         "chain_time_s": head.timestamp_s,

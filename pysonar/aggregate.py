@@ -19,6 +19,7 @@ from pysonar.optimise import (
     default_rate,
 )
 from pysonar.score import score_vectors
+from sonar.model.features import names_of
 from sonar.paillier.slots import SlotPlan
 from sonar.paillier.vector import decode_update, decode_weights, encode_weights
 
@@ -97,9 +98,10 @@ def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:
 
 def held_weights(weights_int: Sequence[int], design: Design) -> list[str]:
     """Return the names of the weights that stand at `weight_max`, and may have been meant to go further."""
-    names = (*design.spec.features, "(bias)")
     most = design.plan.bounds.weight_max
-    return [name for name, weight in zip(names, weights_int, strict=True) if abs(weight) >= most]
+    return [
+        name for name, weight in zip(names_of(design.spec), weights_int, strict=True) if abs(weight) >= most
+    ]
 
 
 def contribution_vectors(course: Course, new: Point, design: Design) -> dict[int, Array]:

@@ -6,6 +6,7 @@
     reward = "1 ether"
 
     asset = "0xA0b8…"          # a token; then asset_symbol and asset_decimals too, and amounts in that unit
+    feature_map = "polynomial" # products of columns too, by degree; or "fourier", by n_components and gamma
     allow = ["0x5290…"]        # the mines that may take part; or allow_file, with an address a line
 
     [holdout]
@@ -38,6 +39,7 @@ from sonar.home import expanded
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
 from sonar.model.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
+from sonar.paillier.affine import estimated_s
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
@@ -68,13 +70,19 @@ class Settings(BaseModel):
 
     `asset` is a token's address, None for ether; stake, fee and reward are then in `asset_symbol`, which has
     `asset_decimals` digits after the point, or in "units", the token's smallest. `allow`: the mines that may
-    take part; None for all.
+    take part; None for all. `degree` (None: 2) goes with the polynomial `feature_map`; `n_components`,
+    `gamma` (None: 1 / columns) and `random_state` (None: 0) with the fourier one, scikit-learn's RBFSampler.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_name)]
     loss: Literal["squared", "logistic-taylor"] = "squared"
+    feature_map: Literal["standard", "polynomial", "fourier"] = "standard"
+    degree: Annotated[int, Field(ge=2, le=3)] | None = None
+    n_components: Annotated[int, Field(ge=1)] | None = None
+    gamma: Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)] | None = None
+    random_state: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
     clip: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 8.0
     optimiser: Literal["gradient-memory", "gradient-descent"] = "gradient-memory"
     rate: _Positive | None = None
@@ -189,6 +197,13 @@ class Bounty:
             if (given := getattr(s, name)) is not None and given < least:
                 hint = f"give 10 s and 3 s per mine at least: {least}"
                 raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
+        train_s = estimated_s(self.design.plan)
+        if 2 * train_s > terms.commit_window_s:
+            problem = (
+                f"{terms.commit_window_s} s is too short for updates that take about {train_s:.0f} s each"
+            )
+            hint = f"give {2 * train_s + 1:.0f} at least, or ask for a model of fewer weights"
+            raise ConfigError("commit_window_s", problem, hint=hint)
         if self.initial_loss < LEAST_LOSS:
             problem = (
                 f"predicting 0 has a loss of {self.initial_loss / 1000:g}, at least {LEAST_LOSS / 1000:g} is "

@@ -182,10 +182,16 @@ def run(
         rows_min = 33           # of a mine, three per weight; and rows_max
         rows_factor = 4         # the most that a mine's rows weigh, in medians
         target_loss = 1672.6    # ends it; the best that is possible, if left out
+        feature_map = "standard"   # or "polynomial", by degree; or "fourier"
         clip = 8.0              # standardised columns are cut off there
         local_steps = 1         # at the mine, by local_rate
         weight_max = 2048.0     # and a_row_l1_max, b_max, target_max: bounds
         weight_frac = 16        # and data_frac: bits after the point
+
+    The polynomial map has products of up to degree = 2 (or 3) columns as well: 66 weights of 10 columns. The
+    fourier map is scikit-learn's RBFSampler on standardised columns, by n_components, gamma (1 / columns, if
+    left out) and random_state. A model has at most 1000 weights, and a mine needs three rows for each; more,
+    where many Fourier features are made of few columns.
 
     In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
     rows = 42.
@@ -218,8 +224,8 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who misses a "
-                "settle window pays the mines by default, and the bounty closes"
+                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who misses "
+                "a settle window pays the mines by default, and the bounty closes"
             )
         raise
     if not as_json:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pysonar.evaluate import Array, Holdout
+from pysonar.featuremap import MapWish, stages_of
 from sonar.errors import DataError, PlanError
 from sonar.model.quadratic import Loss
-from sonar.model.spec import standard_stage, to_q32
+from sonar.model.spec import to_q32
 from sonar.model.table import Table
 from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.protocol.featuremaps import MAX_OUTPUTS
+from sonar.protocol.featuremaps import least_rows
 from sonar.protocol.messages import MAX_NAME, ModelSpec, PlanSpec
 
 MARGIN = 8.0
@@ -25,15 +26,21 @@ MARGIN = 8.0
 WEIGHT_BITS = 27
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
 DATA_FRAC = 20
+MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 34, 28
+"""The same for polynomial and Fourier features, which are many and close to collinear: with 70 of them, the
+losses of 7 rounds were off by up to 2e-7; with 27 and 20 bits by up to 1e-5, with 30 and 24 by 2e-6."""
+MAPPED_MARGIN = 32.0
+"""How far A's rows then reach beyond the holdout's: all of a mine's rows may lie where products are large."""
+LEAST_SPREAD = 1e-6
+"""A column that varies less on the holdout does not say how large a weight may get."""
 MAX_FAR_BITS = 20
 
 
 @dataclass(frozen=True)
-class Wish:
+class Wish(MapWish):
     """What the scientist may decide about the model; None lets the holdout decide."""
 
     loss: Loss
-    clip: float
     local_steps: int
     local_rate: float | None
     cohort: int
@@ -77,18 +84,16 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
     x, y = table.matrix(features), table.column(target)
     if wish.loss == "logistic-taylor" and not np.isin(y, (-1.0, 1.0)).all():
         raise DataError(f"column {target}", "has a label other than -1 and 1", hint="recode the labels")
-    if len(features) >= MAX_OUTPUTS:
-        problem = f"{len(features)} columns and a bias; a model has at most {MAX_OUTPUTS} weights"
-        raise DataError("features", problem, hint="choose fewer columns")
     for name in (*features, target):
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             hint = f"rename it: 1 to {MAX_NAME} printable characters"
             raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
-    rows_min = wish.rows_min or max(10, 3 * (len(features) + 1))
+    stages = stages_of(wish, features, x)
+    rows_min = wish.rows_min or least_rows(stages, len(features))
     fields = {
         "features": features,
         "target": target,
-        "stages": (standard_stage(features, x, wish.clip),),
+        "stages": stages,
         "loss": wish.loss,
         "rows_min": rows_min,
         "rows_max": max(wish.rows_max, rows_min),
@@ -97,10 +102,18 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
     one_step = Holdout(ModelSpec.parse(fields), x, y)
     holdout = one_step
     if wish.local_steps > 1:
-        rate = wish.local_rate or 1.0 / float(np.linalg.eigvalsh(one_step.curvature)[-1])
+        rate = wish.local_rate or _local_rate(wish, one_step.curvature)
         fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
         holdout = Holdout(ModelSpec.parse(fields), x, y)
     return Design(holdout.spec, _plan(wish, holdout, one_step.curvature), holdout)
+
+
+def _local_rate(wish: Wish, curvature: Array) -> float:
+    """Return a rate at which a mine's steps do not diverge, though its curvature is twice the holdout's; or
+    eight times, with products, whose tails are heavy.
+    """
+    room = 1.0 if wish.feature_map == "standard" else MAPPED_MARGIN / MARGIN
+    return 1.0 / (room * float(np.linalg.eigvalsh(curvature)[-1]))
 
 
 def _target_max(y: Array) -> float:
@@ -111,17 +124,21 @@ def _target_max(y: Array) -> float:
 def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:
     size = math.sqrt(float(np.mean(holdout.y**2))) or 1.0
     spread = np.sqrt(np.diag(curvature))
-    weight_max = wish.weight_max or _power_of_two(MARGIN * size / float(np.min(spread[spread > 0])))
-    a_row_l1_max = wish.a_row_l1_max or _power_of_two(MARGIN * float(np.abs(curvature).sum(axis=1).max()))
+    least = float(np.min(spread[spread > LEAST_SPREAD]))
+    weight_max = wish.weight_max or _power_of_two(MARGIN * size / least)
+    mapped = wish.feature_map != "standard"
+    margin = MAPPED_MARGIN if mapped else MARGIN
+    a_row_l1_max = wish.a_row_l1_max or _power_of_two(margin * float(np.abs(curvature).sum(axis=1).max()))
     b_max = wish.b_max or _power_of_two(MARGIN * size * float(np.max(spread)))
     far = _far_bits(size, float(np.std(holdout.y)))
+    bits, wanted = (MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC) if mapped else (WEIGHT_BITS, DATA_FRAC)
     weight_frac = wish.weight_frac
     if weight_frac is None:
-        weight_frac = min(max(WEIGHT_BITS + far - math.ceil(math.log2(weight_max)), 0), 32)
+        weight_frac = min(max(bits + far - math.ceil(math.log2(weight_max)), 0), 32)
     data_frac = wish.data_frac
     if data_frac is None:
         room = 62 - math.ceil(math.log2(max(b_max, a_row_l1_max)))
-        data_frac = max(DATA_FRAC, weight_frac, min(DATA_FRAC + far, room))
+        data_frac = max(DATA_FRAC, weight_frac, min(wanted + far, room))
     return SlotPlan.make(
         key_bits=wish.key_bits,
         values=len(curvature),

@@ -6,7 +6,10 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sonar.amounts import format_amount
+from sonar.model.features import in_words
 from sonar.model.spec import from_q32
+from sonar.paillier.affine import estimated_s
+from sonar.protocol.featuremaps import degree_of
 from sonar.protocol.ids import ETHER
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ def _what(bounty: Bounty) -> list[str]:
     terms, settings = bounty.terms, bounty.settings
     return [
         f"predict {bounty.target!r} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
+        f"feature map: {in_words(bounty.design.spec)}",
         f"{settings.loss} loss on {bounty.table.rows} held-out rows",
         f"starts at {terms.initial_loss / 1000:g}; ends at {terms.target_loss / 1000:g}, or after "
         f"{terms.rounds} rounds",
@@ -97,6 +101,7 @@ def _learned(bounty: Bounty) -> list[str]:
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {plan.values} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
         "bits per round, and which test it failed",
+        *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
         "in plain words: you hold the key, so software other than this could open each mine's A and b, and "
         f"min_mines counts {terms.min_mines} addresses, not people",
@@ -104,8 +109,29 @@ def _learned(bounty: Bounty) -> list[str]:
         "other mines: the same; nothing of another's A and b",
         f"nobody can check a mine's row count; so it weighs at most {bounty.settings.rows_factor} times the "
         "cohort's median (rows_factor)",
-        "everybody: the terms, column names, the means and deviations of your holdout's columns, row counts, "
-        "losses, shares and payments",
+        "everybody: the terms, column names, the means and deviations of your holdout's columns"
+        f"{_OF_THE_MAP[bounty.settings.feature_map]}, row counts, losses, shares and payments",
+    ]
+
+
+_OF_THE_MAP = {
+    "standard": "",
+    "polynomial": " and of their products",
+    "fourier": " and of the cosines of them, which are drawn at random and published",
+}
+
+
+def _of_products(bounty: Bounty) -> list[str]:
+    """What the sums are of, where it is not the columns themselves."""
+    kind = bounty.settings.feature_map
+    if kind == "standard":
+        return []
+    if kind == "fourier":
+        return ["A and b are sums over rows of products of two cosines, and of one and the target"]
+    most = 2 * degree_of(bounty.design.spec.stages)
+    return [
+        f"A and b are sums over rows of products of up to {most} columns; of columns of 0 and 1 these count "
+        f"the rows that have {most} of them at once"
     ]
 
 
@@ -129,8 +155,15 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 
 def _needs(bounty: Bounty) -> list[str]:
-    spec = bounty.design.spec
-    return [
-        f"a table with these columns and {spec.target!r}, {spec.rows_min} to {spec.rows_max} rows",
+    spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
+    degree = degree_of(spec.stages)
+    lines = [
+        f"a table with these columns and {spec.target!r}, "
+        f"{max(spec.rows_min, spec.least_rows)} to {spec.rows_max} rows",
         f"targets of at most {from_q32(spec.target_max_q32):g} in size; of a column of 0 and 1, five each",
     ]
+    if degree > 1:
+        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")
+    if train_s >= 1:
+        lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")
+    return lines

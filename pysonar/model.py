@@ -14,7 +14,7 @@ from pysonar.design import Design
 from pysonar.evaluate import Array
 from sonar.errors import ConfigError, DataError, ManifestError
 from sonar.keystore import write_private
-from sonar.model.features import transform
+from sonar.model.features import names_of, transform
 from sonar.model.table import parse_csv
 from sonar.protocol.featuremaps import Standard
 from sonar.protocol.messages import ModelSpec
@@ -46,15 +46,21 @@ class LinearModel:
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """The weight of each column in its own unit, and the constant as "(bias)"."""
+        """The weight of each column in its own unit, and the constant as "(bias)".
+
+        Of a polynomial, the weight of each product of standardised columns, as "age^2" or "age bmi"; of
+        Fourier features, of each cosine. Raises DataError if two have one name.
+        """
         slopes, bias = self.weights[:-1].copy(), float(self.weights[-1])
-        for stage in self.spec.stages:
-            if not isinstance(stage, Standard):
-                raise DataError("coefficients", "this feature map has no weight per column")
-            mean, std = (np.array(q, dtype=np.float64) / 2**32 for q in (stage.mean_q32, stage.std_q32))
+        if self.spec.stages and isinstance(last := self.spec.stages[-1], Standard):
+            mean, std = (np.array(q, dtype=np.float64) / 2**32 for q in (last.mean_q32, last.std_q32))
             slopes = slopes / std
             bias -= float(slopes @ mean)
-        return {**dict(zip(self.features, slopes.tolist(), strict=True)), "(bias)": bias}
+        names = names_of(self.spec)
+        if len(set(names)) < len(names):
+            hint = "`weights` has them in order; or rename a column"
+            raise DataError("coefficients", "two columns of the feature map have one name", hint=hint)
+        return dict(zip(names, [*slopes.tolist(), bias], strict=True))
 
     def predict(self, x: Any) -> Array:
         """Return predictions float64[n] for an array [n, f], or a mapping from column name to values.

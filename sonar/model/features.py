@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import DataError
-from sonar.protocol.featuremaps import Q32_ONE, Clip, Fourier, Polynomial, Standard
+from sonar.protocol.featuremaps import Q32_ONE, Clip, Fourier, Polynomial, Stage, Standard
 from sonar.protocol.messages import ModelSpec
 
 Matrix = NDArray[np.float64]
@@ -22,15 +24,50 @@ def transform(spec: ModelSpec, x: Matrix) -> Matrix:
     if x.ndim != 2 or x.shape[1] != len(spec.features):
         raise DataError("features", f"shape {x.shape}; the model takes {len(spec.features)} columns")
     _require_finite(x, "features")
-    phi = np.asarray(x, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
-        for stage in spec.stages:
-            phi = _apply(stage, phi)
+        phi = apply_stages(spec.stages, np.asarray(x, dtype=np.float64))
     _require_finite(phi, "features after the feature map")
     return np.column_stack([phi, np.ones(len(phi))])
 
 
-def _apply(stage: Standard | Clip | Polynomial | Fourier, x: Matrix) -> Matrix:
+def apply_stages(stages: Sequence[Stage], x: Matrix) -> Matrix:
+    """Return what the stages make of x float64[n, f], one after the other; nothing is checked."""
+    for stage in stages:
+        x = _apply(stage, x)
+    return x
+
+
+def names_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Return a name for each column of phi, as scikit-learn has them: "age", "age^2", "age bmi"; "(bias)"."""
+    names = spec.features
+    for stage in spec.stages:
+        if isinstance(stage, Polynomial):
+            names = tuple(
+                " ".join(f"{names[i]}^{power}" if power > 1 else names[i] for i, power in factors.items())
+                for factors in map(Counter, _monomials(len(names), stage.degree))
+            )
+        elif isinstance(stage, Fourier):
+            names = tuple(f"fourier {i + 1}" for i in range(len(stage.weights_q32)))
+    return (*names, "(bias)")
+
+
+def in_words(spec: ModelSpec) -> str:
+    """Return the feature map for people who decide whether to train it: what is done to the columns."""
+    told = [_in_words(stage) for stage in spec.stages] or ["as they are"]
+    return f"{', then '.join(told)}: {spec.outputs} weights"
+
+
+def _in_words(stage: Stage) -> str:
+    if isinstance(stage, Standard):
+        return f"standardised to ±{stage.clip_q32 / Q32_ONE:g}"
+    if isinstance(stage, Clip):
+        return f"cut off at ±{stage.clip_q32 / Q32_ONE:g}"
+    if isinstance(stage, Polynomial):
+        return f"products of up to {stage.degree}"
+    return f"{len(stage.weights_q32)} random cosines"
+
+
+def _apply(stage: Stage, x: Matrix) -> Matrix:
     if isinstance(stage, Standard):
         scaled = (x - _floats(stage.mean_q32)) / _floats(stage.std_q32)
         return np.clip(scaled, -stage.clip_q32 / Q32_ONE, stage.clip_q32 / Q32_ONE)
@@ -43,13 +80,13 @@ def _apply(stage: Standard | Clip | Polynomial | Fourier, x: Matrix) -> Matrix:
 
 
 def _polynomial(x: Matrix, degree: int) -> Matrix:
-    columns = range(x.shape[1])
-    monomials = [
-        np.prod(x[:, list(factors)], axis=1)
-        for power in range(1, degree + 1)
-        for factors in combinations_with_replacement(columns, power)
-    ]
+    monomials = [np.prod(x[:, list(factors)], axis=1) for factors in _monomials(x.shape[1], degree)]
     return np.column_stack(monomials)
+
+
+def _monomials(width: int, degree: int) -> Iterator[tuple[int, ...]]:
+    for power in range(1, degree + 1):
+        yield from combinations_with_replacement(range(width), power)
 
 
 def _amplitude(stage: Fourier) -> float:

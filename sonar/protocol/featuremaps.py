@@ -6,7 +6,9 @@ fixed-point integers, round(x * 2^32).
 
 from __future__ import annotations
 
-from math import comb
+from collections.abc import Sequence
+from itertools import takewhile
+from math import comb, prod
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_OUTPUTS = 1000
 """Weights of a model at most, the bias included."""
 Q32_ONE = 1 << 32
+LEAST_ROWS = 10
+ROWS_PER_WEIGHT = 3
 
 Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 _Positive = Annotated[Q32, Field(gt=0)]
@@ -58,7 +62,7 @@ class Fourier(_Stage):
 Stage = Annotated[Standard | Clip | Polynomial | Fourier, Field(discriminator="kind")]
 
 
-def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, where: str = "stage") -> int:
+def width_after(stage: Stage, width: int, where: str = "stage") -> int:
     """Return how many columns `stage` makes of `width`.
 
     Raises ValueError when it does not take that many, or makes too many: no stage's output may be larger than
@@ -77,3 +81,35 @@ def width_after(stage: Standard | Clip | Polynomial | Fourier, width: int, where
     if width >= MAX_OUTPUTS:
         raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_OUTPUTS} in all")
     return width
+
+
+def weights_of(stages: Sequence[Stage], columns: int) -> int:
+    """Return how many weights a model has of `columns` through `stages`, the bias included.
+
+    Raises ValueError as `width_after`.
+    """
+    width = columns
+    for index, stage in enumerate(stages):
+        width = width_after(stage, width, f"stages.{index}")
+    return width + 1
+
+
+def degree_of(stages: Sequence[Stage]) -> int:
+    """Return of how many columns the map has products, before cosines of them if there are any."""
+    before = takewhile(lambda stage: not isinstance(stage, Fourier), stages)
+    return prod(stage.degree for stage in before if isinstance(stage, Polynomial))
+
+
+def least_rows(stages: Sequence[Stage], columns: int) -> int:
+    """Return how many rows a mine needs at least, so that sums over them hide single ones.
+
+    Three per weight; and no fewer numbers in them, targets included, than A and b are sums of them: else the
+    sums could be solved for the rows. Of columns and of products of few, three per weight are enough for
+    that; many Fourier features of few columns need more.
+    """
+    weights = weights_of(stages, columns)
+    sums = weights * (weights + 3) // 2
+    if not any(isinstance(stage, Fourier) for stage in stages):
+        degree = 2 * degree_of(stages)  # A holds each product of so many columns, most of them several times
+        sums = min(sums, comb(columns + degree, degree) + weights)
+    return max(LEAST_ROWS, ROWS_PER_WEIGHT * weights, -(-sums // (columns + 1)))

@@ -36,7 +36,7 @@ from pydantic import (
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import allowlist, codec
 from sonar.protocol.cid import Cid
-from sonar.protocol.featuremaps import MAX_OUTPUTS, Q32, Stage, width_after
+from sonar.protocol.featuremaps import MAX_OUTPUTS, Q32, Stage, least_rows, weights_of
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_address
 
 MAX_COHORT = 255
@@ -211,10 +211,12 @@ class ModelSpec(Record):
     @property
     def outputs(self) -> int:
         """Number of weights: the stages' outputs and the bias."""
-        width = len(self.features)
-        for index, stage in enumerate(self.stages):
-            width = width_after(stage, width, f"stages.{index}")
-        return width + 1
+        return weights_of(self.stages, len(self.features))
+
+    @property
+    def least_rows(self) -> int:
+        """Number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
+        return least_rows(self.stages, len(self.features))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -316,6 +316,7 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert offer["data"] == ["fits", "text"]
     assert offer["needs"] == ["a", "b", "y"]
     assert (offer["status"], offer["stake_wei"]) == ("commit", 10**16)
+    assert offer["feature_map"] == "cut off at ±8: 3 weights"
     assert "tiny" in cli.text("bounties")[1]
     code, rows = cli("data", "check", bounty[:10])
     problems = {row["name"]: row["problem"] for row in rows}

@@ -72,6 +72,53 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
         trainer.local_map(task, data.register_csv(path))
 
 
+def mapped(scientist: TinyScientist, **stage: object) -> Task:
+    spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
+    return read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
+
+
+def test_the_least_rows_are_for_the_weights_that_the_map_makes(
+    scientist: TinyScientist, tmp_path: Path
+) -> None:
+    task = mapped(scientist, kind="polynomial", degree=3)
+    few = data.register_csv(write_csv(tmp_path / "few.csv", rows=29))
+    for check in (trainer.fits, trainer.local_map):
+        with pytest.raises(ConsentError, match="10 weights of 2 columns need at least 30"):
+            check(task, few)
+    enough = data.register_csv(write_csv(tmp_path / "enough.csv", rows=30))
+    trainer.fits(task, enough)
+    assert trainer.local_map(task, enough).a_int.shape == (10, 10)
+
+
+def test_no_map_makes_a_mine_look_at_combinations_without_end(
+    scientist: TinyScientist, tmp_path: Path
+) -> None:
+    """A cosine makes one column of many, and products after it are not of the columns."""
+    names = [f"c{i}" for i in range(60)]
+    one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
+    cube = {"kind": "polynomial", "degree": 3}
+    spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, cube, cube)})
+    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
+    table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
+    (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
+    mapped = trainer.local_map(task, data.register_csv(tmp_path / "d.csv"))
+    assert mapped.a_int.shape == (20, 20)
+
+
+def test_a_product_that_singles_out_rows_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
+    rows = [(0, 0)] * 14 + [(1, 0)] * 7 + [(0, 1)] * 7 + [(1, 1)] * 2
+    (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{a + b}\n" for a, b in rows))
+    flags = data.register_csv(tmp_path / "d.csv")
+    trainer.local_map(read(scientist), flags)
+    with pytest.raises(ConsentError, match="column 'a b': has the same value in all but 2 rows"):
+        trainer.local_map(mapped(scientist, kind="polynomial", degree=2), flags)
+    (tmp_path / "e.csv").write_text("a,b,y\n" + "".join(f"{2 * a - 1},{b + 1},{a}\n" for a, b in rows))
+    with pytest.raises(ConsentError, match="columns 'a', 'b': have a combination of values"):
+        trainer.local_map(
+            mapped(scientist, kind="polynomial", degree=2), data.register_csv(tmp_path / "e.csv")
+        )
+
+
 def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyScientist, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "d.csv")
     path.write_text(path.read_text() + "1,1,x,101\n")
