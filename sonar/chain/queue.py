@@ -31,6 +31,7 @@ BURIED_BLOCKS = 5
 MAX_GAP = 16
 """How many missing nonces are filled: more are no forgotten transactions, but another chain."""
 
+_ASKED = 3
 _AGAIN_S = (1.0, 2.0, 4.0)
 """So long after it was sent, a transaction that the node's pool lacks is sent again."""
 
@@ -259,10 +260,14 @@ class Queue:
         """Send again what was mined and confirmed, and that the chain went back behind all the same.
 
         A node that is killed may lose its newest blocks, on a development chain more than are waited for. One
-        that lags counts too few as well; then nothing comes of it.
+        that lags counts too few as well, so others behind the same address are asked too; if it is alone,
+        nothing comes of sending it again.
         """
-        used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
-        if (count := quantity(used, "eth_getTransactionCount")) < self._next:
+        for _ in range(_ASKED):
+            used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
+            if (count := quantity(used, "eth_getTransactionCount")) >= self._next:
+                break
+        else:
             self._reopen(count)
         if any("receipt" in entry for entry in self.open.values()):
             self.serve()
@@ -277,7 +282,7 @@ class Queue:
         for key, entry in lost.items():
             self.open[key] = entry | {"state": "saved"}
             self._journal.put(f"outbox/{key}", self.open[key])
-            self._tell(key, "was mined, and the chain's node has lost it; sending it again")
+            self._tell(key, "was mined, and the chain's node does not know it any more; sending it again")
 
     # ---- what is not mined
 

@@ -130,9 +130,12 @@ class Rpc:
                     raise RpcError(f"the node's answer is larger than the limit of {MAX_ANSWER_BYTES} bytes")
                 if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
                     raise httpx.ReadTimeout("")
+        content = b"".join(parts)
         try:
-            answer = from_json(b"".join(parts))
+            answer = from_json(content)
         except ValueError as error:
+            if response.is_success and content[:1] in (b"{", b"["):
+                raise httpx.TransportError("its answer is cut off") from error
             if response.is_success:
                 raise RpcError(f"{self.shown} answered with status {status} and no JSON") from error
             answer = None

@@ -52,6 +52,19 @@ def test_a_server_in_trouble_is_asked_again(status: int, content: bytes) -> None
     assert caught.value.hint
 
 
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("size", [1, 12, len(GOOD.content) - 1])
+def test_an_answer_that_is_cut_off_is_asked_for_again(size: int) -> None:
+    """By whatever stands before the node: its length may be right."""
+    part = httpx.Response(200, content=GOOD.content[:size])
+    rpc, asked = answering(part, GOOD)
+    assert rpc.call("eth_chainId") == "0x1"
+    rpc, asked = answering(part, attempts=2)
+    with pytest.raises(ChainUnavailable, match="does not answer: its answer is cut off"):
+        rpc.call("eth_chainId")
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("status", [301, 401, 403, 404])
 def test_a_server_that_refuses_us_is_unavailable_at_once(status: int) -> None:
     rpc, asked = answering(httpx.Response(status, content=HTML), GOOD)
