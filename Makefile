@@ -141,5 +141,5 @@ $(ANALYSIS)/.installed: requirements/contracts.lock
 node_modules/.installed: package-lock.json
 	@echo 'Installing Solidity tools and Anvil into node_modules ...'
 	@# Without them the demo goes on with the chain in Python, and contract tests are skipped by name.
-	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ || \
+	@npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && touch $@ || \
 	  echo 'npm could not install them; going on without: no Anvil, no contract tests.'
