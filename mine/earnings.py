@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mine.consent import SCORE_BITS
-from mine.rounds import PAID_FIELDS
+from mine.rounds import PAID_FIELDS, ended
 from mine.state import Book, Part
-from sonar.chain.events import Event, MinePaid, Revealed, RoundSettled, Withdrawn
+from sonar.chain.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.chain.market import Market
+from sonar.errors import RpcError
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
 
@@ -91,10 +93,11 @@ class Earnings:
 def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:
     """Read the chain's record since the first of the mine's bounties, in ether and these `assets`.
 
-    Raises ChainUnavailable.
+    Gas is of the transactions that this home knows. Raises ChainUnavailable.
     """
+    parts = book.parts()
     since = {one.bounty: one.block for one in book.joined()}
-    for part in book.parts():
+    for part in parts:
         since.setdefault(part.bounty, market.deployed_block)  # it was left, and when it was posted forgotten
     events = market.events(min(since.values())) if since else []
     paid = {
@@ -103,7 +106,11 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
         if isinstance(event, MinePaid) and event.mine == me
     }
     # Of a bounty on another network, whose file this home had before, its own record is all there is.
-    rounds, other_gas_wei = _rounds(book, lambda part: paid.get((part.bounty, part.round), part.paid))
+    rounds, other_gas_wei = _rounds(
+        book,
+        [*parts, *_forgotten(market, parts, events, me)],
+        lambda part: paid.get((part.bounty, part.round), part.paid),
+    )
     both = (ETHER, *assets)
     taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
     return Earnings(
@@ -117,15 +124,36 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
 
 def remembered(book: Book, me: Address, problem: str) -> Earnings:
     """The same from this home's own record, where the chain cannot be asked."""
-    rounds, other_gas_wei = _rounds(book, lambda part: part.paid)
+    rounds, other_gas_wei = _rounds(book, book.parts(), lambda part: part.paid)
     return Earnings(me, rounds, other_gas_wei, problem=problem)
 
 
-def _rounds(book: Book, paid: Callable[[Part], Mapping[str, int]]) -> tuple[tuple[RoundEarnings, ...], int]:
-    """A row for each recorded part, and the gas that belongs to none."""
+def _forgotten(market: Market, parts: Sequence[Part], events: Sequence[Event], me: Address) -> Iterator[Part]:
+    """The parts that the chain has of `me` and this home has not: what it knows is from before."""
+    known = {(part.bounty, part.round) for part in parts}
+    for event in events:
+        if isinstance(event, Committed) and event.mine == me and (event.bounty, event.round) not in known:
+            terms = market.bounty(event.bounty).terms
+            part = Part(
+                event.bounty, event.round, RoundState.COMMITTED, stake_wei=terms.stake_wei, asset=terms.asset
+            )
+            of_round = [
+                one
+                for one in events
+                if (getattr(one, "bounty", None), getattr(one, "round", None)) == (part.bounty, part.round)
+            ]
+            with suppress(RpcError):  # it is not over
+                part = ended(part, of_round, me, "")
+            yield replace(part, why="this home has no record of it, as if from an older copy")
+
+
+def _rounds(
+    book: Book, parts: Iterable[Part], paid: Callable[[Part], Mapping[str, int]]
+) -> tuple[tuple[RoundEarnings, ...], int]:
+    """A row for each part, by bounty and round, and the gas that belongs to none."""
     gas = gas_by_round(book)
     rows = []
-    for part in book.parts():
+    for part in sorted(parts, key=lambda part: (part.bounty, part.round)):
         amounts = paid(part)
         rows.append(
             RoundEarnings(

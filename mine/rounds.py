@@ -6,6 +6,7 @@ for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -297,29 +298,7 @@ class Rounds:
 
         Raises RpcError if the node does not have the records yet.
         """
-        events = self._record(part, head)
-        if not any(isinstance(event, _ENDS) for event in events):  # nor perhaps of what came shortly before
-            raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")
-        mine = {type(event): event for event in events if getattr(event, "mine", None) == self._me}
-        paid = mine.get(MinePaid)
-        failed = any(isinstance(event, RoundFailed) for event in events)
-        settled = any(isinstance(event, RoundSettled) for event in events)
-        for event in _course(part.state, Committed in mine, Revealed in mine):
-            missed = event in _MISSED
-            part = part.after(event, self._why(part, "the round is over") if missed else "")
-        if part.state is RoundState.REVEALED:
-            if not isinstance(paid, MinePaid):
-                raise RpcError(f"the chain's node has no record yet of how round {part.round} ended")
-            without = settled and not paid.share_bps
-            part = part.after(
-                RoundEvent.ROUND_FAILED
-                if failed
-                else RoundEvent.SETTLED_WITHOUT_SHARE
-                if without
-                else RoundEvent.SETTLED_WITH_SHARE
-            )
-        if isinstance(paid, MinePaid):
-            part = replace(part, paid={name: getattr(paid, name) for name in PAID_FIELDS})
+        part = ended(part, self._record(part, head), self._me, self._why(part, "the round is over"))
         self._book.save(part)
         self._progress.round(
             hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid
@@ -361,6 +340,37 @@ _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Com
 
 def _key(what: str, part: Part) -> str:
     return f"{what}/{part.bounty.hex()}/{part.round}"
+
+
+def ended(part: Part, record: Sequence[Event], me: Address, why: str) -> Part:
+    """Return the part of `me` as its round ended by what the chain recorded of that; `why`, if it was missed.
+
+    Raises RpcError if the round is not over, or the node does not have the records yet.
+    """
+    missing = RpcError(f"the chain's node has no record yet of how round {part.round} ended")
+    if not any(isinstance(event, _ENDS) for event in record):  # nor perhaps of what came shortly before
+        raise missing
+    mine = {type(event): event for event in record if getattr(event, "mine", None) == me}
+    paid = mine.get(MinePaid)
+    failed = any(isinstance(event, RoundFailed) for event in record)
+    settled = any(isinstance(event, RoundSettled) for event in record)
+    for event in _course(part.state, Committed in mine, Revealed in mine):
+        missed = event in _MISSED
+        part = part.after(event, why if missed else "")
+    if part.state is RoundState.REVEALED:
+        if not isinstance(paid, MinePaid):
+            raise missing
+        without = settled and not paid.share_bps
+        part = part.after(
+            RoundEvent.ROUND_FAILED
+            if failed
+            else RoundEvent.SETTLED_WITHOUT_SHARE
+            if without
+            else RoundEvent.SETTLED_WITH_SHARE
+        )
+    if isinstance(paid, MinePaid):
+        part = replace(part, paid={name: getattr(paid, name) for name in PAID_FIELDS})
+    return part
 
 
 def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEvent]:

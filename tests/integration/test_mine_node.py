@@ -8,11 +8,13 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from mine import setup
-from mine.earnings import remembered
+from mine import data, joining, setup
+from mine.earnings import earnings, remembered
+from mine.state import Book
 from sonar.chain.events import Committed, Event
 from sonar.chain.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
+from sonar.journal import Journal
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId, hex32
@@ -432,6 +434,32 @@ def test_another_home_with_the_same_account_does_not_commit_again(world: World) 
     run([node])
     assert any("another home" in problem.error for problem in world.problems())
     assert world.market().ether(world.address(0)) == before
+
+
+def test_what_an_older_copy_of_a_home_has_forgotten_is_told_by_the_chain(world: World) -> None:
+    """Round 1 ended with a payment, round 2 with a lost stake, round 3 is open: the copy knows none."""
+    world.scientist.post(terms(cohort_cap=2, rounds=3))
+    older = Book(Journal(world.folder / "older.sqlite"))
+    older.register(data.register_csv(world.home(0) / "data.csv"))
+    (posted,) = world.market().bounties()
+    joining.join(world.market(), world.store, world.address(0), world.policy, older, posted)
+    nodes = [world.node(i) for i in range(2)]
+    run(nodes)
+    world.scientist.settle()
+    run(nodes[:1], passes=1)
+    run(nodes[1:])
+    world.advance(130)
+    for _ in range(4):  # the other one ends the round, in which ours did not reveal
+        run(nodes[1:])
+        world.advance(3)
+    run(nodes[:1], passes=1)
+    whole = earnings(world.market(), world.book(0), world.address(0)).rounds
+    told = earnings(world.market(), older, world.address(0)).rounds
+    assert [(one.round, one.state) for one in told] == [(1, "paid"), (2, "forfeit"), (3, "committed")]
+    assert (told[0].reward_wei, told[1].stake_lost_wei) == (whole[0].reward_wei, 10**16)
+    for one, other in zip(told, whole, strict=True):
+        assert "older copy" in one.why
+        assert replace(one, why="", gas_wei=0) == replace(other, why="", gas_wei=0)
 
 
 def test_a_mine_without_ether_says_so_and_goes_on_once_it_has_some(world: World) -> None:
