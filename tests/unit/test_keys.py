@@ -121,7 +121,7 @@ def test_a_saved_key_comes_back_with_its_ledger(tmp_path: Path) -> None:
     again = Key.load(path, "pass")
     assert again.unsafe_primes() == primes
     assert answer == aggregate(again, updates)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         aggregate(again, [*updates, update(again, "c", [0] * 3)])
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
 
@@ -362,9 +362,9 @@ def test_a_round_has_one_aggregate() -> None:
         [a, b, update(key, "c", [1, 2, 3], 7)],
     ]
     for other in others:
-        with pytest.raises(LedgerConflict):
+        with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
             aggregate(key, other)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         aggregate(key, [a, b, c], plan=replace(PLAN, rows_max=49))
     for changes in ({"round": 2}, {"bounty": b"another bounty" * 2, "weights_int": (9, 9, 9)}):
         with pytest.raises(LedgerConflict, match="part of another aggregate"):  # whatever it is called
@@ -476,7 +476,7 @@ def test_scores_are_the_products_scaled_together() -> None:
     assert score(key, terms, round=2) == scores
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
     assert score(key, {**terms, "a": [(a1, [0.5] * 3), (a2, [0.5] * 3)]}, round=2) == scores
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="were given for other updates"):
         score(key, {"a": terms["a"]}, round=2)
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
     assert score(key, {"a": terms["a"]}, round=3) == {"a": 32767}
