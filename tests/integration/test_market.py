@@ -362,10 +362,20 @@ def test_a_malformed_result_is_refused(world: World, result: Any) -> None:
         world.market.bounty(bounty)
 
 
-@pytest.mark.parametrize("result", [None, {}, {"number": "0x1", "timestamp": "late", "hash": "0x"}, "0x1"])
-def test_a_malformed_head_is_refused(world: World, result: Any) -> None:
-    lying(world, "eth_getBlockByNumber", lambda honest: result)
-    with pytest.raises(RpcError):
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        (lambda honest: None, "the node has no newest block"),
+        (lambda honest: "0x1", "the node has no newest block"),
+        (lambda honest: {}, "number of the newest block"),
+        (lambda honest: honest | {"number": 7}, "number of the newest block"),
+        (lambda honest: honest | {"timestamp": "late"}, "timestamp of the newest block"),
+        (lambda honest: honest | {"hash": "0x12"}, "hash of the newest block"),
+    ],
+)
+def test_a_malformed_head_is_refused(world: World, lie: Callable[[Any], Any], told: str) -> None:
+    lying(world, "eth_getBlockByNumber", lie)
+    with pytest.raises(RpcError, match=told):
         world.market.head()
 
 

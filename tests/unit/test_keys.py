@@ -121,7 +121,7 @@ def test_a_saved_key_comes_back_with_its_ledger(tmp_path: Path) -> None:
     again = Key.load(path, "pass")
     assert again.unsafe_primes() == primes
     assert answer == aggregate(again, updates)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         aggregate(again, [*updates, update(again, "c", [0] * 3)])
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
 
@@ -169,10 +169,13 @@ def test_a_key_without_its_ledger_is_refused(saved: Path, tmp_path: Path) -> Non
 
 
 def test_nothing_is_overwritten(saved: Path) -> None:
-    before = saved.read_bytes()
-    with pytest.raises(KeyFileError, match="exists"):
-        fresh_key().save(saved, "pass", dev=True)
-    assert saved.read_bytes() == before
+    """Neither a key nor, by the same key under another name, a ledger; and nothing is left behind."""
+    before = {path.name: path.read_bytes() for path in saved.parent.iterdir()}
+    same = Key(*Key.load(saved, "correct horse").unsafe_primes())
+    for key, path in ((fresh_key(), saved), (same, saved.with_name("other"))):
+        with pytest.raises(KeyFileError, match="exists"):
+            key.save(path, "pass", dev=True)
+        assert {path.name: path.read_bytes() for path in saved.parent.iterdir()} == before
 
 
 def _same_bytes(data: str) -> list[str]:
@@ -231,10 +234,14 @@ def test_a_file_of_another_kind_or_version_is_told_before_a_passphrase_is_tried(
             keyfile.parse(saved, json.dumps(document | changed).encode())
 
 
-def test_a_key_file_has_a_limit(saved: Path) -> None:
-    saved.write_bytes(saved.read_bytes() + b" " * (1 << 16))
+def test_a_key_file_has_a_limit(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.touch(0o600)
+    path.write_bytes(saved.read_bytes().ljust(16384))
+    keyfile.read(path, "correct horse")
+    path.write_bytes(saved.read_bytes().ljust(16385))
     with pytest.raises(KeyFileError, match="more than 16384 bytes"):
-        keyfile.read(saved, "correct horse")
+        keyfile.read(path, "correct horse")
 
 
 @pytest.mark.parametrize(
@@ -270,6 +277,16 @@ def test_a_file_of_two_composites_or_of_one_prime_twice_is_refused(tmp_path: Pat
         Ledger(_ledger_path(path, fingerprint), fingerprint).close()
         with pytest.raises(KeyFileError, match="does not hold two primes"):
             Key.load(path, "pass")
+
+
+def test_a_file_that_says_another_fingerprint_than_its_key_has_is_refused(tmp_path: Path) -> None:
+    """Else the same key would have two ledgers, and could decrypt twice."""
+    path, fingerprint = tmp_path / "key", b"f" * 32
+    secret = b"".join(int(prime).to_bytes(32, "big") for prime in fresh_key().unsafe_primes())
+    keyfile.write(path, secret, fingerprint, "pass", light=True)
+    Ledger(_ledger_path(path, fingerprint), fingerprint).close()
+    with pytest.raises(KeyFileError, match="holds another key than its fingerprint says"):
+        Key.load(path, "pass")
 
 
 def test_only_a_file_is_read_as_a_key_file(tmp_path: Path) -> None:
@@ -345,9 +362,9 @@ def test_a_round_has_one_aggregate() -> None:
         [a, b, update(key, "c", [1, 2, 3], 7)],
     ]
     for other in others:
-        with pytest.raises(LedgerConflict):
+        with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
             aggregate(key, other)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         aggregate(key, [a, b, c], plan=replace(PLAN, rows_max=49))
     for changes in ({"round": 2}, {"bounty": b"another bounty" * 2, "weights_int": (9, 9, 9)}):
         with pytest.raises(LedgerConflict, match="part of another aggregate"):  # whatever it is called
@@ -459,7 +476,7 @@ def test_scores_are_the_products_scaled_together() -> None:
     assert score(key, terms, round=2) == scores
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
     assert score(key, {**terms, "a": [(a1, [0.5] * 3), (a2, [0.5] * 3)]}, round=2) == scores
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="were given for other updates"):
         score(key, {"a": terms["a"]}, round=2)
     assert key.ledger.totals(BOUNTY)["a"].score_bits == 16
     assert score(key, {"a": terms["a"]}, round=3) == {"a": 32767}
@@ -526,6 +543,8 @@ def test_one_update_is_opened_only_by_the_unsafe_call() -> None:
     key = fresh_key()
     one = update(key, "a", [1, -2, LIMIT])
     assert key.unsafe_decrypt_update(PLAN, one) == [1, -2, LIMIT]
+    with pytest.raises(UpdateOutOfRange, match="a: a value is outside the range"):
+        key.unsafe_decrypt_update(PLAN, update(key, "a", [1, -2, LIMIT + 1]))
     assert PLAN.unpack([textbook_decrypt(key, c) for c in one.ciphertexts], weight=1) == [1, -2, LIMIT]
     public = {name for name in dir(key) if not name.startswith("_")}
     assert public == {

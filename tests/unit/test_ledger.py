@@ -54,7 +54,7 @@ def test_at_the_same_weights_only_the_same_cohort(path: Path) -> None:
 def test_two_processes_cannot_both_be_first(path: Path) -> None:
     one, two = Ledger(path, OWNER), Ledger(path, OWNER)
     one.record_aggregate(BOUNTY, 1, b"first", **HERE)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         two.record_aggregate(BOUNTY, 1, b"another", **HERE)
 
 
@@ -72,7 +72,7 @@ def test_an_entry_survives_kill_9(path: Path) -> None:
     process.stdout.close()
     ledger = Ledger(path, OWNER)
     ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
 
 
@@ -93,7 +93,7 @@ def test_a_ledger_with_a_write_ahead_log_keeps_its_entries_and_becomes_one_file(
     for file in (path, path.with_name(path.name + "-wal")):
         shutil.copy2(file, moved)
     ledger = Ledger(moved / path.name, OWNER)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
         ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
     assert [file.name for file in moved.iterdir()] == [path.name]
 

@@ -214,9 +214,12 @@ def test_addresses_are_text_in_python_and_bytes_on_the_wire():
     update = UPDATE.from_bytes(UPDATE_BYTES)
     assert update.mine.startswith("0x")
     assert codec.decode(UPDATE_BYTES)["mine"] == bytes.fromhex(update.mine[2:])
-    lower = update.model_copy(update={"mine": update.mine}).model_dump() | {"mine": update.mine.lower()}
-    with pytest.raises(ManifestError):
-        UPDATE.parse(lower | {"mine": update.mine.swapcase()})
+    lower = dict(update) | {"mine": update.mine.lower()}
+    assert UPDATE.parse(lower) == update
+    other_case = "0x" + update.mine[2:].swapcase()
+    assert other_case not in (lower["mine"], update.mine)
+    with pytest.raises(ManifestError, match=r"mine: .*checksum"):
+        UPDATE.parse(lower | {"mine": other_case})
 
 
 def test_a_valid_manifest_does_not_change():

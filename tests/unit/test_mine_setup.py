@@ -7,7 +7,7 @@ from mine import setup
 from mine.consent import Policy
 from mine.data import register_example
 from mine.state import Book, Joined, Part
-from sonar.errors import UsageError
+from sonar.errors import ConfigError, UsageError
 from sonar.journal import Journal
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.round import RoundEvent, RoundState
@@ -38,6 +38,15 @@ def network(path: Path, digit: str, *, dev: bool = False) -> Path:
 def take_over(home: Path, file: Path) -> str:
     setup.make_home(home, file, dev=False, insecure_keys=False, password_file=None)
     return NetworkConfig.load(home / "network.toml").name
+
+
+def test_a_home_for_development_needs_such_a_network(tmp_path: Path) -> None:
+    real, dev = network(tmp_path / "real", "1"), network(tmp_path / "dev", "2", dev=True)
+    options = {"dev": True, "insecure_keys": False, "password_file": None}
+    with pytest.raises(ConfigError, match="is no development network"):
+        setup.make_home(tmp_path / "home", real, **options)
+    assert not (tmp_path / "home").exists()
+    setup.make_home(tmp_path / "home", dev, **options)
 
 
 @pytest.mark.parametrize("dev", [False, True])
