@@ -7,6 +7,7 @@ fixed-point integers, round(x * 2^32).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from math import comb, prod
 from typing import Annotated, Literal
 
@@ -94,8 +95,9 @@ def weights_of(stages: Sequence[Stage], columns: int) -> int:
 
 
 def degree_of(stages: Sequence[Stage]) -> int:
-    """Return of how many columns the map has products, its cosines aside."""
-    return prod(stage.degree for stage in stages if isinstance(stage, Polynomial))
+    """Return of how many columns the map has products, before cosines of them if there are any."""
+    before = takewhile(lambda stage: not isinstance(stage, Fourier), stages)
+    return prod(stage.degree for stage in before if isinstance(stage, Polynomial))
 
 
 def least_rows(stages: Sequence[Stage], columns: int) -> int:

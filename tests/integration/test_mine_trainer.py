@@ -90,6 +90,21 @@ def test_the_least_rows_are_for_the_weights_that_the_map_makes(
     assert trainer.local_map(task, enough).a_int.shape == (10, 10)
 
 
+def test_no_map_makes_a_mine_look_at_combinations_without_end(
+    scientist: TinyScientist, tmp_path: Path
+) -> None:
+    """A cosine makes one column of many, and products after it are not of the columns."""
+    names = [f"c{i}" for i in range(60)]
+    one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
+    narrow, cube = {"kind": "clip", "clip_q32": 1 << 32}, {"kind": "polynomial", "degree": 3}
+    spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, narrow, cube, cube)})
+    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
+    table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
+    (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
+    mapped = trainer.local_map(task, data.register_csv(tmp_path / "d.csv"))
+    assert mapped.a_int.shape == (20, 20)
+
+
 def test_a_product_that_singles_out_rows_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
     rows = [(0, 0)] * 14 + [(1, 0)] * 7 + [(0, 1)] * 7 + [(1, 1)] * 2
     (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{a + b}\n" for a, b in rows))
