@@ -20,7 +20,7 @@ help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
-	@echo 'make fuzz    100,000 hostile inputs for each decoder'
+	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
@@ -47,7 +47,7 @@ test: $(VENV)/.test $(NODE)
 
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
-	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py $(TEST_ARGS)
+	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test

@@ -10,12 +10,12 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.measures import MEASURES, run
+from sonar.tables import print_table
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("gmpy2", "numpy", "phe", "sf-heu", "pypaillier", "fate-utils", "tenseal")
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps(document, indent=1), file=ours)
     else:
-        show(Console(file=ours), found)
+        show(ours, found)
     ours.flush()
     save(document, options.results, progress)
     return 0
@@ -65,32 +65,28 @@ def machine() -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: dict[str, dict[str, Any]]) -> None:
-    """Print the medians and ratios as one table."""
-    table = Table(title="Medians, and ratios to ours")
-    for column in ("measure", "contender"):
-        table.add_column(column, no_wrap=True)
-    for column in ("median", "ratio", "with pool entry"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for measure, result in found.items():
-        pool = result.get("ratio_with_pool_entry", {})
-        rows = dict.fromkeys([*result["medians"], *result["ratio"]])
-        for i, name in enumerate(rows):
-            table.add_row(
-                measure if i == 0 else "",
-                name,
-                _amount(result["medians"].get(name), result["unit"]),
-                _times(result["ratio"].get(name)),
-                _times(pool.get(name)),
-            )
-        table.add_section()
-    console.print(table)
+def show(file: TextIO, found: dict[str, dict[str, Any]]) -> None:
+    """Print the medians and ratios as one table, and how they were measured."""
+    headings = ["measure", "contender", "median", "ratio", "with pool"]  # 80 columns hold them
+    rows = [
+        [
+            measure,
+            name,
+            _amount(result["medians"].get(name), "MiB" if "MiB" in name else result["unit"]),
+            _times(result["ratio"].get(name)),
+            _times(result.get("ratio_with_pool_entry", {}).get(name)),
+        ]
+        for measure, result in found.items()
+        for name in dict.fromkeys([*result["medians"], *result["ratio"]])
+    ]
+    print_table(headings, rows, right=headings[2:], file=file)
+    console = Console(file=file, highlight=False)
     for measure, result in found.items():
         missing = (f"{peer} is missing" for peer in result.get("missing", ()))
         told = "; ".join(text for text in (result.get("note"), *missing) if text)
         if told:
-            console.print(f"{measure}: {told}", highlight=False, markup=False)
-    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
+            console.print(f"{measure}: {told}", markup=False)
+    console.print(", ".join(f"{name} {value}" for name, value in machine().items()), markup=False)
 
 
 def save(document: dict[str, Any], folder: Path, progress: Console) -> None:
@@ -106,7 +102,7 @@ def save(document: dict[str, Any], folder: Path, progress: Console) -> None:
     progress.print(f"kept in {path} and {draw(document, folder)}")
 
 
-def _take_standard_output() -> Any:
+def _take_standard_output() -> TextIO:
     """Standard output for ourselves alone: what libraries print goes to standard error."""
     ours = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -118,7 +114,7 @@ def _amount(value: float | None, unit: str) -> str:
         return ""
     if unit != "s":
         return f"{value:.2f} {unit}"
-    return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.1f} s"
+    return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:,.1f} s"
 
 
 def _times(value: float | None) -> str:

@@ -1,4 +1,5 @@
-"""Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health.
+"""Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health, and
+what lasts is said once in the container's log as well.
 
 python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library alone: ten mines run it
 every few seconds, and an import of anything else would cost more than the check.
@@ -12,15 +13,19 @@ import sys
 import time
 import tomllib
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 TIMEOUT_S = 3
+TOLD_AFTER = 5  # looks; as many as Docker takes, by the images' HEALTHCHECK, until it says `unhealthy`
 STANDSTILL_S = 60
 LEAST_FREE_BYTES = 16 << 20
 DEFAULT_HOME = "/var/lib/sonar/home"
 SLOT = Path("/tmp/slot")  # noqa: S108 - the container's own
+FAILED = Path("/tmp/failed-checks")  # noqa: S108
+LOG = Path("/proc/1/fd/2")  # what the container's first process writes its errors to
 
 
 class Unwell(Exception):
@@ -79,9 +84,13 @@ def check_chain() -> None:
         raise Unwell(f"{known['contract']} holds another contract than the network file says")
     behind_s = time.time() - newest_s
     if known.get("dev") and behind_s > STANDSTILL_S:
-        raise Unwell(f"the newest block is {behind_s:.0f} s old: the chain stands still, or a clock is wrong")
+        raise Unwell(
+            f"the newest block is {behind_s:.0f} s old: restart a chain that stands still, or set this clock"
+        )
     if known.get("dev") and -behind_s > STANDSTILL_S:
-        raise Unwell(f"the newest block is {-behind_s:.0f} s ahead of this clock: one of the two is wrong")
+        raise Unwell(
+            f"the newest block is {-behind_s:.0f} s ahead of this clock: set the one of the two that is wrong"
+        )
 
 
 def home() -> Path:
@@ -125,12 +134,26 @@ def check_jupyter() -> None:
         raise Unwell(f"JupyterLab does not answer: {error}") from error
 
 
+def keep_log(problem: str) -> None:
+    """Say in the container's log what has been wrong for some time, and then when nothing is any more."""
+    before = int(FAILED.read_text()) if FAILED.exists() else 0
+    failed = before + 1 if problem else 0
+    FAILED.write_text(str(failed))
+    if failed == TOLD_AFTER or before >= TOLD_AFTER > failed:
+        with LOG.open("a") as log:
+            log.write(f"{time.strftime('%H:%M:%S')}  {f'not well: {problem}' if problem else 'well again'}\n")
+
+
 CHECKS = {"chain": check_chain, "disk": check_disk, "ipfs": check_ipfs, "jupyter": check_jupyter}
 
 if __name__ == "__main__":
+    wrong = ""
     try:
         for name in sys.argv[1:]:
             CHECKS[name]()
     except Unwell as problem:
-        print(problem)
-        sys.exit(1)
+        wrong = str(problem)
+        print(wrong)
+    with suppress(OSError, ValueError):
+        keep_log(wrong)
+    sys.exit(bool(wrong))

@@ -7,7 +7,6 @@ operator allows.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import combinations
@@ -22,6 +21,7 @@ from sonar.errors import ConfigError, ConsentError
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
+from sonar.settings import parse_toml
 
 LEAST_OF_EITHER = 5
 SCORE_BITS = 16
@@ -65,11 +65,11 @@ class Policy:
         """Read the home's mine.toml; without one, the defaults. Raises ConfigError naming the field."""
         path = home / POLICY_FILE
         try:
-            document = tomllib.loads(path.read_text("utf-8-sig"))
+            document = parse_toml(path.read_bytes(), str(path))
         except FileNotFoundError:
             return cls()
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ConfigError(str(path), f"cannot be read: {error}") from error
+        except OSError as error:
+            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
         for name, table in document.items():
             if name not in ("policy", "tokens") or not isinstance(table, dict):
                 raise ConfigError(f"{path}: {name}", "the file has two tables, [policy] and [tokens]")

@@ -152,7 +152,9 @@ _OF_ROUND = ("commit", "reveal", "expire")
 def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
     """Fees in wei of this home's transactions by (bounty in hex, round); ("", 0) for those of no round."""
     spent: dict[tuple[str, int], int] = defaultdict(int)
-    for line in book.journal.events("transaction"):
+    # One that was mined again after a reorganisation is there twice, and is paid for as it was at last.
+    lines = {line.data["tx_hash"]: line for line in book.journal.events("transaction")}
+    for line in lines.values():
         what = str(line.data["key"]).split("/")
         of = (what[1], int(what[2])) if len(what) >= 3 and what[0] in _OF_ROUND else ("", 0)
         spent[of] += int(line.data["fee_wei"])

@@ -29,17 +29,25 @@ from mine.state import Book, Joined, Refusal
 from mine.updates import Updates
 from mine.urgency import STORE_CALL_S, Urgency
 from sonar.chain.events import BountyPosted
-from sonar.chain.market import Market
+from sonar.chain.market import REORG_BLOCKS, Market
 from sonar.chain.outbox import Outbox
 from sonar.chain.revert import UnknownBounty
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, EnvironmentFault, JournalError, RpcError, SonarError
+from sonar.errors import (
+    ChainUnavailable,
+    DigestMismatch,
+    EnvironmentFault,
+    JournalError,
+    RpcError,
+    SonarError,
+)
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
-_PASSING = (EnvironmentFault, RpcError, UnknownBounty)  # a node that lags does not know a new bounty yet
+# A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
+_PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
@@ -83,7 +91,7 @@ class Node:
     ) -> None:
         self._market, self._store, self._me, self._book = market, store, me, book
         self._pool, self._policy, self._progress, self._options = pool, policy, progress, options
-        self._monotonic = monotonic
+        self._monotonic, self._outbox = monotonic, outbox
         self._urgency = Urgency(book, monotonic)
         self._publisher = Publisher(store, self._urgency)
         self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
@@ -93,6 +101,7 @@ class Node:
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1
         self._offers: list[BountyPosted] = []
+        self._offered: set[BountyId] = set()
         self._seen: tuple[Head, Waiting | Done] | None = None
         self._newest = 0
 
@@ -113,6 +122,7 @@ class Node:
         self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
+        self._outbox.recover(head)
         waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
         if self._options.join_all:
             waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]
@@ -157,8 +167,11 @@ class Node:
 
         Refusals are told once.
         """
-        events = self._market.events(self._searched_to + 1, head.number)
-        self._offers += [event for event in events if isinstance(event, BountyPosted)]
+        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
+        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
+        posted = [event for event in events if isinstance(event, BountyPosted)]
+        self._offers += [event for event in posted if event.bounty not in self._offered]
+        self._offered |= {event.bounty for event in posted}
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
         started_s = self._monotonic()

@@ -10,6 +10,7 @@ from sonar.ports import Store
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
 from sonar.protocol.messages import UpdateManifest
+from sonar.store.mend import LOOK_S, mend
 
 
 class Publisher:
@@ -17,7 +18,7 @@ class Publisher:
 
     def __init__(self, store: Store, urgency: Urgency) -> None:
         self._store, self._urgency = store, urgency
-        self._published: set[tuple[BountyId, int]] = set()
+        self._looked_s: dict[tuple[BountyId, int], float] = {}
 
     def publish(self, part: Part) -> bool:
         """Publish the part's update; False, perhaps halfway, once a stake at risk leaves no time for more."""
@@ -25,32 +26,33 @@ class Publisher:
         for _ in self._steps(part):
             if not self._urgency.leaves(STORE_CALL_S, until_s):
                 return False
-        self._published.add((part.bounty, part.round))
+        self._looked_s[part.bounty, part.round] = self._urgency.now_s()
         return True
 
-    def publish_late(self, part: Part) -> None:
-        """Publish what was revealed without: the scientist waits for it for a while.
+    def keep(self, part: Part) -> None:
+        """Put again, from time to time, what was revealed and is not in the store: the scientist may need it.
 
-        What another process revealed may be in the store already.
+        It was revealed without, or the store has lost or spoilt it.
         """
-        if (part.bounty, part.round) in self._published or not self._urgency.allows(STORE_CALL_S):
+        looked_s = self._looked_s.get((part.bounty, part.round), 0)
+        if self._urgency.now_s() < looked_s + LOOK_S:
             return
-        if all(self._store.has(cid) for cid in _cids(part)):
-            self._published.add((part.bounty, part.round))
-        else:
-            self.publish(part)
+        for data, codec in _blobs(part):
+            if not self._urgency.allows(STORE_CALL_S):
+                return
+            mend(self._store, data, codec)
+        self._looked_s[part.bounty, part.round] = self._urgency.now_s()
 
     def let_go(self, parts: Iterable[Part]) -> None:
         """Unpin the updates of a bounty that is closed."""
         for part in parts:
             if part.manifest:
-                for cid in _cids(part):
+                for cid in (UpdateManifest.from_bytes(part.manifest).blob, Cid.of_manifest(part.manifest)):
                     self._store.unpin(cid)
 
     def _steps(self, part: Part) -> Iterator[None]:
         """Put both blobs and read them back: a reveal without them earns nothing. Yields before each call."""
-        blobs: tuple[tuple[bytes, Codec], ...] = ((part.blob, "raw"), (part.manifest, "dag-cbor"))
-        for data, codec in blobs:
+        for data, codec in _blobs(part):
             yield
             cid = self._store.put(data, codec)
             yield
@@ -59,5 +61,5 @@ class Publisher:
             self._store.get(cid, len(data))
 
 
-def _cids(part: Part) -> tuple[Cid, Cid]:
-    return UpdateManifest.from_bytes(part.manifest).blob, Cid.of_manifest(part.manifest)
+def _blobs(part: Part) -> tuple[tuple[bytes, Codec], ...]:
+    return (part.blob, "raw"), (part.manifest, "dag-cbor")

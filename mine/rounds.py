@@ -6,6 +6,7 @@ for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from mine import consent
@@ -102,13 +103,30 @@ class Rounds:
             case Command.FORFEIT:
                 return self._forfeit(part, bounty, head)
             case Command.WAIT:
-                if part.state is RoundState.REVEALED:
-                    self._publisher.publish_late(part)
-                elif part.state in _COMMITTED and status is Status.COMMIT:
-                    # A full cohort was believed at once. If a reorganisation has taken our commit back, it
-                    # goes out again here; nothing else asks for it any more.
-                    self._may_be_committed(part)
+                self._look_after(part, bounty, status, head)
                 return _waiting(part, bounty, status)
+
+    def _look_after(self, part: Part, bounty: BountyState, status: Status, head: Head) -> None:
+        """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
+        else asks for it any more. And an update that was revealed is kept in the store.
+        """
+        if part.state in _WAS_COMMITTED and status is Status.COMMIT:
+            self._restore("commit", part, bounty, EntryState.NONE, head)
+        if part.state in _WAS_REVEALED and status is Status.REVEAL:
+            self._restore("reveal", part, bounty, EntryState.COMMITTED, head)
+        if part.state is RoundState.REVEALED:
+            self._publisher.keep(part)
+
+    def _restore(self, what: str, part: Part, bounty: BountyState, without: EntryState, head: Head) -> None:
+        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""
+        key = _key(what, part)
+        if not self._outbox.submitted(key):
+            return
+        if not self._outbox.wanted(key):
+            with suppress(MarketError):  # it is looked at again in the next pass
+                self._outbox.outcome(key)
+        elif self._entry(part, bounty, head) is without:
+            self._mined(key, self._commit_call(part, bounty) if what == "commit" else self._reveal_call(part))
 
     def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
         """What the chain knows of our part, in the same block as the bounty."""
@@ -153,12 +171,8 @@ class Rounds:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
-        terms = bounty.terms
-        call = self._market.commit(
-            part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
-        )
         try:
-            mined = self._mined(_key("commit", part), call)
+            mined = self._mined(_key("commit", part), self._commit_call(part, bounty))
         except InsufficientFunds as poor:
             # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
             asset = ETHER if poor.asset == "wei" else Address(poor.asset)
@@ -171,6 +185,12 @@ class Rounds:
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
         self._book.forget_refusal(part.bounty)
         return None
+
+    def _commit_call(self, part: Part, bounty: BountyState) -> Call:
+        terms = bounty.terms
+        return self._market.commit(
+            part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
+        )
 
     def _may_be_committed(self, part: Part) -> bool:
         """Tell whether a commit that was sent may be on the chain, though not in the block that we look at.
@@ -205,11 +225,13 @@ class Rounds:
             if not self._ready(part):
                 return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
-        call = self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
-        if not self._mined(_key("reveal", part), call):
+        if not self._mined(_key("reveal", part), self._reveal_call(part)):
             return waiting
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return None
+
+    def _reveal_call(self, part: Part) -> Call:
+        return self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
 
     def _ready(self, part: Part) -> bool:
         """Publish before the reveal; tell whether that is done, or can be waited for no longer.
@@ -283,7 +305,7 @@ class Rounds:
         failed = any(isinstance(event, RoundFailed) for event in events)
         settled = any(isinstance(event, RoundSettled) for event in events)
         for event in _course(part.state, Committed in mine, Revealed in mine):
-            missed = event in (RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED)
+            missed = event in _MISSED
             part = part.after(event, self._why(part, "the round is over") if missed else "")
         if part.state is RoundState.REVEALED:
             if not isinstance(paid, MinePaid):
@@ -329,7 +351,10 @@ class Rounds:
 
 
 _ENDS = (RoundSettled, RoundFailed, BountyClosed)
+_MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
 _COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
+_WAS_REVEALED = {RoundState.REVEALED, RoundState.PAID, RoundState.NO_SHARE, RoundState.RETURNED}
+_WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
 _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 
@@ -342,8 +367,10 @@ def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEve
     """What has happened since `state`, in a round that is over, up to its reveal."""
     if state in (RoundState.IDLE, RoundState.TRAINED):
         return [RoundEvent.COMMIT_REFUSED]
-    if state is not RoundState.REVEALED and not committed:
+    if not committed:
         return [RoundEvent.COMMIT_REFUSED]  # it was not mined, or a reorganisation took it back
+    if state is RoundState.REVEALED:
+        return [] if revealed else [RoundEvent.REVEAL_TAKEN_BACK]
     course = []
     if state is RoundState.COMMITTING:
         course.append(RoundEvent.COMMIT_SEEN)
@@ -351,9 +378,7 @@ def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEve
         if not revealed:
             return [*course, RoundEvent.REVEAL_MISSED]
         course.append(RoundEvent.REVEAL_SENT)
-    if state is not RoundState.REVEALED:
-        course.append(RoundEvent.REVEAL_SEEN if revealed else RoundEvent.REVEAL_MISSED)
-    return course
+    return [*course, RoundEvent.REVEAL_SEEN if revealed else RoundEvent.REVEAL_MISSED]
 
 
 def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:

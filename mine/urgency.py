@@ -45,7 +45,11 @@ class Urgency:
 
     def leaves(self, seconds: float, until_s: float) -> bool:
         """Tell whether something that takes `seconds` from now on is over by `until_s`."""
-        return self._head_s + self._monotonic() - self._seen_s + seconds <= until_s
+        return self.now_s() + seconds <= until_s
+
+    def now_s(self) -> float:
+        """Return the chain's time."""
+        return self._head_s + self._monotonic() - self._seen_s
 
     def allows(self, seconds: float) -> bool:
         """Tell whether something that takes `seconds` can be done now without holding up a reveal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mine.node import Node, Options
     from mine.pool import Pool
     from mine.state import Book
+    from sonar.errors import JournalError
 
 ROLE = "mine"
 
@@ -58,11 +59,11 @@ class Mine(Party):
         """The tokens that the operator allows, and those that were staked in."""
         return sorted({*self.policy.tokens, *self.book.assets()} - {ETHER})
 
-    def pool(self) -> Pool:
-        """The blindings that wait for updates."""
+    def pool(self, renewed: Callable[[JournalError], None] | None = None) -> Pool:
+        """The blindings that wait for updates. `renewed`: see there; it takes the home's lock."""
         from mine.pool import Pool
 
-        return Pool(self.home.path / "pool.sqlite")
+        return Pool(self.home.path / "pool.sqlite", renewed=renewed)
 
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
@@ -70,13 +71,14 @@ class Mine(Party):
         from sonar.store.lazy import LazyStore
 
         outbox = self.outbox(account)
+        lost = "it was deleted, and another one made: all that is lost is idle time"
         return Node(
             self.market,
             LazyStore(lambda: self.store),
             self.address,
             outbox,
             self.book,
-            self.pool(),
+            self.pool(lambda fault: self.progress.problem(fault, lost)),
             policy,
             self.progress,
             options,

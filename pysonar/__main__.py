@@ -1,8 +1,17 @@
-"""`python -m pysonar`."""
+"""`pysonar`, and `python -m pysonar`. It loads next to nothing itself, so that Ctrl-C finds it at work."""
 
 import sys
 
-from pysonar.cli import main
+
+def main() -> int:
+    """Run the command line and return its exit code; Ctrl-C while that loads is no other than later on."""
+    try:
+        from pysonar.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -47,7 +47,8 @@ _sessions: dict[tuple[object, ...], Session] = {}
 class Session:
     """A scientist's home, open and connected; a context manager. Made by `connect`.
 
-    It holds the home's lock, so that no other program works there at the same time, until `close`.
+    It holds the home's lock, so that no other program works there at the same time, until `close`. What
+    would do something raises UsageError afterwards.
     """
 
     def __init__(self, scientist: Scientist, password: str, started: ExitStack) -> None:
@@ -73,11 +74,14 @@ class Session:
 
     @property
     def balance_wei(self) -> int:
-        """What the account holds on the chain, in wei."""
+        """What the account holds on the chain, in wei. Raises ChainUnavailable."""
         return self._scientist.market.ether(self._scientist.address)
 
     def fund(self, amount: str = "10 ether") -> int:
-        """Ask a development network's faucet for `amount`; return the new balance in wei."""
+        """Ask a development network's faucet for `amount`; return the new balance in wei.
+
+        Raises ConfigError for an amount that is none and where there is no faucet, and ChainUnavailable.
+        """
         self._require_open()
         fund(self.network, self.address, parse_wei(amount))
         return self.balance_wei
@@ -93,21 +97,23 @@ class Session:
     def campaign(self, bounty: Bounty | str) -> Campaign:
         """Return the campaign of a bounty, or of the name of one that was started here. Nothing is sent yet.
 
-        The same bounty gives the same campaign, also after a restart: it goes on where it was.
+        The same bounty gives the same campaign, also after a restart: it goes on where it was. Raises
+        ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
-        asked = self._scientist.shelf.take(bounty) if isinstance(bounty, str) else bounty
+        asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
+            new = self._scientist.campaign(asked, self._password)  # if this is refused, the old one goes on
             if known is not None:
                 known.close()  # the home keeps one bounty of a name, and could not go on with this one
-            self._campaigns[name] = known = self._scientist.campaign(asked, self._password)
+            self._campaigns[name] = known = new
         return known
 
     def campaigns(self) -> list[str]:
         """Return the names of the bounties that were started here."""
-        return self._scientist.shelf.names()
+        return self._scientist.names()
 
     def close(self) -> None:
         """Let the home go, and end the embedded network and the IPFS node if they were started.
@@ -218,6 +224,7 @@ def _open(path: Path, network: Path | None, password: str | None, sink: Sink, st
         new = not keystore.addresses(path / "keystore")
         password = keystore.read_password(confirm=new, notebook=notebook_shell() is not None)
     home = Home(make_home(path, network, dev=dev, password=password), ROLE)
-    keystore.load(keystore.find(home.keystore), password)  # a key under another is lost easily
+    scientist = Scientist(home, Progress(sink, ROLE))
+    scientist.unlock(password)  # a key under another is lost easily
     home.lock()
-    return Session(Scientist(home, Progress(sink, ROLE)), password, started.pop_all())
+    return Session(scientist, password, started.pop_all())

@@ -22,7 +22,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,13 +35,15 @@ from pysonar.design import Design, Wish, design_of
 from pysonar.evaluate import require_rows
 from sonar.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.errors import ConfigError, DataError
+from sonar.home import expanded
 from sonar.model import examples
 from sonar.model.quadratic import LOSS_MAX
-from sonar.model.table import Table, missing_column, parse_csv
+from sonar.model.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
+from sonar.settings import parse_toml
 from sonar.waiting import PATIENCE_S
 
 MAX_TOML_BYTES = 1 << 20
@@ -102,7 +103,7 @@ class Settings(BaseModel):
     stake: _Amount = "0.01 ether"
     fee: _Amount = "0.002 ether"
     reward: _Amount = "1 ether"
-    allow: list[str] | None = None
+    allow: Annotated[list[str], Field(strict=False)] | None = None
     target_loss: Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)] | None = None
     key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
     insecure_key: bool = False
@@ -163,17 +164,8 @@ class Bounty:
     def from_toml(cls, path: Path | str) -> Bounty:
         """Read `bounty.toml`; a relative `csv` is looked up beside it. Raises ConfigError, DataError."""
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_TOML_BYTES + 1)
-            if len(raw) > MAX_TOML_BYTES:
-                raise ConfigError(str(path), f"is larger than {MAX_TOML_BYTES} bytes")
-            fields = tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin with a mark
-            _read_allow_file(fields, path.parent)
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(str(path), f"is not TOML: {error}") from error
+        fields = parse_toml(_content(path, "bounty"), str(path))
+        _read_allow_file(fields, path.parent)
         holdout = fields.pop("holdout", None)
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
@@ -338,14 +330,23 @@ def _read_allow_file(fields: dict[str, Any], folder: Path) -> None:
         raise ConfigError(
             "allow_file", "must be the name of a file, and the only list", hint="leave allow out"
         )
-    try:
-        text = (folder / named).read_bytes()[: MAX_TOML_BYTES + 1]
-    except OSError as error:
-        raise ConfigError("allow_file", f"{folder / named} cannot be read: {error.strerror}") from error
-    if len(text) > MAX_TOML_BYTES:
-        raise ConfigError("allow_file", f"{folder / named} is larger than {MAX_TOML_BYTES} bytes")
-    lines = (line.partition("#")[0].strip() for line in text.decode("utf-8", "replace").splitlines())
+    text = _content(folder / named, "allow_file").decode("utf-8", "replace")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     fields["allow"] = [line for line in lines if line]
+
+
+def _content(path: Path, field: str, max_bytes: int = MAX_TOML_BYTES) -> bytes:
+    """Return a file's bytes. Raises ConfigError naming `field`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ConfigError(field, f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # no file can have such a name
+        raise ConfigError(field, f"{str(path)!r} cannot be read: {error}") from error
+    if len(data) > max_bytes:
+        raise ConfigError(field, f"{path} is larger than {max_bytes} bytes")
+    return data
 
 
 def check_key(name: str, key_bits: int) -> None:
@@ -354,13 +355,25 @@ def check_key(name: str, key_bits: int) -> None:
 
 
 def _settings(fields: Mapping[str, Any]) -> Settings:
-    return _validated(Settings, fields, "")
+    # numpy's numbers equal Python's, and are what a notebook often has.
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in fields.items()}
+    settings = _validated(Settings, plain, "")
+    if settings.rate is not None and settings.optimiser != "gradient-descent":
+        hint = 'leave it out, or say optimiser = "gradient-descent", which steps by it'
+        raise ConfigError("rate", f"does nothing with optimiser = {settings.optimiser!r}", hint=hint)
+    if settings.local_rate is not None and settings.local_steps == 1:
+        hint = "leave it out, or ask for more local_steps, which go by it"
+        raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
+    return settings
 
 
 def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
     """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
     for name in fields:
         if name not in model.model_fields:
+            if isinstance(fields[name], dict):
+                hint = "the only table is [holdout]; all other fields stand above it"
+                raise ConfigError(f"{prefix}{name}"[:80], "there is no such table", hint=hint)
             known = [*model.model_fields, *(["holdout"] if not prefix else [])]
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             if not prefix and name in HoldoutSettings.model_fields:
@@ -371,13 +384,18 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
             hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
             raise ConfigError(f"{prefix}{name}"[:80], "there is no such field", hint=hint)
     try:
-        return model.model_validate(dict(fields))
+        # A number that numpy counted is a plain one.
+        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
+        return model.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         shown = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:60]})"
         problem = first["msg"].removeprefix("Value error, ") + shown
-        raise ConfigError(f"{prefix}{name}", problem, hint="see `pysonar run --help`") from None
+        hint = "see `pysonar run --help`"
+        if model is Settings and name in ("stake", "fee", "reward"):
+            hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'
+        raise ConfigError(f"{prefix}{name}", problem, hint=hint) from None
 
 
 _Holdout = tuple[Table, tuple[str, ...], str]
@@ -397,11 +415,8 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if given.target is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / given.csv
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError("holdout.csv", f"{path} cannot be read: {error.strerror}") from error
+    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
+    data = _content(path, "holdout.csv", MAX_CSV_BYTES)
     wanted = None if given.features is None else [*given.features, given.target]
     try:
         table = parse_csv(data, str(path), wanted)
@@ -416,9 +431,11 @@ def _load(given: HoldoutSettings, folder: Path) -> _Holdout:
 def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _Holdout:
     # Names as plain strings: those of numpy and pandas may equal them and still have another `repr`, and so
     # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
+    if isinstance(features, str):  # its letters are no names
+        raise DataError("features", f"is one text, {features!r}", hint=f"give a list: [{features!r}]")
     target, features = str(target), None if features is None else [str(name) for name in features]
     columns: dict[str, Any]
-    if hasattr(x, "keys"):
+    if hasattr(x, "keys") and np.ndim(x) != 1:
         columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
         if features is not None:
             wanted = [*features, target] if y is None else features
@@ -426,8 +443,11 @@ def _in_memory(x: Any, y: Any, target: str, features: Sequence[str] | None) -> _
                 raise missing_column(missing[0], list(columns))
             columns = {name: columns[name] for name in wanted}
     else:
-        matrix = np.atleast_2d(_floats("x", x))
-        if matrix.ndim != 2 or features is None or matrix.shape[1] != len(features):
+        matrix = _floats("x", x)
+        if matrix.ndim != 2:
+            hint = "one column alone: x.reshape(-1, 1), or df[[name]] of a DataFrame"
+            raise DataError("x", f"has shape {list(matrix.shape)}; [rows, columns] is needed", hint=hint)
+        if features is None or matrix.shape[1] != len(features):
             problem = f"name {len(features or ())} columns, x has shape {list(matrix.shape)}"
             raise DataError("features", problem, hint="name each column of x, in order")
         columns = dict(zip(features, matrix.T, strict=True))
@@ -452,12 +472,13 @@ def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdo
         raise DataError(
             "features", f"name a column twice, or the target {target!r}", hint="name each other column once"
         )
-    require_rows(table.matrix(names), table.column(target), len(names))
+    require_rows(table.matrix(names), table.column(target), names, target)
     return table, names, target
 
 
 def _floats(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(name, f"is not numbers: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        hint = "encode it as numbers, 0 and 1 say; or leave it out: features=[...] names the columns to take"
+        raise DataError(name, f"is not numbers: {error}", hint=hint) from error

@@ -46,7 +46,15 @@ from sonar.chain.revert import (
 )
 from sonar.chain.rpc import Head
 from sonar.chain.token import unit_of
-from sonar.errors import ChainUnavailable, ConfigError, MarketError, RpcError, UsageError
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    InsufficientFunds,
+    JournalError,
+    MarketError,
+    RpcError,
+    UsageError,
+)
 from sonar.journal import Journal
 from sonar.ports import Store
 from sonar.progress import Done, Progress, Round, Waiting
@@ -54,6 +62,7 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
 from sonar.protocol.messages import ModelManifest
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id
+from sonar.store.mend import LOOK_S, mend
 from sonar.waiting import drive, interrupts_held
 
 _LOOKS = 3
@@ -89,7 +98,9 @@ class Campaign:
         self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._idle_since = timer()
         self._work: RoundWork | None = None
-        self._let_go = False
+        self._looked_s = 0
+        self._let_go = self._told_age = False
+        self._unpaid: set[str] = set()
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
@@ -112,8 +123,10 @@ class Campaign:
     def model(self) -> LinearModel:
         """The best model so far: the lowest loss on the holdout.
 
-        Raises EnvironmentFault if no round has trained one.
+        Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy.
         """
+        if not self._let_go:
+            history.check_age(self.records, lambda: self._market)
         return model_of(self.records, self.bounty)
 
     @property
@@ -126,7 +139,8 @@ class Campaign:
         """Do what can be done now, and return what is waited for.
 
         Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
-        right; InsufficientFunds; UsageError after `close`; and what a faulty setting raises.
+        right; InsufficientFunds for a posting that was not sent; UsageError after `close`; and what a faulty
+        setting raises.
         """
         if self._let_go:
             problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
@@ -146,8 +160,10 @@ class Campaign:
             return waiting
         for _ in range(_LOOKS):
             head = self._market.head()
+            self._outbox.recover(head)
             state = self._state(head)
             self._finish_rounds(state, head)
+            self._up_to_date(state)
             status = status_of(state, head.timestamp_s)
             result = self._act(status, state, head)
             if result is not None:
@@ -162,32 +178,51 @@ class Campaign:
         try:
             return self._market.bounty(BountyId(bounty), head)
         except UnknownBounty as error:
-            if head.number >= block or bounty != self._id_of(self.records.get(Posting)):
+            if bounty != self._id_of(self.records.get(Posting)):
+                raise
+            if self._outbox.under_way(post_key(self.bounty.settings.name)):
+                problem = "the chain's node has lost the bounty's posting, which is sent again"
+                hint = "it was killed, perhaps: has it got all of its blocks?"
+                raise ChainUnavailable(problem, hint=hint) from error
+            if head.number >= block:
                 raise
             raise ChainUnavailable(
                 f"the chain's node is at block {head.number}, and the bounty was posted in block {block}",
                 hint="it has fallen behind, or one of several behind the same address has",
             ) from error
 
+    def _up_to_date(self, state: BountyState) -> bool:
+        """Tell whether this home has all models so far; where it is an older copy, that is told once.
+
+        Then its ledger may be older too: a round is neither decrypted nor settled with it, but let go.
+        """
+        try:
+            self.records.check_age(state.model_digest)
+        except JournalError as older:
+            if not self._told_age:
+                self._progress.problem(older)
+            self._told_age = True
+            return False
+        return True
+
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
         match status:
             case Status.COMMIT:
+                self._keep_in_store(n, head)
                 told = f"mines to commit to round {n} ({state.committed} of at most {cap} have)"
                 return Waiting(told, ends.commit_s)
             case Status.REVEAL:
                 told = f"mines to reveal round {n} ({state.revealed} of {state.committed} have)"
                 return Waiting(told, ends.reveal_s)
+            case Status.SETTLE if not self._up_to_date(state):
+                return Waiting(f"round {n} to be overdue, since this home cannot settle it", ends.settle_s)
             case Status.SETTLE:
                 return self._settle(state, head, ends)
             case Status.FAILED | Status.OVERDUE:
                 return self._expire(state, head, status)
             case _:
                 return self._withdraw(head)
-
-    def close(self) -> None:
-        """Do nothing more, since others may work in the home now; results can still be read."""
-        self._let_go = True
 
     # ---- posting
 
@@ -213,6 +248,10 @@ class Campaign:
             block = receipt.block if receipt else None
         except BountyExists:  # nobody else can have this id: a transaction of ours, of which we lost sight
             block = self._posted_in(bounty)
+        except InsufficientFunds as poor:
+            if not self._outbox.submitted(key):
+                raise
+            return self._without_ether(poor, "the posting", None)
         if block is None:
             return Waiting("the bounty to be posted")
         self.records.set_bounty(bounty, block)
@@ -243,6 +282,18 @@ class Campaign:
                 hint="correct it, and look at all amounts again",
             )
 
+    # ---- a round in Commit
+
+    def _keep_in_store(self, number: int, head: Head) -> None:
+        """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        if head.timestamp_s < self._looked_s + LOOK_S:
+            return
+        posted = [self.records.get(Posting), self._newest_model(number)]
+        blobs = [blob for each in posted if each is not None for blob in each.blobs()]
+        if lost := sum([mend(self._store, data, codec) for data, codec in blobs]):
+            self._progress.note(f"the store had lost or spoilt {lost} blobs of this bounty: put them again")
+        self._looked_s = head.timestamp_s
+
     # ---- a round in Settle
 
     def _settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
@@ -261,7 +312,7 @@ class Campaign:
         with self._timed(n, "encrypt"):
             publication = rounds.prepare(n, self._model_manifest(n), state.best_loss)
         with self._timed(n, "publish"):
-            rounds.publish(publication)
+            publish(publication, self._store)
         shares = outcome.shares_bps
         if self._outbox.wanted(self._round_key(n, "settle")):
             there = self._revealed(n, head)
@@ -319,11 +370,13 @@ class Campaign:
 
     def _model_manifest(self, number: int) -> ModelManifest:
         """The manifest that round `number` trained on."""
-        for past in range(number - 1, 0, -1):
-            publication: Publication | None = self.records.get(Publication, past)
-            if publication is not None and publication.model_manifest:
-                return ModelManifest.from_bytes(publication.model_manifest)
-        return ModelManifest.from_bytes(self.records.get(Posting).model_manifest)
+        newest = self._newest_model(number) or self.records.get(Posting)
+        return ModelManifest.from_bytes(newest.model_manifest)
+
+    def _newest_model(self, number: int) -> Publication | None:
+        """What the last round before `number` that has changed the model was settled with."""
+        published = (self.records.get(Publication, past) for past in range(number - 1, 0, -1))
+        return next((each for each in published if each is not None and each.model_manifest), None)
 
     # ---- the other ends
 
@@ -343,13 +396,8 @@ class Campaign:
         me = self._outbox.address
         if self._outbox.wanted(key) and not self._market.withdrawable(me, head, asset=asset):
             return self._finished()
-        try:
-            self._outbox.submit(key, self._market.withdraw(me, asset))
-            if self._outbox.outcome(key) is None:
-                return Waiting("the withdrawal to be mined")
-        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
-            return Waiting("the chain's next block")
-        return self._finished()
+        call = self._market.withdraw(me, asset)
+        return self._transact(key, call, "the withdrawal", None) or self._finished()
 
     def _finished(self) -> Done:
         self._rounds.let_go()
@@ -361,6 +409,10 @@ class Campaign:
             self._outbox.submit(key, call)
             if self._outbox.outcome(key) is None:
                 return Waiting(f"{what} to be mined", until_s)
+        except InsufficientFunds as poor:
+            return self._without_ether(poor, what, until_s)
+        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
+            return Waiting("the chain's next block")
         except (WrongRound, WrongStatus, WrongCohortSize, NotInCohort) as late:
             # A deadline passed, somebody else moved the bounty, or a reorganisation changed its cohort,
             # between the look and the transaction.
@@ -368,10 +420,18 @@ class Campaign:
             return Waiting("the chain's next block")
         return None
 
+    def _without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:
+        """What is waited for that the account cannot pay now: gas may fall, or somebody send ether."""
+        if what not in self._unpaid:
+            self._progress.problem(poor, f"trying again. {poor.hint}")
+        self._unpaid.add(what)
+        return Waiting(f"ether to pay for {what}", until_s)
+
     # ---- what the chain says about rounds that are over
 
     def _finish_rounds(self, state: BountyState, head: Head) -> None:
         """Write down how each round ended that is over on the chain."""
+        self._forget_lost(state, head)
         first, last = self._last_finished() + 1, state.round if state.closed else state.round - 1
         if first > last:
             return
@@ -386,6 +446,14 @@ class Campaign:
             if finished.ended == "failed":
                 self._progress.note(self._why_failed(finished))
             self._tell_held(n)
+
+    def _forget_lost(self, state: BountyState, head: Head) -> None:
+        """Forget the ends of rounds that a reorganisation took back: they may end otherwise now."""
+        while not state.closed and (n := self._last_finished()) >= state.round:
+            if self.records.get(Finished, n).block > head.number:
+                return  # it is the node that is behind
+            self.records.forget(Finished, n)
+            self._progress.note(f"the chain's node has lost how round {n} ended; it ends again")
 
     def _why_failed(self, finished: Finished) -> str:
         if not finished.committed:
@@ -464,6 +532,10 @@ class Campaign:
             )
         return self.fit(poll_s=poll_s)
 
+    def close(self) -> None:
+        """Do nothing more, since others may work in the home now; results can still be read."""
+        self._let_go = True
+
     def payouts(self) -> dict[str, dict[str, int]]:
         """Return what each mine was credited so far: stakes back, fees, rewards and forfeits in wei."""
         return history.payouts_of(self.records)
@@ -478,7 +550,12 @@ class Campaign:
         return learned(self.bounty, aggregates, self.revealed())
 
     def history(self) -> list[dict[str, object]]:
-        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds."""
+        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds.
+
+        That this home is an older copy, and so does not know how each round was settled, is told.
+        """
+        if not self._let_go and (found := history.position(self.records, lambda: self._market)):
+            self._up_to_date(found[1])
         return [
             history.line_of(self.records, n, self.bounty.unit) for n in range(1, self._last_finished() + 1)
         ]

@@ -101,7 +101,7 @@ def key_new(
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
         password = keystore.read_password(password_file)
-        keystore.load(keystore.find(scientist.home.keystore), password)  # a key under another is lost easily
+        scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
@@ -219,10 +219,18 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
 
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
-    campaign.run()
+    try:
+        campaign.run()
+    except KeyboardInterrupt:
+        if campaign.id and not campaign.done:
+            scientist.progress.note(
+                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who misses "
+                "a settle window pays the mines by default, and the bounty closes"
+            )
+        raise
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.model
+    _ = campaign.model  # raises if there is none, now that what there is was shown
 
 
 @app.command()
@@ -240,7 +248,7 @@ def resume(
     from pysonar.wiring import locked
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+        asked = scientist.started(name)
         _see_through(scientist, asked, password_file, as_json)
 
 
@@ -274,15 +282,17 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.history import check_age
     from pysonar.records import Records
     from pysonar.rounds import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))
-    asked = scientist.shelf.take(name) if name else scientist.shelf.only()
+    asked = scientist.started(name)
     records = Records(scientist.journal, asked.settings.name)
     if not records.finished():
         raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+    check_age(records, lambda: scientist.market)
     model = model_of(records, asked)
     if save is not None:
         model.save(save)

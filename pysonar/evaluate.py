@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,15 +65,22 @@ class Holdout:
         return max(positive, 1 - positive) >= _ONE_SIDED
 
 
-def require_rows(x: Array, y: Array, features: int) -> None:
-    """Check held-out data: `LEAST_ROWS` rows of finite columns and a finite target. Raises DataError."""
-    if x.ndim != 2 or x.shape[1] != features or y.shape != (len(x),) or not len(y):
-        expected = f"x of shape [n, {features}] and y of shape [n]"
-        raise DataError("holdout", f"{expected} are needed, got {list(x.shape)} and {list(y.shape)}")
+def require_rows(x: Array, y: Array, features: Sequence[str], target: str) -> None:
+    """Check held-out data x [n, f] and y [n]: `LEAST_ROWS` rows, all finite, of more than one target.
+
+    Raises DataError.
+    """
     if len(y) < LEAST_ROWS:
         problem = f"has {len(y)} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
         raise DataError("holdout", problem, hint="hold out more rows")
-    for name, values in (("x", x), ("y", y)):
-        if not np.isfinite(values).all():
-            row = int(np.argwhere(~np.isfinite(values))[0][0])
-            raise DataError(f"holdout {name}", f"row {row + 1} has a value that is not a finite number")
+    for name, values in zip((*features, target), (*x.T, y), strict=True):
+        if count := np.count_nonzero(~np.isfinite(values)):
+            problem = f"{count} of {len(y)} rows are missing or infinite, row {_first_bad(values)} first"
+            raise DataError(f"column {name}", problem, hint="drop such rows, or fill in their values")
+    if (y == y[0]).all():
+        problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+        raise DataError(f"column {target}", problem, hint="shuffle the data before you hold rows out")
+
+
+def _first_bad(values: Array) -> int:
+    return int(np.argmin(np.isfinite(values))) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sonar.amounts import format_amount
@@ -12,10 +13,14 @@ from sonar.protocol.featuremaps import degree_of
 from sonar.protocol.ids import ETHER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pysonar.bounty import Bounty
     from pysonar.ledger import Revealed
+
+
+WIDTH = 80
+"""Of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
 def explain(bounty: Bounty) -> str:
@@ -28,9 +33,20 @@ def explain(bounty: Bounty) -> str:
         "A mine needs": _needs(bounty),
         "Slot plan": bounty.design.plan.explain().splitlines(),
     }
-    return "\n".join(
-        line for title, lines in sections.items() for line in (title, *(f"  {text}" for text in lines))
-    )
+    return "\n".join(line for title, told in sections.items() for line in (title, *_lines(told)))
+
+
+def _lines(told: list[str]) -> Iterator[str]:
+    """Fill what is told into lines. Names are never broken: they are what a mine's columns must be called."""
+    for text in told:
+        yield from wrap(
+            text,
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _what(bounty: Bounty) -> list[str]:

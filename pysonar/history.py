@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pysonar.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.amounts import Unit
 from sonar.chain.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
-from sonar.errors import RpcError
-from sonar.protocol.ids import hex32
+from sonar.chain.revert import UnknownBounty
+from sonar.errors import EnvironmentFault, RemoteError, RpcError
+from sonar.protocol.ids import BountyId, hex32
 
 if TYPE_CHECKING:
     from pysonar.bounty import Bounty
+    from sonar.chain.market import Market
+    from sonar.chain.rpc import Head
+    from sonar.protocol.phase import BountyState
 
 
 def finished_of(
@@ -47,7 +51,26 @@ def finished_of(
         refund_wei=closed.refund_wei if closed else 0,
         gas=gas,
         seconds=seconds,
+        model_digest=settled.new_model_digest if settled else b"",
     )
+
+
+def position(records: Records, market: Callable[[], Market]) -> tuple[Head, BountyState] | None:
+    """Return where an open bounty stands on the chain; None without one, or where the chain does not tell."""
+    posted, last = records.bounty(), records.get(Finished, max(records.finished(), 1))
+    if posted is None or (last is not None and last.closed):
+        return None
+    try:
+        head = market().head()
+        return head, market().bounty(BountyId(posted[0]), head)
+    except (EnvironmentFault, RemoteError, UnknownBounty):
+        return None
+
+
+def check_age(records: Records, market: Callable[[], Market]) -> None:
+    """Hold the records against the chain, if it answers. Raises JournalError if they are an older copy."""
+    found = position(records, market)
+    records.check_age(found[1].model_digest if found else b"")
 
 
 def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:

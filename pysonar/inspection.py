@@ -65,11 +65,6 @@ class TestResult:
     passed: bool
     failed: str | None = None
 
-    @property
-    def for_good(self) -> bool:
-        """Whether the failure proves dishonesty, and leaves the mine out of the rest of the bounty."""
-        return self.failed is not None and self.failed not in ROUND_ONLY
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -105,8 +100,7 @@ def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bo
     failed = {mine: _alone(rules, history, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
     for compare in (_bias_start, _curvature, _unlike, _newcomer):
-        for mine, test in compare(rules, history, comparable).items():
-            failed[mine] = failed[mine] or test
+        failed |= compare(rules, history, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed
 

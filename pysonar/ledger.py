@@ -64,7 +64,7 @@ class Ledger:
             if new:
                 self._db.execute("INSERT INTO owner VALUES (?)", [fingerprint])
             owner = self._db.execute("SELECT fingerprint FROM owner").fetchone()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
             raise KeyFileError(f"the ledger {path} cannot be read: {error}") from error
         if owner is None:
             raise KeyFileError(

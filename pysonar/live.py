@@ -7,7 +7,7 @@ import sys
 from html import escape
 from typing import Any
 
-from pysonar.views import PlainTold, sentence_of
+from pysonar.views import PlainTold, loss_told, sentence_of
 from sonar.amounts import Unit, format_amount
 from sonar.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
 
@@ -97,7 +97,10 @@ class LiveTold:
         if row["loss"] is not None:
             low, high = min(losses), max(losses)
             part = (math.log(max(row["loss"], 1)) - low) / (high - low) if high > low else 1.0
-            bar, loss = f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>', f"{row['loss']:,}"
+            bar, loss = (
+                f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>',
+                loss_told(row["loss"]),
+            )
         left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
         updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
         cells = (str(row["round"]), loss, updates, format_amount(row["paid_wei"], Unit(**row["asset"])))

@@ -75,8 +75,15 @@ class LinearModel:
             if hasattr(x, "keys"):
                 x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
             matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError("x", f"is not numbers in columns of one length: {error}") from error
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            hint = f"give the columns {', '.join(self.features)}, in this order"
+            raise DataError(
+                "x",
+                f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]",
+                hint=hint,
+            )
         return np.asarray(transform(self.spec, matrix) @ self.weights)
 
     def predict_csv(self, path: Path | str) -> Array:
@@ -111,8 +118,10 @@ class LinearModel:
             weights = np.asarray(document["weights"], dtype=np.float64)
             if document["kind"] != "sonar-linear-model" or weights.shape != (spec.outputs,):
                 raise ConfigError(str(path), f"is not a model of {spec.outputs} weights")
-            return cls(spec, weights, float(document["loss"]))
+            if not np.isfinite([*weights, loss := float(document["loss"])]).all():
+                raise ConfigError(str(path), "has a weight or loss that is not finite")
+            return cls(spec, weights, loss)
         except OSError as error:
             raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, ManifestError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ManifestError) as error:
             raise ConfigError(str(path), f"is not a model that this program wrote: {error}") from error

@@ -6,7 +6,7 @@ import secrets
 
 from pysonar.bounty import Bounty
 from pysonar.keys import Key
-from pysonar.records import Posting
+from pysonar.records import Posting, Publication
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
 from sonar.protocol.messages import AllowList, KeyManifest, ModelManifest
@@ -43,15 +43,10 @@ def fits(posting: Posting, bounty: Bounty, key: Key) -> bool:
     return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).to_bytes())
 
 
-def publish(posting: Posting, store: Store) -> None:
+def publish(posted: Posting | Publication, store: Store) -> None:
     """Put it all into the store, for as long as the bounty lasts. Doing it again changes nothing."""
-    for data, link in (
-        *([(posting.allow_list, Cid.of_manifest(posting.allow_list))] if posting.allow_list else []),
-        (posting.key_manifest, Cid.of_manifest(posting.key_manifest)),
-        (posting.weights_blob, Cid.of_blob(posting.weights_blob)),
-        (posting.model_manifest, Cid.of_manifest(posting.model_manifest)),
-    ):
-        store.pin(store.put(data, link.codec))
+    for data, codec in posted.blobs():
+        store.pin(store.put(data, codec))
 
 
 def key_manifest(key: Key) -> KeyManifest:

@@ -7,10 +7,16 @@ goes on to the same end. Everything is under `campaign/<name>/`.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 from pysonar.optimise import Coefficients
+from sonar.errors import JournalError
 from sonar.journal import Journal
+from sonar.protocol.cid import Codec
+from sonar.protocol.ids import digest_of
+
+Blob = tuple[bytes, Codec]
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,11 @@ class Posting:
     model_manifest: bytes
     weights_blob: bytes
     allow_list: bytes = b""
+
+    def blobs(self) -> list[Blob]:
+        """Return what mines read of it, each before what links to it."""
+        manifests: list[Blob] = [(self.allow_list, "dag-cbor"), (self.key_manifest, "dag-cbor")]
+        return _there(*manifests, (self.weights_blob, "raw"), (self.model_manifest, "dag-cbor"))
 
 
 @dataclass(frozen=True)
@@ -93,13 +104,19 @@ class Publication:
     model_manifest: bytes = b""
     weights_blob: bytes = b""
 
+    def blobs(self) -> list[Blob]:
+        """Return what others read of it, each before what links to it."""
+        model: list[Blob] = [(self.weights_blob, "raw"), (self.model_manifest, "dag-cbor")]
+        return _there(*model, (self.evidence, "dag-cbor"))
+
 
 @dataclass(frozen=True)
 class Finished:
     """How a round ended, from the chain's record: "settled", "failed" or "overdue".
 
     `loss` and `best_loss` are -1 if it was not settled. `payments`: mine -> credited amounts in wei.
-    `closed` is the reason why the bounty closed with this round, else empty.
+    `closed` is the reason why the bounty closed with this round, else empty. `model_digest` is what it was
+    settled with, if it was.
     """
 
     ended: str
@@ -112,6 +129,11 @@ class Finished:
     refund_wei: int
     gas: dict[str, int]
     seconds: dict[str, float]
+    model_digest: bytes = b""
+
+
+def _there(*blobs: Blob) -> list[Blob]:
+    return [blob for blob in blobs if blob[0]]
 
 
 _KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)
@@ -123,10 +145,10 @@ def post_key(name: str) -> str:
 
 
 class Records:
-    """The records of the campaign `name`."""
+    """The records of the campaign `name`. All methods raise JournalError."""
 
     def __init__(self, journal: Journal, name: str) -> None:
-        self._journal = journal
+        self._journal, self.name = journal, name
         self._prefix = f"campaign/{name}/"
         self._known: dict[str, Any] = {}
 
@@ -139,6 +161,11 @@ class Records:
         """Write a record; it is on the disk when this returns."""
         assert type(record) in _KINDS
         self._write(self._key(type(record), number), record)
+
+    def forget(self, kind: type[Any], number: int) -> None:
+        """Take the record of this kind and round away."""
+        self._journal.delete(self._prefix + self._key(kind, number))
+        self._known.pop(self._key(kind, number), None)
 
     def update(self, number: int, mine: str) -> Update | None:
         """Return what is known of a mine's update in a round."""
@@ -163,6 +190,29 @@ class Records:
         while self.get(Finished, number + 1) is not None:
             number += 1
         return number
+
+    def check_age(self, newest: bytes = b"") -> None:
+        """Check that every model that a round was settled with was made here, and `newest`, the contract's.
+
+        Raises JournalError: this journal was copied before a settlement, and does not know what came then.
+        """
+        posting: Posting | None = self.get(Posting)
+        rounds = range(1, self.finished() + 2)
+        published: dict[int, Publication] = {n: p for n in rounds if (p := self.get(Publication, n))}
+        ended: dict[int, Finished] = {n: f for n in rounds if (f := self.get(Finished, n))}
+        made = {b""} | {one.model_digest for one in published.values()}
+        made |= {digest_of(posting.model_manifest)} if posting else set()
+        if {newest, *(one.model_digest for one in ended.values())} <= made:
+            return
+        known = {n for n in rounds if n in published or (n in ended and ended[n].ended != "settled")}
+        first = next(n for n in count(1) if n not in known)
+        raise JournalError(
+            f"the journal {self._journal.path} is an older copy: what the bounty {self.name!r} was settled "
+            f"with from round {first} on is not in it, and so its newest model is not here",
+            hint="put back the newest copy of this home. Without one that model is lost, and the bounty "
+            f"trains no further: `pysonar resume {self.name}` lets it end as Overdue, which pays the mines, "
+            "and takes out what is left of the escrow",
+        )
 
     def _key(self, kind: type[Any], number: int) -> str:
         return f"{number:03}/{kind.__name__.lower()}"

@@ -57,7 +57,11 @@ def course_of(records: Records, design: Design, before: int) -> Course:
 
 
 def model_of(records: Records, bounty: Bounty) -> LinearModel:
-    """Return the best model of a campaign so far. Raises EnvironmentFault if no round has trained one."""
+    """Return the best model of a campaign so far.
+
+    Raises EnvironmentFault if no round has trained one, JournalError if the records are an older copy.
+    """
+    records.check_age()
     course = course_of(records, bounty.design, 1 + records.finished())
     if len(course.points) == 1:
         raise EnvironmentFault(
@@ -371,16 +375,6 @@ class RoundWork:
             aggregate=Digest(outcome.aggregate_digest) if outcome.sums else None,
             cohort=tuple(members),
         )
-
-    def publish(self, publication: Publication) -> None:
-        """Put what the settlement names into the store. Doing it again changes nothing."""
-        for data, link in (
-            (publication.weights_blob, Cid.of_blob(publication.weights_blob)),
-            (publication.model_manifest, Cid.of_manifest(publication.model_manifest)),
-            (publication.evidence, Cid.of_manifest(publication.evidence)),
-        ):
-            if data:
-                self._store.pin(self._store.put(data, link.codec))
 
 
 WITHHELD = "withheld: revealed, and not to be had from the store"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import secrets
+import io
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pysonar.bounty import Bounty, Settings
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, SonarError
 from sonar.keystore import read_private, write_private
 from sonar.model.table import Table
 
 _SETTINGS, _ROWS = "bounty.json", "holdout.npy"
+_AGAIN = "put it back from a copy, or go on with the bounty's own file: pysonar run bounty.toml"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
 
 
@@ -38,7 +38,7 @@ class Shelf:
         return sorted(path.parent.name for path in self._path.glob(f"*/{_SETTINGS}"))
 
     def keep(self, bounty: Bounty) -> None:
-        """Keep a bounty, in place of one of the same name."""
+        """Keep a bounty, in place of one of the same name. Raises KeyFileError if it cannot be written."""
         folder = self._path / bounty.settings.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = _Document(
@@ -47,19 +47,13 @@ class Shelf:
             features=list(bounty.features),
             target=bounty.target,
         )
-        temporary = folder / f".{_ROWS}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            np.save(file, bounty.table.values, allow_pickle=False)
-        temporary.replace(folder / _ROWS)
+        rows = io.BytesIO()
+        np.save(rows, bounty.table.values, allow_pickle=False)
+        write_private(folder / _ROWS, rows.getvalue())
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
 
     def take(self, name: str) -> Bounty:
-        """Return a kept bounty. Raises ConfigError if there is none, or its files are damaged."""
-        if name not in self.names():
-            known = ", ".join(self.names()) or "none"
-            raise ConfigError(
-                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
-            )
+        """Return a kept bounty. Raises ConfigError if its files are gone or damaged."""
         folder = self._path / name
         try:
             document = _Document.model_validate_json(
@@ -68,15 +62,6 @@ class Shelf:
             values = np.load(folder / _ROWS, allow_pickle=False)
             table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
             return Bounty(document.settings, table, tuple(document.features), document.target)
-        except (OSError, ValueError, ValidationError) as error:
-            raise ConfigError(str(folder), f"is damaged: {error}", hint="restore it from a copy") from error
-
-    def only(self) -> Bounty:
-        """Return the only bounty that is kept. Raises ConfigError."""
-        names = self.names()
-        if len(names) != 1:
-            hint = f"name one of: {', '.join(names)}" if names else "start one: pysonar run bounty.toml"
-            raise ConfigError(
-                "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
-            )
-        return self.take(names[0])
+        except Exception as error:  # numpy's reader raises whatever the parsers below it do
+            hint = (isinstance(error, SonarError) and error.hint) or _AGAIN
+            raise ConfigError(str(folder), f"is damaged: {error}", hint=hint) from error

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from sonar.amounts import Unit, format_amount, format_wei
-from sonar.errors import EnvironmentFault, MarketError, RemoteError, RpcError
+from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.protocol.ids import ETHER
 from sonar.tables import print_table
 
 if TYPE_CHECKING:
+    from pysonar.records import Records
     from pysonar.wiring import Scientist
+    from sonar.chain.rpc import Head
+    from sonar.protocol.phase import BountyState
 
 
 class PlainTold:
@@ -34,13 +34,18 @@ class PlainTold:
         self._plain.emit(Line(line.party, line.at_s, event))
 
 
+def loss_told(milli: int) -> str:
+    """Return a loss in its own unit (`squared`: MSE), as `explain` and `LinearModel.loss` have it."""
+    return f"{milli / 1000:,.3f}"
+
+
 def sentence_of(line: dict[str, Any]) -> str:
     """Return a finished round (`history.line_of`) as a sentence."""
     if line["loss"] is None:
         return f"round {line['round']} {line['ended']}, {len(line['cohort'])} revealed"
-    best = "" if line["loss"] == line["best_loss"] else f" (the best is {line['best_loss'] / 1000:,.3f})"
+    best = "" if line["loss"] == line["best_loss"] else f" (the best is {loss_told(line['best_loss'])})"
     told = (
-        f"round {line['round']}: loss {line['loss'] / 1000:,.3f}{best}, "
+        f"round {line['round']}: loss {loss_told(line['loss'])}{best}, "
         f"{len(line['accepted'])} of {len(line['cohort'])} accepted, "
         f"paid {format_amount(line['paid_wei'], Unit(**line['asset']))}"
     )
@@ -49,16 +54,12 @@ def sentence_of(line: dict[str, Any]) -> str:
 
 def status_of(scientist: Scientist) -> dict[str, Any]:
     """Return the account and every campaign of the home. What an absent chain would say is null."""
-    from pysonar.history import summary_of
-    from pysonar.records import Records
-
-    campaigns = []
-    for name in scientist.shelf.names():
-        bounty = scientist.shelf.take(name)
-        records = Records(scientist.journal, name)
-        summary = summary_of(records, bounty)
-        summary["now"] = _now(scientist, records) if summary["status"] == "open" else None
-        campaigns.append(summary)
+    campaigns, damaged = [], []
+    for name in scientist.names():
+        try:
+            campaigns.append(_campaign(scientist, name))
+        except (ConfigError, JournalError) as error:
+            damaged.append({"name": name, "error": str(error), "hint": error.hint})
     balance_wei, tokens, problem = None, [], ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
@@ -73,7 +74,21 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         "tokens": tokens,
         "problem": problem,
         "campaigns": campaigns,
+        "damaged": damaged,
     }
+
+
+def _campaign(scientist: Scientist, name: str) -> dict[str, Any]:
+    """One campaign, and where it stands. Raises ConfigError, JournalError if its records are damaged."""
+    from pysonar.history import position, summary_of
+    from pysonar.records import Records
+
+    records = Records(scientist.journal, name)
+    summary = summary_of(records, scientist.started(name))
+    found = position(records, lambda: scientist.market)
+    summary["now"] = _now(*found) if found else None
+    summary["problem"] = _age_problem(records, found[1].model_digest if found else b"")
+    return summary
 
 
 def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,17 +108,10 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
     return found
 
 
-def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
+def _now(head: Head, state: BountyState) -> dict[str, Any]:
     """Where an open bounty stands on the chain. Deadlines in chain seconds."""
-    from sonar.protocol.ids import BountyId
     from sonar.protocol.phase import deadlines_of, status_of
 
-    posted = records.bounty()
-    try:
-        head = scientist.market.head()
-        state = scientist.market.bounty(BountyId(posted[0]), head)
-    except (EnvironmentFault, RpcError):
-        return None
     return {
         "round": state.round,
         "status": status_of(state, head.timestamp_s).name,
@@ -112,6 +120,14 @@ def _now(scientist: Scientist, records: Any) -> dict[str, Any] | None:
         "chain_time_s": head.timestamp_s,
         **deadlines_of(state)._asdict(),
     }
+
+
+def _age_problem(records: Records, newest: bytes) -> str:
+    try:
+        records.check_age(newest)
+    except JournalError as older:
+        return f"{older}: {older.hint}"
+    return ""
 
 
 def print_status(document: dict[str, Any]) -> None:
@@ -123,52 +139,58 @@ def print_status(document: dict[str, Any]) -> None:
     print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
     if document["problem"]:
         print(f"problem  {printable(document['problem'])}")
-    if not document["campaigns"]:
+    if not document["campaigns"] and not document["damaged"]:
         print("bounties none yet; start one: pysonar run bounty.toml")
     for summary in document["campaigns"]:
         print()
         print_result(summary)
+    for one in document["damaged"]:
+        print(f"\nbounty {one['name']}: {printable(one['error'])}")
+        print(f"  hint: {printable(one['hint'])}")
 
 
 def print_result(summary: dict[str, Any]) -> None:
     """Print one campaign: its rounds, what each mine was paid, and where the money went."""
-    console = Console(highlight=False)
     ended = f" ({summary['closed'].lower().replace('_', ' ')})" if summary["closed"] else ""
-    console.print(
-        f"bounty {summary['name']}: {summary['status']}{ended} {summary['bounty'] or ''}", markup=False
-    )
+    print(f"bounty   {summary['name']}: {summary['status']}{ended}")
+    if summary["bounty"]:
+        print(f"id       {summary['bounty']}")
     if now := summary.get("now"):
-        console.print(
-            f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
+        print(
+            f"now      round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
             f"{now['revealed']} revealed"
         )
+    if problem := summary.get("problem"):
+        print(f"problem  {printable(problem)}")
     unit = Unit(**summary["asset"])
-    console.print(_rounds(summary))
-    if summary["payouts"]:
-        _print_payouts(summary["payouts"], unit)
-    console.print(
-        f"escrow {format_amount(summary['escrow_wei'], unit)}, "
+    print(
+        f"escrow   {format_amount(summary['escrow_wei'], unit)}, "
         f"paid {format_amount(summary['paid_wei'], unit)}, "
         f"came back {format_amount(summary['refunded_wei'], unit)}"
     )
+    _print_rounds(summary, unit)
+    if summary["payouts"]:
+        print()
+        _print_payouts(summary["payouts"], unit)
 
 
-def _rounds(summary: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("round", "loss", "best", "accepted", "paid", "left out"):
-        table.add_column(heading, justify="left" if heading == "left out" else "right")
-    table.add_row("start", f"{summary['initial_loss'] / 1000:,.3f}", "", "", "", "")
+def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
+    rows = [["start", loss_told(summary["initial_loss"]), "", "", ""]]
     for line in summary["rounds"]:
-        left_out = "; ".join(f"{short(mine)} {printable(why)}" for mine, why in line["left_out"].items())
-        table.add_row(
-            str(line["round"]),
-            line["ended"] if line["loss"] is None else f"{line['loss'] / 1000:,.3f}",
-            "" if line["best_loss"] is None else f"{line['best_loss'] / 1000:,.3f}",
-            f"{len(line['accepted'])} of {len(line['cohort'])}",
-            format_amount(line["paid_wei"], Unit(**line["asset"])),
-            left_out,
+        rows.append(
+            [
+                str(line["round"]),
+                line["ended"] if line["loss"] is None else loss_told(line["loss"]),
+                "" if line["best_loss"] is None else loss_told(line["best_loss"]),
+                f"{len(line['accepted'])} of {len(line['cohort'])}",
+                format_amount(line["paid_wei"], unit),
+            ]
         )
-    return table
+    headings = ["round", "loss", "best", "accepted", "paid"]
+    print_table(headings, rows, right=headings)
+    for line in summary["rounds"]:
+        for mine, why in line["left_out"].items():
+            print(printable(f"round {line['round']} left out {short(mine)}: {why}"))
 
 
 def _print_payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pysonar.records import post_key
+from pysonar.records import Posting, Records, post_key
 from sonar import keystore
 from sonar.errors import ConfigError, KeyFileError
 from sonar.home import Home, default_home
@@ -39,6 +39,30 @@ class Scientist(Party):
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
         return f"outbox/{post_key(name)}" in self.journal
+
+    def names(self) -> list[str]:
+        """Return the names of all bounties that were started here, also of those whose folder is gone."""
+        sent = (key.removeprefix("outbox/") for key, _ in self.journal.items("outbox/"))
+        posted = {name for key in sent if key == post_key(name := key.partition("/")[0])}
+        return sorted(posted.union(self.shelf.names()))
+
+    def started(self, name: str = "") -> Bounty:
+        """Return a bounty that was started here; without a name, the only one.
+
+        Raises ConfigError.
+        """
+        names = self.names()
+        if not name and len(names) != 1:
+            hint = f"name one of: {', '.join(names)}" if names else "start one: pysonar run bounty.toml"
+            raise ConfigError(
+                "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
+            )
+        if name and name not in names:
+            known = ", ".join(names) or "none"
+            raise ConfigError(
+                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
+            )
+        return self.shelf.take(name or names[0])
 
     def key_path(self, name: str) -> Path:
         """Where the Paillier key of the bounty `name` lies."""
@@ -83,7 +107,8 @@ class Scientist(Party):
         from pysonar.campaign import Campaign
 
         name = bounty.settings.name
-        if self.posted(name) and self.shelf.take(name).digest != bounty.digest:
+        posting: Posting | None = Records(self.journal, name).get(Posting)
+        if posting is not None and self.posted(name) and posting.digest != bounty.digest:
             raise ConfigError(
                 "name",
                 f"another bounty named {name!r} was posted from {self.home.path}",

@@ -1,6 +1,17 @@
-"""`python -m sonar`."""
+"""`sonar`, and `python -m sonar`. It loads next to nothing itself, so that Ctrl-C finds it at work."""
 
-from sonar.cli import main
+import sys
+
+
+def main() -> int:
+    """Run the command line and return its exit code; Ctrl-C while that loads is no other than later on."""
+    try:
+        from sonar.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from sonar.commands.chain import chain
 from sonar.commands.deploy import deploy
 from sonar.commands.fund import fund
@@ -29,6 +27,6 @@ app.command()(peer)
 app.add_typer(swarm_key, name="swarm-key")
 
 
-def main() -> None:
-    """Run `sonar`."""
-    sys.exit(run_app(app, "sonar"))
+def main() -> int:
+    """Run `sonar` and return its exit code."""
+    return run_app(app, "sonar")

@@ -45,8 +45,16 @@ class SonarError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        if hint:
-            self.add_note(f"hint: {hint}")  # what a notebook shows of it
+
+    @property
+    def hint(self) -> str:
+        """What to do next; it may be empty."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, hint: str) -> None:
+        self._hint = hint
+        self.__notes__ = [f"hint: {hint}"] if hint else []  # what a notebook shows of it
 
 
 class UsageError(SonarError):

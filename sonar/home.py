@@ -6,13 +6,13 @@ import fcntl
 import os
 import stat
 import time
-import tomllib
 from pathlib import Path
 
 from platformdirs import user_data_path
 
 from sonar.errors import ConfigError, HomeLocked
 from sonar.keystore import write_private
+from sonar.settings import parse_toml
 
 FORMAT = 1
 _MARK = "home.toml"
@@ -93,9 +93,9 @@ class Home:
 
     def _check_mark(self, mark: Path) -> None:
         try:
-            fields = tomllib.loads(mark.read_text())
+            fields = parse_toml(mark.read_bytes(), "home")
             role, version = fields["role"], fields["format"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ConfigError, KeyError) as error:
             raise ConfigError(
                 "home", f"{mark} is damaged", hint="restore it, or name another home"
             ) from error

@@ -214,7 +214,7 @@ class Journal:
                 f"the journal {self.path} cannot be used: {error}",
                 hint="is the disk full, or the file locked by another program, or not this user's to write?",
             ) from error
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
             self._refuse(f"cannot be read: {error}")
 
 

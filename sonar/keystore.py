@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import os
 import stat
 import sys
@@ -27,6 +28,9 @@ MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18
 _SCRYPT_N_DEV = 2**14
+_COST_MAX = 2**23
+"""Of scrypt's n r p, 2^21 in most wallets, or of the rounds of PBKDF2: seconds, and at most a gigabyte."""
+_DERIVED_BYTES_MAX = 64
 _PROMPT = "Password of the keystore: "
 _NEW_PROMPT = "A new password, for the keystore: "
 _TRY_AGAIN = "nothing was changed; try again"
@@ -140,7 +144,7 @@ def load(path: Path, password: str) -> LocalAccount:
 
     data = read_private(path, "key file")
     try:
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = json.loads(data, object_pairs_hook=_bearable)
         key = Account.decrypt(fields, password)
     except ValueError as error:
         wrong = "mac mismatch" in str(error).lower()
@@ -155,6 +159,20 @@ def load(path: Path, password: str) -> LocalAccount:
     return account
 
 
+def _bearable(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a keystore, its names in lower case as they are read.
+
+    Raises ValueError if its key would take hours or all memory to derive: the file may be any wallet's.
+    """
+    fields = {name.lower(): value for name, value in pairs}
+    costs = [fields.get(name, 1) for name in ("n", "r", "p", "c", "dklen")]
+    if not all(type(cost) is int and cost > 0 for cost in costs):
+        raise ValueError("a parameter of the key derivation is no positive integer")
+    if math.prod(costs[:-1]) > _COST_MAX or costs[-1] > _DERIVED_BYTES_MAX:
+        raise ValueError("its key takes too long to derive")
+    return fields
+
+
 def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return a file's bytes, if nobody but its user may read it. Raises KeyFileError."""
     try:
@@ -163,7 +181,8 @@ def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> byte
                 raise KeyFileError(f"others may read the {what} {path}", hint=f"chmod 600 {path}")
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}") from error
+        hint = f"is the path right, and is the file this user's? {_RESTORE}"
+        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}", hint=hint) from error
     if len(data) > max_bytes:
         raise KeyFileError(f"the {what} {path} has more than {max_bytes} bytes")
     return data
@@ -196,5 +215,5 @@ def load_raw(path: Path) -> LocalAccount:
     try:
         account: LocalAccount = Account.from_key(read_private(path, "faucet's key").decode().strip())
     except ValueError as error:
-        raise KeyFileError(f"{path} holds no key in hex") from error
+        raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from error
     return account

@@ -27,6 +27,8 @@ from sonar.protocol.ids import ETHER, Address
 
 MAX_LINE_BYTES = 1_000_000
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+ChainTime = Annotated[int, Field(ge=0, lt=1 << 40)]
+"""Seconds since 1970, as many as the contract's times can be: of more, no clock could tell the date."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Waiting:
     """The program waits for `what`, until chain time `until_s` at the latest (None: as long as it takes)."""
 
     what: str
-    until_s: int | None = None
+    until_s: ChainTime | None = None
     kind: Literal["waiting"] = "waiting"
     __pydantic_config__ = _STRICT
 
@@ -148,7 +150,7 @@ def parse_line(text: str) -> Line:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "kind"
         raise RemoteError(f"{where} of a progress line: {first['msg']}: {text[:200]!r}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RemoteError(f"not a progress line ({error}): {text[:200]!r}") from error
 
 

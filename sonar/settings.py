@@ -11,8 +11,8 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sonar.errors import ConfigError
@@ -23,9 +23,23 @@ _HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9A-Fa-f:.]{2,45}|dns[46]?/[A-Za-z0-9._-]{1
 _PEER = re.compile(rf"({_HOST}/tcp/[0-9]{{1,5}})/p2p/([1-9A-HJ-NP-Za-km-z]{{40,64}})")
 
 
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+def parse_toml(data: bytes, field: str) -> dict[str, Any]:
+    """Return the tables of a TOML file. Raises ConfigError naming `field`."""
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))  # editors of Windows begin with a mark
+    except (ValueError, RecursionError) as error:  # too many digits, or brackets, are no TOMLDecodeError
+        raise ConfigError(field, f"is not TOML: {error}", hint="correct it; it is a text in UTF-8") from error
+
+
+def checked_url(text: str) -> str:
+    """Return `text` if HTTP can be asked for it. Raises ValueError."""
+    try:
+        url = httpx.URL(text)
+        url.raw_host.decode().encode("idna")  # as the system does to look the host up
+        good = url.scheme in ("http", "https") and url.host != "" and (url.port or 0) < 1 << 16
+    except (httpx.InvalidURL, ValueError):
+        good = False
+    if not good:
         raise ValueError("not an address like http://127.0.0.1:8545")
     return text
 
@@ -71,7 +85,7 @@ class StoreConfig(_Strict):
 
     kind: Literal["folder", "kubo"] = "folder"
     path: str = ""
-    api_url: Annotated[str, AfterValidator(lambda text: _url(text) if text else text)] = ""
+    api_url: Annotated[str, AfterValidator(lambda text: checked_url(text) if text else text)] = ""
     bootstrap: tuple[Annotated[str, AfterValidator(_peer)], ...] = Field(default=(), strict=False)
     swarm_key_file: str = ""
     public: bool = False
@@ -94,7 +108,7 @@ class NetworkConfig(_Strict):
     dev: bool = False
     client: Annotated[str, Field(max_length=64)] = ""
     chain_id: Annotated[int, Field(ge=1, lt=2**64)]
-    rpc_url: Annotated[str, AfterValidator(_url)]
+    rpc_url: Annotated[str, AfterValidator(checked_url)]
     contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]
     code_hash: Annotated[bytes, BeforeValidator(_code_hash)]
     deployed_block: Annotated[int, Field(ge=0)] = 0
@@ -105,11 +119,7 @@ class NetworkConfig(_Strict):
     @classmethod
     def load(cls, path: Path) -> NetworkConfig:
         """Read a network file. Raises ConfigError that names the field."""
-        text = _read(path)
-        try:
-            fields = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(str(path), f"is not TOML: {error}") from error
+        fields = parse_toml(_read(path), str(path))
         network = cls.checked(path, fields, hint="get the network file again, or correct this field")
         if network.faucet is not None and not network.dev:
             raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
@@ -162,7 +172,7 @@ class NetworkConfig(_Strict):
             ) from error
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -181,10 +191,7 @@ def _read(path: Path) -> str:
         ) from error
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
-    try:
-        return data.decode("utf-8-sig")  # editors of Windows begin with a mark
-    except UnicodeDecodeError as error:
-        raise ConfigError("network", f"{path} is not a text in UTF-8") from error
+    return data
 
 
 def _toml(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Party:
 
     home: Home
     progress: Progress
+    _account: LocalAccount | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def network(self) -> NetworkConfig:
@@ -72,8 +73,10 @@ class Party:
             self.opened.close()
 
     def unlock(self, password: str) -> LocalAccount:
-        """Open the keystore. Raises KeyFileError."""
-        return keystore.load(keystore.find(self.home.keystore), password)
+        """Open the keystore; once, since that takes a second where money is at stake. Raises KeyFileError."""
+        if self._account is None:
+            self._account = keystore.load(keystore.find(self.home.keystore), password)
+        return self._account
 
     def outbox(self, account: LocalAccount) -> Outbox:
         """What signs and sends for the party's account."""

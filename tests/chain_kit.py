@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,17 @@ class Wire(httpx.BaseTransport):
 
     def rpc(self) -> Rpc:
         return Rpc("http://wire.invalid", transport=self, attempts=1)
+
+
+def go_back(chain: TesterChain, fund: Mapping[Address, int], blocks: int) -> None:
+    """Take the chain's newest `blocks` back, as a node does that is killed. `fund` is what it began with."""
+    newest = chain._head().block_number
+    kept = [chain._chain.get_canonical_block_by_number(n) for n in range(max(1, newest - blocks + 1))]
+    anew = TesterChain(fund, clock=lambda: float(kept[0].header.timestamp))
+    for block in kept[1:]:
+        anew._mine(list(block.transactions), block.header.timestamp)
+    for name in ("_chain", "_receipts", "_transactions", "_by_block", "_logs", "_log_blocks", "_outcomes"):
+        setattr(chain, name, getattr(anew, name))
 
 
 def error_answer(requests: list[dict[str, Any]], message: str, code: int = -32000, data: Any = None) -> bytes:

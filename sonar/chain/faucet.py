@@ -10,7 +10,7 @@ from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox
 from sonar.chain.queue import Receipt
 from sonar.chain.rpc import Rpc
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, KeyFileError
 from sonar.journal import Journal
 from sonar.keystore import load_raw
 from sonar.protocol.ids import parse_address
@@ -28,16 +28,22 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
             f"the network {network.name!r} has none",
             hint="only development networks give ether away; get some from an exchange or its owner",
         )
-    account = load_raw(Path(network.faucet.key_file))
+    key_file = Path(network.faucet.key_file)
+    if not key_file.exists():
+        raise KeyFileError(
+            f"the faucet's key {key_file} is not here",
+            hint="it stays with the chain: run `sonar fund` there, as the user whose chain it is",
+        )
+    account = load_raw(key_file)
     # No money goes out on a network whose contract is not the one named.
     market = Market.connect(network, rpc)
     # A gift that is cut off may be given twice: the faucet's ether is worth nothing. One giver at a time,
     # since two would take the same nonce.
     with (
-        Path(network.faucet.key_file).open("rb") as key_file,
+        key_file.open("rb") as lock,
         tempfile.TemporaryDirectory() as folder,
         Journal(Path(folder) / "journal.sqlite") as journal,
     ):
-        fcntl.flock(key_file, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         outbox = Outbox(market, account, journal)
         return outbox.perform("fund", transfer(parse_address(address), amount_wei))

@@ -28,7 +28,6 @@ REORG_BLOCKS = 64
 to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
 """
 _QUERIES_PER_TOLD = 50
-_NO_CODE = "none (there is no code)"
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Market(Chain):
                 hint="it is still syncing; if not, get the network file of this network again",
             )
         if not code:
-            raise WrongContract(self.address, expected, _NO_CODE)
+            raise WrongContract(self.address, expected, "none (there is no code)")
         if keccak(code) != self._code_hash:
             raise WrongContract(self.address, expected, keccak(code).hex())
 
@@ -280,7 +279,8 @@ class Market(Chain):
         data = abi.encode_call(function, *arguments)
         answer = view(self.rpc, self.address, data, function, at)
         if not answer:  # every function returns something; without code there is nothing that could refuse
-            raise WrongContract(self.address, self._code_hash.hex(), _NO_CODE)
+            self.check_code()
+            raise RpcError(f"{function}: the chain's node answered nothing")
         return abi.decode_result(function, answer)
 
     def _checked(self, log: Any, bounty: BountyId | None) -> Event:

@@ -3,7 +3,7 @@
 Theory of operation. Under each key lies one entry in the journal; its state is
 
     saved    call, nonce and every try that was signed for that nonce; at most one of them can be mined
-    mined    the receipt: final
+    mined    the receipt, and all that was saved: final, unless the chain goes back behind it
     failed   what the contract refused with when it was mined; `submit` signs anew
     spent    another transaction has the nonce, so that no try can be mined; signed anew when asked for
 
@@ -14,12 +14,16 @@ first, and nothing new is signed before that. To serve one is, in this order:
 
     a receipt of any try    confirmed: mined or failed
     nonce below the count   spent, if it is so deep in the chain that a receipt would show; else wait for that
-    not sent lately         send the same bytes again: the node may have forgotten them
+    not sent lately         send the same bytes again: the node may have forgotten them; at once if it counts
+                            too few transactions, its pool included
     priced too low          the lowest only, if a block came since that says so: a higher fee for the same
                             nonce, up to a limit
     the node refuses it     its owner's call raises that, nobody else's; if it is the lowest and others wait,
                             an empty transfer takes its nonce, unless the owner still asks for it and only a
                             higher fee was refused: the pool has an earlier try, which may be mined yet
+
+A chain can go back behind what was believed: a node that is killed comes up with an older state, or a
+reorganisation is deeper than the confirmations. `recover` then takes what was mined for saved again.
 
 Nonces below the lowest that nobody uses (another program's transaction was forgotten, or a development chain
 started anew) go to empty transfers too.
@@ -38,7 +42,7 @@ from sonar.chain import fees, revert
 from sonar.chain.fees import Asked
 from sonar.chain.market import Call
 from sonar.chain.queue import Queue, Receipt, request, with_margin
-from sonar.chain.rpc import Chain, quantity
+from sonar.chain.rpc import Chain, Head, quantity
 from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
@@ -81,6 +85,7 @@ class Outbox:
         self._stuck_after_s = stuck_after_s
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.RLock()
+        self._recovered = ""
         self._queue = Queue(
             chain,
             account,
@@ -137,6 +142,13 @@ class Outbox:
                 raise refused[key]
             return None
 
+    def recover(self, head: Head) -> None:
+        """Send again what the chain has lost of what was mined. One request for each newest block."""
+        with self._lock:
+            if head.hash != self._recovered:
+                self._queue.recover()
+                self._recovered = head.hash
+
     def submitted(self, key: str) -> bool:
         """Tell whether there is a transaction under `key`, in whatever state."""
         return f"outbox/{key}" in self._journal
@@ -145,6 +157,10 @@ class Outbox:
         """Tell whether `submit` would sign something under `key`: nothing that is mined or can be."""
         entry = self._journal.get(f"outbox/{key}")
         return entry is None or entry["state"] in ("failed", "spent")
+
+    def under_way(self, key: str) -> bool:
+        """Tell whether there is a transaction under `key` that is not confirmed, or is so no longer."""
+        return key in self._queue.open
 
     def next_key(self, prefix: str) -> str:
         """Return the key under `prefix` of what is under way, else one that was never used."""
@@ -155,11 +171,11 @@ class Outbox:
     def busy(self, asset: Address) -> bool:
         """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
         with self._lock:
-            if self._under_way(asset):
+            if self._concerned(asset):
                 self._queue.serve()
-            return self._under_way(asset)
+            return self._concerned(asset)
 
-    def _under_way(self, asset: Address) -> bool:
+    def _concerned(self, asset: Address) -> bool:
         return any(entry["call"].get("asset") == asset for entry in self._queue.open.values())
 
     # ---- for everybody else

@@ -5,6 +5,7 @@ What each step rests on is said in `sonar.chain.outbox`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +30,10 @@ BURIED_BLOCKS = 5
 """A node that counts a transaction so deep in its chain has its receipt, however it lags behind its head."""
 MAX_GAP = 16
 """How many missing nonces are filled: more are no forgotten transactions, but another chain."""
+
+_ASKED = 3
+_AGAIN_S = (1.0, 2.0, 4.0)
+"""So long after it was sent, a transaction that the node's pool lacks is sent again."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +82,15 @@ class Queue:
         self._chain, self._account, self._journal = chain, account, journal
         self.confirmations, self._patience_s = confirmations, patience_s
         self._progress, self._monotonic = progress, monotonic
+        known = {key.removeprefix("outbox/"): entry for key, entry in journal.items("outbox/")}
         self.open: dict[str, dict[str, Any]] = {
-            key.removeprefix("outbox/"): entry
-            for key, entry in journal.items("outbox/")
-            if entry["state"] == "saved"
+            key: entry for key, entry in known.items() if entry["state"] == "saved"
         }
-        self._next = 0  # the lowest nonce that is not known to be used: a node that lags counts fewer
+        # The lowest nonce that is not known to be used: a node that lags counts fewer.
+        self._next = max((entry["nonce"] + 1 for entry in known.values() if _is_kept(entry)), default=0)
         self._asked_s: dict[str, float] = {}  # when the owner of what is under a key last asked for it
         self._sent_s: dict[str, float] = {}  # when this process last sent what is under a key
+        self._again: dict[str, int] = {}  # how often it did since, because the node's pool lacked it
         self._refused_s: dict[str, float] = {}  # since when the node refuses it
         self._gap_s: float | None = None  # since when nonces before ours are missing
         self._told: dict[str, str] = {}
@@ -149,7 +155,7 @@ class Queue:
         queue = self._fill_gap(queue, count)
         for place, key in enumerate(queue):
             try:
-                self._bring(key, first=place == 0)
+                self._bring(key, count, first=place == 0)
                 self._refused_s.pop(key, None)
             except (InsufficientFunds, RpcError) as refusal:
                 refused[key] = refusal
@@ -208,17 +214,22 @@ class Queue:
         elif failed:
             state = {"state": "failed", "revert": self._why(call, receipt)}
         else:
-            state = {"state": "mined", "receipt": asdict(receipt)}
+            state = entry | {"state": "mined", "receipt": asdict(receipt)}
         # The log's line and the state change together: a restart reports the transaction once.
+        known = entry.get("receipt") == asdict(receipt)
         with self._journal.transaction():
             self._journal.put(f"outbox/{key}", state)
-            self._journal.log("transaction", key=key, name=call.name, failed=failed, **asdict(receipt))
+            if not known:
+                self._journal.log("transaction", key=key, name=call.name, failed=failed, **asdict(receipt))
         self._forget(key)
-        self._progress.transaction(call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round)
+        if not known:
+            self._progress.transaction(
+                call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round
+            )
 
     def _forget(self, key: str) -> None:
         self._next = max(self._next, self.open[key]["nonce"] + 1)
-        for memory in (self.open, self._asked_s, self._sent_s, self._refused_s, self._told):
+        for memory in (self.open, self._asked_s, self._sent_s, self._again, self._refused_s, self._told):
             memory.pop(key, None)
 
     def _why(self, call: Call, receipt: Receipt) -> bytes:
@@ -243,15 +254,55 @@ class Queue:
         requests = (("eth_getTransactionReceipt", one["hash"]) for one in entry["tries"])
         return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
 
+    # ---- what was mined
+
+    def recover(self) -> None:
+        """Send again what was mined and confirmed, and that the chain went back behind all the same.
+
+        A node that is killed may lose its newest blocks, on a development chain more than are waited for. One
+        that lags counts too few as well, so others behind the same address are asked too; if it is alone,
+        nothing comes of sending it again.
+        """
+        for _ in range(_ASKED):
+            used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
+            if (count := quantity(used, "eth_getTransactionCount")) >= self._next:
+                break
+        else:
+            self._reopen(count)
+        if any("receipt" in entry for entry in self.open.values()):
+            self.serve()
+
+    def _reopen(self, count: int) -> None:
+        """Take what was mined under the nonce `count` or a later one for saved only."""
+        found = {key.removeprefix("outbox/"): entry for key, entry in self._journal.items("outbox/")}
+        lost = {key: entry for key, entry in found.items() if _is_kept(entry) and entry["nonce"] >= count}
+        if not 0 < len(lost) <= MAX_GAP:
+            return
+        self._chain.check_code()  # what was meant for another chain stays here
+        for key, entry in lost.items():
+            self.open[key] = entry | {"state": "saved"}
+            self._journal.put(f"outbox/{key}", self.open[key])
+            self._tell(key, "was mined, and the chain's node does not know it any more; sending it again")
+
     # ---- what is not mined
 
-    def _bring(self, key: str, *, first: bool) -> None:
-        """Send what this process has not sent, or not for long; only the first can use a higher fee."""
-        sent_s = self._sent_s.get(key)
-        if sent_s is not None and self._monotonic() - sent_s < self._patience_s:
-            return
-        if sent_s is not None and first:
-            self._raise_fee(key)
+    def _bring(self, key: str, count: int, *, first: bool) -> None:
+        """Send what this process has not sent, or not for long; only the first can use a higher fee.
+
+        By `count` the node's pool may lack it: then it is sent again sooner, but a few times only, since some
+        nodes never count their pool.
+        """
+        sent_s, again = self._sent_s.get(key), self._again.get(key, 0)
+        waited_s = math.inf if sent_s is None else self._monotonic() - sent_s
+        if waited_s < self._patience_s:
+            missing = self.open[key]["nonce"] >= count
+            if not missing or again >= len(_AGAIN_S) or waited_s < _AGAIN_S[again]:
+                return
+            self._again[key] = again + 1
+        else:
+            self._again.pop(key, None)
+            if sent_s is not None and first:
+                self._raise_fee(key)
         self.send(key)
 
     def send(self, key: str) -> None:
@@ -373,6 +424,11 @@ class Queue:
         if self._told.get(key) != what:
             self._told[key] = what
             self._progress.note(f"{self.open[key]['call']['name']} {what}")
+
+
+def _is_kept(entry: dict[str, Any]) -> bool:
+    """Tell whether this was mined, and what was signed for it is still there to be sent again."""
+    return entry["state"] == "mined" and "nonce" in entry
 
 
 def with_margin(gas: int) -> int:

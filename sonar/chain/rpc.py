@@ -12,7 +12,6 @@ import logging
 import re
 import time
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 import stamina
@@ -20,6 +19,7 @@ from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
 from sonar.protocol.ids import Address
+from sonar.settings import checked_url
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _BUSY = frozenset({429, 502, 503, 504})
@@ -46,15 +46,16 @@ class Rpc:
         attempts: int = 5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        parts, self.shown = urlsplit(url), without_secrets(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("rpc_url", f"{self.shown!r} is not an address like http://127.0.0.1:8545")
-        self._url = url
+        self.shown = without_secrets(url)
+        try:
+            self._url = httpx.URL(checked_url(url))
+        except ValueError as error:
+            raise ConfigError("rpc_url", f"{self.shown!r} is {error}") from error
         self._attempts, self._timeout_s = attempts, timeout_s
         self._ids = itertools.count(1)
         self._http = httpx.Client(
             transport=transport,
-            trust_env=parts.hostname not in _LOOPBACK,  # no proxy between us and our own machine
+            trust_env=self._url.host not in _LOOPBACK,  # no proxy between us and our own machine
             headers={"content-type": "application/json"},
         )
 
@@ -129,9 +130,12 @@ class Rpc:
                     raise RpcError(f"the node's answer is larger than the limit of {MAX_ANSWER_BYTES} bytes")
                 if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
                     raise httpx.ReadTimeout("")
+        content = b"".join(parts)
         try:
-            answer = from_json(b"".join(parts))
+            answer = from_json(content)
         except ValueError as error:
+            if response.is_success and content[:1] in (b"{", b"["):
+                raise httpx.TransportError("its answer is cut off") from error
             if response.is_success:
                 raise RpcError(f"{self.shown} answered with status {status} and no JSON") from error
             answer = None
@@ -240,6 +244,9 @@ class Chain:
     def ether(self, account: Address) -> int:
         """Return what the account holds on the chain itself, in wei."""
         return quantity(self.rpc.call("eth_getBalance", account, "latest"), "eth_getBalance")
+
+    def check_code(self) -> None:
+        """Check that what transactions are meant for is there: on a chain alone, nothing is."""
 
     def code(self, address: Address) -> bytes:
         """Return the code at an address; empty where there is none."""

@@ -65,8 +65,8 @@ def chain(
     """Start a local chain with the contract deployed, and serve it until Ctrl-C or SIGTERM.
 
     Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
-    keeps its state there and goes on from it; eth-tester starts anew each time, and whoever took
-    part before needs the new network file, and had better begin with a new home.
+    keeps its state there and goes on from it, after a kill from a few seconds before; eth-tester starts anew
+    each time, and whoever took part before needs the new network file, and had better begin with a new home.
 
     With --store-kind kubo it also runs the first peer of the network's IPFS swarm, and makes the swarm's key
     beside the network file: those who take part need both files, and nobody else may have the key.
@@ -196,8 +196,6 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
     from rich.console import Console
 
     console = Console(stderr=True)
-    for note in running.notes:
-        console.print(note, style="yellow", markup=False)
     if as_json:
         print_json(
             {
@@ -223,8 +221,15 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
 
 
 def _serve(running: LocalChain) -> None:
+    from rich.console import Console
+
     from sonar.errors import ChainUnavailable
 
+    console, told = Console(stderr=True), 0
     while running.alive():
+        for note in running.notes[told:]:
+            console.print(note, style="yellow", markup=False)
+            told += 1
         time.sleep(0.25)
-    raise ChainUnavailable(f"{running.client} has ended by itself", hint="start `sonar chain` again")
+    hint = "start `sonar chain` again; Anvil then goes on from its state of a few seconds before"
+    raise ChainUnavailable(f"{running.client} has ended by itself, or was killed", hint=hint)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonar.terminal import JsonFlag, PasswordFileOption, print_json, sink_for
+
+if TYPE_CHECKING:
+    from sonar.settings import NetworkConfig, StoreConfig
 
 
 def deploy(
@@ -57,29 +60,13 @@ def deploy(
     from sonar.chain.artifacts import verify_file
     from sonar.chain.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
-    from sonar.errors import ConfigError
     from sonar.keystore import load, read_password
     from sonar.progress import Progress
-    from sonar.protocol.ids import ETHER, ZERO32, hex32
-    from sonar.settings import NetworkConfig, StoreConfig
-    from sonar.store.choose import checked_peers
 
-    if (store is None) == (not bootstrap):
-        raise ConfigError("--store", "give either a folder or, with --bootstrap, a peer of an IPFS swarm")
-    peers = checked_peers("--bootstrap", tuple(bootstrap or ()))
-    if store is not None:
-        blobs = StoreConfig(kind="folder", path=str(store.resolve()))
-    else:
-        blobs = StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
-    if network_out.exists():
-        raise ConfigError("--network-out", f"{network_out} exists", hint="name another file, or move it away")
-    if not os.access(network_out.parent, os.W_OK):
-        problem = f"{network_out.parent} is no folder that can be written to"
-        raise ConfigError("--network-out", problem, hint="make it, or name another: nothing was sent")
-    fields = {"name": name, "rpc_url": rpc, "confirmations": confirmations, "store": blobs}
-    nowhere = {"chain_id": 1, "contract": ETHER, "code_hash": hex32(ZERO32)}
-    # What is wrong with the file is told before it is paid for.
-    draft = NetworkConfig.checked(network_out, fields | nowhere, hint="correct the option: nothing was sent")
+    blobs = _blobs(store, bootstrap or [], swarm_key_file)
+    draft = _draft(
+        network_out, {"name": name, "rpc_url": rpc, "confirmations": confirmations, "store": blobs}
+    )
     account = load(keystore, read_password(password_file))
     progress = Progress(sink_for(json), "deploy")
     done = deploy_contract(
@@ -106,3 +93,35 @@ def deploy(
         was = "" if done.new else " already, and nothing was sent"
         progress.done(f"TrainingMarket is at {done.contract}{was}; the network file is {network_out}")
         typer.echo(f"to verify it at a block explorer, or with Sourcify: {verify_file()}")
+
+
+def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> StoreConfig:
+    """Return where the network's blobs are. Raises ConfigError."""
+    from sonar.errors import ConfigError
+    from sonar.settings import StoreConfig
+    from sonar.store.choose import checked_peers
+
+    if (store is None) == (not bootstrap):
+        raise ConfigError("--store", "give either a folder or, with --bootstrap, a peer of an IPFS swarm")
+    peers = checked_peers("--bootstrap", tuple(bootstrap))
+    if store is not None:
+        return StoreConfig(kind="folder", path=str(store.resolve()))
+    return StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
+
+
+def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
+    """Return the network file as far as it is known: what is wrong with it is told before it is paid for.
+
+    Raises ConfigError.
+    """
+    from sonar.errors import ConfigError
+    from sonar.protocol.ids import ETHER, ZERO32, hex32
+    from sonar.settings import NetworkConfig
+
+    if path.exists():
+        raise ConfigError("--network-out", f"{path} exists", hint="name another file, or move it away")
+    if not os.access(path.parent, os.W_OK):
+        problem = f"{path.parent} is no folder that can be written to"
+        raise ConfigError("--network-out", problem, hint="make it, or name another: nothing was sent")
+    nowhere = {"chain_id": 1, "contract": ETHER, "code_hash": hex32(ZERO32)}
+    return NetworkConfig.checked(path, fields | nowhere, hint="correct the option: nothing was sent")

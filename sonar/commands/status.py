@@ -46,13 +46,14 @@ def status(
         return
     # A whole id needs no search.
     identity = parse_bounty(bounty) if len(bounty) >= 64 else market.posted(bounty).bounty
-    facts = _facts(market, market.bounty(identity), {})
+    known: dict[str, Unit] = {}
+    facts = _facts(market, market.bounty(identity), known)
     history = [_event(event) for event in market.events(market.deployed_block, bounty=identity)]
     if json:
         print_json(facts | {"events": history})
     else:
         _show([facts])
-        _show_history(history)
+        _show_history(history, known[facts["asset"]])
 
 
 def _facts(market: Market, state: BountyState, units: dict[str, Unit]) -> dict[str, Any]:
@@ -129,19 +130,33 @@ def _show(found: list[dict[str, Any]]) -> None:
                 f"{one['round']}/{one['rounds']}",
                 f"{one['committed']}/{one['cohort_cap']}",
                 str(one["revealed"]),
-                f"{one['initial_loss']} → {one['best_loss']}",
+                f"{one['initial_loss'] / 1000:,.3f} → {one['best_loss'] / 1000:,.3f}",
                 one["escrow"],
             ]
         )
     print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow"], rows)
 
 
-def _show_history(history: list[dict[str, Any]]) -> None:
-    from rich.console import Console
+def _show_history(history: list[dict[str, Any]], unit: Unit) -> None:
+    from sonar.progress import printable
 
-    console = Console()
+    if earlier := len(history[:-EVENTS_SHOWN]):
+        print(f"{earlier} earlier events are left out; --json has all of them")
     for event in history[-EVENTS_SHOWN:]:
         hidden = ("event", "block", "tx_hash", "log_index", "round", "terms")
-        rest = ", ".join(f"{key} {value}" for key, value in event.items() if key not in hidden)
+        rest = ", ".join(_told(key, value, unit) for key, value in event.items() if key not in hidden)
         text = f"block {event['block']}  round {event.get('round', '-')}  {event['event']}: {rest}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print(printable(text))  # a token's symbol is a stranger's
+
+
+def _told(key: str, value: Any, unit: Unit) -> str:
+    """Tell a field of an event in the units that people count in."""
+    from sonar.amounts import format_amount
+
+    if key.endswith("_wei"):
+        return f"{key.removesuffix('_wei')} {format_amount(value, unit)}"
+    if key.endswith("_loss"):
+        return f"{key} {value / 1000:,.3f}"
+    if key == "share_bps":
+        return f"share {value / 100:.2f}%"
+    return f"{key} {value}"

@@ -106,7 +106,7 @@ def _round(
     evidence = EvidenceManifest.from_bytes(
         store.get(_manifest(settled.evidence_digest), EvidenceManifest.max_bytes)
     )
-    cohort = [address for address in record.addresses.values() if address in shares]
+    cohort = [address for _, address in sorted(record.addresses.items()) if address in shares]
     return RoundRow(
         round=settled.round,
         loss=settled.new_loss,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from sonar.amounts import format_wei
+from sonar.tables import print_table
 
 _ETHER = 10**18
 
@@ -82,10 +81,16 @@ def with_plot(report: Report, path: str) -> Report:
 
 def show(report: Report, console: Console) -> None:
     """Print the tables and the sentences that go with them."""
-    console.print(_rounds_table(report))
-    console.print("gas: commit/reveal/settle, the highest of the round, in thousands", style="dim")
-    console.print()
-    console.print(_mines_table(report))
+    console.print("[bold]Rounds[/]")
+    _print_rounds(report, console)
+    legend = (
+        "loss: mean squared error x 1000, on the scientist's held-out rows\n"
+        "shares: of each mine, in the order of the table below\n"
+        "gas: commit/reveal/settle, the highest of the round, in thousands"
+    )
+    console.print(legend, style="dim", highlight=False)
+    console.print("\n[bold]Mines[/] (amounts in ETH)", highlight=False)
+    _print_mines(report, console)
     console.print(
         f"\nescrow {format_wei(report.escrow_wei)} = paid {format_wei(report.paid_wei)}"
         f" + refunded {format_wei(report.refunded_wei)} + held {format_wei(report.held_wei)}",
@@ -129,41 +134,31 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     )
 
 
-def _rounds_table(report: Report) -> Table:
-    """One line per round; 80 columns hold it for up to ten mines."""
-    table = _table("Rounds", ("round", "loss", "mines", " shares %", "paid ETH", "gas", "sec"), {" shares %"})
-    table.add_row("start", f"{report.initial_loss:,}")
+def _print_rounds(report: Report, console: Console) -> None:
+    """One line per round; 80 columns hold it for all the mines there can be."""
+    headings = ("round", "loss", "shares %", "paid ETH", "gas", "sec")
+    rows = [["start", f"{report.initial_loss:,}", "", "", "", ""]]
     for row in report.rounds:
-        table.add_row(
-            str(row.round),
-            f"{row.loss:,}",
-            str(len(row.cohort)),
-            " " + " ".join(f"{bps / 100:.0f}" for bps in row.shares_bps),
-            f"{row.paid_wei / _ETHER:.4f}",
-            "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
-            f"{sum(row.seconds.values()):.1f}",
+        shares = dict(zip(row.cohort, row.shares_bps, strict=True))
+        told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
+        rows.append(
+            [
+                str(row.round),
+                f"{row.loss:,}",
+                " ".join(told),
+                f"{row.paid_wei / _ETHER:.4f}",
+                "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
+                f"{sum(row.seconds.values()):.1f}",
+            ]
         )
-    return table
+    print_table(headings, rows, right={*headings} - {"shares %"}, file=console.file)
 
 
-def _mines_table(report: Report) -> Table:
+def _print_mines(report: Report, console: Console) -> None:
     headings = ("mine", "address", "rows", "fees", "rewards", "stake back", "gas", "withdrawn")
-    table = _table("Mines (amounts in ETH)", headings, {"mine", "address"})
+    rows = []
     for row in report.mines:
         amounts = (row.fees_wei, row.rewards_wei, row.stakes_back_wei, row.gas_wei, row.withdrawn_wei)
-        table.add_row(
-            row.name,
-            f"{row.address[:6]}…{row.address[-4:]}",
-            str(row.rows),
-            *(f"{wei / _ETHER:.6f}" for wei in amounts),
-        )
-    return table
-
-
-def _table(title: str, headings: Sequence[str], left: AbstractSet[str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
-    return table
+        address = f"{row.address[:6]}…{row.address[-4:]}"
+        rows.append([row.name, address, str(row.rows), *(f"{wei / _ETHER:.6f}" for wei in amounts)])
+    print_table(headings, rows, right={*headings} - {"mine", "address"}, file=console.file)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from sonar.chain.rpc import Rpc, quantity
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
+from sonar.localchain.statefile import STATE_FILE, StateFile
 from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
 from sonar.waiting import interrupts_held
@@ -32,11 +33,15 @@ CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
-STATE_FILE = "anvil-state.json"
+DUMP_WITHIN_S = 5.0
 STATES_KEPT = 64
 """How many blocks back a call can be asked for: two rounds of ten mines, and more than any program asks."""
 BEAT_S, LONGEST_BEAT_S = 1.0, 30.0
 """Between two blocks without transactions: one second, and a tenth of the time since the last transaction."""
+_ENDED = (
+    "-9: something has killed it, perhaps for want of memory. If it does not like its state, move "
+    f"{STATE_FILE} out of the chain's home: the chain then starts anew"
+)
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -57,10 +62,11 @@ def find() -> Path | None:
 
 
 class Anvil:
-    """A running Anvil. With `state_dir`, its state is kept there when it ends, and used again.
+    """A running Anvil. With `state_dir`, its state is kept there while it runs, and used again.
 
-    `host` is the address that it listens on; `url` is for this machine. Raises ClientMissing, PortInUse,
-    ConfigError (host), and ChainUnavailable when it does not come up.
+    `notes` is what to tell people; more may come while it runs. `host` is the address that it listens on;
+    `url` is for this machine. Raises ClientMissing, PortInUse, ConfigError (host), and ChainUnavailable when
+    it does not come up.
     """
 
     def __init__(
@@ -79,8 +85,11 @@ class Anvil:
         command = [str(binary), "--host", host, "--port", str(port), "--chain-id", str(CHAIN_ID)]
         # Blocks at once for transactions; none of the well-known accounts.
         command += ["--accounts", "0", "--prune-history", str(STATES_KEPT), "--silent", "--no-cors"]
-        if state_dir is not None:
-            command += ["--state", str(self._usable_state(state_dir))]
+        self._state = None if state_dir is None else StateFile(state_dir)
+        if self._state is not None:
+            self._tell(self._state.set_aside_damaged())
+            if self._state.path.exists():
+                command += ["--load-state", str(self._state.path)]
         with interrupts_held():
             self._process = subprocess.Popen(
                 command,
@@ -102,12 +111,12 @@ class Anvil:
             raise
 
     def stop(self) -> None:
-        """End Anvil so that it writes its state; kill it if it does not end."""
+        """Keep Anvil's state and end it; kill it if it does not end."""
         self._stopping.set()
         if self._heart.is_alive():
             self._heart.join()
         if self._process.poll() is None:
-            self._stop_mining()
+            self._keep_last_state()
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(STOP_WITHIN_S)
@@ -121,7 +130,7 @@ class Anvil:
 
         The longer nobody sends a transaction, the longer that while: every block stays in memory.
         """
-        rpc = Rpc(self.url, attempts=1, timeout_s=2)
+        rpc = Rpc(self.url, attempts=1, timeout_s=DUMP_WITHIN_S)
         last_transaction_s = last_block_s = time.monotonic()
         seen = 0
         while not self._stopping.wait(BEAT_S / 10):
@@ -133,31 +142,36 @@ class Anvil:
                 if now_s - last_block_s >= pause_s:
                     rpc.call("evm_mine")
                     seen, last_block_s = seen + 1, now_s
+                self._keep_state(rpc, seen)
         rpc.close()
 
-    def _stop_mining(self) -> None:
-        """No more blocks: Anvil serves on while it writes its state, and what it mined then would be lost."""
-        rpc = Rpc(self.url, attempts=1, timeout_s=2)
+    def _keep_state(self, rpc: Rpc, newest: int) -> None:
+        try:
+            if self._state is not None:
+                self._state.keep(rpc, newest)
+        except OSError as error:
+            self._tell(f"the chain's state cannot be kept, is the disk full? {error}")
+
+    def _keep_last_state(self) -> None:
+        """Take no more transactions, since they would be lost, and write the state down."""
+        if self._state is None:
+            return
+        rpc = Rpc(self.url, attempts=1, timeout_s=DUMP_WITHIN_S)
         try:
             rpc.call("evm_setIntervalMining", 0)
-        except SonarError:
-            pass  # it hangs or ends already
+            self._state.save(rpc)
+        except (SonarError, OSError):
+            pass  # it hangs or ends already, or the disk is full, which was told
         finally:
             rpc.close()
+
+    def _tell(self, note: str) -> None:
+        if note and note not in self.notes:
+            self.notes.append(note)
 
     def alive(self) -> bool:
         """Tell whether the process runs."""
         return self._process.poll() is None
-
-    def _usable_state(self, state_dir: Path) -> Path:
-        """Return the state's path; a file that was cut by a crash is set aside, since Anvil stops at it."""
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = state_dir / STATE_FILE
-        if path.exists() and not _is_whole(path):
-            aside = path.with_name(f"{STATE_FILE}.damaged-{int(time.time())}")
-            path.rename(aside)
-            self.notes.append(f"Anvil's state was cut off by a crash; the chain starts anew ({aside} kept)")
-        return path
 
     def _wait_until_up(self) -> None:
         deadline_s = time.monotonic() + START_WITHIN_S
@@ -167,7 +181,9 @@ class Anvil:
                 if self._process.poll() is not None:
                     self._errors.seek(0)
                     said = self._errors.read()[-500:].decode(errors="replace").strip()
-                    raise ChainUnavailable(f"Anvil ended with {self._process.returncode}: {said}")
+                    raise ChainUnavailable(
+                        f"Anvil ended with {self._process.returncode}: {said}".rstrip(": "), hint=_ENDED
+                    )
                 try:
                     rpc.call("eth_chainId")
                     return
@@ -185,15 +201,6 @@ class Anvil:
                 rpc.call("anvil_setBalance", account, hex(wei))
         finally:
             rpc.close()
-
-
-def _is_whole(path: Path) -> bool:
-    """Tell whether a state was written to its end. It may be large, and has no braces in its strings."""
-    opened = closed = 0
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            opened, closed = opened + part.count(b"{"), closed + part.count(b"}")
-    return opened == closed > 0
 
 
 def _free_port(host: str, port: int) -> int:

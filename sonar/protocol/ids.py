@@ -57,7 +57,11 @@ def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
     """
     found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:…([0-9a-f]{1,64}))?", text.lower())
     if found is None:
-        raise ConfigError(field, f"{text[:80]!r} is not an id in hex, nor the first digits of one")
+        raise ConfigError(
+            field,
+            f"{text[:80]!r} is not an id in hex, nor the first digits of one",
+            hint="give a bounty's first digits, as in the lists: 0x3fd1",
+        )
     first, last = found[1], found[2] or ""
     return lambda value: value.hex().startswith(first) and value.hex().endswith(last)
 

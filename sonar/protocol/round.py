@@ -46,6 +46,7 @@ class RoundEvent(Enum):
     REVEAL_SENT = "reveal sent"
     REVEAL_SEEN = "reveal seen"
     REVEAL_MISSED = "reveal window over, not revealed"
+    REVEAL_TAKEN_BACK = "a reorganisation took the reveal back"
     SETTLED_WITH_SHARE = "settled, share > 0, or overdue"
     SETTLED_WITHOUT_SHARE = "settled, share 0"
     ROUND_FAILED = "round failed, stake back"
@@ -71,6 +72,8 @@ TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
         _E.COMMIT_REFUSED: _S.SKIPPED,
     },
     _S.REVEALED: {
+        _E.COMMIT_REFUSED: _S.SKIPPED,
+        _E.REVEAL_TAKEN_BACK: _S.FORFEIT,
         _E.SETTLED_WITH_SHARE: _S.PAID,
         _E.SETTLED_WITHOUT_SHARE: _S.NO_SHARE,
         _E.ROUND_FAILED: _S.RETURNED,
@@ -104,7 +107,7 @@ def has_stake_at_risk(state: RoundState) -> bool:
     return any(
         to is RoundState.FORFEIT or has_stake_at_risk(to)
         for event, to in TRANSITIONS[state].items()
-        if event not in OWN_ACTS
+        if event not in OWN_ACTS and event is not RoundEvent.REVEAL_TAKEN_BACK
     )
 
 

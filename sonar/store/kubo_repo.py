@@ -161,6 +161,8 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
                 _USER: {"AuthSecret": f"basic:{_USER}:{token}", "AllowedPaths": ["/api/v0"]},
             }
         },
+        # Else it does not write what it believes to have, though its disk may have spoilt it.
+        "Datastore": {"BlockKeyCacheSize": 0},
         "Bootstrap": [f"{address}/p2p/{peer}" for peer, many in peers.items() for address in many],
         # Keeps a connection to them, and makes it again after they were gone.
         "Peering": {"Peers": [{"ID": peer, "Addrs": addresses} for peer, addresses in peers.items()]},

@@ -40,7 +40,7 @@ class KuboRpc:
         if not self._version:
             answer = self._json(self._post("version", {}, None, self._timeout_s, MAX_ANSWER_BYTES))
             text = str(answer.get("Version", ""))
-            found = re.match(r"v?(\d+)\.(\d+)\.", text)
+            found = re.match(r"v?(\d{1,4})\.(\d{1,4})\.", text)
             if found is None:
                 raise StoreUnavailable(f"{self.shown} is no Kubo node", hint=_ADDRESS)
             if (int(found[1]), int(found[2])) < OLDEST:

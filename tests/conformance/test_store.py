@@ -126,6 +126,18 @@ class TestKubo(StoreContract):
     def store(self, node):
         return KuboStore(node.api_url, get_timeout_s=0.5)
 
+    def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(self, node, store):
+        cid = store.put(b"right here")
+        (path,) = (
+            path for path in node.repo.path.glob("blocks/*/*.data") if path.read_bytes() == b"right here"
+        )
+        path.chmod(0o600)
+        path.write_bytes(b"wrong")
+        with pytest.raises(DigestMismatch):
+            store.get(cid, 10)
+        store.put(b"right here")
+        assert store.get(cid, 10) == b"right here"
+
 
 # What only files can suffer.
 

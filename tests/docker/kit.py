@@ -72,16 +72,18 @@ class Project:
         label = {"label": f"com.docker.compose.project={self.name}"}
         assert "has active endpoints" in done.stderr, done.stderr[-2000:]
         assert not self.containers()
-        assert not self.client.volumes.list(filters=label)
+        assert not self.volumes()
         assert not any(one.containers for one in self.client.networks.list(filters=label, greedy=True))
 
-    def _command(self, *args: str) -> list[str]:
+    def _command(self, *args: str, profile: str = "demo") -> list[str]:
         files = [part for file in self.files for part in ("-f", str(ROOT / file))]
-        return ["docker", "compose", "-p", self.name, *files, "--profile", "demo", *args]
+        return ["docker", "compose", "-p", self.name, *files, "--profile", profile, *args]
 
-    def run(self, *args: str, check: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, check: bool = True, timeout_s: float = 180, profile: str = "demo"
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self._command(*args),
+            self._command(*args, profile=profile),
             env=os.environ | self.variables,
             capture_output=True,
             text=True,
@@ -131,6 +133,9 @@ class Project:
 
     def wait_for_demo(self, within_s: float = 180) -> int:
         return int(self.one("demo").wait(timeout=within_s)["StatusCode"])
+
+    def volumes(self) -> list[Any]:
+        return self.client.volumes.list(filters={"label": f"com.docker.compose.project={self.name}"})
 
     def in_volumes(self, service: str, script: str) -> Any:
         """Run Python in a new container of a service, and return what it printed as JSON."""

@@ -30,6 +30,7 @@ cid = Cid.parse(sys.argv[1])
 print(store.has(cid), store.get(cid, 1000).hex())
 """
 )
+HEALTH = "import runpy; ask = runpy.run_path('/opt/sonar/lib/health.py')['ask']"
 OUTSIDER = """
 import os
 import subprocess
@@ -176,6 +177,16 @@ def test_a_start_on_a_full_disk_says_so(project: Project, image: str, folder: st
         one.remove()
 
 
+def test_after_a_demo_that_was_run_a_plain_down_leaves_nothing() -> None:
+    """It left the demo's volume, since it does not look at what a profile has."""
+    with Project("sonar-test-run", MINES=2, ROUNDS=1) as project:
+        done = project.run("run", "--rm", "-T", "demo", profile="none")
+        assert "closed (last round)" in done.stdout
+        project.run("down", "-v", profile="none")
+        assert not project.containers()
+        assert not project.volumes()
+
+
 def test_mines_take_over_the_network_that_begins_anew(project: Project) -> None:
     """A chain that is killed has no state to go on from, and deploys another contract."""
     before = {one.id: one.attrs["RestartCount"] for one in well(project)}
@@ -188,3 +199,13 @@ def test_mines_take_over_the_network_that_begins_anew(project: Project) -> None:
     both = "grep ^contract $SONAR_NETWORK $(cat /tmp/slot)/network.toml | cut -d: -f2 | uniq | wc -l"
     wait_until("two mines to be well", 60, lambda: len(well(project)) == 2)
     assert [one.exec_run(["sh", "-c", both]).output.strip() for one in well(project)] == [b"1", b"1"]
+
+
+def test_the_log_says_that_a_clock_is_wrong(project: Project) -> None:
+    """Last, since nothing here is well with it."""
+    ahead = f"{HEALTH}; ask('http://127.0.0.1:8545', 'evm_increaseTime', 3600)"
+    run_python(project.one("sonar"), ahead)
+    for service in ("sonar", "mine"):
+        wait_until(
+            "it to be said", 90, lambda service=service: "ahead of this clock" in project.logs(service)
+        )

@@ -48,6 +48,25 @@ def check_the_same(report: Report, kills: int) -> None:
     assert all(m.forfeits_wei == 0 for m in report.mines)
 
 
+@pytest.mark.skipif(CHAIN != "anvil", reason="only Anvil's chain outlives its process")
+def test_a_campaign_goes_on_when_its_chain_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kill takes the newest blocks back, with transactions that were believed."""
+    kills = 4
+
+    def start_chain(settings: Settings, supervisor: Supervisor) -> None:
+        home = str(settings.home / launch.CHAIN)
+        args = ["chain", "--home", home, "--store", str(settings.home / "store"), "--client", CHAIN, "--json"]
+        arguments = ["7", str(kills), home, *args]
+        supervisor.start(launch.CHAIN, "tests.e2e.chain_that_is_killed", arguments)
+
+    monkeypatch.setattr(launch, "start_chain", start_chain)
+    settings = Settings(tmp_path / "home", mines=3, rounds=ROUNDS, chain=CHAIN)
+    report = Conductor(settings, QuietView()).run()
+    log = (settings.home / "logs" / f"{launch.CHAIN}.log").read_text()
+    assert log.count("killed with") == kills
+    check_the_same(report, kills)
+
+
 CHEATS = {"mine-03": "random", "mine-06": "minus-three-late", "mine-09": "withholds"}
 
 

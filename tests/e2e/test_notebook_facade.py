@@ -44,6 +44,7 @@ def test_a_bounty_from_the_notebook() -> None:
         assert campaign.resume().weights.tolist() == model.weights.tolist()
         with pytest.raises(ConfigError, match="name"):
             session.campaign(pysonar.Bounty.example("diabetes", rounds=3))
+        assert campaign.resume().loss == model.loss  # what is refused takes nobody's place
 
 
 def test_an_embedded_network_with_a_home_goes_on_where_its_chain_does(tmp_path: Path) -> None:

@@ -75,12 +75,15 @@ class HonestMine:
 
     def tick(self, bounty: BountyId) -> None:
         head = self.market.head()
+        self.outbox.recover(head)
         state = self.market.bounty(bounty, head)
         status, n = status_of(state, head.timestamp_s), state.round
         entry = self.market.entry(bounty, self.address, head)
         done = entry.state if entry.round == n else EntryState.NONE
         if status is Status.COMMIT and done == EntryState.NONE and n not in self.absent:
-            digest, salt, _ = self.ready[n] = self.train(bounty, n, state.model_digest)
+            if n not in self.ready:  # else the chain has lost its commit
+                self.ready[n] = self.train(bounty, n, state.model_digest)
+            digest, salt, _ = self.ready[n]
             made = seal(self.market.chain_id, self.market.address, bounty, n, self.address, digest, salt)
             self.commit(bounty, state, made)
         elif status is Status.REVEAL and done == EntryState.COMMITTED and n not in self.mute:
@@ -146,8 +149,8 @@ class World:
         self.folder.mkdir(exist_ok=True)
         self.accounts = self.accounts or [Account.create() for _ in range(self.mines + 2)]
         self.deployer, self.scientist, *miners = self.accounts
-        fund = {Address(account.address): 100 * ETHER for account in self.accounts}
-        self.chain = TesterChain(fund, clock=lambda: self.now_s)
+        self.fund = {Address(account.address): 100 * ETHER for account in self.accounts}
+        self.chain = TesterChain(self.fund, clock=lambda: self.now_s)
         deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=1)
         self.market: Market = deployed.market(self.chain.rpc())
         self.store = MemoryStore()

@@ -191,8 +191,8 @@ class World:
         self.accounts = [Account.create() for _ in range(mines)]
         scientist = Account.create()
         self.clock, self.monotonic = Clock(), Clock()
-        fund = {Address(account.address): 10**20 for account in (scientist, *self.accounts)}
-        self.chain = TesterChain(fund, clock=self.clock)
+        self.fund = {Address(account.address): 10**20 for account in (scientist, *self.accounts)}
+        self.chain = TesterChain(self.fund, clock=self.clock)
         self.rpc = self.chain.rpc()
         self.deployment = deploy(self.rpc, scientist, min_window_s=1)
         outbox = Outbox(self.market(), scientist, Journal(folder / "scientist.sqlite"), sleep=_no_sleep)

@@ -9,16 +9,20 @@ from typing import Any
 
 import pytest
 from campaign_kit import World
+from eth_account import Account
 
 from pysonar.records import Cohort, Finished, Verdict, post_key
 from sonar.chain.events import BountyPosted, MinePaid, Revealed
-from sonar.chain.market import Call
+from sonar.chain.market import Call, transfer
+from sonar.chain.outbox import Outbox
 from sonar.chain.revert import NothingToWithdraw
 from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
 from sonar.journal import Journal
-from sonar.progress import Done
+from sonar.progress import Done, Problem, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address
+from sonar.store.folder import FolderStore
+from sonar.store.mend import LOOK_S
 
 
 class Instead:
@@ -34,8 +38,10 @@ class Instead:
         return lambda *args, **named: self._replacement(real, *args, **named)
 
 
-def manifest_of(world: World, index: int, number: int = 1) -> Cid:
-    return Cid("dag-cbor", world.miners[index].ready[number][0])
+def is_manifest_of(world: World, index: int, cid: Cid) -> bool:
+    """Whether `cid` names a mine's update of round 1."""
+    ready = world.miners[index].ready
+    return 1 in ready and cid == Cid("dag-cbor", ready[1][0])
 
 
 def test_one_update_that_the_store_cannot_give_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -43,7 +49,7 @@ def test_one_update_that_the_store_cannot_give_does_not_hold_up_the_others(tmp_p
     world = World(tmp_path, settings={"rounds": 1})
 
     def get(real: Any, cid: Cid, max_bytes: int) -> bytes:
-        if cid == manifest_of(world, 0):
+        if is_manifest_of(world, 0, cid):
             raise StoreUnavailable("timed out")
         return bytes(real(cid, max_bytes))
 
@@ -59,7 +65,7 @@ def test_a_store_that_is_down_leaves_nobody_out(tmp_path: Path) -> None:
     world, down = World(tmp_path, settings={"rounds": 1}), True
 
     def get(real: Any, cid: Cid, max_bytes: int) -> bytes:
-        if down:
+        if down and world.events(Revealed):
             raise StoreUnavailable("down")
         return bytes(real(cid, max_bytes))
 
@@ -80,7 +86,7 @@ def test_a_damaged_copy_is_not_held_against_its_mine(tmp_path: Path) -> None:
 
     def get(real: Any, cid: Cid, max_bytes: int) -> bytes:
         nonlocal damaged
-        if cid == manifest_of(world, 1) and damaged:
+        if damaged and is_manifest_of(world, 1, cid):
             damaged -= 1
             raise DigestMismatch(cid.digest.hex(), "00")
         return bytes(real(cid, max_bytes))
@@ -89,6 +95,76 @@ def test_a_damaged_copy_is_not_held_against_its_mine(tmp_path: Path) -> None:
     world.run(campaign)
     assert damaged == 0
     assert campaign.history()[0]["left_out"] == {}
+
+
+def delete(block: Path) -> None:
+    block.unlink()
+
+
+def overwrite(block: Path) -> None:
+    block.write_bytes(b"junk")
+
+
+def swell(block: Path) -> None:
+    block.write_bytes(block.read_bytes() + b"junk")
+
+
+@pytest.mark.parametrize("damage", [delete, overwrite, swell])
+def test_what_mines_read_is_put_again_where_the_store_has_lost_or_spoilt_it(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """In the first round: key, model, weights, allow-list; in the second, also those of the settlement."""
+    accounts = [Account.create() for _ in range(5)]
+    allow = [Address(account.address) for account in accounts[2:]]
+    world = World(tmp_path, accounts=accounts, settings={"rounds": 2, "allow": allow})
+    world.store = FolderStore(tmp_path / "store")
+    campaign, blocks = world.campaign(), tmp_path / "store" / "blocks"
+    for round_number in (1, 2):
+        campaign.tick()
+        while campaign.records.finished() < round_number - 1:
+            world.let_mines_act(campaign)
+            world.move()
+            campaign.tick()
+        before = {path: path.read_bytes() for path in blocks.glob("*/*")}
+        for path in before:
+            damage(path)
+        world.move(LOOK_S)
+        campaign.tick()
+        restored = {path for path, data in before.items() if path.exists() and path.read_bytes() == data}
+        assert len(restored) == 4 + 3 * (round_number - 1)
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
+    assert sum("put them again" in str(event) for event in world.sink.events) == 2
+    world.check_money()
+
+
+def test_ether_that_is_short_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    """As in a spike of the gas price. It is told once, and what came in between is sent in time."""
+    world = World(tmp_path, settings={"rounds": 1})
+    campaign, me = world.campaign(), Address(world.scientist.address)
+    campaign.tick()
+    outboxes = [
+        Outbox(world.market, account, Journal(tmp_path / f"{account.address}.sqlite"), sleep=lambda _s: None)
+        for account in (world.scientist, world.deployer)
+    ]
+    outboxes[0].perform(
+        "away", transfer(Address(world.deployer.address), world.market.ether(me) - 5 * 10**13)
+    )
+    for _ in range(3):
+        world.let_mines_act(campaign)
+    waits = []
+    for _ in range(3):
+        waits.append(campaign.tick())
+        world.move()
+    ends = waits[0].until_s  # type: ignore[union-attr]
+    assert waits == [Waiting("ether to pay for the settlement of round 1", ends)] * 3
+    assert ends
+    (problem,) = [event for event in world.sink.events if isinstance(event, Problem)]
+    assert me in problem.error
+    outboxes[1].perform("back", transfer(me, 10**18))
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    world.check_money()
 
 
 def test_a_node_that_lags_or_limits_requests_is_asked_again(tmp_path: Path) -> None:

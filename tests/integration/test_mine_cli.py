@@ -334,6 +334,7 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
     code, problem = cli("leave", "")  # as of a variable that is not set
     assert (code, problem["error"].split(":")[0]) == (2, "bounty")
+    assert "first digits" in problem["hint"]
     assert cli("leave", bounty[2:10])[1] == {"left": bounty}
     assert cli("join", f"{bounty[:8]}…{bounty[-4:]}")[0] == 0  # as the tables show it
     assert cli("leave", f"{bounty[:8]}…{bounty[-4:]}")[1] == {"left": bounty}
@@ -506,6 +507,23 @@ def test_mines_are_paid_in_a_token_that_their_operators_list(
         assert "USDX" in text
         code, text = cli.text("claim", "--asset", token)
         assert (code, "NothingToWithdraw" in text) == (1, True)
+
+
+def test_run_makes_a_pool_that_is_no_good_anew_and_doctor_leaves_it(cli: Cli, net: Net) -> None:
+    net.fund(cli.init(net, "--csv", str(write_csv(cli.home.parent / "fits.csv")))["address"], 10**16)
+    pool = cli.home / "pool.sqlite"
+    pool.write_bytes(b"not SQLite" * 100)
+    pool.chmod(0o644)
+    code, document = cli("doctor")
+    (check,) = [one for one in document["checks"] if one["name"] == "pool"]
+    assert (code, check["ok"]) == (1, False)
+    assert "mode 0644" in check["found"]
+    assert "`mine run`" in check["hint"]
+    code, text = cli.text("run", "--exit-when-done")
+    assert code == 0
+    assert "mode 0644" in text
+    assert "another one made" in text
+    assert cli("doctor")[0] == 0
 
 
 @pytest.mark.e2e

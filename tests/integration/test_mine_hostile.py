@@ -16,10 +16,11 @@ from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId
 from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
-from sonar.protocol.phase import BountyState
+from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
+from sonar.store.mend import LOOK_S
 
 Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
 
@@ -153,7 +154,7 @@ def test_bytes_with_another_digest_are_told(tmp_path: Path) -> None:
     (problem,) = world.problems()
     assert "expected digest" in problem.error
     path.write_bytes(content)
-    node = world.node(0)  # --join-all tells a bounty's refusal once; a restart, or `mine join`, looks again
+    world.advance(2)
     run([node])
     assert world.part(0, 1).state is RoundState.COMMITTED
 
@@ -229,6 +230,29 @@ def test_a_store_that_stays_down_costs_no_stake(tmp_path: Path) -> None:
     world.advance(1)
     run(nodes, passes=1)
     assert world.part(0, 1).state is RoundState.PAID
+
+
+@pytest.mark.parametrize("status", [Status.REVEAL, Status.SETTLE])
+@pytest.mark.parametrize("junk", [b"", b"junk", None])
+def test_what_the_store_loses_or_spoils_after_the_reveal_is_put_again(
+    tmp_path: Path, status: Status, junk: bytes | None
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    world = World(tmp_path, store, mines=2)
+    world.scientist.post(terms(cohort_cap=2))
+    nodes = [world.node(0), world.node(1)]
+    run(nodes, passes=1)
+    run(nodes[:1] if status is Status.REVEAL else nodes)
+    assert world.status() is status
+    part = world.part(0, 1)
+    assert part.state is RoundState.REVEALED
+    cids = Cid.of_blob(part.blob), Cid.of_manifest(part.manifest)
+    for cid in cids:
+        (path,) = store.path.glob(f"blocks/*/{cid.digest.hex()}")
+        path.unlink() if junk is None else path.write_bytes(junk)
+    world.advance(LOOK_S)
+    run(nodes[:1])
+    assert [store.get(cid, 1 << 20) for cid in cids] == [part.blob, part.manifest]
 
 
 def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> None:

@@ -146,6 +146,25 @@ def test_a_bounty_that_the_node_does_not_know_yet_is_joined_when_it_does(
     assert world.part(0, 1).state is not RoundState.IDLE
 
 
+def test_a_bounty_in_blocks_that_a_node_lacked_is_joined_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several nodes take turns behind one address: the one that has the head, and one that is behind it."""
+    node = world.node(0)
+    node.tick()
+    bounty = world.scientist.post()
+    events = node._market.events
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "events", lambda first, last: events(first, last - 3))
+        node.tick()
+    assert world.book(0).joined() == []
+    for _ in range(3):
+        world.advance(1)
+        node.tick()
+    assert [joined.bounty for joined in world.book(0).joined()] == [bounty]
+    assert not world.problems()
+
+
 def throw(error: Exception) -> None:
     raise error
 

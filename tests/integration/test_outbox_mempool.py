@@ -103,6 +103,43 @@ def test_one_that_the_pool_forgot_does_not_hold_up_later_ones(rpc: Rpc, tmp_path
     assert [rpc.call("eth_getBalance", one, "latest") for one in to] == ["0x1", "0x2"]
 
 
+def test_one_that_the_pool_forgot_is_sent_again_at_the_next_look(rpc: Rpc, tmp_path: Path) -> None:
+    """A window may be shorter than the time after which a transaction is repeated anyway."""
+    clock, to = Clock(), stranger()
+    outbox = make(rpc, tmp_path, clock)
+    outbox.submit("reveal", transfer(to, 1))
+    rpc.call("anvil_dropTransaction", tries(tmp_path, "reveal")[0]["hash"])
+    clock.now_s += 1
+    assert outbox.outcome("reveal") is None
+    rpc.call("evm_mine")
+    assert outbox.outcome("reveal") is not None
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["goes on", "starts again"])
+def test_what_the_chain_went_back_behind_is_sent_again(rpc: Rpc, tmp_path: Path, restart: bool) -> None:
+    """A node that is killed comes up without its newest blocks, which were believed."""
+    outbox, to = make(rpc, tmp_path), [stranger() for _ in range(3)]
+    for n in (0, 1):
+        outbox.submit(f"gift/{n}", transfer(to[n], n + 1))
+        rpc.call("evm_mine")
+        assert outbox.outcome(f"gift/{n}") is not None
+    outbox.recover(Chain(rpc).head())
+    rpc.call("anvil_rollback", 1)
+    rpc.call("evm_mine")  # as many blocks as before, and others
+    outbox = make(rpc, tmp_path) if restart else outbox
+    outbox.recover(Chain(rpc).head())
+    assert not outbox.wanted("gift/1")
+    assert outbox.under_way("gift/1")
+    assert outbox.outcome("gift/1") is None
+    outbox.submit("gift/2", transfer(to[2], 3))
+    rpc.call("evm_mine")
+    outbox.recover(Chain(rpc).head())
+    assert not outbox.under_way("gift/1")
+    assert all(outbox.outcome(f"gift/{n}") is not None for n in range(3))
+    assert [rpc.call("eth_getBalance", one, "latest") for one in to] == ["0x1", "0x2", "0x3"]
+    assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x3"
+
+
 @pytest.mark.parametrize("restart", [False, True], ids=["goes on", "starts again"])
 def test_one_that_cannot_be_paid_any_more_does_not_hold_up_later_ones(
     rpc: Rpc, tmp_path: Path, restart: bool

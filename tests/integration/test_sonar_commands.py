@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 from pysonar import bounty
 from pysonar.cli import main as pysonar_main
 from sonar import keystore, localchain
+from sonar.amounts import format_wei
 from sonar.chain.deploy import predicted
 from sonar.chain.market import Market, transfer
 from sonar.chain.outbox import Outbox
@@ -130,7 +131,7 @@ def test_deploy_says_what_is_wrong(
 
 
 def test_status_tells_bounties_and_their_rounds(
-    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(tmp_path, chain.url)
     file = str(tmp_path / "network.toml")
@@ -153,6 +154,11 @@ def test_status_tells_bounties_and_their_rounds(
     out = capsys.readouterr().out
     assert "commit" in out
     assert "RoundOpened" in out
+    assert f"escrow {format_wei(terms.escrow_wei)}\n" in out  # people count neither in wei nor in thousandths
+    assert f"{terms.initial_loss / 1000:,.3f} → " in out
+    monkeypatch.setattr("sonar.commands.status.EVENTS_SHOWN", 1)
+    assert sonar("status", bounty, "--network", file) == 0
+    assert "1 earlier events are left out; --json has all of them" in capsys.readouterr().out
     assert sonar("status", bounty[:7], "--network", file, "--json") == 0  # as the table of all shows it
     assert json.loads(capsys.readouterr().out)["bounty"] == bounty
     other = "0x1" if bounty[2] != "1" else "0x2"

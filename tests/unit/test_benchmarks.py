@@ -5,6 +5,7 @@ How long anything takes is for `make bench` to say, and for no test.
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -105,11 +106,17 @@ def test_only_one_document_is_printed(tmp_path: Path) -> None:
     assert {"cpu", "cores", "gmpy2", "phe"} <= set(machine())
 
 
-def test_the_table_shows_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console
-
-    found = Result({"phe": 70.0}, {"sonar": 0.006, "phe": 0.42}, note="how", missing=("sf-heu",))
-    show(Console(width=120), {"update_2048": found.to_json()})
-    text = capsys.readouterr().out
-    for part in ("update_2048", "6.00 ms", "420.00 ms", "70.0 x", "how", "sf-heu is missing"):
-        assert part in text
+def test_the_table_shows_every_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns, whole: the widest names and figures of a full run."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    medians = {"sonar": 0.006, "phe": 4068.9, "sonar, its pool entry": 0.011, "peak MiB": 461.5}
+    pool = {"phe": 1802.5}
+    found = Result({"phe": 2878.4}, medians, note="how", missing=("sf-heu",), ratio_with_pool_entry=pool)
+    out = io.StringIO()
+    show(out, {"update_d1000_seconds": found.to_json()})
+    row = next(line for line in out.getvalue().splitlines() if " phe " in line)
+    assert row.split() == ["update_d1000_seconds", "phe", "4,068.9", "s", "2,878.4", "x", "1,802.5", "x"]
+    for part in ("6.00 ms", "461.50 MiB", "how", "sf-heu is missing"):
+        assert part in out.getvalue()

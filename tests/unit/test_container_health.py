@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HEALTH: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "docker" / "health.py"))
 
 
@@ -33,3 +35,18 @@ def test_a_node_that_asks_for_a_password_gets_it() -> None:
         shown = HEALTH["ask"](f"http://name:p%40ss@{place}/", "eth_chainId")
         server.shutdown()
     assert shown == "Basic bmFtZTpwQHNz"
+
+
+def test_what_lasts_is_said_once_in_the_log_and_so_is_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong clock stopped no program, so that a container's log never told of it."""
+    keep_log, log = HEALTH["keep_log"], tmp_path / "log"
+    monkeypatch.setitem(keep_log.__globals__, "FAILED", tmp_path / "failed")
+    monkeypatch.setitem(keep_log.__globals__, "LOG", log)
+    for problem in ["short", "", "", *["the clock is wrong"] * 12, "", ""]:
+        keep_log(problem)
+    assert [line.partition("  ")[2] for line in log.read_text().splitlines()] == [
+        "not well: the clock is wrong",
+        "well again",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,15 +16,16 @@ from rich.console import Console
 from sonar.cli import app
 from sonar.demo import conduct, plot
 from sonar.demo.launch import Settings, next_commands
-from sonar.demo.report import Report
+from sonar.demo.report import MineRow, Report, RoundRow, show
 from sonar.demo.view import SCIENTIST, LiveView
+from sonar.parties import MAX_MINES
 from sonar.progress import Event, Line, Round, State, Waiting
 from sonar.terminal import run_app
 
 BOUNTY = "0x" + "ab" * 32
 
 
-def shown(*lines: tuple[str, Event], width: int) -> str:
+def live(*lines: tuple[str, Event], width: int) -> str:
     """The text that a terminal of this width gets."""
     out = io.StringIO()
     view = LiveView(
@@ -37,7 +39,7 @@ def shown(*lines: tuple[str, Event], width: int) -> str:
 
 def test_a_narrow_terminal_cuts_the_long_column_only() -> None:
     wait = Waiting("mines to commit to round 1 (1 of at most 3 have), which takes them a while", 1)
-    text = shown((SCIENTIST, wait), ("mine-01", State(BOUNTY, 12, "committing")), width=80)
+    text = live((SCIENTIST, wait), ("mine-01", State(BOUNTY, 12, "committing")), width=80)
     assert "mine-01" in text
     assert "round 12: committing" in text
     assert "waiting for mines to commit" in text
@@ -47,7 +49,7 @@ def test_a_narrow_terminal_cuts_the_long_column_only() -> None:
 
 def test_a_mines_round_is_told_in_its_row_and_not_in_wei() -> None:
     paid = Round(BOUNTY, 1, {"result": "paid", "share_bps": 3441, "reward_wei": 1447753671595175926})
-    text = shown(("mine-01", paid), width=80)
+    text = live(("mine-01", paid), width=80)
     assert "round 1: paid" in text
     assert "1447753671595175926" not in text
 
@@ -58,6 +60,36 @@ def test_the_next_commands_can_be_pasted_with_a_space_in_the_path() -> None:
     words = [shlex.split(command) for command, _ in next_commands(settings, "anvil")]
     assert str(home / "mine-01") in words[2]
     assert all(word.startswith("/some where/kept") for each in words for word in each if "kept" in word)
+
+
+def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    amounts = {"fees_wei": 10**17, "rewards_wei": 10**18, "stakes_back_wei": 10**18, "forfeits_wei": 0}
+    mines = [
+        MineRow(f"mine-{n:02}", f"0xabab{n:032}abab", 1, 40, **amounts, gas_wei=10**13, withdrawn_wei=10**18)
+        for n in range(1, MAX_MINES + 1)
+    ]
+    gas = {"commit": 60_000, "reveal": 41_000, "settle": 365_000}
+    shares = [900] * 10 + [1000]
+    cohort = [mine.address for mine in mines[1:]]  # the first was not there
+    row = RoundRow(1, 5_631_546, 5_631_546, cohort, shares, {}, 4_307_400 * 10**12, gas, {"a": 2.6})
+    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    report = Report(**every | {"initial_loss": 26_645_643, "rounds": [row], "mines": mines, "seconds": {}})
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = io.StringIO()
+    show(report, Console(file=out, color_system=None))
+    lines = [re.sub(r"\x1b\[\d*m", "", line).split() for line in out.getvalue().splitlines()]
+    assert ["1", "5,631,546", "-", *["9"] * 10, "10", "4.3074", "60/41/365", "2.6"] in lines
+    assert [
+        mines[0].name,
+        "0xabab…abab",
+        "40",
+        "0.100000",
+        "1.000000",
+        "1.000000",
+        "0.000010",
+        "1.000000",
+    ] in lines
 
 
 def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(

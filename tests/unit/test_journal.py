@@ -204,3 +204,12 @@ def test_a_missing_folder_and_a_closed_journal_give_our_error(tmp_path: Path) ->
     journal.close()
     with pytest.raises(JournalError, match="closed"):
         journal.get("k")
+
+
+def test_a_schema_that_is_no_text_is_told_as_damage(tmp_path: Path) -> None:
+    """SQLite quotes it in its message, which Python then cannot read."""
+    path = tmp_path / "journal"
+    Journal(path).close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE log", b"CREATE T\xbbBLE log"))
+    with pytest.raises(JournalError, match="cannot be read"):
+        Journal(path)

@@ -216,6 +216,27 @@ def test_any_change_of_the_file_is_noticed(saved: Path, tmp_path: Path) -> None:
         Key.load(tmp_path / "missing", "x")
 
 
+def test_a_file_of_another_kind_or_version_is_told_before_a_passphrase_is_tried(saved: Path) -> None:
+    document = json.loads(saved.read_text())
+    keyfile.parse(saved, json.dumps(document).encode())
+    for changed in (
+        {"v": 2},
+        {"kind": "other"},
+        {"fingerprint": "00" * 31},
+        {"kdf": document["kdf"] | {"salt": "00" * 31}},
+        {"cipher": document["cipher"] | {"name": "aes-128-gcm"}},
+        {"cipher": document["cipher"] | {"nonce": "00" * 11}},
+    ):
+        with pytest.raises(KeyFileError, match="not a key file of a version that this program reads"):
+            keyfile.parse(saved, json.dumps(document | changed).encode())
+
+
+def test_a_key_file_has_a_limit(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes() + b" " * (1 << 16))
+    with pytest.raises(KeyFileError, match="more than 16384 bytes"):
+        keyfile.read(saved, "correct horse")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -533,3 +533,83 @@ def test_order_of_mines_does_not_matter() -> None:
         random.shuffle(updates)
         verdicts = inspect(rules, [Opened((0,) * D, dict(updates))], lambda mine: True)
         assert {mine for mine, test in verdicts.items() if test} == {"m0"}
+
+
+# ---- who is compared with whom
+
+ZERO, ALONG_BIAS, AWAY = [0] * D, [0] * (D - 1) + [1 << WEIGHT_FRAC], [1 << WEIGHT_FRAC] * D
+EYE = [[UNIT * (i == j) for j in range(D)] for i in range(D)]
+
+
+def of_bias(bias: int, rest: int = 1, curvatures: list[list[int]] | None = None) -> Mine:
+    """A mine whose mean target is `bias`, and which has `rest` for each feature."""
+    return Mine(curvatures or EYE, [rest * UNIT] * (D - 1) + [bias * UNIT])
+
+
+def told(
+    mines: dict[str, Mine],
+    *weights: list[int],
+    trusted: str = "abcdef",
+    zero_start: bool = True,
+    bias_curvature: int | None = UNIT,
+    absent_first: str = "",
+    min_mines: int = 2,
+) -> dict[str, str]:
+    """Who fails what in the last of the rounds at `weights`, of which some mines miss the first."""
+    history = [
+        Opened(
+            tuple(w),
+            {name: tuple(mine.update(w)) for name, mine in mines.items() if i or name not in absent_first},
+        )
+        for i, w in enumerate(weights)
+    ]
+    rules = Rules(PLAN, zero_start, D - 1, bias_curvature, min_mines, secrets.randbits)
+    return {name: test for name, test in inspect(rules, history, trusted.__contains__).items() if test}
+
+
+def test_three_are_compared_and_the_rooms_include_their_ends() -> None:
+    a, b = of_bias(40), of_bias(40)
+    assert told({"a": a, "b": b, "c": of_bias(81)}, ZERO) == {"c": "bias-start"}
+    assert told({"a": a, "b": b, "c": of_bias(80)}, ZERO) == {}
+    assert told({"a": a, "b": b, "c": of_bias(20)}, ZERO) == {}
+    assert told({"a": a, "b": b, "c": of_bias(19)}, ZERO) == {"c": "bias-start"}
+    assert told({"a": a, "c": of_bias(400)}, ZERO) == {}
+
+
+def test_a_median_that_half_of_the_mines_are_far_from_speaks_for_nobody() -> None:
+    halves = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(100), "d": of_bias(100)}
+    assert told(halves, ZERO) == {}
+    assert told(halves | {"e": of_bias(10)}, ZERO) == {"c": "bias-start", "d": "bias-start"}
+
+
+def test_who_is_left_out_or_fails_alone_sets_no_median() -> None:
+    honest = {"a": of_bias(10), "b": of_bias(10)}
+    others = {name: of_bias(100) for name in "cde"}
+    assert told(honest | others, ZERO) == {"a": "bias-start", "b": "bias-start"}
+    assert told(honest | others, ZERO, trusted="ab") == {}
+    outside = {name: Mine(EYE, [*mine.b[:-1], PLAN.bounds.b_max * 3]) for name, mine in others.items()}
+    assert told(honest | outside, ZERO) == dict.fromkeys("cde", "range")
+
+
+def test_newcomers_give_way_where_min_mines_others_are_left() -> None:
+    mines = {name: of_bias(10) for name in "abc"}
+    assert told(mines, ZERO, ALONG_BIAS, absent_first="c") == {"c": "newcomer"}
+    assert told(mines, ZERO, ALONG_BIAS, absent_first="c", min_mines=3) == {}
+    assert told(mines, ZERO, ALONG_BIAS, absent_first="c", trusted="ac") == {}
+
+
+def test_whole_updates_are_compared_from_zero_weights_where_means_are_not() -> None:
+    mines = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(10, rest=1000)}
+    assert told(mines, ZERO, zero_start=False) == {"c": "unlike"}
+    assert told(mines, ZERO, zero_start=True) == {}
+    assert told(mines, AWAY, zero_start=False) == {}
+
+
+def test_second_updates_are_compared_where_the_step_tests_no_bias_unit() -> None:
+    """A curvature of several local steps is not known, so that a step along the bias alone tells nothing."""
+    leaning = [
+        [UNIT * (i == j) + 5 * UNIT * ((i == D - 1) != (j == D - 1)) for j in range(D)] for i in range(D)
+    ]
+    mines = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(10, curvatures=leaning)}
+    assert told(mines, ZERO, ALONG_BIAS, bias_curvature=None) == {"c": "unlike"}
+    assert told(mines, ZERO, ALONG_BIAS) == {}

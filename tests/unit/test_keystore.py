@@ -44,6 +44,35 @@ def test_another_wallets_file_is_read(tmp_path: Path) -> None:
     assert keystore.load(path, PASSWORD).address == account.address
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n": 2**21},
+        {"p": 2**12},
+        {"r": 2**20},
+        {"n": "x", "r": 2**33},
+        {"n": 2**40, "r": 0},
+        {"dklen": 2**40},
+    ],
+)
+def test_a_file_whose_key_would_take_hours_or_all_memory_is_refused(
+    tmp_path: Path, params: dict[str, object]
+) -> None:
+    keystore.create(tmp_path, PASSWORD, dev=True)
+    path = keystore.find(tmp_path)
+    fields = json.loads(path.read_text())
+    fields["Crypto"] = fields.pop("crypto")  # as some wallets spell it
+    path.write_text(json.dumps(fields))
+    assert keystore.load(path, PASSWORD)
+    fields["Crypto"]["kdfparams"] = {name.upper(): value for name, value in (KDF | params).items()}
+    path.write_text(json.dumps(fields))
+    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+        keystore.load(path, PASSWORD)
+
+
+KDF = {"n": 2**14, "r": 8, "p": 1, "dklen": 32, "salt": "ab" * 16}
+
+
 def test_a_saved_key_is_never_overwritten(tmp_path: Path) -> None:
     account = keystore.create(tmp_path, PASSWORD, dev=True)
     path = keystore.save(tmp_path, account, "another password", dev=True)

@@ -73,6 +73,7 @@ def test_nobody_answers() -> None:
         (200, b"<html>", "no Kubo node"),
         (200, b"[]", "no Kubo node"),
         (200, b"{}", "no Kubo node"),
+        (200, b'{"Version": "' + b"9" * 5000 + b'.1.0"}', "no Kubo node"),
         (200, b'{"Version": "0.29.0"}', "version 0.29.0"),
         (200, b'{"Version": "0.4.22"}', r"version 0.4.22"),
         (404, b"", "no RPC API of Kubo"),

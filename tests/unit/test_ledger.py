@@ -224,3 +224,11 @@ def test_a_damaged_ledger_is_told(path: Path) -> None:
     ledger._db.execute("DROP TABLE failed_test")
     with pytest.raises(JournalError, match="cannot be read"):
         ledger.failed_before(BOUNTY, 2)
+
+
+def test_a_schema_that_is_no_text_is_told(path: Path) -> None:
+    """SQLite quotes it in its message, which Python then cannot read."""
+    Ledger(path, OWNER).close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE score", b"CREATE T\xbbBLE score"))
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        Ledger(path, OWNER)

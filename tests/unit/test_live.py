@@ -62,12 +62,12 @@ def test_each_cell_has_a_display_of_its_own(shown: list[tuple[int, dict[str, str
     shell.execution_count = 2
     tell(told, Round("0x1", 2, round_line(2, None)))
     assert [number for number, _ in shown] == [1, 1, 1, 2]
-    assert "5,000" in shown[2][1]["text/html"]
-    assert "5,000" not in shown[3][1]["text/html"]
+    assert "5.000" in shown[2][1]["text/html"]
+    assert "5.000" not in shown[3][1]["text/html"]
     assert "failed" in shown[3][1]["text/html"]
     rounds = [round_line(1, 5000), round_line(2, None), round_line(3, 4000)]
     tell(told, Done("closed", {"rounds": rounds}))
-    assert all(text in shown[-1][1]["text/html"] for text in ("5,000", "failed", "4,000", "closed"))
+    assert all(text in shown[-1][1]["text/html"] for text in ("5.000", "failed", "4.000", "closed"))
     assert len(shown[-1][1]["text/plain"].splitlines()) == 4
 
 

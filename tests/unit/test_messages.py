@@ -192,10 +192,12 @@ def test_evidence(path, value, problem):
         EVIDENCE.from_bytes(data)
 
 
-@pytest.mark.parametrize("bits", [63, 65])
-def test_a_modulus_has_exactly_the_bits_it_says(bits):
-    with pytest.raises(ManifestError, match="bits"):
-        KeyManifest.parse({"bits": bits, "n": (1 << 63).to_bytes(8, "big"), "proof": b""})
+@pytest.mark.parametrize(("bits", "n_bytes"), [(71, 9), (73, 9), (72, 10)])
+def test_a_modulus_has_exactly_the_bits_it_says_in_as_few_bytes(bits, n_bytes):
+    n = 1 << 71
+    KeyManifest.parse({"bits": 72, "n": n.to_bytes(9, "big"), "proof": b""})
+    with pytest.raises(ManifestError, match="n must have exactly `bits` bits"):
+        KeyManifest.parse({"bits": bits, "n": n.to_bytes(n_bytes, "big"), "proof": b""})
 
 
 def test_size_is_checked_before_anything_else():

@@ -64,8 +64,8 @@ def test_an_allowed_token_has_limits_of_its_own() -> None:
 
 def test_tokens_in_the_policy_s_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(f'[tokens]\n"{ONE}" = {{ max_stake = 50_000_000, min_fee = 7 }}\n')
-    assert dict(Policy.load(tmp_path).tokens) == {ONE: TokenPolicy(50_000_000, 7)}
+    file.write_text(f'[tokens]\n"{ONE}" = {{ max_stake = 50_000_000, min_fee = 0 }}\n')
+    assert dict(Policy.load(tmp_path).tokens) == {ONE: TokenPolicy(50_000_000, 0)}
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,21 @@ def test_a_refusal_names_the_term_its_limit_and_what_to_do(
     assert caught.value.hint
 
 
+def test_what_is_exactly_at_its_limit_is_taken() -> None:
+    policy = Policy(TERMS.fee_wei, TERMS.stake_wei, 60, 60, max_weights=11, max_blob_bytes=5, max_train_s=30)
+    consent.check_bounty(bounty(min_mines=2), policy)
+    consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
+    consent.check_work(30.0, 60, policy)
+    for rows in (50, 100):
+        consent.check_rows(rows, 3, rows_min=50, rows_max=100)
+
+
 def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
     state = bounty()
     consent.check_bounty(state, Policy())
     with pytest.raises(ConsentError, match="escrow"):
         consent.check_bounty(replace(state, escrow_wei=state.escrow_wei - 1), Policy())
+    consent.check_bounty(replace(state, escrow_wei=0, closed=True), Policy())  # paid out
 
 
 @given(round_number=st.integers(1, 7), loss=st.integers(0, 1000), revealed=st.integers(0, 10))
@@ -176,7 +186,7 @@ def test_the_bounty_s_own_limits_on_rows(rows: int) -> None:
 
 
 @given(
-    others=st.integers(0, 20),
+    others=st.integers(0, 6) | st.integers(7, 20),
     values=st.lists(st.sampled_from([-1.0, 0.5, 7.0]), min_size=20, max_size=20),
     chunk=st.integers(9, 40),
     seed=st.integers(0, 2**32 - 1),
@@ -220,17 +230,19 @@ def test_the_operator_s_limit_on_rounds() -> None:
 
 def test_the_policy_of_a_home(tmp_path: Path) -> None:
     assert Policy.load(tmp_path) == Policy()
-    (tmp_path / "mine.toml").write_text("[policy]\nmin_fee_wei = 7\ninsecure_keys = true\n")
-    assert Policy.load(tmp_path) == Policy(min_fee_wei=7, insecure_keys=True)
+    (tmp_path / "mine.toml").write_text(
+        "[policy]\nmin_fee_wei = 7\nmax_stake_wei = 0\ninsecure_keys = true\n"
+    )
+    assert Policy.load(tmp_path) == Policy(min_fee_wei=7, max_stake_wei=0, insecure_keys=True)
 
 
 @pytest.mark.parametrize(
     ("text", "field"),
     [
         ("[policy]\nmin_fee = 7\n", "policy.min_fee"),
-        ("[policy]\nmin_fee_wei = -1\n", "policy.min_fee_wei"),
-        ("[policy]\nmin_fee_wei = true\n", "policy.min_fee_wei"),
-        ("[policy]\ninsecure_keys = 1\n", "policy.insecure_keys"),
+        ("[policy]\nmin_fee_wei = -1\n", "policy.min_fee_wei: must be a whole number"),
+        ("[policy]\nmin_fee_wei = true\n", "policy.min_fee_wei: must be a whole number"),
+        ("[policy]\ninsecure_keys = 1\n", "policy.insecure_keys: must be true or false"),
         ("[polcy]\n", "polcy"),
         ("policy = 3\n", "policy"),
         ("[policy\n", "mine.toml"),

@@ -3,8 +3,10 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gmpy2
@@ -12,7 +14,7 @@ import pytest
 from gmpy2 import mpz
 
 from mine.pool import Pool, making_s
-from sonar.errors import JournalError
+from sonar.errors import JournalBlocked, JournalError
 from sonar.paillier.public import PublicKey
 
 
@@ -54,6 +56,7 @@ def test_what_was_handed_out_is_gone_from_the_file_itself(path: Path, tmp_path: 
     """A copy without a log beside it, of a mine that was killed, would hide a second update the same way."""
     pool = Pool(path)
     pool.fill(KEY, 2)
+    assert pool._db
     assert pool._db.execute("PRAGMA synchronous").fetchone() == (3,)
     used = pool.take(KEY, 1)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -86,43 +89,139 @@ def test_only_the_owner_may_read_the_file(path: Path) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_file_that_cannot_be_written_hands_nothing_out(path: Path) -> None:
-    pool = Pool(path)
+def test_a_file_that_cannot_be_written_hands_nothing_out_and_is_not_deleted(path: Path) -> None:
+    pool = Pool(path, renewed=_never)
     pool.fill(KEY, 1)
-    pool._db.execute("PRAGMA query_only = ON")
     for method in (lambda: pool.fill(KEY, 1), lambda: pool.take(KEY, 1)):
-        with pytest.raises(JournalError, match="pool of blindings"):
+        assert pool.count(KEY) == 1
+        assert pool._db
+        pool._db.execute("PRAGMA query_only = ON")
+        with pytest.raises(JournalBlocked, match="pool of blindings"):
             method()
     assert pool.count(KEY) == 1
+    with pytest.raises(JournalBlocked, match="cannot be used"):
+        Pool(path.parent / "no such folder" / "pool.sqlite", renewed=_never)
 
 
-def test_a_file_that_others_may_have_read_is_refused(path: Path) -> None:
+def _never(fault: JournalError) -> None:
+    raise AssertionError(fault)
+
+
+def _rows(path: Path, *values: object) -> None:
+    """A pool with these entries, sound or not."""
     Pool(path).close()
+    with sqlite3.connect(path) as db:
+        rows = [(KEY.fingerprint, value) for value in values]
+        db.executemany("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", rows)
+    db.close()
+
+
+def _others_may_have_read(path: Path) -> None:
+    _rows(path, int(ENTRY).to_bytes(64, "big"))
     path.chmod(0o640)
-    with pytest.raises(JournalError, match="mode 0640; others may have read it") as caught:
-        Pool(path)
-    assert "delete it" in caught.value.hint
 
 
-def test_entries_that_are_no_ciphertexts_are_not_handed_out(path: Path) -> None:
-    for value in (b"", b"\0" * 64, int(KEY.n).to_bytes(64, "big"), b"\xff" * 64, "text", 7, 1.5):
-        pool = Pool(path)
-        row = (KEY.fingerprint, value)
-        pool._db.execute("INSERT INTO blinding (fingerprint, value) VALUES (?, ?)", row)
-        with pytest.raises(JournalError, match="cannot be used") as caught:
-            pool.take(KEY, 1)
-        assert "delete it" in caught.value.hint
-        pool.close()
-
-
-@pytest.mark.parametrize("content", [b"not SQLite" * 100, b"SQLite format 3\0" + bytes(4000)])
-def test_a_damaged_file_is_told(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def _is_no_database(path: Path) -> None:
+    path.write_bytes(b"not SQLite" * 100)
     path.chmod(0o600)
-    with pytest.raises(JournalError, match="cannot be used"):
-        Pool(path)
-    with pytest.raises(JournalError, match="cannot be used"):
-        Pool(path.parent / "no such folder" / "pool.sqlite")
+
+
+def _is_empty_after_its_name(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + bytes(4000))
+    path.chmod(0o600)
+
+
+def _is_cut_off(path: Path) -> None:
+    _rows(path, *[int(ENTRY).to_bytes(64, "big")] * 200)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _has_bad_pages(path: Path) -> None:
+    _rows(path, *[int(ENTRY).to_bytes(64, "big")] * 200)
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+
+
+def _has(value: object) -> Callable[[Path], None]:
+    return lambda path: _rows(path, int(ENTRY).to_bytes(64, "big"), value)
+
+
+ENTRY = gmpy2.powmod(12345, KEY.n, KEY.n2)
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "others may have read it": _others_may_have_read,
+    "no database": _is_no_database,
+    "nothing but a header": _is_empty_after_its_name,
+    "cut off": _is_cut_off,
+    "bad pages": _has_bad_pages,
+    "an entry of no bytes": _has(b""),
+    "an entry of 0": _has(b"\0" * 64),
+    "an entry of n": _has(int(KEY.n).to_bytes(64, "big")),
+    "an entry above n^2": _has(b"\xff" * 64),
+    "an entry of text": _has("text"),
+    "an entry of a number": _has(7),
+}
+
+
+def _use(pool: Pool) -> list[mpz]:
+    pool.count(KEY)
+    return pool.take(KEY, 2)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_file_that_is_no_good_is_told_and_hands_nothing_out(path: Path, name: str) -> None:
+    DAMAGES[name](path)
+    with pytest.raises(JournalError, match="pool of blindings") as caught:
+        _use(Pool(path))
+    assert not isinstance(caught.value, JournalBlocked)
+    assert "makes another one" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_file_that_is_no_good_is_made_anew_and_none_of_it_is_used(path: Path, name: str) -> None:
+    DAMAGES[name](path)
+    told: list[JournalError] = []
+    pool = Pool(path, renewed=told.append)
+    taken = _use(pool)
+    assert len(told) == 1
+    assert len({ENTRY, *taken}) == 3
+    assert KEY.check_all(taken) == taken
+    pool.fill(KEY, 1)
+    pool.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Pool(path, renewed=_never).count(KEY) == 1
+
+
+def test_a_file_that_its_operator_deletes_meanwhile_is_made_anew(path: Path) -> None:
+    pool = Pool(path, renewed=_never)
+    pool.fill(KEY, 2)
+    path.unlink()
+    with pytest.raises(JournalBlocked, match="cannot be used"):
+        pool.fill(KEY, 1)
+    pool.fill(KEY, 1)
+    assert pool.count(KEY) == Pool(path).count(KEY) == 1
+
+
+def test_a_journal_that_a_kill_left_is_not_taken_for_the_new_file_s(path: Path, tmp_path: Path) -> None:
+    """It holds the old file's pages, with entries of that."""
+    _rows(path, *[int(ENTRY).to_bytes(64, "big")] * 200)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA cache_spill = 1")
+    db.execute("PRAGMA cache_size = 1")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("DELETE FROM blinding")
+    log = path.with_name(f"{path.name}-journal")
+    hot = log.read_bytes()
+    db.close()
+    assert hot
+    log.write_bytes(hot)
+    path.write_bytes(b"not SQLite" * 100)
+    told: list[JournalError] = []
+    pool = Pool(path, renewed=told.append)
+    pool.count(KEY)
+    assert len(told) == 1
+    assert not log.exists()
+    assert pool.count(KEY) == 0
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5])

@@ -66,7 +66,7 @@ def test_a_round_that_is_over_always_ends_or_awaits_its_payment(
     for event in _course(state, committed, revealed):
         part = part.after(event)
     assert is_final(part.state) or part.state is RoundState.REVEALED
-    if state in (RoundState.COMMITTED, RoundState.REVEALING):
+    if state in (RoundState.COMMITTED, RoundState.REVEALING, RoundState.REVEALED):
         lost = RoundState.FORFEIT if committed else RoundState.SKIPPED
         assert part.state is (RoundState.REVEALED if revealed else lost)
 

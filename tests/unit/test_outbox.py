@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.queue import MAX_GAP
 from sonar.chain.revert import AlreadyCommitted, CohortFull, NothingToWithdraw
 from sonar.chain.rpc import Chain
-from sonar.errors import ChainUnavailable, InsufficientFunds, LocalProtocolError, RpcError, TransactionStuck
+from sonar.errors import (
+    ChainUnavailable,
+    InsufficientFunds,
+    LocalProtocolError,
+    RpcError,
+    SonarError,
+    TransactionStuck,
+    WrongContract,
+)
 from sonar.journal import Journal
 from sonar.localchain.jsonrpc import answer
 from sonar.localchain.tester import TesterChain
@@ -162,6 +171,7 @@ def test_a_call_that_fails_when_it_is_mined_raises_the_contracts_error(world: Wo
             outbox.perform("commit", calls[0])
     with pytest.raises(CohortFull):
         world.outbox(1).outcome("commit")
+    assert world.outbox(1).wanted("commit")
     assert nonce(world, 1) == 1
     assert world.market.ether(world.address(1)) > 10 * ETHER_WEI - 10**15
 
@@ -175,9 +185,35 @@ def test_an_account_that_cannot_pay_is_told_how_much_it_needs(world: World) -> N
     assert parse_wei(caught.value.hint.split(" to ")[0].removeprefix("send at least ")) == (
         caught.value.need_wei - caught.value.have_wei
     )
-    with pytest.raises(InsufficientFunds):
+    with pytest.raises(InsufficientFunds, match=r"has 10 ether and needs 11\.0"):
         world.outbox(1).perform("more", transfer(stranger(), 11 * ETHER_WEI))
     assert sends(world) == before
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [("insufficient funds for gas * price + value", InsufficientFunds), ("too many requests", RpcError)],
+)
+def test_a_node_may_refuse_to_estimate_for_want_of_ether_or_for_another_reason(
+    world: World, message: str, error: type[SonarError]
+) -> None:
+    """Though the account has what the transaction sends: only the node knows what its gas costs."""
+
+    def refuse(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+        if requests[0]["method"] != "eth_estimateGas" or not before:
+            return None
+        answers = json.loads(answer(json.dumps(requests).encode(), world.chain.methods))
+        answers[0] = {
+            "jsonrpc": "2.0",
+            "id": requests[0]["id"],
+            "error": {"code": -32000, "message": message},
+        }
+        return json.dumps(answers).encode()
+
+    world.wire.tamper = refuse
+    with pytest.raises(error, match=r"needs 10\.0" if error is InsufficientFunds else message):
+        world.outbox(1).perform("gift", transfer(stranger(), 10 * ETHER_WEI))
+    assert not world.outbox(1).submitted("gift")
 
 
 def test_what_is_not_mined_is_replaced_at_a_higher_fee(world: World) -> None:
@@ -285,6 +321,52 @@ def test_a_fee_stays_as_it_is_until_a_block_asks_for_more(world: World) -> None:
     assert outbox.outcome("gift") is None
     assert len(tries(world)) == 2
     assert tries(world)[1]["tip_wei"] == 5 * 10**9
+
+
+def test_a_node_that_never_counts_its_pool_is_not_asked_over_and_over(world: World) -> None:
+    clock = Clock()
+    outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
+    world.wire.tamper = lambda requests, before: (
+        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+    )
+    outbox.submit("gift", transfer(stranger(), 5))
+    before = sends(world)
+    while clock.now_s < 300:
+        assert outbox.outcome("gift") is None
+        clock.now_s += 0.25
+    assert sends(world) - before <= 4 * 300 / 30
+
+
+def test_a_node_that_lags_makes_nothing_of_what_was_mined(world: World) -> None:
+    """It counts too few transactions; another one behind the same address has the receipt."""
+    outbox, to = world.outbox(1), stranger()
+    receipt = outbox.perform("gift", transfer(to, 5))
+    told, known = list(world.told.events), world.chain.methods
+    count = known["eth_getTransactionCount"]
+    known["eth_getTransactionCount"] = lambda params: "0x0"  # type: ignore[index]
+    outbox.recover(world.market.head())
+    known["eth_getTransactionCount"] = count  # type: ignore[index]
+    mine(world)
+    outbox.recover(world.market.head())
+    assert outbox.outcome("gift") == receipt
+    assert [event for event in world.told.events if isinstance(event, Transaction)] == told
+    assert len(Journal(world.folder / "1.sqlite").events("transaction")) == 1
+    assert world.rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
+def test_what_was_mined_is_not_sent_to_a_chain_without_the_contract(world: World) -> None:
+    outbox = world.outbox(1)
+    for n in range(2):
+        outbox.perform(f"gift/{n}", transfer(stranger(), 5))
+    anew = TesterChain({world.address(1): ETHER_WEI}, clock=world.clock)
+    world.wire.chain = anew
+    while anew.now_s < world.chain.now_s + 9:
+        anew.mine_at(anew.now_s + 1)
+    before = sends(world)
+    for elsewhere in (outbox, world.outbox(1)):
+        with pytest.raises(WrongContract):
+            elsewhere.recover(world.market.head())
+    assert sends(world) == before
 
 
 def test_what_is_refused_for_its_fee_is_priced_again(world: World) -> None:
@@ -545,6 +627,29 @@ def test_a_stuck_transaction_is_said_to_be_stuck_and_can_be_waited_for_again(wor
     assert "sends nothing twice" in caught.value.hint
     world.wire.tamper = lambda requests, before: None
     assert world.outbox(1).perform("gift", transfer(stranger(), 5)).gas_used == 21_000
+
+
+def test_a_key_is_used_again_while_it_is_under_way_and_wanted_unless_it_was_mined(world: World) -> None:
+    outbox = world.outbox(1, confirmations=2)
+    assert outbox.next_key("restake") == "restake/0"
+    assert outbox.wanted("restake/0")
+    outbox.submit("restake/0", transfer(stranger(), 5))
+    assert outbox.outcome("restake/0") is None
+    assert outbox.next_key("restake") == "restake/0"
+    assert not outbox.wanted("restake/0")
+    mine(world)
+    assert outbox.outcome("restake/0")
+    assert outbox.next_key("restake") == "restake/1"
+    assert not outbox.wanted("restake/0")
+
+
+def test_a_token_is_busy_while_what_concerns_it_is_under_way(world: World) -> None:
+    outbox, asset = world.outbox(1, confirmations=2), stranger()
+    outbox.submit("gift", replace(transfer(stranger(), 5), asset=asset))
+    assert outbox.busy(asset)
+    assert not outbox.busy(stranger())
+    mine(world)
+    assert not outbox.busy(asset)
 
 
 def test_an_unknown_key_is_our_own_fault(world: World) -> None:

@@ -35,7 +35,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT,
     "int": st.integers(-(2**200), 2**200),
-    "int | None": st.none() | st.integers(),
+    "ChainTime | None": st.none() | st.integers(0, 2**40 - 1),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "dict[str, Any]": st.dictionaries(
         TEXT, st.integers() | TEXT | st.lists(st.booleans(), max_size=2), max_size=3

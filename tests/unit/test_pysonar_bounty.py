@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     assert from_file.terms.target_loss < 2_505_272
 
 
-def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(tmp_path: Path) -> None:
+def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = examples.load("diabetes").slice(0, 42)
     lines = [",".join(table.columns), *(",".join(repr(float(v)) for v in row) for row in table.values)]
     (tmp_path / "holdout.csv").write_text("\n".join(lines))
@@ -58,6 +61,10 @@ def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(tmp_path: Path) -
     )
     columns = {name: table.column(name) for name in table.columns}
     assert from_file.digest == from_code.digest == Bounty.of(columns, target="target", name="d").digest
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    from_home = Bounty.from_toml(written(tmp_path / "other", text.replace("holdout.csv", "~/holdout.csv")))
+    assert from_home == from_file
 
 
 def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
@@ -125,7 +132,8 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         "33 to 65535 rows",
         "slots of",
     ):
-        assert told in text.replace("\n", " "), told
+        assert told in " ".join(text.split()), told
+    assert max(map(len, text.splitlines())) <= 80  # terminals and notebooks break longer lines within words
 
 
 @pytest.mark.parametrize(
@@ -140,6 +148,8 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\nrounds = 3"), "holdout.rounds: does not belong", "above [holdout]"),
         (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
+        (("rounds = 5", "rate = 0.2"), "rate: does nothing with", "gradient-descent"),
+        (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),
         (('name = "diabetes"', 'name = "../etc"'), "name", ""),
         (('name = "diabetes"', ""), "name", ""),
         (("min_mines = 2", "min_mines = 5"), "min_mines", ""),
@@ -153,6 +163,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 443"), "holdout.rows", ""),
         (("rounds = 5", "rounds = 5\nfeatures = ['age']"), "features", "below [holdout]"),
         (("[holdout]", "[houldout]"), "holdout", "add"),
+        (('name = "diabetes"', '[bounty]\nname = "diabetes"'), "bounty: there is no such table", "above it"),
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
         (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
@@ -209,8 +220,8 @@ _Y = [float(i) for i in range(12)]
     ("x", "y", "said"),
     [
         (_X, _Y[:2], "differ in length"),
-        ([*_X[:11], [1.0, float("nan")]], _Y, "row 12 has a value that is not a finite"),
-        (_X, [*_Y[:11], float("inf")], "row 12 has a value that is not a finite"),
+        ([*_X[:11], [1.0, float("nan")]], _Y, "column b: 1 of 12 rows are missing or infinite, row 12"),
+        (_X, [_Y[0], *[float("inf")] * 2, *_Y[3:]], "column y: 2 of 12 rows are missing or infinite, row 2"),
         ([["a", 2.0]] * 12, _Y, "not numbers"),
         ([[1.0]] * 12, _Y, "name 2 columns"),
         ({"a": [1.0, 2.0], "b": [1.0]}, [1.0, 2.0], "differ in length"),
@@ -218,14 +229,43 @@ _Y = [float(i) for i in range(12)]
         ([[one, 0.1] for one, _ in _X], _Y, "column b: is constant"),
         ([[one, 1e-12 * two] for one, two in _X], _Y, "column b: varies by less than"),
         (_X[:9], _Y[:9], "has 9 rows; at least 10"),
+        ([[one, 10**400] for one, _ in _X], _Y, "x: is not numbers"),
         (_X, [1e-3 * y for y in _Y], "column y: predicting 0 has a loss of 0, at least 0.02"),
-        (_X, [0.0] * 12, "column y: predicting 0 has a loss of 0, at least 0.02"),
+        (_X, [-1.0] * 12, "column y: is -1 in every held-out row"),
+        (_Y, _Y, r"x: has shape \[12\]; \[rows, columns\] is needed"),
         (_X, [1e10 * y for y in _Y], "column y: is not a number between"),
     ],
 )
 def test_holdouts_that_cannot_be_used(x: Any, y: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         Bounty.of(x, y, target="y", features=["a", "b"], name="bad")
+
+
+def test_an_error_says_what_to_do_about_the_data_frame() -> None:
+    """Instead of what happens to be wrong first once letters are taken for names, or rows for columns."""
+
+    class Series(list[float]):
+        """As pandas': it has keys, its index, and is one column."""
+
+        def keys(self) -> range:
+            return range(len(self))
+
+    for x, features, hint in (
+        ({"sex": ["m"] * 12, "y": _Y}, None, "leave it out"),
+        ({"age": _Y, "y": _Y}, "age", r"give a list: \['age'\]"),
+        (Series(_Y), ["age"], r"df\[\[name\]\]"),
+        ({"age": [float("nan"), *_Y[1:]], "y": _Y}, None, "drop such rows"),
+    ):
+        with pytest.raises(DataError) as told:
+            Bounty.of(x, _Y if isinstance(x, Series) else None, target="y", features=features, name="d")
+        assert re.search(hint, told.value.hint), told.value
+    with pytest.raises(ConfigError) as wrong:
+        Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d", reward=5)
+    assert wrong.value.hint == 'give amount and unit in quotes: reward = "1 ether"'
+
+
+def test_numbers_that_numpy_counted_are_numbers() -> None:
+    assert Bounty.example(rounds=np.int64(3)) == Bounty.example(rounds=3)
 
 
 def test_an_example_can_have_another_name() -> None:
@@ -283,13 +323,31 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
     shelf, bounty = Shelf(tmp_path), Bounty.example("diabetes", rounds=3)
     shelf.keep(bounty)
     assert shelf.names() == ["diabetes"]
-    assert shelf.only().digest == shelf.take("diabetes").digest == bounty.digest
+    assert shelf.take("diabetes").digest == bounty.digest
     assert (tmp_path / "bounties" / "diabetes" / "holdout.npy").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "bounties" / "diabetes" / "holdout.npy").write_bytes(b"nonsense")
-    with pytest.raises(ConfigError, match="damaged"):
-        shelf.take("diabetes")
-    with pytest.raises(ConfigError, match="none named"):
+    rows = tmp_path / "bounties" / "diabetes" / "holdout.npy"
+    good = rows.read_bytes()
+    cut, narrow, huge = (
+        good[:90],
+        good.replace(b"(42, 11)", b"(77, 6) "),
+        good.replace(b"42,", b"9" * 15 + b","),
+    )
+    for damaged in (b"nonsense", b"", b"PK\3\4", cut, narrow, huge):
+        rows.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="is damaged"):
+            shelf.take("diabetes")
+    with pytest.raises(ConfigError, match="damaged") as caught:
         shelf.take("other")
+    assert "pysonar run bounty.toml" in caught.value.hint
+
+
+def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:
+    plain = {"rounds": 3, "clip": 4.0, "min_mines": 2, "allow": list(MINES)}
+    numpys = {"rounds": np.int64(3), "clip": np.float32(4), "min_mines": np.uint8(2), "allow": tuple(MINES)}
+    one, other = (
+        Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d", **given) for given in (plain, numpys)
+    )
+    assert one.digest == other.digest
 
 
 def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -14,8 +17,11 @@ from typer.main import get_command
 
 from pysonar.bounty import Bounty, HoldoutSettings, Settings
 from pysonar.cli import app, main
+from pysonar.keys import Key
+from pysonar.posting import key_manifest
+from pysonar.records import Posting, Records, post_key
 from pysonar.shelf import Shelf
-from pysonar.wiring import open_scientist
+from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.market import Market
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.progress import NullSink
@@ -189,6 +195,17 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     assert main(arguments) == 2
 
 
+def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = SimpleNamespace(done=False, run=lambda: raise_(KeyboardInterrupt()))
+    monkeypatch.setattr(Scientist, "campaign", lambda *_, **more: campaign)
+    for posted, told in ((b"1" * 32, True), (None, False)):
+        campaign.id = posted
+        assert main(["run", str(bounty), "--home", str(home), "--yes"]) == 130
+        assert ("`pysonar resume diabetes` goes on" in capsys.readouterr().err) == told
+
+
 def raise_(error: BaseException) -> NoReturn:
     raise error
 
@@ -202,6 +219,44 @@ def test_status_of_a_new_home_without_a_chain(home: Path, capsys: pytest.Capture
     assert document["campaigns"][0]["status"] == "not posted"
     assert main(["status", "--home", str(home)]) == 0
     assert "not posted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["folder", "settings", "holdout"])
+def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_others(
+    damage: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Bounty.from_toml(_written(home / "b.toml"))
+    kept = replace(asked, settings=asked.settings.model_copy(update={"name": "other"}))
+    for each in (asked, kept):
+        Shelf(home).keep(each)
+    folder = home / "bounties" / "diabetes"
+    with open_scientist(home, NullSink()).journal as journal:
+        journal.put(f"outbox/{post_key('diabetes')}", {"state": "failed"})
+        key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
+        Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b""))
+    if damage == "folder":
+        shutil.rmtree(folder)
+    else:
+        (folder / {"settings": "bounty.json", "holdout": "holdout.npy"}[damage]).write_bytes(b"junk")
+    assert main(["status", "--home", str(home), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in document["campaigns"]] == ["other"]
+    (told,) = document["damaged"]
+    assert told["name"] == "diabetes"
+    assert "is damaged" in told["error"]
+    assert main(["status", "--home", str(home)]) == 0
+    assert "pysonar run bounty.toml" in capsys.readouterr().out
+    assert main(["resume", "diabetes", "--home", str(home)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+    # The same bounty's own file goes on, and puts them back; another's does not.
+    monkeypatch.setattr(Market, "connect", lambda *_, **more: raise_(ChainUnavailable("not up yet")))
+    monkeypatch.setattr(Bounty, "patience_s", 0.0)
+    assert main(["run", str(home / "b.toml"), "--home", str(home)]) == 1
+    assert "not up yet" in capsys.readouterr().err
+    (home / "b.toml").write_text(TOML.replace("[holdout]", "rounds = 2\n[holdout]"))
+    assert main(["run", str(home / "b.toml"), "--home", str(home)]) == 2
+    assert "another bounty named 'diabetes'" in capsys.readouterr().err
 
 
 def test_predict_needs_a_round(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,23 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    for text in ("", "{}", "[]", '{"spec": {}, "weights": [], "loss": 0, "kind": "x"}'):
-        path.write_text(text)
-        with pytest.raises(ConfigError):
+    fitted().save(path)
+    text = path.read_text()
+    for changed in (
+        "",
+        "{}",
+        "[]",
+        "[" * 5000,
+        text.replace('"spec": {', '"spec": {"more": 1,'),
+        text.replace("sonar-linear-model", "x"),
+        text.replace('"weights": [', '"weights": [1.0,'),
+        re.sub('("weights": .).*?,', r"\1 NaN,", text, count=1, flags=re.DOTALL),
+        text.replace('"loss": ', '"loss": 1e999, "was": '),
+        text.replace('"loss": ', f'"loss": {"9" * 400}, "was": '),
+    ):
+        assert changed != text
+        path.write_text(changed)
+        with pytest.raises(ConfigError, match=r"model\.json: (is not a model|has a weight or loss that)"):
             LinearModel.load(path)
     with pytest.raises(DataError, match="missing"):
         fitted().predict({"age": [1.0]})
@@ -81,6 +96,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     for x in ([["a"] * 10], columns | {"age": ["a", "b"]}, columns | {"age": [1.0]}):
         with pytest.raises(DataError, match="x: is not numbers"):
             fitted().predict(x)
+    with pytest.raises(DataError, match=r"x: has shape \[2, 3\]; the model takes \[rows, 10\]") as told:
+        fitted().predict(np.ones((2, 3)))
+    assert "age, sex, bmi" in told.value.hint
 
 
 def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pysonar
 from pysonar import wiring
 from pysonar.campaign import Campaign
 from sonar import keystore
-from sonar.errors import ConfigError, HomeLocked, KeyFileError, UsageError
+from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError, UsageError
 from sonar.journal import Journal
 from sonar.progress import NullSink
 
@@ -45,6 +45,17 @@ def test_a_mistyped_password_is_told_at_once(tmp_path: Path, network: Path) -> N
         opened(password="sceret")
     assert not (tmp_path / "home" / "keys").exists()
     opened().close()  # nor was the home left locked
+
+
+def test_the_keystore_is_opened_once(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes most of a second where money is at stake."""
+    load, loaded = keystore.load, []
+    monkeypatch.setattr(keystore, "load", lambda *args: loaded.append(args) or load(*args))
+    with opened(network) as session:
+        for name in ("one", "other"):
+            with pytest.raises(ChainUnavailable):
+                session.campaign(pysonar.Bounty.example("diabetes", name=name))
+    assert len(loaded) == 1
 
 
 def test_in_a_notebook_the_password_is_asked_for(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +109,5 @@ def test_a_hint_is_shown_by_a_notebook_too() -> None:
     with pytest.raises(ConfigError) as told:
         pysonar.Bounty.example("diabetes", ruonds=3)
     assert told.value.__notes__ == ["hint: did you mean rounds?"]
+    told.value.hint = "another"
+    assert told.value.__notes__ == ["hint: another"]

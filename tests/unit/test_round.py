@@ -42,6 +42,8 @@ def walk(events: list[RoundEvent]) -> RoundState:
         ([*HONEST[:4], E.COMMIT_REFUSED], S.SKIPPED),
         ([*HONEST[:3], E.REVEAL_MISSED], S.FORFEIT),
         ([*HONEST[:4], E.REVEAL_MISSED], S.FORFEIT),
+        ([*HONEST, E.REVEAL_TAKEN_BACK], S.FORFEIT),
+        ([*HONEST, E.COMMIT_REFUSED], S.SKIPPED),
     ],
 )
 def test_every_way_through(events, end):

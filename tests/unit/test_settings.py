@@ -102,6 +102,40 @@ def test_a_wrong_field_is_named(tmp_path: Path, old: str, new: str, named: str) 
         NetworkConfig.load(write(tmp_path, GOOD.replace(old, new, 1)))
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "127.0.0.1:abc",
+        "127.0.0.1:99999",
+        "a\\u0000b",
+        "[::1",
+        "[v1.x]",
+        "xn--",
+        "...",
+        "a" * 64,
+        "\u0660",
+        "",
+    ],
+)
+def test_an_address_that_nobody_can_be_asked_at_is_refused_with_its_field(place: str, tmp_path: Path) -> None:
+    text = GOOD.replace("127.0.0.1:8545", place)
+    with pytest.raises(ConfigError, match=r"rpc_url in .* not an address like http:"):
+        NetworkConfig.load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "nonsense"])
+def test_toml_that_strains_its_parser_is_refused(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"network\.toml: is not TOML"):
+        NetworkConfig.load(write(tmp_path, f"more = {value}\n{GOOD}"))
+
+
+def test_only_development_networks_have_a_faucet(tmp_path: Path) -> None:
+    text = f'{GOOD}[faucet]\nkey_file = "faucet.key"\n'
+    assert NetworkConfig.load(write(tmp_path, "dev = true\n" + text)).faucet
+    with pytest.raises(ConfigError, match="only networks marked dev = true have one"):
+        NetworkConfig.load(write(tmp_path, text))
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no network file") as caught:
         NetworkConfig.load(tmp_path / "network.toml")
@@ -111,7 +145,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_what_is_no_network_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "network.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="UTF-8"):
+    with pytest.raises(ConfigError, match="is not TOML: 'utf-8' codec"):
         NetworkConfig.load(path)
     path.write_bytes(b"#" * 100_000)
     with pytest.raises(ConfigError, match="more than 65536 bytes"):

@@ -8,8 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -82,6 +85,21 @@ def test_codes_of_exit_ctrl_c_and_sigterm() -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert run(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("name", ["sonar", "mine", "pysonar"])
+def test_ctrl_c_while_a_program_loads_leaves_no_traceback(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, module: str, *_: object) -> None:
+            if module == f"{name}.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, f"{name}.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    started = import_module(f"{name}.__main__")
+    assert started.main() == 130
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts[name] == f"{started.__name__}:main"
 
 
 def test_a_locale_without_a_character_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

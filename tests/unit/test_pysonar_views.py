@@ -1,0 +1,49 @@
+"""What `pysonar status` and the end of `pysonar run` show: every figure whole, on a terminal of any width."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from pysonar.views import print_result
+from sonar.amounts import IN_ETHER
+
+MINE = "0x" + "Ab" * 20
+SUMMARY = {
+    "name": "diabetes",
+    "bounty": "0x" + "cd" * 32,
+    "status": "closed",
+    "closed": "LAST_ROUND",
+    "asset": asdict(IN_ETHER),
+    "initial_loss": 26_645_643,
+    "escrow_wei": 5 * 10**18,
+    "paid_wei": 4_307_363_123_456_789_012,
+    "refunded_wei": 692_636_876_543_210_988,
+    "payouts": {MINE: {"fee_wei": 1, "reward_wei": 2, "forfeit_wei": 0, "stake_wei": 3}},
+    "rounds": [
+        {
+            "round": 1,
+            "ended": "settled",
+            "loss": 5_631_546,
+            "best_loss": 5_631_546,
+            "cohort": [MINE] * 10,
+            "accepted": [MINE] * 9,
+            "left_out": {MINE: "test bias-start\x1b[2J: " + "far from the others " * 9},
+            "paid_wei": 4_307_363_123_456_789_012,
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
+def test_no_figure_is_cut_or_broken(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_result(SUMMARY)
+    out = capsys.readouterr().out
+    for figure in ("26,645.643", "5,631.546", "9 of 10", "~4.307363 ether", MINE, "0x" + "cd" * 32):
+        assert figure in out
+    assert "round 1 left out 0xAbAbAb…AbAb: test bias-start\ufffd[2J" in out
