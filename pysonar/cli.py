@@ -224,8 +224,8 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who misses "
-                "a settle window pays the mines by default, and the bounty closes"
+                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who "
+                "misses a settle window pays the mines by default, and the bounty closes"
             )
         raise
     if not as_json:
