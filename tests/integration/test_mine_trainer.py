@@ -96,8 +96,8 @@ def test_no_map_makes_a_mine_look_at_combinations_without_end(
     """A cosine makes one column of many, and products after it are not of the columns."""
     names = [f"c{i}" for i in range(60)]
     one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
-    cube = {"kind": "polynomial", "degree": 3}
-    spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, cube, cube)})
+    narrow, cube = {"kind": "clip", "clip_q32": 1 << 32}, {"kind": "polynomial", "degree": 3}
+    spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, narrow, cube, cube)})
     task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
     table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
     (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
