@@ -29,6 +29,7 @@ class Party:
     home: Home
     progress: Progress
     _account: LocalAccount | None = field(default=None, init=False, repr=False)
+    _outbox: Outbox | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def network(self) -> NetworkConfig:
@@ -79,13 +80,15 @@ class Party:
         return self._account
 
     def outbox(self, account: LocalAccount) -> Outbox:
-        """What signs and sends for the party's account."""
+        """What signs and sends for the party's account: one for all, as its nonces are in a row."""
         from sonar.chain.outbox import Outbox
 
-        return Outbox(
-            self.market,
-            account,
-            self.journal,
-            confirmations=self.network.confirmations,
-            progress=self.progress,
-        )
+        if self._outbox is None:
+            self._outbox = Outbox(
+                self.market,
+                account,
+                self.journal,
+                confirmations=self.network.confirmations,
+                progress=self.progress,
+            )
+        return self._outbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.queue import Queue
 from sonar.chain.rpc import Chain, Rpc
 from sonar.errors import InsufficientFunds
+from sonar.home import Home
 from sonar.journal import Journal
 from sonar.localchain import anvil
+from sonar.progress import Progress
 from sonar.protocol.ids import Address
+from sonar.wiring import Party
 from tests.chain_kit import Clock
 
 pytestmark = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
@@ -55,6 +59,17 @@ def make_dearer(rpc: Rpc, folder: Path, key: str) -> None:
 
 def stranger() -> Address:
     return Address(Account.create().address)
+
+
+def test_two_campaigns_of_a_session_take_no_nonce_twice(rpc: Rpc, tmp_path: Path) -> None:
+    """Also where the pool has forgotten what the first one sent, and so counts it no more."""
+    party = Party(Home(tmp_path / "home", "pysonar"), Progress())
+    party.__dict__ |= {"market": Chain(rpc), "network": SimpleNamespace(confirmations=1)}
+    first, second = party.outbox(SENDER), party.outbox(SENDER)
+    first.submit("one/post", transfer(stranger(), 1))
+    rpc.call("anvil_dropTransaction", party.journal.get("outbox/one/post")["tries"][0]["hash"])
+    second.submit("two/post", transfer(stranger(), 2))
+    assert [party.journal.get(f"outbox/{name}/post")["nonce"] for name in ("one", "two")] == [0, 1]
 
 
 def test_several_wait_together_and_are_mined_in_order(rpc: Rpc, tmp_path: Path) -> None:
