@@ -32,7 +32,7 @@ def running(*argv: str) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def told(*argv: str) -> tuple[int, dict]:

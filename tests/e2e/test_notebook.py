@@ -125,7 +125,7 @@ def test_its_figures_and_nothing_outlives_its_kernel(tmp_path: Path, monkeypatch
         assert sum("-m mine run" in name for name in names) == 10
         assert sum("-m sonar chain" in name for name in names) == 1
         os.kill(notebook.pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs(started, timeout=20)
+        _, alive = psutil.wait_procs(started, timeout=60)
         assert alive == []
 
 

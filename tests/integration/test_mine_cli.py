@@ -533,4 +533,4 @@ def test_sigterm_ends_a_mine_cleanly(net: Net, cli: Cli) -> None:
     assert process.stdout is not None
     assert "works on" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 143
+    assert process.wait(timeout=60) == 143

@@ -151,7 +151,17 @@ def test_passwords_come_from_file_then_environment(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("SONAR_PASSWORD", "")
     with pytest.raises(KeyFileError, match="empty"):
         keystore.read_password()
+    monkeypatch.setenv("SONAR_PASSWORD", "from environment")
+    for file in (path, named := tmp_path / "named"):
+        file.write_text(f"from {file.name}\n")
+        file.chmod(0o600)
+    monkeypatch.setenv("SONAR_PASSWORD_FILE", str(named))
+    assert keystore.read_password() == "from environment"
+    assert keystore.read_password(path) == "from password"
     monkeypatch.delenv("SONAR_PASSWORD")
+    assert keystore.read_password() == "from named"
+    monkeypatch.delenv("SONAR_PASSWORD_FILE")
+    monkeypatch.setattr("sys.stdin", None)  # started with it closed
     with pytest.raises(KeyFileError, match="no password"):
         keystore.read_password()
 

@@ -110,6 +110,12 @@ def test_a_name_that_could_harm_a_path_or_a_terminal_is_refused(csv_file: Path, 
         data.check_name(name)
 
 
+def test_the_first_shard_the_last_and_the_whole_are_shards() -> None:
+    names = [data.register_example("diabetes", shard).name for shard in ("1/10", "10/10", "1/1")]
+    assert names == ["diabetes-1-of-10", "diabetes-10-of-10", "diabetes-1-of-1"]
+    assert data.register_example("diabetes", "1/10", "mine").name == "mine"
+
+
 @pytest.mark.parametrize("shard", ["0/10", "11/10", "3", "3/", "a/b", "-1/3"])
 def test_a_shard_that_is_none_is_refused(shard: str) -> None:
     with pytest.raises(DataError, match="shard"):
