@@ -121,7 +121,7 @@ def test_what_is_exactly_at_its_limit_is_taken() -> None:
     consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
     consent.check_work(30.0, 60, policy)
     for rows in (50, 100):
-        consent.check_rows(rows, 3, rows_min=50, rows_max=100)
+        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
 
 
 def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
