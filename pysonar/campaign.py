@@ -184,12 +184,14 @@ class Campaign:
                 problem = "the chain's node has lost the bounty's posting, which is sent again"
                 hint = "it was killed, perhaps: has it got all of its blocks?"
                 raise ChainUnavailable(problem, hint=hint) from error
-            if head.number >= block:
+            hint = "it has fallen behind, or one of several behind the same address has"
+            if head.number < block:
+                problem = f"is at block {head.number}, and the bounty was posted in block {block}"
+            elif self._market.events(block - REORG_BLOCKS, head.number, self.id):
+                problem = f"has records of the bounty, and does not know it at block {head.number}"
+            else:
                 raise
-            raise ChainUnavailable(
-                f"the chain's node is at block {head.number}, and the bounty was posted in block {block}",
-                hint="it has fallen behind, or one of several behind the same address has",
-            ) from error
+            raise ChainUnavailable(f"the chain's node {problem}", hint=hint) from error
 
     def _up_to_date(self, state: BountyState) -> bool:
         """Tell whether this home has all models so far; where it is an older copy, that is told once.

@@ -17,7 +17,7 @@ first, and nothing new is signed before that. To serve one is, in this order:
     not sent lately         send the same bytes again: the node may have forgotten them; at once if it counts
                             too few transactions, its pool included
     priced too low          the lowest only, if a block came since that says so: a higher fee for the same
-                            nonce, up to a limit
+                            nonce, up to a limit; at once if the next block cannot take it
     the node refuses it     its owner's call raises that, nobody else's; if it is the lowest and others wait,
                             an empty transfer takes its nonce, unless the owner still asks for it and only a
                             higher fee was refused: the pool has an earlier try, which may be mined yet

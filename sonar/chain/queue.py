@@ -92,6 +92,8 @@ class Queue:
         self._sent_s: dict[str, float] = {}  # when this process last sent what is under a key
         self._again: dict[str, int] = {}  # how often it did since, because the node's pool lacked it
         self._refused_s: dict[str, float] = {}  # since when the node refuses it
+        self._newest = 0  # the newest block at the last pass, and for which one the fee was looked at
+        self._priced: dict[str, int] = {}
         self._gap_s: float | None = None  # since when nonces before ours are missing
         self._told: dict[str, str] = {}
 
@@ -181,6 +183,7 @@ class Queue:
             *(("eth_getTransactionReceipt", one["hash"]) for _, one in tries),
         )
         newest, count = _quantity(head, "eth_blockNumber"), _quantity(used, "eth_getTransactionCount")
+        self._newest = newest
         found = {}
         for (key, one), receipt in zip(tries, receipts, strict=True):
             if isinstance(receipt, RpcError):
@@ -229,8 +232,10 @@ class Queue:
 
     def _forget(self, key: str) -> None:
         self._next = max(self._next, self.open[key]["nonce"] + 1)
-        for memory in (self.open, self._asked_s, self._sent_s, self._again, self._refused_s, self._told):
+        for memory in (self.open, self._asked_s, self._sent_s, self._again, self._refused_s):
             memory.pop(key, None)
+        for told in (self._priced, self._told):
+            told.pop(key, None)
 
     def _why(self, call: Call, receipt: Receipt) -> bytes:
         """Return the bytes that the call is reverted with now, as it was when it was mined."""
@@ -289,12 +294,14 @@ class Queue:
     def _bring(self, key: str, count: int, *, first: bool) -> None:
         """Send what this process has not sent, or not for long; only the first can use a higher fee.
 
-        By `count` the node's pool may lack it: then it is sent again sooner, but a few times only, since some
-        nodes never count their pool.
+        Sooner if it cannot be mined at its price; and if by `count` the node's pool lacks it, but then a few
+        times only, since some nodes never count their pool.
         """
         sent_s, again = self._sent_s.get(key), self._again.get(key, 0)
         waited_s = math.inf if sent_s is None else self._monotonic() - sent_s
-        if waited_s < self._patience_s:
+        if waited_s < self._patience_s and first and self._priced_out(key):
+            self._raise_fee(key, refused=True)
+        elif waited_s < self._patience_s:
             missing = self.open[key]["nonce"] >= count
             if not missing or again >= len(_AGAIN_S) or waited_s < _AGAIN_S[again]:
                 return
@@ -304,6 +311,14 @@ class Queue:
             if sent_s is not None and first:
                 self._raise_fee(key)
         self.send(key)
+
+    def _priced_out(self, key: str) -> bool:
+        """Tell whether the next block asks for more than is offered at most. One request for each block."""
+        last = self.open[key]["tries"][-1]
+        if self._newest <= max(last.get("block", 0), self._priced.get(key, 0)):
+            return False
+        self._priced[key] = self._newest
+        return Asked.read(self._chain.rpc.call(*fees.HISTORY)).base_wei > int(last["max_fee_wei"])
 
     def send(self, key: str) -> None:
         """Send the newest try under `key`; sending what the node has already is no error.

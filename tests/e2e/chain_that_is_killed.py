@@ -28,10 +28,14 @@ def start(args: list[str]) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     return process, json.loads(process.stdout.readline())
 
 
+def records(rpc: Rpc, contract: str) -> int:
+    """How many records the contract has made: eleven in a round of three mines."""
+    return len(rpc.call("eth_getLogs", {"address": contract, "fromBlock": "0x0"}))
+
+
 def wait_for_records(rpc: Rpc, contract: str, count: int) -> None:
-    """Wait until the contract has so many: a posting and three commits, by when everybody has their ether."""
-    while len(rpc.call("eth_getLogs", {"address": contract, "fromBlock": "0x0"})) < count:
-        time.sleep(0.1)
+    while records(rpc, contract) < count:
+        time.sleep(0.05)
 
 
 def not_kept(rpc: Rpc, state: Path) -> int:
@@ -47,13 +51,12 @@ def main(seed: int, kills: int, folder: Path, args: list[str]) -> int:
     process, ready = start(args)
     first = ready
     print(json.dumps(ready), flush=True)
-    wait_for_records(Rpc(ready["rpc_url"]), ready["contract"], 4)
+    rpc = Rpc(ready["rpc_url"])
+    wait_for_records(rpc, ready["contract"], 4)  # a posting and three commits: by then all have their ether
     for _ in range(kills):
-        time.sleep(draw.uniform(1, 4))
-        rpc = Rpc(ready["rpc_url"])
+        wait_for_records(rpc, ready["contract"], records(rpc, ready["contract"]) + draw.randint(1, 25))
         while not (lost := not_kept(rpc, folder / STATE_FILE)):
             time.sleep(draw.uniform(0.01, 0.1))
-        rpc.close()
         os.kill(ready["pid"], signal.SIGKILL)
         process.kill()
         process.wait()

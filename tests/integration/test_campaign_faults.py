@@ -15,8 +15,8 @@ from pysonar.records import Cohort, Finished, Verdict, post_key
 from sonar.chain.events import BountyPosted, MinePaid, Revealed
 from sonar.chain.market import Call, transfer
 from sonar.chain.outbox import Outbox
-from sonar.chain.revert import NothingToWithdraw
-from sonar.errors import ChainUnavailable, DigestMismatch, RpcError, StoreUnavailable
+from sonar.chain.revert import NothingToWithdraw, UnknownBounty
+from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable
 from sonar.journal import Journal
 from sonar.progress import Done, Problem, Waiting
 from sonar.protocol.cid import Cid
@@ -327,6 +327,26 @@ def test_a_node_from_before_the_posting_is_waited_for(
             campaign.tick()
     world.run(campaign)
     world.check_money()
+
+
+def test_a_node_that_answers_from_an_older_block_than_it_is_asked_for_is_asked_again(tmp_path: Path) -> None:
+    """Some do, without a word. A chain that has no record of the bounty is another one."""
+    world = World(tmp_path, settings={"rounds": 1})
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.market, "bounty", lambda bounty, _head: throw(UnknownBounty(bounty)))
+        with pytest.raises(ChainUnavailable, match="has records of the bounty, and does not know it"):
+            campaign.tick()
+        patch.setattr(world.market, "events", lambda *_: [])
+        with pytest.raises(ConfigError, match="this chain does not know the bounty"):
+            campaign.tick()
+    world.run(campaign)
+    world.check_money()
+
+
+def throw(error: Exception) -> Any:
+    raise error
 
 
 def test_a_node_that_is_behind_the_last_settlement_does_not_cost_the_withdrawal(tmp_path: Path) -> None:

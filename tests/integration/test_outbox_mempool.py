@@ -104,6 +104,22 @@ def test_a_replacement_takes_the_place_of_the_first(rpc: Rpc, tmp_path: Path) ->
     assert rpc.call("eth_getTransactionCount", SENDER.address, "latest") == "0x1"
 
 
+def test_a_base_fee_that_leaps_above_the_offer_is_met_at_the_next_block(rpc: Rpc, tmp_path: Path) -> None:
+    """A window may be over before it falls again, or before a transaction is looked at for its age."""
+    clock, to = Clock(), stranger()
+    outbox = make(rpc, tmp_path, clock)
+    outbox.submit("reveal", transfer(to, 5))
+    for leap in (2, 3):
+        assert outbox.outcome("reveal") is None
+        make_dearer(rpc, tmp_path, "reveal")
+        clock.now_s += 0.25
+        assert outbox.outcome("reveal") is None
+        assert len(tries(tmp_path, "reveal")) == leap
+    rpc.call("evm_mine")
+    assert outbox.outcome("reveal") is not None
+    assert rpc.call("eth_getBalance", to, "latest") == "0x5"
+
+
 def test_one_that_the_pool_forgot_does_not_hold_up_later_ones(rpc: Rpc, tmp_path: Path) -> None:
     """Nobody asks for the first any more: the commit of a round that is over, say."""
     clock, to = Clock(), [stranger() for _ in range(2)]
