@@ -192,6 +192,22 @@ def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(
     assert "does not answer" in checks["chain"]["found"]
 
 
+def test_doctor_names_an_ipfs_program_that_is_too_old(
+    cli: Cli, net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.init(net)
+    network = cli.home / "network.toml"
+    network.write_text(re.sub(r"kind = .*\npath = .*", 'kind = "kubo"', network.read_text()))
+    program = tmp_path / "ipfs"
+    program.write_text("#!/bin/sh\necho 0.18.1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("SONAR_IPFS", str(program))
+    checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
+    assert (checks["ipfs"]["ok"], "has version 0.18.1" in checks["ipfs"]["found"]) == (False, True)
+    assert "install 0.30 or newer" in checks["ipfs"]["hint"]
+    assert checks["store"]["ok"] is None
+
+
 def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.init(net)
     faults: list[BaseException] = [ChainUnavailable("not up yet")]
