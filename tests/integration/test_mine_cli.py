@@ -545,6 +545,15 @@ def test_a_claim_that_was_cut_off_tells_what_it_took_out(cli: Cli, net: Net) -> 
     assert (code, "NothingToWithdraw" in problem["error"]) == (1, True)
 
 
+def test_a_column_s_name_cannot_steer_the_terminal(cli: Cli, net: Net) -> None:
+    cli.init(net)
+    file = cli.home.parent / "names.csv"
+    file.write_text("a\x1b[31m,b\n" + "1,2\n" * 30)
+    for command in (("data", "add", "--csv", str(file)), ("data", "list")):
+        code, text = cli.text(*command)
+        assert (code, "[31m" in text, "\x1b" in text) == (0, True, False)
+
+
 def test_run_makes_a_pool_that_is_no_good_anew_and_doctor_leaves_it(cli: Cli, net: Net) -> None:
     net.fund(cli.init(net, "--csv", str(write_csv(cli.home.parent / "fits.csv")))["address"], 10**16)
     pool = cli.home / "pool.sqlite"
