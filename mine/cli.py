@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.errors import ConfigError, UsageError
+from sonar.progress import printable
 from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def data_add(
 ) -> None:
     """Register a data set by its path and its content's digest. The file stays in place, and must not change.
 
+    New content is a data set of its own. Whoever posts two bounties could read the rows in which two of yours
+    differ from the difference of the sums: let many rows be new, or none.
+
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
@@ -139,7 +143,7 @@ def data_add(
     if as_json:
         print_json(dataset.to_record())
     else:
-        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {', '.join(dataset.columns)}")
+        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
 
 
 @data_app.command("list")

@@ -17,7 +17,7 @@ from sonar.progress import short
 from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.store import choose
 from sonar.store.kubo_repo import find_ipfs, program_version
-from sonar.store.kubo_rpc import KuboRpc
+from sonar.store.kubo_rpc import KuboRpc, checked_version
 from sonar.store.swarm import fingerprint
 
 ROUND_GAS = 250_000
@@ -141,7 +141,7 @@ def _ipfs(mine: Mine) -> str:
         rpc = KuboRpc(url)
         return f"Kubo {rpc.version()} at {rpc.shown}, which others run"
     program = find_ipfs()
-    return f"Kubo {program_version(program)}, {program}"
+    return f"Kubo {checked_version(program_version(program), str(program))}, {program}"
 
 
 def _swarm_key(mine: Mine) -> str:

@@ -32,7 +32,7 @@ from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
-from sonar.progress import Progress, Waiting
+from sonar.progress import Progress, Waiting, short
 from sonar.protocol import seal as seals
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
@@ -405,5 +405,10 @@ def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:
             return Waiting(f"{missing} more mines to reveal in round {bounty.round}", ends.reveal_s)
         case Status.SETTLE:
             return Waiting(f"the scientist to settle round {bounty.round}", ends.settle_s)
+        case Status.FAILED if not bounty.committed:  # it would bring nobody else anything to end it
+            name = short(hex32(bounty.bounty))
+            return Waiting(
+                f"the scientist to close bounty {name}, which nobody committed to; or `mine leave`"
+            )
         case _:
             return Waiting(f"someone to end round {bounty.round}, which failed or is overdue")

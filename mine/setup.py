@@ -9,7 +9,7 @@ from mine.consent import POLICY_FILE
 from mine.wiring import ROLE, Mine
 from sonar import keystore
 from sonar.amounts import format_amount
-from sonar.errors import ConfigError, UsageError
+from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import Home, default_home
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.settings import NetworkConfig
@@ -17,6 +17,7 @@ from sonar.settings import NetworkConfig
 if TYPE_CHECKING:
     from mine.data import DataSet
     from mine.state import Book
+    from sonar.chain.queue import Receipt
 
 _POLICY = """\
 # What this mine allows. A missing line means the default, which is shown.
@@ -125,13 +126,16 @@ def leave(book: Book, prefix: str) -> str:
 
 
 def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> dict[str, Any]:
-    """Withdraw what the contract owes in an asset. Raises NothingToWithdraw, and what sending raises."""
+    """Withdraw what the contract owes in an asset; one that is under way already is waited for.
+
+    Raises NothingToWithdraw, what sending raises, and RpcError if the node has no record of it yet.
+    """
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
-    amount_wei = mine.market.withdrawable(mine.address, asset=token)
     outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
     key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
     receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
+    amount_wei = _withdrawn(mine, receipt)
     return {
         "to": receiver,
         "asset": token,
@@ -140,3 +144,16 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
         "tx_hash": receipt.tx_hash,
         "gas_wei": receipt.fee_wei,
     }
+
+
+def _withdrawn(mine: Mine, receipt: Receipt) -> int:
+    """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
+    from sonar.chain.events import Withdrawn
+
+    for event in mine.market.events(receipt.block, receipt.block):
+        if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
+            return event.amount_wei
+    raise RpcError(
+        f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
+        "it was; `mine earnings` will tell"
+    )

@@ -63,5 +63,6 @@ class Shelf:
             table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
             return Bounty(document.settings, table, tuple(document.features), document.target)
         except Exception as error:  # numpy's reader raises whatever the parsers below it do
-            hint = (isinstance(error, SonarError) and error.hint) or _AGAIN
+            readable = not isinstance(error.__cause__, OSError)
+            hint = (readable and isinstance(error, SonarError) and error.hint) or _AGAIN
             raise ConfigError(str(folder), f"is damaged: {error}", hint=hint) from error

@@ -21,6 +21,19 @@ MAX_ANSWER_BYTES = 1 << 20
 _CONNECT_S = 2.0
 
 
+def checked_version(text: str, where: str) -> str:
+    """Return the version of the Kubo at `where`. Raises StoreUnavailable for one too old, or no Kubo."""
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})\.", text)
+    if found is None:
+        raise StoreUnavailable(f"{where} is no Kubo node", hint=_ADDRESS)
+    if (int(found[1]), int(found[2])) < OLDEST:
+        raise StoreUnavailable(
+            f"the Kubo at {where} has version {text}",
+            hint=f"install {OLDEST[0]}.{OLDEST[1]} or newer; 0.42 is what this was tested with",
+        )
+    return text
+
+
 class KuboRpc:
     """One Kubo node's API. Checks at the first call that it is one, and of a version that will do."""
 
@@ -39,16 +52,7 @@ class KuboRpc:
         """Return the node's version. Raises StoreUnavailable for one that is too old, or no Kubo."""
         if not self._version:
             answer = self._json(self._post("version", {}, None, self._timeout_s, MAX_ANSWER_BYTES))
-            text = str(answer.get("Version", ""))
-            found = re.match(r"v?(\d{1,4})\.(\d{1,4})\.", text)
-            if found is None:
-                raise StoreUnavailable(f"{self.shown} is no Kubo node", hint=_ADDRESS)
-            if (int(found[1]), int(found[2])) < OLDEST:
-                raise StoreUnavailable(
-                    f"the Kubo at {self.shown} has version {text}",
-                    hint=f"install {OLDEST[0]}.{OLDEST[1]} or newer; 0.42 is what this was tested with",
-                )
-            self._version = text
+            self._version = checked_version(str(answer.get("Version", "")), self.shown)
         return self._version
 
     def call(self, command: str, *, timeout_s: float | None = None, **options: str | bool) -> dict[str, Any]:

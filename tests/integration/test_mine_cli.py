@@ -22,6 +22,7 @@ from eth_account.signers.local import LocalAccount
 from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
+from mine.wiring import locked
 from sonar import localchain
 from sonar.chain.deploy import deploy
 from sonar.chain.market import Market, transfer
@@ -29,7 +30,7 @@ from sonar.chain.outbox import Outbox
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
 from sonar.journal import Journal
-from sonar.progress import Done, parse_line
+from sonar.progress import Done, ListSink, parse_line
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.settings import NetworkConfig, StoreConfig
@@ -98,7 +99,7 @@ class Cli:
         self.capsys.readouterr()
         code = main([*args, "--home", str(self.home), "--json"])
         out = self.capsys.readouterr().out
-        return code, json.loads(out) if out.strip() else None
+        return code, json.loads(out.splitlines()[-1]) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:
         self.capsys.readouterr()
@@ -189,6 +190,22 @@ def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(
     network.write_text(good.replace(net.url, "http://127.0.0.1:9"))
     checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
     assert "does not answer" in checks["chain"]["found"]
+
+
+def test_doctor_names_an_ipfs_program_that_is_too_old(
+    cli: Cli, net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.init(net)
+    network = cli.home / "network.toml"
+    network.write_text(re.sub(r"kind = .*\npath = .*", 'kind = "kubo"', network.read_text()))
+    program = tmp_path / "ipfs"
+    program.write_text("#!/bin/sh\necho 0.18.1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("SONAR_IPFS", str(program))
+    checks = {check["name"]: check for check in cli("doctor")[1]["checks"]}
+    assert (checks["ipfs"]["ok"], "has version 0.18.1" in checks["ipfs"]["found"]) == (False, True)
+    assert "install 0.30 or newer" in checks["ipfs"]["hint"]
+    assert checks["store"]["ok"] is None
 
 
 def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,6 +524,35 @@ def test_mines_are_paid_in_a_token_that_their_operators_list(
         assert "USDX" in text
         code, text = cli.text("claim", "--asset", token)
         assert (code, "NothingToWithdraw" in text) == (1, True)
+
+
+def test_a_claim_that_was_cut_off_tells_what_it_took_out(cli: Cli, net: Net) -> None:
+    """The refund of a bounty of its own stands for what a mine has earned."""
+    net.fund(cli.init(net)["address"], 10**18)
+    with locked(cli.home, ListSink()) as mine:
+        outbox = mine.outbox(mine.unlock("secret"))
+        scientist = TinyScientist(mine.market, net.scientist.store, outbox)
+        refund_wei = 10**17
+        bounty = scientist.post(terms(reward_wei=refund_wei, fee_wei=0))
+        outbox.perform("close", mine.market.close(bounty))
+        key = outbox.next_key(f"claim/{mine.address}")
+        outbox.submit(key, mine.market.withdraw(mine.address))
+        while mine.market.withdrawable(mine.address):
+            time.sleep(0.05)
+    code, document = cli("claim")
+    assert (code, document["amount_wei"]) == (0, refund_wei)
+    assert cli("earnings")[1]["withdrawable_wei"] == 0
+    code, problem = cli("claim")
+    assert (code, "NothingToWithdraw" in problem["error"]) == (1, True)
+
+
+def test_a_column_s_name_cannot_steer_the_terminal(cli: Cli, net: Net) -> None:
+    cli.init(net)
+    file = cli.home.parent / "names.csv"
+    file.write_text("a\x1b[31m,b\n" + "1,2\n" * 30)
+    for command in (("data", "add", "--csv", str(file)), ("data", "list")):
+        code, text = cli.text(*command)
+        assert (code, "[31m" in text, "\x1b" in text) == (0, True, False)
 
 
 def test_run_makes_a_pool_that_is_no_good_anew_and_doctor_leaves_it(cli: Cli, net: Net) -> None:
