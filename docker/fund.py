@@ -39,7 +39,9 @@ def see_to_ether(keystore: str, amount: str) -> int:
 def _look(network: NetworkConfig, market: Market, address: Address, wanted_wei: int) -> Waiting | Done:
     if market.ether(address) >= wanted_wei // 2:
         return Done(f"{address} has ether")
-    if network.faucet is None:
+    if network.faucet is None or not os.access(
+        network.faucet.key_file, os.R_OK
+    ):  # it is the network's host's
         return Waiting(f"ether; whoever runs the network can send it: sonar fund {address}")
     fund(network, address, wanted_wei)
     return Waiting("the faucet's ether")
