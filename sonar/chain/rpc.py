@@ -134,7 +134,7 @@ class Rpc:
         try:
             answer = from_json(content)
         except ValueError as error:
-            if response.is_success and content[:1] in (b"{", b"["):
+            if response.is_success and content and str(error).startswith("EOF"):
                 raise httpx.TransportError("its answer is cut off") from error
             if response.is_success:
                 raise RpcError(f"{self.shown} answered with status {status} and no JSON") from error

@@ -1,8 +1,8 @@
 """A chain's state on the disk: kept while the chain runs, so that a kill costs it a few seconds.
 
-A dump takes Anvil 2 ms with a dozen blocks and 40 ms with 4,500 (measured), in which it answers nobody. So the
-pause between two is a multiple of what the last one took. `anvil --state-interval` has no such measure, and
-what is killed while it writes its file has neither the old state nor the new one.
+A dump takes Anvil 2 ms with a dozen blocks and 40 ms with 4,500 (measured), in which it answers nobody. So
+the pause between two is a multiple of what the last one took. `anvil --state-interval` has no such measure,
+and what is killed while it writes its file has neither the old state nor the new one.
 """
 
 from __future__ import annotations

@@ -382,6 +382,7 @@ def test_a_malformed_head_is_refused(world: World, lie: Callable[[Any], Any], to
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>", b"[]", b"{}", b'{"id": 1}', b'{"error": "no"}', b"[" * 300_000, b"\xff", b"null"],
+    ids=lambda content: repr(content[:20]),
 )
 def test_an_answer_that_is_not_json_rpc_is_refused(world: World, content: bytes) -> None:
     world.wire.tamper = lambda requests, before: content
