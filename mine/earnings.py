@@ -22,7 +22,8 @@ from sonar.protocol.round import RoundState
 class RoundEarnings:
     """One round's income, in the smallest unit of `asset`; gas in wei.
 
-    `stake_lost_wei` is of a commit that can no longer be revealed. `why` it was skipped or is forfeit.
+    `stake_lost_wei` is of a commit that can no longer be revealed. `why` it was skipped, is forfeit or
+    has no share.
     """
 
     bounty: str

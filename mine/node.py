@@ -96,7 +96,7 @@ class Node:
         self._publisher = Publisher(store, self._urgency)
         self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
         self._rounds = Rounds(
-            market, me, outbox, book, policy, progress, self._urgency, self._updates, self._publisher
+            market, me, outbox, book, policy, progress, self._urgency, self._updates, self._publisher, store
         )
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1

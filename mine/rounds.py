@@ -15,7 +15,8 @@ from mine.consent import Policy
 from mine.publisher import Publisher
 from mine.state import Book, Command, Joined, Part, decide
 from mine.updates import Updates
-from mine.urgency import Urgency
+from mine.urgency import STORE_CALL_S, Urgency
+from mine.verdict import why_no_share
 from sonar.chain import revert
 from sonar.chain.events import (
     BountyClosed,
@@ -32,6 +33,7 @@ from sonar.chain.payment import pay
 from sonar.chain.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
+from sonar.ports import Store
 from sonar.progress import Progress, Waiting, short
 from sonar.protocol import seal as seals
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
@@ -61,8 +63,9 @@ class Rounds:
         urgency: Urgency,
         updates: Updates,
         publisher: Publisher,
+        store: Store,
     ) -> None:
-        self._market, self._me, self._outbox = market, me, outbox
+        self._market, self._me, self._outbox, self._store = market, me, outbox, store
         self._book, self._policy, self._progress = book, policy, progress
         self._urgency, self._updates, self._publisher = urgency, updates, publisher
         self._ended_s: dict[tuple[BountyId, int], int] = {}
@@ -298,10 +301,15 @@ class Rounds:
 
         Raises RpcError if the node does not have the records yet.
         """
-        part = ended(part, self._record(part, head), self._me, self._why(part, "the round is over"))
+        record = self._record(part, head)
+        part = ended(part, record, self._me, self._why(part, "the round is over"))
+        settled = next((event for event in record if isinstance(event, RoundSettled)), None)
+        if settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
+            part = replace(part, why=why_no_share(self._store, settled, self._me))
         self._book.save(part)
+        why = {"why": part.why} if part.why else {}
         self._progress.round(
-            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid
+            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
         )
 
     def withdraw(self, key: str, to: Address, asset: Address, head: Head) -> Waiting | None:

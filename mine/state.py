@@ -78,9 +78,9 @@ class Part:
 
     `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
     the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
-    reveal goes before everything else, until it is too late for it. `why` it was skipped or is forfeit.
-    `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in the smallest unit of
-    `asset`.
+    reveal goes before everything else, until it is too late for it. `why` it was skipped, is forfeit or has
+    no share. `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in the smallest
+    unit of `asset`.
     """
 
     bounty: BountyId

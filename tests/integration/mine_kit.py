@@ -136,7 +136,12 @@ class TinyScientist:
         cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
         return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
 
-    def settle(self, shares: dict[Address, int] | None = None, loss: int = 500_000) -> None:
+    def settle(
+        self,
+        shares: dict[Address, int] | None = None,
+        loss: int = 500_000,
+        evidence: Digest = Digest(b"e" * 32),  # noqa: B008 - bytes
+    ) -> None:
         """Settle the current round; without shares, everybody gets the same."""
         state = self.market.bounty(self.bounty)
         cohort = sorted(self.cohort(state.round), key=lambda mine: int(mine, 16))
@@ -148,7 +153,7 @@ class TinyScientist:
         if not any(shares.values()):
             model, new_loss = state.model_digest, state.best_loss
         awards = [Award(mine, shares.get(mine, 0)) for mine in cohort]
-        call = self.market.settle(self.bounty, state.round, model, new_loss, awards, Digest(b"e" * 32))
+        call = self.market.settle(self.bounty, state.round, model, new_loss, awards, evidence)
         self.outbox.perform(f"settle/{self.bounty.hex()}/{state.round}", call)
 
 

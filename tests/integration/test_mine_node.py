@@ -17,7 +17,8 @@ from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.journal import Journal
 from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import BountyId, hex32
+from sonar.protocol.ids import BountyId, digest_of, hex32
+from sonar.protocol.messages import CohortMember, EvidenceManifest
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 
@@ -54,6 +55,59 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "why"),
+    [
+        ("test curvature", {}, "left out: test curvature"),
+        ("", {}, "it was counted, and made the model no better"),
+        ("test curvature", {"round": 2}, "the scientist's record is not of this round"),
+        (None, {}, "the scientist's record of the round cannot be read: "),
+    ],
+)
+def test_a_round_without_a_share_says_why(
+    world: World, reason: str | None, changes: dict[str, Any], why: str
+) -> None:
+    scientist = world.scientist
+    scientist.post()
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    shares = dict.fromkeys((world.address(i) for i in range(3)), 5_000) | {world.address(0): 0}
+    members = [
+        CohortMember(
+            mine=mine,
+            update=update,
+            rows=40,
+            accepted=bool(shares[mine]) or not reason,
+            reason="" if shares[mine] else reason or "",
+            share_bps=shares[mine],
+        )
+        for mine, update in sorted(scientist.cohort(1).items(), key=lambda item: int(item[0], 16))
+    ]
+    model = Cid("dag-cbor", world.market().bounty(scientist.bounty).model_digest)
+    fields: dict[str, Any] = {
+        "chain_id": world.market().chain_id,
+        "contract": world.market().address,
+        "bounty": scientist.bounty,
+        "round": 1,
+        "model": model,
+        "new_model": model,
+        "loss": 500_000,
+        "best_loss": 500_000,
+        "accepted_rows": sum(member.rows for member in members if member.accepted),
+        "aggregate": None,
+        "cohort": tuple(members),
+    }
+    evidence = EvidenceManifest(**(fields | changes)).to_bytes()
+    if reason is not None:
+        world.store.put(evidence, "dag-cbor")
+    scientist.settle(shares, evidence=digest_of(evidence))
+    run(nodes)
+    assert world.part(0, 1).state is RoundState.NO_SHARE
+    assert world.part(0, 1).why.startswith(why)
+    assert world.part(1, 1).state is RoundState.PAID
+    assert not world.part(1, 1).why
 
 
 def test_an_empty_pool_is_waited_for_when_it_takes_long_and_filled_while_idle(
