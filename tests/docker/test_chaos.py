@@ -10,7 +10,7 @@ from tests.docker.kit import KILL_ALL, Project
 from tests.e2e.clear import rounded_losses
 
 pytestmark = pytest.mark.timeout(600)
-ROUNDS = 9
+ROUNDS = 11
 KILL_IPFS = """
 import os, pathlib, signal
 names = {int(p.parent.name): p.read_text().strip() for p in pathlib.Path("/proc").glob("[0-9]*/comm")}
@@ -39,6 +39,11 @@ def test_a_campaign_survives_whatever_dies() -> None:
         time.sleep(20)
         chain.unpause()
         project.wait_for_round(max(project.rounds()) + 1)
+
+        chain.exec_run(KILL_ALL)
+        project.wait_for_round(max(project.rounds()) + 1)
+        chain.reload()
+        assert chain.attrs["RestartCount"] == 1
 
         assert mines[4].exec_run(["python", "-c", KILL_IPFS]).output.strip() == b"1"
         project.wait_for_round(max(project.rounds()) + 1)
