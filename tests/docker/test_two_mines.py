@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
+from sonar.localchain.statefile import STATE_FILE
 from tests.docker.kit import IMAGES, KILL_ALL, Project, is_well, wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -188,9 +189,9 @@ def test_after_a_demo_that_was_run_a_plain_down_leaves_nothing() -> None:
 
 
 def test_mines_take_over_the_network_that_begins_anew(project: Project) -> None:
-    """A chain that is killed has no state to go on from, and deploys another contract."""
+    """A chain that has lost its state has nothing to go on from, and deploys another contract."""
     before = {one.id: one.attrs["RestartCount"] for one in well(project)}
-    project.one("sonar").exec_run(KILL_ALL)
+    project.one("sonar").exec_run(["sh", "-c", f"rm $SONAR_HOME/{STATE_FILE} && {KILL_ALL[-1]}"])
     wait_until(
         "both mines to start again",
         60,
