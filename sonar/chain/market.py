@@ -94,6 +94,11 @@ class Market(Chain):
             progress=progress,
         )
 
+    @property
+    def place(self) -> str:
+        """The contract on its chain."""
+        return f"{self.chain_id}/{self.address}"
+
     def check_code(self) -> None:
         """Check that the contract is there. Raises WrongContract, ChainUnavailable (a node that lags)."""
         code, expected, deployed_block = self.code(self.address), self._code_hash.hex(), self.deployed_block

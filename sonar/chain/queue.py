@@ -87,7 +87,7 @@ class Queue:
             key: entry for key, entry in known.items() if entry["state"] == "saved"
         }
         # The lowest nonce that is not known to be used: a node that lags counts fewer.
-        self._next = max((entry["nonce"] + 1 for entry in known.values() if _is_kept(entry)), default=0)
+        self._next = max((entry["nonce"] + 1 for entry in known.values() if self._is_kept(entry)), default=0)
         self._asked_s: dict[str, float] = {}  # when the owner of what is under a key last asked for it
         self._sent_s: dict[str, float] = {}  # when this process last sent what is under a key
         self._again: dict[str, int] = {}  # how often it did since, because the node's pool lacked it
@@ -104,12 +104,16 @@ class Queue:
 
     def add(self, key: str, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
         """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
-        nonce = max([count, self._next, *(other["nonce"] + 1 for other in self.open.values())])
+        known = (
+            self._next if self._next - count <= MAX_GAP else 0
+        )  # no node lags by more: it was lost for good
+        nonce = max([count, known, *(other["nonce"] + 1 for other in self.open.values())])
         self._add(key, call, nonce, gas_limit, asked)
 
     def _add(self, key: str, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
         entry = {
             "state": "saved",
+            "place": self._chain.place,
             "call": asdict(call),
             "nonce": nonce,
             "gas_limit": gas_limit,
@@ -280,7 +284,9 @@ class Queue:
     def _reopen(self, count: int) -> None:
         """Take what was mined under the nonce `count` or a later one for saved only."""
         found = {key.removeprefix("outbox/"): entry for key, entry in self._journal.items("outbox/")}
-        lost = {key: entry for key, entry in found.items() if _is_kept(entry) and entry["nonce"] >= count}
+        lost = {
+            key: entry for key, entry in found.items() if self._is_kept(entry) and entry["nonce"] >= count
+        }
         if not 0 < len(lost) <= MAX_GAP:
             return
         self._chain.check_code()  # what was meant for another chain stays here
@@ -420,6 +426,13 @@ class Queue:
 
     # ---- parts
 
+    def _is_kept(self, entry: dict[str, Any]) -> bool:
+        """Tell whether this was mined here, and what was signed for it is there to be sent again.
+
+        A home may have taken over the file of another network, whose nonces are others.
+        """
+        return entry["state"] == "mined" and entry.get("place") == self._chain.place
+
     def _empty(self) -> Call:
         return Call(self.address, b"", 0, "empty transfer")
 
@@ -439,11 +452,6 @@ class Queue:
         if self._told.get(key) != what:
             self._told[key] = what
             self._progress.note(f"{self.open[key]['call']['name']} {what}")
-
-
-def _is_kept(entry: dict[str, Any]) -> bool:
-    """Tell whether this was mined, and what was signed for it is still there to be sent again."""
-    return entry["state"] == "mined" and "nonce" in entry
 
 
 def with_margin(gas: int) -> int:

@@ -245,6 +245,11 @@ class Chain:
         """Return what the account holds on the chain itself, in wei."""
         return quantity(self.rpc.call("eth_getBalance", account, "latest"), "eth_getBalance")
 
+    @property
+    def place(self) -> str:
+        """What transactions are meant for, in words of its own: a chain of one id may begin anew."""
+        return str(self.chain_id)
+
     def check_code(self) -> None:
         """Check that what transactions are meant for is there: on a chain alone, nothing is."""
 

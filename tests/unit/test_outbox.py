@@ -13,6 +13,7 @@ import pytest
 from eth_account import Account
 
 from sonar.amounts import parse_wei
+from sonar.chain.deploy import deploy
 from sonar.chain.fees import MAX_FEE_PER_GAS_WEI
 from sonar.chain.market import transfer
 from sonar.chain.outbox import Outbox
@@ -367,6 +368,27 @@ def test_what_was_mined_is_not_sent_to_a_chain_without_the_contract(world: World
         with pytest.raises(WrongContract):
             elsewhere.recover(world.market.head())
     assert sends(world) == before
+
+
+@pytest.mark.parametrize("before", [3, MAX_GAP + 4])
+def test_a_home_that_takes_over_another_network_begins_there_with_its_own_nonces(
+    world: World, tmp_path: Path, before: int
+) -> None:
+    """Also where both chains have one id, as development chains do."""
+    outbox, gifts = world.outbox(1), [stranger() for _ in range(before)]
+    for n, to in enumerate(gifts):
+        outbox.perform(f"gift/{n}", transfer(to, 5))
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    other.outbox(0).perform("fund", transfer(world.address(1), ETHER_WEI))
+    market = deploy(other.rpc, other.accounts[0], min_window_s=11).market(other.rpc)
+    taken_over = world.outbox(1, chain=market)
+    taken_over.recover(market.head())
+    taken_over.perform("claim", transfer(stranger(), 5))
+    assert not any(isinstance(event, Note) for event in world.told.events)
+    assert [other.market.ether(to) for to in gifts] == [0] * before
+    assert other.rpc.call("eth_getTransactionCount", world.address(1), "latest") == "0x1"
+    assert outbox.outcome("gift/0") is not None  # and back
 
 
 def test_what_is_refused_for_its_fee_is_priced_again(world: World) -> None:
