@@ -58,6 +58,11 @@ def tries(world: World, key: str = "gift") -> list[dict[str, Any]]:
     return found
 
 
+def swallow(requests: list[dict[str, Any]], before: bool) -> bytes | None:
+    """A node that takes what is sent, and does nothing with it."""
+    return error_answer(requests, "already known") if requests[0]["method"] == SEND else None
+
+
 def ask_for(world: World, tip_wei: int) -> None:
     """Mine a block after which the chain asks for this tip."""
     methods: Any = world.chain.methods
@@ -218,9 +223,6 @@ def test_a_node_may_refuse_to_estimate_for_want_of_ether_or_for_another_reason(
 
 
 def test_what_is_not_mined_is_replaced_at_a_higher_fee(world: World) -> None:
-    def swallow(requests: list[dict[str, Any]], before: bool) -> bytes | None:
-        return error_answer(requests, "already known") if requests[0]["method"] == SEND else None
-
     clock, to = Clock(), stranger()
     outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep, bump_after_s=30)
     world.wire.tamper = swallow
@@ -302,9 +304,7 @@ def test_a_fee_stays_as_it_is_until_a_block_asks_for_more(world: World) -> None:
     """The node is cut off: without a block there is no reason to offer more, however long it takes."""
     clock = Clock()
     outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
-    world.wire.tamper = lambda requests, before: (
-        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
-    )
+    world.wire.tamper = swallow
     outbox.submit("gift", transfer(stranger(), 5))
     before = sends(world)
     for _ in range(10):
@@ -327,9 +327,7 @@ def test_a_fee_stays_as_it_is_until_a_block_asks_for_more(world: World) -> None:
 def test_a_node_that_never_counts_its_pool_is_not_asked_over_and_over(world: World) -> None:
     clock = Clock()
     outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
-    world.wire.tamper = lambda requests, before: (
-        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
-    )
+    world.wire.tamper = swallow
     outbox.submit("gift", transfer(stranger(), 5))
     before = sends(world)
     while clock.now_s < 300:
@@ -500,9 +498,7 @@ def test_one_that_nobody_asks_for_any_more_makes_room_though_its_first_offer_sta
     outbox = world.outbox(1, monotonic=clock, sleep=clock.sleep)
     count = known["eth_getTransactionCount"]
     known["eth_getTransactionCount"] = lambda params: "0x2" if "pending" in params else count(params)  # type: ignore[index]
-    world.wire.tamper = lambda requests, before: (
-        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
-    )
+    world.wire.tamper = swallow
     outbox.submit("commit", transfer(stranger(), 5))
     outbox.submit("reveal", transfer(stranger(), 7))
     world.wire.tamper = lambda requests, before: (
@@ -641,9 +637,7 @@ def test_it_waits_for_its_confirmations(world: World) -> None:
 
 
 def test_a_stuck_transaction_is_said_to_be_stuck_and_can_be_waited_for_again(world: World) -> None:
-    world.wire.tamper = lambda requests, before: (
-        error_answer(requests, "already known") if requests[0]["method"] == SEND else None
-    )
+    world.wire.tamper = swallow
     with pytest.raises(TransactionStuck, match="not mined after 20 s") as caught:
         world.outbox(1, stuck_after_s=20).perform("gift", transfer(stranger(), 5))
     assert "sends nothing twice" in caught.value.hint
