@@ -161,22 +161,23 @@ def _valid_manifests() -> dict[str, Manifest]:
         "local_steps": 1,
         "local_rate_q32": 0,
         "rows_min": 10,
-        "rows_max": 1000,
         "target_max_q32": 512 << 32,
     }
     plan: dict[str, Any] = {
         "key_bits": 2048,
-        "values": 3,
+        "weights": 3,
         "weight_frac": 16,
         "data_frac": 20,
         "weight_max": 1 << 26,
         "a_row_l1_max": 1 << 24,
         "b_max": 1 << 29,
         "mines_max": 64,
-        "rows_max": 65_535,
+        "weight_rows": 1000,
+        "outputs": 1,
     }
-    links = {"key": key.cid(), "weights": Cid.of_blob(b"ciphertexts"), "zero_start": True}
-    model = ModelManifest.parse({"name": "diabetes", "round": 1, "spec": spec, "plan": plan, **links})
+    parts = [Cid.of_blob(b"ciphertexts"), Cid.of_blob(b"more of them")]
+    links = {"key": key.cid(), "blobs": parts, "zero_start": True, "holdout": word("holdout")}
+    model = ModelManifest.parse({"name": "diabetes", "round": 1, "family": spec, "plan": plan, **links})
     maps = [
         {"kind": "clip", "clip_q32": 1 << 32},
         {"kind": "polynomial", "degree": 2},
@@ -186,7 +187,7 @@ def _valid_manifests() -> dict[str, Manifest]:
     where = {"chain_id": 1337, "contract": CONTRACT, "bounty": word("bounty"), "round": 1}
     update = UpdateManifest.parse(
         {**where, "mine": MINE, "model": model.cid(), "key": digest_of(key.n), "rows": 40, "ciphertexts": 1}
-        | {"blob": Cid.of_blob(b"an encrypted update")}
+        | {"blobs": [Cid.of_blob(b"an encrypted update")]}
     )
     mines = sorted((MINE, SCIENTIST), key=str.lower)
     listed = AllowList.parse({"mines": mines})
@@ -203,13 +204,13 @@ def _valid_manifests() -> dict[str, Manifest]:
         "key": key,
         "model, standardised columns": model,
         "model, other stages and loss": ModelManifest.parse(
-            {"name": "taylor", "round": 255, "spec": spec | taylor, "plan": plan, **links}
+            {"name": "taylor", "round": 255, "family": spec | taylor, "plan": plan, **links}
         ),
         "model, no stages": ModelManifest.parse(
             {
                 "name": "plain",
                 "round": 2,
-                "spec": spec | {"stages": []},
+                "family": spec | {"stages": []},
                 "plan": plan,
                 **links,
                 "zero_start": False,
@@ -234,20 +235,22 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
     def edit(**change: Any) -> bytes:
         return codec.encode({**fields, **change})
 
-    link = fields["blob"]
+    link = fields["blobs"][0]
     wide_round = data.replace(b"\x65round\x01", b"\x65round\x18\x01")
     as_float = data.replace(b"\x64rows\x18\x28", b"\x64rows\xf9\x51\x00")
     return [
         ("unknown field", "update", edit(extra=1)),
         ("missing field", "update", codec.encode({k: v for k, v in fields.items() if k != "rows"})),
-        ("another version", "update", edit(v=2)),
+        ("version 1", "update", edit(v=1)),
+        ("a later version", "update", edit(v=3)),
+        ("no parts", "update", edit(blobs=[])),
         ("another kind", "update", edit(kind="model")),
         ("true for 1", "update", edit(round=True)),
         ("text for bytes", "update", edit(mine="0x" + "11" * 20)),
         ("address of 21 bytes", "update", edit(mine=b"\x01" * 21)),
-        ("bytes for a link", "update", edit(blob=link.to_bytes())),
+        ("bytes for a link", "update", edit(blobs=[link.to_bytes()])),
         ("link for bytes", "update", edit(key=link)),
-        ("link with the wrong codec", "update", edit(blob=fields["model"])),
+        ("link with the wrong codec", "update", edit(blobs=[fields["model"]])),
         ("no rows", "update", edit(rows=0)),
         ("too many rows", "update", edit(rows=1 << 32)),
         ("number not in shortest form", "update", wide_round),
@@ -273,12 +276,12 @@ def _with_null(model: Manifest) -> bytes:
 
 
 def _list_of(*mines: bytes) -> bytes:
-    return codec.encode({"v": 1, "kind": "allowlist", "mines": list(mines)})
+    return codec.encode({"v": 2, "kind": "allowlist", "mines": list(mines)})
 
 
 def _without_loss(model: Manifest) -> bytes:
     fields: Any = codec.decode(model.to_bytes())
-    del fields["spec"]["loss"]
+    del fields["family"]["loss"]
     return codec.encode(fields)
 
 

@@ -15,7 +15,7 @@ class AllowList(Manifest):
 
     max_bytes: ClassVar[int] = 1 << 18  # 10,000 addresses take 210,000
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     kind: Literal["allowlist"] = "allowlist"
     mines: Annotated[
         tuple[AddressField, ...], Field(strict=False, min_length=1, max_length=allowlist.MAX_MINES)

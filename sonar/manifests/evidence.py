@@ -42,7 +42,8 @@ class CohortMember(Record):
 
 
 class EvidenceManifest(Manifest):
-    """The record of a settled round: losses in thousandths, the whole cohort ascending by address.
+    """The record of a settled round: losses in millionths of the null model's, the cohort ascending by
+    address.
 
     `aggregate` is the digest of the aggregate that was decrypted, null if none was. A member whose blob could
     not be had has `rows` 0.
@@ -50,7 +51,7 @@ class EvidenceManifest(Manifest):
 
     max_bytes: ClassVar[int] = 1 << 18  # 255 members with a reason each
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     kind: Literal["evidence"] = "evidence"
     chain_id: ChainId
     contract: AddressField

@@ -36,6 +36,8 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_addre
 
 MAX_COHORT = 255
 MAX_ROWS = (1 << 32) - 1
+MAX_WEIGHTS = 1000
+"""Weights of a model at most, over all outputs, biases included."""
 _WIRE = {"wire": True}
 
 
@@ -71,8 +73,11 @@ AddressField = Annotated[Address, _IS_ADDRESS]
 Bytes32 = Annotated[bytes, Field(min_length=32, max_length=32)]
 DigestField = Annotated[Digest, Field(min_length=32, max_length=32)]
 BountyField = Annotated[BountyId, Field(min_length=32, max_length=32)]
+MAX_BLOBS = 1024
 BlobLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("raw"))]
 ManifestLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("dag-cbor"))]
+BlobLinks = Annotated[tuple[BlobLink, ...], Field(strict=False, min_length=1)]
+"""The parts of one blob, in order (`sonar.protocol.blobs`)."""
 MAX_NAME = 64
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
