@@ -46,7 +46,7 @@ EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
 """A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
 
-PAID_FIELDS = ("share_bps", "fee_wei", "reward_wei", "stake_wei", "forfeit_wei")
+PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
 
 
 class Rounds:
@@ -193,7 +193,7 @@ class Rounds:
     def _commit_call(self, part: Part, bounty: BountyState) -> Call:
         terms = bounty.terms
         return self._market.commit(
-            part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
+            part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
         )
 
     def _may_be_committed(self, part: Part) -> bool:

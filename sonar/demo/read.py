@@ -68,10 +68,10 @@ def read_report(
         final_loss=min(losses, default=posted.terms.initial_loss),
         rounds=[_round(event, everything, receipts, store, record) for event in settled],
         mines=_mines(everything, receipts, store, record),
-        escrow_wei=posted.escrow_wei,
-        paid_wei=sum(event.paid_wei for event in settled),
-        refunded_wei=sum(event.refund_wei for event in everything if isinstance(event, BountyClosed)),
-        held_wei=market.bounty(posted.bounty).escrow_wei,
+        escrow_wei=posted.escrow_units,
+        paid_wei=sum(event.paid_units for event in settled),
+        refunded_wei=sum(event.refund_units for event in everything if isinstance(event, BountyClosed)),
+        held_wei=market.bounty(posted.bounty).escrow_units,
         contract_balance_wei=market.ether(market.address),
         wall_seconds=wall_seconds,
         seconds=_seconds(record),
@@ -116,7 +116,7 @@ def _round(
         cohort=cohort,
         shares_bps=[shares[address] for address in cohort],
         left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
-        paid_wei=settled.paid_wei,
+        paid_wei=settled.paid_units,
         gas=dict(gas),
         seconds={part: float(seconds) for part, seconds in summary.get("seconds", {}).items()},
     )
@@ -129,12 +129,12 @@ def _mines(
     for event in events:
         match event:
             case MinePaid(mine=mine):
-                sums[mine]["fees_wei"] += event.fee_wei
-                sums[mine]["rewards_wei"] += event.reward_wei
-                sums[mine]["stakes_back_wei"] += event.stake_wei
-                sums[mine]["forfeits_wei"] += event.forfeit_wei
+                sums[mine]["fees_wei"] += event.fee_units
+                sums[mine]["rewards_wei"] += event.reward_units
+                sums[mine]["stakes_back_wei"] += event.stake_units
+                sums[mine]["forfeits_wei"] += event.forfeit_units
             case Withdrawn(account=account):
-                sums[account]["withdrawn_wei"] += event.amount_wei
+                sums[account]["withdrawn_wei"] += event.amount_units
             case Revealed(mine=mine):
                 update = store.get(_manifest(event.update_digest), UpdateManifest.max_bytes)
                 sums[mine]["rows"] = UpdateManifest.from_bytes(update).rows

@@ -110,7 +110,7 @@ class HostileMine:
 
     def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
         self._committed.add(bounty.round)
-        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_wei)
+        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_units)
         self.outbox.perform(f"commit/{bounty.round}", call)
 
     def reveal(self, bounty: BountyState) -> None:

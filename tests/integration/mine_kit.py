@@ -213,7 +213,7 @@ class World:
 
     def terms(self, **changes: object) -> Terms:
         """Terms in the world's token."""
-        money = {"asset": self.token, "stake_wei": 10_000, "fee_wei": 100, "reward_wei": 10**6}
+        money = {"asset": self.token, "stake_units": 10_000, "fee_units": 100, "reward_units": 10**6}
         return terms(**money | changes)
 
     def market(self) -> Market:

@@ -126,7 +126,7 @@ def test_every_malformed_update_is_left_out_with_its_reason(tmp_path: Path) -> N
     assert left_out == {}
     honest_addresses = {world.miners[i].address for i in range(honest)}
     assert set(line["accepted"]) == honest_addresses
-    paid = {e.mine for e in world.events(MinePaid) if e.fee_wei + e.reward_wei}
+    paid = {e.mine for e in world.events(MinePaid) if e.fee_units + e.reward_units}
     assert paid <= honest_addresses
-    assert all(e.stake_wei > 0 for e in world.events(MinePaid))
+    assert all(e.stake_units > 0 for e in world.events(MinePaid))
     world.check_money()

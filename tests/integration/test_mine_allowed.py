@@ -92,12 +92,12 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     (token,) = document["tokens"]
     assert token == {
         "asset": world.token,
-        "net": brought,
-        "withdrawable": 0,
-        "withdrawn": brought + 10_000,
+        "net_units": brought,
+        "withdrawable_units": 0,
+        "withdrawn_units": brought + 10_000,
     }
     (line,) = document["rounds"]
-    assert (line["asset"], line["net_wei"], line["stake_back_wei"]) == (world.token, brought, 10_000)
+    assert (line["asset"], line["net_units"], line["stake_back_units"]) == (world.token, brought, 10_000)
     # All gas, the approval's too, is of the ether and of the round that it was for.
     gas = 10**20 - market.ether(world.address(0))
     assert (document["net_wei"], document["withdrawn_wei"]) == (-gas, 0)

@@ -85,7 +85,7 @@ class Walk:
         state = self.market.bounty(self.bounty)
         args = (self.bounty, state.round)
         if action == "commit":
-            return self.send(mine, self.market.commit(*args, self.seal_of(mine), state.terms.stake_wei))
+            return self.send(mine, self.market.commit(*args, self.seal_of(mine), state.terms.stake_units))
         if action == "reveal":
             return self.send(mine, self.market.reveal(*args, UPDATE, SALT))
         if action == "close":

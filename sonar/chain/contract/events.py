@@ -31,7 +31,7 @@ class BountyPosted(Logged):
     terms: Terms
     model_digest: Digest
     key_digest: Digest
-    escrow_wei: int
+    escrow_units: int
 
 
 @dataclass(frozen=True)
@@ -66,29 +66,29 @@ class Revealed(Logged):
 
 @dataclass(frozen=True)
 class MinePaid(Logged):
-    """A mine was credited; `stake_wei` is its own, given back."""
+    """A mine was credited; `stake_units` is its own, given back."""
 
     bounty: BountyId
     round: int
     mine: Address
     share_bps: int
-    stake_wei: int
-    fee_wei: int
-    reward_wei: int
-    forfeit_wei: int
+    stake_units: int
+    fee_units: int
+    reward_units: int
+    forfeit_units: int
 
 
 @dataclass(frozen=True)
 class RoundSettled(Logged):
-    """The scientist settled a round; `paid_wei` left the escrow, `escrow_wei` is what remains of it."""
+    """The scientist settled a round; `paid_units` left the escrow, `escrow_units` is what remains of it."""
 
     bounty: BountyId
     round: int
     new_model_digest: Digest
     new_loss: int
     best_loss: int
-    paid_wei: int
-    escrow_wei: int
+    paid_units: int
+    escrow_units: int
     evidence_digest: Digest
 
 
@@ -104,12 +104,12 @@ class RoundFailed(Logged):
 
 @dataclass(frozen=True)
 class BountyClosed(Logged):
-    """A bounty ended; `refund_wei` was credited to its scientist."""
+    """A bounty ended; `refund_units` was credited to its scientist."""
 
     bounty: BountyId
     round: int
     reason: CloseReason
-    refund_wei: int
+    refund_units: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Withdrawn(Logged):
     asset: Address
     account: Address
     to: Address
-    amount_wei: int
+    amount_units: int
 
 
 Event = (

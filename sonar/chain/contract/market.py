@@ -209,7 +209,7 @@ class Market(Chain):
     def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
         """Post a bounty; its escrow goes with it, in a token by an allowance."""
         arguments = (astuple(terms), model_digest, key_digest, salt)
-        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_wei), round=1)
+        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_units), round=1)
 
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
@@ -223,7 +223,7 @@ class Market(Chain):
         bounty: BountyId,
         round: int,
         seal: bytes,
-        stake_wei: int,
+        stake_units: int,
         *,
         asset: Address = ETHER,
         proof: Sequence[bytes] = (),
@@ -232,7 +232,7 @@ class Market(Chain):
 
         `proof` shows that the mine is on the bounty's allow-list (`sonar.protocol.allowlist`).
         """
-        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_wei), round=round)
+        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_units), round=round)
 
     def reveal(self, bounty: BountyId, round: int, update_digest: Digest, salt: bytes) -> Call:
         """Open a seal."""
