@@ -148,7 +148,7 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:
     """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
-    from sonar.chain.contract.events import Withdrawn
+    from sonar.protocol.events import Withdrawn
 
     for event in mine.market.events(receipt.block, receipt.block):
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:

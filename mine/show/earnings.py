@@ -11,9 +11,9 @@ from typing import Any
 from mine.consent import SCORE_BITS
 from mine.work.rounds import PAID_FIELDS, ended
 from mine.work.state import Book, Part
-from sonar.chain.contract.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.chain.contract.market import Market
 from sonar.errors import RpcError
+from sonar.protocol.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
 

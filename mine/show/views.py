@@ -14,11 +14,11 @@ from mine.work import joining, trainer
 from mine.work.pool import making_s
 from mine.work.state import Book, Joined
 from sonar.chain.contract import token
-from sonar.chain.contract.events import BountyPosted, Event
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.families.quadratic.maps import in_words
+from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node

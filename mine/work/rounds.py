@@ -18,15 +18,6 @@ from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
 from mine.work.verdict import why_no_share
 from sonar.chain.contract import revert
-from sonar.chain.contract.events import (
-    BountyClosed,
-    Committed,
-    Event,
-    MinePaid,
-    Revealed,
-    RoundFailed,
-    RoundSettled,
-)
 from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
@@ -35,6 +26,15 @@ from sonar.chain.sending.payment import pay
 from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
 from sonar.ports import Store
 from sonar.protocol import seal as seals
+from sonar.protocol.events import (
+    BountyClosed,
+    Committed,
+    Event,
+    MinePaid,
+    Revealed,
+    RoundFailed,
+    RoundSettled,
+)
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState

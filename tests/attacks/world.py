@@ -17,12 +17,12 @@ from mine.work.state import Book
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
-from sonar.chain.contract.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
+from sonar.protocol.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
 from sonar.protocol.ids import Address
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting

@@ -15,7 +15,6 @@ from eth_account.signers.local import LocalAccount
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
-from sonar.chain.contract.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import held
 from sonar.chain.deploying.deploy import Deployment, deploy
@@ -32,6 +31,7 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.allowlist import proof_of
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal

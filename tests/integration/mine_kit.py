@@ -19,7 +19,6 @@ from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.keys import Key, MineUpdate
-from sonar.chain.contract.events import Revealed
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
@@ -34,6 +33,7 @@ from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import Revealed
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore

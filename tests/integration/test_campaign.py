@@ -13,12 +13,12 @@ from campaign_kit import ETHER, HonestMine, World, shard_map
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.keys import Key
-from sonar.chain.contract.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.vector import encode_weights
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
 

@@ -12,7 +12,6 @@ from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
 from pysonar.bounty.bounty import Bounty
-from sonar.chain.contract.events import BountyPosted, Committed
 from sonar.chain.contract.market import transfer
 from sonar.chain.contract.revert import NotAllowed
 from sonar.chain.contract.token import allowance, held
@@ -23,6 +22,7 @@ from sonar.manifests.allowlist import AllowList
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.allowlist import root_of
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
 from tests.chain_kit import ETHER_WEI
 from tests.token_kit import mint

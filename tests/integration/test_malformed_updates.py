@@ -10,11 +10,11 @@ from typing import Any
 from campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 from gmpy2 import mpz
 
-from sonar.chain.contract.events import MinePaid
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import MinePaid
 from sonar.protocol.ids import digest_of
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]

@@ -15,16 +15,6 @@ from eth_utils.crypto import keccak
 
 from sonar import localchain
 from sonar.chain.contract import abi, events, revert
-from sonar.chain.contract.events import (
-    BountyClosed,
-    BountyPosted,
-    Committed,
-    MinePaid,
-    Revealed,
-    RoundOpened,
-    RoundSettled,
-    Withdrawn,
-)
 from sonar.chain.contract.market import Award, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
@@ -35,6 +25,16 @@ from sonar.home.journal import Journal
 from sonar.home.keystore import write_private
 from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
 from sonar.localchain import anvil
+from sonar.protocol.events import (
+    BountyClosed,
+    BountyPosted,
+    Committed,
+    MinePaid,
+    Revealed,
+    RoundOpened,
+    RoundSettled,
+    Withdrawn,
+)
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal

@@ -11,11 +11,11 @@ from mine import setup
 from mine.consent import Policy
 from mine.show.earnings import earnings
 from mine.work import joining
-from sonar.chain.contract.events import Committed
 from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
 from sonar.manifests.allowlist import AllowList
 from sonar.protocol.allowlist import read_list, root_of
+from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done, short

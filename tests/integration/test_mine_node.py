@@ -12,12 +12,12 @@ from mine import data, setup
 from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
-from sonar.chain.contract.events import Committed, Event
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import Committed, Event
 from sonar.protocol.ids import BountyId, digest_of, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi, token
-from sonar.chain.contract.events import BountyPosted, Event, decode_log
+from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
+from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 from sonar.telling.progress import Progress
