@@ -126,7 +126,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
             {
                 "name": asked.settings.name,
                 "asset": asked.terms.asset,
-                "escrow_wei": asked.terms.escrow_wei,
+                "escrow_units": asked.terms.escrow_units,
                 "initial_loss": asked.initial_loss,
                 "target_loss": asked.target_loss,
                 "features": list(asked.features),

@@ -100,7 +100,7 @@ class Updates:
             blob=blob,
             manifest=manifest,
             model_digest=bounty.model_digest,
-            stake_wei=bounty.terms.stake_wei,
+            stake_units=bounty.terms.stake_units,
             asset=bounty.terms.asset,
             proof=trainer.proof(task, self._me),
             since_block=head.number,

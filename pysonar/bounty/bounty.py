@@ -178,7 +178,7 @@ class Bounty:
             hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
             raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
         terms = self.terms  # an amount, asset or address that is none is told now
-        if terms.escrow_wei + terms.stake_wei * terms.cohort_cap * terms.rounds > MAX_TOTAL:
+        if terms.escrow_units + terms.stake_units * terms.cohort_cap * terms.rounds > MAX_TOTAL:
             limit = format_amount(MAX_TOTAL, self.unit)
             problem = f"with all fees and stakes it is more than the contract can hold, {limit}"
             raise ConfigError("reward", problem, hint="lower reward, fee, stake, cohort or rounds")
@@ -248,9 +248,9 @@ class Bounty:
             commit_window_s=s.commit_window_s or window,
             reveal_window_s=s.reveal_window_s or window,
             settle_window_s=s.settle_window_s or settle,
-            stake_wei=parse_amount(s.stake, unit, "stake"),
-            fee_wei=parse_amount(s.fee, unit, "fee"),
-            reward_wei=parse_amount(s.reward, unit, "reward"),
+            stake_units=parse_amount(s.stake, unit, "stake"),
+            fee_units=parse_amount(s.fee, unit, "fee"),
+            reward_units=parse_amount(s.reward, unit, "reward"),
             initial_loss=self.initial_loss,
             target_loss=self.target_loss,
             allow_root=root_of(self.allowed) if self.allowed else ZERO32,

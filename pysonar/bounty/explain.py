@@ -66,7 +66,7 @@ def _cost(bounty: Bounty) -> list[str]:
     terms = bounty.terms
     escrow, reward, fee, stake = (
         format_amount(amount, bounty.unit)
-        for amount in (terms.escrow_wei, terms.reward_wei, terms.fee_wei, terms.stake_wei)
+        for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
         f"escrow {escrow}: reward {reward}, and fees {fee} x {terms.cohort_cap} mines x "

@@ -130,7 +130,7 @@ class Finished:
     best_loss: int
     payments: dict[str, dict[str, int]]
     closed: str
-    refund_wei: int
+    refund_units: int
     gas: dict[str, int]
     seconds: dict[str, float]
     model_digest: bytes = b""

@@ -13,7 +13,6 @@ from mine.data import DataSet
 from mine.work import trainer
 from mine.work.trainer import Task
 from sonar.chain.contract import revert
-from sonar.chain.contract.events import BountyPosted, Committed, Revealed
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.outbox import Outbox
 from sonar.families.quadratic.answer import LocalMap
@@ -22,6 +21,7 @@ from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed, Revealed
 from sonar.protocol.ids import Address, digest_of
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
@@ -111,7 +111,7 @@ class HostileMine:
 
     def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
         self._committed.add(bounty.round)
-        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_wei)
+        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_units)
         self.outbox.perform(f"commit/{bounty.round}", call)
 
     def reveal(self, bounty: BountyState) -> None:

@@ -19,7 +19,6 @@ from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.keys import Key, MineUpdate
-from sonar.chain.contract.events import Revealed
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
@@ -35,6 +34,7 @@ from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
 from sonar.protocol.blobs import joined
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import Revealed
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
@@ -215,7 +215,7 @@ class World:
 
     def terms(self, **changes: object) -> Terms:
         """Terms in the world's token."""
-        money = {"asset": self.token, "stake_wei": 10_000, "fee_wei": 100, "reward_wei": 10**6}
+        money = {"asset": self.token, "stake_units": 10_000, "fee_units": 100, "reward_units": 10**6}
         return terms(**money | changes)
 
     def market(self) -> Market:

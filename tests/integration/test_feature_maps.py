@@ -17,9 +17,9 @@ from test_other_tables import play
 
 from pysonar.campaign.records import Posting
 from pysonar.campaign.shelf import Shelf
-from sonar.chain.contract.events import RoundSettled
 from sonar.families.quadratic.maps import in_words
 from sonar.manifests.model import ModelManifest
+from sonar.protocol.events import RoundSettled
 
 HOLDOUT, MINES, ROWS = 200, 5, 400
 ALL = HOLDOUT + MINES * ROWS

@@ -43,7 +43,7 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     assert from_file.digest == from_code.digest
     assert from_file.terms == from_code.terms
     assert from_file.terms.initial_loss == 26_645_643
-    assert from_file.terms.fee_wei == 10**10
+    assert from_file.terms.fee_units == 10**10
     assert from_file.terms.target_loss < 2_505_272
 
 
@@ -378,7 +378,7 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
     (tmp_path / "mines.txt").write_text(f"# ours\n{MINES[1]}  # the second\n\n{MINES[0].lower()}\n")
     bounty = Bounty.from_toml(written(tmp_path, IN_TOKEN + 'allow_file = "mines.txt"\n' + HOLDOUT))
     terms = bounty.terms
-    assert (terms.asset, terms.stake_wei, terms.fee_wei, terms.reward_wei) == (
+    assert (terms.asset, terms.stake_units, terms.fee_units, terms.reward_units) == (
         TOKEN,
         5 * 10**6,
         100,
