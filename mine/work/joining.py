@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mine import consent
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work import trainer
 from mine.work.state import Book, Joined
 from mine.work.trainer import Task

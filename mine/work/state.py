@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from sonar.home.journal import Journal
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
 from sonar.protocol.phase import Status

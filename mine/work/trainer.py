@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mine import consent
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work.pool import Pool
 from sonar.cores import cores_allowed, in_processes
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
@@ -172,7 +172,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     """
     spec, plan = task.model.family, task.plan
     consent.check_rows(dataset.rows, spec)
-    values = dataset.read(task.columns)
+    values = np.concatenate(list(dataset.batches(task.columns)))
     consent.check_columns([values], task.columns)
     x, y = values[:, :-1], values[:, -1]
     phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from mine.data import DataSet, register_example
+from mine.data.dataset import DataSet, register_example
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book

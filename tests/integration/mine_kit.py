@@ -12,7 +12,7 @@ import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
 
-from mine import data
+from mine.data import dataset as data
 from mine.consent import Policy, TokenPolicy
 from mine.node import Node, Options
 from mine.work.pool import Pool

@@ -13,7 +13,7 @@ from eth_account import Account
 from numpy.typing import NDArray
 
 from mine.consent import Policy
-from mine.data import register_csv
+from mine.data.dataset import register_csv
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book

@@ -8,7 +8,8 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from mine import data, setup
+from mine import setup
+from mine.data import dataset as data
 from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work.rounds import _course
 from mine.work.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
 from sonar.errors import JournalError, LocalProtocolError
