@@ -1,13 +1,12 @@
 """Training on encrypted weights: read what a bounty asks for, turn the data into (A, b) once, make updates.
 
 An update is Enc(b - A w), re-randomised with a blinding from the pool so that the key holder, who knows the
-factors, cannot read A from it. (A, b) is computed anew in each process and held against the digest that was
-recorded at joining: a changed file, library or machine is noticed before it could change an update.
+factors, cannot read A from it. (A, b) is held against the digest that was recorded at joining: a changed
+file, library or machine is noticed before it could change an update.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,15 +202,22 @@ def _unlike(spec: QuadraticSpec, x: NDArray[np.float64]) -> str:
     return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
 
 
-def map_digest(mapped: LocalMap) -> str:
-    """The sha2-256 digest of (A, b), in hex."""
+def encode(mapped: LocalMap) -> bytes:
+    """Return (A, b) in the one form that its digest is of."""
     numbers = [mapped.rows, *mapped.a_int.ravel().tolist(), *mapped.b_int.tolist()]
-    return hashlib.sha256(",".join(str(int(number)) for number in numbers).encode()).hexdigest()
+    return ",".join(str(int(number)) for number in numbers).encode()
 
 
-def check_map(mapped: LocalMap, recorded: str) -> None:
-    """Check that (A, b) is what it was at joining. Raises ConsentError."""
-    if map_digest(mapped) != recorded:
+def decode(task: Task, data: bytes) -> LocalMap:
+    """Return the (A, b) that `encode` wrote, for the same task."""
+    weights, numbers = task.plan.weights, list(map(int, data.split(b",")))
+    a_int = np.array(numbers[1 : 1 + weights * weights], dtype=object).reshape(weights, weights)
+    return LocalMap(a_int, np.array(numbers[-weights:], dtype=object), numbers[0], task.plan.data_frac)
+
+
+def check_map(digest: str, recorded: str) -> None:
+    """Check that (A, b), by its digest, is what it was at joining. Raises ConsentError."""
+    if digest != recorded:
         raise ConsentError(
             "the data give another (A, b) than when the bounty was joined",
             hint="go back to the version of Sonar and numpy that joined it; "

@@ -136,7 +136,7 @@ class _Rows:
     def __init__(self, file: Readable, name: str) -> None:
         self.name = name
         self.bytes = _Decodable(file)
-        text = io.TextIOWrapper(self.bytes, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(self.bytes, encoding="utf-8-sig", newline="")  # type: ignore[type-var]  # needs no name
         self.reader = csv.reader(text, strict=True)
 
     def __iter__(self) -> Iterator[list[str]]:
