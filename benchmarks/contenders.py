@@ -17,9 +17,9 @@ import phe
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from pysonar.keys import Key
-from pysonar.phe_compat import to_phe_public, unsafe_to_phe_private
-from sonar.model.quadratic import local_steps, quadratic
+from pysonar.keys.keys import Key
+from pysonar.keys.phe_compat import to_phe_public, unsafe_to_phe_private
+from sonar.families.quadratic.answer import local_steps, quadratic
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan

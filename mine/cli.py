@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.errors import ConfigError, UsageError
-from sonar.progress import printable
-from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.progress import printable
+from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
     from mine.wiring import Mine
@@ -105,7 +105,7 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from mine.doctor import examine
+    from mine.show.doctor import examine
 
     findings = []
     for check in examine(_open(home, as_json), password_file):
@@ -152,7 +152,7 @@ def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine data list`
     """
-    from mine import views
+    from mine.show import views
 
     mine = _open(home, as_json)
     rows = views.datasets(mine.book, mine.policy)
@@ -165,7 +165,7 @@ def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFla
 
     Example: `mine data check 0x3fd1`
     """
-    from mine import views
+    from mine.show import views
 
     mine = _open(home, as_json)
     rows = views.fit(mine, _posted(mine, bounty))
@@ -180,7 +180,7 @@ def bounties(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine bounties`
     """
-    from mine import views
+    from mine.show import views
 
     rows = views.bounties(_open(home, as_json))
     _show(rows, views.BOUNTIES, as_json, "no open bounty on this network")
@@ -202,7 +202,8 @@ def join(
 
     Example: `mine join 0x3fd1 --data patients`
     """
-    from mine import joining, views
+    from mine.show import views
+    from mine.work import joining
 
     mine = _open(home, as_json)
     if bool(bounty) == join_all:
@@ -277,7 +278,7 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine status`
     """
-    from mine import views
+    from mine.show import views
 
     document = views.status(_open(home, as_json))
     if as_json:
@@ -292,7 +293,7 @@ def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine earnings`
     """
-    from mine import views
+    from mine.show import views
 
     document = views.income(_open(home, as_json))
     if as_json:
@@ -341,7 +342,7 @@ def _posted(mine: Mine, prefix: str) -> Any:
 
 
 def _all_open(mine: Mine) -> list[Any]:
-    from mine import joining
+    from mine.work import joining
 
     _require_dev(mine, True, "--all")
     return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
@@ -362,6 +363,6 @@ def _show(rows: list[dict[str, Any]], columns: dict[str, str], as_json: bool, no
     elif not rows:
         typer.echo(nothing)
     else:
-        from mine.views import print_table
+        from mine.show.views import print_table
 
         print_table(rows, columns)

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
+from sonar.families.quadratic.spec import ModelSpec
+from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
-from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
-from sonar.settings import parse_toml
 
 LEAST_OF_EITHER = 5
 SCORE_BITS = 16

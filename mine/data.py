@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.table import MAX_CSV_BYTES, csv_shape, parse_csv
 from sonar.errors import DataError
-from sonar.home import expanded
-from sonar.model.table import MAX_CSV_BYTES, csv_shape, parse_csv
+from sonar.home.folder import expanded
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -135,7 +135,7 @@ def _file_bytes(source: str) -> bytes:
 
 def _example_bytes(source: str) -> bytes:
     """One shard of an example as the CSV file that it would be; repr keeps every bit of a float."""
-    from sonar.model import examples
+    from sonar.data import examples
 
     example, _, part = source.partition(":")
     index, of = (int(number) for number in part.split("/"))

@@ -1,13 +1,13 @@
 """The node's loop: one pass reads the chain, decides, and does what can be done without waiting.
 
 Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
-to do in `mine.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts. What
-must survive a crash is in the journal before the effect that depends on it: the update and its salt before
-the commit is sent. So a pass may end anywhere, by kill -9 too: the next one finds either that an effect did
-not happen, and does it, or that it did, and goes on.
+to do in `mine.work.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts.
+What must survive a crash is in the journal before the effect that depends on it: the update and its salt
+before the commit is sent. So a pass may end anywhere, by kill -9 too: the next one finds either that an
+effect did not happen, and does it, or that it did, and goes on.
 
 The blob is in the store before its reveal, as long as there is time for that. A reveal saves a stake, so near
-the end of its window it goes before everything that could hold it up: see `mine.urgency`.
+the end of its window it goes before everything that could hold it up: see `mine.work.urgency`.
 
 One bounty's refusal never stops another's. A chain that does not answer stops all, and is raised.
 """
@@ -20,19 +20,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mine import joining
 from mine.consent import Policy
-from mine.pool import Pool
-from mine.publisher import Publisher
-from mine.rounds import Rounds
-from mine.state import Book, Joined, Refusal
-from mine.updates import Updates
-from mine.urgency import STORE_CALL_S, Urgency
-from sonar.chain.events import BountyPosted
-from sonar.chain.market import REORG_BLOCKS, Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.revert import UnknownBounty
+from mine.work import joining
+from mine.work.pool import Pool
+from mine.work.publisher import Publisher
+from mine.work.rounds import Rounds
+from mine.work.state import Book, Joined, Refusal
+from mine.work.updates import Updates
+from mine.work.urgency import STORE_CALL_S, Urgency
+from sonar.chain.contract.events import BountyPosted
+from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import (
     ChainUnavailable,
     DigestMismatch,
@@ -42,9 +42,9 @@ from sonar.errors import (
     SonarError,
 )
 from sonar.ports import Store
-from sonar.progress import Done, Progress, Waiting, short
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
+from sonar.telling.progress import Done, Progress, Waiting, short
 
 # A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
 _PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)

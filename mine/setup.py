@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from mine.consent import POLICY_FILE
 from mine.wiring import ROLE, Mine
-from sonar import keystore
-from sonar.amounts import format_amount
 from sonar.errors import ConfigError, RpcError, UsageError
-from sonar.home import Home, default_home
+from sonar.home import keystore
+from sonar.home.folder import Home, default_home
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
-from sonar.settings import NetworkConfig
+from sonar.telling.amounts import format_amount
 
 if TYPE_CHECKING:
     from mine.data import DataSet
-    from mine.state import Book
-    from sonar.chain.queue import Receipt
+    from mine.work.state import Book
+    from sonar.chain.sending.queue import Receipt
 
 _POLICY = """\
 # What this mine allows. A missing line means the default, which is shown.
@@ -68,8 +68,8 @@ def make_home(
 
 def _check_leaving(home: Home, new: NetworkConfig) -> None:
     """Refuse to take a home away from a network where a stake of its could be lost. Raises UsageError."""
-    from mine.state import Book
-    from sonar.journal import Journal
+    from mine.work.state import Book
+    from sonar.home.journal import Journal
 
     try:
         old = NetworkConfig.load(home.network)
@@ -148,7 +148,7 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:
     """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
-    from sonar.chain.events import Withdrawn
+    from sonar.chain.contract.events import Withdrawn
 
     for event in mine.market.events(receipt.block, receipt.block):
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonar.errors import UsageError
-from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
-    from pysonar.bounty import Bounty
+    from pysonar.bounty.bounty import Bounty
     from pysonar.wiring import Scientist
 
 app = new_app(
@@ -94,9 +94,9 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty import check_key
+    from pysonar.bounty.bounty import check_key
     from pysonar.wiring import locked
-    from sonar import keystore
+    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
@@ -118,7 +118,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
 
     Example: `pysonar explain bounty.toml`
     """
-    from pysonar.bounty import Bounty
+    from pysonar.bounty.bounty import Bounty
 
     asked = Bounty.from_toml(bounty)
     if as_json:
@@ -196,8 +196,8 @@ def run(
     In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
     rows = 42.
     """
-    from pysonar.bounty import Bounty
-    from pysonar.views import PlainTold
+    from pysonar.bounty.bounty import Bounty
+    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     asked = Bounty.from_toml(bounty)
@@ -214,8 +214,8 @@ def run(
 
 def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
-    from pysonar.views import print_result
-    from sonar import keystore
+    from pysonar.show.views import print_result
+    from sonar.home import keystore
 
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
@@ -244,7 +244,7 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.views import PlainTold
+    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
@@ -258,7 +258,7 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `pysonar status`
     """
-    from pysonar.views import print_status, status_of
+    from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
     document = status_of(open_scientist(home, sink_for(as_json)))
@@ -282,9 +282,9 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
-    from pysonar.history import check_age
-    from pysonar.records import Records
-    from pysonar.rounds import model_of
+    from pysonar.campaign.history import check_age
+    from pysonar.campaign.records import Records
+    from pysonar.campaign.rounds import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))

@@ -11,15 +11,15 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sonar.amounts import parse_wei
-from sonar.chain.faucet import fund
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, WaitTimeout
-from sonar.parties import EXAMPLE, MAX_MINES, document_of, init_mine, mine_names, run_mine
+from sonar.home.parties import EXAMPLE, MAX_MINES, document_of, init_mine, mine_names, run_mine
+from sonar.home.settings import NetworkConfig
 from sonar.processes import Supervisor
-from sonar.progress import Progress
 from sonar.protocol.ids import parse_address
-from sonar.settings import NetworkConfig
+from sonar.telling.amounts import parse_wei
+from sonar.telling.progress import Progress
 
 CHAIN = "chain"
 START_LIMIT_S = 120.0

@@ -8,20 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pysonar.records import Posting, Records, post_key
-from sonar import keystore
+from pysonar.campaign.records import Posting, Records, post_key
 from sonar.errors import ConfigError, KeyFileError
-from sonar.home import Home, default_home
-from sonar.progress import Progress, Sink
-from sonar.settings import NetworkConfig
-from sonar.waiting import patiently
+from sonar.home import keystore
+from sonar.home.folder import Home, default_home
+from sonar.home.settings import NetworkConfig
+from sonar.telling.progress import Progress, Sink
+from sonar.telling.waiting import patiently
 from sonar.wiring import Party
 
 if TYPE_CHECKING:
-    from pysonar.bounty import Bounty
-    from pysonar.campaign import Campaign
-    from pysonar.keys import Key
-    from pysonar.shelf import Shelf
+    from pysonar.bounty.bounty import Bounty
+    from pysonar.campaign.campaign import Campaign
+    from pysonar.campaign.shelf import Shelf
+    from pysonar.keys.keys import Key
 
 ROLE = "pysonar"
 
@@ -32,7 +32,7 @@ class Scientist(Party):
     @cached_property
     def shelf(self) -> Shelf:
         """The bounties that were started here."""
-        from pysonar.shelf import Shelf
+        from pysonar.campaign.shelf import Shelf
 
         return Shelf(self.home.path)
 
@@ -70,7 +70,7 @@ class Scientist(Party):
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
-        from pysonar.keys import Key
+        from pysonar.keys.keys import Key
 
         path = self.key_path(name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -80,7 +80,7 @@ class Scientist(Party):
 
     def key(self, bounty: Bounty, password: str) -> Key:
         """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
-        from pysonar.keys import Key
+        from pysonar.keys.keys import Key
 
         settings = bounty.settings
         path = self.key_path(settings.name)
@@ -104,7 +104,7 @@ class Scientist(Party):
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.
         """
-        from pysonar.campaign import Campaign
+        from pysonar.campaign.campaign import Campaign
 
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)

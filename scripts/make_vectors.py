@@ -17,18 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import SonarError
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
-from sonar.protocol.messages import (
-    AllowList,
-    EvidenceManifest,
-    KeyManifest,
-    Manifest,
-    ModelManifest,
-    UpdateManifest,
-)
 from sonar.protocol.phase import Terms
+from sonar.protocol.record import Manifest
 from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"

@@ -1,7 +1,7 @@
 """Start processes, read their progress, and end every one of them, whatever happens.
 
-Each process writes progress as JSON lines on its standard output (`sonar.progress`) and everything else on
-its standard error, which goes to a log file of its own.
+Each process writes progress as JSON lines on its standard output (`sonar.telling.progress`) and everything
+else on its standard error, which goes to a log file of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO
 
 from sonar.errors import EnvironmentFault
-from sonar.waiting import interrupts_held
+from sonar.telling.waiting import interrupts_held
 
 STOP_GRACE_S = 5.0
 _PR_SET_PDEATHSIG = 1

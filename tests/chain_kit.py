@@ -15,17 +15,17 @@ import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from sonar.chain.deploy import deploy
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Chain, Rpc
-from sonar.journal import Journal
+from sonar.chain.sending.outbox import Outbox
+from sonar.home.journal import Journal
 from sonar.localchain.jsonrpc import answer
 from sonar.localchain.tester import TesterChain
-from sonar.progress import ListSink, Progress
 from sonar.protocol.ids import ETHER, Address
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
+from sonar.telling.progress import ListSink, Progress
 
 ETHER_WEI = 10**18
 START_S = 1_800_000_000

@@ -7,10 +7,10 @@ from pathlib import Path
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from sonar.chain.market import Call, Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.payment import pay
-from sonar.chain.token import held
+from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.token import held
+from sonar.chain.sending.outbox import Outbox
+from sonar.chain.sending.payment import pay
 from sonar.protocol.ids import Address
 
 CODE = bytes.fromhex((Path(__file__).parent / "tokens/TestToken.hex").read_text())

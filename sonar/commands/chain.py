@@ -11,15 +11,15 @@ import typer
 
 from sonar.commands.peer import LOOPBACK, AnnounceOption, ListenOption, first_peer
 from sonar.protocol.ids import Address
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from sonar.chain.rpc import Rpc
-    from sonar.home import Home
+    from sonar.home.folder import Home
+    from sonar.home.settings import NetworkConfig, StoreConfig
     from sonar.localchain import LocalChain
-    from sonar.settings import NetworkConfig, StoreConfig
 
 FAUCET_WEI = 10**6 * 10**18
 DEPLOYER_WEI = 10**18
@@ -76,7 +76,7 @@ def chain(
     from eth_account import Account
 
     from sonar import localchain
-    from sonar.home import Home, default_home
+    from sonar.home.folder import Home, default_home
 
     with Home(home or default_home("chain"), "chain").lock() as folder:
         faucet = _faucet(folder)
@@ -98,7 +98,7 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
-    from sonar.settings import StoreConfig
+    from sonar.home.settings import StoreConfig
 
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _faucet(home: Home) -> LocalAccount:
     """Return the home's faucet account, made at random when the home is new."""
     from eth_account import Account
 
-    from sonar.keystore import load_raw, write_private
+    from sonar.home.keystore import load_raw, write_private
 
     path = home.path / FAUCET_FILE
     if not path.exists():
@@ -127,7 +127,7 @@ def _last_port(home: Home) -> int:
     from urllib.parse import urlsplit
 
     from sonar.errors import ConfigError
-    from sonar.settings import NetworkConfig
+    from sonar.home.settings import NetworkConfig
 
     try:
         port = urlsplit(NetworkConfig.load(home.network).rpc_url).port or 0
@@ -149,7 +149,7 @@ def _network(
 ) -> NetworkConfig:
     """Write the network file and return it. Deploys the contract unless the chain has it from before."""
     from sonar.chain.rpc import Rpc
-    from sonar.settings import FaucetConfig, NetworkConfig
+    from sonar.home.settings import FaucetConfig, NetworkConfig
 
     rpc = Rpc(running.url)
     contract, code_hash, block = _contract(home, rpc, deployer, min_window_s)
@@ -172,11 +172,11 @@ def _network(
 
 def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:
     """Return the contract's address, code hash and block: the old one's if the chain has it."""
-    from sonar.chain.deploy import deploy
-    from sonar.chain.market import Market
+    from sonar.chain.contract.market import Market
+    from sonar.chain.deploying.deploy import deploy
     from sonar.chain.rpc import Chain
     from sonar.errors import ConfigError, WrongContract
-    from sonar.settings import NetworkConfig
+    from sonar.home.settings import NetworkConfig
 
     if home.network.exists():
         try:

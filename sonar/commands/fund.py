@@ -9,7 +9,7 @@ import typer
 
 from sonar.commands.options import NetworkOption, load_network
 from sonar.errors import ConfigError
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.terminal import JsonFlag, print_json
 
 
 def fund(
@@ -22,8 +22,8 @@ def fund(
 
     Example: `sonar fund ./mine1 0xAbC… --amount "10 ether" --network ./net/network.toml`
     """
-    from sonar.amounts import format_wei, parse_wei
-    from sonar.chain.faucet import fund as send
+    from sonar.chain.deploying.faucet import fund as send
+    from sonar.telling.amounts import format_wei, parse_wei
 
     amount_wei = parse_wei(amount, "--amount")
     addresses = [_address(one) for one in to]  # all are checked before any is paid
@@ -39,8 +39,8 @@ def fund(
 
 def _address(text: str) -> str:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
-    from sonar.home import expanded
-    from sonar.keystore import find
+    from sonar.home.folder import expanded
+    from sonar.home.keystore import find
     from sonar.protocol.ids import parse_address
 
     home = expanded(Path(text), "to")

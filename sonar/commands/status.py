@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
-    from sonar.amounts import Unit
-    from sonar.chain.market import Market
+    from sonar.chain.contract.market import Market
     from sonar.protocol.phase import BountyState
+    from sonar.telling.amounts import Unit
 
 EVENTS_SHOWN = 200
 
@@ -31,9 +31,9 @@ def status(
 
     Example: `sonar status --network ./net/network.toml`
     """
-    from sonar.chain.market import Market
-    from sonar.progress import PlainSink, Progress
+    from sonar.chain.contract.market import Market
     from sonar.protocol.ids import parse_bounty
+    from sonar.telling.progress import PlainSink, Progress
 
     market = Market.connect(load_network(network), progress=Progress(PlainSink()))
     if bounty is None:
@@ -58,10 +58,10 @@ def status(
 
 def _facts(market: Market, state: BountyState, units: dict[str, Unit]) -> dict[str, Any]:
     """What is to be told of a bounty. `units` are those of the assets that were met before."""
-    from sonar.amounts import format_amount
-    from sonar.chain.token import unit_of
+    from sonar.chain.contract.token import unit_of
     from sonar.protocol.ids import ZERO32
     from sonar.protocol.phase import Status, deadlines_of, status_of
+    from sonar.telling.amounts import format_amount
 
     asset = state.terms.asset
     if asset not in units:
@@ -111,8 +111,8 @@ def _plain(value: Any) -> Any:
 
 
 def _show(found: list[dict[str, Any]]) -> None:
-    from sonar.progress import clock, short
-    from sonar.tables import print_table
+    from sonar.telling.progress import clock, short
+    from sonar.telling.tables import print_table
 
     if not found:
         print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
@@ -138,7 +138,7 @@ def _show(found: list[dict[str, Any]]) -> None:
 
 
 def _show_history(history: list[dict[str, Any]], unit: Unit) -> None:
-    from sonar.progress import printable
+    from sonar.telling.progress import printable
 
     if earlier := len(history[:-EVENTS_SHOWN]):
         print(f"{earlier} earlier events are left out; --json has all of them")
@@ -151,7 +151,7 @@ def _show_history(history: list[dict[str, Any]], unit: Unit) -> None:
 
 def _told(key: str, value: Any, unit: Unit) -> str:
     """Tell a field of an event in the units that people count in."""
-    from sonar.amounts import format_amount
+    from sonar.telling.amounts import format_amount
 
     if key.endswith("_wei"):
         return f"{key.removesuffix('_wei')} {format_amount(value, unit)}"

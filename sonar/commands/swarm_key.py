@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sonar.terminal import JsonFlag, new_app, print_json
+from sonar.telling.terminal import JsonFlag, new_app, print_json
 
 swarm_key = new_app("The key that all members of a network's IPFS swarm share, and nobody else may have.")
 
@@ -26,7 +26,7 @@ def new(
 
     Example: `sonar swarm-key new swarm.key`
     """
-    from sonar.store.swarm import new_swarm_key
+    from sonar.store.kubo.swarm import new_swarm_key
 
     _tell(file, new_swarm_key(file), json)
 
@@ -40,7 +40,7 @@ def show(
 
     Example: `sonar swarm-key show swarm.key`
     """
-    from sonar.store.swarm import fingerprint, read_swarm_key
+    from sonar.store.kubo.swarm import fingerprint, read_swarm_key
 
     _tell(file, fingerprint(read_swarm_key(file)), json)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.terminal import JsonFlag, print_json
 
 
 def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
@@ -20,10 +20,10 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     """
     from eth_utils.crypto import keccak
 
-    from sonar.chain import abi
-    from sonar.chain.artifacts import training_market, verify_file
-    from sonar.chain.deploy import predicted
-    from sonar.chain.market import Market
+    from sonar.chain.contract import abi
+    from sonar.chain.contract.artifacts import training_market, verify_file
+    from sonar.chain.contract.market import Market
+    from sonar.chain.deploying.deploy import predicted
     from sonar.errors import MarketError, RemoteError
 
     market = Market.connect(load_network(network))

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sonar.chain.faucet import fund
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.faucet import fund
 from sonar.demo import launch
 from sonar.demo.launch import CHAIN, Settings
 from sonar.demo.read import read_report
 from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, View
 from sonar.errors import RemoteError, WaitTimeout
-from sonar.parties import document_of
+from sonar.home.parties import document_of
+from sonar.home.settings import NetworkConfig
 from sonar.processes import Line, ProcessFailed, Supervisor
-from sonar.progress import Line as ProgressLine
-from sonar.progress import Round, Timing, parse_line
-from sonar.settings import NetworkConfig
+from sonar.telling.progress import Line as ProgressLine
+from sonar.telling.progress import Round, Timing, parse_line
 
 START_LIMIT_S = 60.0
 RESTARTS_MAX = 30

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sonar.chain.events import (
+from sonar.chain.contract.events import (
     BountyClosed,
     BountyPosted,
     Committed,
@@ -17,16 +17,18 @@ from sonar.chain.events import (
     RoundSettled,
     Withdrawn,
 )
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
 from sonar.chain.rpc import quantity
 from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError
+from sonar.home.settings import NetworkConfig
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Digest, hex32, parse_address
-from sonar.protocol.messages import EvidenceManifest, KeyManifest, UpdateManifest
-from sonar.settings import NetworkConfig
 from sonar.store.folder import FolderStore
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from rich.console import Console
 from rich.padding import Padding
 
-from sonar.amounts import format_wei
-from sonar.tables import print_table
+from sonar.telling.amounts import format_wei
+from sonar.telling.tables import print_table
 
 _ETHER = 10**18
 

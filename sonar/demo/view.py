@@ -11,7 +11,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sonar.progress import Done, Line, Note, Problem, Round, State, Transaction, Waiting, describe, printable
+from sonar.telling.progress import (
+    Done,
+    Line,
+    Note,
+    Problem,
+    Round,
+    State,
+    Transaction,
+    Waiting,
+    describe,
+    printable,
+)
 
 SCIENTIST = "pysonar"
 

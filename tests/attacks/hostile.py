@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from mine import trainer
 from mine.consent import Policy
 from mine.data import DataSet
-from mine.trainer import Task
-from sonar.chain import revert
-from sonar.chain.events import BountyPosted, Committed, Revealed
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.model.quadratic import LocalMap
+from mine.work import trainer
+from mine.work.trainer import Task
+from sonar.chain.contract import revert
+from sonar.chain.contract.events import BountyPosted, Committed, Revealed
+from sonar.chain.contract.market import Market
+from sonar.chain.sending.outbox import Outbox
+from sonar.families.quadratic.answer import LocalMap
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
-from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, digest_of
-from sonar.protocol.messages import UpdateManifest
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
+from sonar.telling.progress import Done, Waiting
 
 Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
 """(key, round, the honest ciphertexts) -> what is sent in their place."""

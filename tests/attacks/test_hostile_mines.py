@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sonar.chain.events import RoundSettled
+from sonar.chain.contract.events import RoundSettled
 from tests.attacks.hostile import HostileMine, Noise, SealCopier, UpdateThief, random_slots, times
 from tests.attacks.world import ETHER, World
 

@@ -12,20 +12,20 @@ from eth_account.signers.local import LocalAccount
 
 from mine.data import DataSet, register_example
 from mine.node import Node, Options
-from mine.pool import Pool
-from mine.state import Book
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
-from pysonar.keys import Key
-from sonar.chain.deploy import deploy
-from sonar.chain.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.journal import Journal
+from mine.work.pool import Pool
+from mine.work.state import Book
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.keys.keys import Key
+from sonar.chain.contract.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.deploy import deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.progress import Done, ListSink, Progress, Waiting
 from sonar.protocol.ids import Address
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
 
 ETHER = 10**18

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import pysonar
+from sonar.data import examples
 from sonar.errors import ConfigError
-from sonar.model import examples
-from sonar.progress import ListSink, Round
+from sonar.telling.progress import ListSink, Round
 
 pytestmark = pytest.mark.e2e
 

@@ -12,29 +12,31 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
-from pysonar.keys import Key
-from sonar.chain.deploy import Deployment, deploy
-from sonar.chain.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.token import held
-from sonar.journal import Journal
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.keys.keys import Key
+from sonar.chain.contract.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
+from sonar.chain.contract.market import Market
+from sonar.chain.contract.token import held
+from sonar.chain.deploying.deploy import Deployment, deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.data import examples
+from sonar.families.quadratic.answer import LocalMap, local_map
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.model import examples
-from sonar.model.quadratic import LocalMap, local_map
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.progress import Done, ListSink, Progress
 from sonar.protocol.allowlist import proof_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
-from sonar.protocol.messages import KeyManifest, ModelManifest, UpdateManifest
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Progress
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18

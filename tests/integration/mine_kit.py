@@ -15,27 +15,29 @@ from numpy.typing import NDArray
 from mine import data
 from mine.consent import Policy, TokenPolicy
 from mine.node import Node, Options
-from mine.pool import Pool
-from mine.state import Book, Part, tell
-from pysonar.keys import Key, MineUpdate
-from pysonar.posting import key_manifest
-from sonar.chain.deploy import deploy
-from sonar.chain.events import Revealed
-from sonar.chain.market import Award, Market, transfer
-from sonar.chain.outbox import Outbox
-from sonar.journal import Journal
+from mine.work.pool import Pool
+from mine.work.state import Book, Part, tell
+from pysonar.campaign.posting import key_manifest
+from pysonar.keys.keys import Key, MineUpdate
+from sonar.chain.contract.events import Revealed
+from sonar.chain.contract.market import Award, Market, transfer
+from sonar.chain.deploying.deploy import deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.families.quadratic.columns import to_q32
+from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.stages import Clip
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.model.spec import to_q32
+from sonar.manifests.model import ModelManifest, PlanSpec
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
-from sonar.progress import Done, ListSink, Problem, Progress, Waiting
 from sonar.protocol.cid import Cid
-from sonar.protocol.featuremaps import Clip
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
-from sonar.protocol.messages import ModelManifest, ModelSpec, PlanSpec, UpdateManifest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.token_kit import deploy_token, mint, pay_now
 
 TOKENS_EACH = 10**8

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from mine.consent import Policy
 from mine.data import register_csv
 from mine.node import Node, Options
-from mine.pool import Pool
-from mine.state import Book
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
-from pysonar.keys import Key
-from sonar.chain.deploy import deploy
-from sonar.chain.outbox import Outbox
-from sonar.journal import Journal
+from mine.work.pool import Pool
+from mine.work.state import Book
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.keys.keys import Key
+from sonar.chain.deploying.deploy import deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.families.quadratic.answer import mean_loss
+from sonar.families.quadratic.maps import transform
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.model.features import transform
-from sonar.model.quadratic import mean_loss
-from sonar.progress import Done, ListSink, Problem, Progress, Waiting
 from sonar.protocol.ids import Address
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 
 ETHER = 10**18
 Array = NDArray[np.float64]

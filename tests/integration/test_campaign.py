@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from campaign_kit import ETHER, HonestMine, World, shard_map
 
-from pysonar.aggregate import next_point, optimiser_of, start_of
-from pysonar.keys import Key
-from pysonar.records import Cohort, Outcome, Publication, Verdict
-from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
+from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
+from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
+from pysonar.keys.keys import Key
+from sonar.chain.contract.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import ConfigError, InsufficientFunds
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.model import ModelManifest
 from sonar.paillier.vector import encode_weights
-from sonar.progress import Note, Round
 from sonar.protocol.cid import Cid
-from sonar.protocol.messages import EvidenceManifest, ModelManifest
 from sonar.protocol.phase import CloseReason
+from sonar.telling.progress import Note, Round
 
 
 def clear_losses(world: World, rounds: int) -> list[int]:

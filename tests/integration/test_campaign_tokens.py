@@ -11,18 +11,19 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
-from pysonar.bounty import Bounty
-from sonar.chain.events import BountyPosted, Committed
-from sonar.chain.market import transfer
-from sonar.chain.outbox import Outbox
-from sonar.chain.revert import NotAllowed
-from sonar.chain.token import allowance, held
+from pysonar.bounty.bounty import Bounty
+from sonar.chain.contract.events import BountyPosted, Committed
+from sonar.chain.contract.market import transfer
+from sonar.chain.contract.revert import NotAllowed
+from sonar.chain.contract.token import allowance, held
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
-from sonar.journal import Journal
+from sonar.home.journal import Journal
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.model import ModelManifest
 from sonar.protocol.allowlist import root_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address
-from sonar.protocol.messages import AllowList, ModelManifest
 from tests.chain_kit import ETHER_WEI
 from tests.token_kit import mint
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.records import Outcome, Verdict
-from sonar.chain.events import RoundSettled
+from pysonar.campaign.records import Outcome, Verdict
+from sonar.chain.contract.events import RoundSettled
 from sonar.errors import BlobNotFound
 from sonar.protocol.cid import Cid
 

@@ -15,11 +15,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from table_world import Array
 from test_other_tables import play
 
-from pysonar.records import Posting
-from pysonar.shelf import Shelf
-from sonar.chain.events import RoundSettled
-from sonar.model.features import in_words
-from sonar.protocol.messages import ModelManifest
+from pysonar.campaign.records import Posting
+from pysonar.campaign.shelf import Shelf
+from sonar.chain.contract.events import RoundSettled
+from sonar.families.quadratic.maps import in_words
+from sonar.manifests.model import ModelManifest
 
 HOLDOUT, MINES, ROWS = 200, 5, 400
 ALL = HOLDOUT + MINES * ROWS

@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, StoreUnavailable
-from sonar.progress import Problem
+from sonar.home.settings import StoreConfig
 from sonar.protocol.cid import Cid
-from sonar.settings import StoreConfig
 from sonar.store.choose import describe_node, open_store
-from sonar.store.kubo import MAX_BLOCK_BYTES, KuboStore
+from sonar.store.kubo.store import MAX_BLOCK_BYTES, KuboStore
+from sonar.telling.progress import Problem
 from tests.kubo_kit import eventually, needs_kubo, swarm_in, swarm_key
 
 pytestmark = needs_kubo
@@ -193,7 +193,7 @@ def test_a_second_program_uses_the_daemon_that_runs(three, tmp_path):
 
 
 def _silent():
-    from sonar.progress import Progress
+    from sonar.telling.progress import Progress
 
     return Progress()
 

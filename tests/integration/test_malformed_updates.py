@@ -10,11 +10,12 @@ from typing import Any
 from campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 from gmpy2 import mpz
 
-from sonar.chain.events import MinePaid
+from sonar.chain.contract.events import MinePaid
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import digest_of
-from sonar.protocol.messages import KeyManifest, UpdateManifest
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]
 """(mine, key, the honest manifest, the honest blob) -> the digest to reveal, and what goes into the store."""

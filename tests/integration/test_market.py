@@ -14,9 +14,8 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from sonar import localchain
-from sonar.chain import abi, events, revert
-from sonar.chain.deploy import Deployment, deploy
-from sonar.chain.events import (
+from sonar.chain.contract import abi, events, revert
+from sonar.chain.contract.events import (
     BountyClosed,
     BountyPosted,
     Committed,
@@ -26,19 +25,20 @@ from sonar.chain.events import (
     RoundSettled,
     Withdrawn,
 )
-from sonar.chain.faucet import fund
-from sonar.chain.market import Award, Market
-from sonar.chain.outbox import Outbox
+from sonar.chain.contract.market import Award, Market
+from sonar.chain.deploying.deploy import Deployment, deploy
+from sonar.chain.deploying.faucet import fund
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, WrongContract
-from sonar.journal import Journal
-from sonar.keystore import write_private
+from sonar.home.journal import Journal
+from sonar.home.keystore import write_private
+from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
 from sonar.localchain import anvil
-from sonar.progress import ListSink, Progress, Waiting
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal
-from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
+from sonar.telling.progress import ListSink, Progress, Waiting
 from tests.chain_kit import SALT, World, error_answer, make_terms
 
 needs_anvil = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
@@ -170,7 +170,7 @@ def test_events_resume_from_a_block_and_belong_to_one_bounty(net: Net) -> None:
 def test_long_ranges_are_asked_for_in_parts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     net.outboxes[0].perform("post", net.market.post(make_terms(), MODEL, KEY, SALT))
     whole = net.market.events(0)
-    monkeypatch.setattr("sonar.chain.market.BLOCKS_PER_QUERY", 1)
+    monkeypatch.setattr("sonar.chain.contract.market.BLOCKS_PER_QUERY", 1)
     asked: list[tuple[int, int]] = []
     call = net.market.rpc.call
 
@@ -331,8 +331,8 @@ def test_a_node_that_limits_queries_is_asked_for_less_and_long_reads_are_told(
 
     world.wire.tamper = limited
     told = ListSink()
-    monkeypatch.setattr("sonar.chain.market.BLOCKS_PER_QUERY", 6)
-    monkeypatch.setattr("sonar.chain.market._QUERIES_PER_TOLD", 4)
+    monkeypatch.setattr("sonar.chain.contract.market.BLOCKS_PER_QUERY", 6)
+    monkeypatch.setattr("sonar.chain.contract.market._QUERIES_PER_TOLD", 4)
     made = world.deployment
     where: dict[str, Any] = {"chain_id": made.chain_id, "address": made.contract, "code_hash": made.code_hash}
     market = Market(world.rpc, **where, deployed_block=first, progress=Progress(told))

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from mine_kit import TOKENS_EACH, World, run, terms
 
-from mine import joining, setup
+from mine import setup
 from mine.consent import Policy
-from mine.earnings import earnings
-from sonar.chain.events import Committed
-from sonar.chain.token import held
+from mine.show.earnings import earnings
+from mine.work import joining
+from sonar.chain.contract.events import Committed
+from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
-from sonar.progress import Done, short
+from sonar.manifests.allowlist import AllowList
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, hex32
-from sonar.protocol.messages import AllowList
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done, short
 
 
 def named(world: World, *indices: int) -> AllowList:

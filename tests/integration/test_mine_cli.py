@@ -24,18 +24,18 @@ from mine_kit import TinyScientist, terms, write_csv
 from mine.cli import app, data_app, main
 from mine.wiring import locked
 from sonar import localchain
-from sonar.chain.deploy import deploy
-from sonar.chain.market import Market, transfer
-from sonar.chain.outbox import Outbox
+from sonar.chain.contract.market import Market, transfer
+from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
-from sonar.journal import Journal
-from sonar.progress import Done, ListSink, parse_line
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
-from sonar.settings import NetworkConfig, StoreConfig
 from sonar.store import choose
 from sonar.store.folder import FolderStore
+from sonar.telling.progress import Done, ListSink, parse_line
 from tests.chain_kit import serving
 from tests.token_kit import deploy_token, mint
 

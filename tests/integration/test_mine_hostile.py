@@ -8,14 +8,15 @@ import gmpy2
 import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
-from pysonar.keys import Key
-from pysonar.posting import key_manifest
+from pysonar.campaign.posting import key_manifest
+from pysonar.keys.keys import Key
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, StoreUnavailable
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest, PlanSpec
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId
-from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from mine_kit import TOKENS_EACH, World, run, terms
 
-from sonar.chain.events import Committed, Revealed
-from sonar.chain.token import allowance, held
-from sonar.progress import Done
+from sonar.chain.contract.events import Committed, Revealed
+from sonar.chain.contract.token import allowance, held
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done
 
 EFFECTS = {
     "journal": ("put", "delete", "transaction", "log"),

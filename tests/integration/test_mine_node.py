@@ -8,19 +8,20 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from mine import data, joining, setup
-from mine.earnings import earnings, remembered
-from mine.state import Book
-from sonar.chain.events import Committed, Event
-from sonar.chain.revert import UnknownBounty
+from mine import data, setup
+from mine.show.earnings import earnings, remembered
+from mine.work import joining
+from mine.work.state import Book
+from sonar.chain.contract.events import Committed, Event
+from sonar.chain.contract.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
-from sonar.journal import Journal
-from sonar.progress import Done, Waiting
+from sonar.home.journal import Journal
+from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId, digest_of, hex32
-from sonar.protocol.messages import CohortMember, EvidenceManifest
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done, Waiting
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def test_an_empty_pool_is_waited_for_when_it_takes_long_and_filled_while_idle(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.scientist.post(terms(cohort_cap=2))
-    monkeypatch.setattr("mine.pool.making_s", lambda _bits, count: 7.0 * count)
-    monkeypatch.setattr("mine.pool.cores_allowed", lambda: 1)
+    monkeypatch.setattr("mine.work.pool.making_s", lambda _bits, count: 7.0 * count)
+    monkeypatch.setattr("mine.work.pool.cores_allowed", lambda: 1)
     node = world.node(0)
     for _ in range(2):
         waiting = node.tick()

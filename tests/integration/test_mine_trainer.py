@@ -6,14 +6,15 @@ import pytest
 from gmpy2 import mpz
 from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
-from mine import data, trainer
+from mine import data
 from mine.consent import Policy
-from mine.pool import Pool
-from mine.trainer import Task
-from pysonar.keys import MineUpdate
+from mine.work import trainer
+from mine.work.pool import Pool
+from mine.work.trainer import Task
+from pysonar.keys.keys import MineUpdate
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
-from sonar.model.spec import to_q32
-from sonar.protocol.messages import PlanSpec
+from sonar.families.quadratic.columns import to_q32
+from sonar.manifests.model import PlanSpec
 from sonar.store.memory import MemoryStore
 
 POLICY = Policy(insecure_keys=True)

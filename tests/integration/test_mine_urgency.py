@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from mine_kit import TinyScientist, World, run, terms
 
-from mine import trainer
 from mine.node import Node
+from mine.work import trainer
 from sonar.chain.rpc import Head
 from sonar.errors import RpcError, StoreUnavailable
 from sonar.paillier.slots import SlotPlan
@@ -116,7 +116,7 @@ def test_a_long_update_waits_for_the_reveal_of_a_stake_at_risk(
     def estimate(_: SlotPlan) -> float:
         return TRAIN_S
 
-    monkeypatch.setattr("mine.updates.estimated_s", estimate)
+    monkeypatch.setattr("mine.work.updates.estimated_s", estimate)
     monkeypatch.setattr(trainer, "make_update", slow_make)
     for _ in range(2):
         node.tick()

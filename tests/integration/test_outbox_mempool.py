@@ -11,16 +11,16 @@ import pytest
 from eth_account import Account
 
 from sonar import localchain
-from sonar.chain.market import transfer
-from sonar.chain.outbox import Outbox
-from sonar.chain.queue import Queue
+from sonar.chain.contract.market import transfer
 from sonar.chain.rpc import Chain, Rpc
+from sonar.chain.sending.outbox import Outbox
+from sonar.chain.sending.queue import Queue
 from sonar.errors import InsufficientFunds
-from sonar.home import Home
-from sonar.journal import Journal
+from sonar.home.folder import Home
+from sonar.home.journal import Journal
 from sonar.localchain import anvil
-from sonar.progress import Progress
 from sonar.protocol.ids import Address
+from sonar.telling.progress import Progress
 from sonar.wiring import Party
 from tests.chain_kit import Clock
 

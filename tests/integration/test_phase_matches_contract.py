@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
-from sonar.chain import abi
-from sonar.chain.deploy import deploy
-from sonar.chain.market import Award, Call
+from sonar.chain.contract import abi
+from sonar.chain.contract.market import Award, Call
+from sonar.chain.deploying.deploy import deploy
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of
 from sonar.protocol.phase import EntryState, Status, Terms, deadlines_of, status_of

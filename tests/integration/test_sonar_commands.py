@@ -10,19 +10,20 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from pysonar import bounty
+from pysonar.bounty import bounty
 from pysonar.cli import main as pysonar_main
-from sonar import keystore, localchain
-from sonar.amounts import format_wei
-from sonar.chain.deploy import predicted
-from sonar.chain.market import Market, transfer
-from sonar.chain.outbox import Outbox
+from sonar import localchain
+from sonar.chain.contract.market import Market, transfer
+from sonar.chain.deploying.deploy import predicted
+from sonar.chain.sending.outbox import Outbox
 from sonar.cli import app
-from sonar.journal import Journal
+from sonar.home import keystore
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig
 from sonar.localchain import LocalChain
 from sonar.protocol.ids import Address, Digest
-from sonar.settings import NetworkConfig
-from sonar.terminal import run_app
+from sonar.telling.amounts import format_wei
+from sonar.telling.terminal import run_app
 from tests.chain_kit import make_terms
 from tests.token_kit import deploy_token
 

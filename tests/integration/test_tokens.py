@@ -13,21 +13,21 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sonar import localchain
-from sonar.amounts import Unit
-from sonar.chain import revert, tokenerrors
-from sonar.chain.deploy import deploy
-from sonar.chain.market import Award, Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.payment import MAX_APPROVALS, pay
+from sonar.chain.contract import revert, tokenerrors
+from sonar.chain.contract.market import Award, Market
+from sonar.chain.contract.token import allowance, held, unit_of
+from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
-from sonar.chain.token import allowance, held, unit_of
+from sonar.chain.sending.outbox import Outbox
+from sonar.chain.sending.payment import MAX_APPROVALS, pay
 from sonar.errors import ChainUnavailable, InsufficientFunds, RemoteError
-from sonar.journal import Journal
+from sonar.home.journal import Journal
 from sonar.localchain import anvil
 from sonar.protocol.allowlist import proof_of, root_of
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
+from sonar.telling.amounts import Unit
 from tests.chain_kit import KEY, MODEL, SALT, Killed, World, make_terms
 from tests.token_kit import deploy_token, mint, pay_now, supply
 

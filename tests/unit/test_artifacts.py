@@ -14,7 +14,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
-from sonar.chain.artifacts import training_market, verify_file
+from sonar.chain.contract.artifacts import training_market, verify_file
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/build_contracts.py"
@@ -97,11 +97,11 @@ def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "foundry.toml", tmp_path)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
-    (tmp_path / "sonar/chain/artifacts").mkdir(parents=True)
+    (tmp_path / "sonar/chain/contract/artifacts").mkdir(parents=True)
     command = [sys.executable, str(tmp_path / "scripts/build_contracts.py")]
     subprocess.run(command, cwd="/", check=True, capture_output=True)
-    name = "sonar/chain/artifacts/TrainingMarket.json"
-    verify = "sonar/chain/artifacts/TrainingMarket.verify.json"
+    name = "sonar/chain/contract/artifacts/TrainingMarket.json"
+    verify = "sonar/chain/contract/artifacts/TrainingMarket.verify.json"
     for written in (name, verify):
         assert (tmp_path / written).read_bytes() == (ROOT / written).read_bytes()
 

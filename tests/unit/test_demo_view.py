@@ -18,9 +18,9 @@ from sonar.demo import conduct, plot
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.report import MineRow, Report, RoundRow, show
 from sonar.demo.view import SCIENTIST, LiveView
-from sonar.parties import MAX_MINES
-from sonar.progress import Event, Line, Round, State, Waiting
-from sonar.terminal import run_app
+from sonar.home.parties import MAX_MINES
+from sonar.telling.progress import Event, Line, Round, State, Waiting
+from sonar.telling.terminal import run_app
 
 BOUNTY = "0x" + "ab" * 32
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sonar.errors import DataError
-from sonar.model.features import transform
-from sonar.model.spec import from_q32, standard_stage, to_q32
-from sonar.protocol.messages import ModelSpec
+from sonar.families.quadratic.columns import from_q32, standard_stage, to_q32
+from sonar.families.quadratic.maps import transform
+from sonar.families.quadratic.spec import ModelSpec
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(3.0, 20.0, (50, 4))

@@ -20,24 +20,24 @@ from fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from network_file import write_network
 
 from mine.consent import POLICY_FILE, Policy
-from pysonar.bounty import Bounty
-from pysonar.ledger import Ledger
-from pysonar.model import LinearModel
-from pysonar.shelf import Shelf
-from sonar import keystore
-from sonar.chain import abi
-from sonar.chain.events import decode_log
-from sonar.chain.revert import from_rpc_error
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.model import LinearModel
+from pysonar.campaign.shelf import Shelf
+from pysonar.keys.ledger import Ledger
+from sonar.chain.contract import abi
+from sonar.chain.contract.events import decode_log
+from sonar.chain.contract.revert import from_rpc_error
 from sonar.chain.rpc import Chain, Rpc, quantity
+from sonar.data.table import csv_shape, parse_csv
 from sonar.errors import RpcError
-from sonar.home import Home
-from sonar.journal import Journal
-from sonar.model.table import csv_shape, parse_csv
-from sonar.progress import Line, Round, Waiting, describe, format_line, parse_line
+from sonar.home import keystore
+from sonar.home.folder import Home
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.allowlist import read_list
-from sonar.settings import NetworkConfig
-from sonar.store.kubo_rpc import KuboRpc
-from sonar.store.swarm import new_swarm_key, read_swarm_key
+from sonar.store.kubo.rpc import KuboRpc
+from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
+from sonar.telling.progress import Line, Round, Waiting, describe, format_line, parse_line
 
 STRAINING = [b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b"1e999", b'"\\u0000"', b'"\\ud800"', b"'\0'", b"nan"]
 """What parsers of whole languages stumble over: depth, length, and values that few think of."""

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonar.errors import JournalBlocked, JournalError
-from sonar.journal import Journal
+from sonar.home.journal import Journal
 
 VALUES = st.recursive(
     st.none()
@@ -124,7 +124,7 @@ def test_threads_do_not_mix_their_transactions(tmp_path: Path) -> None:
 
 def test_what_was_put_outlives_sigkill(tmp_path: Path) -> None:
     script = (
-        "import sys; from sonar.journal import Journal\n"
+        "import sys; from sonar.home.journal import Journal\n"
         "j = Journal(sys.argv[1])\n"
         "for i in range(10**6): j.put('n', i); print(i, flush=True)"
     )

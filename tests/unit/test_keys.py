@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
-from pysonar import keyfile
-from pysonar.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
-from pysonar.ledger import Ledger
-from pysonar.secret import random_prime
+from pysonar.keys import keyfile
+from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
+from pysonar.keys.ledger import Ledger
+from pysonar.keys.secret import random_prime
 from sonar.errors import (
     CiphertextError,
     EnvironmentFault,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import real_key, small_key
 
-from pysonar.phe_compat import (
+from pysonar.keys.phe_compat import (
     from_phe_number,
     from_phe_private,
     from_phe_public,

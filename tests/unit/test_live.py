@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pysonar.live import LiveTold, told_live
-from pysonar.views import PlainTold
-from sonar.amounts import IN_ETHER
-from sonar.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
+from pysonar.show.live import LiveTold, told_live
+from pysonar.show.views import PlainTold
+from sonar.telling.amounts import IN_ETHER
+from sonar.telling.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 

@@ -11,18 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
+from sonar.families.quadratic.spec import ModelSpec
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import digest_of
-from sonar.protocol.messages import (
-    AllowList,
-    EvidenceManifest,
-    KeyManifest,
-    Manifest,
-    ModelManifest,
-    ModelSpec,
-    UpdateManifest,
-)
+from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())
 KINDS: dict[str, type[Manifest]] = {

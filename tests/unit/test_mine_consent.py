@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from mine import consent
 from mine.consent import Policy, TokenPolicy
 from sonar.errors import ConfigError, ConsentError
-from sonar.model.features import transform
-from sonar.protocol.featuremaps import Q32_ONE, Fourier, Polynomial, Stage
+from sonar.families.quadratic.maps import transform
+from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.stages import Q32_ONE, Fourier, Polynomial, Stage
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
-from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
 
 ONE = Address("0x" + "11" * 20)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mine.data import DataSet
-from mine.rounds import _course
-from mine.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
+from mine.work.rounds import _course
+from mine.work.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
 from sonar.errors import JournalError, LocalProtocolError
-from sonar.journal import Journal
+from sonar.home.journal import Journal
 from sonar.protocol.ids import BountyId, Digest
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, has_stake_at_risk, is_final

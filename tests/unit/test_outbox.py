@@ -12,14 +12,13 @@ import httpx
 import pytest
 from eth_account import Account
 
-from sonar.amounts import parse_wei
-from sonar.chain.deploy import deploy
-from sonar.chain.fees import MAX_FEE_PER_GAS_WEI
-from sonar.chain.market import transfer
-from sonar.chain.outbox import Outbox
-from sonar.chain.queue import MAX_GAP
-from sonar.chain.revert import AlreadyCommitted, CohortFull, NothingToWithdraw
+from sonar.chain.contract.market import transfer
+from sonar.chain.contract.revert import AlreadyCommitted, CohortFull, NothingToWithdraw
+from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Chain
+from sonar.chain.sending.fees import MAX_FEE_PER_GAS_WEI
+from sonar.chain.sending.outbox import Outbox
+from sonar.chain.sending.queue import MAX_GAP
 from sonar.errors import (
     ChainUnavailable,
     InsufficientFunds,
@@ -29,11 +28,12 @@ from sonar.errors import (
     TransactionStuck,
     WrongContract,
 )
-from sonar.journal import Journal
+from sonar.home.journal import Journal
 from sonar.localchain.jsonrpc import answer
 from sonar.localchain.tester import TesterChain
-from sonar.progress import Note, Transaction
 from sonar.protocol.ids import Address
+from sonar.telling.amounts import parse_wei
+from sonar.telling.progress import Note, Transaction
 from tests.chain_kit import ETHER_WEI, Clock, Killed, World, error_answer, make_terms
 
 SEND = "eth_sendRawTransaction"

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar import progress as p
 from sonar.errors import DataError, RemoteError
-from sonar.progress import (
+from sonar.protocol.ids import ETHER
+from sonar.telling import progress as p
+from sonar.telling.progress import (
     Event,
     JsonLinesSink,
     Line,
@@ -28,7 +29,6 @@ from sonar.progress import (
     format_line,
     parse_line,
 )
-from sonar.protocol.ids import ETHER
 
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

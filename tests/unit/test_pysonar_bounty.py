@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pysonar.bounty import Bounty
-from pysonar.shelf import Shelf
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.shelf import Shelf
+from sonar.data import examples
 from sonar.errors import ConfigError, DataError, SonarError
-from sonar.model import examples
-from sonar.model.quadratic import local_map
+from sonar.families.quadratic.answer import local_map
 from sonar.protocol.allowlist import MAX_MINES, root_of
 
 FILE = """

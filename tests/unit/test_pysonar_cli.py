@@ -15,16 +15,16 @@ import pytest
 from network_file import write_network
 from typer.main import get_command
 
-from pysonar.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.bounty.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.records import Posting, Records, post_key
+from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
-from pysonar.keys import Key
-from pysonar.posting import key_manifest
-from pysonar.records import Posting, Records, post_key
-from pysonar.shelf import Shelf
+from pysonar.keys.keys import Key
 from pysonar.wiring import Scientist, open_scientist
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
 from sonar.errors import ChainUnavailable, WrongContract
-from sonar.progress import NullSink
+from sonar.telling.progress import NullSink
 
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'

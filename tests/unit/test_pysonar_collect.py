@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from paillier_keys import small_key
 
-from pysonar.collect import Expected, fetch_update
+from pysonar.campaign.collect import Expected, fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
+from sonar.families.quadratic.spec import ModelSpec
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
-from sonar.protocol.messages import ModelSpec, UpdateManifest
 from sonar.store.memory import MemoryStore
 
 MINE, OTHER = (Address("0x" + digit * 40) for digit in "12")

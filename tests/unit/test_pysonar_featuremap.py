@@ -14,22 +14,22 @@ from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from pysonar.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
-from pysonar.bounty import Bounty
-from pysonar.evaluate import Array
-from pysonar.inspection import Opened, Rules, inspect
-from pysonar.keys import Key
-from pysonar.model import LinearModel
-from pysonar.optimise import ORIGIN, GradientMemory, Visited
-from pysonar.posting import prepare
-from pysonar.shelf import Shelf
+from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.holdout import Array
+from pysonar.campaign.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
+from pysonar.campaign.model import LinearModel
+from pysonar.campaign.posting import prepare
+from pysonar.campaign.shelf import Shelf
+from pysonar.keys.inspection import Opened, Rules, inspect
+from pysonar.keys.keys import Key
+from sonar.data import examples
 from sonar.errors import DataError, SonarError
-from sonar.model import examples
-from sonar.model.features import in_words, names_of, transform
-from sonar.model.quadratic import LocalMap, local_map
+from sonar.families.quadratic.answer import LocalMap, local_map
+from sonar.families.quadratic.maps import in_words, names_of, transform
+from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
+from sonar.manifests.model import ModelManifest
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.vector import encode_weights
-from sonar.protocol.messages import ModelManifest
 
 TABLE = examples.load("diabetes")
 POLYNOMIAL: dict[str, Any] = {"feature_map": "polynomial"}

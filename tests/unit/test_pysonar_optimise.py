@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from sklearn.datasets import load_diabetes
 
-from pysonar.aggregate import next_point, optimiser_of, start_of
-from pysonar.bounty import Bounty
-from pysonar.optimise import (
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
+from sonar.families.quadratic.answer import local_map
+from sonar.families.quadratic.maps import transform
+from sonar.families.quadratic.score import score_vectors, shares_of
+from sonar.families.quadratic.step import (
     ORIGIN,
     Coefficients,
     GradientDescent,
@@ -26,9 +29,6 @@ from pysonar.optimise import (
     Visited,
     default_rate,
 )
-from pysonar.score import score_vectors, shares_of
-from sonar.model.features import transform
-from sonar.model.quadratic import local_map
 
 HOLDOUT = 42
 BIAS = 10

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from pysonar.views import print_result
-from sonar.amounts import IN_ETHER
+from pysonar.show.views import print_result
+from sonar.telling.amounts import IN_ETHER
 
 MINE = "0x" + "Ab" * 20
 SUMMARY = {

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonar.data import examples
 from sonar.errors import BoundsError, DataError, UsageError
-from sonar.model import examples, quadratic
-from sonar.model.features import transform
-from sonar.model.quadratic import (
+from sonar.families.quadratic import answer as quadratic
+from sonar.families.quadratic.answer import (
     LOSS_MAX,
     curvature,
     local_map,
@@ -19,8 +19,9 @@ from sonar.model.quadratic import (
     loss_units,
     mean_loss,
 )
-from sonar.model.spec import standard_stage, to_q32
-from sonar.protocol.messages import ModelSpec
+from sonar.families.quadratic.columns import standard_stage, to_q32
+from sonar.families.quadratic.maps import transform
+from sonar.families.quadratic.spec import ModelSpec
 
 FRAC = 20
 ONE = 1 << FRAC

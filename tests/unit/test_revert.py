@@ -10,8 +10,8 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.chain import abi, revert
-from sonar.chain.abi import Item
+from sonar.chain.contract import abi, revert
+from sonar.chain.contract.abi import Item
 from sonar.errors import MarketError, RpcError
 from sonar.protocol.phase import Status
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonar.errors import ConfigError
+from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
-from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
 
 CONTRACT = Address("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")
 PEER = "12D3KooWCqYwg9Y4GFQcxfFKRAZR6KCmuJkk5ixhLZobZ8iHtkL4"

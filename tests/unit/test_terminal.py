@@ -19,7 +19,7 @@ import pytest
 import typer
 
 from sonar.errors import ChainUnavailable, ConfigError, SonarError
-from sonar.terminal import JsonFlag, new_app, run_app
+from sonar.telling.terminal import JsonFlag, new_app, run_app
 
 
 def run(body: Callable[[], None], *argv: str) -> int:

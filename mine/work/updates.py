@@ -1,0 +1,148 @@
+"""A round's update, from what the bounty asks for to what can be sealed: all that comes before the commit."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mine.consent import Policy
+from mine.work import trainer
+from mine.work.pool import Pool
+from mine.work.state import Joined, Part
+from mine.work.trainer import Task
+from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
+from sonar.chain.contract.market import Market
+from sonar.chain.rpc import Head
+from sonar.manifests.update import UpdateManifest
+from sonar.paillier.affine import estimated_s
+from sonar.ports import Store
+from sonar.protocol import seal as seals
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, digest_of
+from sonar.protocol.phase import BountyState, deadlines_of
+from sonar.protocol.round import RoundEvent
+from sonar.telling.progress import Progress, Waiting
+
+if TYPE_CHECKING:
+    from sonar.families.quadratic.answer import LocalMap
+
+_SALT_BYTES = 32
+_SHORT_WAIT_S = 1.0
+
+
+class Updates:
+    """Makes a mine's updates. What a bounty asks for, and (A, b), are kept while the process lives."""
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        me: Address,
+        pool: Pool,
+        policy: Policy,
+        progress: Progress,
+        urgency: Urgency,
+    ) -> None:
+        self._market, self._store, self._me = market, store, me
+        self._pool, self._policy, self._progress, self._urgency = pool, policy, progress, urgency
+        self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
+
+    def tasks(self) -> list[Task]:
+        """What the bounties that this process has trained for ask for."""
+        return [task for task, _ in self._cache.values()]
+
+    def make(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Part | Waiting:
+        """Return the part with its update, trained and not saved yet, or what it waits for.
+
+        Raises what `mine.work.trainer` does.
+        """
+        if (waiting := self._held_up(joined, bounty)) is not None:
+            return waiting
+        with self._progress.timed("fetch", bounty.round):
+            task = self._task(joined, bounty)
+            model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
+            trainer.check_frozen(task, model)
+            weights = trainer.read_weights(self._store, task, model)
+        mapped = self._map(joined, task)
+        if (waiting := self._held_up(joined, bounty)) is not None:
+            return waiting
+        with self._progress.timed("train", bounty.round):
+            update = trainer.make_update(task, mapped, weights, self._pool)
+        blob = task.key.encode_blob(update)
+        manifest = UpdateManifest(
+            chain_id=self._market.chain_id,
+            contract=self._market.address,
+            bounty=bounty.bounty,
+            round=bounty.round,
+            mine=self._me,
+            model=Cid("dag-cbor", bounty.model_digest),
+            key=task.key.fingerprint,
+            rows=mapped.rows,
+            ciphertexts=len(update),
+            blob=Cid.of_blob(blob),
+        ).to_bytes()
+        salt = secrets.token_bytes(_SALT_BYTES)
+        seal = seals.seal(
+            self._market.chain_id,
+            self._market.address,
+            bounty.bounty,
+            bounty.round,
+            self._me,
+            digest_of(manifest),
+            salt,
+        )
+        return replace(
+            part.after(RoundEvent.TRAINED),
+            salt=salt,
+            seal=seal,
+            blob=blob,
+            manifest=manifest,
+            model_digest=bounty.model_digest,
+            stake_wei=bounty.terms.stake_wei,
+            asset=bounty.terms.asset,
+            proof=trainer.proof(task, self._me),
+            since_block=head.number,
+            urgent_s=urgent_s(bounty),
+            reveal_s=deadlines_of(bounty).reveal_s,
+        )
+
+    def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+        """What an update waits for that would hold up a reveal, or has too few blindings.
+
+        How long it takes is known once its task is.
+        """
+        task = self._cache[joined.bounty][0] if joined.bounty in self._cache else None
+        seconds = estimated_s(task.plan) if task else 0.0
+        if not self._urgency.allows(STORE_CALL_S + seconds):
+            what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
+            return Waiting(what, deadlines_of(bounty).commit_s)
+        return self._blindings(task, bounty) if task else None
+
+    def _blindings(self, task: Task, bounty: BountyState) -> Waiting | None:
+        """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
+
+        A shorter wait is not worth a pass: `Pool.take` makes what is missing.
+        """
+        need = task.plan.ciphertexts
+        missing = need - self._pool.count(task.key)
+        seconds = self._pool.making_s(task.key, missing)
+        if missing <= 0 or seconds <= _SHORT_WAIT_S:
+            return None
+        what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
+        return Waiting(f"{what}, about {seconds:.0f} s of idle time", deadlines_of(bounty).commit_s)
+
+    def _task(self, joined: Joined, bounty: BountyState) -> Task:
+        if joined.bounty in self._cache:
+            return self._cache[joined.bounty][0]
+        return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
+
+    def _map(self, joined: Joined, task: Task) -> LocalMap:
+        """(A, b), computed once in a process; that the data are still the same is checked in every round."""
+        if joined.bounty in self._cache:
+            joined.dataset.verify()
+            return self._cache[joined.bounty][1]
+        mapped = trainer.local_map(task, joined.dataset)
+        trainer.check_map(mapped, joined.map_digest)
+        self._cache[joined.bounty] = (task, mapped)
+        return mapped
