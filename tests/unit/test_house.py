@@ -100,9 +100,8 @@ def test_a_function_may_have_60_lines_from_def_with_its_docstring(script: Module
     decorated = "@property\n@property\n"
     write(tmp_path, {"pysonar/one": short + decorated + function("long", 60)})
     assert found(script, tmp_path) == []
-    write(
-        tmp_path, pysonar__one=short + decorated + 'def long():\n    """Say.\n\n    """\n' + "    pass\n" * 57
-    )
+    long = 'def long():\n    """Say.\n\n    """\n' + "    pass\n" * 57
+    write(tmp_path, {"pysonar/one": short + decorated + long})
     assert found(script, tmp_path) == ["pysonar/one.py:43: 61 lines in long, more than 60"]
 
 
