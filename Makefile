@@ -10,19 +10,24 @@ NODE   := $(if $(NPM),node_modules/.installed,)
 DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+WALKS_ARGS ?=
+HOUSE_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
+.PHONY: help demo notebook test coverage docker-test check walks house bench contracts contracts-tables contracts-coverage contracts-static \
   contracts-fuzz contracts-deep fuzz format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
+	@echo 'make coverage   the same tests, and which lines of Python none of them runs; fails below 92%'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make house   figures of the code: lengths, sizes, imports that go round (HOUSE_ARGS="--check")'
+	@echo 'make walks   how many files two real runs enter, and the moves between them (WALKS_ARGS="--show")'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
@@ -45,6 +50,13 @@ test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')
 	$(PY) -m pytest $(TEST_ARGS)
 
+# Data of every process, thread and worker is put together. Tests that fail leave it there, but no report.
+coverage: $(VENV)/.test $(NODE)
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest $(TEST_ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
 	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py $(TEST_ARGS)
@@ -63,6 +75,13 @@ check: $(VENV)/.test $(NODE)
 	$(if $(NODE),$(PY) scripts/build_contracts.py --check,@echo 'Node.js is not installed: skipped the rebuild of the contract artifacts and forge fmt.')
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
+
+house: $(VENV)/.test
+	@$(PY) scripts/house.py $(HOUSE_ARGS)
+
+# With Anvil where there is one: the figures of before were taken on it.
+walks: $(VENV)/.test $(NODE)
+	@$(PY) scripts/walks.py $(WALKS_ARGS)
 
 # Fuzz tests and invariants as deep as CI runs them. By the environment, not a profile: nothing is compiled anew.
 contracts-fuzz: $(NODE)
@@ -99,7 +118,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
