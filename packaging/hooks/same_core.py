@@ -1,6 +1,7 @@
 """A part asks for the core of its own version, to the last digit: what they write on a chain must agree.
 
-The folder of each part that is built on the core has a link to this one: of a source distribution, it is all.
+The folder of each part that is built on the core has a link to this one, so that its source
+distribution is whole.
 """
 
 from __future__ import annotations

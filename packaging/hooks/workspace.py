@@ -18,16 +18,20 @@ class Workspace(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Join what the parts say; the parts themselves are here, so nobody needs to fetch them."""
-        metadata["scripts"], extras = {}, {}
+        scripts: dict[str, str] = {}
         needed: list[str] = []
+        extras: dict[str, list[str]] = {}
         for project, hook in _parts():
-            metadata["scripts"] |= project["scripts"]
+            scripts |= project["scripts"]
             needed += [*project.get("dependencies", []), *hook.get("dependencies", [])]
             extras |= {
                 extra: _foreign(names) for extra, names in project.get("optional-dependencies", {}).items()
             }
-        metadata["dependencies"] = _foreign(needed)
-        metadata["optional-dependencies"] = extras
+        metadata |= {
+            "scripts": scripts,
+            "dependencies": _foreign(needed),
+            "optional-dependencies": extras,
+        }
 
 
 def _parts() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
