@@ -4,6 +4,7 @@ VENV   := .venv
 BENCH  := .venv-bench
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
+PARTS  := $(wildcard packaging/*/pyproject.toml)
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
 
@@ -15,7 +16,7 @@ HOUSE_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench contracts contracts-tables contracts-coverage contracts-static \
+.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables contracts-coverage contracts-static \
   contracts-fuzz contracts-deep fuzz format lock clean
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, imports that go round (HOUSE_ARGS="--check")'
 	@echo 'make walks   how many files two real runs enter, and the moves between them (WALKS_ARGS="--show")'
+	@echo 'make packages   build a wheel and a source distribution of each part, in dist/'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
@@ -96,6 +98,11 @@ bench:
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
 
+# Offline: what they are built with is in the environment.
+packages: $(VENV)/.test
+	@for part in $(PARTS); do \
+	  (cd $${part%/*} && $(CURDIR)/$(PY) -m hatchling build -d $(CURDIR)/dist) || exit 1; done
+
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
 
@@ -127,20 +134,20 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Could not make a virtual environment (Debian: apt install python3-venv).' >&2; exit 1; }
 
 # The test set contains the demo set: whoever has the one needs no second install.
-$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.demo: requirements/demo.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
 	@[ -e $(VENV)/.test ] || { echo 'Installing Python packages into $(VENV) ...'; \
 	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test: requirements/test.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
 	@echo 'Installing Python packages into $(VENV) ...'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The peers have wheels for Python 3.11, so that one is taken where it is to be had.
-$(BENCH)/.ready: requirements/bench.lock pyproject.toml
+$(BENCH)/.ready: requirements/bench.lock pyproject.toml $(PARTS)
 	@echo 'Installing the benchmarks and their peers into $(BENCH) ...'
 	@rm -rf $(BENCH); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
 	  "$$python" -m venv $(BENCH)

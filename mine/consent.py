@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
@@ -134,11 +134,11 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
             f"is {window_s} s, above your limit of {policy.max_window_s} s",
             f"raise policy.max_window_s in {POLICY_FILE} to take it; your stake is held until the round ends",
         )
-    owed_wei = owed(bounty)
+    owed_units = owed(bounty)
     _allow(
-        bounty.closed or bounty.escrow_wei >= owed_wei,
+        bounty.closed or bounty.escrow_units >= owed_units,
         "escrow",
-        f"is {bounty.escrow_wei}, and the terms can come to {owed_wei}, in smallest units",
+        f"is {bounty.escrow_units}, and the terms can come to {owed_units}, in smallest units",
         "do not join: the bounty cannot pay what it promises",
     )
 
@@ -156,20 +156,20 @@ def _check_money(terms: Terms, policy: Policy) -> None:
             raise ConsentError(
                 f"terms.asset: is the token {terms.asset}, which you have not allowed",
                 hint=f"if you trust it, add to {POLICY_FILE} below [tokens], with the most that you would "
-                f"stake in its smallest unit: {_token_line(terms.asset, terms.stake_wei)}",
+                f"stake in its smallest unit: {_token_line(terms.asset, terms.stake_units)}",
             )
         min_fee, max_stake = token.min_fee, token.max_stake
         names = (f"min_fee of {terms.asset}", f"max_stake of {terms.asset}")
     _allow(
-        terms.fee_wei >= min_fee,
-        "terms.fee_wei",
-        f"is {terms.fee_wei}, below your floor of {min_fee}",
+        terms.fee_units >= min_fee,
+        "terms.fee_units",
+        f"is {terms.fee_units}, below your floor of {min_fee}",
         f"lower {names[0]} in {POLICY_FILE} to take it",
     )
     _allow(
-        terms.stake_wei <= max_stake,
-        "terms.stake_wei",
-        f"is {terms.stake_wei}, above your limit of {max_stake}",
+        terms.stake_units <= max_stake,
+        "terms.stake_units",
+        f"is {terms.stake_units}, above your limit of {max_stake}",
         f"raise {names[1]} in {POLICY_FILE} to take it",
     )
 
@@ -181,8 +181,8 @@ def owed(bounty: BountyState) -> int:
     """
     terms: Terms = bounty.terms
     rounds_left = terms.rounds - bounty.round + 1
-    unearned = terms.reward_wei - terms.reward_at(bounty.best_loss)
-    return unearned + terms.fee_wei * terms.cohort_cap * rounds_left
+    unearned = terms.reward_units - terms.reward_at(bounty.best_loss)
+    return unearned + terms.fee_units * terms.cohort_cap * rounds_left
 
 
 def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy) -> None:
@@ -227,10 +227,10 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
     )
 
 
-def check_rows(rows: int, spec: ModelSpec) -> None:
+def check_rows(rows: int, spec: QuadraticSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least, rows_min, rows_max = spec.least_rows, spec.rows_min, spec.rows_max
-    asked = f"{spec.outputs} weights of {len(spec.features)} columns"
+    least, rows_min = spec.least_rows, spec.rows_min
+    asked = f"{spec.weights} weights of {len(spec.features)} columns"
     _allow(
         rows >= least,
         "rows",
@@ -238,10 +238,10 @@ def check_rows(rows: int, spec: ModelSpec) -> None:
         "register more rows, or join a bounty with fewer weights",
     )
     _allow(
-        rows_min <= rows <= rows_max,
+        rows >= rows_min,
         "rows",
-        f"the data set has {rows}, and the bounty takes {rows_min} to {rows_max}",
-        "register a data set of a size in that range",
+        f"the data set has {rows}, and the bounty takes {rows_min} at least",
+        "register more rows",
     )
 
 

@@ -28,7 +28,6 @@ from mine.work.rounds import Rounds
 from mine.work.state import Book, Joined, Refusal
 from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
-from sonar.chain.contract.events import BountyPosted
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
@@ -42,6 +41,7 @@ from sonar.errors import (
     SonarError,
 )
 from sonar.ports import Store
+from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.telling.progress import Done, Progress, Waiting, short

@@ -135,12 +135,12 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
     key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
     receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
-    amount_wei = _withdrawn(mine, receipt)
+    amount_units = _withdrawn(mine, receipt)
     return {
         "to": receiver,
         "asset": token,
-        "amount_wei": amount_wei,
-        "amount": format_amount(amount_wei, mine.unit(token)),
+        "amount_units": amount_units,
+        "amount": format_amount(amount_units, mine.unit(token)),
         "tx_hash": receipt.tx_hash,
         "gas_wei": receipt.fee_wei,
     }
@@ -148,11 +148,11 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:
     """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
-    from sonar.chain.contract.events import Withdrawn
+    from sonar.protocol.events import Withdrawn
 
     for event in mine.market.events(receipt.block, receipt.block):
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
-            return event.amount_wei
+            return event.amount_units
     raise RpcError(
         f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
         "it was; `mine earnings` will tell"

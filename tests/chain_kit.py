@@ -130,9 +130,9 @@ def make_terms(**changes: Any) -> Terms:
         "commit_window_s": 60,
         "reveal_window_s": 60,
         "settle_window_s": 60,
-        "stake_wei": 10**15,
-        "fee_wei": 10**14,
-        "reward_wei": 10**17,
+        "stake_units": 10**15,
+        "fee_units": 10**14,
+        "reward_units": 10**17,
         "initial_loss": 1_000,
         "target_loss": 10,
     }

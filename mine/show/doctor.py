@@ -101,7 +101,7 @@ def _balance(mine: Mine) -> str:
     terms = [market.bounty(one.bounty).terms for one in mine.book.joined() if not one.over]
     due: dict[Address, int] = {ETHER: 0}
     for each in terms:
-        due[each.asset] = due.get(each.asset, 0) + each.stake_wei
+        due[each.asset] = due.get(each.asset, 0) + each.stake_units
     price_wei = int(market.rpc.call("eth_gasPrice"), 16)
     due[ETHER] += 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
     have = {asset: token.held(market, asset, mine.address) for asset in due}

@@ -11,9 +11,9 @@ from typing import Any
 from mine.consent import SCORE_BITS
 from mine.work.rounds import PAID_FIELDS, ended
 from mine.work.state import Book, Part
-from sonar.chain.contract.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.chain.contract.market import Market
 from sonar.errors import RpcError
+from sonar.protocol.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
 
@@ -22,7 +22,7 @@ from sonar.protocol.round import RoundState
 class RoundEarnings:
     """One round's income, in the smallest unit of `asset`; gas in wei.
 
-    `stake_lost_wei` is of a commit that can no longer be revealed. `why` it was skipped, is forfeit or
+    `stake_lost_units` is of a commit that can no longer be revealed. `why` it was skipped, is forfeit or
     has no share.
     """
 
@@ -30,19 +30,19 @@ class RoundEarnings:
     round: int
     state: str
     share_bps: int = 0
-    fee_wei: int = 0
-    reward_wei: int = 0
-    forfeit_wei: int = 0
-    stake_back_wei: int = 0
-    stake_lost_wei: int = 0
+    fee_units: int = 0
+    reward_units: int = 0
+    forfeit_units: int = 0
+    stake_back_units: int = 0
+    stake_lost_units: int = 0
     gas_wei: int = 0
     asset: Address = ETHER
     why: str = ""
 
     @property
-    def net_wei(self) -> int:
+    def net_units(self) -> int:
         """What the round brought, in ether after gas; a stake that comes back is no income."""
-        income = self.fee_wei + self.reward_wei + self.forfeit_wei - self.stake_lost_wei
+        income = self.fee_units + self.reward_units + self.forfeit_units - self.stake_lost_units
         return income - self.gas_wei if self.asset == ETHER else income
 
 
@@ -62,7 +62,7 @@ class Earnings:
 
     def net(self, asset: Address) -> int:
         """What all rounds brought in an asset, in its smallest unit; all gas is of the ether."""
-        net = sum(one.net_wei for one in self.rounds if one.asset == asset)
+        net = sum(one.net_units for one in self.rounds if one.asset == asset)
         if asset != ETHER:
             return net
         return net - self.other_gas_wei - sum(one.gas_wei for one in self.rounds if one.asset != ETHER)
@@ -72,7 +72,7 @@ class Earnings:
         tokens = sorted({one.asset for one in self.rounds} | set(self.withdrawable) - {ETHER})
         return {
             "address": self.address,
-            "rounds": [{**asdict(one), "net_wei": one.net_wei} for one in self.rounds],
+            "rounds": [{**asdict(one), "net_units": one.net_units} for one in self.rounds],
             "net_wei": self.net(ETHER),
             "other_gas_wei": self.other_gas_wei,
             "withdrawable_wei": self.withdrawable.get(ETHER),
@@ -80,9 +80,9 @@ class Earnings:
             "tokens": [
                 {
                     "asset": asset,
-                    "net": self.net(asset),
-                    "withdrawable": self.withdrawable.get(asset),
-                    "withdrawn": self.withdrawn.get(asset),
+                    "net_units": self.net(asset),
+                    "withdrawable_units": self.withdrawable.get(asset),
+                    "withdrawn_units": self.withdrawn.get(asset),
                 }
                 for asset in tokens
                 if asset != ETHER
@@ -119,7 +119,7 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
         rounds,
         other_gas_wei,
         {asset: market.withdrawable(me, asset=asset) for asset in both},
-        {asset: sum(event.amount_wei for event in taken if event.asset == asset) for asset in both},
+        {asset: sum(event.amount_units for event in taken if event.asset == asset) for asset in both},
     )
 
 
@@ -136,7 +136,11 @@ def _forgotten(market: Market, parts: Sequence[Part], events: Sequence[Event], m
         if isinstance(event, Committed) and event.mine == me and (event.bounty, event.round) not in known:
             terms = market.bounty(event.bounty).terms
             part = Part(
-                event.bounty, event.round, RoundState.COMMITTED, stake_wei=terms.stake_wei, asset=terms.asset
+                event.bounty,
+                event.round,
+                RoundState.COMMITTED,
+                stake_units=terms.stake_units,
+                asset=terms.asset,
             )
             of_round = [
                 one
@@ -162,11 +166,11 @@ def _rounds(
                 part.round,
                 part.state.value,
                 amounts.get("share_bps", 0),
-                amounts.get("fee_wei", 0),
-                amounts.get("reward_wei", 0),
-                amounts.get("forfeit_wei", 0),
-                amounts.get("stake_wei", 0),
-                part.stake_wei if part.state is RoundState.FORFEIT else 0,
+                amounts.get("fee_units", 0),
+                amounts.get("reward_units", 0),
+                amounts.get("forfeit_units", 0),
+                amounts.get("stake_units", 0),
+                part.stake_units if part.state is RoundState.FORFEIT else 0,
                 gas.pop((part.bounty.hex(), part.round), 0),
                 part.asset,
                 part.why,

@@ -14,11 +14,11 @@ from mine.work import joining, trainer
 from mine.work.pool import making_s
 from mine.work.state import Book, Joined
 from sonar.chain.contract import token
-from sonar.chain.contract.events import BountyPosted, Event
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.families.quadratic.maps import in_words
+from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
@@ -67,13 +67,13 @@ _EARNINGS = {
     "round": "round",
     "state": "result",
     "share_bps": "bps",
-    "fee_wei": "fee",
-    "reward_wei": "reward",
-    "forfeit_wei": "forfeits",
-    "stake_back_wei": "stake back",
-    "stake_lost_wei": "stake lost",
+    "fee_units": "fee",
+    "reward_units": "reward",
+    "forfeit_units": "forfeits",
+    "stake_back_units": "stake back",
+    "stake_lost_units": "stake lost",
     "gas_wei": "gas",
-    "net_wei": "net",
+    "net_units": "net",
     "why": "why",
 }
 _TOKEN_EARNINGS = {"asset": "in units of"} | _EARNINGS
@@ -131,15 +131,15 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
         "mines": f"{offer.state.committed}/{terms.cohort_cap}",
         "windows_s": [terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
         "asset": terms.asset,
-        "stake": format_amount(terms.stake_wei, unit),
-        "fee": format_amount(terms.fee_wei, unit),
-        "reward": format_amount(terms.reward_wei, unit),
-        "stake_wei": terms.stake_wei,
-        "fee_wei": terms.fee_wei,
-        "reward_wei": terms.reward_wei,
+        "stake": format_amount(terms.stake_units, unit),
+        "fee": format_amount(terms.fee_units, unit),
+        "reward": format_amount(terms.reward_units, unit),
+        "stake_units": terms.stake_units,
+        "fee_units": terms.fee_units,
+        "reward_units": terms.reward_units,
         "key_bits": task.model.plan.key_bits if task else 0,
         "needs": list(task.columns) if task else [],
-        "feature_map": in_words(task.model.spec) if task else "",
+        "feature_map": in_words(task.model.family) if task else "",
         "data": list(offer.fitting) or f"none: {offer.problem}",
         "hint": offer.problem.hint if offer.problem else "",
         "chain_time_s": head.timestamp_s,
@@ -209,8 +209,8 @@ def _token(mine: Mine, asset: Address) -> dict[str, Any]:
         have = token.held(mine.market, asset, mine.address)
     return {
         "asset": asset,
-        "held": have,
-        "withdrawable": owed,
+        "held_units": have,
+        "withdrawable_units": owed,
         "told": f"{'?' if have is None else format_amount(have, unit)}; "
         f"{format_amount(owed, unit)} to withdraw",
     }
@@ -325,7 +325,11 @@ def income(mine: Mine) -> dict[str, Any]:
 
 def _told_token(one: dict[str, Any], unit: Unit) -> dict[str, Any]:
     """A token's amounts in words."""
-    names = {"net": "net, before gas", "withdrawable": "to withdraw", "withdrawn": "withdrawn"}
+    names = {
+        "net_units": "net, before gas",
+        "withdrawable_units": "to withdraw",
+        "withdrawn_units": "withdrawn",
+    }
     told = [f"{format_amount(one[key], unit)} {text}" for key, text in names.items() if one[key] is not None]
     return {"unit": unit.name, "told": ", ".join(told)}
 
@@ -351,17 +355,19 @@ def print_earnings(document: dict[str, Any]) -> None:
 
 def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
     """Print rows as a table, without columns of zeros, or of reasons where there is none."""
-    shown = [key for key in columns if not key.endswith(("_wei", "why")) or any(row[key] for row in rows)]
+    shown = [
+        key for key in columns if not key.endswith(("_units", "_wei", "why")) or any(row[key] for row in rows)
+    ]
     tables.print_table(
         [columns[key] for key in shown],
         [[_cell(key, row[key], row.get("asset", ETHER)) for key in shown] for row in rows],
-        right=[columns[key] for key in shown if key.endswith(("_wei", "_bps", "rows"))],
+        right=[columns[key] for key in shown if key.endswith(("_units", "_wei", "_bps", "rows"))],
     )
 
 
 def _cell(key: str, value: Any, asset: str) -> str:
-    if key.endswith("_wei"):
-        return format_wei(value) if asset == ETHER or key == "gas_wei" else str(value)
+    if key.endswith(("_units", "_wei")):
+        return format_wei(value) if asset == ETHER or key.endswith("_wei") else str(value)
     if key in ("bounty", "asset"):
         return short(value)
     if key == "ends":

@@ -11,10 +11,10 @@ from mine.data import DataSet
 from mine.work import trainer
 from mine.work.state import Book, Joined
 from mine.work.trainer import Task
-from sonar.chain.contract.events import BountyPosted
 from sonar.chain.contract.market import Market
 from sonar.errors import DataError, SonarError, UsageError
 from sonar.ports import Store
+from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 

@@ -18,15 +18,6 @@ from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
 from mine.work.verdict import why_no_share
 from sonar.chain.contract import revert
-from sonar.chain.contract.events import (
-    BountyClosed,
-    Committed,
-    Event,
-    MinePaid,
-    Revealed,
-    RoundFailed,
-    RoundSettled,
-)
 from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
@@ -35,6 +26,15 @@ from sonar.chain.sending.payment import pay
 from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
 from sonar.ports import Store
 from sonar.protocol import seal as seals
+from sonar.protocol.events import (
+    BountyClosed,
+    Committed,
+    Event,
+    MinePaid,
+    Revealed,
+    RoundFailed,
+    RoundSettled,
+)
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
@@ -46,7 +46,7 @@ EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
 """A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
 
-PAID_FIELDS = ("share_bps", "fee_wei", "reward_wei", "stake_wei", "forfeit_wei")
+PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
 
 
 class Rounds:
@@ -193,7 +193,7 @@ class Rounds:
     def _commit_call(self, part: Part, bounty: BountyState) -> Call:
         terms = bounty.terms
         return self._market.commit(
-            part.bounty, part.round, part.seal, terms.stake_wei, asset=terms.asset, proof=part.proof
+            part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
         )
 
     def _may_be_committed(self, part: Part) -> bool:

@@ -91,7 +91,7 @@ class Part:
     blob: bytes = b""
     manifest: bytes = b""
     model_digest: bytes = b""
-    stake_wei: int = 0
+    stake_units: int = 0
     asset: Address = ETHER
     proof: list[bytes] = field(default_factory=list)
     since_block: int = 0

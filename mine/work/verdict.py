@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sonar.chain.contract.events import RoundSettled
 from sonar.errors import SonarError
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import RoundSettled
 from sonar.protocol.ids import Address
 
 

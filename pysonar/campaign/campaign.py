@@ -29,8 +29,6 @@ from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publica
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
-from sonar.chain.contract.events import Committed
-from sonar.chain.contract.events import Revealed as RevealedEvent
 from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.revert import (
     BountyExists,
@@ -58,6 +56,8 @@ from sonar.families.quadratic.score import shares_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
+from sonar.protocol.events import Committed
+from sonar.protocol.events import Revealed as RevealedEvent
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id

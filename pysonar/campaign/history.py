@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
-from sonar.chain.contract.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
+from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
 
@@ -39,16 +39,16 @@ def finished_of(
         best_loss=settled.best_loss if settled else -1,
         payments={
             event.mine: {
-                "stake_wei": event.stake_wei,
-                "fee_wei": event.fee_wei,
-                "reward_wei": event.reward_wei,
-                "forfeit_wei": event.forfeit_wei,
+                "stake_units": event.stake_units,
+                "fee_units": event.fee_units,
+                "reward_units": event.reward_units,
+                "forfeit_units": event.forfeit_units,
             }
             for event in mine
             if isinstance(event, MinePaid)
         },
         closed=closed.reason.name if closed else "",
-        refund_wei=closed.refund_wei if closed else 0,
+        refund_units=closed.refund_units if closed else 0,
         gas=gas,
         seconds=seconds,
         model_digest=settled.new_model_digest if settled else b"",
@@ -94,7 +94,7 @@ def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
         "shares_bps": dict(outcome.shares_bps) if outcome and settled else {},
         "scores": dict(outcome.scores) if outcome and settled else {},
         "asset": asdict(unit),
-        "paid_wei": sum(paid["fee_wei"] + paid["reward_wei"] for paid in finished.payments.values()),
+        "paid_units": sum(paid["fee_units"] + paid["reward_units"] for paid in finished.payments.values()),
         "gas": dict(finished.gas),
         "seconds": dict(finished.seconds),
     }
@@ -107,8 +107,8 @@ def payouts_of(records: Records) -> dict[str, dict[str, int]]:
         finished: Finished = records.get(Finished, number)
         for mine, paid in finished.payments.items():
             total = totals.setdefault(mine, dict.fromkeys(paid, 0))
-            for part, amount_wei in paid.items():
-                total[part] += amount_wei
+            for part, amount in paid.items():
+                total[part] += amount
     return totals
 
 
@@ -128,9 +128,9 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "final_loss": losses[-1] if losses else bounty.initial_loss,
         "target_loss": bounty.target_loss,
         "asset": asdict(bounty.unit),
-        "escrow_wei": bounty.terms.escrow_wei,
-        "paid_wei": sum(line["paid_wei"] for line in lines),
-        "refunded_wei": last.refund_wei if last else 0,
+        "escrow_units": bounty.terms.escrow_units,
+        "paid_units": sum(line["paid_units"] for line in lines),
+        "refunded_units": last.refund_units if last else 0,
         "rounds": lines,
         "payouts": payouts_of(records),
     }

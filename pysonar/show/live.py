@@ -103,7 +103,7 @@ class LiveTold:
             )
         left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
         updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
-        cells = (str(row["round"]), loss, updates, format_amount(row["paid_wei"], Unit(**row["asset"])))
+        cells = (str(row["round"]), loss, updates, format_amount(row["paid_units"], Unit(**row["asset"])))
         first, second, third, fourth = (f'<td style="{_CELL}">{_safe(text)}</td>' for text in cells)
         drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{bar}</td>'
         return f"<tr>{first}{second}{drawn}{third}{fourth}<td>{_safe(left_out)}</td></tr>"

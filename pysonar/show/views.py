@@ -47,7 +47,7 @@ def sentence_of(line: dict[str, Any]) -> str:
     told = (
         f"round {line['round']}: loss {loss_told(line['loss'])}{best}, "
         f"{len(line['accepted'])} of {len(line['cohort'])} accepted, "
-        f"paid {format_amount(line['paid_wei'], Unit(**line['asset']))}"
+        f"paid {format_amount(line['paid_units'], Unit(**line['asset']))}"
     )
     return "; ".join([told, *(f"left out {short(mine)}: {why}" for mine, why in line["left_out"].items())])
 
@@ -164,9 +164,9 @@ def print_result(summary: dict[str, Any]) -> None:
         print(f"problem  {printable(problem)}")
     unit = Unit(**summary["asset"])
     print(
-        f"escrow   {format_amount(summary['escrow_wei'], unit)}, "
-        f"paid {format_amount(summary['paid_wei'], unit)}, "
-        f"came back {format_amount(summary['refunded_wei'], unit)}"
+        f"escrow   {format_amount(summary['escrow_units'], unit)}, "
+        f"paid {format_amount(summary['paid_units'], unit)}, "
+        f"came back {format_amount(summary['refunded_units'], unit)}"
     )
     _print_rounds(summary, unit)
     if summary["payouts"]:
@@ -183,7 +183,7 @@ def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
                 line["ended"] if line["loss"] is None else loss_told(line["loss"]),
                 "" if line["best_loss"] is None else loss_told(line["best_loss"]),
                 f"{len(line['accepted'])} of {len(line['cohort'])}",
-                format_amount(line["paid_wei"], unit),
+                format_amount(line["paid_units"], unit),
             ]
         )
     headings = ["round", "loss", "best", "accepted", "paid"]
@@ -195,10 +195,10 @@ def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
 
 def _print_payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> None:
     parts = {
-        "fees": "fee_wei",
-        "rewards": "reward_wei",
-        "forfeits": "forfeit_wei",
-        "stakes back": "stake_wei",
+        "fees": "fee_units",
+        "rewards": "reward_units",
+        "forfeits": "forfeit_units",
+        "stakes back": "stake_units",
     }
     rows = [
         [mine, *(format_amount(paid[part], unit) for part in parts.values())]

@@ -85,8 +85,8 @@ def _facts(market: Market, state: BountyState, units: dict[str, Unit]) -> dict[s
         "best_loss": state.best_loss,
         "target_loss": state.terms.target_loss,
         "asset": asset,
-        "escrow_wei": state.escrow_wei,
-        "escrow": format_amount(state.escrow_wei, units[asset]),
+        "escrow_units": state.escrow_units,
+        "escrow": format_amount(state.escrow_units, units[asset]),
         "by_name": state.terms.allow_root != ZERO32,
     }
 
@@ -153,8 +153,8 @@ def _told(key: str, value: Any, unit: Unit) -> str:
     """Tell a field of an event in the units that people count in."""
     from sonar.telling.amounts import format_amount
 
-    if key.endswith("_wei"):
-        return f"{key.removesuffix('_wei')} {format_amount(value, unit)}"
+    if key.endswith("_units"):
+        return f"{key.removesuffix('_units')} {format_amount(value, unit)}"
     if key.endswith("_loss"):
         return f"{key} {value / 1000:,.3f}"
     if key == "share_bps":

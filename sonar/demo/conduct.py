@@ -20,6 +20,7 @@ from sonar.errors import RemoteError, WaitTimeout
 from sonar.home.parties import document_of
 from sonar.home.settings import NetworkConfig
 from sonar.processes import Line, ProcessFailed, Supervisor
+from sonar.protocol.ids import Address, parse_address
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
 
@@ -35,7 +36,7 @@ class Record:
     """What the run collects as it goes."""
 
     pids: dict[str, int] = field(default_factory=dict)
-    addresses: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rounds: dict[int, Round] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -100,7 +101,7 @@ class Conductor:
             document = document_of(line.text)
             if line.party not in parties or "address" not in document:
                 continue
-            address = str(document["address"])
+            address = parse_address(str(document["address"]))
             self.record.addresses[line.party] = address
             fund(network, address, ALLOWANCE_WEI.get(line.party, MINE_ALLOWANCE_WEI))
             self._supervisor.wait(line.party)

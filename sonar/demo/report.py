@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from rich.console import Console
 from rich.padding import Padding
 
+from sonar.protocol.ids import Address
 from sonar.telling.amounts import format_wei
 from sonar.telling.tables import print_table
 
@@ -21,7 +22,7 @@ class RoundRow:
     round: int
     loss: int
     best_loss: int
-    cohort: list[str]
+    cohort: list[Address]
     shares_bps: list[int]
     left_out: dict[str, str]
     paid_wei: int

@@ -47,7 +47,10 @@ class EntryState(IntEnum):
 
 @dataclass(frozen=True)
 class Terms:
-    """A bounty's immutable rules. Amounts in wei, windows in seconds, losses in thousandths of the loss."""
+    """A bounty's immutable rules. Windows in seconds, losses in thousandths of the loss.
+
+    Amounts are in the smallest units of `asset`: of ether, in wei.
+    """
 
     asset: Address
     cohort_cap: int
@@ -56,22 +59,22 @@ class Terms:
     commit_window_s: int
     reveal_window_s: int
     settle_window_s: int
-    stake_wei: int
-    fee_wei: int
-    reward_wei: int
+    stake_units: int
+    fee_units: int
+    reward_units: int
     initial_loss: int
     target_loss: int
     allow_root: bytes = b"\0" * 32
 
     @property
-    def escrow_wei(self) -> int:
+    def escrow_units(self) -> int:
         """What the scientist must send with the bounty: the reward, and every fee that can fall due."""
-        return self.reward_wei + self.fee_wei * self.cohort_cap * self.rounds
+        return self.reward_units + self.fee_units * self.cohort_cap * self.rounds
 
     def reward_at(self, loss: int) -> int:
-        """Return R(loss), the part of the reward in wei that reaching `loss` has earned in all."""
+        """Return R(loss), the part of the reward that reaching `loss` has earned in all."""
         gained = self.initial_loss - max(min(loss, self.initial_loss), self.target_loss)
-        return self.reward_wei * gained // (self.initial_loss - self.target_loss)
+        return self.reward_units * gained // (self.initial_loss - self.target_loss)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class BountyState:
     revealed: int
     closed: bool
     terms: Terms
-    escrow_wei: int
+    escrow_units: int
     best_loss: int
     model_digest: Digest
 

@@ -282,12 +282,12 @@ def short(hex_text: str) -> str:
 
 
 def _for_people(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return a round's summary with its amounts, `..._wei`, for people: in its `asset`, or in ether."""
+    """Return a round's summary with its amounts, `..._units`, for people: in its `asset`, or in ether."""
     unit = Unit(Address(str(summary.get("asset", ETHER))))
     told = {}
     for key, value in summary.items():
-        if key.endswith("_wei") and isinstance(value, int):
-            told[key.removesuffix("_wei")] = format_amount(value, unit)
+        if key.endswith("_units") and isinstance(value, int):
+            told[key.removesuffix("_units")] = format_amount(value, unit)
         elif key != "asset":
             told[key] = value
     return told

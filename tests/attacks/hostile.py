@@ -13,7 +13,6 @@ from mine.data import DataSet
 from mine.work import trainer
 from mine.work.trainer import Task
 from sonar.chain.contract import revert
-from sonar.chain.contract.events import BountyPosted, Committed, Revealed
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.outbox import Outbox
 from sonar.families.quadratic.answer import LocalMap
@@ -22,9 +21,11 @@ from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed, Revealed
 from sonar.protocol.ids import Address, digest_of
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
+from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, Waiting
 
 Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
@@ -110,7 +111,7 @@ class HostileMine:
 
     def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
         self._committed.add(bounty.round)
-        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_wei)
+        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_units)
         self.outbox.perform(f"commit/{bounty.round}", call)
 
     def reveal(self, bounty: BountyState) -> None:
@@ -119,7 +120,7 @@ class HostileMine:
         self._revealed.add(bounty.round)
         opening = self._openings[bounty.round]
         if self.publishes_blob:
-            self.store.put(opening.blob)
+            put_blob(self.store, opening.blob)
         self.store.put(opening.manifest, "dag-cbor")
         call = self.market.reveal(bounty.bounty, bounty.round, digest_of(opening.manifest), opening.salt)
         self.outbox.perform(f"reveal/{bounty.round}", call)
@@ -173,7 +174,7 @@ class Noise(HostileMine):
         task, mapped = self._task
         plan, n = task.plan, int(task.key.n)
         most = plan.bounds.b_max
-        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.values)]
+        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.weights)]
         update = [task.key.encrypt(m % n, 1 + secrets.randbelow(n - 1)) for m in plan.pack(values)]
         return self._wrap(bounty, task, update, mapped.rows)
 
@@ -222,7 +223,7 @@ class UpdateThief(HostileMine):
         )
         manifest_bytes = self.store.get(Cid("dag-cbor", stolen.update_digest), UpdateManifest.max_bytes)
         manifest = UpdateManifest.from_bytes(manifest_bytes)
-        blob = self.store.get(manifest.blob, 1 << 20)
+        blob = b"".join(self.store.get(link, 1 << 20) for link in manifest.blobs)
         if self.disguise == "manifest":
             return Opening(manifest_bytes, blob, secrets.token_bytes(32))
         assert self._task is not None

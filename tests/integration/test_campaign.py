@@ -13,12 +13,12 @@ from campaign_kit import ETHER, HonestMine, World, shard_map
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.keys import Key
-from sonar.chain.contract.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.vector import encode_weights
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
 
@@ -78,8 +78,8 @@ def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
     manifests = [campaign.records.get(Publication, n).model_manifest for n in (1, 2, 3)]
     models = [ModelManifest.from_bytes(manifest) for manifest in manifests]
     assert [model.round for model in models] == [2, 3, 4]
-    assert len({model.weights for model in models}) == 3
-    assert len({(model.spec, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
+    assert len({model.blobs for model in models}) == 3
+    assert len({(model.family, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
 
 
 def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
     assert repr(campaign) == "<Campaign 'diabetes': closed, 1 of 3 rounds are over>"
     assert done.summary["closed"] == "TARGET_REACHED"
     assert len(campaign.history()) == 1
-    assert done.summary["paid_wei"] == 1 * ETHER + 3 * ETHER // 100
+    assert done.summary["paid_units"] == 1 * ETHER + 3 * ETHER // 100
     world.check_money()
 
 
@@ -125,7 +125,7 @@ def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: 
     for line in campaign.history():
         assert line["loss"] > line["best_loss"] == 26_645_643
         assert sum(line["shares_bps"].values()) == 10_000
-        assert line["paid_wei"] == 3 * ETHER // 100
+        assert line["paid_units"] == 3 * ETHER // 100
     assert campaign.model.loss == 26_645.643
     assert not campaign.model.weights.any()
     world.check_money()
@@ -141,7 +141,7 @@ def test_an_unrevealed_stake_is_shared_and_the_round_goes_on(tmp_path: Path) -> 
     world.run(campaign)
     second = campaign.history()[1]
     assert len(second["cohort"]) == 2
-    assert campaign.payouts()[world.miners[0].address]["forfeit_wei"] == ETHER // 20
+    assert campaign.payouts()[world.miners[0].address]["forfeit_units"] == ETHER // 20
     world.check_money()
 
 
@@ -163,7 +163,7 @@ def test_a_bounty_that_nobody_wants_comes_back_whole(tmp_path: Path) -> None:
         mine.absent = frozenset({1})
     done = world.run(world.campaign())
     assert done.summary["closed"] == "NO_COMMITS"
-    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    assert done.summary["refunded_units"] == done.summary["escrow_units"]
     world.check_money()
 
 
@@ -227,7 +227,7 @@ def test_too_few_good_updates_decrypt_nothing_and_the_good_ones_share_the_fees(t
     assert first["loss"] == first["best_loss"] == 26_645_643
     assert first["shares_bps"][world.miners[0].address] == 10_000
     assert second["loss"] < 26_645_643
-    assert world.events(RoundSettled)[0].paid_wei == 2 * ETHER // 100
+    assert world.events(RoundSettled)[0].paid_units == 2 * ETHER // 100
     world.check_money()
 
 
@@ -237,8 +237,8 @@ def test_nobody_is_paid_when_nobody_was_accepted(tmp_path: Path) -> None:
         mine.withhold = frozenset({1})
     campaign = world.campaign()
     done = world.run(campaign)
-    assert done.summary["paid_wei"] == 0
-    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    assert done.summary["paid_units"] == 0
+    assert done.summary["refunded_units"] == done.summary["escrow_units"]
     world.check_money()
 
 
@@ -252,7 +252,7 @@ def test_an_overdue_round_pays_the_mines_and_closes(tmp_path: Path) -> None:
     done = world.run(world.campaign())
     assert done.summary["closed"] == "OVERDUE"
     assert [line["ended"] for line in campaign.history()[:1]] == ["settled"]
-    assert all(e.fee_wei > 0 for e in world.events(MinePaid) if e.round == 2)
+    assert all(e.fee_units > 0 for e in world.events(MinePaid) if e.round == 2)
     world.check_money()
 
 
@@ -337,7 +337,7 @@ def test_a_cheat_is_left_out_with_a_reason_and_earns_nothing(name: str, tmp_path
         assert line["shares_bps"][cheat.address] == 0
         assert reason in line["left_out"][cheat.address]
         assert len(line["accepted"]) == 3
-    assert all(e.fee_wei + e.reward_wei == 0 for e in world.events(MinePaid)
+    assert all(e.fee_units + e.reward_units == 0 for e in world.events(MinePaid)
                if e.mine == cheat.address and e.round >= start)  # fmt: skip
     if start == 1:
         world.mines = 3
@@ -349,7 +349,7 @@ class Boaster(HonestMine):
     """Honest but for its row count, which is as large as the bounty takes."""
 
     def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
-        return super().sealed(bounty, n, model, key, model.spec.rows_max, blob)
+        return super().sealed(bounty, n, model, key, 1 << 20, blob)
 
 
 def test_a_row_count_that_nobody_can_check_is_worth_little(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_before_anything_was_sent_the_bounty_may_still_change(tmp_path: Path) ->
     world.bounty = replace(
         world.bounty, settings=world.bounty.settings.model_copy(update={"reward": "1 ether"})
     )
-    assert world.run(world.campaign()).summary["escrow_wei"] < 2 * ETHER
+    assert world.run(world.campaign()).summary["escrow_units"] < 2 * ETHER
     world.check_money()
 
 

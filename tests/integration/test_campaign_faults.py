@@ -12,13 +12,13 @@ from campaign_kit import World
 from eth_account import Account
 
 from pysonar.campaign.records import Cohort, Finished, Verdict, post_key
-from sonar.chain.contract.events import BountyPosted, MinePaid, Revealed
 from sonar.chain.contract.market import Call, transfer
 from sonar.chain.contract.revert import NothingToWithdraw, UnknownBounty
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable
 from sonar.home.journal import Journal
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, MinePaid, Revealed
 from sonar.protocol.ids import ETHER, Address
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S

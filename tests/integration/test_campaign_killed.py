@@ -10,8 +10,8 @@ from campaign_kit import World
 
 from pysonar.campaign.campaign import Campaign
 from pysonar.campaign.records import Publication
-from sonar.chain.contract.events import BountyPosted, RoundSettled
 from sonar.home.journal import Journal
+from sonar.protocol.events import BountyPosted, RoundSettled
 from sonar.telling.progress import Done
 
 ROUNDS = {"rounds": 2}

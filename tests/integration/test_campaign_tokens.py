@@ -12,7 +12,6 @@ from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
 from pysonar.bounty.bounty import Bounty
-from sonar.chain.contract.events import BountyPosted, Committed
 from sonar.chain.contract.market import transfer
 from sonar.chain.contract.revert import NotAllowed
 from sonar.chain.contract.token import allowance, held
@@ -23,6 +22,7 @@ from sonar.manifests.allowlist import AllowList
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.allowlist import root_of
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
 from tests.chain_kit import ETHER_WEI
 from tests.token_kit import mint
@@ -55,10 +55,10 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     (posted,) = world.events(BountyPosted)
     summary = campaign.summary()
     state = world.market.bounty(posted.bounty)
-    assert summary["escrow_wei"] == summary["paid_wei"] + summary["refunded_wei"] + state.escrow_wei  # type: ignore[operator]
-    assert (state.escrow_wei, state.closed) == (0, True)
+    assert summary["escrow_units"] == summary["paid_units"] + summary["refunded_units"] + state.escrow_units  # type: ignore[operator]
+    assert (state.escrow_units, state.closed) == (0, True)
     assert summary["asset"] == {"asset": world.asset, "symbol": "TST", "decimals": 6}
-    assert summary["paid_wei"] > 0  # type: ignore[operator]
+    assert summary["paid_units"] > 0  # type: ignore[operator]
     assert stranger.address not in {event.mine for event in world.events(Committed)}
     for mine in world.miners:
         if world.market.withdrawable(mine.address, asset=world.asset):
@@ -66,7 +66,7 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     assert held(world.market, world.asset, world.market.address) == 0
     after = {account: held(world.market, world.asset, account) for account in everybody(world)}
     assert sum(after.values()) == sum(before.values())
-    assert before[world.scientist.address] - after[world.scientist.address] == summary["paid_wei"]
+    assert before[world.scientist.address] - after[world.scientist.address] == summary["paid_units"]
     assert allowance(world.market, world.asset, Address(world.scientist.address), world.market.address) == 0
 
 
@@ -104,7 +104,7 @@ def test_every_boundary_survives_a_kill_with_an_escrow_in_a_token(tmp_path: Path
     mined = [line.data["name"] for line in journal.events("transaction")]
     assert mined == ["approve", "post", "settle", "withdraw"]
     spent = before - held(world.market, world.asset, Address(world.scientist.address))
-    assert spent == campaign.summary()["paid_wei"]
+    assert spent == campaign.summary()["paid_units"]
 
 
 def test_decimals_that_the_token_does_not_have_stop_the_post(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import campaign_kit
 import mine_kit
 import pytest
 
-from sonar.chain.contract.events import (
+from sonar.chain.contract.revert import WrongStatus
+from sonar.errors import ChainUnavailable
+from sonar.protocol.events import (
     BountyClosed,
     BountyPosted,
     Committed,
@@ -18,8 +20,6 @@ from sonar.chain.contract.events import (
     RoundSettled,
     Withdrawn,
 )
-from sonar.chain.contract.revert import WrongStatus
-from sonar.errors import ChainUnavailable
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done

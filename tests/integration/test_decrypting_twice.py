@@ -11,9 +11,9 @@ import pytest
 from campaign_kit import World
 
 from pysonar.campaign.records import Outcome, Verdict
-from sonar.chain.contract.events import RoundSettled
 from sonar.errors import BlobNotFound
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import RoundSettled
 
 
 class Killed(BaseException):

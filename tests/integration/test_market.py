@@ -15,16 +15,6 @@ from eth_utils.crypto import keccak
 
 from sonar import localchain
 from sonar.chain.contract import abi, events, revert
-from sonar.chain.contract.events import (
-    BountyClosed,
-    BountyPosted,
-    Committed,
-    MinePaid,
-    Revealed,
-    RoundOpened,
-    RoundSettled,
-    Withdrawn,
-)
 from sonar.chain.contract.market import Award, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
@@ -35,6 +25,16 @@ from sonar.home.journal import Journal
 from sonar.home.keystore import write_private
 from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
 from sonar.localchain import anvil
+from sonar.protocol.events import (
+    BountyClosed,
+    BountyPosted,
+    Committed,
+    MinePaid,
+    Revealed,
+    RoundOpened,
+    RoundSettled,
+    Withdrawn,
+)
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal
@@ -83,9 +83,9 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     scientist.perform("post", market.post(terms, MODEL, KEY, SALT))
     state = market.bounty(bounty)
     assert (state.bounty, state.scientist, state.terms) == (bounty, scientist.address, terms)
-    assert (state.round, state.escrow_wei, state.best_loss, state.model_digest) == (
+    assert (state.round, state.escrow_units, state.best_loss, state.model_digest) == (
         1,
-        terms.escrow_wei,
+        terms.escrow_units,
         terms.initial_loss,
         MODEL,
     )
@@ -96,11 +96,11 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         for i, mine in enumerate(mines)
     ]
     for mine, sealed in zip(mines, seals, strict=True):
-        mine.perform("commit", market.commit(bounty, 1, sealed, terms.stake_wei))
+        mine.perform("commit", market.commit(bounty, 1, sealed, terms.stake_units))
     entry = market.entry(bounty, mines[1].address)
     assert (entry.round, entry.state, entry.seal) == (1, EntryState.COMMITTED, seals[1][:29])
     with pytest.raises(revert.CohortFull, match=r"CohortFull\(cap=3\)"):
-        scientist.perform("late", market.commit(bounty, 1, seals[0], terms.stake_wei))
+        scientist.perform("late", market.commit(bounty, 1, seals[0], terms.stake_units))
     with pytest.raises(revert.SealMismatch):
         mines[0].perform("wrong", market.reveal(bounty, 1, UPDATE, SALT))
     for i, mine in enumerate(mines):
@@ -118,7 +118,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     paid = [event for event in market.events(0, bounty=bounty) if isinstance(event, MinePaid)]
     for mine in mines:
         [line] = [event for event in paid if event.mine == mine.address]
-        due = line.stake_wei + line.fee_wei + line.reward_wei + line.forfeit_wei
+        due = line.stake_units + line.fee_units + line.reward_units + line.forfeit_units
         assert market.withdrawable(mine.address) == due
         before = market.ether(mine.address)
         receipt = mine.perform("withdraw", market.withdraw(mine.address))
@@ -137,7 +137,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         BountyClosed,
     ]
     assert isinstance(told[0], BountyPosted)
-    assert (told[0].terms, told[0].key_digest, told[0].escrow_wei) == (terms, KEY, terms.escrow_wei)
+    assert (told[0].terms, told[0].key_digest, told[0].escrow_units) == (terms, KEY, terms.escrow_units)
     assert isinstance(told[-1], BountyClosed)
     assert told[-1].reason is CloseReason.LAST_ROUND
     settled = told[-2]
@@ -147,7 +147,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     everything = market.events(0)
     assert [e for e in everything if not isinstance(e, Withdrawn)] == told
     drawn = [event for event in everything if isinstance(event, Withdrawn)]
-    assert sum(event.amount_wei for event in drawn) == terms.escrow_wei + 3 * terms.stake_wei
+    assert sum(event.amount_units for event in drawn) == terms.escrow_units + 3 * terms.stake_units
     assert {event.asset for event in drawn} == {ETHER}
 
 
@@ -412,6 +412,6 @@ def test_every_event_of_the_abi_has_its_record() -> None:
     for item in abi.events().values():
         record = events.CLASSES[item.name]
         own = [field.name for field in fields(record) if not field.kw_only]
-        plain = [name.removesuffix("_wei").removesuffix("_s").replace("_", "") for name in own]
+        plain = [name.removesuffix("_units").removesuffix("_s").replace("_", "") for name in own]
         assert plain == [name.lower() for name in item.names]
     assert len(events.CLASSES) == len(abi.events())

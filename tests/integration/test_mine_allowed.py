@@ -11,11 +11,11 @@ from mine import setup
 from mine.consent import Policy
 from mine.show.earnings import earnings
 from mine.work import joining
-from sonar.chain.contract.events import Committed
 from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
 from sonar.manifests.allowlist import AllowList
 from sonar.protocol.allowlist import read_list, root_of
+from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done, short
@@ -92,12 +92,12 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     (token,) = document["tokens"]
     assert token == {
         "asset": world.token,
-        "net": brought,
-        "withdrawable": 0,
-        "withdrawn": brought + 10_000,
+        "net_units": brought,
+        "withdrawable_units": 0,
+        "withdrawn_units": brought + 10_000,
     }
     (line,) = document["rounds"]
-    assert (line["asset"], line["net_wei"], line["stake_back_wei"]) == (world.token, brought, 10_000)
+    assert (line["asset"], line["net_units"], line["stake_back_units"]) == (world.token, brought, 10_000)
     # All gas, the approval's too, is of the ether and of the round that it was for.
     gas = 10**20 - market.ether(world.address(0))
     assert (document["net_wei"], document["withdrawn_wei"]) == (-gas, 0)

@@ -12,12 +12,12 @@ from mine import data, setup
 from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
-from sonar.chain.contract.events import Committed, Event
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import Committed, Event
 from sonar.protocol.ids import BountyId, digest_of, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
@@ -43,14 +43,14 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
             clear = clear_update(world.home(index) / "data.csv")
             assert scientist.key.unsafe_decrypt_update(slot_plan(), update) == clear
             assert world.store.pinned(Cid("dag-cbor", digest))
-            assert world.store.pinned(manifest.blob)
+            assert all(map(world.store.pinned, manifest.blobs))
         before = [world.market().ether(world.address(i)) for i in range(3)]
         scientist.settle(loss=500_000 // round_number)
     assert all(isinstance(result, Done) for result in run(nodes))
     for round_number in (1, 2):
         for digest in scientist.cohort(round_number).values():
             assert not world.store.pinned(Cid("dag-cbor", digest))
-            assert not world.store.pinned(scientist.read_update(digest)[0].blob)
+            assert not any(map(world.store.pinned, scientist.read_update(digest)[0].blobs))
     for i in range(3):
         assert not any(part.blob for part in world.book(i).parts(scientist.bounty))
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
@@ -250,7 +250,7 @@ def test_a_failed_round_gives_the_stake_back(world: World) -> None:
     assert world.state().round == 2
     assert [world.part(i, 1).state for i in range(2)] == [RoundState.RETURNED] * 2
     for i in range(2):
-        assert world.market().withdrawable(world.address(i)) == world.state().terms.stake_wei
+        assert world.market().withdrawable(world.address(i)) == world.state().terms.stake_units
     assert [world.part(i, 2).state for i in range(2)] == [RoundState.COMMITTED] * 2
 
 
@@ -511,7 +511,7 @@ def test_what_an_older_copy_of_a_home_has_forgotten_is_told_by_the_chain(world: 
     whole = earnings(world.market(), world.book(0), world.address(0)).rounds
     told = earnings(world.market(), older, world.address(0)).rounds
     assert [(one.round, one.state) for one in told] == [(1, "paid"), (2, "forfeit"), (3, "committed")]
-    assert (told[0].reward_wei, told[1].stake_lost_wei) == (whole[0].reward_wei, 10**16)
+    assert (told[0].reward_units, told[1].stake_lost_units) == (whole[0].reward_units, 10**16)
     for one, other in zip(told, whole, strict=True):
         assert "older copy" in one.why
         assert replace(one, why="", gas_wei=0) == replace(other, why="", gas_wei=0)
@@ -560,7 +560,7 @@ def test_a_round_that_a_reorganisation_moves_to_earlier_blocks_is_concluded(worl
 
 
 def test_a_mine_that_cannot_pay_its_stake_takes_out_what_the_contract_owes_it(world: World) -> None:
-    world.scientist.post(terms(stake_wei=10**17))
+    world.scientist.post(terms(stake_units=10**17))
     world.accounts[0] = Account.create()
     world.give(0, 15 * 10**16)  # one stake and gas, but not two stakes
     nodes = [world.node(index, confirmations=3 if index == 0 else 1) for index in range(3)]

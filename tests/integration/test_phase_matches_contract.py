@@ -12,6 +12,7 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.market import Award, Call
 from sonar.chain.deploying.deploy import deploy
 from sonar.localchain.tester import TesterChain
+from sonar.protocol.fold import Ending, RoundRecord, fold
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of
 from sonar.protocol.phase import EntryState, Status, Terms, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id, kept, seal
@@ -42,6 +43,7 @@ class Walk:
         self.nonces = {self.scientist.address: 1}
         self.count = 0
         self.bounty = BountyId(b"")
+        self.ended: dict[tuple[BountyId, int], tuple[Ending, list[Address]]] = {}
 
     def send(self, account, call: Call) -> bool:
         """Send a transaction whatever comes of it; tell whether it went through."""
@@ -85,7 +87,7 @@ class Walk:
         state = self.market.bounty(self.bounty)
         args = (self.bounty, state.round)
         if action == "commit":
-            return self.send(mine, self.market.commit(*args, self.seal_of(mine), state.terms.stake_wei))
+            return self.send(mine, self.market.commit(*args, self.seal_of(mine), state.terms.stake_units))
         if action == "reveal":
             return self.send(mine, self.market.reveal(*args, UPDATE, SALT))
         if action == "close":
@@ -108,6 +110,18 @@ class Walk:
         if action == "reveal":
             return self.entry(mine) is EntryState.COMMITTED
         return action != "close" or state.committed == 0
+
+    def step(self, action: str, mine, status: Status) -> bool:
+        """Do something, and write down how the round ended if it has by that."""
+        number, cohort = self.market.bounty(self.bounty).round, self.revealed()
+        ending = {"settle": Ending.SETTLED, "close": Ending.TAKEN_BACK}.get(
+            action, Ending.OVERDUE if status is Status.OVERDUE else Ending.FAILED
+        )
+        if not self.do(action, mine):
+            return False
+        if action in ("settle", "close", "expire"):
+            self.ended[self.bounty, number] = ending, cohort
+        return True
 
     def check(self) -> Status:
         state = self.market.bounty(self.bounty)
@@ -142,9 +156,29 @@ def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
             actions = sensible if choose.random() < 0.9 else ["commit", "reveal", "settle", "expire", "close"]
             action, mine = choose.choice(actions), choose.choice(walk.mines)
             expected = walk.may(action, mine)
-            assert walk.do(action, mine) is expected, (status, action, walk.market.bounty(walk.bounty))
+            assert walk.step(action, mine, status) is expected, (
+                status,
+                action,
+                walk.market.bounty(walk.bounty),
+            )
     assert seen == set(ALLOWED)
     assert steps > 100
+    assert {ending for ending, _ in walk.ended.values()} >= {Ending.SETTLED, Ending.FAILED, Ending.OVERDUE}
+    records = fold(walk.market.events(0))
+    for key, (ending, cohort) in walk.ended.items():
+        check_record(records.pop(key), ending, cohort)
+    assert all(record.ended is None for record in records.values())
+
+
+def check_record(record: RoundRecord, ending: Ending, cohort: list[Address]) -> None:
+    assert (record.ended, list(record.cohort)) == (ending, cohort)
+    assert record.ended_block is not None
+    assert set(record.reveals) <= set(record.commits)
+    assert set(record.paid) == set(cohort)  # each has its stake back, whatever became of the round
+    assert record.earned_units == (record.settled.paid_units if record.settled else record.earned_units)
+    assert sum(one.stake_units for one in record.paid.values()) == TERMS.stake_units * len(cohort)
+    if record.failed:
+        assert (record.failed.committed, record.failed.revealed) == (len(record.commits), len(cohort))
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_status_tells_bounties_and_their_rounds(
     assert sonar("status", "--network", file, "--json") == 0
     [one] = json.loads(capsys.readouterr().out)
     assert (one["bounty"], one["status"], one["round"]) == (bounty, "commit", 1)
-    assert one["escrow_wei"] == terms.escrow_wei
+    assert one["escrow_units"] == terms.escrow_units
     assert one["now_s"] < one["until_s"] <= one["now_s"] + terms.commit_window_s
     assert sonar("status", bounty, "--network", file, "--json") == 0
     told = json.loads(capsys.readouterr().out)["events"]
@@ -155,7 +155,9 @@ def test_status_tells_bounties_and_their_rounds(
     out = capsys.readouterr().out
     assert "commit" in out
     assert "RoundOpened" in out
-    assert f"escrow {format_wei(terms.escrow_wei)}\n" in out  # people count neither in wei nor in thousandths
+    assert (
+        f"escrow {format_wei(terms.escrow_units)}\n" in out
+    )  # people count neither in wei nor in thousandths
     assert f"{terms.initial_loss / 1000:,.3f} → " in out
     monkeypatch.setattr("sonar.commands.status.EVENTS_SHOWN", 1)
     assert sonar("status", bounty, "--network", file) == 0

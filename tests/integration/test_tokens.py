@@ -37,7 +37,7 @@ UPDATE, EVIDENCE, NEXT = (Digest(bytes([n]) * 32) for n in range(4, 7))
 
 
 def token_terms(token: Address, **changes: Any) -> Terms:
-    small = {"stake_wei": 10_000, "fee_wei": 100, "reward_wei": 1_000_000}
+    small = {"stake_units": 10_000, "fee_units": 100, "reward_units": 1_000_000}
     return make_terms(asset=token, **small | changes)
 
 
@@ -83,11 +83,11 @@ def test_a_round_in_a_token_among_named_mines(parties: tuple[Market, list[Outbox
     key, model = Digest(KEY), Digest(MODEL)
     paid(market, scientist, "post", market.post(terms, model, key, SALT))
     bounty = market.bounty_id(scientist.address, terms, model, key, SALT)
-    assert held(market, token, market.address) == terms.escrow_wei
+    assert held(market, token, market.address) == terms.escrow_units
 
     def commit(mine: Outbox, proof: list[bytes]) -> None:
         made = seal(market.chain_id, market.address, bounty, 1, mine.address, UPDATE, SALT)
-        call = market.commit(bounty, 1, made, terms.stake_wei, asset=token, proof=proof)
+        call = market.commit(bounty, 1, made, terms.stake_units, asset=token, proof=proof)
         paid(market, mine, "commit", call)
 
     borrowed = proof_of(listed, listed[0])
@@ -133,7 +133,7 @@ def staked(world: World, kind: str = "plain", have: int = 50_000) -> tuple[Terms
 
 def commit_of(world: World, terms: Terms, bounty: BountyId) -> Any:
     sealed = world.seal(bounty, 1, 1)
-    return world.market.commit(bounty, 1, sealed, terms.stake_wei, asset=terms.asset)
+    return world.market.commit(bounty, 1, sealed, terms.stake_units, asset=terms.asset)
 
 
 def mined(world: World, index: int = 1) -> list[str]:
@@ -204,7 +204,7 @@ def test_an_account_without_enough_of_the_token_sends_nothing(world: World) -> N
     terms, bounty = staked(world, have=9_999)
     with pytest.raises(InsufficientFunds) as caught:
         pay(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
-    assert (caught.value.have_wei, caught.value.need_wei) == (9_999, 10_000)
+    assert (caught.value.have_units, caught.value.need_units) == (9_999, 10_000)
     assert f"at least 1 units of {terms.asset}" in caught.value.hint
     assert mined(world) == []
 
@@ -222,7 +222,7 @@ def test_an_asset_without_code_is_refused_before_anything_is_sent(world: World) 
     nobody = Address(Account.create().address)
     with pytest.raises(RemoteError, match="does not decode"):
         post(world.market, world.outbox(0), token_terms(nobody))
-    terms = token_terms(nobody, reward_wei=0, fee_wei=0)
+    terms = token_terms(nobody, reward_units=0, fee_units=0)
     with pytest.raises(revert.AssetWithoutCode):
         post(world.market, world.outbox(0), terms)
 

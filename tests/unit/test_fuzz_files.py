@@ -262,7 +262,7 @@ def test_progress_lines() -> None:
     assert fuzz(make, decode, INPUTS // 2) > INPUTS // 1000
 
 
-EVENTS = [Waiting("blocks", 5), Round("0xab", 1, {"loss": 1.5, "fee_wei": 5, "asset": "0x" + "00" * 20})]
+EVENTS = [Waiting("blocks", 5), Round("0xab", 1, {"loss": 1.5, "fee_units": 5, "asset": "0x" + "00" * 20})]
 
 
 # ---- what nodes answer

@@ -45,7 +45,7 @@ def round_line(number: int, loss: int | None, **changed: Any) -> dict[str, Any]:
         "accepted": ["0xa"],
         "left_out": {},
         "asset": asdict(IN_ETHER),
-        "paid_wei": 10**18,
+        "paid_units": 10**18,
     }
     return line | changed
 

@@ -13,7 +13,7 @@ from mine import consent
 from mine.consent import Policy, TokenPolicy
 from sonar.errors import ConfigError, ConsentError
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Q32_ONE, Fourier, Polynomial, Stage
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Terms
@@ -22,10 +22,10 @@ ONE = Address("0x" + "11" * 20)
 TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
 
 
-def spec(columns: int, **changes: object) -> ModelSpec:
+def spec(columns: int, **changes: object) -> QuadraticSpec:
     names = [f"c{i}" for i in range(columns)]
-    limits = {"rows_min": 1, "rows_max": 10_000, "target_max_q32": 1}
-    return ModelSpec.parse({"features": names, "target": "y"} | limits | changes)
+    limits = {"rows_min": 1, "target_max_q32": 1}
+    return QuadraticSpec.parse({"features": names, "target": "y"} | limits | changes)
 
 
 def fourier(columns: int, features: int, seed: int = 0) -> Fourier:
@@ -46,7 +46,7 @@ def bounty(**changes: object) -> BountyState:
         0,
         False,
         terms,
-        terms.escrow_wei,
+        terms.escrow_units,
         terms.initial_loss,
         Digest(b"m" * 32),
     )
@@ -58,7 +58,7 @@ def test_sane_terms_pass() -> None:
 
 def test_an_allowed_token_has_limits_of_its_own() -> None:
     """Those in wei say nothing about a token."""
-    policy = Policy(min_fee_wei=10**18, max_stake_wei=0, tokens={ONE: TokenPolicy(TERMS.stake_wei)})
+    policy = Policy(min_fee_wei=10**18, max_stake_wei=0, tokens={ONE: TokenPolicy(TERMS.stake_units)})
     consent.check_bounty(bounty(asset=ONE), policy)
 
 
@@ -91,12 +91,17 @@ def test_tokens_that_are_none(tmp_path: Path, line: str, told: str) -> None:
     ("changes", "policy", "field", "limit"),
     [
         ({"asset": ONE}, Policy(), "terms.asset", f'"{ONE}" = {{ max_stake = 10000000000000000 }}'),
-        ({"asset": ONE, "stake_wei": 6}, Policy(tokens={ONE: TokenPolicy(5)}), "terms.stake_wei", "5"),
-        ({"asset": ONE, "fee_wei": 4}, Policy(tokens={ONE: TokenPolicy(10**17, 5)}), "terms.fee_wei", "5"),
+        ({"asset": ONE, "stake_units": 6}, Policy(tokens={ONE: TokenPolicy(5)}), "terms.stake_units", "5"),
+        (
+            {"asset": ONE, "fee_units": 4},
+            Policy(tokens={ONE: TokenPolicy(10**17, 5)}),
+            "terms.fee_units",
+            "5",
+        ),
         ({"initial_loss": 100}, Policy(), "terms.target_loss", "100"),
         ({"min_mines": 1}, Policy(), "terms.min_mines", "1"),
-        ({"fee_wei": 4}, Policy(min_fee_wei=5), "terms.fee_wei", "5"),
-        ({"stake_wei": 6}, Policy(max_stake_wei=5), "terms.stake_wei", "5"),
+        ({"fee_units": 4}, Policy(min_fee_wei=5), "terms.fee_units", "5"),
+        ({"stake_units": 6}, Policy(max_stake_wei=5), "terms.stake_units", "5"),
         ({"commit_window_s": 9}, Policy(min_window_s=10), "terms.commit_window_s", "10 s"),
         ({"reveal_window_s": 9}, Policy(min_window_s=10), "terms.reveal_window_s", "10 s"),
         ({"settle_window_s": 9}, Policy(min_window_s=10), "terms.settle_window_s", "10 s"),
@@ -116,27 +121,29 @@ def test_a_refusal_names_the_term_its_limit_and_what_to_do(
 
 
 def test_what_is_exactly_at_its_limit_is_taken() -> None:
-    policy = Policy(TERMS.fee_wei, TERMS.stake_wei, 60, 60, max_weights=11, max_blob_bytes=5, max_train_s=30)
+    policy = Policy(
+        TERMS.fee_units, TERMS.stake_units, 60, 60, max_weights=11, max_blob_bytes=5, max_train_s=30
+    )
     consent.check_bounty(bounty(min_mines=2), policy)
     consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
     consent.check_work(30.0, 60, policy)
     for rows in (50, 100):
-        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
+        consent.check_rows(rows, spec(2, rows_min=50))
 
 
 def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
     state = bounty()
     consent.check_bounty(state, Policy())
     with pytest.raises(ConsentError, match="escrow"):
-        consent.check_bounty(replace(state, escrow_wei=state.escrow_wei - 1), Policy())
-    consent.check_bounty(replace(state, escrow_wei=0, closed=True), Policy())  # paid out
+        consent.check_bounty(replace(state, escrow_units=state.escrow_units - 1), Policy())
+    consent.check_bounty(replace(state, escrow_units=0, closed=True), Policy())  # paid out
 
 
 @given(round_number=st.integers(1, 7), loss=st.integers(0, 1000), revealed=st.integers(0, 10))
 def test_what_is_owed_shrinks_as_rounds_are_settled(round_number: int, loss: int, revealed: int) -> None:
     now = replace(bounty(), round=round_number, best_loss=loss)
     later = replace(now, round=round_number + 1, best_loss=max(loss - 100, 0))
-    spent = TERMS.reward_at(later.best_loss) - TERMS.reward_at(loss) + TERMS.fee_wei * revealed
+    spent = TERMS.reward_at(later.best_loss) - TERMS.reward_at(loss) + TERMS.fee_units * revealed
     assert consent.owed(now) - spent >= consent.owed(later) >= 0
 
 
@@ -172,17 +179,17 @@ def test_the_sums_tell_no_more_than_there_are_numbers_in_the_rows(
     if features:
         stages.append(fourier(comb(columns + degree, degree) - 1, features))
     asked = spec(columns, stages=stages)
-    x = np.random.default_rng(1).normal(size=(asked.outputs**2, columns))
+    x = np.random.default_rng(1).normal(size=(asked.weights**2, columns))
     phi = transform(asked, x)
-    first, second = np.triu_indices(asked.outputs)
-    independent = int(np.linalg.matrix_rank(phi[:, first] * phi[:, second])) - 1 + asked.outputs
+    first, second = np.triu_indices(asked.weights)
+    independent = int(np.linalg.matrix_rank(phi[:, first] * phi[:, second])) - 1 + asked.weights
     assert independent <= asked.least_rows * (columns + 1)
 
 
 @pytest.mark.parametrize("rows", [49, 101])
 def test_the_bounty_s_own_limits_on_rows(rows: int) -> None:
     with pytest.raises(ConsentError, match="50 to 100"):
-        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
+        consent.check_rows(rows, spec(2, rows_min=50))
 
 
 @given(

@@ -115,7 +115,7 @@ def test_a_use_is_recorded_with_the_update_or_not_at_all(journal: Journal) -> No
 def test_joining_leaving_and_refusals(journal: Journal) -> None:
     book = Book(journal)
     joined = Joined(ONE, DATA, Digest(b"m" * 32), Digest(b"k" * 32), "digest", block=5)
-    refusal = Refusal(ONE, "terms.fee_wei: too low", "lower the floor")
+    refusal = Refusal(ONE, "terms.fee_units: too low", "lower the floor")
     assert book.refuse(refusal)
     assert not book.refuse(refusal)
     assert book.refuse(replace(refusal, error="another"))

@@ -186,10 +186,10 @@ def test_an_account_that_cannot_pay_is_told_how_much_it_needs(world: World) -> N
     before = sends(world)
     with pytest.raises(InsufficientFunds) as caught:
         world.outbox(1).perform("gift", transfer(stranger(), 10 * ETHER_WEI))
-    assert caught.value.have_wei == 10 * ETHER_WEI < caught.value.need_wei
+    assert caught.value.have_units == 10 * ETHER_WEI < caught.value.need_units
     assert f"{world.address(1)} has 10 ether and needs 10.0" in str(caught.value)
     assert parse_wei(caught.value.hint.split(" to ")[0].removeprefix("send at least ")) == (
-        caught.value.need_wei - caught.value.have_wei
+        caught.value.need_units - caught.value.have_units
     )
     with pytest.raises(InsufficientFunds, match=r"has 10 ether and needs 11\.0"):
         world.outbox(1).perform("more", transfer(stranger(), 11 * ETHER_WEI))

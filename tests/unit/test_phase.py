@@ -71,5 +71,5 @@ def test_a_phase_never_goes_backwards(committed, revealed, times):
 
 
 def test_escrow_and_the_part_of_the_reward_that_is_earned():
-    assert TERMS.escrow_wei == 1000 + 2 * 4 * 3
+    assert TERMS.escrow_units == 1000 + 2 * 4 * 3
     assert [TERMS.reward_at(loss) for loss in (1000, 900, 500, 101, 100, 0)] == [0, 0, 500, 998, 1000, 1000]

@@ -160,7 +160,7 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
 )
 def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: dict[str, str], fee: str) -> None:
     text = p.describe(
-        p.Round("0x12", 1, {"result": "paid", "share_bps": 3256, "fee_wei": 2 * 10**15, **asset})
+        p.Round("0x12", 1, {"result": "paid", "share_bps": 3256, "fee_units": 2 * 10**15, **asset})
     )
     assert text.startswith("bounty 0x12 round 1 is over: result paid, share_bps 3256, fee ")
     assert text.endswith(fee)

@@ -64,8 +64,8 @@ def test_every_field_of_a_seal_counts():
     ("change", "field"),
     [
         ({"cohort_cap": 256}, "cohort_cap"),
-        ({"stake_wei": 1 << 96}, "stake_wei"),
-        ({"reward_wei": -1}, "reward_wei"),
+        ({"stake_units": 1 << 96}, "stake_units"),
+        ({"reward_units": -1}, "reward_units"),
         ({"commit_window_s": 1 << 24}, "commit_window_s"),
         ({"initial_loss": 1 << 64}, "initial_loss"),
         ({"allow_root": b""}, "allow_root"),

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi, token
-from sonar.chain.contract.events import BountyPosted, Event, decode_log
+from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
+from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
 from sonar.telling.progress import Progress
@@ -209,7 +210,7 @@ class Market(Chain):
     def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
         """Post a bounty; its escrow goes with it, in a token by an allowance."""
         arguments = (astuple(terms), model_digest, key_digest, salt)
-        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_wei), round=1)
+        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_units), round=1)
 
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
@@ -223,7 +224,7 @@ class Market(Chain):
         bounty: BountyId,
         round: int,
         seal: bytes,
-        stake_wei: int,
+        stake_units: int,
         *,
         asset: Address = ETHER,
         proof: Sequence[bytes] = (),
@@ -232,7 +233,7 @@ class Market(Chain):
 
         `proof` shows that the mine is on the bounty's allow-list (`sonar.protocol.allowlist`).
         """
-        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_wei), round=round)
+        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_units), round=round)
 
     def reveal(self, bounty: BountyId, round: int, update_digest: Digest, salt: bytes) -> Call:
         """Open a seal."""
