@@ -14,8 +14,8 @@ BENCH_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench packages contracts contracts-tables contracts-coverage contracts-static \
-  contracts-fuzz contracts-deep fuzz format lock clean
+.PHONY: help demo notebook test docker-test check bench packages contracts contracts-tables contracts-coverage \
+  contracts-static contracts-fuzz contracts-deep fuzz format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
