@@ -81,7 +81,7 @@ class Task:
 def slot_plan(bits: int, features: int, *, a_row_l1_max: int) -> SlotPlan:
     """The precision that training needs: weights with 16 fractional bits, data with 20, 64 mines."""
     bounds = Bounds(weight_max=1000 << 16, a_row_l1_max=a_row_l1_max << 20, b_max=1500 << 20)
-    return SlotPlan.make(key_bits=bits, values=features, bounds=bounds, mines_max=64, rows_max=65_535)
+    return SlotPlan.make(key_bits=bits, weights=features, bounds=bounds, mines_max=64, weight_rows=65_535)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, ConsentError
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
@@ -227,10 +227,10 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
     )
 
 
-def check_rows(rows: int, spec: ModelSpec) -> None:
+def check_rows(rows: int, spec: QuadraticSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least, rows_min, rows_max = spec.least_rows, spec.rows_min, spec.rows_max
-    asked = f"{spec.outputs} weights of {len(spec.features)} columns"
+    least, rows_min = spec.least_rows, spec.rows_min
+    asked = f"{spec.weights} weights of {len(spec.features)} columns"
     _allow(
         rows >= least,
         "rows",
@@ -238,10 +238,10 @@ def check_rows(rows: int, spec: ModelSpec) -> None:
         "register more rows, or join a bounty with fewer weights",
     )
     _allow(
-        rows_min <= rows <= rows_max,
+        rows >= rows_min,
         "rows",
-        f"the data set has {rows}, and the bounty takes {rows_min} to {rows_max}",
-        "register a data set of a size in that range",
+        f"the data set has {rows}, and the bounty takes {rows_min} at least",
+        "register more rows",
     )
 
 

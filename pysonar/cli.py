@@ -179,8 +179,8 @@ def run(
         optimiser = "gradient-memory"   # or "gradient-descent", by rate
         key_bits = 3072         # 2048 or more; less: insecure_key = true
         commit_window_s = 120   # and reveal_window_s, settle_window_s
-        rows_min = 33           # of a mine, three per weight; and rows_max
-        rows_factor = 4         # the most that a mine's rows weigh, in medians
+        rows_min = 33           # of a mine, three per weight
+        weight_rows = 33        # the most that a mine's rows weigh; rows_min: all alike
         target_loss = 1672.6    # ends it; the best that is possible, if left out
         feature_map = "standard"   # or "polynomial", by degree; or "fourier"
         clip = 8.0              # standardised columns are cut off there

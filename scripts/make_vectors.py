@@ -16,13 +16,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sonar.errors import SonarError
 from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.holdout import commitment
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
+from sonar.protocol.blobs import PART_BYTES, links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
 from sonar.protocol.phase import Terms
@@ -30,7 +35,14 @@ from sonar.protocol.record import Manifest
 from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"
-KINDS: tuple[type[Manifest], ...] = (KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest, AllowList)
+KINDS: tuple[type[Manifest], ...] = (
+    KeyManifest,
+    ModelManifest,
+    UpdateManifest,
+    CohortManifest,
+    EvidenceManifest,
+    AllowList,
+)
 _JSON_SAFE = 1 << 53
 
 
@@ -161,22 +173,24 @@ def _valid_manifests() -> dict[str, Manifest]:
         "local_steps": 1,
         "local_rate_q32": 0,
         "rows_min": 10,
-        "rows_max": 1000,
         "target_max_q32": 512 << 32,
     }
     plan: dict[str, Any] = {
         "key_bits": 2048,
-        "values": 3,
+        "weights": 3,
         "weight_frac": 16,
         "data_frac": 20,
         "weight_max": 1 << 26,
         "a_row_l1_max": 1 << 24,
         "b_max": 1 << 29,
         "mines_max": 64,
-        "rows_max": 65_535,
+        "weight_rows": 1000,
+        "outputs": 1,
     }
-    links = {"key": key.cid(), "weights": Cid.of_blob(b"ciphertexts"), "zero_start": True}
-    model = ModelManifest.parse({"name": "diabetes", "round": 1, "spec": spec, "plan": plan, **links})
+    parts = [Cid.of_blob(b"ciphertexts"), Cid.of_blob(b"more of them")]
+    links = {"key": key.cid(), "blobs": parts, "zero_start": True, "holdout": word("holdout")}
+    links["cover"] = {"kind": "paillier"}
+    model = ModelManifest.parse({"name": "diabetes", "round": 1, "family": spec, "plan": plan, **links})
     maps = [
         {"kind": "clip", "clip_q32": 1 << 32},
         {"kind": "polynomial", "degree": 2},
@@ -186,7 +200,7 @@ def _valid_manifests() -> dict[str, Manifest]:
     where = {"chain_id": 1337, "contract": CONTRACT, "bounty": word("bounty"), "round": 1}
     update = UpdateManifest.parse(
         {**where, "mine": MINE, "model": model.cid(), "key": digest_of(key.n), "rows": 40, "ciphertexts": 1}
-        | {"blob": Cid.of_blob(b"an encrypted update")}
+        | {"blobs": [Cid.of_blob(b"an encrypted update")]}
     )
     mines = sorted((MINE, SCIENTIST), key=str.lower)
     listed = AllowList.parse({"mines": mines})
@@ -203,13 +217,13 @@ def _valid_manifests() -> dict[str, Manifest]:
         "key": key,
         "model, standardised columns": model,
         "model, other stages and loss": ModelManifest.parse(
-            {"name": "taylor", "round": 255, "spec": spec | taylor, "plan": plan, **links}
+            {"name": "taylor", "round": 255, "family": spec | taylor, "plan": plan, **links}
         ),
         "model, no stages": ModelManifest.parse(
             {
                 "name": "plain",
                 "round": 2,
-                "spec": spec | {"stages": []},
+                "family": spec | {"stages": []},
                 "plan": plan,
                 **links,
                 "zero_start": False,
@@ -218,6 +232,9 @@ def _valid_manifests() -> dict[str, Manifest]:
         "model, among named mines": model.model_copy(update={"allow_list": listed.cid()}),
         "allow-list": listed,
         "update": update,
+        "cohort": CohortManifest.parse(
+            {**where, "addends": [{"mine": mine, "update": word(mine), "weight": 33} for mine in mines]}
+        ),
         "evidence, one left out": EvidenceManifest.parse(
             {**where, **found, "aggregate": word("a"), "cohort": cohort}
         ),
@@ -234,20 +251,22 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
     def edit(**change: Any) -> bytes:
         return codec.encode({**fields, **change})
 
-    link = fields["blob"]
+    link = fields["blobs"][0]
     wide_round = data.replace(b"\x65round\x01", b"\x65round\x18\x01")
     as_float = data.replace(b"\x64rows\x18\x28", b"\x64rows\xf9\x51\x00")
     return [
         ("unknown field", "update", edit(extra=1)),
         ("missing field", "update", codec.encode({k: v for k, v in fields.items() if k != "rows"})),
-        ("another version", "update", edit(v=2)),
+        ("version 1", "update", edit(v=1)),
+        ("a later version", "update", edit(v=3)),
+        ("no parts", "update", edit(blobs=[])),
         ("another kind", "update", edit(kind="model")),
         ("true for 1", "update", edit(round=True)),
         ("text for bytes", "update", edit(mine="0x" + "11" * 20)),
         ("address of 21 bytes", "update", edit(mine=b"\x01" * 21)),
-        ("bytes for a link", "update", edit(blob=link.to_bytes())),
+        ("bytes for a link", "update", edit(blobs=[link.to_bytes()])),
         ("link for bytes", "update", edit(key=link)),
-        ("link with the wrong codec", "update", edit(blob=fields["model"])),
+        ("link with the wrong codec", "update", edit(blobs=[fields["model"]])),
         ("no rows", "update", edit(rows=0)),
         ("too many rows", "update", edit(rows=1 << 32)),
         ("number not in shortest form", "update", wide_round),
@@ -264,6 +283,9 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
         ("list not ascending", "allowlist", _list_of(b"\2" * 20, b"\1" * 20)),
         ("a mine twice on a list", "allowlist", _list_of(b"\1" * 20, b"\1" * 20)),
         ("list of nobody", "allowlist", _list_of()),
+        ("a sum of one", "cohort", _cohort(1)),
+        ("a mine twice in a sum", "cohort", _cohort(1, 1)),
+        ("a sum that is not ascending", "cohort", _cohort(2, 1)),
     ]
 
 
@@ -273,12 +295,18 @@ def _with_null(model: Manifest) -> bytes:
 
 
 def _list_of(*mines: bytes) -> bytes:
-    return codec.encode({"v": 1, "kind": "allowlist", "mines": list(mines)})
+    return codec.encode({"v": 2, "kind": "allowlist", "mines": list(mines)})
+
+
+def _cohort(*mines: int) -> bytes:
+    addends = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
+    where = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
+    return codec.encode({"v": 2, "kind": "cohort", **where, "addends": addends})
 
 
 def _without_loss(model: Manifest) -> bytes:
     fields: Any = codec.decode(model.to_bytes())
-    del fields["spec"]["loss"]
+    del fields["family"]["loss"]
     return codec.encode(fields)
 
 
@@ -310,12 +338,36 @@ def _json(value: Any) -> Any:
     return value
 
 
+def blobs() -> Any:
+    """Return how long blobs fall into parts: byte i of the blob is i modulo 251."""
+    lengths = (0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 5)
+    return [
+        {"bytes": length, "parts": [str(link) for link in links_of(bytes(i % 251 for i in range(length)))]}
+        for length in lengths
+    ]
+
+
+def holdouts() -> Any:
+    """Return commitments to holdouts, rows as the numbers' shortest text."""
+    cases = {
+        "two columns": (("age", "körper größe"), [[1.5, -0.0], [1e-300, 2.0]]),
+        "one row": (("y",), [[0.1]]),
+    }
+    return [
+        {"name": name, "salt": word(name).hex(), "columns": list(columns), "rows": rows}
+        | {"commitment": commitment(word(name), columns, np.array(rows)).hex()}
+        for name, (columns, rows) in cases.items()
+    ]
+
+
 FILES: dict[str, Callable[[], Any]] = {
     "seals.json": seals,
     "bounties.json": bounties,
     "cids.json": cids,
     "manifests.json": manifests,
     "allowlists.json": allowlists,
+    "blobs.json": blobs,
+    "holdouts.json": holdouts,
 }
 
 

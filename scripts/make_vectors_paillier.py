@@ -58,10 +58,10 @@ def vectors() -> dict[str, Any]:
     key = Key(p, q)
     plan = SlotPlan.make(
         key_bits=BITS,
-        values=len(B),
+        weights=len(B),
         bounds=Bounds(weight_max=1000 << 16, a_row_l1_max=6 << 20, b_max=1500 << 20),
         mines_max=64,
-        rows_max=65_535,
+        weight_rows=65_535,
     )
     fields = {"p": p, "q": q, "n": key.public.n}
     return {

@@ -139,7 +139,7 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
         "reward_units": terms.reward_units,
         "key_bits": task.model.plan.key_bits if task else 0,
         "needs": list(task.columns) if task else [],
-        "feature_map": in_words(task.model.spec) if task else "",
+        "feature_map": in_words(task.model.family) if task else "",
         "data": list(offer.fitting) or f"none: {offer.problem}",
         "hint": offer.problem.hint if offer.problem else "",
         "chain_time_s": head.timestamp_s,

@@ -8,6 +8,7 @@ from mine.work.state import Part
 from mine.work.urgency import STORE_CALL_S, Urgency
 from sonar.manifests.update import UpdateManifest
 from sonar.ports import Store
+from sonar.protocol.blobs import parts_of
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
 from sonar.store.mend import LOOK_S, mend
@@ -47,11 +48,11 @@ class Publisher:
         """Unpin the updates of a bounty that is closed."""
         for part in parts:
             if part.manifest:
-                for cid in (UpdateManifest.from_bytes(part.manifest).blob, Cid.of_manifest(part.manifest)):
+                for cid in (*UpdateManifest.from_bytes(part.manifest).blobs, Cid.of_manifest(part.manifest)):
                     self._store.unpin(cid)
 
     def _steps(self, part: Part) -> Iterator[None]:
-        """Put both blobs and read them back: a reveal without them earns nothing. Yields before each call."""
+        """Put all blobs and read them back: a reveal without them earns nothing. Yields before each call."""
         for data, codec in _blobs(part):
             yield
             cid = self._store.put(data, codec)
@@ -61,5 +62,5 @@ class Publisher:
             self._store.get(cid, len(data))
 
 
-def _blobs(part: Part) -> tuple[tuple[bytes, Codec], ...]:
-    return (part.blob, "raw"), (part.manifest, "dag-cbor")
+def _blobs(part: Part) -> list[tuple[bytes, Codec]]:
+    return [*((each, "raw") for each in parts_of(part.blob)), (part.manifest, "dag-cbor")]

@@ -23,7 +23,7 @@ from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic import answer as quadratic
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.maps import names_of, transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Q32_ONE, Fourier, Standard, degree_of
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.key import KeyManifest
@@ -34,11 +34,12 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
+from sonar.protocol.blobs import joined
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ZERO32, Address, Digest
 from sonar.protocol.phase import BountyState
 
-FROZEN = ("name", "spec", "plan", "key", "zero_start", "allow_list")
+FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
 """What may not change between the rounds of a bounty."""
 _FAR = 2.0
 """So many deviations a column's mean may be from the bounty's, and be no reason to look at its unit."""
@@ -61,7 +62,7 @@ class Task:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a data set must have: the features, then the target."""
-        return (*self.model.spec.features, self.model.spec.target)
+        return (*self.model.family.features, self.model.family.target)
 
 
 def read_task(
@@ -75,9 +76,9 @@ def read_task(
     if model.key.digest != key_digest:
         raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
     consent.check_model(
-        weights=model.plan.values,
+        weights=model.plan.weights,
         key_bits=model.plan.key_bits,
-        blob_bytes=model.plan.values * (model.plan.key_bits // 4),
+        blob_bytes=model.plan.weights * (model.plan.key_bits // 4),
         policy=policy,
     )
     plan = SlotPlan.from_dict(model.plan.model_dump())
@@ -160,8 +161,8 @@ def check_frozen(task: Task, model: ModelManifest) -> None:
 
 def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
     """Fetch a round's encrypted weights, and check each."""
-    size = task.plan.values * task.key.ciphertext_bytes
-    return task.key.decode_blob(store.get(model.weights, size), task.plan.values)
+    size = task.plan.weights * task.key.ciphertext_bytes
+    return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
 
 
 def local_map(task: Task, dataset: DataSet) -> LocalMap:
@@ -169,7 +170,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
 
     Raises DataError, ConsentError, BoundsError.
     """
-    spec, plan = task.model.spec, task.plan
+    spec, plan = task.model.family, task.plan
     consent.check_rows(dataset.rows, spec)
     values = dataset.read(task.columns)
     consent.check_columns([values], task.columns)
@@ -178,7 +179,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     consent.check_columns(phi, names_of(spec))
     consent.check_combinations(x, spec.features, degree_of(spec.stages))
     if any(isinstance(stage, Fourier) for stage in spec.stages):
-        consent.check_distinct(x, spec.outputs)
+        consent.check_distinct(x, spec.weights)
     mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
     try:
         check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
@@ -188,7 +189,7 @@ def local_map(task: Task, dataset: DataSet) -> LocalMap:
     return mapped
 
 
-def _unlike(spec: ModelSpec, x: NDArray[np.float64]) -> str:
+def _unlike(spec: QuadraticSpec, x: NDArray[np.float64]) -> str:
     """Name the columns that are least like those which the bounty's scientist took its constants from.
 
     Says what is public, and nothing of the data's own values.
@@ -240,7 +241,7 @@ def fits(task: Task, dataset: DataSet) -> None:
             f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
             hint=f"the bounty needs {', '.join(task.columns[:20])}",
         )
-    consent.check_rows(dataset.rows, task.model.spec)
+    consent.check_rows(dataset.rows, task.model.family)
 
 
 _REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

@@ -18,6 +18,7 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.protocol import seal as seals
+from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, digest_of
 from sonar.protocol.phase import BountyState, deadlines_of
@@ -80,7 +81,7 @@ class Updates:
             key=task.key.fingerprint,
             rows=mapped.rows,
             ciphertexts=len(update),
-            blob=Cid.of_blob(blob),
+            blobs=links_of(blob),
         ).to_bytes()
         salt = secrets.token_bytes(_SALT_BYTES)
         seal = seals.seal(

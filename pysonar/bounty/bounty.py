@@ -92,8 +92,7 @@ class Settings(BaseModel):
     cohort: Annotated[int, Field(ge=1, le=255)] = 10
     min_mines: Annotated[int, Field(ge=2, le=255)] = 3
     rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
-    rows_max: Annotated[int, Field(ge=10, lt=1 << 32)] = 65_535
-    rows_factor: Annotated[int, Field(ge=1, lt=1 << 32)] = 4
+    weight_rows: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
     commit_window_s: _Window | None = None
     reveal_window_s: _Window | None = None
     settle_window_s: _Window | None = None
@@ -178,9 +177,6 @@ class Bounty:
         if s.min_mines > s.cohort:
             hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
             raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
-        if s.rows_min is not None and s.rows_min > s.rows_max:
-            hint = "lower it, or raise rows_max: a mine with fewer or more rows cannot take part"
-            raise ConfigError("rows_min", f"{s.rows_min} is more than rows_max = {s.rows_max}", hint=hint)
         terms = self.terms  # an amount, asset or address that is none is told now
         if terms.escrow_units + terms.stake_units * terms.cohort_cap * terms.rounds > MAX_TOTAL:
             limit = format_amount(MAX_TOTAL, self.unit)
@@ -231,7 +227,7 @@ class Bounty:
     @cached_property
     def initial_loss(self) -> int:
         """Loss of the zero weights on the holdout, in thousandths."""
-        return self.design.holdout.loss_milli(np.zeros(self.design.plan.values))
+        return self.design.holdout.loss_milli(np.zeros(self.design.plan.weights))
 
     @cached_property
     def target_loss(self) -> int:

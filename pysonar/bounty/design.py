@@ -17,7 +17,7 @@ from sonar.data.table import Table
 from sonar.errors import DataError, PlanError
 from sonar.families.quadratic.answer import Loss
 from sonar.families.quadratic.columns import to_q32
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import least_rows
 from sonar.manifests.model import PlanSpec
 from sonar.paillier.slots import Bounds, SlotPlan
@@ -47,7 +47,7 @@ class Wish(MapWish):
     local_rate: float | None
     cohort: int
     rows_min: int | None
-    rows_max: int
+    weight_rows: int | None
     key_bits: int
     weight_max: float | None
     a_row_l1_max: float | None
@@ -61,7 +61,7 @@ class Wish(MapWish):
 class Design:
     """The model, how its updates are packed, and the holdout that judges it."""
 
-    spec: ModelSpec
+    spec: QuadraticSpec
     plan: SlotPlan
     holdout: Holdout
 
@@ -73,7 +73,7 @@ class Design:
     @property
     def bias(self) -> int:
         """The bias's place among the weights: the last."""
-        return self.plan.values - 1
+        return self.plan.weights - 1
 
     @property
     def plan_spec(self) -> PlanSpec:
@@ -98,15 +98,14 @@ def design_of(wish: Wish, table: Table, features: tuple[str, ...], target: str) 
         "stages": stages,
         "loss": wish.loss,
         "rows_min": rows_min,
-        "rows_max": max(wish.rows_max, rows_min),
         "target_max_q32": to_q32(wish.target_max or _target_max(y), f"column {target}"),
     }
-    one_step = Holdout(ModelSpec.parse(fields), x, y)
+    one_step = Holdout(QuadraticSpec.parse(fields), x, y)
     holdout = one_step
     if wish.local_steps > 1:
         rate = wish.local_rate or _local_rate(wish, one_step.curvature)
         fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
-        holdout = Holdout(ModelSpec.parse(fields), x, y)
+        holdout = Holdout(QuadraticSpec.parse(fields), x, y)
     return Design(holdout.spec, _plan(wish, holdout, one_step.curvature), holdout)
 
 
@@ -143,14 +142,14 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Array) -> SlotPlan:
         data_frac = max(DATA_FRAC, weight_frac, min(wanted + far, room))
     return SlotPlan.make(
         key_bits=wish.key_bits,
-        values=len(curvature),
+        weights=len(curvature),
         bounds=Bounds(
             weight_max=_fixed("weight_max", weight_max, weight_frac),
             a_row_l1_max=_fixed("a_row_l1_max", a_row_l1_max, data_frac),
             b_max=_fixed("b_max", b_max, data_frac),
         ),
         mines_max=wish.cohort,
-        rows_max=holdout.spec.rows_max,
+        weight_rows=wish.weight_rows or holdout.spec.rows_min,
         weight_frac=weight_frac,
         data_frac=data_frac,
     )

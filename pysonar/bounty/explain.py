@@ -99,7 +99,7 @@ def _learned(bounty: Bounty) -> list[str]:
     terms, plan = bounty.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {plan.values} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
+        f"about {plan.weights} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
         "bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
@@ -107,8 +107,8 @@ def _learned(bounty: Bounty) -> list[str]:
         f"min_mines counts {terms.min_mines} addresses, not people",
         "each mine: ciphertexts, its own data, and what public losses and shares imply",
         "other mines: the same; nothing of another's A and b",
-        f"nobody can check a mine's row count; so it weighs at most {bounty.settings.rows_factor} times the "
-        "cohort's median (rows_factor)",
+        "nobody can check a mine's row count; so an answer weighs what "
+        f"{plan.weight_rows} rows do, at most (weight_rows)",
         "everybody: the terms, column names, the means and deviations of your holdout's columns"
         f"{_OF_THE_MAP[bounty.settings.feature_map]}, row counts, losses, shares and payments",
     ]
@@ -140,7 +140,7 @@ _WHO = ("you, with this program", "you, with other software", "a mine", "other m
 
 def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
     """Return what each party has learned after so many aggregates: by what it is, and by who knows it."""
-    needed = bounty.design.plan.values
+    needed = bounty.design.plan.weights
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)
     tested = f"{bits} bits of scores, and yes/no tests"
@@ -159,7 +159,7 @@ def _needs(bounty: Bounty) -> list[str]:
     degree = degree_of(spec.stages)
     lines = [
         f"a table with these columns and {spec.target!r}, "
-        f"{max(spec.rows_min, spec.least_rows)} to {spec.rows_max} rows",
+        f"{max(spec.rows_min, spec.least_rows)} rows at least",
         f"targets of at most {from_q32(spec.target_max_q32):g} in size; of a column of 0 and 1, five each",
     ]
     if degree > 1:

@@ -18,8 +18,9 @@ from pysonar.bounty.holdout import Array
 from sonar.errors import ConfigError, DataError
 from sonar.families.quadratic.columns import standard_stage, to_q32
 from sonar.families.quadratic.maps import apply_stages
-from sonar.families.quadratic.stages import MAX_OUTPUTS, Fourier, Polynomial, Stage, Standard
+from sonar.families.quadratic.stages import Fourier, Polynomial, Stage, Standard
 from sonar.manifests.model import ModelManifest
+from sonar.protocol.record import MAX_WEIGHTS
 
 Kind = Literal["standard", "polynomial", "fourier"]
 
@@ -66,15 +67,15 @@ def _check(wish: MapWish, columns: int) -> None:
         if getattr(wish, field) is not None and wish.feature_map != kind:
             hint = f"leave {field} out, or choose that map"
             raise ConfigError(field, f"has no effect but with feature_map = {kind!r}", hint=hint)
-    if columns >= MAX_OUTPUTS:
-        problem = f"{columns} columns and a bias; a model has at most {MAX_OUTPUTS} weights"
+    if columns >= MAX_WEIGHTS:
+        problem = f"{columns} columns and a bias; a model has at most {MAX_WEIGHTS} weights"
         raise DataError("features", problem, hint="choose fewer columns")
     if wish.feature_map == "polynomial":
         degree = wish.degree or DEGREE
         weights = comb(columns + degree, degree)
-        if weights > MAX_OUTPUTS:
+        if weights > MAX_WEIGHTS:
             problem = (
-                f"{degree} makes {weights} weights of {columns} columns; a model has at most {MAX_OUTPUTS}"
+                f"{degree} makes {weights} weights of {columns} columns; a model has at most {MAX_WEIGHTS}"
             )
             lower = "lower it, or " if degree > 2 else ""
             raise ConfigError("degree", problem, hint=f"{lower}choose fewer columns: features = [...]")
@@ -86,11 +87,11 @@ def _check_components(components: int | None, columns: int) -> None:
     if components is None:
         hint = "say how many to make, 50 for instance; `explain` tells how many rows mines then need"
         raise ConfigError("n_components", "is missing, and feature_map = 'fourier' needs it", hint=hint)
-    if components >= MAX_OUTPUTS:
+    if components >= MAX_WEIGHTS:
         problem = (
-            f"{components} makes {components + 1} weights with the bias; a model has at most {MAX_OUTPUTS}"
+            f"{components} makes {components + 1} weights with the bias; a model has at most {MAX_WEIGHTS}"
         )
-        raise ConfigError("n_components", problem, hint=f"lower it, to {MAX_OUTPUTS - 1} at most")
+        raise ConfigError("n_components", problem, hint=f"lower it, to {MAX_WEIGHTS - 1} at most")
     if components * columns > MAX_MATRIX:
         problem = (
             f"{components} of {columns} columns take {components * columns} published numbers; at most "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sonar.errors import DataError
 from sonar.families.quadratic.answer import curvature, loss_gradient, loss_units, mean_loss
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ LEAST_ROWS = 10
 class Holdout:
     """Held-out rows, judged by `spec`: x float64[n, f] raw columns, y float64[n]."""
 
-    spec: ModelSpec
+    spec: QuadraticSpec
     x: Array
     y: Array
 

@@ -76,7 +76,7 @@ class Course:
 
 def start_of(design: Design) -> Course:
     """Return the course of a campaign that has not begun: zero weights."""
-    zeros = (0,) * design.plan.values
+    zeros = (0,) * design.plan.weights
     return Course((Point(zeros, ORIGIN, design.holdout.loss_milli(np.zeros(len(zeros)))),))
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from gmpy2 import mpz
 
 from sonar.errors import ManifestError
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
+from sonar.protocol.blobs import joined
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
 
@@ -26,16 +27,15 @@ class Expected:
     round: int
     model: Digest
     key: PublicKey
-    spec: ModelSpec
+    spec: QuadraticSpec
     plan: SlotPlan
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A well-formed update. `blob_digest` names its ciphertexts, to find copies by."""
+    """A well-formed update."""
 
     rows: int
-    blob_digest: Digest
     ciphertexts: tuple[mpz, ...]
 
 
@@ -49,11 +49,12 @@ def fetch_update(store: Store, expected: Expected, mine: Address, digest: Digest
     manifest = UpdateManifest.from_bytes(store.get(link, UpdateManifest.max_bytes))
     _check(manifest, expected, mine)
     count = expected.plan.ciphertexts
-    blob = store.get(manifest.blob, count * expected.key.ciphertext_bytes)
+    blob = joined(manifest.blobs, count * expected.key.ciphertext_bytes, store.get)
     ciphertexts = tuple(expected.key.decode_blob(blob, count))
     store.pin(link)
-    store.pin(manifest.blob)
-    return Fetched(manifest.rows, manifest.blob.digest, ciphertexts)
+    for part in manifest.blobs:
+        store.pin(part)
+    return Fetched(manifest.rows, ciphertexts)
 
 
 def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
@@ -70,6 +71,5 @@ def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
     for field, value in wanted.items():
         if getattr(manifest, field) != value:
             raise ManifestError(field, f"is not this {'mine' if field == 'mine' else 'round'}'s")
-    least, most = expected.spec.rows_min, expected.spec.rows_max
-    if not least <= manifest.rows <= most:
-        raise ManifestError("rows", f"{manifest.rows} is not between {least} and {most}")
+    if manifest.rows < expected.spec.rows_min:
+        raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {expected.spec.rows_min}")

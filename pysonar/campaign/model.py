@@ -15,7 +15,7 @@ from pysonar.campaign.aggregate import Course
 from sonar.data.table import parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError
 from sonar.families.quadratic.maps import names_of, transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Standard
 from sonar.home.keystore import write_private
 
@@ -26,7 +26,7 @@ _MAX_BYTES = 1 << 24
 class LinearModel:
     """prediction = phi(x) w. `weights` float64[d], the bias last; `loss` as measured on the holdout."""
 
-    spec: ModelSpec
+    spec: QuadraticSpec
     weights: Array
     loss: float
 
@@ -114,10 +114,10 @@ class LinearModel:
             if path.stat().st_size > _MAX_BYTES:
                 raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
             document = json.loads(path.read_bytes())
-            spec = ModelSpec.parse(document["spec"])
+            spec = QuadraticSpec.parse(document["spec"])
             weights = np.asarray(document["weights"], dtype=np.float64)
-            if document["kind"] != "sonar-linear-model" or weights.shape != (spec.outputs,):
-                raise ConfigError(str(path), f"is not a model of {spec.outputs} weights")
+            if document["kind"] != "sonar-linear-model" or weights.shape != (spec.weights,):
+                raise ConfigError(str(path), f"is not a model of {spec.weights} weights")
             if not np.isfinite([*weights, loss := float(document["loss"])]).all():
                 raise ConfigError(str(path), "has a weight or loss that is not finite")
             return cls(spec, weights, loss)

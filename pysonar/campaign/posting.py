@@ -8,26 +8,30 @@ from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.records import Posting, Publication
 from pysonar.keys.keys import Key
 from sonar.manifests.allowlist import AllowList
+from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import ModelManifest, PaillierCover
 from sonar.ports import Store
-from sonar.protocol.cid import Cid
+from sonar.protocol.blobs import links_of
 
 
 def prepare(bounty: Bounty, key: Key) -> Posting:
     """Encrypt the start, zero weights, and describe it. The salt makes the bounty's id."""
     design = bounty.design
+    salt, columns = secrets.token_bytes(SALT_BYTES), (*bounty.features, bounty.target)
     manifest = key_manifest(key)
-    blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.values))
+    blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.weights))
     allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
-        spec=design.spec,
+        family=design.spec,
+        cover=PaillierCover(),
         plan=design.plan_spec,
         key=manifest.cid(),
-        weights=Cid.of_blob(blob),
+        blobs=links_of(blob),
         zero_start=True,
+        holdout=commitment(salt, columns, bounty.table.matrix(columns)),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(
@@ -36,6 +40,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         manifest.to_bytes(),
         model.to_bytes(),
         blob,
+        salt,
         allowed.to_bytes() if allowed else b"",
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from sonar.errors import JournalError
 from sonar.families.quadratic.step import Coefficients
 from sonar.home.journal import Journal
+from sonar.protocol.blobs import parts_of
 from sonar.protocol.cid import Codec
 from sonar.protocol.ids import digest_of
 
@@ -23,6 +24,8 @@ Blob = tuple[bytes, Codec]
 class Posting:
     """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly.
 
+    `holdout_salt` opens the commitment to the holdout, for who audits it.
+
     `allow_list` is empty if everybody may take part.
     """
 
@@ -31,12 +34,13 @@ class Posting:
     key_manifest: bytes
     model_manifest: bytes
     weights_blob: bytes
+    holdout_salt: bytes
     allow_list: bytes = b""
 
     def blobs(self) -> list[Blob]:
         """Return what mines read of it, each before what links to it."""
         manifests: list[Blob] = [(self.allow_list, "dag-cbor"), (self.key_manifest, "dag-cbor")]
-        return _there(*manifests, (self.weights_blob, "raw"), (self.model_manifest, "dag-cbor"))
+        return _there(*manifests, *_parts(self.weights_blob), (self.model_manifest, "dag-cbor"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Publication:
 
     def blobs(self) -> list[Blob]:
         """Return what others read of it, each before what links to it."""
-        model: list[Blob] = [(self.weights_blob, "raw"), (self.model_manifest, "dag-cbor")]
+        model: list[Blob] = [*_parts(self.weights_blob), (self.model_manifest, "dag-cbor")]
         return _there(*model, (self.evidence, "dag-cbor"))
 
 
@@ -130,6 +134,10 @@ class Finished:
     gas: dict[str, int]
     seconds: dict[str, float]
     model_digest: bytes = b""
+
+
+def _parts(blob: bytes) -> list[Blob]:
+    return [(part, "raw") for part in parts_of(blob)]
 
 
 def _there(*blobs: Blob) -> list[Blob]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from statistics import median_low
 
 from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.design import Design
@@ -29,6 +28,7 @@ from sonar.families.quadratic.score import shares_of
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
+from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 
@@ -167,13 +167,13 @@ class RoundWork:
     def _weighted(self, number: int) -> dict[str, MineUpdate]:
         """Return the accepted updates of a round, with the rows that each is weighted by.
 
-        Row counts are the mines' own word, and their weight is worth money: more than `rows_factor` times the
-        median of the accepted ones weigh no more than that.
+        Row counts are the mines' own word, and their weight is worth money: none weighs more than
+        `plan.weight_rows`, a constant of the bounty.
         """
         verdict: Verdict = self._records.get(Verdict, number)
         updates = self._updates(number)
         accepted = {mine: updates[mine] for mine in verdict.accepted}
-        most = self._bounty.settings.rows_factor * median_low([update.rows for update in accepted.values()])
+        most = self._design.plan.weight_rows
         return {mine: replace(update, rows=min(update.rows, most)) for mine, update in accepted.items()}
 
     def let_go(self) -> None:
@@ -184,7 +184,8 @@ class RoundWork:
                 update = self._records.update(number, mine)
                 if update is not None and update.blob:
                     self._store.unpin(Cid("dag-cbor", Digest(digest)))
-                    self._store.unpin(Cid.of_blob(update.blob))
+                    for link in links_of(update.blob):
+                        self._store.unpin(link)
 
     # ---- verdict
 
@@ -339,7 +340,7 @@ class RoundWork:
             new_model = model
             if outcome.sums:
                 blob = self._key.public.encode_blob(self._key.encrypt_weights(outcome.weights))
-                new_model = model.model_copy(update={"round": number + 1, "weights": Cid.of_blob(blob)})
+                new_model = model.model_copy(update={"round": number + 1, "blobs": links_of(blob)})
                 manifest, loss = new_model.to_bytes(), outcome.loss
             evidence = self._evidence(number, model, new_model, loss, min(loss, best_loss))
             publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest, blob)

@@ -155,12 +155,12 @@ class Key:
         return self._secret.encrypt(w_int)
 
     def encrypt_packed(self, plan: PackedPlan, values: Vector) -> list[mpz]:
-        """The ciphertexts of a long vector int[plan.values]. Reveals nothing. Raises UsageError."""
+        """The ciphertexts of a long vector int[plan.weights]. Reveals nothing. Raises UsageError."""
         self._check_bits(plan)
         return self._secret.encrypt(plan.pack(values))
 
     def decrypt_packed_sum(self, plan: PackedPlan, vectors: Sequence[Sequence[mpz]]) -> NDArray[np.int64]:
-        """Reveal the sum int64[plan.values] of two or more packed vectors.
+        """Reveal the sum int64[plan.weights] of two or more packed vectors.
 
         The digest of each goes to the ledger first, with that of the sum. The same call may be made again; a
         vector that was part of another sum raises LedgerConflict, since two sums that differ by one vector
@@ -197,8 +197,8 @@ class Key:
         CiphertextError, UpdateOutOfRange, EnvironmentFault if the machine miscalculated.
         """
         self._check_cohort(plan, updates, min_mines)
-        if len(weights_int) != plan.values:
-            raise UsageError(f"{len(weights_int)} weights; the slot plan has {plan.values}")
+        if len(weights_int) != plan.weights:
+            raise UsageError(f"{len(weights_int)} weights; the slot plan has {plan.weights}")
         self._ledger.record_aggregate(
             bounty,
             round,
@@ -318,9 +318,9 @@ class Key:
         if len(updates) > plan.mines_max:
             raise UsageError(f"{len(updates)} updates; the slot plan has room for {plan.mines_max}")
         for update in updates:
-            if not 1 <= update.rows <= plan.rows_max:
+            if not 1 <= update.rows <= plan.weight_rows:
                 raise UsageError(
-                    f"{update.mine}: {update.rows} rows; the slot plan takes 1 to {plan.rows_max}"
+                    f"{update.mine}: {update.rows} rows; the slot plan takes 1 to {plan.weight_rows}"
                 )
             self._check_update(plan, update)
 
@@ -381,8 +381,8 @@ class Key:
         return digest_of_parts(plan_bytes(plan), self._public.encode_blob(update.ciphertexts))
 
     def _value(self, plan: SlotPlan, update: MineUpdate, vector: Sequence[float]) -> float:
-        if len(vector) != plan.values:
-            raise UsageError(f"{len(vector)} coefficients for {plan.values} values")
+        if len(vector) != plan.weights:
+            raise UsageError(f"{len(vector)} coefficients for {plan.weights} values")
         scale = 1 << plan.scale_bits
         update_int = self._open_checked(plan, update)
         return math.fsum(float(k) * (u / scale) for k, u in zip(vector, update_int, strict=True))
@@ -395,10 +395,10 @@ def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, 
     numbers = [past.round for past in history]
     if not numbers or numbers != sorted(set(numbers)) or numbers[-1] != round:
         raise UsageError(f"the history must ascend and end with round {round}, got rounds {numbers}")
-    if any(len(past.weights_int) != plan.values for past in history):
-        raise UsageError(f"the weights of a round do not have the plan's {plan.values} values")
-    if not 0 <= bias_index < plan.values:
-        raise UsageError(f"bias_index {bias_index} is not between 0 and {plan.values - 1}")
+    if any(len(past.weights_int) != plan.weights for past in history):
+        raise UsageError(f"the weights of a round do not have the plan's {plan.weights} values")
+    if not 0 <= bias_index < plan.weights:
+        raise UsageError(f"bias_index {bias_index} is not between 0 and {plan.weights - 1}")
 
 
 def _rounded(score: float, positive: bool) -> int:

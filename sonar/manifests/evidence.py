@@ -19,6 +19,7 @@ from sonar.protocol.record import (
     Note,
     Record,
     Round,
+    is_ascending,
 )
 
 
@@ -42,7 +43,8 @@ class CohortMember(Record):
 
 
 class EvidenceManifest(Manifest):
-    """The record of a settled round: losses in thousandths, the whole cohort ascending by address.
+    """The record of a settled round: losses in millionths of the null model's, the cohort ascending by
+    address.
 
     `aggregate` is the digest of the aggregate that was decrypted, null if none was. A member whose blob could
     not be had has `rows` 0.
@@ -50,7 +52,7 @@ class EvidenceManifest(Manifest):
 
     max_bytes: ClassVar[int] = 1 << 18  # 255 members with a reason each
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     kind: Literal["evidence"] = "evidence"
     chain_id: ChainId
     contract: AddressField
@@ -66,8 +68,7 @@ class EvidenceManifest(Manifest):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        order = [member.mine.lower() for member in self.cohort]
-        if order != sorted(set(order)):
+        if not is_ascending([member.mine for member in self.cohort]):
             raise ValueError("cohort: mines are not ascending, or one occurs twice")
         if self.accepted_rows != sum(member.rows for member in self.cohort if member.accepted):
             raise ValueError("accepted_rows: is not the sum over the accepted updates")

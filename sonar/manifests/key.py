@@ -15,7 +15,7 @@ class KeyManifest(Manifest):
     The proof's form and meaning: `sonar.paillier.keyproof`.
     """
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     kind: Literal["key"] = "key"
     bits: Annotated[int, Field(ge=64, le=16_384)]
     n: Annotated[bytes, Field(min_length=8, max_length=2048)]

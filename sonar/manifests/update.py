@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sonar.families.quadratic.stages import MAX_OUTPUTS
 from sonar.protocol.record import (
+    MAX_BLOBS,
+    MAX_WEIGHTS,
     AddressField,
-    BlobLink,
+    BlobLinks,
     BountyField,
     Bytes32,
     ChainId,
@@ -21,9 +22,12 @@ from sonar.protocol.record import (
 
 
 class UpdateManifest(Manifest):
-    """A mine's update for one round. `key` is the key's fingerprint: sha2-256 of n, big-endian."""
+    """A mine's update for one round: `blobs` are the parts of its `ciphertexts`.
 
-    v: Literal[1] = 1
+    `key` is the key's fingerprint: sha2-256 of n, big-endian.
+    """
+
+    v: Literal[2] = 2
     kind: Literal["update"] = "update"
     chain_id: ChainId
     contract: AddressField
@@ -33,5 +37,5 @@ class UpdateManifest(Manifest):
     model: ManifestLink
     key: Bytes32
     rows: Rows
-    ciphertexts: Annotated[int, Field(ge=1, le=MAX_OUTPUTS)]
-    blob: BlobLink
+    ciphertexts: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
+    blobs: Annotated[BlobLinks, Field(max_length=MAX_BLOBS)]

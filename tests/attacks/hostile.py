@@ -25,6 +25,7 @@ from sonar.protocol.events import BountyPosted, Committed, Revealed
 from sonar.protocol.ids import Address, digest_of
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
+from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, Waiting
 from tests.chain_kit import wish
 
@@ -120,7 +121,7 @@ class HostileMine:
         self._revealed.add(bounty.round)
         opening = self._openings[bounty.round]
         if self.publishes_blob:
-            self.store.put(opening.blob)
+            put_blob(self.store, opening.blob)
         self.store.put(opening.manifest, "dag-cbor")
         call = self.market.reveal(bounty.bounty, bounty.round, digest_of(opening.manifest), opening.salt)
         self.outbox.perform(wish(f"reveal/{bounty.round}"), call)
@@ -174,7 +175,7 @@ class Noise(HostileMine):
         task, mapped = self._task
         plan, n = task.plan, int(task.key.n)
         most = plan.bounds.b_max
-        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.values)]
+        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.weights)]
         update = [task.key.encrypt(m % n, 1 + secrets.randbelow(n - 1)) for m in plan.pack(values)]
         return self._wrap(bounty, task, update, mapped.rows)
 
@@ -223,7 +224,7 @@ class UpdateThief(HostileMine):
         )
         manifest_bytes = self.store.get(Cid("dag-cbor", stolen.update_digest), UpdateManifest.max_bytes)
         manifest = UpdateManifest.from_bytes(manifest_bytes)
-        blob = self.store.get(manifest.blob, 1 << 20)
+        blob = b"".join(self.store.get(link, 1 << 20) for link in manifest.blobs)
         if self.disguise == "manifest":
             return Opening(manifest_bytes, blob, secrets.token_bytes(32))
         assert self._task is not None

@@ -30,6 +30,7 @@ from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.allowlist import proof_of
+from sonar.protocol.blobs import joined, links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.protocol.ids import Address, BountyId, Digest
@@ -109,14 +110,16 @@ class HonestMine:
         model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", model_digest), 1 << 20))
         key = PublicKey.from_bytes(KeyManifest.from_bytes(store.get(model.key, 1 << 16)).n, insecure=True)
         plan = SlotPlan.from_dict(model.plan.model_dump())
-        weights = key.decode_blob(store.get(model.weights, 1 << 20), plan.values)
+        weights = key.decode_blob(
+            joined(model.blobs, plan.weights * key.ciphertext_bytes, store.get), plan.weights
+        )
         own = self.map(model, plan)
         made = affine_update(key, plan, own.a_int, own.b_int, weights)
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
         return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update))
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
-        return shard_map(self.index, self.world.shards, model.spec, plan.data_frac)
+        return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
 
     def sealed(
         self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, rows: int, blob: bytes
@@ -131,7 +134,7 @@ class HonestMine:
             key=key.fingerprint,
             rows=rows,
             ciphertexts=-(-len(blob) // key.ciphertext_bytes),
-            blob=Cid.of_blob(blob),
+            blobs=links_of(blob),
         )
         return manifest.digest(), secrets.token_bytes(32), [blob, manifest.to_bytes()]
 

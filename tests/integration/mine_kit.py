@@ -23,20 +23,22 @@ from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.families.quadratic.columns import to_q32
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Clip
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.model import ModelManifest, PlanSpec
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
+from sonar.protocol.blobs import joined
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import Revealed
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
+from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.chain_kit import wish
 from tests.token_kit import deploy_token, mint, pay_now
@@ -45,12 +47,11 @@ TOKENS_EACH = 10**8
 Wrap = Callable[[Any, str], Any]
 FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
-SPEC = ModelSpec(
+SPEC = QuadraticSpec(
     features=FEATURES,
     target=TARGET,
     stages=(Clip(clip_q32=to_q32(8.0)),),
     rows_min=10,
-    rows_max=1000,
     target_max_q32=to_q32(100.0),
 )
 TERMS = Terms(ETHER, 3, 2, 2, 60, 60, 60, 10**16, 10**15, 10**18, 1_000_000, 1_000)
@@ -64,7 +65,7 @@ def scientist_key() -> Key:
 @cache
 def slot_plan() -> SlotPlan:
     bounds = Bounds(weight_max=100 << 16, a_row_l1_max=200 << 20, b_max=1000 << 20)
-    return SlotPlan.make(key_bits=1024, values=3, bounds=bounds, mines_max=10, rows_max=1000)
+    return SlotPlan.make(key_bits=1024, weights=3, bounds=bounds, mines_max=10, weight_rows=1000)
 
 
 def write_csv(path: Path, rows: int = 30, seed: int = 0, extra: str = "note") -> Path:
@@ -105,11 +106,13 @@ class TinyScientist:
         model = ModelManifest(
             name="tiny",
             round=round_number,
-            spec=SPEC,
+            family=SPEC,
+            cover=PaillierCover(),
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),
-            weights=self.store.put(self.blob()),
+            blobs=put_blob(self.store, self.blob()),
             zero_start=False,
+            holdout=Digest(b"h" * 32),
         )
         return model.model_copy(update=changes)
 
@@ -135,7 +138,7 @@ class TinyScientist:
 
     def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
         manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
-        blob = self.store.get(manifest.blob, 1 << 20)
+        blob = joined(manifest.blobs, manifest.ciphertexts * self.key.public.ciphertext_bytes, self.store.get)
         cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
         return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
 

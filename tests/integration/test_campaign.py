@@ -80,8 +80,8 @@ def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
     manifests = [campaign.records.get(Publication, n).model_manifest for n in (1, 2, 3)]
     models = [ModelManifest.from_bytes(manifest) for manifest in manifests]
     assert [model.round for model in models] == [2, 3, 4]
-    assert len({model.weights for model in models}) == 3
-    assert len({(model.spec, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
+    assert len({model.blobs for model in models}) == 3
+    assert len({(model.family, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
 
 
 def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ class Boaster(HonestMine):
     """Honest but for its row count, which is as large as the bounty takes."""
 
     def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
-        return super().sealed(bounty, n, model, key, model.spec.rows_max, blob)
+        return super().sealed(bounty, n, model, key, 1 << 20, blob)
 
 
 def test_a_row_count_that_nobody_can_check_is_worth_little(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Forger(HonestMine):
     forge: Forge
 
     def map(self, model: Any, plan: Any) -> Any:
-        return shard_map(self.index % 10, 10, model.spec, plan.data_frac)
+        return shard_map(self.index % 10, 10, model.family, plan.data_frac)
 
     def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
         _, salt, (_, manifest) = super().sealed(bounty, n, model, key, rows, blob)

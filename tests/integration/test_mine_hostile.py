@@ -21,7 +21,7 @@ from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
-from sonar.store.mend import LOOK_S
+from sonar.store.mend import LOOK_S, put_blob
 
 Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
 
@@ -47,17 +47,17 @@ def ciphertext(value: Callable[[int], int]) -> Sabotage:
         good[1] = value(int(public.n))
         width = public.ciphertext_bytes
         blob = b"".join(c.to_bytes(width, "big") for c in good)
-        return scientist.manifest(weights=scientist.store.put(blob))
+        return scientist.manifest(blobs=put_blob(scientist.store, blob))
 
     return sabotage
 
 
 def blob_too_long(scientist: TinyScientist) -> ModelManifest:
-    return scientist.manifest(weights=scientist.store.put(scientist.blob() + b"\0"))
+    return scientist.manifest(blobs=put_blob(scientist.store, scientist.blob() + b"\0"))
 
 
 def blob_too_short(scientist: TinyScientist) -> ModelManifest:
-    return scientist.manifest(weights=scientist.store.put(scientist.blob()[:-1]))
+    return scientist.manifest(blobs=put_blob(scientist.store, scientist.blob()[:-1]))
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
@@ -85,7 +85,7 @@ def square(sound: KeyManifest) -> dict[str, object]:
 
 def plan_that_overflows(scientist: TinyScientist) -> ModelManifest:
     huge = slot_plan().to_dict() | {"weight_max": (1 << 63) - 1, "b_max": (1 << 63) - 1, "weight_frac": 48}
-    huge |= {"a_row_l1_max": (1 << 63) - 1, "rows_max": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
+    huge |= {"a_row_l1_max": (1 << 63) - 1, "weight_rows": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
     return scientist.manifest(plan=PlanSpec(**huge))
 
 
@@ -312,9 +312,9 @@ def test_an_offer_is_not_lost_when_the_chain_goes_away_while_it_is_looked_at(tmp
 def test_an_update_that_takes_too_long_is_refused(tmp_path: Path) -> None:
     names = tuple(f"c{i}" for i in range(899))
     spec = SPEC.model_copy(update={"features": names})
-    plan = PlanSpec(**(slot_plan().to_dict() | {"values": 900, "key_bits": 8192}))
+    plan = PlanSpec(**(slot_plan().to_dict() | {"weights": 900, "key_bits": 8192}))
     world = World(tmp_path, mines=1)
-    world.scientist.post(model=world.scientist.manifest(spec=spec, plan=plan))
+    world.scientist.post(model=world.scientist.manifest(family=spec, plan=plan))
     run([world.node(0)])
     (problem,) = world.problems()
     assert "estimated to take" in problem.error

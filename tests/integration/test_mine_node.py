@@ -44,14 +44,14 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
             clear = clear_update(world.home(index) / "data.csv")
             assert scientist.key.unsafe_decrypt_update(slot_plan(), update) == clear
             assert world.store.pinned(Cid("dag-cbor", digest))
-            assert world.store.pinned(manifest.blob)
+            assert all(map(world.store.pinned, manifest.blobs))
         before = [world.market().ether(world.address(i)) for i in range(3)]
         scientist.settle(loss=500_000 // round_number)
     assert all(isinstance(result, Done) for result in run(nodes))
     for round_number in (1, 2):
         for digest in scientist.cohort(round_number).values():
             assert not world.store.pinned(Cid("dag-cbor", digest))
-            assert not world.store.pinned(scientist.read_update(digest)[0].blob)
+            assert not any(map(world.store.pinned, scientist.read_update(digest)[0].blobs))
     for i in range(3):
         assert not any(part.blob for part in world.book(i).parts(scientist.bounty))
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]

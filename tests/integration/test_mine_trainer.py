@@ -75,7 +75,7 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
 
 def mapped(scientist: TinyScientist, **stage: object) -> Task:
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
-    return read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
+    return read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
 
 
 def test_the_least_rows_are_for_the_weights_that_the_map_makes(
@@ -99,7 +99,7 @@ def test_no_map_makes_a_mine_look_at_combinations_without_end(
     one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
     narrow, cube = {"kind": "clip", "clip_q32": 1 << 32}, {"kind": "polynomial", "degree": 3}
     spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, narrow, cube, cube)})
-    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"values": spec.outputs}))
+    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
     table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
     (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
     mapped = trainer.local_map(task, data.register_csv(tmp_path / "d.csv"))

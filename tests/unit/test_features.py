@@ -11,7 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sonar.errors import DataError
 from sonar.families.quadratic.columns import from_q32, standard_stage, to_q32
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(3.0, 20.0, (50, 4))
@@ -19,13 +19,12 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def spec(*stages, features=NAMES):
-    return ModelSpec.parse(
+    return QuadraticSpec.parse(
         {
             "features": features,
             "target": "y",
             "stages": stages,
             "rows_min": 1,
-            "rows_max": 100,
             "target_max_q32": 1,
         }
     )

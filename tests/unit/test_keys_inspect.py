@@ -28,10 +28,10 @@ WEIGHT_FRAC, DATA_FRAC, D = 16, 20, 5
 UNIT = 1 << DATA_FRAC
 PLAN = SlotPlan.make(
     key_bits=1024,
-    values=D,
+    weights=D,
     bounds=Bounds(weight_max=4096 << WEIGHT_FRAC, a_row_l1_max=64 * D * UNIT, b_max=4096 * UNIT),
     mines_max=10,
-    rows_max=100,
+    weight_rows=100,
 )
 Update = Sequence[int]
 

@@ -13,7 +13,7 @@ from mine import consent
 from mine.consent import Policy, TokenPolicy
 from sonar.errors import ConfigError, ConsentError
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Q32_ONE, Fourier, Polynomial, Stage
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, Terms
@@ -22,10 +22,10 @@ ONE = Address("0x" + "11" * 20)
 TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
 
 
-def spec(columns: int, **changes: object) -> ModelSpec:
+def spec(columns: int, **changes: object) -> QuadraticSpec:
     names = [f"c{i}" for i in range(columns)]
-    limits = {"rows_min": 1, "rows_max": 10_000, "target_max_q32": 1}
-    return ModelSpec.parse({"features": names, "target": "y"} | limits | changes)
+    limits = {"rows_min": 1, "target_max_q32": 1}
+    return QuadraticSpec.parse({"features": names, "target": "y"} | limits | changes)
 
 
 def fourier(columns: int, features: int, seed: int = 0) -> Fourier:
@@ -128,7 +128,7 @@ def test_what_is_exactly_at_its_limit_is_taken() -> None:
     consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
     consent.check_work(30.0, 60, policy)
     for rows in (50, 100):
-        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
+        consent.check_rows(rows, spec(2, rows_min=50))
 
 
 def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
@@ -179,17 +179,17 @@ def test_the_sums_tell_no_more_than_there_are_numbers_in_the_rows(
     if features:
         stages.append(fourier(comb(columns + degree, degree) - 1, features))
     asked = spec(columns, stages=stages)
-    x = np.random.default_rng(1).normal(size=(asked.outputs**2, columns))
+    x = np.random.default_rng(1).normal(size=(asked.weights**2, columns))
     phi = transform(asked, x)
-    first, second = np.triu_indices(asked.outputs)
-    independent = int(np.linalg.matrix_rank(phi[:, first] * phi[:, second])) - 1 + asked.outputs
+    first, second = np.triu_indices(asked.weights)
+    independent = int(np.linalg.matrix_rank(phi[:, first] * phi[:, second])) - 1 + asked.weights
     assert independent <= asked.least_rows * (columns + 1)
 
 
 @pytest.mark.parametrize("rows", [49, 101])
 def test_the_bounty_s_own_limits_on_rows(rows: int) -> None:
     with pytest.raises(ConsentError, match="50 to 100"):
-        consent.check_rows(rows, spec(2, rows_min=50, rows_max=100))
+        consent.check_rows(rows, spec(2, rows_min=50))
 
 
 @given(

@@ -167,7 +167,6 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
         (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
-        (("rounds = 5", "rounds = 5\nrows_min = 51\nrows_max = 50"), "rows_min", "rows_max"),
         (("rows = 42", "rows = 42\nfeatures = ['age', 'age']"), "features: name a column twice", "once"),
         (("rows = 42", "rows = 42\nfeatures = ['age', 'target']"), "the target 'target'", "once"),
     ],

@@ -131,7 +131,7 @@ def test_explain_needs_no_home(bounty: Path, capsys: pytest.CaptureFixture[str])
     assert main(["explain", str(bounty), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["initial_loss"] == 26_645_643
-    assert document["plan"]["values"] == 11
+    assert document["plan"]["weights"] == 11
 
 
 def test_a_mistake_in_the_file_names_the_field(bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:

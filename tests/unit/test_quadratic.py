@@ -21,7 +21,7 @@ from sonar.families.quadratic.answer import (
 )
 from sonar.families.quadratic.columns import standard_stage, to_q32
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 
 FRAC = 20
 ONE = 1 << FRAC
@@ -36,8 +36,8 @@ def problem(seed: int, n: int = 30, f: int = 3, loss: str = "squared"):
 
 def spec(loss="squared", features=3, **fields):
     names = [f"x{i}" for i in range(features)]
-    wanted = {"features": names, "target": "y", "loss": loss, "rows_min": 1, "rows_max": 10**6}
-    return ModelSpec.parse({**wanted, "target_max_q32": to_q32(1000.0), **fields})
+    wanted = {"features": names, "target": "y", "loss": loss, "rows_min": 1}
+    return QuadraticSpec.parse({**wanted, "target_max_q32": to_q32(1000.0), **fields})
 
 
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 6))
@@ -182,7 +182,7 @@ def test_the_diabetes_figures():
     features, target = examples.DIABETES_FEATURES, examples.DIABETES_TARGET
     held = examples.holdout(table)
     kind = spec(features=10)
-    kind = ModelSpec.parse(
+    kind = QuadraticSpec.parse(
         {
             **dict(kind),
             "features": features,

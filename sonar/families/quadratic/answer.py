@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from sonar.errors import BoundsError, DataError, UsageError
 from sonar.families.quadratic.maps import transform
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Q32_ONE, width_after
 
 Matrix = NDArray[np.float64]
@@ -125,7 +125,7 @@ def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
     return _rounded(m @ a, m @ b, one.rows, one.data_frac)
 
 
-def local_map(spec: ModelSpec, x: Matrix, y: Vector, *, data_frac: int) -> LocalMap:
+def local_map(spec: QuadraticSpec, x: Matrix, y: Vector, *, data_frac: int) -> LocalMap:
     """Return what a mine with raw columns x float64[n, f] and targets y float64[n] contributes to a bounty.
 
     In one pass over chunks of rows, so that phi is never whole in memory.
@@ -143,7 +143,7 @@ def local_map(spec: ModelSpec, x: Matrix, y: Vector, *, data_frac: int) -> Local
     return local_steps(fixed_point(sums, spec.loss, data_frac), spec.local_steps, _rate(spec))
 
 
-def chunks(spec: ModelSpec, rows: int) -> Iterator[slice]:
+def chunks(spec: QuadraticSpec, rows: int) -> Iterator[slice]:
     """Yield ranges of rows for which no stage of the feature map puts out more than 64 MiB."""
     width = widest = len(spec.features)
     for stage in spec.stages:
@@ -153,7 +153,7 @@ def chunks(spec: ModelSpec, rows: int) -> Iterator[slice]:
     yield from (slice(start, start + step) for start in range(0, rows, step))
 
 
-def _checked_targets(spec: ModelSpec, y: Vector) -> Vector:
+def _checked_targets(spec: QuadraticSpec, y: Vector) -> Vector:
     y = np.asarray(y, dtype=np.float64)
     if not np.isfinite(y).all():
         raise DataError(f"column {spec.target}", "has a value that is infinite or not a number")
@@ -171,7 +171,7 @@ def _checked_targets(spec: ModelSpec, y: Vector) -> Vector:
     return y
 
 
-def curvature(spec: ModelSpec, phi: Matrix) -> Matrix:
+def curvature(spec: QuadraticSpec, phi: Matrix) -> Matrix:
     """Return -du/dw, float64[d, d]: the A that a mine with rows phi float64[n, d] would use, unrounded."""
     a = _A_FACTOR[spec.loss] * phi.T @ phi / len(phi)
     return np.asarray(_mean_power(a, spec.local_steps, _rate(spec)) @ a)
@@ -201,7 +201,7 @@ def loss_units(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> int:
     return round(1000.0 * loss) if 1000.0 * loss < LOSS_MAX else LOSS_MAX
 
 
-def _rate(spec: ModelSpec) -> float:
+def _rate(spec: QuadraticSpec) -> float:
     return spec.local_rate_q32 / Q32_ONE
 
 

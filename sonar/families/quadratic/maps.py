@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import DataError
-from sonar.families.quadratic.spec import ModelSpec
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Q32_ONE, Clip, Fourier, Polynomial, Stage, Standard
 
 Matrix = NDArray[np.float64]
 
 
-def transform(spec: ModelSpec, x: Matrix) -> Matrix:
-    """Return phi(x), float64[n, spec.outputs], for raw columns float64[n, f]; the last column is ones.
+def transform(spec: QuadraticSpec, x: Matrix) -> Matrix:
+    """Return phi(x), float64[n, spec.weights], for raw columns float64[n, f]; the last column is ones.
 
     Raises DataError for another number of columns, and for values that are or become infinite or NaN.
     """
@@ -37,7 +37,7 @@ def apply_stages(stages: Sequence[Stage], x: Matrix) -> Matrix:
     return x
 
 
-def names_of(spec: ModelSpec) -> tuple[str, ...]:
+def names_of(spec: QuadraticSpec) -> tuple[str, ...]:
     """Return a name for each column of phi, as scikit-learn has them: "age", "age^2", "age bmi"; "(bias)"."""
     names = spec.features
     for stage in spec.stages:
@@ -51,10 +51,10 @@ def names_of(spec: ModelSpec) -> tuple[str, ...]:
     return (*names, "(bias)")
 
 
-def in_words(spec: ModelSpec) -> str:
+def in_words(spec: QuadraticSpec) -> str:
     """Return the feature map for people who decide whether to train it: what is done to the columns."""
     told = [_in_words(stage) for stage in spec.stages] or ["as they are"]
-    return f"{', then '.join(told)}: {spec.outputs} weights"
+    return f"{', then '.join(told)}: {spec.weights} weights"
 
 
 def _in_words(stage: Stage) -> str:

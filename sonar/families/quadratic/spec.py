@@ -6,31 +6,36 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sonar.families.quadratic.stages import MAX_OUTPUTS, Q32, Stage, least_rows, weights_of
-from sonar.protocol.record import Name, Record, Rows
+from sonar.families.quadratic.stages import Q32, Stage, least_rows, weights_of
+from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
 
-class ModelSpec(Record):
+class QuadraticSpec(Record):
     """What is learned from which columns: prediction = phi(x) w, phi the stages and a last column of ones.
 
     `features` and `target` are column names. `local_steps` and `local_rate_q32` are the gradient steps that a
-    mine makes by itself in a round. A mine has from `rows_min` to `rows_max` rows, and targets of at most
+    mine makes by itself in a round. A mine has at least `rows_min` rows, and targets of at most
     `target_max_q32` in magnitude.
     """
 
-    features: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+    kind: Literal["quadratic"] = "quadratic"
+    features: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
     target: Name
     stages: Annotated[tuple[Stage, ...], Field(strict=False, max_length=8)] = ()
     loss: Literal["squared", "logistic-taylor"] = "squared"
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate_q32: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     rows_min: Rows
-    rows_max: Rows
     target_max_q32: Annotated[Q32, Field(gt=0)]
 
     @property
     def outputs(self) -> int:
-        """Number of weights: the stages' outputs and the bias."""
+        """Number of targets."""
+        return 1
+
+    @property
+    def weights(self) -> int:
+        """Number of weights over all outputs: for each, the columns that the stages make, and the bias."""
         return weights_of(self.stages, len(self.features))
 
     @property
@@ -42,10 +47,8 @@ class ModelSpec(Record):
     def _check(self) -> Self:
         if len(set(self.features)) != len(self.features) or self.target in self.features:
             raise ValueError("features: a column is named twice, or is the target")
-        if self.outputs > MAX_OUTPUTS:
-            raise ValueError(f"features: {self.outputs} weights with the bias; at most {MAX_OUTPUTS}")
-        if self.rows_min > self.rows_max:
-            raise ValueError("rows_min: is more than rows_max")
+        if self.weights > MAX_WEIGHTS:
+            raise ValueError(f"features: {self.weights} weights with the bias; at most {MAX_WEIGHTS}")
         if self.local_steps > 1 and self.local_rate_q32 == 0:
             raise ValueError("local_rate_q32: must be more than 0 when local_steps is more than 1")
         return self

@@ -13,15 +13,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MAX_OUTPUTS = 1000
-"""Weights of a model at most, the bias included."""
+from sonar.protocol.record import MAX_WEIGHTS
+
 Q32_ONE = 1 << 32
 LEAST_ROWS = 10
 ROWS_PER_WEIGHT = 3
 
 Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 _Positive = Annotated[Q32, Field(gt=0)]
-_Row = Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+_Row = Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
 
 
 class _Stage(BaseModel):
@@ -33,7 +33,7 @@ class Standard(_Stage):
 
     kind: Literal["standard"] = "standard"
     mean_q32: _Row
-    std_q32: Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+    std_q32: Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
     clip_q32: _Positive
 
 
@@ -55,7 +55,7 @@ class Fourier(_Stage):
     """x -> sqrt(2 / D) cos(W x + phase): random Fourier features (Rahimi and Recht 2007), W with D rows."""
 
     kind: Literal["fourier"] = "fourier"
-    weights_q32: Annotated[tuple[_Row, ...], Field(strict=False, min_length=1, max_length=MAX_OUTPUTS)]
+    weights_q32: Annotated[tuple[_Row, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
     phases_q32: _Row
 
 
@@ -78,8 +78,8 @@ def width_after(stage: Stage, width: int, where: str = "stage") -> int:
         width = len(stage.weights_q32)
         if len(stage.phases_q32) != width:
             raise ValueError(f"{where}.phases_q32: must have {width} entries, like weights_q32")
-    if width >= MAX_OUTPUTS:
-        raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_OUTPUTS} in all")
+    if width >= MAX_WEIGHTS:
+        raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_WEIGHTS} in all")
     return width
 
 
