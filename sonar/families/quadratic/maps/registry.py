@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Union
 
 from pydantic import Field
 
@@ -35,5 +35,5 @@ if TYPE_CHECKING:
     Stage = BaseStage
     MapWish = BaseWish
 else:  # unions of what is registered, which pydantic tells apart by `kind`
-    Stage = Annotated[tuple(one.stage for one in MAPS), Field(discriminator="kind")]
-    MapWish = Annotated[tuple(WISHES.values()), Field(discriminator="kind")]
+    Stage = Annotated[Union[tuple(one.stage for one in MAPS)], Field(discriminator="kind")]  # noqa: UP007
+    MapWish = Annotated[Union[tuple(WISHES.values())], Field(discriminator="kind")]  # noqa: UP007

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
@@ -18,4 +18,4 @@ OPTIMISERS: dict[str, type[OptimiserWish]] = {
 if TYPE_CHECKING:
     AnyOptimiser = OptimiserWish
 else:  # a union of what is registered, which pydantic tells apart by `kind`
-    AnyOptimiser = Annotated[tuple(OPTIMISERS.values()), Field(discriminator="kind")]
+    AnyOptimiser = Annotated[Union[tuple(OPTIMISERS.values())], Field(discriminator="kind")]  # noqa: UP007
