@@ -139,7 +139,7 @@ def _choose(task: Task, sums: Sums, candidates: Sequence[DataSet]) -> tuple[Data
     for dataset in candidates:
         try:
             trainer.fits(task, dataset)
-            return dataset, sums.make(task, dataset)[1]
+            return dataset, sums.make(task, dataset).digest()
         except SonarError as error:
             first = first or error
     assert first is not None

@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from mine.data.dataset import DataSet
-from sonar.families.quadratic.answer import LocalMap
+from sonar.families.base import Prepared
 
 
 class Release(Protocol):
     """Turns a data set's sums into those that answers are made of."""
 
-    def __call__(self, sums: LocalMap, dataset: DataSet) -> LocalMap:
+    def __call__(self, sums: Prepared, dataset: DataSet) -> Prepared:
         """Return what is released of these sums. Raises ConsentError if the data set may tell no more."""
         ...
 
 
-def unchanged(sums: LocalMap, dataset: DataSet) -> LocalMap:
+def unchanged(sums: Prepared, dataset: DataSet) -> Prepared:
     """Return the sums as they are."""
     return sums

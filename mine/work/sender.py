@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mine.work.state import Part
-from sonar.chain.contract import revert
+from sonar.chain.contract import errors
 from sonar.chain.contract.market import Call, Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
@@ -36,7 +36,7 @@ class Sender:
         """
         try:
             return pay(self._market, self._outbox, intent, call) is not None
-        except (revert.CohortFull, revert.WrongStatus, revert.WrongRound, revert.NothingToWithdraw):
+        except (errors.CohortFull, errors.WrongStatus, errors.WrongRound, errors.NothingToWithdraw):
             return False
 
     def may_be_mined(self, intent: Intent) -> bool:

@@ -15,7 +15,7 @@ from mine.work import trainer
 from mine.work.release import Release, unchanged
 from mine.work.state import Joined
 from mine.work.trainer import Task
-from sonar.families.quadratic.answer import LocalMap
+from sonar.families.base import Prepared
 from sonar.home.private import PrivateFolder
 
 KEPT_BYTES = 16 << 20
@@ -28,19 +28,18 @@ class Sums:
     def __init__(self, folder: PrivateFolder, release: Release = unchanged) -> None:
         self._folder, self._release = folder, release
 
-    def make(self, task: Task, dataset: DataSet) -> tuple[LocalMap, str]:
-        """Return the released sums and their digest, after every check that protects the rows.
+    def make(self, task: Task, dataset: DataSet) -> Prepared:
+        """Return the released sums, after every check that protects the rows, and keep them.
 
-        Raises what `trainer.local_map` does.
+        Raises what `trainer.prepare` does.
         """
-        sums = self._release(trainer.local_map(task, dataset), dataset)
-        data = trainer.encode(sums)
-        digest = hashlib.sha256(data).hexdigest()
+        sums = self._release(trainer.prepare(task, dataset), dataset)
+        data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
-            self._folder.put(digest, data)
-        return sums, digest
+            self._folder.put(sums.digest(), data)
+        return sums
 
-    def of(self, task: Task, joined: Joined) -> LocalMap:
+    def of(self, task: Task, joined: Joined) -> Prepared:
         """Return the sums that a bounty was joined with. Raises DataError if the data have changed.
 
         And what `make` does, if they must be computed again.
@@ -48,9 +47,9 @@ class Sums:
         kept = self._folder.get(joined.map_digest)
         if kept is not None and hashlib.sha256(kept).hexdigest() == joined.map_digest:
             joined.dataset.verify()
-            return trainer.decode(task, kept)
-        sums, digest = self.make(task, joined.dataset)
-        trainer.check_map(digest, joined.map_digest)
+            return trainer.restored(task, kept)
+        sums = self.make(task, joined.dataset)
+        trainer.check_map(sums, joined.map_digest)
         return sums
 
     def keep_only(self, joined: Iterable[Joined]) -> None:

@@ -14,7 +14,7 @@ from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
 from mine.work.workshop import sums_at
-from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal

@@ -17,13 +17,13 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the data sets that were read, once for each reading."""
-    made, read = trainer.local_map, []
+    made, read = trainer.prepare, []
 
     def count(task: trainer.Task, dataset: trainer.DataSet) -> object:
         read.append(dataset.name)
         return made(task, dataset)
 
-    monkeypatch.setattr(trainer, "local_map", count)
+    monkeypatch.setattr(trainer, "prepare", count)
     return read
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Manifest]] = {
     "key": KeyManifest,
     "model": ModelManifest,
     "update": UpdateManifest,
+    "cohort": CohortManifest,
     "evidence": EvidenceManifest,
     "allowlist": AllowList,
 }
@@ -74,8 +76,9 @@ def changed(data: bytes, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value", "field", "problem"),
     [
-        ("v", 2, "v", "1"),
-        ("v", True, "ModelManifest", "canonical"),
+        ("v", 1, "v", "an older program wrote this ModelManifest"),
+        ("v", 3, "v", "a newer program wrote this ModelManifest"),
+        ("v", True, "v", "should be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
         ("kind", "update", "kind", "model"),
@@ -98,7 +101,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("plan.weights", 4, "ModelManifest", "4 weights"),
         ("plan.key_bits", 1 << 20, "plan.key_bits", "16384"),
         ("plan.weight_max", 1 << 63, "plan.weight_max", "less than"),
-        ("plan.rows_max", 1, "ModelManifest", "family.rows_max"),
+        ("plan.weight_rows", 0, "plan.weight_rows", "greater than or equal to 1"),
         ("plan.mines_max", 256, "plan.mines_max", "255"),
         ("family.features", [], "family.features", "at least 1"),
         ("family.features", ["a", "a"], "family", "named twice"),
@@ -108,7 +111,9 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("family.loss", "hinge", "family.loss", "squared"),
         ("family.local_steps", 10_001, "family.local_steps", "10000"),
         ("family.local_steps", 2, "family", "local_rate_q32"),
-        ("family.target_max_q32", 0, "family.target_max_q32", "greater than 0"),
+        ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "greater than 0"),
+        ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "greater than 0"),
+        ("family.targets", [], "family.targets", "at least 1 item"),
         ("family.stages.0.kind", "cosine", "family.stages.0", "standard"),
         ("family.stages.0.std_q32.1", 0, "family.stages.0.standard.std_q32.1", "greater than 0"),
         ("family.stages.0.mean_q32", [1], "family", "2 entries"),
@@ -230,10 +235,9 @@ def test_widths_of_feature_maps():
         return QuadraticSpec.parse(
             {
                 "features": ["a", "b", "c"],
-                "target": "y",
+                "targets": [{"name": "y", "centre_q32": 0, "scale_q32": 1, "clip_q32": 1}],
                 "stages": stages,
                 "rows_min": 1,
-                "target_max_q32": 1,
             }
         ).weights
 
