@@ -102,7 +102,7 @@ SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "ciphertext n^2": (ciphertext(lambda n: n * n), "ciphertext 1"),
     "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
     "blob too long": (blob_too_long, "the limit is"),
-    "blob too short": (blob_too_short, "take 768"),
+    "blob too short": (blob_too_short, "has 767 bytes"),
     "no proof of the key": (key_manifest_with(lambda sound: {"proof": b""}), "proof has 0 bytes"),
     "a changed proof": (
         key_manifest_with(lambda sound: {"proof": sound.proof[:-1] + bytes([sound.proof[-1] ^ 1])}),
