@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
+from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.market import Call, Market
 from sonar.chain.deploying import create2
 from sonar.chain.rpc import Chain, Rpc, data_bytes
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, RemoteError, RpcError, WrongContract
 from sonar.home.journal import Journal
@@ -72,7 +74,7 @@ def deploy(
     WrongContract if the chain holds other code afterwards than was sent.
     """
     code = abi.encode_constructor(_window(min_window_s))
-    expected = abi.runtime_code(min_window_s)
+    expected = training_market().runtime_code(min_window_s)
     chain, progress = Chain(rpc), progress or Progress()
     address = create2.address_of(code)
     if not plain and chain.code(address):
@@ -82,14 +84,14 @@ def deploy(
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         outbox = Outbox(chain, account, journal, confirmations=confirmations, progress=progress)
         if plain:
-            receipt = outbox.perform("deploy", Call(None, code, 0, "deploy"))
+            receipt = outbox.perform(Intent(Action.DEPLOY), Call(None, code, 0, "deploy"))
             if receipt.contract is None:
                 raise RemoteError("the deployment's receipt names no contract")
             address = receipt.contract
         else:
             create2.place_proxy(chain, outbox)
             progress.note(f"the contract will be at {address}")
-            receipt = outbox.perform("deploy", create2.creation(code))
+            receipt = outbox.perform(Intent(Action.DEPLOY), create2.creation(code))
     _check(chain, address, expected)
     return Deployment(chain.chain_id, address, keccak(expected), receipt.block, True)
 
