@@ -69,7 +69,7 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
             {"kind": "standard", "mean_q32": (middle, 0), "std_q32": (narrow, 1 << 32), "clip_q32": 1 << 32},
         )
     }
-    task = read(scientist, spec=type(SPEC).parse(spec))
+    task = read(scientist, family=type(SPEC).parse(spec))
     with pytest.raises(ConsentError, match="same value in all but 1 rows"):
         trainer.prepare(task, data.register_csv(path))
 
