@@ -27,6 +27,7 @@ _POLICY = """\
 # max_stake_wei = 1000000000000000000
 # min_window_s = 5                   # of each of a round's three windows
 # max_window_s = 604800              # a stake is held until its round ends
+# min_overdue_bps = 5000             # of the unpaid reward, due when the scientist does not settle
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
 # min_key_bits = 2048
 # max_weights = 4096
