@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.explain import learned
 from pysonar.campaign import history
-from pysonar.campaign.aggregate import held_weights
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
@@ -53,6 +52,7 @@ from sonar.errors import (
     RpcError,
     UsageError,
 )
+from sonar.families.quadratic.course import held_weights
 from sonar.families.quadratic.score import shares_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
