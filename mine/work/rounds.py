@@ -39,6 +39,7 @@ from sonar.protocol.events import (
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting, short
 
 COMMIT_MARGIN_S = 2
@@ -311,10 +312,8 @@ class Rounds:
         if settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
             part = replace(part, why=why_no_share(self._store, settled, self._me))
         self._book.save(part)
-        why = {"why": part.why} if part.why else {}
-        self._progress.round(
-            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
-        )
+        told = MineRound(part.state.value, part.asset, **part.paid, why=part.why)
+        self._progress.round(hex32(part.bounty), part.round, told)
 
     def withdraw(self, intent: Intent, to: Address, asset: Address, head: Head) -> Waiting | None:
         """Take out what the contract owes this mine in an asset; None when nothing is left to wait for.
