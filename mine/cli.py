@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.errors import ConfigError, UsageError
+from sonar.telling.documents import PartyReady
 from sonar.telling.progress import printable
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
@@ -79,15 +80,8 @@ def init(
         dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
     following = setup.next_step(mine)
     if as_json:
-        print_json(
-            {
-                "address": mine.address,
-                "home": str(path),
-                "network": mine.network.name,
-                "data": dataset.to_record() if dataset else None,
-                "next": following,
-            }
-        )
+        data = dataset.to_record() if dataset else None
+        print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
         return
     typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
     if dataset:

@@ -37,7 +37,7 @@ from sonar.protocol.phase import Status, status_of
 from sonar.store import choose
 from sonar.store.folder import FolderStore
 from sonar.telling.progress import Done, ListSink, parse_line
-from tests.chain_kit import serving, wish
+from tests.chain_kit import counted, serving, wish
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ class Cli:
         self.capsys.readouterr()
         code = main([*args, "--home", str(self.home), "--json"])
         out = self.capsys.readouterr().out
-        return code, json.loads(out.splitlines()[-1]) if out.strip() else None
+        return code, counted(json.loads(out.splitlines()[-1])) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:
         self.capsys.readouterr()
