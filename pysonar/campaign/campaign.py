@@ -22,15 +22,13 @@ from contextlib import contextmanager
 from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.explain import learned
 from pysonar.campaign import history
-from pysonar.campaign.aggregate import held_weights
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
-from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
-from sonar.chain.contract.revert import (
+from sonar.chain.contract.errors import (
     BountyExists,
     NothingToWithdraw,
     NotInCohort,
@@ -39,6 +37,7 @@ from sonar.chain.contract.revert import (
     WrongRound,
     WrongStatus,
 )
+from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
@@ -53,6 +52,7 @@ from sonar.errors import (
     RpcError,
     UsageError,
 )
+from sonar.families.quadratic.course import held_weights
 from sonar.families.quadratic.score import shares_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
