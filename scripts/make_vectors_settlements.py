@@ -3,8 +3,9 @@
     python scripts/make_vectors_settlements.py            write the file
     python scripts/make_vectors_settlements.py --check    only compare; exit 1 when it differs
 
-Made by eth-account from the types alone, with nothing of ours: the contract and every client are held to it. The
-key is made of a label and protects nothing. Bytes are hex; losses are text, as JSON readers round beyond 2^53.
+Made by eth-account from the types alone, with nothing of ours: the contract and every client are held to it.
+The key is made of a label and protects nothing. Bytes are hex; losses are text, as JSON readers round beyond
+2^53.
 """
 
 from __future__ import annotations
@@ -38,7 +39,16 @@ TYPES = {
     ],
     "Award": [{"name": "mine", "type": "address"}, {"name": "shareBps", "type": "uint16"}],
 }
-NAMES = ("chain_id", "contract", "bounty", "round", "new_model_digest", "new_loss", "awards", "evidence_digest")
+NAMES = (
+    "chain_id",
+    "contract",
+    "bounty",
+    "round",
+    "new_model_digest",
+    "new_loss",
+    "awards",
+    "evidence_digest",
+)
 
 Awards = tuple[tuple[str, int], ...]
 Case = tuple[int, str, bytes, int, bytes, int, Awards, bytes]
