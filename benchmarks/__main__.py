@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from benchmarks.measures import MEASURES, run
-from sonar.tables import print_table
+from sonar.telling.tables import print_table
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("gmpy2", "numpy", "phe", "sf-heu", "pypaillier", "fate-utils", "tenseal")

@@ -9,16 +9,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from sonar.amounts import parse_wei
-from sonar.chain.faucet import fund
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.faucet import fund
 from sonar.errors import SonarError
-from sonar.keystore import find
-from sonar.progress import Done, PlainSink, Progress, Waiting
+from sonar.home.keystore import find
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
-from sonar.settings import NetworkConfig
-from sonar.terminal import tell_error
-from sonar.waiting import drive, patiently
+from sonar.telling.amounts import parse_wei
+from sonar.telling.progress import Done, PlainSink, Progress, Waiting
+from sonar.telling.terminal import tell_error
+from sonar.telling.waiting import drive, patiently
 
 POLL_S = 2.0
 

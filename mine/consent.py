@@ -1,33 +1,28 @@
 """What a mine refuses to do, to protect its data and its money. Every refusal is a ConsentError.
 
-The scientist sees the sums of A and b over a cohort, and a score of 16 bits per mine and round. So a mine
-refuses where sums would isolate rows, where rounds would add up, and where the terms are worse than its
-operator allows.
+The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses where sums
+would isolate rows, which is its family's to tell (`sonar.families.base`), where rounds would add up, and
+where the terms are worse than its operator allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sonar.errors import ConfigError, ConsentError
+from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
-from sonar.protocol.messages import ModelSpec
 from sonar.protocol.phase import BountyState, Terms
-from sonar.settings import parse_toml
 
-LEAST_OF_EITHER = 5
 SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
 
 POLICY_FILE = "mine.toml"
+WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,8 @@ class TokenPolicy:
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 
-    Amounts in wei, times in seconds. `tokens`: those besides ether that the mine takes, from table [tokens];
+    Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
+    a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
     whoever rules a token may be able to freeze or change balances. `max_rounds` counts every round that a
     data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
     admits keys of 1024 bits, for comparisons with made-up data only.
@@ -52,6 +48,7 @@ class Policy:
     max_stake_wei: int = 10**18
     min_window_s: int = 5
     max_window_s: int = 7 * 24 * 3600
+    min_overdue_bps: int = 5_000
     max_rounds: int = 100
     min_key_bits: int = 2048
     max_weights: int = 4096
@@ -120,7 +117,26 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
         f"is {terms.min_mines}, so an aggregate could be one mine's update",
         "join bounties whose rounds need at least 2 mines",
     )
-    for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
+    _check_windows(terms, policy)
+    _allow(
+        terms.overdue_bps >= policy.min_overdue_bps,
+        "terms.overdue_bps",
+        f"is {terms.overdue_bps}, below your floor of {policy.min_overdue_bps}",
+        f"lower policy.min_overdue_bps in {POLICY_FILE} to take it: so much less of the reward is paid when "
+        "the scientist does not settle",
+    )
+    owed_units = owed(bounty)
+    _allow(
+        bounty.closed or bounty.escrow_units >= owed_units,
+        "escrow",
+        f"is {bounty.escrow_units}, and the terms can come to {owed_units}, in smallest units",
+        "do not join: the bounty cannot pay what it promises",
+    )
+
+
+def _check_windows(terms: Terms, policy: Policy) -> None:
+    """Check that nothing of a round is too short to be in time, or too long to wait. Raises ConsentError."""
+    for name in (*WINDOWS, *(["quiet_s"] if terms.quiet_s else [])):
         window_s = getattr(terms, name)
         _allow(
             window_s >= policy.min_window_s,
@@ -134,13 +150,6 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
             f"is {window_s} s, above your limit of {policy.max_window_s} s",
             f"raise policy.max_window_s in {POLICY_FILE} to take it; your stake is held until the round ends",
         )
-    owed_wei = owed(bounty)
-    _allow(
-        bounty.closed or bounty.escrow_wei >= owed_wei,
-        "escrow",
-        f"is {bounty.escrow_wei}, and the terms can come to {owed_wei}, in smallest units",
-        "do not join: the bounty cannot pay what it promises",
-    )
 
 
 def _check_money(terms: Terms, policy: Policy) -> None:
@@ -156,20 +165,20 @@ def _check_money(terms: Terms, policy: Policy) -> None:
             raise ConsentError(
                 f"terms.asset: is the token {terms.asset}, which you have not allowed",
                 hint=f"if you trust it, add to {POLICY_FILE} below [tokens], with the most that you would "
-                f"stake in its smallest unit: {_token_line(terms.asset, terms.stake_wei)}",
+                f"stake in its smallest unit: {_token_line(terms.asset, terms.stake_units)}",
             )
         min_fee, max_stake = token.min_fee, token.max_stake
         names = (f"min_fee of {terms.asset}", f"max_stake of {terms.asset}")
     _allow(
-        terms.fee_wei >= min_fee,
-        "terms.fee_wei",
-        f"is {terms.fee_wei}, below your floor of {min_fee}",
+        terms.fee_units >= min_fee,
+        "terms.fee_units",
+        f"is {terms.fee_units}, below your floor of {min_fee}",
         f"lower {names[0]} in {POLICY_FILE} to take it",
     )
     _allow(
-        terms.stake_wei <= max_stake,
-        "terms.stake_wei",
-        f"is {terms.stake_wei}, above your limit of {max_stake}",
+        terms.stake_units <= max_stake,
+        "terms.stake_units",
+        f"is {terms.stake_units}, above your limit of {max_stake}",
         f"raise {names[1]} in {POLICY_FILE} to take it",
     )
 
@@ -181,8 +190,8 @@ def owed(bounty: BountyState) -> int:
     """
     terms: Terms = bounty.terms
     rounds_left = terms.rounds - bounty.round + 1
-    unearned = terms.reward_wei - terms.reward_at(bounty.best_loss)
-    return unearned + terms.fee_wei * terms.cohort_cap * rounds_left
+    unearned = terms.reward_units - terms.reward_at(bounty.best_loss)
+    return unearned + terms.fee_units * terms.cohort_cap * rounds_left
 
 
 def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy) -> None:
@@ -208,7 +217,7 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
     )
 
 
-def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
+def check_work(train_s: float, terms: Terms, policy: Policy) -> None:
     """Check how long an update is estimated to take: a node that trains does nothing else.
 
     Raises ConsentError.
@@ -219,98 +228,14 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
         f"an update is estimated to take {train_s:.0f} s, above your limit of {policy.max_train_s} s",
         f"raise policy.max_train_s in {POLICY_FILE} to take it; other bounties wait so long",
     )
-    _allow(
-        2 * train_s <= commit_window_s,
-        "terms.commit_window_s",
-        f"is {commit_window_s} s, and an update is estimated to take {train_s:.0f} s",
-        "leave this bounty alone: updates would be late",
-    )
-
-
-def check_rows(rows: int, spec: ModelSpec) -> None:
-    """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least, rows_min, rows_max = spec.least_rows, spec.rows_min, spec.rows_max
-    asked = f"{spec.outputs} weights of {len(spec.features)} columns"
-    _allow(
-        rows >= least,
-        "rows",
-        f"the data set has {rows}, and {asked} need at least {least} to hide single rows",
-        "register more rows, or join a bounty with fewer weights",
-    )
-    _allow(
-        rows_min <= rows <= rows_max,
-        "rows",
-        f"the data set has {rows}, and the bounty takes {rows_min} to {rows_max}",
-        "register a data set of a size in that range",
-    )
-
-
-def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -> None:
-    """Check that no column, float64[rows, k] in chunks, has one value in all but 1 to 4 of its rows.
-
-    Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
-    by a clip just below its largest value. The first chunk needs 9 rows. Raises ConsentError with the column.
-    """
-    usual: NDArray[np.float64] | None = None
-    others = np.zeros(len(names), dtype=np.int64)
-    for chunk in chunks:
-        if usual is None:
-            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
-            usual = np.median(chunk[:9], axis=0)
-        others += (chunk != usual).sum(axis=0)
-    for count, name in zip(others.tolist(), names, strict=True):
+    # Once enough others have committed, the quiet end is all the time that is left for certain.
+    for name in ("commit_window_s", *(["quiet_s"] if terms.quiet_s else [])):
         _allow(
-            not 0 < count < LEAST_OF_EITHER,
-            f"column {name!r}",
-            f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ, or none",
-            "the sums would tell about those rows; leave this bounty alone, or register more rows",
+            2 * train_s <= getattr(terms, name),
+            f"terms.{name}",
+            f"is {getattr(terms, name)} s, and an update is estimated to take {train_s:.0f} s",
+            "leave this bounty alone: updates would be late",
         )
-
-
-def check_combinations(x: NDArray[np.float64], names: Sequence[str], degree: int) -> None:
-    """Check that no combination of values that products of `degree` columns single out has 1 to 4 rows.
-
-    Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
-    targets, it would tell about these. So would products over several such columns. x float64[rows, k] are
-    raw columns. Raises ConsentError with the columns.
-    """
-    levels = {}
-    for i in range(x.shape[1] if degree > 1 else 0):
-        values, codes = np.unique(x[:, i], return_inverse=True)
-        if 1 < len(values) <= degree + 1:
-            levels[i] = len(values), codes
-    for size in range(1, degree + 1):
-        for chosen in combinations(levels, size):
-            if sum(levels[i][0] - 1 for i in chosen) <= degree:
-                cells = np.ravel_multi_index([levels[i][1] for i in chosen], [levels[i][0] for i in chosen])
-                counts = np.bincount(cells)
-                _allow(
-                    counts[counts > 0].min() >= LEAST_OF_EITHER,
-                    f"columns {', '.join(repr(names[i]) for i in chosen)}",
-                    f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
-                    "products would tell about those rows; leave this bounty alone, or register more rows",
-                )
-
-
-def check_distinct(x: NDArray[np.float64], weights: int) -> None:
-    """Check that cosines of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
-
-    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
-    x float64[rows, k] raw columns. Raises ConsentError.
-    """
-    kinds = np.zeros(len(x), dtype=np.intp)
-    for column in x.T:
-        values, codes = np.unique(column, return_inverse=True)
-        kinds = np.unique(kinds * len(values) + codes, return_inverse=True)[1]
-        if kinds.max() >= weights:
-            return
-    _allow(
-        np.bincount(kinds).min() >= LEAST_OF_EITHER,
-        "columns",
-        f"the rows are of {kinds.max() + 1} kinds, no more than the {weights} weights, and fewer than "
-        f"{LEAST_OF_EITHER} rows are of one of them",
-        "the sums would tell about those rows; leave this bounty alone, or register more rows",
-    )
 
 
 def check_uses(used_rounds: int, policy: Policy) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar import keystore
 from sonar.errors import StoreUnavailable
-from sonar.waiting import drive, patiently
+from sonar.home import keystore
+from sonar.telling.waiting import drive, patiently
 
 POLL_S = 0.25
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mine.consent import POLICY_FILE
+from mine.show.documents import Claimed
 from mine.wiring import ROLE, Mine
-from sonar import keystore
-from sonar.amounts import format_amount
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
-from sonar.home import Home, default_home
+from sonar.home import keystore
+from sonar.home.folder import Home, default_home
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
-from sonar.settings import NetworkConfig
+from sonar.telling.amounts import format_amount
 
 if TYPE_CHECKING:
-    from mine.data import DataSet
-    from mine.state import Book
-    from sonar.chain.queue import Receipt
+    from mine.data.dataset import DataSet
+    from mine.work.state import Book
+    from sonar.chain.sending.entries import Receipt
 
 _POLICY = """\
 # What this mine allows. A missing line means the default, which is shown.
@@ -26,6 +28,7 @@ _POLICY = """\
 # max_stake_wei = 1000000000000000000
 # min_window_s = 5                   # of each of a round's three windows
 # max_window_s = 604800              # a stake is held until its round ends
+# min_overdue_bps = 5000             # of the unpaid reward, due when the scientist does not settle
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
 # min_key_bits = 2048
 # max_weights = 4096
@@ -68,8 +71,8 @@ def make_home(
 
 def _check_leaving(home: Home, new: NetworkConfig) -> None:
     """Refuse to take a home away from a network where a stake of its could be lost. Raises UsageError."""
-    from mine.state import Book
-    from sonar.journal import Journal
+    from mine.work.state import Book
+    from sonar.home.journal import Journal
 
     try:
         old = NetworkConfig.load(home.network)
@@ -95,7 +98,7 @@ def next_step(mine: Mine) -> str:
 
 def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
     """Register a data set. Raises UsageError, DataError."""
-    from mine import data
+    from mine.data import dataset as data
 
     if (csv is None) == (example is None):
         raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")
@@ -125,7 +128,7 @@ def leave(book: Book, prefix: str) -> str:
     return hex32(found[0])
 
 
-def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> dict[str, Any]:
+def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> Claimed:
     """Withdraw what the contract owes in an asset; one that is under way already is waited for.
 
     Raises NothingToWithdraw, what sending raises, and RpcError if the node has no record of it yet.
@@ -133,26 +136,21 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
     outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
-    key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
-    receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
-    amount_wei = _withdrawn(mine, receipt)
-    return {
-        "to": receiver,
-        "asset": token,
-        "amount_wei": amount_wei,
-        "amount": format_amount(amount_wei, mine.unit(token)),
-        "tx_hash": receipt.tx_hash,
-        "gas_wei": receipt.fee_wei,
-    }
+    receipt = outbox.perform(
+        outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
+    )
+    amount_units = _withdrawn(mine, receipt)
+    amount = format_amount(amount_units, mine.unit(token))
+    return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)
 
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:
     """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
-    from sonar.chain.events import Withdrawn
+    from sonar.protocol.events import Withdrawn
 
     for event in mine.market.events(receipt.block, receipt.block):
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
-            return event.amount_wei
+            return event.amount_units
     raise RpcError(
         f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
         "it was; `mine earnings` will tell"

@@ -23,20 +23,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.model import LinearModel
 from pysonar.embedded import EmbeddedNetwork
-from pysonar.keys import Key
-from pysonar.live import notebook_shell, told_live
-from pysonar.model import LinearModel
+from pysonar.keys.keys import Key
+from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home
-from sonar import keystore
-from sonar.amounts import parse_wei
-from sonar.chain.faucet import fund
+from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, UsageError
-from sonar.home import Home, default_home, expanded
-from sonar.progress import Progress, Sink
-from sonar.settings import NetworkConfig
+from sonar.home import keystore
+from sonar.home.folder import Home, default_home, expanded
+from sonar.home.settings import NetworkConfig
+from sonar.telling.amounts import parse_wei
+from sonar.telling.progress import Progress, Sink
 
 __all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect"]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonar.errors import UsageError
-from sonar.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.documents import PartyReady
+from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
-    from pysonar.bounty import Bounty
+    from pysonar.bounty.bounty import Bounty
     from pysonar.wiring import Scientist
 
 app = new_app(
@@ -66,14 +67,7 @@ def init(
     scientist = open_scientist(path, sink_for(as_json))
     following = f"send ether to {scientist.address} for escrow and gas, then: pysonar explain bounty.toml"
     if as_json:
-        print_json(
-            {
-                "address": scientist.address,
-                "home": str(path),
-                "network": scientist.network.name,
-                "next": following,
-            }
-        )
+        print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
         return
     typer.echo(f"account  {scientist.address}\nhome     {path}\nnetwork  {scientist.network.name}")
     typer.echo(f"next     {following}")
@@ -94,9 +88,9 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty import check_key
+    from pysonar.bounty.bounty import check_key
     from pysonar.wiring import locked
-    from sonar import keystore
+    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
@@ -118,7 +112,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
 
     Example: `pysonar explain bounty.toml`
     """
-    from pysonar.bounty import Bounty
+    from pysonar.bounty.bounty import Bounty
 
     asked = Bounty.from_toml(bounty)
     if as_json:
@@ -126,7 +120,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
             {
                 "name": asked.settings.name,
                 "asset": asked.terms.asset,
-                "escrow_wei": asked.terms.escrow_wei,
+                "escrow_units": asked.terms.escrow_units,
                 "initial_loss": asked.initial_loss,
                 "target_loss": asked.target_loss,
                 "features": list(asked.features),
@@ -179,8 +173,8 @@ def run(
         optimiser = "gradient-memory"   # or "gradient-descent", by rate
         key_bits = 3072         # 2048 or more; less: insecure_key = true
         commit_window_s = 120   # and reveal_window_s, settle_window_s
-        rows_min = 33           # of a mine, three per weight; and rows_max
-        rows_factor = 4         # the most that a mine's rows weigh, in medians
+        rows_min = 33           # of a mine, three per weight
+        weight_rows = 33        # the most that a mine's rows weigh; rows_min: all alike
         target_loss = 1672.6    # ends it; the best that is possible, if left out
         feature_map = "standard"   # or "polynomial", by degree; or "fourier"
         clip = 8.0              # standardised columns are cut off there
@@ -196,8 +190,8 @@ def run(
     In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
     rows = 42.
     """
-    from pysonar.bounty import Bounty
-    from pysonar.views import PlainTold
+    from pysonar.bounty.bounty import Bounty
+    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     asked = Bounty.from_toml(bounty)
@@ -214,8 +208,8 @@ def run(
 
 def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
-    from pysonar.views import print_result
-    from sonar import keystore
+    from pysonar.show.views import print_result
+    from sonar.home import keystore
 
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
@@ -244,7 +238,7 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.views import PlainTold
+    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
@@ -258,7 +252,7 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `pysonar status`
     """
-    from pysonar.views import print_status, status_of
+    from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
     document = status_of(open_scientist(home, sink_for(as_json)))
@@ -282,9 +276,9 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
-    from pysonar.history import check_age
-    from pysonar.records import Records
-    from pysonar.rounds import model_of
+    from pysonar.campaign.history import check_age
+    from pysonar.campaign.records import Records
+    from pysonar.campaign.rounds import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))

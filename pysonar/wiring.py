@@ -8,20 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pysonar.records import Posting, Records, post_key
-from sonar import keystore
+from pysonar.campaign.records import Posting, Records
+from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import ConfigError, KeyFileError
-from sonar.home import Home, default_home
-from sonar.progress import Progress, Sink
-from sonar.settings import NetworkConfig
-from sonar.waiting import patiently
+from sonar.home import keystore
+from sonar.home.folder import Home, default_home
+from sonar.home.settings import NetworkConfig
+from sonar.telling.progress import Progress, Sink
+from sonar.telling.waiting import patiently
 from sonar.wiring import Party
 
 if TYPE_CHECKING:
-    from pysonar.bounty import Bounty
-    from pysonar.campaign import Campaign
-    from pysonar.keys import Key
-    from pysonar.shelf import Shelf
+    from pysonar.bounty.bounty import Bounty
+    from pysonar.campaign.campaign import Campaign
+    from pysonar.campaign.shelf import Shelf
+    from pysonar.keys.keys import Key
 
 ROLE = "pysonar"
 
@@ -32,18 +33,18 @@ class Scientist(Party):
     @cached_property
     def shelf(self) -> Shelf:
         """The bounties that were started here."""
-        from pysonar.shelf import Shelf
+        from pysonar.campaign.shelf import Shelf
 
         return Shelf(self.home.path)
 
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
-        return f"outbox/{post_key(name)}" in self.journal
+        return Intent.of_posting(name).key in self.journal
 
     def names(self) -> list[str]:
         """Return the names of all bounties that were started here, also of those whose folder is gone."""
-        sent = (key.removeprefix("outbox/") for key, _ in self.journal.items("outbox/"))
-        posted = {name for key in sent if key == post_key(name := key.partition("/")[0])}
+        sent = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
+        posted = {intent.subject for intent in sent if intent.action is Action.POST}
         return sorted(posted.union(self.shelf.names()))
 
     def started(self, name: str = "") -> Bounty:
@@ -70,7 +71,7 @@ class Scientist(Party):
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
-        from pysonar.keys import Key
+        from pysonar.keys.keys import Key
 
         path = self.key_path(name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -80,7 +81,7 @@ class Scientist(Party):
 
     def key(self, bounty: Bounty, password: str) -> Key:
         """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
-        from pysonar.keys import Key
+        from pysonar.keys.keys import Key
 
         settings = bounty.settings
         path = self.key_path(settings.name)
@@ -104,7 +105,7 @@ class Scientist(Party):
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.
         """
-        from pysonar.campaign import Campaign
+        from pysonar.campaign.campaign import Campaign
 
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)

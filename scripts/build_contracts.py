@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the contract's artifact, or prove that the committed one is what the sources compile to.
 
-    scripts/build_contracts.py            compile and write sonar/chain/artifacts/TrainingMarket.json
+    scripts/build_contracts.py            compile and write sonar/chain/contract/artifacts/TrainingMarket.json
     scripts/build_contracts.py --check    compile in memory; exit 1 if a committed file differs in a byte
 
 Beside it goes TrainingMarket.verify.json, the compiler's whole input with all sources in it, which block
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = "contracts/src"
 CONTRACT = "TrainingMarket"
 ENTRY = f"{SOURCES}/{CONTRACT}.sol"
-ARTIFACT = ROOT / "sonar/chain/artifacts" / f"{CONTRACT}.json"
+ARTIFACT = ROOT / "sonar/chain/contract/artifacts" / f"{CONTRACT}.json"
 VERIFY = ARTIFACT.with_suffix(".verify.json")
 LIBRARIES = {"@openzeppelin/": "node_modules/@openzeppelin/"}
 IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)

@@ -50,7 +50,7 @@ PURE_STDLIB = frozenset(
         "typing",
     ]
 )
-PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_utils"])
+PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
 PURE_BANNED_CALLS = frozenset(["open", "input", "print", "breakpoint"])
 BANNED_CALLS = frozenset(["eval", "exec", "__import__"])
 BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"])
@@ -63,18 +63,11 @@ NEVER_RUN = "nothing that was received is ever run"
 BY_NAME = "the demo starts the programs by name, as a user would"
 
 _BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
-_ADAPTER = (
-    *_BASE,
-    "sonar.amounts",
-    "sonar.settings",
-    "sonar.journal",
-    "sonar.processes",
-    "sonar.progress",
-    "sonar.waiting",
-)
+_TELLING = (*_BASE, "sonar.telling", "sonar.processes")
+_HOME = (*_TELLING, "sonar.home")
 _COMMANDS = ("sonar.cli", "sonar.commands")
 _PROGRAM_NOT = ("sonar.localchain", "sonar.demo", *_COMMANDS)
-_MINE_NOT = (*_PROGRAM_NOT, "sonar.parties")
+_MINE_NOT = (*_PROGRAM_NOT, "sonar.home.parties")
 _DECRYPTS_OR_HEAVY = frozenset(["phe", "sklearn", "eth_tester", "eth", "matplotlib", "tenseal"])
 
 
@@ -104,6 +97,16 @@ def _pure(package: str, *own: str, stdlib: tuple[str, ...] = ()) -> Rule:
     return Rule(package, PURE, own, stdlib=PURE_STDLIB | set(stdlib), libraries=PURE_LIBRARIES)
 
 
+def _mine(package: str, *own: str) -> Rule:
+    return Rule(package, APART, ("sonar", package, *own), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY)
+
+
+def _pysonar(package: str, *own: str, localchain: bool = False) -> Rule:
+    """Rules of the scientist's side; `localchain`: whether it may start a network of its own."""
+    no = ("sonar.demo", *_COMMANDS) if localchain else _PROGRAM_NOT
+    return Rule(package, APART, ("sonar", package, *own), own_not=no)
+
+
 _NETWORK = frozenset(
     [
         "httpx",
@@ -122,39 +125,57 @@ RULES = (
     _pure("sonar.errors", "sonar.errors"),
     _pure("sonar.ports", *_BASE),
     _pure("sonar.protocol", "sonar.errors", "sonar.protocol"),
-    _pure("sonar.model", "sonar.errors", "sonar.protocol", "sonar.model"),
-    _pure(
-        "sonar.model.examples",
-        "sonar.errors",
-        "sonar.protocol",
-        "sonar.model",
-        stdlib=("importlib.resources",),
-    ),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
-    Rule("sonar.chain", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.chain"), libraries=_NETWORK),
-    Rule("sonar.store", DOWN, (*_ADAPTER, "sonar.keystore", "sonar.store"), libraries=_NETWORK),
+    _pure("sonar.data", "sonar.errors", "sonar.data"),
+    _pure("sonar.data.examples", "sonar.errors", "sonar.data", stdlib=("importlib.resources",)),
+    _pure(
+        "sonar.families", "sonar.errors", "sonar.protocol", "sonar.paillier", "sonar.data", "sonar.families"
+    ),
+    _pure("sonar.manifests", "sonar.errors", "sonar.protocol", "sonar.families", "sonar.manifests"),
+    Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
+    Rule("sonar.processes", DOWN, _TELLING),
+    Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
+    Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
+    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.rpc"), libraries=_NETWORK),
+    Rule(
+        "sonar.chain.contract", DOWN, (*_HOME, "sonar.chain.rpc", "sonar.chain.contract"), libraries=_NETWORK
+    ),
+    Rule(
+        "sonar.chain.sending",
+        DOWN,
+        (*_HOME, "sonar.chain.rpc", "sonar.chain.contract", "sonar.chain.sending"),
+        libraries=_NETWORK,
+    ),
+    Rule("sonar.chain", DOWN, (*_HOME, "sonar.chain"), libraries=_NETWORK),
+    Rule("sonar.store", DOWN, (*_HOME, "sonar.store"), libraries=_NETWORK),
     Rule(
         "sonar.localchain",
         DOWN,
-        (*_ADAPTER, "sonar.chain", "sonar.localchain"),
+        (*_TELLING, "sonar.chain", "sonar.localchain"),
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
     *(Rule(package, BY_NAME, ("sonar",)) for package in ("sonar.cli", "sonar.commands", "sonar.__main__")),
-    Rule(
-        "sonar",
-        DOWN,
-        (*_ADAPTER, "sonar.home", "sonar.keystore", "sonar.terminal"),
-        libraries_not=_DECRYPTS_OR_HEAVY,
-    ),
-    Rule("sonar.wiring", DOWN, (*_ADAPTER, "sonar.home", "sonar.keystore", "sonar.chain", "sonar.store")),
-    Rule("mine", APART, ("sonar", "mine"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
-    Rule("pysonar", APART, ("sonar", "pysonar"), own_not=_PROGRAM_NOT),
-    Rule("pysonar.wiring", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),
-    Rule("pysonar.api", APART, ("sonar", "pysonar"), own_not=("sonar.demo", *_COMMANDS)),
+    Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
+    Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
+    _mine("mine.consent"),
+    _mine("mine.data"),
+    _mine("mine.work", "mine.consent", "mine.data"),
+    _mine("mine.node", "mine.work", "mine.consent", "mine.data"),
+    _mine("mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
+    _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
+    _mine("mine", "mine"),
+    _pysonar("pysonar.keys"),
+    _pysonar("pysonar.bounty", "pysonar.keys"),
+    _pysonar("pysonar.campaign", "pysonar.bounty", "pysonar.keys"),
+    _pysonar("pysonar.embedded", localchain=True),
+    _pysonar("pysonar.wiring", "pysonar.campaign", "pysonar.bounty", "pysonar.keys", localchain=True),
+    _pysonar("pysonar.show", "pysonar.wiring", "pysonar.campaign", "pysonar.bounty", "pysonar.keys"),
+    _pysonar("pysonar.api", "pysonar", localchain=True),
+    _pysonar("pysonar", "pysonar"),
 )
 
-ADAPTER_MODULES = ("sonar.store.folder", "sonar.store.memory", "sonar.store.kubo")
+ADAPTER_MODULES = ("sonar.store.folder", "sonar.store.memory", "sonar.store.kubo.store")
 """Only the modules named below, and stores themselves, may choose one of these."""
 CHOOSERS = (
     "sonar.store",
@@ -190,7 +211,7 @@ class Import:
 def check(root: Path) -> list[Offence]:
     """Return all offences below `root`, sorted."""
     paths = (path for package in PACKAGES for path in (root / package).rglob("*.py"))
-    files = {_module_name(path, root): path for path in paths}
+    files = {module_name(path, root): path for path in paths}
     offences = []
     for module, path in files.items():
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
@@ -209,7 +230,7 @@ def rule_for(module: str) -> Rule:
 def _offences(
     module: str, path: Path, tree: ast.Module, rule: Rule, modules: frozenset[str]
 ) -> Iterator[tuple[int, str]]:
-    for found in _imports(module, path, tree, modules):
+    for found in imports_of(module, path, tree, modules):
         problem = _problem(module, found.module, rule)
         if problem:
             yield found.line, f"imports {found.module}: {problem}"
@@ -248,7 +269,8 @@ def _problem(module: str, imported: str, rule: Rule) -> str:
     return "" if allowed else rule.reason
 
 
-def _imports(module: str, path: Path, tree: ast.Module, modules: frozenset[str]) -> Iterator[Import]:
+def imports_of(module: str, path: Path, tree: ast.Module, modules: frozenset[str]) -> Iterator[Import]:
+    """What a module imports, wherever in it; `modules` are ours, so that `from x import y` may be one."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -289,7 +311,8 @@ def _below(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def _module_name(path: Path, root: Path) -> str:
+def module_name(path: Path, root: Path) -> str:
+    """The dotted name of the module in a file below `root`."""
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -24,7 +24,7 @@ from eth_utils.abi import function_signature_to_4byte_selector
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "contracts/README.md"
 SNAPSHOTS = ROOT / "contracts/snapshots"
-ARTIFACT = ROOT / "sonar/chain/artifacts/TrainingMarket.json"
+ARTIFACT = ROOT / "sonar/chain/contract/artifacts/TrainingMarket.json"
 TESTS = "contracts/test/tables/*"
 TOLERANCE = 0.01
 """Part of a gas figure; a cold read of storage more is beyond it in every call but those of whole cohorts."""

@@ -12,27 +12,37 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sonar.errors import SonarError
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.holdout import commitment
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
+from sonar.protocol.blobs import PART_BYTES, links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
-from sonar.protocol.messages import (
-    AllowList,
-    EvidenceManifest,
-    KeyManifest,
-    Manifest,
-    ModelManifest,
-    UpdateManifest,
-)
 from sonar.protocol.phase import Terms
-from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
+from sonar.protocol.record import Manifest
+from sonar.protocol.seal import TERMS_ABI, bounty_id, encode_terms, kept, seal, terms_values
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"
-KINDS: tuple[type[Manifest], ...] = (KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest, AllowList)
+KINDS: tuple[type[Manifest], ...] = (
+    KeyManifest,
+    ModelManifest,
+    UpdateManifest,
+    CohortManifest,
+    EvidenceManifest,
+    AllowList,
+)
 _JSON_SAFE = 1 << 53
 
 
@@ -49,7 +59,14 @@ def address(label: str) -> Address:
 CONTRACT, SCIENTIST, MINE = address("contract"), address("scientist"), address("mine")
 TERMS = Terms(ETHER, 10, 3, 7, 40, 40, 60, 10**16, 10**15, 10**18, 26_645_643, 2_500_000)
 _96, _64, _24 = (1 << 96) - 1, (1 << 64) - 1, (1 << 24) - 1
-WIDEST = Terms(address("asset"), 255, 255, 255, _24, _24, _24, _96, _96, _96, _64, _64, word("root"))
+_16 = (1 << 16) - 1
+WIDEST = Terms(
+    *(address("asset"), 255, 255, 255, _24, _24, _24, _96, _96, _96, _64, _64, word("root")),
+    settler=address("settler"),
+    overdue_bps=_16,
+    quiet_s=_16,
+)
+SIGNED = replace(TERMS, settler=address("settler"), overdue_bps=2_500, quiet_s=15)
 
 
 def seals() -> Any:
@@ -80,10 +97,11 @@ def seals() -> Any:
 def bounties() -> Any:
     """Return bounty ids with the encoding of their terms."""
     result = []
-    for chain_id, terms in ((1337, TERMS), (1, TERMS), (1337, WIDEST)):
+    for chain_id, terms in ((1337, TERMS), (1, TERMS), (1337, SIGNED), (1337, WIDEST)):
         given = (chain_id, CONTRACT, SCIENTIST, terms, word("model"), word("key"), word("salt"))
+        fields = dict(zip(TERMS_ABI, terms_values(terms), strict=True))
         names = ("chain_id", "contract", "scientist", "terms", "model_digest", "key_digest", "salt")
-        case = _json(dict(zip(names, (*given[:3], asdict(terms), *given[4:]), strict=True)))
+        case = _json(dict(zip(names, (*given[:3], fields, *given[4:]), strict=True)))
         result.append({**case, "encoded_terms": encode_terms(terms).hex(), "bounty": bounty_id(*given).hex()})
     return result
 
@@ -157,38 +175,47 @@ def _valid_manifests() -> dict[str, Manifest]:
     }
     spec: dict[str, Any] = {
         "features": ["age", "körper größe"],
-        "target": "target",
+        "targets": [{"name": "target", "centre_q32": 152 << 32, "scale_q32": 77 << 32, "clip_q32": 8 << 32}],
         "stages": [standard],
         "loss": "squared",
         "local_steps": 1,
         "local_rate_q32": 0,
         "rows_min": 10,
-        "rows_max": 1000,
-        "target_max_q32": 512 << 32,
     }
     plan: dict[str, Any] = {
         "key_bits": 2048,
-        "values": 3,
+        "weights": 3,
         "weight_frac": 16,
         "data_frac": 20,
         "weight_max": 1 << 26,
         "a_row_l1_max": 1 << 24,
         "b_max": 1 << 29,
         "mines_max": 64,
-        "rows_max": 65_535,
+        "weight_rows": 1000,
+        "outputs": 1,
     }
-    links = {"key": key.cid(), "weights": Cid.of_blob(b"ciphertexts"), "zero_start": True}
-    model = ModelManifest.parse({"name": "diabetes", "round": 1, "spec": spec, "plan": plan, **links})
+    parts = [Cid.of_blob(b"ciphertexts"), Cid.of_blob(b"more of them")]
+    links = {"key": key.cid(), "blobs": parts, "zero_start": True, "holdout": word("holdout")}
+    links["cover"] = {"kind": "paillier"}
+    model = ModelManifest.parse({"name": "diabetes", "round": 1, "family": spec, "plan": plan, **links})
     maps = [
         {"kind": "clip", "clip_q32": 1 << 32},
         {"kind": "polynomial", "degree": 2},
         {"kind": "fourier", "weights_q32": [[1, -2, 3, -4, 5], [0] * 5], "phases_q32": [1 << 31, 0]},
     ]
-    taylor = {"loss": "logistic-taylor", "stages": maps, "local_steps": 5, "local_rate_q32": 1 << 31}
+    constants = {"centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}
+    labels = [{"name": "ill", **constants}]
+    taylor = {
+        "loss": "logistic-taylor",
+        "targets": labels,
+        "stages": maps,
+        "local_steps": 5,
+        "local_rate_q32": 1 << 31,
+    }
     where = {"chain_id": 1337, "contract": CONTRACT, "bounty": word("bounty"), "round": 1}
     update = UpdateManifest.parse(
         {**where, "mine": MINE, "model": model.cid(), "key": digest_of(key.n), "rows": 40, "ciphertexts": 1}
-        | {"blob": Cid.of_blob(b"an encrypted update")}
+        | {"blobs": [Cid.of_blob(b"an encrypted update")]}
     )
     mines = sorted((MINE, SCIENTIST), key=str.lower)
     listed = AllowList.parse({"mines": mines})
@@ -205,13 +232,13 @@ def _valid_manifests() -> dict[str, Manifest]:
         "key": key,
         "model, standardised columns": model,
         "model, other stages and loss": ModelManifest.parse(
-            {"name": "taylor", "round": 255, "spec": spec | taylor, "plan": plan, **links}
+            {"name": "taylor", "round": 255, "family": spec | taylor, "plan": plan, **links}
         ),
         "model, no stages": ModelManifest.parse(
             {
                 "name": "plain",
                 "round": 2,
-                "spec": spec | {"stages": []},
+                "family": spec | {"stages": []},
                 "plan": plan,
                 **links,
                 "zero_start": False,
@@ -220,6 +247,9 @@ def _valid_manifests() -> dict[str, Manifest]:
         "model, among named mines": model.model_copy(update={"allow_list": listed.cid()}),
         "allow-list": listed,
         "update": update,
+        "cohort": CohortManifest.parse(
+            {**where, "addends": [{"mine": mine, "update": word(mine), "weight": 33} for mine in mines]}
+        ),
         "evidence, one left out": EvidenceManifest.parse(
             {**where, **found, "aggregate": word("a"), "cohort": cohort}
         ),
@@ -236,20 +266,22 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
     def edit(**change: Any) -> bytes:
         return codec.encode({**fields, **change})
 
-    link = fields["blob"]
+    link = fields["blobs"][0]
     wide_round = data.replace(b"\x65round\x01", b"\x65round\x18\x01")
     as_float = data.replace(b"\x64rows\x18\x28", b"\x64rows\xf9\x51\x00")
     return [
         ("unknown field", "update", edit(extra=1)),
         ("missing field", "update", codec.encode({k: v for k, v in fields.items() if k != "rows"})),
-        ("another version", "update", edit(v=2)),
+        ("version 1", "update", edit(v=1)),
+        ("a later version", "update", edit(v=3)),
+        ("no parts", "update", edit(blobs=[])),
         ("another kind", "update", edit(kind="model")),
         ("true for 1", "update", edit(round=True)),
         ("text for bytes", "update", edit(mine="0x" + "11" * 20)),
         ("address of 21 bytes", "update", edit(mine=b"\x01" * 21)),
-        ("bytes for a link", "update", edit(blob=link.to_bytes())),
+        ("bytes for a link", "update", edit(blobs=[link.to_bytes()])),
         ("link for bytes", "update", edit(key=link)),
-        ("link with the wrong codec", "update", edit(blob=fields["model"])),
+        ("link with the wrong codec", "update", edit(blobs=[fields["model"]])),
         ("no rows", "update", edit(rows=0)),
         ("too many rows", "update", edit(rows=1 << 32)),
         ("number not in shortest form", "update", wide_round),
@@ -266,6 +298,9 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
         ("list not ascending", "allowlist", _list_of(b"\2" * 20, b"\1" * 20)),
         ("a mine twice on a list", "allowlist", _list_of(b"\1" * 20, b"\1" * 20)),
         ("list of nobody", "allowlist", _list_of()),
+        ("a sum of one", "cohort", _cohort(1)),
+        ("a mine twice in a sum", "cohort", _cohort(1, 1)),
+        ("a sum that is not ascending", "cohort", _cohort(2, 1)),
     ]
 
 
@@ -275,12 +310,18 @@ def _with_null(model: Manifest) -> bytes:
 
 
 def _list_of(*mines: bytes) -> bytes:
-    return codec.encode({"v": 1, "kind": "allowlist", "mines": list(mines)})
+    return codec.encode({"v": 2, "kind": "allowlist", "mines": list(mines)})
+
+
+def _cohort(*mines: int) -> bytes:
+    addends: Any = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
+    where: dict[str, Any] = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
+    return codec.encode({"v": 2, "kind": "cohort", **where, "addends": addends})
 
 
 def _without_loss(model: Manifest) -> bytes:
     fields: Any = codec.decode(model.to_bytes())
-    del fields["spec"]["loss"]
+    del fields["family"]["loss"]
     return codec.encode(fields)
 
 
@@ -312,12 +353,36 @@ def _json(value: Any) -> Any:
     return value
 
 
+def blobs() -> Any:
+    """Return how long blobs fall into parts: byte i of the blob is i modulo 251."""
+    lengths = (0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 5)
+    return [
+        {"bytes": length, "parts": [str(link) for link in links_of(bytes(i % 251 for i in range(length)))]}
+        for length in lengths
+    ]
+
+
+def holdouts() -> Any:
+    """Return commitments to holdouts, rows as the numbers' shortest text."""
+    cases = {
+        "two columns": (("age", "körper größe"), [[1.5, -0.0], [1e-300, 2.0]]),
+        "one row": (("y",), [[0.1]]),
+    }
+    return [
+        {"name": name, "salt": word(name).hex(), "columns": list(columns), "rows": rows}
+        | {"commitment": commitment(word(name), columns, np.array(rows)).hex()}
+        for name, (columns, rows) in cases.items()
+    ]
+
+
 FILES: dict[str, Callable[[], Any]] = {
     "seals.json": seals,
     "bounties.json": bounties,
     "cids.json": cids,
     "manifests.json": manifests,
     "allowlists.json": allowlists,
+    "blobs.json": blobs,
+    "holdouts.json": holdouts,
 }
 
 

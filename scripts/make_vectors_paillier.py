@@ -17,7 +17,7 @@ from typing import Any
 import gmpy2
 from gmpy2 import mpz
 
-from pysonar.keys import Key, MineUpdate, aggregate_digest
+from pysonar.keys.keys import Key, MineUpdate, aggregate_digest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.keyproof import challenges
 from sonar.paillier.public import PublicKey
@@ -58,10 +58,10 @@ def vectors() -> dict[str, Any]:
     key = Key(p, q)
     plan = SlotPlan.make(
         key_bits=BITS,
-        values=len(B),
+        weights=len(B),
         bounds=Bounds(weight_max=1000 << 16, a_row_l1_max=6 << 20, b_max=1500 << 20),
         mines_max=64,
-        rows_max=65_535,
+        weight_rows=65_535,
     )
     fields = {"p": p, "q": q, "n": key.public.n}
     return {

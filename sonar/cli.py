@@ -10,7 +10,7 @@ from sonar.commands.status import status
 from sonar.commands.swarm_key import swarm_key
 from sonar.commands.verify import verify
 from sonar.demo.command import demo
-from sonar.terminal import new_app, run_app
+from sonar.telling.terminal import new_app, run_app
 
 app = new_app(
     "Train models on data that nobody hands over.\n\n"

@@ -31,7 +31,7 @@ SonarError
 │   │   └── JournalBlocked    its disk is full, or another program has it locked
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
-└── MarketError               the contract refused; one leaf per custom error, see `sonar.chain.revert`
+└── MarketError               the contract refused; a leaf per custom error, see `sonar.chain.contract.errors`
 
 Each message says what is wrong, with its values; `hint` says what to do next.
 """
@@ -103,20 +103,20 @@ class HomeLocked(UsageError):
 
 
 class InsufficientFunds(UsageError):
-    """An account cannot pay. Amounts in the smallest units of `asset`, an address or "wei"."""
+    """An account cannot pay. In the smallest units of `asset`, an address or "wei"."""
 
-    def __init__(self, address: str, have_wei: int, need_wei: int, asset: str = "wei") -> None:
+    def __init__(self, address: str, have_units: int, need_units: int, asset: str = "wei") -> None:
         in_ether = asset == "wei"
         have, need, more = (
             _ether(amount) if in_ether else f"{amount} units of {asset}"
-            for amount in (have_wei, need_wei, need_wei - have_wei)
+            for amount in (have_units, need_units, need_units - have_units)
         )
         faucet = f" (on a development network: sonar fund {address})" if in_ether else ""
         super().__init__(
             f"{address} has {have} and needs {need}",
             hint=f"send at least {more} to {address}{faucet}, then run the same command again",
         )
-        self.address, self.have_wei, self.need_wei, self.asset = address, have_wei, need_wei, asset
+        self.address, self.have_units, self.need_units, self.asset = address, have_units, need_units, asset
 
 
 def _ether(amount_wei: int) -> str:
@@ -244,7 +244,7 @@ class WaitTimeout(EnvironmentFault):
 
 
 class MarketError(SonarError):
-    """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.revert`."""
+    """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.contract.errors`."""
 
     data: bytes = b""
     """What the call was reverted with."""

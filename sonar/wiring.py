@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sonar import keystore
-from sonar.home import Home
-from sonar.journal import Journal
-from sonar.progress import Progress
+from sonar.home import keystore
+from sonar.home.folder import Home
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
-from sonar.settings import NetworkConfig
+from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from sonar.chain.market import Market
-    from sonar.chain.outbox import Outbox
+    from sonar.chain.contract.market import Market
+    from sonar.chain.sending.outbox import Outbox
     from sonar.ports import Store
     from sonar.store.choose import OpenStore
 
@@ -49,7 +49,7 @@ class Party:
     @cached_property
     def market(self) -> Market:
         """The contract, checked. Raises ChainUnavailable, ConfigError, WrongContract."""
-        from sonar.chain.market import Market
+        from sonar.chain.contract.market import Market
 
         return Market.connect(self.network, progress=self.progress)
 
@@ -81,7 +81,7 @@ class Party:
 
     def outbox(self, account: LocalAccount) -> Outbox:
         """What signs and sends for the party's account: one for all, as its nonces are in a row."""
-        from sonar.chain.outbox import Outbox
+        from sonar.chain.sending.outbox import Outbox
 
         if self._outbox is None:
             self._outbox = Outbox(

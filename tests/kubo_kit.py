@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import StoreUnavailable
-from sonar.progress import ListSink, Progress
-from sonar.store.kubo_daemon import KuboNode
-from sonar.store.kubo_repo import LOOPBACK, Swarm
+from sonar.store.kubo.daemon import KuboNode
+from sonar.store.kubo.repo import LOOPBACK, Swarm
+from sonar.telling.progress import ListSink, Progress
 
 needs_kubo = pytest.mark.skipif(
     not (os.environ.get("SONAR_IPFS") or shutil.which("ipfs")),

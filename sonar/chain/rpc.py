@@ -18,8 +18,8 @@ import stamina
 from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
+from sonar.home.settings import checked_url
 from sonar.protocol.ids import Address
-from sonar.settings import checked_url
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _BUSY = frozenset({429, 502, 503, 504})

@@ -11,15 +11,16 @@ import typer
 
 from sonar.commands.peer import LOOPBACK, AnnounceOption, ListenOption, first_peer
 from sonar.protocol.ids import Address
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.documents import ChainReady
+from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from sonar.chain.rpc import Rpc
-    from sonar.home import Home
+    from sonar.home.folder import Home
+    from sonar.home.settings import NetworkConfig, StoreConfig
     from sonar.localchain import LocalChain
-    from sonar.settings import NetworkConfig, StoreConfig
 
 FAUCET_WEI = 10**6 * 10**18
 DEPLOYER_WEI = 10**18
@@ -76,7 +77,7 @@ def chain(
     from eth_account import Account
 
     from sonar import localchain
-    from sonar.home import Home, default_home
+    from sonar.home.folder import Home, default_home
 
     with Home(home or default_home("chain"), "chain").lock() as folder:
         faucet = _faucet(folder)
@@ -98,7 +99,7 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
-    from sonar.settings import StoreConfig
+    from sonar.home.settings import StoreConfig
 
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def _faucet(home: Home) -> LocalAccount:
     """Return the home's faucet account, made at random when the home is new."""
     from eth_account import Account
 
-    from sonar.keystore import load_raw, write_private
+    from sonar.home.keystore import load_raw, write_private
 
     path = home.path / FAUCET_FILE
     if not path.exists():
@@ -127,7 +128,7 @@ def _last_port(home: Home) -> int:
     from urllib.parse import urlsplit
 
     from sonar.errors import ConfigError
-    from sonar.settings import NetworkConfig
+    from sonar.home.settings import NetworkConfig
 
     try:
         port = urlsplit(NetworkConfig.load(home.network).rpc_url).port or 0
@@ -149,7 +150,7 @@ def _network(
 ) -> NetworkConfig:
     """Write the network file and return it. Deploys the contract unless the chain has it from before."""
     from sonar.chain.rpc import Rpc
-    from sonar.settings import FaucetConfig, NetworkConfig
+    from sonar.home.settings import FaucetConfig, NetworkConfig
 
     rpc = Rpc(running.url)
     contract, code_hash, block = _contract(home, rpc, deployer, min_window_s)
@@ -172,11 +173,11 @@ def _network(
 
 def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:
     """Return the contract's address, code hash and block: the old one's if the chain has it."""
-    from sonar.chain.deploy import deploy
-    from sonar.chain.market import Market
+    from sonar.chain.contract.market import Market
+    from sonar.chain.deploying.deploy import deploy
     from sonar.chain.rpc import Chain
     from sonar.errors import ConfigError, WrongContract
-    from sonar.settings import NetworkConfig
+    from sonar.home.settings import NetworkConfig
 
     if home.network.exists():
         try:
@@ -198,16 +199,15 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
     console = Console(stderr=True)
     if as_json:
         print_json(
-            {
-                "ready": True,
-                "client": network.client,
-                "chain_id": network.chain_id,
-                "rpc_url": network.rpc_url,
-                "contract": network.contract,
-                "network": str(file),
-                "bootstrap": list(network.store.bootstrap),
-                "pid": running.pid,
-            }
+            ChainReady(
+                network.client,
+                network.chain_id,
+                network.rpc_url,
+                network.contract,
+                str(file),
+                list(network.store.bootstrap),
+                running.pid,
+            )
         )
         return
     console.print(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.terminal import JsonFlag, PasswordFileOption, print_json, sink_for
+from sonar.telling.documents import Deployed
+from sonar.telling.terminal import JsonFlag, PasswordFileOption, print_json, sink_for
 
 if TYPE_CHECKING:
-    from sonar.settings import NetworkConfig, StoreConfig
+    from sonar.home.settings import NetworkConfig, StoreConfig
 
 
 def deploy(
@@ -57,11 +58,11 @@ def deploy(
 
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
-    from sonar.chain.artifacts import verify_file
-    from sonar.chain.deploy import deploy as deploy_contract
+    from sonar.chain.contract.artifacts import verify_file
+    from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
-    from sonar.keystore import load, read_password
-    from sonar.progress import Progress
+    from sonar.home.keystore import load, read_password
+    from sonar.telling.progress import Progress
 
     blobs = _blobs(store, bootstrap or [], swarm_key_file)
     draft = _draft(
@@ -80,15 +81,8 @@ def deploy(
     found = {"chain_id": done.chain_id, "contract": done.contract, "code_hash": done.code_hash}
     draft.model_copy(update=found | {"deployed_block": done.block}).save(network_out)
     if json:
-        print_json(
-            {
-                "contract": done.contract,
-                "code_hash": done.code_hash.hex(),
-                "network": str(network_out),
-                "new": done.new,
-                "sources": str(verify_file()),
-            }
-        )
+        hash_, sources = done.code_hash.hex(), str(verify_file())
+        print_json(Deployed(done.contract, hash_, str(network_out), done.new, sources))
     else:
         was = "" if done.new else " already, and nothing was sent"
         progress.done(f"TrainingMarket is at {done.contract}{was}; the network file is {network_out}")
@@ -98,7 +92,7 @@ def deploy(
 def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> StoreConfig:
     """Return where the network's blobs are. Raises ConfigError."""
     from sonar.errors import ConfigError
-    from sonar.settings import StoreConfig
+    from sonar.home.settings import StoreConfig
     from sonar.store.choose import checked_peers
 
     if (store is None) == (not bootstrap):
@@ -115,8 +109,8 @@ def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
     Raises ConfigError.
     """
     from sonar.errors import ConfigError
+    from sonar.home.settings import NetworkConfig
     from sonar.protocol.ids import ETHER, ZERO32, hex32
-    from sonar.settings import NetworkConfig
 
     if path.exists():
         raise ConfigError("--network-out", f"{path} exists", hint="name another file, or move it away")

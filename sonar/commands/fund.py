@@ -9,7 +9,9 @@ import typer
 
 from sonar.commands.options import NetworkOption, load_network
 from sonar.errors import ConfigError
-from sonar.terminal import JsonFlag, print_json
+from sonar.protocol.ids import Address
+from sonar.telling.documents import Funded, Gift
+from sonar.telling.terminal import JsonFlag, print_json
 
 
 def fund(
@@ -22,25 +24,25 @@ def fund(
 
     Example: `sonar fund ./mine1 0xAbC… --amount "10 ether" --network ./net/network.toml`
     """
-    from sonar.amounts import format_wei, parse_wei
-    from sonar.chain.faucet import fund as send
+    from sonar.chain.deploying.faucet import fund as send
+    from sonar.telling.amounts import format_wei, parse_wei
 
     amount_wei = parse_wei(amount, "--amount")
     addresses = [_address(one) for one in to]  # all are checked before any is paid
     paid = []
     for address in addresses:
         receipt = send(load_network(network), address, amount_wei)
-        paid.append({"address": address, "amount_wei": amount_wei, "tx_hash": receipt.tx_hash})
+        paid.append(Gift(address, amount_wei, receipt.tx_hash))
         if not json:
             print(f"{address} got {format_wei(amount_wei)}", flush=True)
     if json:
-        print_json({"funded": paid})
+        print_json(Funded(paid))
 
 
-def _address(text: str) -> str:
+def _address(text: str) -> Address:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
-    from sonar.home import expanded
-    from sonar.keystore import find
+    from sonar.home.folder import expanded
+    from sonar.home.keystore import find
     from sonar.protocol.ids import parse_address
 
     home = expanded(Path(text), "to")
@@ -50,4 +52,4 @@ def _address(text: str) -> str:
         except ConfigError as error:
             error.hint = "give an address, or the home folder of a mine or scientist on this machine"
             raise
-    return find(home / "keystore").stem
+    return Address(find(home / "keystore").stem)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sonar.settings import NetworkConfig
+    from sonar.home.settings import NetworkConfig
 
 NetworkOption = Annotated[
     Path | None,
@@ -22,8 +22,8 @@ NetworkOption = Annotated[
 
 def load_network(path: Path | None) -> NetworkConfig:
     """Return the network that an option names. Raises ConfigError."""
-    from sonar.home import default_home
-    from sonar.settings import NetworkConfig
+    from sonar.home.folder import default_home
+    from sonar.home.settings import NetworkConfig
 
     if path is None:
         here = Path("network.toml")

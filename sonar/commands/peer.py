@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.documents import PeerReady
+from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
-    from sonar.home import Home
-    from sonar.settings import StoreConfig
+    from sonar.home.folder import Home
+    from sonar.home.settings import StoreConfig
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 SWARM_KEY_FILE = "swarm.key"
@@ -52,7 +53,7 @@ def peer(
 
     Example: `sonar peer --home ./peer --swarm-listen /ip4/0.0.0.0/tcp/4001`
     """
-    from sonar.home import Home, default_home
+    from sonar.home.folder import Home, default_home
 
     with (
         Home(home or default_home("peer"), "peer").lock() as folder,
@@ -60,7 +61,7 @@ def peer(
     ):
         key = folder.path / SWARM_KEY_FILE
         if json:
-            print_json({"ready": True, "bootstrap": list(store.bootstrap), "swarm_key_file": str(key)})
+            print_json(PeerReady(list(store.bootstrap), str(key)))
         else:
             typer.echo("\n".join([f"peer       {address}" for address in store.bootstrap]))
             typer.echo(f"swarm key  {key}\nCtrl-C ends the peer.")
@@ -73,12 +74,12 @@ def first_peer(
     home: Home, listen: str, announce: str, bootstrap: tuple[str, ...] = ()
 ) -> Iterator[StoreConfig]:
     """Run a peer on `home`; yield what a network file says of it. Raises ConfigError, StoreUnavailable."""
-    from sonar.progress import PlainSink, Progress
-    from sonar.settings import StoreConfig
+    from sonar.home.settings import StoreConfig
     from sonar.store.choose import checked_address, checked_peers, repo_of
-    from sonar.store.kubo_daemon import KuboNode
-    from sonar.store.kubo_repo import Swarm
-    from sonar.store.swarm import new_swarm_key, read_swarm_key
+    from sonar.store.kubo.daemon import KuboNode
+    from sonar.store.kubo.repo import Swarm
+    from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
+    from sonar.telling.progress import PlainSink, Progress
 
     key = home.path / SWARM_KEY_FILE
     if not key.exists():

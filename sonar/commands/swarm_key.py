@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sonar.terminal import JsonFlag, new_app, print_json
+from sonar.telling.documents import SwarmKey
+from sonar.telling.terminal import JsonFlag, new_app, print_json
 
 swarm_key = new_app("The key that all members of a network's IPFS swarm share, and nobody else may have.")
 
@@ -26,7 +27,7 @@ def new(
 
     Example: `sonar swarm-key new swarm.key`
     """
-    from sonar.store.swarm import new_swarm_key
+    from sonar.store.kubo.swarm import new_swarm_key
 
     _tell(file, new_swarm_key(file), json)
 
@@ -40,13 +41,13 @@ def show(
 
     Example: `sonar swarm-key show swarm.key`
     """
-    from sonar.store.swarm import fingerprint, read_swarm_key
+    from sonar.store.kubo.swarm import fingerprint, read_swarm_key
 
     _tell(file, fingerprint(read_swarm_key(file)), json)
 
 
 def _tell(file: Path, fingerprint: str, as_json: bool) -> None:
     if as_json:
-        print_json({"file": str(file), "fingerprint": fingerprint})
+        print_json(SwarmKey(str(file), fingerprint))
     else:
         typer.echo(f"{file}  fingerprint {fingerprint}")

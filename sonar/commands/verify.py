@@ -7,7 +7,8 @@ from contextlib import suppress
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
-from sonar.terminal import JsonFlag, print_json
+from sonar.telling.documents import Verified
+from sonar.telling.terminal import JsonFlag, print_json
 
 
 def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
@@ -20,37 +21,36 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     """
     from eth_utils.crypto import keccak
 
-    from sonar.chain import abi
-    from sonar.chain.artifacts import training_market, verify_file
-    from sonar.chain.deploy import predicted
-    from sonar.chain.market import Market
+    from sonar.chain.contract.artifacts import training_market, verify_file
+    from sonar.chain.contract.market import Market
+    from sonar.chain.deploying.deploy import predicted
     from sonar.errors import MarketError, RemoteError
 
     market = Market.connect(load_network(network))
     code, window_s = market.code(market.address), 0
     with suppress(MarketError, RemoteError):  # another contract may not even have one
         window_s = market.min_window_s()
-    shipped = 1 <= window_s < 2**24 and code == abi.runtime_code(window_s)
+    shipped = 1 <= window_s < 2**24 and code == training_market().runtime_code(window_s)
     everywhere = shipped and market.address == predicted(window_s)
-    found = {
-        "contract": market.address,
-        "chain_id": market.chain_id,
-        "code_hash": keccak(code).hex(),
-        "shipped": shipped,
-        "min_window_s": window_s,
-        "same_on_every_chain": everywhere,
-        "solc": training_market().solc,
-        "sources": str(verify_file()),
-    }
+    found = Verified(
+        contract=market.address,
+        chain_id=market.chain_id,
+        code_hash=keccak(code).hex(),
+        shipped=shipped,
+        min_window_s=window_s,
+        same_on_every_chain=everywhere,
+        solc=training_market().solc,
+        sources=str(verify_file()),
+    )
     if json:
         print_json(found)
     else:
         same = "the code that this version ships" if shipped else "OTHER CODE THAN THIS VERSION SHIPS"
         where = "the address that it has on every chain" if everywhere else "an address of this chain's own"
         typer.echo(f"contract  {market.address} on chain {market.chain_id}: {same}")
-        typer.echo(f"code hash {found['code_hash']}, as the network file says")
+        typer.echo(f"code hash {found.code_hash}, as the network file says")
         if shipped:
             typer.echo(f"address   {where}, with windows of {window_s} s and more")
-            typer.echo(f"sources   {verify_file()} (solc {found['solc']})")
+            typer.echo(f"sources   {verify_file()} (solc {found.solc})")
     if not shipped:
         raise typer.Exit(1)

@@ -14,9 +14,9 @@ from rich.markup import escape
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
-from sonar.home import expanded, user_data
-from sonar.parties import MAX_MINES
-from sonar.terminal import JsonFlag, print_json
+from sonar.home.folder import expanded, user_data
+from sonar.home.parties import MAX_MINES
+from sonar.telling.terminal import JsonFlag, print_json
 
 MIN_MINES = 2
 
@@ -71,7 +71,7 @@ def demo(
     except ImportError as error:
         picture = f"No picture of the loss and the payouts: {error}; matplotlib draws it"
     if json:
-        print_json(report.to_json())
+        print_json(report)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
     show(report, console)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonar.demo.view import SCIENTIST
-from sonar.parties import init_mine, mine_names, prepare_home, run_mine
+from sonar.home.parties import init_mine, mine_names, prepare_home, run_mine
 from sonar.processes import Supervisor
 
 CHAIN = "chain"

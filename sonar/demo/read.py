@@ -7,32 +7,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sonar.chain.events import (
-    BountyClosed,
+from sonar.chain.contract.market import Market
+from sonar.chain.rpc import quantity
+from sonar.demo.launch import Settings
+from sonar.demo.report import MineRow, Report, RoundRow
+from sonar.demo.view import SCIENTIST
+from sonar.errors import RemoteError
+from sonar.home.settings import NetworkConfig
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.update import UpdateManifest
+from sonar.protocol.cid import Cid
+from sonar.protocol.events import (
     BountyPosted,
-    Committed,
     Event,
     MinePaid,
     Revealed,
     RoundSettled,
     Withdrawn,
 )
-from sonar.chain.market import Market
-from sonar.chain.rpc import quantity
-from sonar.demo.launch import Settings
-from sonar.demo.report import MineRow, Report, RoundRow
-from sonar.demo.view import SCIENTIST
-from sonar.errors import RemoteError
-from sonar.protocol.cid import Cid
+from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import Digest, hex32, parse_address
-from sonar.protocol.messages import EvidenceManifest, KeyManifest, UpdateManifest
-from sonar.settings import NetworkConfig
 from sonar.store.folder import FolderStore
 
 if TYPE_CHECKING:
     from sonar.demo.conduct import Record
-
-_CALLS = {Committed: "commit", Revealed: "reveal", RoundSettled: "settle"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def read_report(
     store = FolderStore(settings.home / "store")
     key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
     receipts = _receipts(market, everything)
-    settled = [event for event in everything if isinstance(event, RoundSettled)]
+    folded = list(fold(everything).values())
+    settled = [one.settled for one in folded if one.settled]
     losses = [event.best_loss for event in settled]
     return Report(
         bounty=hex32(posted.bounty),
@@ -64,12 +64,12 @@ def read_report(
         store=network.store.kind,
         initial_loss=posted.terms.initial_loss,
         final_loss=min(losses, default=posted.terms.initial_loss),
-        rounds=[_round(event, everything, receipts, store, record) for event in settled],
+        rounds=[_round(one, one.settled, receipts, store, record) for one in folded if one.settled],
         mines=_mines(everything, receipts, store, record),
-        escrow_wei=posted.escrow_wei,
-        paid_wei=sum(event.paid_wei for event in settled),
-        refunded_wei=sum(event.refund_wei for event in everything if isinstance(event, BountyClosed)),
-        held_wei=market.bounty(posted.bounty).escrow_wei,
+        escrow_wei=posted.escrow_units,
+        paid_wei=sum(event.paid_units for event in settled),
+        refunded_wei=sum(one.closed.refund_units for one in folded if one.closed),
+        held_wei=market.bounty(posted.bounty).escrow_units,
         contract_balance_wei=market.ether(market.address),
         wall_seconds=wall_seconds,
         seconds=_seconds(record),
@@ -81,42 +81,38 @@ def _seconds(record: Record) -> dict[str, float]:
     """Where the time went: stages by the wall; under them the parties' own work, summed over processes."""
     sums = defaultdict(float, record.seconds)
     for finished in record.rounds.values():
-        for part, seconds in finished.summary.get("seconds", {}).items():
-            sums[f"{SCIENTIST}: {part}"] += float(seconds)
+        for part, seconds in finished.seconds.items():
+            sums[f"{SCIENTIST}: {part}"] += seconds
     return dict(sums)
 
 
 def _round(
+    folded: RoundRecord,
     settled: RoundSettled,
-    events: Iterable[Event],
     receipts: dict[str, _Receipt],
     store: FolderStore,
     record: Record,
 ) -> RoundRow:
-    gas: dict[str, int] = defaultdict(int)
-    shares: dict[str, int] = {}
-    for event in events:
-        if getattr(event, "round", None) != settled.round:
-            continue
-        if call := _CALLS.get(type(event)):
-            gas[call] = max(gas[call], receipts[event.tx_hash].gas_used)
-        if isinstance(event, MinePaid):
-            shares[event.mine] = event.share_bps
-    summary = record.rounds[settled.round].summary if settled.round in record.rounds else {}
+    calls = {"commit": folded.commits.values(), "reveal": folded.reveals.values(), "settle": [settled]}
+    gas = {
+        call: max(receipts[event.tx_hash].gas_used for event in events)
+        for call, events in calls.items()
+        if events
+    }
     evidence = EvidenceManifest.from_bytes(
         store.get(_manifest(settled.evidence_digest), EvidenceManifest.max_bytes)
     )
-    cohort = [address for _, address in sorted(record.addresses.items()) if address in shares]
+    cohort = [address for _, address in sorted(record.addresses.items()) if address in folded.paid]
     return RoundRow(
         round=settled.round,
         loss=settled.new_loss,
         best_loss=settled.best_loss,
         cohort=cohort,
-        shares_bps=[shares[address] for address in cohort],
+        shares_bps=[folded.paid[address].share_bps for address in cohort],
         left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
-        paid_wei=settled.paid_wei,
-        gas=dict(gas),
-        seconds={part: float(seconds) for part, seconds in summary.get("seconds", {}).items()},
+        paid_wei=settled.paid_units,
+        gas=gas,
+        seconds=dict(record.rounds[settled.round].seconds) if settled.round in record.rounds else {},
     )
 
 
@@ -127,12 +123,12 @@ def _mines(
     for event in events:
         match event:
             case MinePaid(mine=mine):
-                sums[mine]["fees_wei"] += event.fee_wei
-                sums[mine]["rewards_wei"] += event.reward_wei
-                sums[mine]["stakes_back_wei"] += event.stake_wei
-                sums[mine]["forfeits_wei"] += event.forfeit_wei
+                sums[mine]["fees_wei"] += event.fee_units
+                sums[mine]["rewards_wei"] += event.reward_units
+                sums[mine]["stakes_back_wei"] += event.stake_units
+                sums[mine]["forfeits_wei"] += event.forfeit_units
             case Withdrawn(account=account):
-                sums[account]["withdrawn_wei"] += event.amount_wei
+                sums[account]["withdrawn_wei"] += event.amount_units
             case Revealed(mine=mine):
                 update = store.get(_manifest(event.update_digest), UpdateManifest.max_bytes)
                 sums[mine]["rows"] = UpdateManifest.from_bytes(update).rows

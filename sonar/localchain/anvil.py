@@ -27,7 +27,7 @@ from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse
 from sonar.localchain.statefile import STATE_FILE, StateFile
 from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
-from sonar.waiting import interrupts_held
+from sonar.telling.waiting import interrupts_held
 
 CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for

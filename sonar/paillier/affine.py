@@ -80,8 +80,8 @@ def affine_update(
     if key.bits != plan.key_bits:
         raise PlanError(f"the slot plan is for a key of {plan.key_bits} bits, the key has {key.bits}")
     a, b = _checked(plan, a_int, b_int)
-    if len(enc_w) != plan.values:
-        raise PlanError(f"the model has {len(enc_w)} encrypted weights, the slot plan {plan.values}")
+    if len(enc_w) != plan.weights:
+        raise PlanError(f"the model has {len(enc_w)} encrypted weights, the slot plan {plan.weights}")
     parts = min(parts, plan.ciphertexts)
     if run is None or parts == 1 or isinstance(enc_w, Bases):
         bases = enc_w if isinstance(enc_w, Bases) else Bases(key, enc_w)
@@ -126,9 +126,9 @@ def estimated_s(plan: SlotPlan) -> float:
     Python adds); it grows with the square of the length.
     """
     length = max(1, (plan.bounds.a_row_l1_max // plan.features).bit_length())
-    numbers = plan.features * plan.values
+    numbers = plan.features * plan.weights
     squarings = sum(_last_shifts(plan)) + plan.ciphertexts * length
-    full = cost.Shape(plan.values, plan.values, numbers, length * numbers, length, squarings)
+    full = cost.Shape(plan.weights, plan.weights, numbers, length * numbers, length, squarings)
     method = cost.choose(full, plan.key_bits)
     return cost.counts(method, full).mulmods * 3e-6 * (plan.key_bits / 2048) ** 2
 

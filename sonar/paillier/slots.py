@@ -2,8 +2,8 @@
 
 An update is u_i = b_i 2^weight_frac - sum_j A_ij w_j, an integer at scale 2^(weight_frac + data_frac). The
 declared bounds on w, on the rows of A and on b bound every u_i by `update_max`; a cohort's aggregate
-sum_k rows_k u_i^k by `total_max` = mines_max rows_max update_max. A slot has room for `total_max` and a sign,
-so no slot runs into the next whatever mines within the bounds send, and the signed values
+sum_k rows_k u_i^k by `total_max` = mines_max weight_rows update_max. A slot has room for `total_max` and a
+sign, so no slot runs into the next whatever mines within the bounds send, and the signed values
 add up to an integer inside (-n/2, n/2), where the plaintext's sign is still known:
 
     plaintext = sum_i v_i 2^(slot_bits i),  |v_i| < 2^(slot_bits - 1),  |plaintext| < 2^(key_bits - 2) < n/2
@@ -34,25 +34,28 @@ class Bounds:
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """How `values` integers are packed for a key of `key_bits`; making one proves it, or raises PlanError."""
+    """How `weights` integers are packed for a key of `key_bits`. Making one proves it, or raises PlanError.
+
+    `weights` counts them over all `outputs`; `weight_rows` is the most that one mine's rows weigh.
+    """
 
     key_bits: int
-    values: int
+    weights: int
     weight_frac: int
     data_frac: int
     bounds: Bounds
     mines_max: int
-    rows_max: int
+    weight_rows: int
     outputs: int = 1
 
     def __post_init__(self) -> None:
         _check_range("key_bits", self.key_bits, 64, 8192)
-        _check_range("values", self.values, 1, MAX_VALUES)
+        _check_range("weights", self.weights, 1, MAX_VALUES)
         _check_range("outputs", self.outputs, 1, MAX_VALUES)
-        if self.values % self.outputs:
+        if self.weights % self.outputs:
             raise PlanError(
-                f"slot plan: values is {self.values}, not a multiple of outputs, {self.outputs}",
-                hint="every output has one weight per feature: values = features x outputs",
+                f"slot plan: weights is {self.weights}, not a multiple of outputs, {self.outputs}",
+                hint="every output has one weight per feature: weights = features x outputs",
             )
         _check_range("weight_frac", self.weight_frac, 0, MAX_FRAC)
         _check_range("data_frac", self.data_frac, 0, MAX_FRAC)
@@ -60,7 +63,7 @@ class SlotPlan:
         _check_range("a_row_l1_max", self.bounds.a_row_l1_max, 1, _MAX_INT)
         _check_range("b_max", self.bounds.b_max, 1, _MAX_INT)
         _check_range("mines_max", self.mines_max, 1, MAX_MINES)
-        _check_range("rows_max", self.rows_max, 1, 2**32 - 1)
+        _check_range("weight_rows", self.weight_rows, 1, 2**32 - 1)
         if self.slots_per_ciphertext < 1:
             raise PlanError(
                 f"one slot needs {self.slot_bits} bits, and a key of {self.key_bits} bits has "
@@ -73,22 +76,20 @@ class SlotPlan:
         cls,
         *,
         key_bits: int,
-        values: int,
+        weights: int,
         bounds: Bounds,
         mines_max: int,
-        rows_max: int,
+        weight_rows: int,
         weight_frac: int = 16,
         data_frac: int = 20,
         outputs: int = 1,
     ) -> SlotPlan:
-        """Plan for `values` integers under a key of `key_bits`. Raises PlanError that says what to change."""
-        return cls(key_bits, values, weight_frac, data_frac, bounds, mines_max, rows_max, outputs)
+        """Plan for `weights` integers under a key of `key_bits`. Raises PlanError: what to change."""
+        return cls(key_bits, weights, weight_frac, data_frac, bounds, mines_max, weight_rows, outputs)
 
     def to_dict(self) -> dict[str, int]:
-        """Every field as a flat map of integers, for a manifest; `outputs` only where there are several."""
+        """Every field as a flat map of integers, for a manifest."""
         fields = asdict(self)
-        if self.outputs == 1:
-            del fields["outputs"]
         return {**fields.pop("bounds"), **fields}
 
     @classmethod
@@ -96,8 +97,6 @@ class SlotPlan:
         """Read what `to_dict` wrote, from anyone. Raises PlanError naming the field."""
         names = {"weight_max", "a_row_l1_max", "b_max"}
         expected = names | set(cls.__dataclass_fields__) - {"bounds"}
-        if "outputs" not in fields:
-            expected.remove("outputs")
         if set(fields) != expected:
             raise PlanError(f"slot plan: missing or unknown fields {sorted(set(fields) ^ expected)}")
         ints: dict[str, int] = {}
@@ -111,7 +110,7 @@ class SlotPlan:
     @property
     def features(self) -> int:
         """Weights per output: A is [features, features], and value o features + i belongs to output o."""
-        return self.values // self.outputs
+        return self.weights // self.outputs
 
     @cached_property
     def update_max(self) -> int:
@@ -126,7 +125,7 @@ class SlotPlan:
     @property
     def weight_total_max(self) -> int:
         """The most that the row weights of a cohort may sum to."""
-        return self.mines_max * self.rows_max
+        return self.mines_max * self.weight_rows
 
     @cached_property
     def total_max(self) -> int:
@@ -151,7 +150,7 @@ class SlotPlan:
     @cached_property
     def ciphertexts(self) -> int:
         """How many ciphertexts carry the vector."""
-        return -(-self.values // self.slots_per_ciphertext)
+        return -(-self.weights // self.slots_per_ciphertext)
 
     @property
     def scale_bits(self) -> int:
@@ -164,14 +163,14 @@ class SlotPlan:
         return ciphertext, slot * self.slot_bits
 
     def rows_of(self, ciphertext: int) -> range:
-        """The values that lie in one ciphertext."""
+        """The weights that lie in one ciphertext."""
         first = ciphertext * self.slots_per_ciphertext
-        return range(first, min(first + self.slots_per_ciphertext, self.values))
+        return range(first, min(first + self.slots_per_ciphertext, self.weights))
 
     def pack(self, values: Sequence[int]) -> list[int]:
         """The signed plaintexts, one per ciphertext, that carry `values`. Raises UpdateOutOfRange."""
-        if len(values) != self.values:
-            raise PlanError(f"the plan is for {self.values} values, got {len(values)}")
+        if len(values) != self.weights:
+            raise PlanError(f"the plan is for {self.weights} values, got {len(values)}")
         if any(abs(value) > self.total_max for value in values):
             raise UpdateOutOfRange("a value to pack is outside the slot plan's range")
         return [
@@ -209,7 +208,7 @@ class SlotPlan:
         return "\n".join(
             [
                 *([f"{self.outputs} outputs of {self.features} weights"] if self.outputs > 1 else []),
-                f"{self.values} values in {self.ciphertexts} ciphertext(s) of a {self.key_bits}-bit key: "
+                f"{self.weights} values in {self.ciphertexts} ciphertext(s) of a {self.key_bits}-bit key: "
                 f"{self.slots_per_ciphertext} slots of {self.slot_bits} bits each, "
                 f"{self.key_bits - used} bits unused",
                 f"a slot: {self._parts()}",
@@ -217,7 +216,7 @@ class SlotPlan:
                 f"updates 2^-{self.scale_bits}",
                 f"one update: |u| <= b_max 2^weight_frac + a_row_l1_max weight_max = {self.update_max}",
                 f"cohort: any rows that sum to at most {self.weight_total_max} "
-                f"({self.mines_max} mines of {self.rows_max} rows) cannot overflow a slot; "
+                f"({self.mines_max} mines of {self.weight_rows} rows) cannot overflow a slot; "
                 f"the slots would hold {self._rows_room()} rows",
                 f"what would overflow first: {self._largest_part()}",
             ]
@@ -229,14 +228,14 @@ class SlotPlan:
     def _parts(self) -> str:
         return (
             f"{self.update_bits} bits of update + {self.guard_bits} guard bits "
-            f"for {self.mines_max} mines x {self.rows_max} rows + 1 sign bit = {self.slot_bits} bits"
+            f"for {self.mines_max} mines x {self.weight_rows} rows + 1 sign bit = {self.slot_bits} bits"
         )
 
     def _largest_part(self) -> str:
         b_part = self.bounds.b_max << self.weight_frac
         weights = self.bounds.a_row_l1_max * self.bounds.weight_max
         if self.guard_bits > self.update_bits:
-            return "the sum over the cohort (mines_max, rows_max)"
+            return "the sum over the cohort (mines_max, weight_rows)"
         if b_part > weights:
             return "the targets (b_max) and weight_frac"
         return "the weights times the features (weight_max, a_row_l1_max) and their fractional bits"
@@ -249,7 +248,7 @@ def _check_range(name: str, value: int, least: int, most: int) -> None:
         raise PlanError(
             f"slot plan: {name} must be an integer from {least} to {most}",
             hint=f"{'raise' if value < least else 'lower'} {name}"
-            + (", or give the model fewer features" if name == "values" and value > most else "")
+            + (", or give the model fewer features" if name == "weights" and value > most else "")
             + (" and the number of fractional bits" if value > most and name in _FIXED_POINT else ""),
         )
 

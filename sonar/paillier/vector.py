@@ -22,7 +22,7 @@ def encode_weights(w: NDArray[np.float64], plan: SlotPlan) -> list[int]:
     """
     w = np.asarray(w, dtype=np.float64)
     if w.shape != _shape(plan):
-        raise PlanError(f"the plan is for {plan.values} weights of shape {_shape(plan)}, got {w.shape}")
+        raise PlanError(f"the plan is for {plan.weights} weights of shape {_shape(plan)}, got {w.shape}")
     w = w.ravel(order="F")
     if not np.isfinite(w).all():
         raise PlanError(f"weight {int(np.argmin(np.isfinite(w)))} is not a finite number")
@@ -50,4 +50,4 @@ def decode_update(values: Sequence[int], plan: SlotPlan, *, weight: int = 1) -> 
 
 
 def _shape(plan: SlotPlan) -> tuple[int, ...]:
-    return (plan.values,) if plan.outputs == 1 else (plan.features, plan.outputs)
+    return (plan.weights,) if plan.outputs == 1 else (plan.features, plan.outputs)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, StoreUnavailable
+from sonar.home.settings import StoreConfig, parse_address_of_node, parse_peer
 from sonar.ports import Store
-from sonar.progress import Progress
-from sonar.settings import StoreConfig, parse_address_of_node, parse_peer
+from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
-    from sonar.store.kubo_daemon import KuboNode
-    from sonar.store.kubo_repo import Swarm
-    from sonar.store.kubo_rpc import KuboRpc
+    from sonar.store.kubo.daemon import KuboNode
+    from sonar.store.kubo.repo import Swarm
+    from sonar.store.kubo.rpc import KuboRpc
 
 API_VARIABLE = "SONAR_IPFS_API"
 LISTEN_VARIABLE = "SONAR_SWARM_LISTEN"
@@ -45,13 +45,13 @@ def open_store(config: StoreConfig, home: Path, progress: Progress) -> OpenStore
         from sonar.store.folder import FolderStore
 
         return OpenStore(FolderStore(Path(config.path)))
-    from sonar.store.kubo import KuboStore
+    from sonar.store.kubo.store import KuboStore
 
     if url := running_api(config):
         store = KuboStore(url)
         check_private(store.rpc, config)
         return OpenStore(store)
-    from sonar.store.kubo_daemon import KuboNode
+    from sonar.store.kubo.daemon import KuboNode
 
     node = KuboNode(repo_of(home), swarm_of(config, home), progress).start()
     return OpenStore(KuboStore(node.api_url), node)
@@ -69,8 +69,8 @@ def repo_of(home: Path) -> Path:
 
 def swarm_of(config: StoreConfig, home: Path) -> Swarm:
     """Return the swarm for a node of one's own, after the environment. Raises ConfigError, KeyFileError."""
-    from sonar.store.kubo_repo import LOOPBACK, Repo, Swarm
-    from sonar.store.swarm import find_swarm_key
+    from sonar.store.kubo.repo import LOOPBACK, Repo, Swarm
+    from sonar.store.kubo.swarm import find_swarm_key
 
     if config.public:
         raise ConfigError(
@@ -125,8 +125,8 @@ def describe_node(config: StoreConfig, home: Path) -> dict[str, Any]:
     """Return the identity of the party's node and its peers, without starting it. Of a folder, nothing."""
     if config.kind != "kubo":
         return {}
-    from sonar.store.kubo_repo import Repo
-    from sonar.store.kubo_rpc import KuboRpc
+    from sonar.store.kubo.repo import Repo
+    from sonar.store.kubo.rpc import KuboRpc
 
     repo = Repo(repo_of(home))
     own = not running_api(config)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch
 from sonar.ports import Store
+from sonar.protocol.blobs import parts_of
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import digest_of
 
 LOOK_S = 5
 """How often to look at what others are about to read, in chain seconds: some windows are as short as 10."""
+
+
+def put_blob(store: Store, data: bytes) -> tuple[Cid, ...]:
+    """Put and pin all parts of a blob; return their links. Raises BlobTooLarge, StoreUnavailable."""
+    links = tuple(store.put(part) for part in parts_of(data))
+    for link in links:
+        store.pin(link)
+    return links
 
 
 def mend(store: Store, data: bytes, codec: Codec) -> bool:

@@ -8,24 +8,26 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from mine import trainer
 from mine.consent import Policy
-from mine.data import DataSet
-from mine.trainer import Task
-from sonar.chain import revert
-from sonar.chain.events import BountyPosted, Committed, Revealed
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.model.quadratic import LocalMap
-from sonar.paillier.affine import affine_update
+from mine.data.dataset import DataSet
+from mine.work import trainer
+from mine.work.trainer import Task
+from sonar.chain.contract import errors
+from sonar.chain.contract.market import Market
+from sonar.chain.sending.outbox import Outbox
+from sonar.families.base import Prepared
+from sonar.families.registry import family_of
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
-from sonar.progress import Done, Waiting
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed, Revealed
 from sonar.protocol.ids import Address, digest_of
-from sonar.protocol.messages import UpdateManifest
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
+from sonar.store.mend import put_blob
+from sonar.telling.progress import Done, Waiting
+from tests.chain_kit import wish
 
 Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
 """(key, round, the honest ciphertexts) -> what is sent in their place."""
@@ -70,7 +72,7 @@ class HostileMine:
     publishes_blob: bool = True
     reveals: bool = True
     rounds: range = range(1, 256)
-    _task: tuple[Task, LocalMap] | None = None
+    _task: tuple[Task, Prepared] | None = None
     _openings: dict[int, Opening] = field(default_factory=dict)
     _committed: set[int] = field(default_factory=set)
     _revealed: set[int] = field(default_factory=set)
@@ -98,7 +100,7 @@ class HostileMine:
                 self.commit(bounty, posted[0])
             elif status is Status.REVEAL and bounty.round in self._committed - self._revealed:
                 self.reveal(bounty)
-        except (revert.CohortFull, revert.WrongStatus, revert.SealMismatch) as error:
+        except (errors.CohortFull, errors.WrongStatus, errors.SealMismatch) as error:
             self.refusals.append(str(error))
             self._revealed.add(bounty.round)
         return Waiting("the next phase")
@@ -110,8 +112,8 @@ class HostileMine:
 
     def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
         self._committed.add(bounty.round)
-        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_wei)
-        self.outbox.perform(f"commit/{bounty.round}", call)
+        call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_units)
+        self.outbox.perform(wish(f"commit/{bounty.round}"), call)
 
     def reveal(self, bounty: BountyState) -> None:
         if not self.reveals:
@@ -119,19 +121,19 @@ class HostileMine:
         self._revealed.add(bounty.round)
         opening = self._openings[bounty.round]
         if self.publishes_blob:
-            self.store.put(opening.blob)
+            put_blob(self.store, opening.blob)
         self.store.put(opening.manifest, "dag-cbor")
         call = self.market.reveal(bounty.bounty, bounty.round, digest_of(opening.manifest), opening.salt)
-        self.outbox.perform(f"reveal/{bounty.round}", call)
+        self.outbox.perform(wish(f"reveal/{bounty.round}"), call)
 
     def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
         if self._task is None:
             task = trainer.read_task(self.store, bounty, posted.model_digest, posted.key_digest, POLICY)
-            self._task = (task, trainer.local_map(task, self.dataset))
+            self._task = (task, trainer.prepare(task, self.dataset))
         task, mapped = self._task
         model = trainer.read_model(self.store, bounty.model_digest, bounty.round)
         weights = trainer.read_weights(self.store, task, model)
-        update = affine_update(task.key, task.plan, mapped.a_int, mapped.b_int, weights)
+        update = family_of(task.model.family).answer(task.key, task.plan, mapped, weights)
         sent = self.forge(task.key, bounty.round, update)
         fresh = [task.key.rerandomise(c, task.key.blinding(secrets.randbelow)) for c in sent]
         return self._wrap(bounty, task, fresh, mapped.rows)
@@ -173,7 +175,7 @@ class Noise(HostileMine):
         task, mapped = self._task
         plan, n = task.plan, int(task.key.n)
         most = plan.bounds.b_max
-        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.values)]
+        values = [(secrets.randbelow(2 * most) - most) << plan.weight_frac for _ in range(plan.weights)]
         update = [task.key.encrypt(m % n, 1 + secrets.randbelow(n - 1)) for m in plan.pack(values)]
         return self._wrap(bounty, task, update, mapped.rows)
 
@@ -200,7 +202,7 @@ class SealCopier(HostileMine):
         call = self.market.reveal(
             bounty.bounty, bounty.round, others[0].update_digest, secrets.token_bytes(32)
         )
-        self.outbox.perform(f"reveal/{bounty.round}", call)
+        self.outbox.perform(wish(f"reveal/{bounty.round}"), call)
 
 
 class UpdateThief(HostileMine):
@@ -222,7 +224,7 @@ class UpdateThief(HostileMine):
         )
         manifest_bytes = self.store.get(Cid("dag-cbor", stolen.update_digest), UpdateManifest.max_bytes)
         manifest = UpdateManifest.from_bytes(manifest_bytes)
-        blob = self.store.get(manifest.blob, 1 << 20)
+        blob = b"".join(self.store.get(link, 1 << 20) for link in manifest.blobs)
         if self.disguise == "manifest":
             return Opening(manifest_bytes, blob, secrets.token_bytes(32))
         assert self._task is not None

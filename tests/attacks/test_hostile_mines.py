@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sonar.chain.events import RoundSettled
+from sonar.protocol.events import RoundSettled
 from tests.attacks.hostile import HostileMine, Noise, SealCopier, UpdateThief, random_slots, times
 from tests.attacks.world import ETHER, World
 
@@ -75,7 +75,7 @@ def test_an_attack_from_the_start_earns_nothing(attack: str, tmp_path: Path, yar
 def test_an_attack_later_earns_nothing_from_then_on(attack: str, tmp_path: Path, yardstick: int) -> None:
     world = play(tmp_path, LATE_ATTACKS[attack])
     first = 4 if "round 4" in attack else 2
-    assert all(p.fee_wei == p.reward_wei == 0 for p in world.paid(CHEAT) if p.round >= first)
+    assert all(p.fee_units == p.reward_units == 0 for p in world.paid(CHEAT) if p.round >= first)
     assert world.final_loss() <= 1.05 * yardstick
     check_the_honest(world)
 
@@ -98,8 +98,8 @@ def test_an_honest_mine_that_comes_late_loses_its_first_round_only(tmp_path: Pat
     lines = world.campaign.history()
     assert [line["left_out"] for line in lines] == [{}, {late: "test newcomer"}, {}, {}, {}]
     first, second, *_ = world.paid(CHEAT)
-    assert (first.round, first.fee_wei, first.reward_wei, first.stake_wei) == (2, 0, 0, ETHER // 10)
-    assert second.fee_wei > 0 < second.reward_wei
+    assert (first.round, first.fee_units, first.reward_units, first.stake_units) == (2, 0, 0, ETHER // 10)
+    assert second.fee_units > 0 < second.reward_units
     assert world.final_loss() <= 1.05 * yardstick
     check_the_honest(world)
 
@@ -109,5 +109,5 @@ def check_the_honest(world: World) -> None:
     for index in (0, 1):
         rounds = world.paid(index)
         assert len(rounds) == sum(isinstance(e, RoundSettled) for e in world.events)
-        assert all(p.stake_wei == ETHER // 10 for p in rounds)
+        assert all(p.stake_units == ETHER // 10 for p in rounds)
     assert world.earned_wei(0) + world.earned_wei(1) > 0

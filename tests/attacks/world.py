@@ -10,22 +10,22 @@ from typing import Any, Protocol
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from mine.data import DataSet, register_example
+from mine.data.dataset import DataSet, register_example
 from mine.node import Node, Options
-from mine.pool import Pool
-from mine.state import Book
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
-from pysonar.keys import Key
-from sonar.chain.deploy import deploy
-from sonar.chain.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.journal import Journal
+from mine.work.state import Book
+from mine.work.workshop import Workshop
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.keys.keys import Key
+from sonar.chain.contract.market import Market
+from sonar.chain.deploying.deploy import deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.progress import Done, ListSink, Progress, Waiting
+from sonar.protocol.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
 from sonar.protocol.ids import Address
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
 
 ETHER = 10**18
@@ -96,7 +96,7 @@ class World:
             Address(account.address),
             outbox,
             book,
-            Pool(home / "pool.sqlite"),
+            Workshop.at(home),
             POLICY,
             Progress(),
             Options(join_all=True, exit_when_done=True, claim=True),
@@ -160,7 +160,7 @@ class World:
 
     def earned_wei(self, index: int) -> int:
         """Fees and rewards of one mine: what it got beyond its own stake and others' forfeits."""
-        return sum(e.fee_wei + e.reward_wei for e in self.paid(index))
+        return sum(e.fee_units + e.reward_units for e in self.paid(index))
 
     def final_loss(self) -> int:
         return min(e.best_loss for e in self.events if isinstance(e, RoundSettled))
@@ -169,8 +169,8 @@ class World:
         """Escrow in = paid + refunded (+ forfeits that nobody could get), and the contract is empty."""
         posted = next(e for e in self.events if isinstance(e, BountyPosted))
         closed = next(e for e in self.events if isinstance(e, BountyClosed))
-        paid = sum(e.fee_wei + e.reward_wei for e in self.events if isinstance(e, MinePaid))
-        assert paid + closed.refund_wei - self._dust() == posted.escrow_wei
+        paid = sum(e.fee_units + e.reward_units for e in self.events if isinstance(e, MinePaid))
+        assert paid + closed.refund_units - self._dust() == posted.escrow_units
         owed = sum(self.market.withdrawable(Address(a.address)) for a in self.accounts)
         owed += self.market.withdrawable(self.scientist)
         assert self.market.ether(self.market.address) == owed
@@ -178,10 +178,10 @@ class World:
     def _dust(self) -> int:
         """Stakes that were forfeited and went into the escrow: remainders, or all where nobody revealed."""
         posted = next(e for e in self.events if isinstance(e, BountyPosted))
-        stake = posted.terms.stake_wei
+        stake = posted.terms.stake_units
         committed = sum(type(e).__name__ == "Committed" for e in self.events)
         revealed = sum(isinstance(e, Revealed) for e in self.events)
-        shared = sum(e.forfeit_wei for e in self.events if isinstance(e, MinePaid))
+        shared = sum(e.forfeit_units for e in self.events if isinstance(e, MinePaid))
         return (committed - revealed) * stake - shared
 
 

@@ -12,7 +12,7 @@ from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavai
 from sonar.ports import MAX_BLOB_BYTES, Store
 from sonar.protocol.cid import Cid
 from sonar.store.folder import FolderStore
-from sonar.store.kubo import KuboStore
+from sonar.store.kubo.store import KuboStore
 from sonar.store.lazy import LazyStore
 from sonar.store.memory import MemoryStore
 from tests.kubo_kit import needs_kubo, swarm_in

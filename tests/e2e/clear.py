@@ -7,11 +7,11 @@ from collections.abc import Collection
 import numpy as np
 from sklearn.datasets import load_diabetes
 
-from pysonar.aggregate import next_point, optimiser_of, start_of
-from pysonar.bounty import Bounty
-from pysonar.optimise import ORIGIN, GradientMemory, Visited
-from sonar.model import examples
-from sonar.model.quadratic import local_map
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
+from sonar.data import examples
+from sonar.families.quadratic.answer import local_map
+from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 from sonar.paillier.vector import encode_weights
 
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from mine.wiring import locked
-from sonar import keystore
-from sonar.progress import JsonLinesSink
-from sonar.waiting import drive
+from sonar.home import keystore
+from sonar.telling.progress import JsonLinesSink
+from sonar.telling.waiting import drive
 from tests.attacks.hostile import HostileMine, random_slots, times
 
 ATTACKS = {

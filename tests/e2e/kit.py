@@ -14,7 +14,7 @@ from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
 from sonar.demo.report import Report
 from sonar.localchain import anvil
-from sonar.progress import Line
+from sonar.telling.progress import Line
 
 
 class QuietView:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sonar.settings import NetworkConfig
+from sonar.home.settings import NetworkConfig
 from sonar.store.choose import describe_node
 from tests.kubo_kit import eventually, needs_kubo, swarm_key
 

@@ -111,8 +111,8 @@ def test_its_figures_and_nothing_outlives_its_kernel(tmp_path: Path, monkeypatch
         assert figures["pooled_loss"] == pytest.approx(2_505_272, rel=1e-6)
         assert [r["loss"] for r in summary["rounds"]] == pytest.approx(rounded_losses(10, 7)[1:], rel=1e-6)
         assert len(summary["payouts"]) == 10
-        assert all(paid["reward_wei"] > 0 and paid["fee_wei"] > 0 for paid in summary["payouts"].values())
-        assert summary["paid_wei"] + summary["refunded_wei"] == summary["escrow_wei"]
+        assert all(paid["reward_units"] > 0 and paid["fee_units"] > 0 for paid in summary["payouts"].values())
+        assert summary["paid_units"] + summary["refunded_units"] == summary["escrow_units"]
         errors = [abs(a - b) for a, b in zip(figures["predicted"], figures["by_pooled"], strict=True)]
         assert sum(errors) / len(errors) < 5  # of targets from 25 to 346
         assert max(errors) < 25
@@ -142,5 +142,5 @@ def test_interrupted_again_and_again_and_resumed(tmp_path: Path, monkeypatch: py
         notebook.run(*range(resume + 1, len(notebook.cells)))
         summary = notebook.figures()["summary"]
         assert [r["loss"] for r in summary["rounds"]] == pytest.approx(rounded_losses(3, 7)[1:], rel=1e-6)
-        assert summary["paid_wei"] + summary["refunded_wei"] == summary["escrow_wei"]
+        assert summary["paid_units"] + summary["refunded_units"] == summary["escrow_units"]
         assert all(len(r["accepted"]) == 3 for r in summary["rounds"])

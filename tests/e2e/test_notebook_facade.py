@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import pysonar
+from sonar.data import examples
 from sonar.errors import ConfigError
-from sonar.model import examples
-from sonar.progress import ListSink, Round
+from sonar.telling.progress import ListSink, Round
 
 pytestmark = pytest.mark.e2e
 
@@ -35,9 +35,9 @@ def test_a_bounty_from_the_notebook() -> None:
         assert len(campaign.payouts()) == len(campaign.revealed()) == 2
         assert sum(isinstance(event, Round) for event in sink.events) == 2
         spent_wei = before_wei - session.balance_wei
-        paid_wei = campaign.summary()["paid_wei"]
-        assert isinstance(paid_wei, int)
-        assert paid_wei <= spent_wei < paid_wei + 10**16  # and the gas
+        paid_units = campaign.summary()["paid_units"]
+        assert isinstance(paid_units, int)
+        assert paid_units <= spent_wei < paid_units + 10**16  # and the gas
 
         # The same bounty is the same campaign; a changed one of that name is refused.
         assert session.campaign("diabetes") is campaign

@@ -12,29 +12,34 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from pysonar.bounty import Bounty
-from pysonar.campaign import Campaign
-from pysonar.keys import Key
-from sonar.chain.deploy import Deployment, deploy
-from sonar.chain.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
-from sonar.chain.market import Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.token import held
-from sonar.journal import Journal
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.campaign import Campaign
+from pysonar.keys.keys import Key
+from sonar.chain.contract.market import Market
+from sonar.chain.contract.token import held
+from sonar.chain.deploying.deploy import Deployment, deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.data import examples
+from sonar.families.quadratic.answer import LocalMap
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.model import examples
-from sonar.model.quadratic import LocalMap, local_map
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.progress import Done, ListSink, Progress
 from sonar.protocol.allowlist import proof_of
+from sonar.protocol.blobs import joined, links_of
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.protocol.ids import Address, BountyId, Digest
-from sonar.protocol.messages import KeyManifest, ModelManifest, UpdateManifest
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
+from sonar.telling.progress import Done, ListSink, Progress
+from tests.chain_kit import wish
+from tests.family_kit import map_of
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18
@@ -51,7 +56,8 @@ def scientist_key_file_secret() -> tuple[int, int]:
 @cache
 def shard_map(index: int, of: int, spec: Any, data_frac: int) -> LocalMap:
     table = examples.shard(examples.load("diabetes"), index, of)
-    return local_map(spec, table.matrix(spec.features), table.column(spec.target), data_frac=data_frac)
+    targets = [target.name for target in spec.targets]
+    return map_of(spec, table.matrix(spec.features), table.matrix(targets), data_frac)
 
 
 @dataclass
@@ -93,27 +99,29 @@ class HonestMine:
                     self.late[Cid.of_blob(data)] = data
                 else:
                     self.world.store.put(data, codec)  # type: ignore[arg-type]
-            self.outbox.perform(f"{n}/r", self.market.reveal(bounty, n, digest, salt))
+            self.outbox.perform(wish(f"{n}/r"), self.market.reveal(bounty, n, digest, salt))
 
     def commit(self, bounty: BountyId, state: BountyState, made: bytes) -> None:
         n, terms = state.round, state.terms
         proof = proof_of(self.world.bounty.allowed, self.address) or []
-        call = self.market.commit(bounty, n, made, terms.stake_wei, asset=terms.asset, proof=proof)
-        pay_now(self.market, self.outbox, f"{n}/c", call)
+        call = self.market.commit(bounty, n, made, terms.stake_units, asset=terms.asset, proof=proof)
+        pay_now(self.market, self.outbox, wish(f"{n}/c"), call)
 
     def train(self, bounty: BountyId, n: int, model_digest: Digest) -> tuple[Digest, bytes, list[bytes]]:
         store = self.world.store
         model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", model_digest), 1 << 20))
         key = PublicKey.from_bytes(KeyManifest.from_bytes(store.get(model.key, 1 << 16)).n, insecure=True)
         plan = SlotPlan.from_dict(model.plan.model_dump())
-        weights = key.decode_blob(store.get(model.weights, 1 << 20), plan.values)
+        weights = key.decode_blob(
+            joined(model.blobs, plan.weights * key.ciphertext_bytes, store.get), plan.weights
+        )
         own = self.map(model, plan)
         made = affine_update(key, plan, own.a_int, own.b_int, weights)
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
         return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update))
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
-        return shard_map(self.index, self.world.shards, model.spec, plan.data_frac)
+        return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
 
     def sealed(
         self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, rows: int, blob: bytes
@@ -128,7 +136,7 @@ class HonestMine:
             key=key.fingerprint,
             rows=rows,
             ciphertexts=-(-len(blob) // key.ciphertext_bytes),
-            blob=Cid.of_blob(blob),
+            blobs=links_of(blob),
         )
         return manifest.digest(), secrets.token_bytes(32), [blob, manifest.to_bytes()]
 
@@ -227,15 +235,15 @@ class World:
     def check_money(self) -> None:
         """Every wei that went in is paid, shared or refunded, and can be withdrawn; nothing is left over."""
         (posted,), (closed,) = self.events(BountyPosted), self.events(BountyClosed)
-        paid = sum(e.fee_wei + e.reward_wei for e in self.events(MinePaid))
-        shared = sum(e.forfeit_wei for e in self.events(MinePaid))
-        returned = sum(e.stake_wei for e in self.events(MinePaid))
+        paid = sum(e.fee_units + e.reward_units for e in self.events(MinePaid))
+        shared = sum(e.forfeit_units for e in self.events(MinePaid))
+        returned = sum(e.stake_units for e in self.events(MinePaid))
         committed = len(self.events(Committed))
-        staked = posted.terms.stake_wei * committed
-        assert posted.escrow_wei + staked == paid + closed.refund_wei + shared + returned
-        withdrawn = sum(e.amount_wei for e in self.events(Withdrawn))
+        staked = posted.terms.stake_units * committed
+        assert posted.escrow_units + staked == paid + closed.refund_units + shared + returned
+        withdrawn = sum(e.amount_units for e in self.events(Withdrawn))
         asset = posted.terms.asset
         owed = sum(self.market.withdrawable(mine.address, asset=asset) for mine in self.miners)
-        assert posted.escrow_wei + staked == withdrawn + owed
+        assert posted.escrow_units + staked == withdrawn + owed
         assert held(self.market, asset, self.market.address) == owed
         assert self.market.withdrawable(Address(self.scientist.address), asset=asset) == 0

@@ -12,43 +12,48 @@ import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
 
-from mine import data
 from mine.consent import Policy, TokenPolicy
+from mine.data import dataset as data
 from mine.node import Node, Options
-from mine.pool import Pool
-from mine.state import Book, Part, tell
-from pysonar.keys import Key, MineUpdate
-from pysonar.posting import key_manifest
-from sonar.chain.deploy import deploy
-from sonar.chain.events import Revealed
-from sonar.chain.market import Award, Market, transfer
-from sonar.chain.outbox import Outbox
-from sonar.journal import Journal
+from mine.work.pool import Pool
+from mine.work.state import Book, Part, tell
+from mine.work.workshop import Workshop, drafts_at, sums_at
+from pysonar.campaign.posting import key_manifest
+from pysonar.keys.keys import Key, MineUpdate
+from sonar.chain.contract.market import Award, Market, transfer
+from sonar.chain.deploying.deploy import deploy
+from sonar.chain.sending.outbox import Outbox
+from sonar.families.quadratic.fixed import Q32_ONE, to_q32
+from sonar.families.quadratic.maps.clip import Clip
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
+from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.model.spec import to_q32
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
-from sonar.progress import Done, ListSink, Problem, Progress, Waiting
+from sonar.protocol.blobs import joined
 from sonar.protocol.cid import Cid
-from sonar.protocol.featuremaps import Clip
+from sonar.protocol.events import Revealed
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
-from sonar.protocol.messages import ModelManifest, ModelSpec, PlanSpec, UpdateManifest
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
+from sonar.store.mend import put_blob
+from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
+from tests.chain_kit import wish
 from tests.token_kit import deploy_token, mint, pay_now
 
 TOKENS_EACH = 10**8
 Wrap = Callable[[Any, str], Any]
 FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
-SPEC = ModelSpec(
+SPEC = QuadraticSpec(
     features=FEATURES,
-    target=TARGET,
+    targets=(Target(name=TARGET, centre_q32=0, scale_q32=Q32_ONE, clip_q32=to_q32(100.0)),),
     stages=(Clip(clip_q32=to_q32(8.0)),),
     rows_min=10,
-    rows_max=1000,
-    target_max_q32=to_q32(100.0),
 )
 TERMS = Terms(ETHER, 3, 2, 2, 60, 60, 60, 10**16, 10**15, 10**18, 1_000_000, 1_000)
 
@@ -61,7 +66,7 @@ def scientist_key() -> Key:
 @cache
 def slot_plan() -> SlotPlan:
     bounds = Bounds(weight_max=100 << 16, a_row_l1_max=200 << 20, b_max=1000 << 20)
-    return SlotPlan.make(key_bits=1024, values=3, bounds=bounds, mines_max=10, rows_max=1000)
+    return SlotPlan.make(key_bits=1024, weights=3, bounds=bounds, mines_max=10, weight_rows=1000)
 
 
 def write_csv(path: Path, rows: int = 30, seed: int = 0, extra: str = "note") -> Path:
@@ -102,11 +107,13 @@ class TinyScientist:
         model = ModelManifest(
             name="tiny",
             round=round_number,
-            spec=SPEC,
+            family=SPEC,
+            cover=PaillierCover(),
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),
-            weights=self.store.put(self.blob()),
+            blobs=put_blob(self.store, self.blob()),
             zero_start=False,
+            holdout=Digest(b"h" * 32),
         )
         return model.model_copy(update=changes)
 
@@ -120,7 +127,7 @@ class TinyScientist:
         digest = self.store.put(data, "dag-cbor").digest
         args = (terms, digest, self.key_manifest.digest(), bytes(32))
         self.bounty = self.market.bounty_id(self.outbox.address, *args)
-        pay_now(self.market, self.outbox, f"post/{self.bounty.hex()}", self.market.post(*args))
+        pay_now(self.market, self.outbox, wish(f"post/{self.bounty.hex()}"), self.market.post(*args))
         return self.bounty
 
     def cohort(self, round_number: int) -> dict[Address, Digest]:
@@ -132,7 +139,7 @@ class TinyScientist:
 
     def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
         manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
-        blob = self.store.get(manifest.blob, 1 << 20)
+        blob = joined(manifest.blobs, manifest.ciphertexts * self.key.public.ciphertext_bytes, self.store.get)
         cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
         return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
 
@@ -154,7 +161,7 @@ class TinyScientist:
             model, new_loss = state.model_digest, state.best_loss
         awards = [Award(mine, shares.get(mine, 0)) for mine in cohort]
         call = self.market.settle(self.bounty, state.round, model, new_loss, awards, evidence)
-        self.outbox.perform(f"settle/{self.bounty.hex()}/{state.round}", call)
+        self.outbox.perform(wish(f"settle/{self.bounty.hex()}/{state.round}"), call)
 
 
 def replace_round(scientist: TinyScientist, round_number: int) -> Digest:
@@ -211,7 +218,7 @@ class World:
 
     def terms(self, **changes: object) -> Terms:
         """Terms in the world's token."""
-        money = {"asset": self.token, "stake_wei": 10_000, "fee_wei": 100, "reward_wei": 10**6}
+        money = {"asset": self.token, "stake_units": 10_000, "fee_units": 100, "reward_units": 10**6}
         return terms(**money | changes)
 
     def market(self) -> Market:
@@ -254,7 +261,11 @@ class World:
             self.address(index),
             wrap(outbox, "outbox"),
             book,
-            wrap(Pool(home / "pool.sqlite"), "pool"),
+            Workshop(
+                wrap(Pool(home / "pool.sqlite"), "pool"),
+                wrap(drafts_at(home), "drafts"),
+                wrap(sums_at(home), "sums"),
+            ),
             self.policy,
             progress,
             Options(**{"join_all": True, "exit_when_done": True, **options}),
@@ -263,7 +274,7 @@ class World:
 
     def give(self, index: int, wei: int) -> None:
         """Send ether to a mine, from the scientist."""
-        self.scientist.outbox.perform(f"gift/{index}", transfer(self.address(index), wei))
+        self.scientist.outbox.perform(wish(f"gift/{index}"), transfer(self.address(index), wei))
 
     def problems(self) -> list[Problem]:
         return [event for event in self.progress.events if isinstance(event, Problem)]

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 from campaign_kit import ETHER, HonestMine, World, shard_map
+from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 
-from pysonar.aggregate import next_point, optimiser_of, start_of
-from pysonar.keys import Key
-from pysonar.records import Cohort, Outcome, Publication, Verdict
-from sonar.chain.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
+from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
+from pysonar.keys.keys import Key
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, InsufficientFunds
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.model import ModelManifest
 from sonar.paillier.vector import encode_weights
-from sonar.progress import Note, Round
 from sonar.protocol.cid import Cid
-from sonar.protocol.messages import EvidenceManifest, ModelManifest
+from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.phase import CloseReason
+from sonar.telling.progress import Note, Round
+from tests.chain_kit import wish
 
 
 def clear_losses(world: World, rounds: int) -> list[int]:
@@ -44,7 +47,7 @@ def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None
     assert losses == clear_losses(world, 7)
     assert losses[4] == pytest.approx(2_590_505, rel=1e-6)
     assert losses[6] == pytest.approx(2_585_762, rel=1e-6)
-    assert done.summary["final_loss"] == min(losses) <= 2_620_000
+    assert done.summary.final_loss == min(losses) <= 2_620_000
     assert campaign.model.loss * 1000 == pytest.approx(min(losses))
     world.check_money()
     assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
@@ -77,8 +80,8 @@ def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
     manifests = [campaign.records.get(Publication, n).model_manifest for n in (1, 2, 3)]
     models = [ModelManifest.from_bytes(manifest) for manifest in manifests]
     assert [model.round for model in models] == [2, 3, 4]
-    assert len({model.weights for model in models}) == 3
-    assert len({(model.spec, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
+    assert len({model.blobs for model in models}) == 3
+    assert len({(model.family, model.plan, model.key, model.zero_start, model.name) for model in models}) == 1
 
 
 def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
@@ -111,9 +114,9 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
     assert repr(campaign) == "<Campaign 'diabetes': not posted, 0 of 3 rounds are over>"
     done = world.run(campaign)
     assert repr(campaign) == "<Campaign 'diabetes': closed, 1 of 3 rounds are over>"
-    assert done.summary["closed"] == "TARGET_REACHED"
+    assert done.summary.closed == "TARGET_REACHED"
     assert len(campaign.history()) == 1
-    assert done.summary["paid_wei"] == 1 * ETHER + 3 * ETHER // 100
+    assert done.summary.paid_units == 1 * ETHER + 3 * ETHER // 100
     world.check_money()
 
 
@@ -124,7 +127,7 @@ def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: 
     for line in campaign.history():
         assert line["loss"] > line["best_loss"] == 26_645_643
         assert sum(line["shares_bps"].values()) == 10_000
-        assert line["paid_wei"] == 3 * ETHER // 100
+        assert line["paid_units"] == 3 * ETHER // 100
     assert campaign.model.loss == 26_645.643
     assert not campaign.model.weights.any()
     world.check_money()
@@ -140,7 +143,7 @@ def test_an_unrevealed_stake_is_shared_and_the_round_goes_on(tmp_path: Path) -> 
     world.run(campaign)
     second = campaign.history()[1]
     assert len(second["cohort"]) == 2
-    assert campaign.payouts()[world.miners[0].address]["forfeit_wei"] == ETHER // 20
+    assert campaign.payouts()[world.miners[0].address]["forfeit_units"] == ETHER // 20
     world.check_money()
 
 
@@ -161,8 +164,8 @@ def test_a_bounty_that_nobody_wants_comes_back_whole(tmp_path: Path) -> None:
     for mine in world.miners:
         mine.absent = frozenset({1})
     done = world.run(world.campaign())
-    assert done.summary["closed"] == "NO_COMMITS"
-    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    assert done.summary.closed == "NO_COMMITS"
+    assert done.summary.refunded_units == done.summary.escrow_units
     world.check_money()
 
 
@@ -176,7 +179,7 @@ def test_somebody_else_may_expire_a_failed_round(tmp_path: Path) -> None:
     world.let_mines_act(campaign)
     world.move(world.window_s)
     world.let_mines_act(campaign)
-    world.miners[0].outbox.perform("x", world.market.expire(bounty, 1, [world.miners[0].address]))
+    world.miners[0].outbox.perform(wish("x"), world.market.expire(bounty, 1, [world.miners[0].address]))
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
     world.check_money()
@@ -226,7 +229,7 @@ def test_too_few_good_updates_decrypt_nothing_and_the_good_ones_share_the_fees(t
     assert first["loss"] == first["best_loss"] == 26_645_643
     assert first["shares_bps"][world.miners[0].address] == 10_000
     assert second["loss"] < 26_645_643
-    assert world.events(RoundSettled)[0].paid_wei == 2 * ETHER // 100
+    assert world.events(RoundSettled)[0].paid_units == 2 * ETHER // 100
     world.check_money()
 
 
@@ -236,8 +239,8 @@ def test_nobody_is_paid_when_nobody_was_accepted(tmp_path: Path) -> None:
         mine.withhold = frozenset({1})
     campaign = world.campaign()
     done = world.run(campaign)
-    assert done.summary["paid_wei"] == 0
-    assert done.summary["refunded_wei"] == done.summary["escrow_wei"]
+    assert done.summary.paid_units == 0
+    assert done.summary.refunded_units == done.summary.escrow_units
     world.check_money()
 
 
@@ -249,9 +252,9 @@ def test_an_overdue_round_pays_the_mines_and_closes(tmp_path: Path) -> None:
         world.let_mines_act(campaign)
     world.move(200)
     done = world.run(world.campaign())
-    assert done.summary["closed"] == "OVERDUE"
+    assert done.summary.closed == "OVERDUE"
     assert [line["ended"] for line in campaign.history()[:1]] == ["settled"]
-    assert all(e.fee_wei > 0 for e in world.events(MinePaid) if e.round == 2)
+    assert all(e.fee_units > 0 for e in world.events(MinePaid) if e.round == 2)
     world.check_money()
 
 
@@ -266,14 +269,14 @@ def test_a_settlement_that_comes_too_late_ends_in_overdue(tmp_path: Path) -> Non
         def __getattr__(self, name: str) -> Any:
             return getattr(self.outbox, name)
 
-        def submit(self, key: str, call: Any) -> None:
+        def submit(self, intent: Intent, call: Any) -> None:
             if call.name == "settle":
                 world.move(200)
-            self.outbox.submit(key, call)
+            self.outbox.submit(intent, call)
 
     campaign = world.campaign(lambda part, name: SlowOutbox(part) if name == "outbox" else part)
     done = world.run(campaign)
-    assert done.summary["closed"] == "OVERDUE"
+    assert done.summary.closed == "OVERDUE"
     world.check_money()
 
 
@@ -336,7 +339,7 @@ def test_a_cheat_is_left_out_with_a_reason_and_earns_nothing(name: str, tmp_path
         assert line["shares_bps"][cheat.address] == 0
         assert reason in line["left_out"][cheat.address]
         assert len(line["accepted"]) == 3
-    assert all(e.fee_wei + e.reward_wei == 0 for e in world.events(MinePaid)
+    assert all(e.fee_units + e.reward_units == 0 for e in world.events(MinePaid)
                if e.mine == cheat.address and e.round >= start)  # fmt: skip
     if start == 1:
         world.mines = 3
@@ -348,7 +351,7 @@ class Boaster(HonestMine):
     """Honest but for its row count, which is as large as the bounty takes."""
 
     def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
-        return super().sealed(bounty, n, model, key, model.spec.rows_max, blob)
+        return super().sealed(bounty, n, model, key, 1 << 20, blob)
 
 
 def test_a_row_count_that_nobody_can_check_is_worth_little(tmp_path: Path) -> None:
@@ -393,7 +396,7 @@ def test_before_anything_was_sent_the_bounty_may_still_change(tmp_path: Path) ->
     world.bounty = replace(
         world.bounty, settings=world.bounty.settings.model_copy(update={"reward": "1 ether"})
     )
-    assert world.run(world.campaign()).summary["escrow_wei"] < 2 * ETHER
+    assert world.run(world.campaign()).summary.escrow_units < 2 * ETHER
     world.check_money()
 
 

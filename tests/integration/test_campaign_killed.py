@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.campaign import Campaign
-from pysonar.records import Publication
-from sonar.chain.events import BountyPosted, RoundSettled
-from sonar.journal import Journal
-from sonar.progress import Done
+from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.records import Publication
+from sonar.home.journal import Journal
+from sonar.protocol.events import BountyPosted, RoundSettled
+from sonar.telling.progress import Done
 
 ROUNDS = {"rounds": 2}
 EFFECTS = {

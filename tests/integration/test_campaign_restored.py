@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from campaign_kit import World
 
-from pysonar.campaign import Campaign
+from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.records import Outcome
+from pysonar.campaign.shelf import Shelf
 from pysonar.cli import main
-from pysonar.records import Outcome
-from pysonar.shelf import Shelf
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
 from sonar.errors import JournalError
-from sonar.progress import Problem
-from sonar.settings import NetworkConfig, StoreConfig
+from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.telling.progress import Problem
 
 
 def copy_database(source: Path, target: Path) -> None:

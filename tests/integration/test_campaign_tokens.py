@@ -11,19 +11,20 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
-from pysonar.bounty import Bounty
-from sonar.chain.events import BountyPosted, Committed
-from sonar.chain.market import transfer
-from sonar.chain.outbox import Outbox
-from sonar.chain.revert import NotAllowed
-from sonar.chain.token import allowance, held
+from pysonar.bounty.bounty import Bounty
+from sonar.chain.contract.errors import NotAllowed
+from sonar.chain.contract.market import transfer
+from sonar.chain.contract.token import allowance, held
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
-from sonar.journal import Journal
+from sonar.home.journal import Journal
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.model import ModelManifest
 from sonar.protocol.allowlist import root_of
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
-from sonar.protocol.messages import AllowList, ModelManifest
-from tests.chain_kit import ETHER_WEI
+from tests.chain_kit import ETHER_WEI, wish
 from tests.token_kit import mint
 
 
@@ -54,18 +55,18 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     (posted,) = world.events(BountyPosted)
     summary = campaign.summary()
     state = world.market.bounty(posted.bounty)
-    assert summary["escrow_wei"] == summary["paid_wei"] + summary["refunded_wei"] + state.escrow_wei  # type: ignore[operator]
-    assert (state.escrow_wei, state.closed) == (0, True)
+    assert summary["escrow_units"] == summary["paid_units"] + summary["refunded_units"] + state.escrow_units  # type: ignore[operator]
+    assert (state.escrow_units, state.closed) == (0, True)
     assert summary["asset"] == {"asset": world.asset, "symbol": "TST", "decimals": 6}
-    assert summary["paid_wei"] > 0  # type: ignore[operator]
+    assert summary["paid_units"] > 0  # type: ignore[operator]
     assert stranger.address not in {event.mine for event in world.events(Committed)}
     for mine in world.miners:
         if world.market.withdrawable(mine.address, asset=world.asset):
-            mine.outbox.perform("take", world.market.withdraw(mine.address, world.asset))
+            mine.outbox.perform(wish("take"), world.market.withdraw(mine.address, world.asset))
     assert held(world.market, world.asset, world.market.address) == 0
     after = {account: held(world.market, world.asset, account) for account in everybody(world)}
     assert sum(after.values()) == sum(before.values())
-    assert before[world.scientist.address] - after[world.scientist.address] == summary["paid_wei"]
+    assert before[world.scientist.address] - after[world.scientist.address] == summary["paid_units"]
     assert allowance(world.market, world.asset, Address(world.scientist.address), world.market.address) == 0
 
 
@@ -73,7 +74,7 @@ def uninvited(world: World) -> HonestMine:
     """A mine with money that is not on the list."""
     account: LocalAccount = Account.create()
     deployer = Outbox(world.market, world.deployer, Journal(world.folder / "d.sqlite"), sleep=lambda _s: None)
-    deployer.perform("gift", transfer(Address(account.address), ETHER_WEI))
+    deployer.perform(wish("gift"), transfer(Address(account.address), ETHER_WEI))
     mint(deployer, world.asset, Address(account.address), 10**6)
     return HonestMine(world, 9, account)
 
@@ -103,7 +104,7 @@ def test_every_boundary_survives_a_kill_with_an_escrow_in_a_token(tmp_path: Path
     mined = [line.data["name"] for line in journal.events("transaction")]
     assert mined == ["approve", "post", "settle", "withdraw"]
     spent = before - held(world.market, world.asset, Address(world.scientist.address))
-    assert spent == campaign.summary()["paid_wei"]
+    assert spent == campaign.summary()["paid_units"]
 
 
 def test_decimals_that_the_token_does_not_have_stop_the_post(tmp_path: Path) -> None:

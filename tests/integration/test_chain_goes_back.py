@@ -10,12 +10,19 @@ import campaign_kit
 import mine_kit
 import pytest
 
-from sonar.chain.events import BountyClosed, BountyPosted, Committed, Revealed, RoundSettled, Withdrawn
-from sonar.chain.revert import WrongStatus
+from sonar.chain.contract.errors import WrongStatus
 from sonar.errors import ChainUnavailable
-from sonar.progress import Done
+from sonar.protocol.events import (
+    BountyClosed,
+    BountyPosted,
+    Committed,
+    Revealed,
+    RoundSettled,
+    Withdrawn,
+)
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done
 from tests.chain_kit import go_back
 
 DEPTHS = (4, 9)

@@ -14,8 +14,8 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from sonar import localchain
-from sonar.chain import create2
-from sonar.chain.deploy import deploy, predicted
+from sonar.chain.deploying import create2
+from sonar.chain.deploying.deploy import deploy, predicted
 from sonar.chain.rpc import Chain, Rpc
 from sonar.errors import ConfigError, RpcError, WrongContract
 from sonar.localchain import anvil

@@ -15,11 +15,11 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from table_world import Array
 from test_other_tables import play
 
-from pysonar.records import Posting
-from pysonar.shelf import Shelf
-from sonar.chain.events import RoundSettled
-from sonar.model.features import in_words
-from sonar.protocol.messages import ModelManifest
+from pysonar.campaign.records import Posting
+from pysonar.campaign.shelf import Shelf
+from sonar.families.quadratic.maps import in_words
+from sonar.manifests.model import ModelManifest
+from sonar.protocol.events import RoundSettled
 
 HOLDOUT, MINES, ROWS = 200, 5, 400
 ALL = HOLDOUT + MINES * ROWS
@@ -71,7 +71,7 @@ def test_a_curved_target(
     assert loss(model.predict(x[:HOLDOUT])) == pytest.approx(model.loss, rel=1e-4)
     table = {name: x[:HOLDOUT, i] for i, name in enumerate(model.features)}
     assert (model.predict(table) == model.predict(x[:HOLDOUT])).all()
-    assert in_words(model.spec) in " ".join(world.bounty.explain().split())
+    assert in_words(model.family) in " ".join(world.bounty.explain().split())
 
 
 def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:
@@ -88,6 +88,6 @@ def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:
     lines = second.history()
     assert [len(line["accepted"]) for line in lines] == [3] * 3
     assert lines[2]["loss"] < lines[0]["loss"]
-    assert second.model.spec == first.bounty.design.spec
+    assert second.model.family == first.bounty.design.spec
     posted = ModelManifest.from_bytes(second.records.get(Posting).model_manifest)
-    assert posted.spec == second.model.spec
+    assert posted.family == second.model.family

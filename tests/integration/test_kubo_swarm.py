@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, StoreUnavailable
-from sonar.progress import Problem
+from sonar.home.settings import StoreConfig
 from sonar.protocol.cid import Cid
-from sonar.settings import StoreConfig
 from sonar.store.choose import describe_node, open_store
-from sonar.store.kubo import MAX_BLOCK_BYTES, KuboStore
+from sonar.store.kubo.store import MAX_BLOCK_BYTES, KuboStore
+from sonar.telling.progress import Problem
 from tests.kubo_kit import eventually, needs_kubo, swarm_in, swarm_key
 
 pytestmark = needs_kubo
@@ -193,7 +193,7 @@ def test_a_second_program_uses_the_daemon_that_runs(three, tmp_path):
 
 
 def _silent():
-    from sonar.progress import Progress
+    from sonar.telling.progress import Progress
 
     return Progress()
 
@@ -238,8 +238,8 @@ def test_a_node_that_bootstraps_from_elsewhere_is_refused(three, monkeypatch):
 _OWNER = """
 import sys, time
 from pathlib import Path
-from sonar.store.kubo_daemon import KuboNode
-from sonar.store.kubo_repo import Swarm
+from sonar.store.kubo.daemon import KuboNode
+from sonar.store.kubo.repo import Swarm
 with KuboNode(Path(sys.argv[1]), Swarm(sys.stdin.buffer.read())) as node:
     print(node.pid, flush=True)
     time.sleep(60)

@@ -10,11 +10,12 @@ from typing import Any
 from campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 from gmpy2 import mpz
 
-from sonar.chain.events import MinePaid
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import MinePaid
 from sonar.protocol.ids import digest_of
-from sonar.protocol.messages import KeyManifest, UpdateManifest
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]
 """(mine, key, the honest manifest, the honest blob) -> the digest to reveal, and what goes into the store."""
@@ -98,7 +99,7 @@ class Forger(HonestMine):
     forge: Forge
 
     def map(self, model: Any, plan: Any) -> Any:
-        return shard_map(self.index % 10, 10, model.spec, plan.data_frac)
+        return shard_map(self.index % 10, 10, model.family, plan.data_frac)
 
     def sealed(self, bounty: Any, n: int, model: Any, key: Any, rows: int, blob: bytes) -> Any:
         _, salt, (_, manifest) = super().sealed(bounty, n, model, key, rows, blob)
@@ -125,7 +126,7 @@ def test_every_malformed_update_is_left_out_with_its_reason(tmp_path: Path) -> N
     assert left_out == {}
     honest_addresses = {world.miners[i].address for i in range(honest)}
     assert set(line["accepted"]) == honest_addresses
-    paid = {e.mine for e in world.events(MinePaid) if e.fee_wei + e.reward_wei}
+    paid = {e.mine for e in world.events(MinePaid) if e.fee_units + e.reward_units}
     assert paid <= honest_addresses
-    assert all(e.stake_wei > 0 for e in world.events(MinePaid))
+    assert all(e.stake_units > 0 for e in world.events(MinePaid))
     world.check_money()

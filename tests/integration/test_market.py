@@ -14,9 +14,19 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from sonar import localchain
-from sonar.chain import abi, events, revert
-from sonar.chain.deploy import Deployment, deploy
-from sonar.chain.events import (
+from sonar.chain.contract import abi, errors, events
+from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.market import Award, Market
+from sonar.chain.deploying.deploy import Deployment, deploy
+from sonar.chain.deploying.faucet import fund
+from sonar.chain.rpc import Rpc
+from sonar.chain.sending.outbox import Outbox
+from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, WrongContract
+from sonar.home.journal import Journal
+from sonar.home.keystore import write_private
+from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
+from sonar.localchain import anvil
+from sonar.protocol.events import (
     BountyClosed,
     BountyPosted,
     Committed,
@@ -26,20 +36,11 @@ from sonar.chain.events import (
     RoundSettled,
     Withdrawn,
 )
-from sonar.chain.faucet import fund
-from sonar.chain.market import Award, Market
-from sonar.chain.outbox import Outbox
-from sonar.chain.rpc import Rpc
-from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, WrongContract
-from sonar.journal import Journal
-from sonar.keystore import write_private
-from sonar.localchain import anvil
-from sonar.progress import ListSink, Progress, Waiting
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal
-from sonar.settings import FaucetConfig, NetworkConfig, StoreConfig
-from tests.chain_kit import SALT, World, error_answer, make_terms
+from sonar.telling.progress import ListSink, Progress, Waiting
+from tests.chain_kit import SALT, World, error_answer, make_terms, wish
 
 needs_anvil = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
 CLIENTS = [pytest.param("anvil", marks=needs_anvil), "eth-tester"]
@@ -78,14 +79,14 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     market, scientist, mines = net.market, net.outboxes[0], net.outboxes[1:]
     terms = make_terms(rounds=1)
     bounty = market.bounty_id(scientist.address, terms, MODEL, KEY, SALT)
-    with pytest.raises(revert.UnknownBounty):
+    with pytest.raises(errors.UnknownBounty):
         market.bounty(bounty)
-    scientist.perform("post", market.post(terms, MODEL, KEY, SALT))
+    scientist.perform(wish("post"), market.post(terms, MODEL, KEY, SALT))
     state = market.bounty(bounty)
     assert (state.bounty, state.scientist, state.terms) == (bounty, scientist.address, terms)
-    assert (state.round, state.escrow_wei, state.best_loss, state.model_digest) == (
+    assert (state.round, state.escrow_units, state.best_loss, state.model_digest) == (
         1,
-        terms.escrow_wei,
+        terms.escrow_units,
         terms.initial_loss,
         MODEL,
     )
@@ -96,34 +97,34 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         for i, mine in enumerate(mines)
     ]
     for mine, sealed in zip(mines, seals, strict=True):
-        mine.perform("commit", market.commit(bounty, 1, sealed, terms.stake_wei))
+        mine.perform(wish("commit"), market.commit(bounty, 1, sealed, terms.stake_units))
     entry = market.entry(bounty, mines[1].address)
     assert (entry.round, entry.state, entry.seal) == (1, EntryState.COMMITTED, seals[1][:29])
-    with pytest.raises(revert.CohortFull, match=r"CohortFull\(cap=3\)"):
-        scientist.perform("late", market.commit(bounty, 1, seals[0], terms.stake_wei))
-    with pytest.raises(revert.SealMismatch):
-        mines[0].perform("wrong", market.reveal(bounty, 1, UPDATE, SALT))
+    with pytest.raises(errors.CohortFull, match=r"CohortFull\(cap=3\)"):
+        scientist.perform(wish("late"), market.commit(bounty, 1, seals[0], terms.stake_units))
+    with pytest.raises(errors.SealMismatch):
+        mines[0].perform(wish("wrong"), market.reveal(bounty, 1, UPDATE, SALT))
     for i, mine in enumerate(mines):
-        mine.perform("reveal", market.reveal(bounty, 1, UPDATE, bytes([i]) * 32))
+        mine.perform(wish("reveal"), market.reveal(bounty, 1, UPDATE, bytes([i]) * 32))
     head = market.head()
     assert status_of(market.bounty(bounty, at=head), head.timestamp_s) is Status.SETTLE
 
     awards = [Award(mine.address, share) for mine, share in zip(mines, (6_000, 4_000, 0), strict=True)]
-    with pytest.raises(revert.NotScientist):
-        mines[0].perform("settle", market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
-    with pytest.raises(revert.WrongCohortSize, match="given=2, expected=3"):
-        scientist.perform("two", market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
-    scientist.perform("settle", market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
+    with pytest.raises(errors.NotScientist):
+        mines[0].perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
+    with pytest.raises(errors.WrongCohortSize, match="given=2, expected=3"):
+        scientist.perform(wish("two"), market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
+    scientist.perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     assert market.bounty(bounty).closed
     paid = [event for event in market.events(0, bounty=bounty) if isinstance(event, MinePaid)]
     for mine in mines:
         [line] = [event for event in paid if event.mine == mine.address]
-        due = line.stake_wei + line.fee_wei + line.reward_wei + line.forfeit_wei
+        due = line.stake_units + line.fee_units + line.reward_units + line.forfeit_units
         assert market.withdrawable(mine.address) == due
         before = market.ether(mine.address)
-        receipt = mine.perform("withdraw", market.withdraw(mine.address))
+        receipt = mine.perform(wish("withdraw"), market.withdraw(mine.address))
         assert market.ether(mine.address) == before + due - receipt.fee_wei
-    scientist.perform("withdraw", market.withdraw(scientist.address))
+    scientist.perform(wish("withdraw"), market.withdraw(scientist.address))
     assert market.ether(market.address) == 0
 
     told = market.events(market.deployed_block, bounty=bounty)
@@ -137,7 +138,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         BountyClosed,
     ]
     assert isinstance(told[0], BountyPosted)
-    assert (told[0].terms, told[0].key_digest, told[0].escrow_wei) == (terms, KEY, terms.escrow_wei)
+    assert (told[0].terms, told[0].key_digest, told[0].escrow_units) == (terms, KEY, terms.escrow_units)
     assert isinstance(told[-1], BountyClosed)
     assert told[-1].reason is CloseReason.LAST_ROUND
     settled = told[-2]
@@ -147,7 +148,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     everything = market.events(0)
     assert [e for e in everything if not isinstance(e, Withdrawn)] == told
     drawn = [event for event in everything if isinstance(event, Withdrawn)]
-    assert sum(event.amount_wei for event in drawn) == terms.escrow_wei + 3 * terms.stake_wei
+    assert sum(event.amount_units for event in drawn) == terms.escrow_units + 3 * terms.stake_units
     assert {event.asset for event in drawn} == {ETHER}
 
 
@@ -156,7 +157,7 @@ def test_events_resume_from_a_block_and_belong_to_one_bounty(net: Net) -> None:
     ids = []
     for n in range(3):
         ids.append(market.bounty_id(scientist.address, make_terms(), MODEL, KEY, bytes([n]) * 32))
-        scientist.perform(f"post/{n}", market.post(make_terms(), MODEL, KEY, bytes([n]) * 32))
+        scientist.perform(wish(f"post/{n}"), market.post(make_terms(), MODEL, KEY, bytes([n]) * 32))
     assert [posted.bounty for posted in market.bounties()] == ids
     second = market.events(0, bounty=ids[1])
     assert [type(event) for event in second] == [BountyPosted, RoundOpened]
@@ -168,9 +169,9 @@ def test_events_resume_from_a_block_and_belong_to_one_bounty(net: Net) -> None:
 
 
 def test_long_ranges_are_asked_for_in_parts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    net.outboxes[0].perform("post", net.market.post(make_terms(), MODEL, KEY, SALT))
+    net.outboxes[0].perform(wish("post"), net.market.post(make_terms(), MODEL, KEY, SALT))
     whole = net.market.events(0)
-    monkeypatch.setattr("sonar.chain.market.BLOCKS_PER_QUERY", 1)
+    monkeypatch.setattr("sonar.chain.contract.market.BLOCKS_PER_QUERY", 1)
     asked: list[tuple[int, int]] = []
     call = net.market.rpc.call
 
@@ -196,7 +197,7 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     other = deploy(rpc, net.accounts[0], min_window_s=11)
     with pytest.raises(WrongContract):
         Market(rpc, chain_id=31337, address=other.contract, code_hash=good.code_hash)
-    assert good.code_hash == keccak(abi.runtime_code(10))
+    assert good.code_hash == keccak(training_market().runtime_code(10))
     net.market.address = net.address(0)  # as of a chain that began anew behind the same port
     with pytest.raises(WrongContract, match="there is no code"):
         net.market.min_window_s()
@@ -331,8 +332,8 @@ def test_a_node_that_limits_queries_is_asked_for_less_and_long_reads_are_told(
 
     world.wire.tamper = limited
     told = ListSink()
-    monkeypatch.setattr("sonar.chain.market.BLOCKS_PER_QUERY", 6)
-    monkeypatch.setattr("sonar.chain.market._QUERIES_PER_TOLD", 4)
+    monkeypatch.setattr("sonar.chain.contract.market.BLOCKS_PER_QUERY", 6)
+    monkeypatch.setattr("sonar.chain.contract.market._QUERIES_PER_TOLD", 4)
     made = world.deployment
     where: dict[str, Any] = {"chain_id": made.chain_id, "address": made.contract, "code_hash": made.code_hash}
     market = Market(world.rpc, **where, deployed_block=first, progress=Progress(told))
@@ -404,7 +405,8 @@ def test_a_node_without_batches_is_served_one_by_one(world: World) -> None:
         else None
     )
     assert (
-        world.outbox(1).perform("post", world.market.post(make_terms(), MODEL, KEY, SALT)).gas_used > 21_000
+        world.outbox(1).perform(wish("post"), world.market.post(make_terms(), MODEL, KEY, SALT)).gas_used
+        > 21_000
     )
 
 
@@ -412,6 +414,6 @@ def test_every_event_of_the_abi_has_its_record() -> None:
     for item in abi.events().values():
         record = events.CLASSES[item.name]
         own = [field.name for field in fields(record) if not field.kw_only]
-        plain = [name.removesuffix("_wei").removesuffix("_s").replace("_", "") for name in own]
+        plain = [name.removesuffix("_units").removesuffix("_s").replace("_", "") for name in own]
         assert plain == [name.lower() for name in item.names]
     assert len(events.CLASSES) == len(abi.events())

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 from mine_kit import TOKENS_EACH, World, run, terms
 
-from mine import joining, setup
+from mine import setup
 from mine.consent import Policy
-from mine.earnings import earnings
-from sonar.chain.events import Committed
-from sonar.chain.token import held
+from mine.show.earnings import earnings
+from mine.work import joining
+from mine.work.workshop import sums_at
+from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
-from sonar.progress import Done, short
+from sonar.manifests.allowlist import AllowList
 from sonar.protocol.allowlist import read_list, root_of
+from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
-from sonar.protocol.messages import AllowList
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done, short
 
 
 def named(world: World, *indices: int) -> AllowList:
@@ -34,9 +36,8 @@ def post_among(world: World, listed: AllowList | None, root: bytes, **changes: o
 def join(world: World, index: int, policy: Policy | None = None) -> None:
     (posted,) = world.market().bounties()
     world.node(index)  # makes the home, and registers its data
-    joining.join(
-        world.market(), world.store, world.address(index), policy or world.policy, world.book(index), posted
-    )
+    sums, allowed = sums_at(world.home(index)), policy or world.policy
+    joining.join(world.market(), world.store, world.address(index), allowed, world.book(index), sums, posted)
 
 
 def test_listed_mines_take_part_and_others_are_told_why_not(tmp_path: Path) -> None:
@@ -91,12 +92,12 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     (token,) = document["tokens"]
     assert token == {
         "asset": world.token,
-        "net": brought,
-        "withdrawable": 0,
-        "withdrawn": brought + 10_000,
+        "net_units": brought,
+        "withdrawable_units": 0,
+        "withdrawn_units": brought + 10_000,
     }
     (line,) = document["rounds"]
-    assert (line["asset"], line["net_wei"], line["stake_back_wei"]) == (world.token, brought, 10_000)
+    assert (line["asset"], line["net_units"], line["stake_back_units"]) == (world.token, brought, 10_000)
     # All gas, the approval's too, is of the ether and of the round that it was for.
     gas = 10**20 - market.ether(world.address(0))
     assert (document["net_wei"], document["withdrawn_wei"]) == (-gas, 0)

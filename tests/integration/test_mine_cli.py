@@ -22,21 +22,24 @@ from eth_account.signers.local import LocalAccount
 from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
+from mine.show.documents import ANSWERS
 from mine.wiring import locked
 from sonar import localchain
-from sonar.chain.deploy import deploy
-from sonar.chain.market import Market, transfer
-from sonar.chain.outbox import Outbox
+from sonar.chain.contract.market import Market, transfer
+from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.intent import Intent
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
-from sonar.journal import Journal
-from sonar.progress import Done, ListSink, parse_line
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
-from sonar.settings import NetworkConfig, StoreConfig
 from sonar.store import choose
 from sonar.store.folder import FolderStore
-from tests.chain_kit import serving
+from sonar.telling.documents import read, write
+from sonar.telling.progress import Done, ListSink, parse_line
+from tests.chain_kit import counted, serving, wish
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +54,7 @@ class Net:
     owner: LocalAccount
 
     def fund(self, address: str, wei: int = 10**18) -> None:
-        self.scientist.outbox.perform(f"gift/{address}", transfer(Address(address), wei))
+        self.scientist.outbox.perform(wish(f"gift/{address}"), transfer(Address(address), wei))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,10 @@ class Cli:
         self.capsys.readouterr()
         code = main([*args, "--home", str(self.home), "--json"])
         out = self.capsys.readouterr().out
-        return code, json.loads(out.splitlines()[-1]) if out.strip() else None
+        if code == 0 and args[0] != "run":
+            command = " ".join(args[:2]) if args[0] == "data" else args[0]
+            assert write(read(ANSWERS[command], out)) == out.strip()
+        return code, counted(json.loads(out.splitlines()[-1])) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:
         self.capsys.readouterr()
@@ -332,7 +338,7 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     (offer,) = [one for one in cli("bounties")[1] if one["bounty"] == bounty]
     assert offer["data"] == ["fits", "text"]
     assert offer["needs"] == ["a", "b", "y"]
-    assert (offer["status"], offer["stake_wei"]) == ("commit", 10**16)
+    assert (offer["status"], offer["stake_units"]) == ("commit", 10**16)
     assert offer["feature_map"] == "cut off at ±8: 3 weights"
     assert "tiny" in cli.text("bounties")[1]
     code, rows = cli("data", "check", bounty[:10])
@@ -403,7 +409,7 @@ def test_two_mine_processes_work_are_paid_and_end(
     for seed, cli in enumerate(homes):
         file = write_csv(tmp_path / f"{seed}.csv", seed=seed)
         net.fund(cli.init(net, "--csv", str(file))["address"])
-    bounty = "0x" + net.scientist.post(terms(cohort_cap=2, rounds=2, fee_wei=10**15 + 1)).hex()
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=2, rounds=2, fee_units=10**15 + 1)).hex()
     for cli in homes:
         assert cli("join", bounty)[0] == 0
     processes = [start(cli.home, "--exit-when-done", "--claim") for cli in homes]
@@ -428,9 +434,9 @@ def test_two_mine_processes_work_are_paid_and_end(
         assert code == 0
         assert [row["state"] for row in income["rounds"]] == ["paid", "paid"]
         assert all(
-            row["share_bps"] == 5000 and row["fee_wei"] > 0 < row["gas_wei"] for row in income["rounds"]
+            row["share_bps"] == 5000 and row["fee_units"] > 0 < row["gas_wei"] for row in income["rounds"]
         )
-        gross = sum(r["fee_wei"] + r["reward_wei"] + r["stake_back_wei"] for r in income["rounds"])
+        gross = sum(r["fee_units"] + r["reward_units"] + r["stake_back_units"] for r in income["rounds"])
         assert (income["withdrawn_wei"], income["withdrawable_wei"]) == (gross, 0)
         after = net.scientist.market.ether(Address(income["address"]))
         assert after == 10**18 + income["net_wei"]
@@ -486,7 +492,7 @@ def test_mines_are_paid_in_a_token_that_their_operators_list(
         address = Address(cli.init(net, "--csv", str(file))["address"])
         net.fund(address)
         mint(outbox, token, address, 50_000)
-    money = {"asset": token, "stake_wei": 20_000, "fee_wei": 3, "reward_wei": 10**6}
+    money = {"asset": token, "stake_units": 20_000, "fee_units": 3, "reward_units": 10**6}
     bounty = "0x" + net.scientist.post(terms(cohort_cap=2, rounds=1, **money)).hex()
     [offer] = [row for row in homes[0]("bounties")[1] if row["bounty"] == bounty]
     assert offer["stake"] == f"20000 units of {token[:6]}…{token[-4:]}"  # not asked what it calls itself
@@ -511,14 +517,17 @@ def test_mines_are_paid_in_a_token_that_their_operators_list(
     assert [process.returncode for process in processes] == [0, 0]
     for cli in homes:
         (before,) = cli("status")[1]["tokens"]
-        assert (before["asset"], before["held"]) == (token, 30_000)
-        assert before["withdrawable"] > 20_000
+        assert (before["asset"], before["held_units"]) == (token, 30_000)
+        assert before["withdrawable_units"] > 20_000
         assert f"mine claim --asset {token}" in cli.text("status")[1]
         code, text = cli.text("claim", "--asset", token)
         assert code == 0
         assert re.search(r"withdrew [0-9.]+ USDX", text)
         (after,) = cli("status")[1]["tokens"]
-        assert (after["held"], after["withdrawable"]) == (30_000 + before["withdrawable"], 0)
+        assert (after["held_units"], after["withdrawable_units"]) == (
+            30_000 + before["withdrawable_units"],
+            0,
+        )
         code, text = cli.text("earnings")
         assert "withdrawn" in text
         assert "USDX" in text
@@ -532,15 +541,15 @@ def test_a_claim_that_was_cut_off_tells_what_it_took_out(cli: Cli, net: Net) -> 
     with locked(cli.home, ListSink()) as mine:
         outbox = mine.outbox(mine.unlock("secret"))
         scientist = TinyScientist(mine.market, net.scientist.store, outbox)
-        refund_wei = 10**17
-        bounty = scientist.post(terms(reward_wei=refund_wei, fee_wei=0))
-        outbox.perform("close", mine.market.close(bounty))
-        key = outbox.next_key(f"claim/{mine.address}")
+        refund_units = 10**17
+        bounty = scientist.post(terms(reward_units=refund_units, fee_units=0))
+        outbox.perform(wish("close"), mine.market.close(bounty))
+        key = outbox.next(Intent.of_claim(mine.address))
         outbox.submit(key, mine.market.withdraw(mine.address))
         while mine.market.withdrawable(mine.address):
             time.sleep(0.05)
     code, document = cli("claim")
-    assert (code, document["amount_wei"]) == (0, refund_wei)
+    assert (code, document["amount_units"]) == (0, refund_units)
     assert cli("earnings")[1]["withdrawable_wei"] == 0
     code, problem = cli("claim")
     assert (code, "NothingToWithdraw" in problem["error"]) == (1, True)

@@ -8,19 +8,20 @@ import gmpy2
 import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
-from pysonar.keys import Key
-from pysonar.posting import key_manifest
+from pysonar.campaign.posting import key_manifest
+from pysonar.keys.keys import Key
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, StoreUnavailable
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest, PlanSpec
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import BountyId
-from sonar.protocol.messages import KeyManifest, ModelManifest, PlanSpec
+from sonar.protocol.ids import BountyId, digest_of
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
-from sonar.store.mend import LOOK_S
+from sonar.store.mend import LOOK_S, put_blob
 
 Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
 
@@ -46,17 +47,17 @@ def ciphertext(value: Callable[[int], int]) -> Sabotage:
         good[1] = value(int(public.n))
         width = public.ciphertext_bytes
         blob = b"".join(c.to_bytes(width, "big") for c in good)
-        return scientist.manifest(weights=scientist.store.put(blob))
+        return scientist.manifest(blobs=put_blob(scientist.store, blob))
 
     return sabotage
 
 
 def blob_too_long(scientist: TinyScientist) -> ModelManifest:
-    return scientist.manifest(weights=scientist.store.put(scientist.blob() + b"\0"))
+    return scientist.manifest(blobs=put_blob(scientist.store, scientist.blob() + b"\0"))
 
 
 def blob_too_short(scientist: TinyScientist) -> ModelManifest:
-    return scientist.manifest(weights=scientist.store.put(scientist.blob()[:-1]))
+    return scientist.manifest(blobs=put_blob(scientist.store, scientist.blob()[:-1]))
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
@@ -84,7 +85,7 @@ def square(sound: KeyManifest) -> dict[str, object]:
 
 def plan_that_overflows(scientist: TinyScientist) -> ModelManifest:
     huge = slot_plan().to_dict() | {"weight_max": (1 << 63) - 1, "b_max": (1 << 63) - 1, "weight_frac": 48}
-    huge |= {"a_row_l1_max": (1 << 63) - 1, "rows_max": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
+    huge |= {"a_row_l1_max": (1 << 63) - 1, "weight_rows": (1 << 32) - 1, "mines_max": 255, "key_bits": 64}
     return scientist.manifest(plan=PlanSpec(**huge))
 
 
@@ -101,7 +102,7 @@ SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "ciphertext n^2": (ciphertext(lambda n: n * n), "ciphertext 1"),
     "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
     "blob too long": (blob_too_long, "the limit is"),
-    "blob too short": (blob_too_short, "take 768"),
+    "blob too short": (blob_too_short, "has 767 bytes"),
     "no proof of the key": (key_manifest_with(lambda sound: {"proof": b""}), "proof has 0 bytes"),
     "a changed proof": (
         key_manifest_with(lambda sound: {"proof": sound.proof[:-1] + bytes([sound.proof[-1] ^ 1])}),
@@ -221,7 +222,8 @@ def test_a_store_that_stays_down_costs_no_stake(tmp_path: Path) -> None:
     assert {world.part(i, 1).state for i in range(2)} == {RoundState.REVEALED}
     assert "to save the stake" in world.problems()[-1].hint
     store.off = False
-    store._blobs = {key: data for key, data in store._blobs.items() if data != world.part(0, 1).blob}
+    lost = [cid.digest for cid in world.part(0, 1).links]
+    store._blobs = {key: data for key, data in store._blobs.items() if digest_of(data) not in lost}
     world.advance(5)
     run(nodes)
     for digest in world.scientist.cohort(1).values():
@@ -246,13 +248,13 @@ def test_what_the_store_loses_or_spoils_after_the_reveal_is_put_again(
     assert world.status() is status
     part = world.part(0, 1)
     assert part.state is RoundState.REVEALED
-    cids = Cid.of_blob(part.blob), Cid.of_manifest(part.manifest)
-    for cid in cids:
+    before = [store.get(cid, 1 << 20) for cid in part.cids]
+    for cid in part.cids:
         (path,) = store.path.glob(f"blocks/*/{cid.digest.hex()}")
         path.unlink() if junk is None else path.write_bytes(junk)
     world.advance(LOOK_S)
     run(nodes[:1])
-    assert [store.get(cid, 1 << 20) for cid in cids] == [part.blob, part.manifest]
+    assert [store.get(cid, 1 << 20) for cid in part.cids] == before
 
 
 def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> None:
@@ -311,9 +313,9 @@ def test_an_offer_is_not_lost_when_the_chain_goes_away_while_it_is_looked_at(tmp
 def test_an_update_that_takes_too_long_is_refused(tmp_path: Path) -> None:
     names = tuple(f"c{i}" for i in range(899))
     spec = SPEC.model_copy(update={"features": names})
-    plan = PlanSpec(**(slot_plan().to_dict() | {"values": 900, "key_bits": 8192}))
+    plan = PlanSpec(**(slot_plan().to_dict() | {"weights": 900, "key_bits": 8192}))
     world = World(tmp_path, mines=1)
-    world.scientist.post(model=world.scientist.manifest(spec=spec, plan=plan))
+    world.scientist.post(model=world.scientist.manifest(family=spec, plan=plan))
     run([world.node(0)])
     (problem,) = world.problems()
     assert "estimated to take" in problem.error

@@ -8,19 +8,23 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from mine import data, joining, setup
-from mine.earnings import earnings, remembered
-from mine.state import Book
-from sonar.chain.events import Committed, Event
-from sonar.chain.revert import UnknownBounty
+from mine import setup
+from mine.data import dataset as data
+from mine.show.earnings import earnings, remembered
+from mine.work import joining
+from mine.work.state import Book
+from mine.work.workshop import sums_at
+from sonar.chain.contract.errors import UnknownBounty
+from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
-from sonar.journal import Journal
-from sonar.progress import Done, Waiting
+from sonar.home.journal import Journal
+from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.protocol.cid import Cid
+from sonar.protocol.events import Committed, Event
 from sonar.protocol.ids import BountyId, digest_of, hex32
-from sonar.protocol.messages import CohortMember, EvidenceManifest
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
+from sonar.telling.progress import Done, Waiting
 
 
 @pytest.fixture
@@ -42,16 +46,17 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
             clear = clear_update(world.home(index) / "data.csv")
             assert scientist.key.unsafe_decrypt_update(slot_plan(), update) == clear
             assert world.store.pinned(Cid("dag-cbor", digest))
-            assert world.store.pinned(manifest.blob)
+            assert all(map(world.store.pinned, manifest.blobs))
         before = [world.market().ether(world.address(i)) for i in range(3)]
         scientist.settle(loss=500_000 // round_number)
     assert all(isinstance(result, Done) for result in run(nodes))
     for round_number in (1, 2):
         for digest in scientist.cohort(round_number).values():
             assert not world.store.pinned(Cid("dag-cbor", digest))
-            assert not world.store.pinned(scientist.read_update(digest)[0].blob)
+            assert not any(map(world.store.pinned, scientist.read_update(digest)[0].blobs))
     for i in range(3):
-        assert not any(part.blob for part in world.book(i).parts(scientist.bounty))
+        assert not list(world.home(i).glob("drafts/*"))
+        assert not list(world.home(i).glob("sums/*"))
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]
@@ -114,8 +119,8 @@ def test_an_empty_pool_is_waited_for_when_it_takes_long_and_filled_while_idle(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.scientist.post(terms(cohort_cap=2))
-    monkeypatch.setattr("mine.pool.making_s", lambda _bits, count: 7.0 * count)
-    monkeypatch.setattr("mine.pool.cores_allowed", lambda: 1)
+    monkeypatch.setattr("mine.work.pool.making_s", lambda _bits, count: 7.0 * count)
+    monkeypatch.setattr("mine.work.pool.cores_allowed", lambda: 1)
     node = world.node(0)
     for _ in range(2):
         waiting = node.tick()
@@ -249,7 +254,7 @@ def test_a_failed_round_gives_the_stake_back(world: World) -> None:
     assert world.state().round == 2
     assert [world.part(i, 1).state for i in range(2)] == [RoundState.RETURNED] * 2
     for i in range(2):
-        assert world.market().withdrawable(world.address(i)) == world.state().terms.stake_wei
+        assert world.market().withdrawable(world.address(i)) == world.state().terms.stake_units
     assert [world.part(i, 2).state for i in range(2)] == [RoundState.COMMITTED] * 2
 
 
@@ -369,12 +374,12 @@ def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_co
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cohort was full, the mine went on to its reveal, and then the commits were gone."""
-    asked: list[str] = []
+    asked: list[Intent] = []
 
     def wrap(thing: Any, name: str) -> Any:
         if name == "outbox":
             outcome = thing.outcome
-            thing.outcome = lambda key: (asked.append(key), outcome(key))[1]
+            thing.outcome = lambda intent: (asked.append(intent), outcome(intent))[1]
         return thing
 
     bounty = world.scientist.post(terms(cohort_cap=2))
@@ -388,7 +393,7 @@ def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_co
         patch.setattr(node._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
         world.advance(1)
         assert "2 more mines to commit" in node.tick().what
-        assert asked == [f"commit/{bounty.hex()}/1"]
+        assert asked == [Intent.of_round(Action.COMMIT, bounty, 1)]
         for _ in range(2):
             world.advance(70)
             run([node], passes=1)
@@ -451,12 +456,11 @@ def test_a_blob_is_not_published_before_its_reveal(world: World) -> None:
     run([node])
     part = world.part(0, 1)
     assert part.state is RoundState.COMMITTED
-    assert not world.store.has(Cid.of_blob(part.blob))
-    assert not world.store.has(Cid.of_manifest(part.manifest))
+    assert len(part.cids) == 2
+    assert not any(map(world.store.has, part.cids))
     world.advance(61)
     run([node])
-    assert world.store.has(Cid.of_blob(part.blob))
-    assert world.store.has(Cid.of_manifest(part.manifest))
+    assert all(map(world.store.has, part.cids))
 
 
 def test_data_that_change_after_joining_are_refused_until_they_are_put_back(world: World) -> None:
@@ -496,7 +500,9 @@ def test_what_an_older_copy_of_a_home_has_forgotten_is_told_by_the_chain(world: 
     older = Book(Journal(world.folder / "older.sqlite"))
     older.register(data.register_csv(world.home(0) / "data.csv"))
     (posted,) = world.market().bounties()
-    joining.join(world.market(), world.store, world.address(0), world.policy, older, posted)
+    joining.join(
+        world.market(), world.store, world.address(0), world.policy, older, sums_at(world.home(0)), posted
+    )
     nodes = [world.node(i) for i in range(2)]
     run(nodes)
     world.scientist.settle()
@@ -510,7 +516,7 @@ def test_what_an_older_copy_of_a_home_has_forgotten_is_told_by_the_chain(world: 
     whole = earnings(world.market(), world.book(0), world.address(0)).rounds
     told = earnings(world.market(), older, world.address(0)).rounds
     assert [(one.round, one.state) for one in told] == [(1, "paid"), (2, "forfeit"), (3, "committed")]
-    assert (told[0].reward_wei, told[1].stake_lost_wei) == (whole[0].reward_wei, 10**16)
+    assert (told[0].reward_units, told[1].stake_lost_units) == (whole[0].reward_units, 10**16)
     for one, other in zip(told, whole, strict=True):
         assert "older copy" in one.why
         assert replace(one, why="", gas_wei=0) == replace(other, why="", gas_wei=0)
@@ -559,7 +565,7 @@ def test_a_round_that_a_reorganisation_moves_to_earlier_blocks_is_concluded(worl
 
 
 def test_a_mine_that_cannot_pay_its_stake_takes_out_what_the_contract_owes_it(world: World) -> None:
-    world.scientist.post(terms(stake_wei=10**17))
+    world.scientist.post(terms(stake_units=10**17))
     world.accounts[0] = Account.create()
     world.give(0, 15 * 10**16)  # one stake and gas, but not two stakes
     nodes = [world.node(index, confirmations=3 if index == 0 else 1) for index in range(3)]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from table_world import Array, TableWorld
 
-from pysonar.bounty import Bounty
+from pysonar.bounty.bounty import Bounty
 
 
 def play(folder: Path, x: Array, y: Array, *, holdout: int, sizes: list[int], **settings: Any) -> TableWorld:
     """The first rows are the holdout, the next ones the mines'."""
-    wanted = {"name": "table", "rounds": 7, "cohort": len(sizes), "min_mines": 2, "rows_max": 8191}
+    wanted = {"name": "table", "rounds": 7, "cohort": len(sizes), "min_mines": 2}
     names = [f"column{i}" for i in range(x.shape[1])]
     windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), 10 + 3 * len(sizes))
     bounty = Bounty.of(

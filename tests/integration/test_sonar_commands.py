@@ -10,20 +10,22 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from pysonar import bounty
+from pysonar.bounty import bounty
 from pysonar.cli import main as pysonar_main
-from sonar import keystore, localchain
-from sonar.amounts import format_wei
-from sonar.chain.deploy import predicted
-from sonar.chain.market import Market, transfer
-from sonar.chain.outbox import Outbox
+from sonar import localchain
+from sonar.chain.contract.market import Market, transfer
+from sonar.chain.deploying.deploy import predicted
+from sonar.chain.sending.outbox import Outbox
 from sonar.cli import app
-from sonar.journal import Journal
+from sonar.home import keystore
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig
 from sonar.localchain import LocalChain
-from sonar.protocol.ids import Address, Digest
-from sonar.settings import NetworkConfig
-from sonar.terminal import run_app
-from tests.chain_kit import make_terms
+from sonar.protocol.ids import ETHER, Address, Digest
+from sonar.telling.amounts import format_wei
+from sonar.telling.documents import BountyHistory, read
+from sonar.telling.terminal import run_app
+from tests.chain_kit import make_terms, wish
 from tests.token_kit import deploy_token
 
 OWNER = Account.create()
@@ -138,24 +140,28 @@ def test_status_tells_bounties_and_their_rounds(
     market = Market.connect(NetworkConfig.load(tmp_path / "network.toml"))
     terms = make_terms()
     arguments = (terms, Digest(b"\1" * 32), Digest(b"\2" * 32), b"\3" * 32)
-    Outbox(market, OWNER, Journal(tmp_path / "j")).perform("post", market.post(*arguments))
+    Outbox(market, OWNER, Journal(tmp_path / "j")).perform(wish("post"), market.post(*arguments))
     bounty = "0x" + market.bounties()[0].bounty.hex()
     capsys.readouterr()
 
     assert sonar("status", "--network", file, "--json") == 0
     [one] = json.loads(capsys.readouterr().out)
     assert (one["bounty"], one["status"], one["round"]) == (bounty, "commit", 1)
-    assert one["escrow_wei"] == terms.escrow_wei
+    assert one["escrow_units"] == str(terms.escrow_units)
     assert one["now_s"] < one["until_s"] <= one["now_s"] + terms.commit_window_s
     assert sonar("status", bounty, "--network", file, "--json") == 0
-    told = json.loads(capsys.readouterr().out)["events"]
-    assert [event["event"] for event in told] == ["BountyPosted", "RoundOpened"]
+    told = read(BountyHistory, capsys.readouterr().out)
+    assert [event["event"] for event in told.events] == ["BountyPosted", "RoundOpened"]
+    assert [(one.round, one.ended, one.committed) for one in told.history] == [(1, None, 0)]
+    assert (told.settler, told.quiet_s, told.overdue_bps) == (ETHER, 0, 10_000)
     assert sonar("status", bounty, "--network", file) == 0
     out = capsys.readouterr().out
     assert "commit" in out
     assert "RoundOpened" in out
-    assert f"escrow {format_wei(terms.escrow_wei)}\n" in out  # people count neither in wei nor in thousandths
-    assert f"{terms.initial_loss / 1000:,.3f} → " in out
+    assert (
+        f"escrow {format_wei(terms.escrow_units)}\n" in out
+    )  # people count neither in wei nor in thousandths
+    assert f"{terms.initial_loss / 1e6:.6f} → " in out
     monkeypatch.setattr("sonar.commands.status.EVENTS_SHOWN", 1)
     assert sonar("status", bounty, "--network", file) == 0
     assert "1 earlier events are left out; --json has all of them" in capsys.readouterr().out
@@ -226,7 +232,9 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     assert pysonar("init", "--home", home, "--network", network, "--json") == 0
     account = Address(json.loads(capsys.readouterr().out.splitlines()[-1])["address"])
     market = Market.connect(NetworkConfig.load(Path(network)))
-    Outbox(market, OWNER, Journal(tmp_path / "owner.sqlite")).perform("fund", transfer(account, 6 * 10**18))
+    Outbox(market, OWNER, Journal(tmp_path / "owner.sqlite")).perform(
+        wish("fund"), transfer(account, 6 * 10**18)
+    )
 
     assert pysonar("run", str(terms), "--home", home, "--yes") == 1
     told = capsys.readouterr()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sonar.settings import NetworkConfig, StoreConfig
+from sonar.home.settings import NetworkConfig, StoreConfig
 
 
 def write_network(folder: Path) -> Path:

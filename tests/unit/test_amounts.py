@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.amounts import IN_ETHER, Unit, format_amount, format_wei, is_symbol, parse_amount, parse_wei
 from sonar.errors import ConfigError
 from sonar.protocol.ids import Address
+from sonar.telling.amounts import (
+    IN_ETHER,
+    Unit,
+    format_amount,
+    format_wei,
+    is_symbol,
+    parse_amount,
+    parse_wei,
+)
 
 
 @pytest.mark.parametrize(

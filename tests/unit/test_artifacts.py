@@ -14,7 +14,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
-from sonar.chain.artifacts import training_market, verify_file
+from sonar.chain.contract.artifacts import training_market, verify_file
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/build_contracts.py"
@@ -45,7 +45,7 @@ def test_abi_has_every_call_and_error() -> None:
     declared = (ROOT / "contracts/src/Errors.sol").read_text().count("    error ")
     library = {"ReentrancyGuardReentrantCall", "SafeCastOverflowedUintDowncast", "SafeERC20FailedOperation"}
     assert len(names["error"] - library) == declared
-    assert len(names["event"]) == 9
+    assert len(names["event"]) == 11
 
 
 def test_source_digest_is_that_of_the_tree(build: ModuleType) -> None:
@@ -97,11 +97,11 @@ def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "foundry.toml", tmp_path)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
-    (tmp_path / "sonar/chain/artifacts").mkdir(parents=True)
+    (tmp_path / "sonar/chain/contract/artifacts").mkdir(parents=True)
     command = [sys.executable, str(tmp_path / "scripts/build_contracts.py")]
     subprocess.run(command, cwd="/", check=True, capture_output=True)
-    name = "sonar/chain/artifacts/TrainingMarket.json"
-    verify = "sonar/chain/artifacts/TrainingMarket.verify.json"
+    name = "sonar/chain/contract/artifacts/TrainingMarket.json"
+    verify = "sonar/chain/contract/artifacts/TrainingMarket.verify.json"
     for written in (name, verify):
         assert (tmp_path / written).read_bytes() == (ROOT / written).read_bytes()
 
@@ -134,6 +134,6 @@ def test_explorers_get_whole_sources_and_the_exact_compiler() -> None:
 
 
 @needs_node
-def test_the_token_of_the_tests_is_what_its_source_compiles_to() -> None:
+def test_the_contracts_of_the_tests_are_what_their_sources_compile_to() -> None:
     command = [sys.executable, str(ROOT / "tests/tokens/compile.py"), "--check"]
     assert subprocess.run(command, check=False).returncode == 0

@@ -25,10 +25,18 @@ SCRIPT = load_script()
 @pytest.fixture
 def tree(tmp_path):
     """A small copy of the layout, to which a test adds one module."""
-    for folder in ("sonar/protocol", "sonar/localchain", "sonar/demo", "sonar/store", "mine", "pysonar"):
+    for folder in (
+        "sonar/protocol",
+        "sonar/localchain",
+        "sonar/demo",
+        "sonar/store",
+        "mine",
+        "pysonar",
+        "pysonar/keys",
+    ):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "__init__.py").write_text("")
-    for name in ("sonar/store/folder.py", "pysonar/keys.py", "sonar/errors.py"):
+    for name in ("sonar/store/folder.py", "pysonar/keys/keys.py", "sonar/errors.py"):
         (tmp_path / name).write_text("")
     return tmp_path
 
@@ -46,26 +54,26 @@ def test_this_repository_keeps_the_rules():
         ("sonar/protocol/bad.py", "import secrets"),
         ("sonar/protocol/bad.py", "import httpx"),
         ("sonar/protocol/bad.py", "import sonar.chain"),
-        ("sonar/protocol/bad.py", "from sonar import model"),
+        ("sonar/protocol/bad.py", "from sonar import manifests"),
         ("sonar/protocol/bad.py", "from importlib.resources import files"),
         ("sonar/protocol/bad.py", "x = open('file')"),
         ("sonar/protocol/bad.py", "import numpy as np\nx = np.random.default_rng()"),
         ("sonar/protocol/bad.py", "from numpy import random"),
         ("sonar/protocol/bad.py", "import numpy.random"),
-        ("sonar/model/bad.py", "import sonar.paillier.slots"),
-        ("sonar/model/examples.py", "import importlib"),
-        ("sonar/paillier/bad.py", "from sonar.model import spec"),
+        ("sonar/data/bad.py", "import sonar.paillier.slots"),
+        ("sonar/data/examples.py", "import importlib"),
+        ("sonar/paillier/bad.py", "from sonar.families import quadratic"),
         ("sonar/paillier/bad.py", "import phe"),
         ("sonar/errors.py", "import sonar.protocol.cid"),
         ("sonar/chain/bad.py", "import sonar.localchain"),
         ("sonar/chain/bad.py", "import rich"),
         ("sonar/store/bad.py", "import sonar.chain"),
-        ("sonar/journal.py", "import pysonar"),
-        ("sonar/home.py", "from sonar import localchain"),
+        ("sonar/home/journal.py", "import pysonar"),
+        ("sonar/home/folder.py", "from sonar import localchain"),
         ("mine/bad.py", "import pysonar"),
-        ("mine/bad.py", "from pysonar.keys import Key"),
+        ("mine/bad.py", "from pysonar.keys.keys import Key"),
         ("mine/bad.py", "from .. import pysonar"),
-        ("mine/bad.py", "import importlib\nimportlib.import_module('pysonar.keys')"),
+        ("mine/bad.py", "import importlib\nimportlib.import_module('pysonar.keys.keys')"),
         ("mine/bad.py", "import importlib\nimportlib.import_module(name)"),
         ("mine/bad.py", "from sonar import localchain"),
         ("mine/bad.py", "import sonar.demo.launch"),
@@ -84,10 +92,16 @@ def test_this_repository_keeps_the_rules():
         ("sonar/cli.py", "import pysonar.cli"),
         ("sonar/commands/bad.py", "import mine"),
         ("mine/bad.py", "import sonar.commands"),
+        ("sonar/families/bad.py", "import sonar.manifests.model"),
+        ("sonar/chain/contract/bad.py", "import sonar.chain.sending.outbox"),
+        ("sonar/home/bad.py", "import sonar.chain.rpc"),
+        ("mine/work/bad.py", "import mine.node"),
+        ("pysonar/keys/bad.py", "from pysonar.bounty import design"),
+        ("pysonar/bounty/bad.py", "import pysonar.campaign.rounds"),
     ],
 )
 def test_an_offence_is_found(tree, capsys, path, source):
-    (tree / path).parent.mkdir(exist_ok=True)
+    (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(f"'''A docstring.'''\n{source}\n")
     assert SCRIPT.main([str(tree)]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -103,8 +117,8 @@ def test_an_offence_is_found(tree, capsys, path, source):
             "sonar/protocol/good.py",
             "import hashlib, numpy\nfrom sonar.errors import SonarError\nfrom . import cid",
         ),
-        ("sonar/model/examples.py", "from importlib import resources"),
-        ("sonar/model/good.py", "from sonar.protocol import messages"),
+        ("sonar/data/examples.py", "from importlib import resources"),
+        ("sonar/families/good.py", "from sonar.protocol import record"),
         ("sonar/chain/good.py", "import httpx, time\nimport sonar.protocol.ids"),
         ("mine/wiring.py", "from sonar.store.folder import FolderStore"),
         ("mine/good.py", "from sonar.paillier import affine\nfrom mine.node import Node"),
@@ -114,6 +128,6 @@ def test_an_offence_is_found(tree, capsys, path, source):
     ],
 )
 def test_what_is_allowed_passes(tree, path, source):
-    (tree / path).parent.mkdir(exist_ok=True)
+    (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(source + "\n")
     assert SCRIPT.check(tree) == []

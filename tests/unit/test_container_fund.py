@@ -6,7 +6,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
-from sonar.progress import Waiting
+from sonar.telling.progress import Waiting
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 
+from sonar.data import examples
+from sonar.data.table import parse_csv
 from sonar.errors import DataError
-from sonar.model import examples
-from sonar.model.table import parse_csv
 
 DIABETES = examples.load("diabetes")
 
@@ -125,7 +125,7 @@ def test_a_missing_column_is_named_with_what_there_is():
 
 
 def test_too_large(monkeypatch):
-    monkeypatch.setattr("sonar.model.table.MAX_CSV_BYTES", 5)
+    monkeypatch.setattr("sonar.data.table.MAX_CSV_BYTES", 5)
     with pytest.raises(DataError, match="limit of 5 bytes"):
         parse_csv("a,b\n1,2\n", "x.csv")
 

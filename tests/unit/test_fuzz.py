@@ -12,16 +12,21 @@ import pytest
 from fuzzing import INPUTS, JUNK, Rng, changed_bytes, changed_value, fuzz
 from paillier_keys import small_key
 
-from pysonar import keyfile
-from pysonar.keys import Key
-from pysonar.posting import key_manifest
+from pysonar.campaign.posting import key_manifest
+from pysonar.keys import keyfile
+from pysonar.keys.keys import Key
 from sonar.errors import KeyFileError, SonarError, UpdateOutOfRange
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol import codec
-from sonar.protocol.messages import EvidenceManifest, KeyManifest, Manifest, ModelManifest, UpdateManifest
+from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())["valid"]
 PUBLIC = small_key().public
@@ -144,7 +149,9 @@ def test_key_proofs() -> None:
     fuzz(make, decode)
 
 
-@pytest.mark.parametrize("kind", [KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest])
+@pytest.mark.parametrize(
+    "kind", [KeyManifest, ModelManifest, UpdateManifest, CohortManifest, EvidenceManifest]
+)
 def test_manifests(kind: type[Manifest]) -> None:
     name = kind.__name__.removesuffix("Manifest").lower()
     blocks = [bytes.fromhex(case["bytes"]) for case in VECTORS if case["kind"] == name]

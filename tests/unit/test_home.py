@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import ConfigError, HomeLocked, KeyFileError
-from sonar.home import Home, default_home
+from sonar.home.folder import Home, default_home
 
 
 def mode(path: Path) -> int:
@@ -73,7 +73,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib; from sonar.home import Home\n"
+        "import sys, pathlib; from sonar.home.folder import Home\n"
         "Home(pathlib.Path(sys.argv[1]), 'mine').lock(); print('locked', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import real_key, small_key
 
-from pysonar.keys import Key
-from pysonar.secret import _Prime
+from pysonar.keys.keys import Key
+from pysonar.keys.secret import _Prime
 from sonar.errors import CiphertextError, EnvironmentFault
 from sonar.paillier import keyproof
 from sonar.paillier.keyproof import ROOTS

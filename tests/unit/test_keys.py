@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
-from pysonar import keyfile
-from pysonar.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
-from pysonar.ledger import Ledger
-from pysonar.secret import random_prime
+from pysonar.keys import keyfile
+from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
+from pysonar.keys.ledger import Ledger
+from pysonar.keys.secret import random_prime
 from sonar.errors import (
     CiphertextError,
     EnvironmentFault,
@@ -35,10 +35,10 @@ from sonar.paillier.slots import Bounds, SlotPlan
 BOUNTY = b"b" * 32
 PLAN = SlotPlan.make(
     key_bits=512,
-    values=3,
+    weights=3,
     bounds=Bounds(weight_max=100, a_row_l1_max=100, b_max=100),
     mines_max=5,
-    rows_max=50,
+    weight_rows=50,
     weight_frac=4,
     data_frac=4,
 )
@@ -365,7 +365,7 @@ def test_a_round_has_one_aggregate() -> None:
         with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
             aggregate(key, other)
     with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
-        aggregate(key, [a, b, c], plan=replace(PLAN, rows_max=49))
+        aggregate(key, [a, b, c], plan=replace(PLAN, weight_rows=49))
     for changes in ({"round": 2}, {"bounty": b"another bounty" * 2, "weights_int": (9, 9, 9)}):
         with pytest.raises(LedgerConflict, match="part of another aggregate"):  # whatever it is called
             aggregate(key, [a, b], **changes)  # type: ignore[arg-type]

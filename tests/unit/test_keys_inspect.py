@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key
+from pysonar.keys.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
 
-from pysonar.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
-from pysonar.keys import Key, MineUpdate, RoundUpdates
+from pysonar.keys.keys import Key, MineUpdate, RoundUpdates
 from sonar.errors import UsageError
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import Bounds, SlotPlan
@@ -28,10 +28,10 @@ WEIGHT_FRAC, DATA_FRAC, D = 16, 20, 5
 UNIT = 1 << DATA_FRAC
 PLAN = SlotPlan.make(
     key_bits=1024,
-    values=D,
+    weights=D,
     bounds=Bounds(weight_max=4096 << WEIGHT_FRAC, a_row_l1_max=64 * D * UNIT, b_max=4096 * UNIT),
     mines_max=10,
-    rows_max=100,
+    weight_rows=100,
 )
 Update = Sequence[int]
 

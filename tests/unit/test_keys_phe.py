@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import real_key, small_key
 
-from pysonar.phe_compat import (
+from pysonar.keys.phe_compat import (
     from_phe_number,
     from_phe_private,
     from_phe_public,
@@ -89,7 +89,7 @@ def test_the_packed_product_equals_phe_row_by_row() -> None:
     key = real_key()
     d, unit = 4, 1 << 20
     bounds = Bounds(weight_max=64 << 16, a_row_l1_max=64 * unit, b_max=512 * unit)
-    plan = SlotPlan.make(key_bits=2048, values=d, bounds=bounds, mines_max=10, rows_max=100)
+    plan = SlotPlan.make(key_bits=2048, weights=d, bounds=bounds, mines_max=10, weight_rows=100)
     a = [[(i * 7 + j * 3 - 9) * unit // 5 for j in range(d)] for i in range(d)]
     b = [(i - 2) * 100 * unit + i for i in range(d)]
     w = [3 << 16, -(5 << 14), 12345, 0]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from sonar import keystore
 from sonar.errors import KeyFileError
+from sonar.home import keystore
 from sonar.protocol.ids import Address
 
 PASSWORD = "correct horse"

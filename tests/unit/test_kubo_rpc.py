@@ -12,8 +12,8 @@ import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
 from sonar.protocol.cid import Cid
-from sonar.store.kubo import KuboStore
-from sonar.store.kubo_rpc import MAX_ANSWER_BYTES, KuboRpc
+from sonar.store.kubo.rpc import MAX_ANSWER_BYTES, KuboRpc
+from sonar.store.kubo.store import KuboStore
 from tests.chain_kit import drip, serving
 
 CID = Cid.of_blob(b"wanted")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pysonar.ledger import Ledger
+from pysonar.keys.ledger import Ledger
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
@@ -60,7 +60,7 @@ def test_two_processes_cannot_both_be_first(path: Path) -> None:
 
 def test_an_entry_survives_kill_9(path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from pysonar.ledger import Ledger\n"
+        "import sys, time; from pathlib import Path; from pysonar.keys.ledger import Ledger\n"
         f"Ledger(Path(sys.argv[1]), {OWNER!r}).record_aggregate({BOUNTY!r}, 1, b'first', **{HERE!r})\n"
         "print('recorded', flush=True); time.sleep(60)"
     )

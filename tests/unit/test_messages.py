@@ -11,24 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import digest_of
-from sonar.protocol.messages import (
-    AllowList,
-    EvidenceManifest,
-    KeyManifest,
-    Manifest,
-    ModelManifest,
-    ModelSpec,
-    UpdateManifest,
-)
+from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())
 KINDS: dict[str, type[Manifest]] = {
     "key": KeyManifest,
     "model": ModelManifest,
     "update": UpdateManifest,
+    "cohort": CohortManifest,
     "evidence": EvidenceManifest,
     "allowlist": AllowList,
 }
@@ -76,8 +76,9 @@ def changed(data: bytes, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value", "field", "problem"),
     [
-        ("v", 2, "v", "1"),
-        ("v", True, "ModelManifest", "canonical"),
+        ("v", 1, "v", "an older program wrote this ModelManifest"),
+        ("v", 3, "v", "a newer program wrote this ModelManifest"),
+        ("v", True, "v", "should be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
         ("kind", "update", "kind", "model"),
@@ -91,44 +92,46 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("round", None, "round", "NoneType"),
         ("key", Cid.of_blob(b""), "key", "dag-cbor link"),
         ("key", LINK.to_bytes(), "key", "bytes"),
-        ("weights", LINK, "weights", "raw link"),
+        ("blobs", [LINK], "blobs.0", "raw link"),
+        ("blobs", [], "blobs", "at least 1"),
         ("zero_start", 1, "zero_start", "boolean"),
         ("extra", 1, "extra", "unknown field"),
         ("\x1b]0;evil\x07", 1, "\N{REPLACEMENT CHARACTER}]0;evil\N{REPLACEMENT CHARACTER}", "unknown field"),
         ("plan", ..., "plan", "missing"),
-        ("plan.values", 4, "ModelManifest", "plan.values: 4"),
+        ("plan.weights", 4, "ModelManifest", "4 weights"),
         ("plan.key_bits", 1 << 20, "plan.key_bits", "16384"),
         ("plan.weight_max", 1 << 63, "plan.weight_max", "less than"),
-        ("plan.rows_max", 1, "ModelManifest", "spec.rows_max"),
+        ("plan.weight_rows", 0, "plan.weight_rows", "greater than or equal to 1"),
         ("plan.mines_max", 256, "plan.mines_max", "255"),
-        ("spec.features", [], "spec.features", "at least 1"),
-        ("spec.features", ["a", "a"], "spec", "named twice"),
-        ("spec.features", ["a", "target"], "spec", "named twice"),
-        ("spec.features", "ab", "spec.features", "str"),
-        ("spec.features.0", 7, "spec.features.0", "int"),
-        ("spec.loss", "hinge", "spec.loss", "squared"),
-        ("spec.local_steps", 10_001, "spec.local_steps", "10000"),
-        ("spec.local_steps", 2, "spec", "local_rate_q32"),
-        ("spec.rows_min", 1 << 31, "spec", "rows_min"),
-        ("spec.target_max_q32", 0, "spec.target_max_q32", "greater than 0"),
-        ("spec.stages.0.kind", "cosine", "spec.stages.0", "standard"),
-        ("spec.stages.0.std_q32.1", 0, "spec.stages.0.standard.std_q32.1", "greater than 0"),
-        ("spec.stages.0.mean_q32", [1], "spec", "2 entries"),
-        ("spec.stages.0.mean_q32.0", 1 << 63, "spec.stages.0.standard.mean_q32.0", "less than"),
-        ("spec.stages.0.clip_q32", -1, "spec.stages.0.standard.clip_q32", "greater than 0"),
-        ("spec.stages", [{"kind": "polynomial", "degree": 3}] * 8, "spec", "1000"),
-        ("spec.stages", [{"kind": "polynomial", "degree": 4}], "spec.stages.0.polynomial.degree", "3"),
-        ("spec.stages", [{"kind": "clip", "clip_q32": 1}] * 9, "spec.stages", "at most 8"),
+        ("family.features", [], "family.features", "at least 1"),
+        ("family.features", ["a", "a"], "family", "named twice"),
+        ("family.features", ["a", "target"], "family", "named twice"),
+        ("family.features", "ab", "family.features", "str"),
+        ("family.features.0", 7, "family.features.0", "int"),
+        ("family.loss", "hinge", "family.loss", "squared"),
+        ("family.local_steps", 10_001, "family.local_steps", "10000"),
+        ("family.local_steps", 2, "family", "local_rate_q32"),
+        ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "greater than 0"),
+        ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "greater than 0"),
+        ("family.targets", [], "family.targets", "at least 1 item"),
+        ("family.stages.0.kind", "cosine", "family.stages.0", "standard"),
+        ("family.stages.0.std_q32.1", 0, "family.stages.0.standard.std_q32.1", "greater than 0"),
+        ("family.stages.0.mean_q32", [1], "family", "2 entries"),
+        ("family.stages.0.mean_q32.0", 1 << 63, "family.stages.0.standard.mean_q32.0", "less than"),
+        ("family.stages.0.clip_q32", -1, "family.stages.0.standard.clip_q32", "greater than 0"),
+        ("family.stages", [{"kind": "polynomial", "degree": 3}] * 8, "family", "1000"),
+        ("family.stages", [{"kind": "polynomial", "degree": 4}], "family.stages.0.polynomial.degree", "3"),
+        ("family.stages", [{"kind": "clip", "clip_q32": 1}] * 9, "family.stages", "at most 8"),
         (
-            "spec.stages",
+            "family.stages",
             [{"kind": "fourier", "weights_q32": [[1, 2], [3]], "phases_q32": [0, 0]}],
-            "spec",
+            "family",
             "stages.0.weights_q32: each row must have 2",
         ),
         (
-            "spec.stages",
+            "family.stages",
             [{"kind": "fourier", "weights_q32": [[1, 2], [3, 4]], "phases_q32": [0]}],
-            "spec",
+            "family",
             "stages.0.phases_q32: must have 2",
         ),
     ],
@@ -229,16 +232,14 @@ def test_a_valid_manifest_does_not_change():
 
 def test_widths_of_feature_maps():
     def outputs(*stages):
-        return ModelSpec.parse(
+        return QuadraticSpec.parse(
             {
                 "features": ["a", "b", "c"],
-                "target": "y",
+                "targets": [{"name": "y", "centre_q32": 0, "scale_q32": 1, "clip_q32": 1}],
                 "stages": stages,
                 "rows_min": 1,
-                "rows_max": 9,
-                "target_max_q32": 1,
             }
-        ).outputs
+        ).weights
 
     square, cube = ({"kind": "polynomial", "degree": degree} for degree in (2, 3))
     fourier = {"kind": "fourier", "weights_q32": [[1, 2, 3]] * 5, "phases_q32": [0] * 5}

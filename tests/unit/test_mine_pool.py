@@ -13,7 +13,7 @@ import gmpy2
 import pytest
 from gmpy2 import mpz
 
-from mine.pool import Pool, making_s
+from mine.work.pool import Pool, making_s
 from sonar.errors import JournalBlocked, JournalError
 from sonar.paillier.public import PublicKey
 

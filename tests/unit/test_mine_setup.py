@@ -5,13 +5,13 @@ import pytest
 
 from mine import setup
 from mine.consent import Policy
-from mine.data import register_example
-from mine.state import Book, Joined, Part
+from mine.data.dataset import register_example
+from mine.work.state import Book, Joined, Part
 from sonar.errors import ConfigError, UsageError
-from sonar.journal import Journal
+from sonar.home.journal import Journal
+from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.round import RoundEvent, RoundState
-from sonar.settings import NetworkConfig, StoreConfig
 
 BOUNTY, DIGEST = BountyId(b"1" * 32), Digest(b"2" * 32)
 
@@ -19,7 +19,7 @@ BOUNTY, DIGEST = BountyId(b"1" * 32), Digest(b"2" * 32)
 @pytest.fixture(autouse=True)
 def _password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SONAR_PASSWORD", "secret")
-    monkeypatch.setattr("sonar.keystore._SCRYPT_N", 2)
+    monkeypatch.setattr("sonar.home.keystore._SCRYPT_N", 2)
 
 
 def network(path: Path, digit: str, *, dev: bool = False) -> Path:

@@ -22,10 +22,10 @@ def plan_for(d: int, key_bits: int = 512, outputs: int = 1, **changes: int) -> S
     bounds = Bounds(weight_max=1000, a_row_l1_max=changes.pop("a_row_l1_max", d * 50), b_max=5000)
     return SlotPlan.make(
         key_bits=key_bits,
-        values=d * outputs,
+        weights=d * outputs,
         bounds=bounds,
         mines_max=10,
-        rows_max=100,
+        weight_rows=100,
         weight_frac=4,
         data_frac=6,
         outputs=outputs,
@@ -100,7 +100,7 @@ def test_shipped_sizes_with_31_features(bits: int) -> None:
     key, rng = real_key(bits), np.random.default_rng(0)
     bounds = Bounds(weight_max=64 << 24, a_row_l1_max=64 << 24, b_max=64 << 24)
     plan = SlotPlan.make(
-        key_bits=bits, values=31, bounds=bounds, mines_max=10, rows_max=1000, weight_frac=24, data_frac=24
+        key_bits=bits, weights=31, bounds=bounds, mines_max=10, weight_rows=1000, weight_frac=24, data_frac=24
     )
     assert plan.ciphertexts == (2 if bits == 2048 else 1)
     phi = np.c_[np.clip(rng.normal(size=(40, 30)), -8, 8), np.ones(40)]

@@ -17,32 +17,32 @@ from sonar.paillier.vector import decode_update, decode_weights, encode_weights
 
 DIABETES = SlotPlan.make(
     key_bits=2048,
-    values=11,
+    weights=11,
     bounds=Bounds(weight_max=1000 << 16, a_row_l1_max=3 << 20, b_max=1500 << 20),
     mines_max=64,
-    rows_max=65_535,
+    weight_rows=65_535,
 )
 bounds = st.builds(Bounds, st.integers(1, 2**40), st.integers(1, 2**40), st.integers(1, 2**40))
 plans = st.builds(
     SlotPlan,
     key_bits=st.sampled_from([1024, 2048, 3072]),
-    values=st.integers(1, 1000),
+    weights=st.integers(1, 1000),
     weight_frac=st.integers(0, 24),
     data_frac=st.integers(0, 24),
     bounds=bounds,
     mines_max=st.integers(1, 255),
-    rows_max=st.integers(1, 2**20),
+    weight_rows=st.integers(1, 2**20),
 ) | st.builds(
-    lambda plan, outputs: replace(plan, values=max(1, plan.values // outputs) * outputs, outputs=outputs),
+    lambda plan, outputs: replace(plan, weights=max(1, plan.weights // outputs) * outputs, outputs=outputs),
     st.builds(
         SlotPlan,
         key_bits=st.just(2048),
-        values=st.integers(1, 400),
+        weights=st.integers(1, 400),
         weight_frac=st.integers(0, 48),
         data_frac=st.integers(0, 48),
         bounds=bounds,
         mines_max=st.integers(1, 255),
-        rows_max=st.integers(1, 2**32 - 1),
+        weight_rows=st.integers(1, 2**32 - 1),
     ),
     st.integers(1, 10),
 )
@@ -52,7 +52,7 @@ def values_of(plan: SlotPlan, draw: st.DataObject, limit: int) -> list[int]:
     """Extremes and zeros as well as anything between: where borrows go wrong."""
     some = st.sampled_from([0, 1, -1, limit, -limit, limit - 1, 1 - limit]) | st.integers(-limit, limit)
     few = draw.draw(st.lists(some, min_size=1, max_size=20))
-    return [few[i % len(few)] for i in range(plan.values)]
+    return [few[i % len(few)] for i in range(plan.weights)]
 
 
 @given(plans, st.data())
@@ -63,13 +63,15 @@ def test_packed_values_come_back(plan: SlotPlan, data: st.DataObject) -> None:
 
 @given(plans, st.data())
 def test_weighted_sums_of_the_fullest_cohort_come_back(plan: SlotPlan, data: st.DataObject) -> None:
-    """The sum of packed values is the packed sum, up to mines_max mines of rows_max rows at the extremes."""
+    """The sum of packed values is the packed sum, up to the extremes of mines_max and weight_rows."""
     mines = [values_of(plan, data, plan.update_max) for _ in range(min(plan.mines_max, 3))]
-    rows = [data.draw(st.integers(1, plan.rows_max)) for _ in mines]
-    rows[0] = plan.rows_max * (plan.mines_max - len(mines) + 1)  # stands for all the mines that are not drawn
+    rows = [data.draw(st.integers(1, plan.weight_rows)) for _ in mines]
+    rows[0] = plan.weight_rows * (plan.mines_max - len(mines) + 1)  # stands for all mines that are not drawn
     packed = [plan.pack([r * v for v in values]) for r, values in zip(rows, mines, strict=True)]
     total = [sum(column) for column in zip(*packed, strict=True)]
-    expected = [sum(r * values[i] for r, values in zip(rows, mines, strict=True)) for i in range(plan.values)]
+    expected = [
+        sum(r * values[i] for r, values in zip(rows, mines, strict=True)) for i in range(plan.weights)
+    ]
     assert plan.unpack(total, weight=sum(rows)) == expected
 
 
@@ -77,16 +79,16 @@ def test_weighted_sums_of_the_fullest_cohort_come_back(plan: SlotPlan, data: st.
 def test_the_fullest_plaintext_keeps_its_sign(plan: SlotPlan) -> None:
     least_n = 1 << (plan.key_bits - 1)
     for sign in (1, -1):
-        packed = plan.pack([sign * plan.total_max] * plan.values)
+        packed = plan.pack([sign * plan.total_max] * plan.weights)
         assert all(2 * abs(number) < least_n for number in packed)
-        assert plan.unpack(packed, weight=plan.weight_total_max) == [sign * plan.total_max] * plan.values
+        assert plan.unpack(packed, weight=plan.weight_total_max) == [sign * plan.total_max] * plan.weights
 
 
 @given(plans)
 def test_every_value_has_a_place_of_its_own(plan: SlotPlan) -> None:
-    places = [plan.shift(i) for i in range(plan.values)]
-    assert len(set(places)) == plan.values
-    assert [i for c in range(plan.ciphertexts) for i in plan.rows_of(c)] == list(range(plan.values))
+    places = [plan.shift(i) for i in range(plan.weights)]
+    assert len(set(places)) == plan.weights
+    assert [i for c in range(plan.ciphertexts) for i in plan.rows_of(c)] == list(range(plan.weights))
     assert max(c for c, _ in places) == plan.ciphertexts - 1
     assert all(shift + plan.slot_bits <= plan.key_bits - 1 for _, shift in places)
 
@@ -98,7 +100,7 @@ def test_overflow_is_refused_and_never_shown(plan: SlotPlan, data: st.DataObject
     limit = plan.update_max * weight
     assume(limit < half - 1)
     over = data.draw(st.integers(limit + 1, half - 1)) * data.draw(st.sampled_from([1, -1]))
-    place = data.draw(st.integers(0, plan.values - 1))
+    place = data.draw(st.integers(0, plan.weights - 1))
     c, shift = plan.shift(place)
     plain = [0] * plan.ciphertexts
     plain[c] = over << shift
@@ -142,7 +144,7 @@ def test_a_value_too_large_to_pack_is_refused() -> None:
 def test_the_diabetes_plan_takes_one_ciphertext() -> None:
     assert (DIABETES.update_bits, DIABETES.guard_bits, DIABETES.slot_bits) == (49, 22, 72)
     assert (DIABETES.slots_per_ciphertext, DIABETES.ciphertexts) == (28, 1)
-    assert replace(DIABETES, values=29).ciphertexts == 2
+    assert replace(DIABETES, weights=29).ciphertexts == 2
 
 
 def test_a_plan_explains_itself() -> None:
@@ -162,7 +164,7 @@ def test_a_plan_explains_itself() -> None:
 
 def test_what_does_not_fit_says_what_to_change() -> None:
     with pytest.raises(PlanError, match="one slot needs 80 bits, and a key of 64 bits") as caught:
-        replace(DIABETES, key_bits=64, rows_max=2**24 - 1)
+        replace(DIABETES, key_bits=64, weight_rows=2**24 - 1)
     assert "key of more than 80 bits" in caught.value.hint
     assert "weight_max" in caught.value.hint
 
@@ -181,11 +183,11 @@ def test_every_size_has_a_plan_or_a_refusal_that_says_what_to_change(
     """d from 1 to 1000, several outputs, 1 to 255 mines, any precision: extremes fit, or a hint is there."""
     fields: dict[str, Any] = {
         "key_bits": key_bits,
-        "values": d * outputs,
+        "weights": d * outputs,
         "outputs": outputs,
         "bounds": Bounds(8 << weight_frac, 64 << data_frac, 64 << data_frac),
         "mines_max": mines,
-        "rows_max": 65_535,
+        "weight_rows": 65_535,
         "weight_frac": weight_frac,
         "data_frac": data_frac,
     }
@@ -195,7 +197,7 @@ def test_every_size_has_a_plan_or_a_refusal_that_says_what_to_change(
         assert re.fullmatch("lower (weight|data)_frac", caught.value.hint)
         return
     plan = SlotPlan.make(**fields)
-    fullest = plan.pack([(-1) ** i * plan.total_max for i in range(plan.values)])
+    fullest = plan.pack([(-1) ** i * plan.total_max for i in range(plan.weights)])
     assert all(2 * abs(number) < 1 << (key_bits - 1) for number in fullest)
     assert (
         plan.unpack(fullest, weight=plan.weight_total_max)[:2]
@@ -205,7 +207,7 @@ def test_every_size_has_a_plan_or_a_refusal_that_says_what_to_change(
 
 
 def test_several_outputs_are_explained_and_must_divide_the_values() -> None:
-    plan = replace(DIABETES, values=33, outputs=3)
+    plan = replace(DIABETES, weights=33, outputs=3)
     assert (plan.features, plan.ciphertexts) == (11, 2)
     assert plan.explain().startswith("3 outputs of 11 weights\n33 values in 2 ciphertext(s)")
     assert plan.to_dict()["outputs"] == 3
@@ -217,7 +219,7 @@ def test_several_outputs_are_explained_and_must_divide_the_values() -> None:
 
 
 def test_weights_of_several_outputs_go_output_by_output() -> None:
-    plan = replace(DIABETES, values=6, outputs=2)
+    plan = replace(DIABETES, weights=6, outputs=2)
     w = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
     encoded = encode_weights(w, plan)
     assert [x >> 16 for x in encoded] == [1, 2, 3, 10, 20, 30]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pysonar.bounty import Bounty
-from pysonar.shelf import Shelf
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.shelf import Shelf
+from sonar.data import examples
 from sonar.errors import ConfigError, DataError, SonarError
-from sonar.model import examples
-from sonar.model.quadratic import local_map
+from sonar.families.quadratic.answer import local_map
 from sonar.protocol.allowlist import MAX_MINES, root_of
 
 FILE = """
@@ -43,7 +43,7 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     assert from_file.digest == from_code.digest
     assert from_file.terms == from_code.terms
     assert from_file.terms.initial_loss == 26_645_643
-    assert from_file.terms.fee_wei == 10**10
+    assert from_file.terms.fee_units == 10**10
     assert from_file.terms.target_loss < 2_505_272
 
 
@@ -167,7 +167,6 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
         (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
-        (("rounds = 5", "rounds = 5\nrows_min = 51\nrows_max = 50"), "rows_min", "rows_max"),
         (("rows = 42", "rows = 42\nfeatures = ['age', 'age']"), "features: name a column twice", "once"),
         (("rows = 42", "rows = 42\nfeatures = ['age', 'target']"), "the target 'target'", "once"),
     ],
@@ -379,7 +378,7 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
     (tmp_path / "mines.txt").write_text(f"# ours\n{MINES[1]}  # the second\n\n{MINES[0].lower()}\n")
     bounty = Bounty.from_toml(written(tmp_path, IN_TOKEN + 'allow_file = "mines.txt"\n' + HOLDOUT))
     terms = bounty.terms
-    assert (terms.asset, terms.stake_wei, terms.fee_wei, terms.reward_wei) == (
+    assert (terms.asset, terms.stake_units, terms.fee_units, terms.reward_units) == (
         TOKEN,
         5 * 10**6,
         100,

@@ -15,16 +15,17 @@ import pytest
 from network_file import write_network
 from typer.main import get_command
 
-from pysonar.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.bounty.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.records import Posting, Records
+from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
-from pysonar.keys import Key
-from pysonar.posting import key_manifest
-from pysonar.records import Posting, Records, post_key
-from pysonar.shelf import Shelf
+from pysonar.keys.keys import Key
 from pysonar.wiring import Scientist, open_scientist
-from sonar.chain.market import Market
+from sonar.chain.contract.market import Market
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ChainUnavailable, WrongContract
-from sonar.progress import NullSink
+from sonar.telling.progress import NullSink
 
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
@@ -130,7 +131,7 @@ def test_explain_needs_no_home(bounty: Path, capsys: pytest.CaptureFixture[str])
     assert main(["explain", str(bounty), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["initial_loss"] == 26_645_643
-    assert document["plan"]["values"] == 11
+    assert document["plan"]["weights"] == 11
 
 
 def test_a_mistake_in_the_file_names_the_field(bounty: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,7 +232,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
         Shelf(home).keep(each)
     folder = home / "bounties" / "diabetes"
     with open_scientist(home, NullSink()).journal as journal:
-        journal.put(f"outbox/{post_key('diabetes')}", {"state": "failed"})
+        journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
         key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
         Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b""))
     if damage == "folder":

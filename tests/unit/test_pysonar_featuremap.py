@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pysonar.bounty.holdout import Array
+from pysonar.campaign.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
+from pysonar.keys.inspection import Opened, Rules, inspect
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 
-from pysonar.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
-from pysonar.bounty import Bounty
-from pysonar.evaluate import Array
-from pysonar.inspection import Opened, Rules, inspect
-from pysonar.keys import Key
-from pysonar.model import LinearModel
-from pysonar.optimise import ORIGIN, GradientMemory, Visited
-from pysonar.posting import prepare
-from pysonar.shelf import Shelf
+from pysonar.bounty.bounty import Bounty
+from pysonar.campaign.model import LinearModel
+from pysonar.campaign.posting import prepare
+from pysonar.campaign.shelf import Shelf
+from pysonar.keys.keys import Key
+from sonar.data import examples
 from sonar.errors import DataError, SonarError
-from sonar.model import examples
-from sonar.model.features import in_words, names_of, transform
-from sonar.model.quadratic import LocalMap, local_map
+from sonar.families.quadratic.answer import LocalMap, local_map
+from sonar.families.quadratic.maps import in_words, names_of, transform
+from sonar.manifests.model import ModelManifest
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.vector import encode_weights
-from sonar.protocol.messages import ModelManifest
 
 TABLE = examples.load("diabetes")
 POLYNOMIAL: dict[str, Any] = {"feature_map": "polynomial"}
@@ -69,7 +69,7 @@ def test_a_polynomial_is_scikit_learns_between_two_scalers(
     phi = transform(spec, x)
     assert phi[:, :-1] == fixed(StandardScaler().fit_transform(products))
     assert names_of(spec) == (*expand.get_feature_names_out(list(spec.features)), "(bias)")
-    assert (spec.outputs, bounty.design.bias) == (phi.shape[1], phi.shape[1] - 1)
+    assert (spec.weights, bounty.design.bias) == (phi.shape[1], phi.shape[1] - 1)
     assert (phi[:, -1] == 1).all()
 
 
@@ -103,9 +103,9 @@ def test_what_is_explained_is_posted_and_gone_on_with(tmp_path: Path, settings: 
     shelf.keep(posted)
     taken = shelf.take("d")
     assert explained == posted == taken
-    assert explained.design.spec == manifest.spec == taken.design.spec
+    assert explained.design.spec == manifest.family == taken.design.spec
     assert manifest.plan == taken.design.plan_spec
-    model = LinearModel(manifest.spec, np.arange(float(manifest.spec.outputs)), 1.0)
+    model = LinearModel(manifest.family, np.arange(float(manifest.family.weights)), 1.0)
     model.save(tmp_path / "model.json")
     x = TABLE.matrix(posted.features)
     assert (LinearModel.load(tmp_path / "model.json").predict(x) == model.predict(x)).all()
@@ -181,7 +181,7 @@ def test_a_square_that_says_nothing_is_left_alone() -> None:
 def test_a_weight_at_its_bound_is_named_by_its_product() -> None:
     design = Bounty.example("diabetes", **POLYNOMIAL).design
     most = design.plan.bounds.weight_max
-    weights = [0] * design.plan.values
+    weights = [0] * design.plan.weights
     weights[10], weights[-1] = most, -most
     assert held_weights(weights, design) == ["age^2", "(bias)"]
 
@@ -244,7 +244,7 @@ def float_run(bounty: Bounty, x: Array, y: Array, rounds: int) -> list[int]:
     design, holdout = bounty.design, bounty.design.holdout
     phi = transform(design.spec, x)
     optimiser = GradientMemory(holdout.curvature, design.bias, design.weight_max)
-    weights, coefficients, visited = np.zeros(design.plan.values), ORIGIN, []
+    weights, coefficients, visited = np.zeros(design.plan.weights), ORIGIN, []
     losses = [holdout.loss_milli(weights)]
     for number in range(1, rounds + 1):
         gradient = phi.T @ (y - phi @ weights) / len(y)

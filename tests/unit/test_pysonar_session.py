@@ -11,11 +11,11 @@ from network_file import write_network
 
 import pysonar
 from pysonar import wiring
-from pysonar.campaign import Campaign
-from sonar import keystore
+from pysonar.campaign.campaign import Campaign
 from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError, UsageError
-from sonar.journal import Journal
-from sonar.progress import NullSink
+from sonar.home import keystore
+from sonar.home.journal import Journal
+from sonar.telling.progress import NullSink
 
 
 @pytest.fixture(autouse=True)

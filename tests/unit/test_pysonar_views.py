@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from pysonar.views import print_result
-from sonar.amounts import IN_ETHER
+from pysonar.show.views import print_result
+from sonar.telling.amounts import IN_ETHER
 
 MINE = "0x" + "Ab" * 20
 SUMMARY = {
@@ -17,10 +17,10 @@ SUMMARY = {
     "closed": "LAST_ROUND",
     "asset": asdict(IN_ETHER),
     "initial_loss": 26_645_643,
-    "escrow_wei": 5 * 10**18,
-    "paid_wei": 4_307_363_123_456_789_012,
-    "refunded_wei": 692_636_876_543_210_988,
-    "payouts": {MINE: {"fee_wei": 1, "reward_wei": 2, "forfeit_wei": 0, "stake_wei": 3}},
+    "escrow_units": 5 * 10**18,
+    "paid_units": 4_307_363_123_456_789_012,
+    "refunded_units": 692_636_876_543_210_988,
+    "payouts": {MINE: {"fee_units": 1, "reward_units": 2, "forfeit_units": 0, "stake_units": 3}},
     "rounds": [
         {
             "round": 1,
@@ -30,7 +30,7 @@ SUMMARY = {
             "cohort": [MINE] * 10,
             "accepted": [MINE] * 9,
             "left_out": {MINE: "test bias-start\x1b[2J: " + "far from the others " * 9},
-            "paid_wei": 4_307_363_123_456_789_012,
+            "paid_units": 4_307_363_123_456_789_012,
         }
     ],
 }

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
-from pysonar import secret
-from pysonar.secret import Secret, _Prime
-from pysonar.zeros import ZeroTable
+from pysonar.keys import secret
+from pysonar.keys.secret import Secret, _Prime
+from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
 from sonar.processes import ProcessFailed

@@ -9,8 +9,8 @@ import pytest
 
 from sonar.cli import app
 from sonar.errors import ConfigError, KeyFileError, UsageError
-from sonar.store.swarm import find_swarm_key, fingerprint, new_swarm_key, read_swarm_key
-from sonar.terminal import run_app
+from sonar.store.kubo.swarm import find_swarm_key, fingerprint, new_swarm_key, read_swarm_key
+from sonar.telling.terminal import run_app
 
 
 def test_a_new_key_is_read_again_and_is_private(tmp_path: Path) -> None:

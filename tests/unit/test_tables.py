@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from sonar.tables import print_table
+from sonar.telling.tables import print_table
 
 HEADINGS = ["bounty", "reward", "features"]
 ROWS = [[f"0x{n:064x}", "~0.418380 ether", "age, [red]sex, \033[31mbmi"] for n in range(2)]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sonar.errors import ChainUnavailable, ConfigError, JournalBlocked, JournalError, RpcError
-from sonar.progress import Done, ListSink, Note, Problem, Progress, Waiting
-from sonar.waiting import PATIENCE_S, drive, interrupts_held, patiently
+from sonar.telling.progress import Done, ListSink, Note, Problem, Progress, Waiting
+from sonar.telling.waiting import PATIENCE_S, drive, interrupts_held, patiently
 from tests.chain_kit import Clock
 
 

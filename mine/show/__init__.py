@@ -1,0 +1,1 @@
+"""What the operator is shown: tables, earnings, and what is wrong with a node."""

@@ -1,0 +1,195 @@
+"""`mine doctor`: is everything in order, from the home folder to the data? Each check says what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mine.show.documents import Check
+from mine.wiring import Mine
+from mine.work import joining, trainer
+from sonar.chain.contract import token
+from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
+from sonar.home import keystore
+from sonar.protocol.ids import ETHER, Address, hex32
+from sonar.store import choose
+from sonar.store.kubo.repo import find_ipfs, program_version
+from sonar.store.kubo.rpc import KuboRpc, checked_version
+from sonar.store.kubo.swarm import fingerprint
+from sonar.telling.amounts import format_amount, format_wei
+from sonar.telling.progress import short
+
+ROUND_GAS = 250_000
+"""Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
+TOKEN_GAS = 250_000
+"""What a token adds: an approval, and its own work in commit and withdrawal; tokens differ."""
+_PROBE = b"sonar: mine doctor can write here\n"
+
+
+_Planned = tuple[str, Callable[[], str], tuple[str, ...]]
+
+
+def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
+    """Check one thing after the other; each is told as soon as it is known."""
+    ipfs: list[_Planned] = [
+        ("ipfs", lambda: _ipfs(mine), ("network",)),
+        ("swarm key", lambda: _swarm_key(mine), ("network",)),
+    ]
+    swarm: list[_Planned] = [("swarm", lambda: _swarm(mine), ("store",))]
+    checks: list[_Planned] = [
+        ("home", lambda: str(mine.home.path), ()),
+        ("policy", lambda: _policy(mine), ()),
+        ("keystore", lambda: f"opens for {mine.unlock(keystore.read_password(password_file)).address}", ()),
+        ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
+        ("chain", lambda: _chain(mine), ("network",)),
+        ("clock", lambda: _clock(mine), ("chain",)),
+        ("balance", lambda: _balance(mine), ("chain", "keystore")),
+        *(ipfs if _uses_kubo(mine) else []),
+        ("store", lambda: _store(mine), ("network", "ipfs", "swarm key")),
+        *(swarm if _uses_kubo(mine) else []),
+        ("data", lambda: _data(mine), ()),
+        ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
+        ("pool", lambda: _pool(mine), ("bounties",)),
+    ]
+    failed: set[str] = set()
+    for name, check, needs in checks:
+        if missing := [need for need in needs if need in failed]:
+            failed.add(name)
+            yield Check(name, None, f"not checked: {missing[0]} comes first")
+            continue
+        try:
+            yield Check(name, True, check())
+        except SonarError as error:
+            failed.add(name)
+            yield Check(name, False, str(error), error.hint)
+
+
+def _policy(mine: Mine) -> str:
+    policy = mine.policy
+    return (
+        f"fee from {format_wei(policy.min_fee_wei)}, stake up to {format_wei(policy.max_stake_wei)}, "
+        f"windows from {policy.min_window_s} s, at most {policy.max_rounds} rounds per data set; paid in "
+        + ", ".join(["ether", *policy.tokens])
+    )
+
+
+def _chain(mine: Mine) -> str:
+    """Reaching the market checks the node, its chain id and the contract's code hash."""
+    return f"block {mine.market.head().number}; contract {mine.market.address} has the right code"
+
+
+def _clock(mine: Mine) -> str:
+    behind_s = time.time() - mine.market.head().timestamp_s
+    word = "behind" if behind_s >= 0 else "ahead of"
+    return f"the newest block is {abs(behind_s):.0f} s {word} this machine's clock; deadlines use the chain's"
+
+
+def _balance(mine: Mine) -> str:
+    """The stakes of one round of every joined bounty, each in its asset, and the gas."""
+    market = mine.market
+    terms = [market.bounty(one.bounty).terms for one in mine.book.joined() if not one.over]
+    due: dict[Address, int] = {ETHER: 0}
+    for each in terms:
+        due[each.asset] = due.get(each.asset, 0) + each.stake_units
+    price_wei = int(market.rpc.call("eth_gasPrice"), 16)
+    due[ETHER] += 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
+    have = {asset: token.held(market, asset, mine.address) for asset in due}
+    for asset, need in due.items():
+        if have[asset] < need:
+            raise InsufficientFunds(mine.address, have[asset], need, "wei" if asset == ETHER else asset)
+    told = [
+        f"{format_amount(have[asset], mine.unit(asset))}; one round of {len(terms)} joined bounties takes "
+        f"{format_amount(need, mine.unit(asset))}"
+        for asset, need in due.items()
+    ]
+    return "; ".join(told)
+
+
+def _round_gas(asset: Address) -> int:
+    return ROUND_GAS if asset == ETHER else ROUND_GAS + TOKEN_GAS
+
+
+def _store(mine: Mine) -> str:
+    store = mine.store
+    if store.get(store.put(_PROBE), len(_PROBE)) != _PROBE:
+        raise StoreUnavailable("the store does not return what it was given", hint="is its disk sound?")
+    config = mine.network.store
+    return f"{config.kind}{config.path and f' {config.path}'}: writable and readable"
+
+
+def _uses_kubo(mine: Mine) -> bool:
+    try:
+        return mine.network.store.kind == "kubo"
+    except SonarError:
+        return False  # told by the check of the network file
+
+
+def _ipfs(mine: Mine) -> str:
+    """The program is there, or a running node answers, and its version will do."""
+    if url := choose.running_api(mine.network.store):
+        rpc = KuboRpc(url)
+        return f"Kubo {rpc.version()} at {rpc.shown}, which others run"
+    program = find_ipfs()
+    return f"Kubo {checked_version(program_version(program), str(program))}, {program}"
+
+
+def _swarm_key(mine: Mine) -> str:
+    store = mine.network.store
+    if choose.running_api(store):
+        return "the running node's own"
+    return f"fingerprint {fingerprint(choose.swarm_of(store, mine.home.path).key)}"
+
+
+def _swarm(mine: Mine) -> str:
+    """At least one of the network's bootstrap peers can be reached; the others are named."""
+    node, peers = mine.opened.node, mine.network.store.bootstrap
+    if node is None:
+        return f"{choose.describe_node(mine.network.store, mine.home.path)['peers']} peers"
+    others = [peer for peer in peers if not peer.endswith(f"/p2p/{node.peer_id()}")]
+    failures: list[StoreUnavailable] = []
+    for peer in others:
+        try:
+            node.connect(peer)
+        except StoreUnavailable as error:
+            failures.append(error)
+    if others and len(failures) == len(others):
+        raise failures[0]
+    return f"{node.peer_id()}, {len(others) - len(failures)} of {len(others)} bootstrap peers answer"
+
+
+def _data(mine: Mine) -> str:
+    datasets = mine.book.datasets()
+    if not datasets:
+        raise DataError("data", "none is registered", hint="register some: mine data add --csv FILE")
+    for dataset in datasets:
+        dataset.verify()
+    return ", ".join(f"{one.name} ({one.rows} rows)" for one in datasets)
+
+
+def _pool(mine: Mine) -> str:
+    """How many blindings are ready for each joined bounty, and how much idle time an update takes."""
+    pool, found = mine.workshop().pool, []
+    try:
+        for one in mine.book.joined():
+            if not one.over:
+                task = joining.task_of(mine.market, mine.store, mine.policy, one)
+                need, ready = task.plan.ciphertexts, pool.count(task.key)
+                found.append(
+                    f"{short(hex32(one.bounty))}: {ready} blindings ready, an update takes {need}, "
+                    f"{pool.making_s(task.key, need):.2f} s of idle time on {pool.cores} cores"
+                )
+    finally:
+        pool.close()
+    return "; ".join(found) or "no bounty is joined that needs blindings"
+
+
+def _bounties(mine: Mine) -> str:
+    """Every joined bounty still gets the same (A, b) from its data; the open ones have some that fit."""
+    market, store, policy, book = mine.market, mine.store, mine.policy, mine.book
+    joined = [one for one in book.joined() if not one.over]
+    for one in joined:
+        task = joining.task_of(market, store, policy, one)
+        trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
+    fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
+    return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

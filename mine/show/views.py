@@ -1,0 +1,252 @@
+"""What the commands show, as documents. `mine.show.printing` makes tables of them for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from mine import consent
+from mine.consent import Policy
+from mine.data.dataset import DataSet
+from mine.show.documents import (
+    DataFacts,
+    DataUse,
+    Fit,
+    Income,
+    JoinedFacts,
+    MineStatus,
+    OfferFacts,
+    RefusalFacts,
+    Standing,
+    TokenHeld,
+    TokenIncome,
+    Told,
+)
+from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
+from mine.wiring import Mine
+from mine.work import joining, trainer
+from mine.work.pool import making_s
+from mine.work.state import Book, Joined
+from mine.work.trainer import Task
+from sonar.chain.contract import token
+from sonar.chain.contract.errors import UnknownBounty
+from sonar.chain.rpc import Head
+from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
+from sonar.families.registry import family_of
+from sonar.protocol.events import BountyPosted
+from sonar.protocol.fold import fold
+from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
+from sonar.store.choose import describe_node
+from sonar.telling.amounts import Unit, format_amount
+
+
+def facts(dataset: DataSet) -> DataFacts:
+    """A registered data set."""
+    return DataFacts(**dataset.to_record())
+
+
+def datasets(book: Book, policy: Policy) -> list[DataUse]:
+    """Every registered data set, and how often it was used of how many times at most."""
+    return [
+        DataUse(**one.to_record(), used=book.uses(one.digest), max_rounds=policy.max_rounds)
+        for one in book.datasets()
+    ]
+
+
+def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
+    """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
+    state = mine.market.bounty(posted.bounty)
+    consent.check_bounty(state, mine.policy)
+    task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
+    trainer.proof(task, mine.address)
+    return [_fit(task, dataset) for dataset in mine.book.datasets()]
+
+
+def _fit(task: Task, dataset: DataSet) -> Fit:
+    try:
+        trainer.fits(task, dataset)
+        trainer.prepare(task, dataset)
+    except SonarError as error:
+        return Fit(dataset.name, False, str(error), error.hint)
+    return Fit(dataset.name, True)
+
+
+def bounties(mine: Mine) -> list[OfferFacts]:
+    """Every bounty that is not closed."""
+    head, known = mine.market.head(), mine.book.datasets()
+    offers = [
+        joining.look_at(mine.market, mine.store, mine.address, mine.policy, known, posted)
+        for posted in mine.market.bounties()
+    ]
+    return [
+        _offer(offer, head, mine.unit(offer.state.terms.asset))
+        for offer in offers
+        if offer.status is not Status.CLOSED
+    ]
+
+
+def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
+    terms, task, problem = offer.state.terms, offer.task, offer.problem
+    return OfferFacts(
+        bounty=hex32(offer.posted.bounty),
+        name=task.model.name if task else "",
+        scientist=offer.posted.scientist,
+        status=offer.status.name.lower(),
+        round=f"{offer.state.round}/{terms.rounds}",
+        ends=_ends(offer.state, offer.status),
+        mines=f"{offer.state.committed}/{terms.cohort_cap}",
+        windows_s=[terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
+        quiet_s=terms.quiet_s,
+        settler=terms.settler,
+        overdue_bps=terms.overdue_bps,
+        asset=terms.asset,
+        stake=format_amount(terms.stake_units, unit),
+        fee=format_amount(terms.fee_units, unit),
+        reward=format_amount(terms.reward_units, unit),
+        stake_units=terms.stake_units,
+        fee_units=terms.fee_units,
+        reward_units=terms.reward_units,
+        key_bits=task.model.plan.key_bits if task else 0,
+        needs=list(task.columns) if task else [],
+        feature_map=family_of(task.model.family).in_words(task.model.family) if task else "",
+        data=list(offer.fitting),
+        problem=str(problem) if problem else "",
+        hint=problem.hint if problem else "",
+        chain_time_s=head.timestamp_s,
+    )
+
+
+def joined(mine: Mine, found: Sequence[Joined]) -> list[JoinedFacts]:
+    """Bounties that were just joined, and what an update takes of the idle time before it."""
+    rows = []
+    for one in found:
+        task = joining.task_of(mine.market, mine.store, mine.policy, one)
+        need = task.plan.ciphertexts
+        idle_s = round(making_s(task.key.bits, need), 3)
+        rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s))
+    return rows
+
+
+def status(mine: Mine) -> MineStatus:
+    """The mine, its bounties, its data, and what it told; without the chain, what the journal knows of it."""
+    book = mine.book
+    document = MineStatus(
+        address=mine.address,
+        network=mine.network.name,
+        process=mine.home.worker(),
+        ipfs=describe_node(mine.network.store, mine.home.path),
+        data=datasets(book, mine.policy),
+        refused=[RefusalFacts(hex32(one.bounty), one.error, one.hint) for one in book.refusals()],
+        bounties=_left(book),
+    )
+    try:
+        return _on_chain(mine, document)
+    except (ChainUnavailable, RpcError) as fault:
+        known = [_remembered(book, one) for one in book.joined()]
+        return replace(document, problem=_why(fault), bounties=known + document.bounties)
+
+
+def _why(fault: SonarError) -> str:
+    return f"{fault}. {fault.hint}".rstrip()
+
+
+def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:
+    market, found = mine.market, mine.book.joined()
+    head = market.head()
+    records = fold(market.events(min(one.block for one in found), head.number) if found else [])
+    return replace(
+        document,
+        block=head.number,
+        chain_time_s=head.timestamp_s,
+        ether_wei=market.ether(mine.address),
+        withdrawable_wei=market.withdrawable(mine.address),
+        tokens=[_token(mine, asset) for asset in mine.tokens()],
+        bounties=[_standing(mine, one, head, records) for one in found] + document.bounties,
+    )
+
+
+def _token(mine: Mine, asset: Address) -> TokenHeld:
+    unit = mine.unit(asset)
+    have, owed = None, mine.market.withdrawable(mine.address, asset=asset)
+    with suppress(RemoteError, MarketError):
+        have = token.held(mine.market, asset, mine.address)
+    told = f"{'?' if have is None else format_amount(have, unit)}; {format_amount(owed, unit)} to withdraw"
+    return TokenHeld(asset, have, owed, told)
+
+
+def _remembered(book: Book, one: Joined) -> Standing:
+    """What this home's own record tells of a joined bounty."""
+    return _record(book, one.bounty, one.dataset.name, "closed" if one.over else "unknown")
+
+
+def _left(book: Book) -> list[Standing]:
+    """The same of those that it worked in and then left: what was revealed stays revealed."""
+    joined = {one.bounty for one in book.joined()}
+    left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
+    return [_record(book, bounty, "", "left") for bounty in left]
+
+
+def _record(book: Book, bounty: BountyId, data: str, status: str) -> Standing:
+    parts = book.parts(bounty)
+    return Standing(
+        bounty=hex32(bounty),
+        data=data,
+        status=status,
+        round=str(parts[-1].round) if parts else "",
+        state=parts[-1].state.value if parts else "",
+        ends=None,
+        states={str(part.round): part.state.value for part in parts},
+        revealed=_told(leak_of_states([part.state for part in parts])),
+    )
+
+
+def _told(told: Leak) -> Told:
+    return Told(told.rounds, told.score_bits, told.no_share, told.bits)
+
+
+def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing:
+    try:
+        state = mine.market.bounty(one.bounty, at=head)
+    except UnknownBounty:  # it was joined on another network, before this home took over a new network file
+        return _remembered(mine.book, one)
+    phase = status_of(state, head.timestamp_s)
+    return Standing(
+        bounty=hex32(one.bounty),
+        data=one.dataset.name,
+        status=phase.name.lower(),
+        round=f"{state.round}/{state.terms.rounds}",
+        state=mine.book.part(one.bounty, state.round).state.value,
+        ends=_ends(state, phase),
+        states={str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
+        revealed=_told(leak(records, one.bounty, mine.address)),
+    )
+
+
+def _ends(state: BountyState, phase: Status) -> int | None:
+    """Chain time at which the phase ends by itself, if it does."""
+    ends: Deadlines = deadlines_of(state)
+    return {Status.COMMIT: ends.commit_s, Status.REVEAL: ends.reveal_s, Status.SETTLE: ends.settle_s}.get(
+        phase
+    )
+
+
+def income(mine: Mine) -> Income:
+    """What was earned, by the chain's record; without the chain, by this home's."""
+    try:
+        document = earnings(mine.market, mine.book, mine.address, mine.tokens()).document()
+    except (ChainUnavailable, RpcError) as fault:
+        return remembered(mine.book, mine.address, _why(fault)).document()
+    return replace(document, tokens=[_told_token(one, mine.unit(one.asset)) for one in document.tokens])
+
+
+def _told_token(one: TokenIncome, unit: Unit) -> TokenIncome:
+    """A token's amounts in words."""
+    amounts = {
+        "net, before gas": one.net_units,
+        "to withdraw": one.withdrawable_units,
+        "withdrawn": one.withdrawn_units,
+    }
+    told = [f"{format_amount(units, unit)} {text}" for text, units in amounts.items() if units is not None]
+    return replace(one, unit=unit.name, told=", ".join(told))

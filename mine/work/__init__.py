@@ -1,0 +1,1 @@
+"""A round of a mine, from the training to the reveal."""

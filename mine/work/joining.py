@@ -1,0 +1,154 @@
+"""Joining a bounty: what is on offer, whether the data fit, and the promise that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mine import consent
+from mine.consent import Policy
+from mine.data.dataset import DataSet
+from mine.work import trainer
+from mine.work.state import Book, Joined
+from mine.work.sums import Sums
+from mine.work.trainer import Task
+from sonar.chain.contract.market import Market
+from sonar.errors import DataError, SonarError, UsageError
+from sonar.ports import Store
+from sonar.protocol.events import BountyPosted
+from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.phase import BountyState, Status, status_of
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A bounty as one mine sees it: `fitting` names the data that fit; `problem` says why none does."""
+
+    posted: BountyPosted
+    state: BountyState
+    status: Status
+    task: Task | None
+    fitting: tuple[str, ...]
+    problem: SonarError | None
+
+
+def open_and_fitting(
+    market: Market, store: Store, me: Address, policy: Policy, book: Book
+) -> list[BountyPosted]:
+    """Return the bounties that could be joined now and are not."""
+    known, datasets = {joined.bounty for joined in book.joined()}, book.datasets()
+    offers = [
+        look_at(market, store, me, policy, datasets, posted)
+        for posted in market.bounties()
+        if posted.bounty not in known
+    ]
+    return [offer.posted for offer in offers if offer.fitting and offer.status is not Status.CLOSED]
+
+
+def look_at(
+    market: Market,
+    store: Store,
+    me: Address,
+    policy: Policy,
+    datasets: Sequence[DataSet],
+    posted: BountyPosted,
+) -> Offer:
+    """Return a bounty with what an operator wants to know before joining. Raises ChainUnavailable."""
+    head = market.head()
+    state = market.bounty(posted.bounty, at=head)
+    task, fitting, problem = None, [], None
+    try:
+        consent.check_bounty(state, policy)
+        task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+        trainer.proof(task, me)
+        for dataset in datasets:
+            try:
+                trainer.fits(task, dataset)
+                fitting.append(dataset.name)
+            except SonarError as error:
+                problem = problem or error
+        if not datasets:
+            problem = _no_data()
+    except SonarError as error:
+        problem = error
+    return Offer(
+        posted, state, status_of(state, head.timestamp_s), task, tuple(fitting), None if fitting else problem
+    )
+
+
+def join(
+    market: Market,
+    store: Store,
+    me: Address,
+    policy: Policy,
+    book: Book,
+    sums: Sums,
+    posted: BountyPosted,
+    data: str | None = None,
+) -> Joined:
+    """Check a bounty and a data set against each other to the end, and record that they are joined.
+
+    `data` names the data set; without it, the first one that passes every check. Joining again is no error as
+    long as the data stay the same. Raises what the checks raise, UsageError if the bounty is over.
+    """
+    state = market.bounty(posted.bounty)
+    if state.closed:
+        raise UsageError(
+            f"bounty {hex32(posted.bounty)} is closed", hint="`mine bounties` lists the open ones"
+        )
+    consent.check_bounty(state, policy)
+    task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+    trainer.proof(task, me)
+    dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
+    joined = Joined(
+        posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block
+    )
+    book.join(joined)
+    return joined
+
+
+def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:
+    """What a joined bounty asks for. Raises what `trainer.read_task` does."""
+    state = market.bounty(joined.bounty)
+    return trainer.read_task(store, state, joined.model_digest, joined.key_digest, policy)
+
+
+def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]:
+    before = next((joined.dataset for joined in book.joined() if joined.bounty == bounty), None)
+    named = [dataset for dataset in book.datasets() if data in (None, dataset.name)]
+    if before is not None and book.parts(bounty):
+        if data is not None and all(dataset.digest != before.digest for dataset in named):
+            raise DataError(
+                "data",
+                f"bounty {hex32(bounty)} was joined with {before.name!r}, and stays with it",
+                hint=_FROZEN,
+            )
+        return [before]
+    if not named:
+        raise (
+            _no_data()
+            if data is None
+            else DataError("data", f"no data set is named {data[:80]!r}", hint=_LIST)
+        )
+    return named
+
+
+def _choose(task: Task, sums: Sums, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
+    """The first data set that passes, with the digest of its (A, b); else the first one's refusal."""
+    first: SonarError | None = None
+    for dataset in candidates:
+        try:
+            trainer.fits(task, dataset)
+            return dataset, sums.make(task, dataset).digest()
+        except SonarError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _no_data() -> DataError:
+    return DataError("data", "no data set is registered", hint="register one: mine data add --csv FILE")
+
+
+_FROZEN = "two data sets in one bounty could be subtracted to read their difference"
+_LIST = "`mine data list` shows the registered ones"

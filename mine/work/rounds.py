@@ -1,0 +1,265 @@
+"""The effects of a round: train, commit, reveal. The journal is true at every step.
+
+Nothing here decides when: `mine.work.state` does. Each effect ends in a new state of the part, or in what it
+waits for. How rounds end is in `mine.work.ending`.
+"""
+
+from __future__ import annotations
+
+from mine import consent
+from mine.consent import Policy
+from mine.work.ending import Endings
+from mine.work.publisher import Publisher
+from mine.work.sender import Sender
+from mine.work.state import Book, Command, Joined, Part, decide
+from mine.work.updates import Updates
+from mine.work.urgency import Urgency
+from sonar.chain.contract.market import Call, Market
+from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
+from sonar.errors import EnvironmentFault, InsufficientFunds, RemoteError, UsageError
+from sonar.protocol import seal as seals
+from sonar.protocol.ids import Address, BountyId, Digest, hex32
+from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
+from sonar.protocol.round import RoundEvent, RoundState
+from sonar.telling.progress import Progress, Waiting, short
+
+
+class Rounds:
+    """A mine's effects in the rounds of its bounties."""
+
+    def __init__(
+        self,
+        market: Market,
+        me: Address,
+        sender: Sender,
+        book: Book,
+        policy: Policy,
+        progress: Progress,
+        urgency: Urgency,
+        updates: Updates,
+        publisher: Publisher,
+        endings: Endings,
+    ) -> None:
+        self._market, self._me, self._sender, self._endings = market, me, sender, endings
+        self._book, self._policy, self._progress = book, policy, progress
+        self._urgency, self._updates, self._publisher = urgency, updates, publisher
+        self._missed: dict[tuple[BountyId, int], int] = {}
+
+    def advance(self, joined: Joined, bounty: BountyState, status: Status, head: Head) -> Waiting:
+        """Do everything that can be done now in the current round, and return what it waits for then."""
+        while True:
+            part = self._book.part(bounty.bounty, bounty.round)
+            command = decide(part.state, status)
+            if command in _NEEDS_ENTRY:
+                entry = self._entry(part, bounty, head)
+                part = self._agree_with_chain(part, entry, status)
+                command = decide(part.state, status)
+                if command is Command.FORFEIT and entry is EntryState.REVEALED:
+                    command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
+            waiting = self._do(command, part, joined, bounty, status, head)
+            if waiting is not None:
+                return waiting
+
+    def _do(
+        self, command: Command, part: Part, joined: Joined, bounty: BountyState, status: Status, head: Head
+    ) -> Waiting | None:
+        """Do one thing; None when the part has a new state to look at."""
+        match command:
+            case Command.TRAIN:
+                return self._train(part, joined, bounty, head)
+            case Command.COMMIT:
+                return self._commit(part, bounty, head)
+            case Command.REVEAL:
+                return self._reveal(part, bounty)
+            case Command.EXPIRE:
+                return self._endings.expire(part, head)
+            case Command.SKIP:
+                if status is Status.REVEAL and self._sender.may_be_mined(_intent(Action.COMMIT, part)):
+                    what = f"what became of the commit of round {part.round}"
+                    return Waiting(what, deadlines_of(bounty).reveal_s)
+                return self._skip(part, "the commit window is over")
+            case Command.FORFEIT:
+                return self._forfeit(part, bounty, head)
+            case Command.WAIT:
+                self._look_after(part, bounty, status, head)
+                return _waiting(part, bounty, status)
+
+    def _look_after(self, part: Part, bounty: BountyState, status: Status, head: Head) -> None:
+        """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
+        else asks for it any more. And an update that was revealed is kept in the store.
+        """
+        if part.state in _WAS_COMMITTED and status is Status.COMMIT:
+            self._sender.restore(
+                _intent(Action.COMMIT, part),
+                lambda: self._commit_call(part, bounty),
+                lambda: self._entry(part, bounty, head) is EntryState.NONE,
+            )
+        if part.state in _WAS_REVEALED and status is Status.REVEAL:
+            self._sender.restore(
+                _intent(Action.REVEAL, part),
+                lambda: self._reveal_call(part),
+                lambda: self._entry(part, bounty, head) is EntryState.COMMITTED,
+            )
+        if part.state is RoundState.REVEALED:
+            self._publisher.keep(part)
+
+    def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
+        """What the chain knows of our part, in the same block as the bounty."""
+        entry = self._market.entry(bounty.bounty, self._me, at=head)
+        if entry.round != bounty.round or entry.state is EntryState.NONE:
+            return EntryState.NONE
+        if entry.seal != seals.kept(part.seal):
+            raise UsageError(
+                f"account {self._me} has committed in round {bounty.round} from another home folder",
+                hint="run the mine with that home: its journal has the salt, without which the stake is lost",
+            )
+        return entry.state
+
+    def _agree_with_chain(self, part: Part, entry: EntryState, status: Status) -> Part:
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
+
+        While it can be sent again, a transaction is waited for by its receipt, which counts confirmations.
+        """
+        if entry is EntryState.NONE:
+            return part
+        if part.state is RoundState.COMMITTING and status is not Status.COMMIT:
+            part = self._book.save(part.after(RoundEvent.COMMIT_SEEN))
+        if part.state is RoundState.REVEALING and entry is EntryState.REVEALED and status in _TOO_LATE:
+            part = self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        return part
+
+    # ---- before the commit: nothing is at stake
+
+    def _train(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
+        """Make the update, and have it in the journal with its salt before anybody hears of it."""
+        ends_s = deadlines_of(bounty).commit_s
+        if not self._urgency.can_commit(bounty):
+            if ends_s < bounty.opened_s + bounty.terms.commit_window_s:
+                return _quiet(part, ends_s)
+            return self._skip(part, "too little is left of the commit window")
+        consent.check_bounty(bounty, self._policy)
+        consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
+        made = self._updates.make(part, joined, bounty, head)
+        if isinstance(made, Waiting):
+            return made
+        self._book.save(made, uses=joined.dataset.digest)
+        return None
+
+    def _commit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+        waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
+        if part.state is RoundState.TRAINED:
+            if not self._urgency.can_commit(bounty):
+                return _quiet(part, deadlines_of(bounty).commit_s)
+            part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
+        try:
+            mined = self._sender.mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
+        except InsufficientFunds as poor:
+            return self._sender.stake_from_earnings(part, poor, head)
+        if not mined:
+            return waiting
+        self._book.save(part.after(RoundEvent.COMMIT_SEEN))
+        self._book.forget_refusal(part.bounty)
+        return None
+
+    def _commit_call(self, part: Part, bounty: BountyState) -> Call:
+        terms = bounty.terms
+        return self._market.commit(
+            part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
+        )
+
+    def _skip(self, part: Part, why: str) -> Waiting | None:
+        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, self._book.why(part, why)))
+        return None
+
+    # ---- after the commit: the stake is at risk until the reveal is seen
+
+    def _reveal(self, part: Part, bounty: BountyState) -> Waiting | None:
+        until_s = deadlines_of(bounty).reveal_s
+        self._missed.pop((part.bounty, part.round), None)
+        waiting = Waiting(f"the reveal of round {part.round} to be mined", until_s)
+        if part.state is RoundState.COMMITTED:
+            if not self._ready(part):
+                return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
+            part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
+        if not self._sender.mined(_intent(Action.REVEAL, part), self._reveal_call(part)):
+            return waiting
+        self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        return None
+
+    def _reveal_call(self, part: Part) -> Call:
+        return self._market.reveal(part.bounty, part.round, Digest(part.update), part.salt)
+
+    def _ready(self, part: Part) -> bool:
+        """Publish before the reveal; tell whether that is done, or can be waited for no longer.
+
+        Without its blob an update may earn nothing; one that is not revealed costs the stake.
+        """
+        missing: EnvironmentFault | RemoteError | str = (
+            f"the update of round {part.round} is not published yet"
+        )
+        try:
+            with self._progress.timed("publish", part.round):
+                if self._publisher.publish(part):
+                    return True
+        except (EnvironmentFault, RemoteError) as fault:
+            if not self._urgency.presses(part):
+                raise
+            missing = fault
+        if not self._urgency.presses(part):
+            return False
+        self._progress.problem(missing, "revealing without the update in the store, to save the stake")
+        return True
+
+    def _forfeit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+        """Give up the stake, once the block that ended the window is deep enough not to be replaced.
+
+        Without a commit on the chain, nothing was lost.
+        """
+        missed = self._missed.setdefault((part.bounty, part.round), head.number)
+        if head.number - missed + 1 < self._sender.confirmations:
+            return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
+        if self._entry(part, bounty, head) is EntryState.NONE:
+            return self._skip(part, "a reorganisation took the commit back")
+        why = self._book.why(part, "the reveal window is over")
+        self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
+        return None
+
+
+_COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
+_WAS_REVEALED = {RoundState.REVEALED, RoundState.PAID, RoundState.NO_SHARE, RoundState.RETURNED}
+_WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
+_TOO_LATE = {Status.FAILED, Status.OVERDUE}
+_NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
+
+
+def _intent(action: Action, part: Part) -> Intent:
+    return Intent.of_round(action, part.bounty, part.round)
+
+
+def _quiet(part: Part, ends_s: int) -> Waiting:
+    """What a mine waits for that would be late, unless the commits of others move the end."""
+    return Waiting(f"the commits of round {part.round} to end: too little is left for ours", ends_s)
+
+
+def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:
+    """What a mine waits for that has nothing to do now."""
+    ends, terms = deadlines_of(bounty), bounty.terms
+    match status:
+        case Status.COMMIT:
+            return Waiting(
+                f"{terms.cohort_cap - bounty.committed} more mines to commit in round {bounty.round}",
+                ends.commit_s,
+            )
+        case Status.REVEAL:
+            missing = bounty.committed - bounty.revealed
+            return Waiting(f"{missing} more mines to reveal in round {bounty.round}", ends.reveal_s)
+        case Status.SETTLE:
+            return Waiting(f"the scientist to settle round {bounty.round}", ends.settle_s)
+        case Status.FAILED if not bounty.committed:  # it would bring nobody else anything to end it
+            name = short(hex32(bounty.bounty))
+            return Waiting(
+                f"the scientist to close bounty {name}, which nobody committed to; or `mine leave`"
+            )
+        case _:
+            return Waiting(f"someone to end round {bounty.round}, which failed or is overdue")

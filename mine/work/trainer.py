@@ -1,0 +1,212 @@
+"""Training on encrypted weights: read what a bounty asks for, turn the data into sums once, make updates.
+
+An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
+knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
+joining: a changed file, library or machine is noticed before it could change an update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gmpy2 import mpz
+
+from mine import consent
+from mine.consent import Policy
+from mine.data.dataset import DataSet
+from mine.work.pool import Pool
+from sonar.cores import cores_allowed, in_processes
+from sonar.errors import ConsentError, DataError, ManifestError
+from sonar.families.base import Prepared
+from sonar.families.registry import family_of
+from sonar.manifests.allowlist import AllowList
+from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
+from sonar.paillier import keyproof
+from sonar.paillier.affine import estimated_s
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
+from sonar.protocol import allowlist
+from sonar.protocol.blobs import joined
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import ZERO32, Address, Digest
+from sonar.protocol.phase import BountyState
+
+FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
+"""What may not change between the rounds of a bounty."""
+LONG_S = 3.0
+"""From here on other processes are worth their start, which takes most of a second."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a bounty asks for, from its first round's manifests, checked.
+
+    `allowed`: the mines that may take part; None for all.
+    """
+
+    model: ModelManifest
+    key: PublicKey
+    plan: SlotPlan
+    allowed: tuple[Address, ...] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a data set must have: the features, then the targets."""
+        return family_of(self.model.family).columns(self.model.family)
+
+
+def read_task(
+    store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
+) -> Task:
+    """Fetch and check the first round's model manifest and the key it names.
+
+    Raises ManifestError, CiphertextError, PlanError, ConsentError, BlobNotFound, StoreUnavailable.
+    """
+    model = read_model(store, model_digest, 1)
+    if model.key.digest != key_digest:
+        raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
+    consent.check_model(
+        weights=model.plan.weights,
+        key_bits=model.plan.key_bits,
+        blob_bytes=model.plan.weights * (model.plan.key_bits // 4),
+        policy=policy,
+    )
+    plan = SlotPlan.from_dict(model.plan.model_dump())
+    consent.check_work(estimated_s(plan), bounty.terms, policy)
+    key = read_key(store, model, policy)
+    if plan.mines_max < bounty.terms.cohort_cap:
+        raise ManifestError(
+            "model.plan.mines_max",
+            f"is {plan.mines_max}, and the bounty takes {bounty.terms.cohort_cap} mines",
+            hint=_REPORT,
+        )
+    return Task(model, key, plan, read_allowed(store, bounty, model))
+
+
+def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
+    """Fetch a bounty's allow-list and hold it against the root in the terms; None if it has none.
+
+    Raises as `read_task`.
+    """
+    root = bounty.terms.allow_root
+    if (root == ZERO32) != (model.allow_list is None):
+        problem = "is missing" if model.allow_list is None else "is there"
+        has = "no" if root == ZERO32 else "an"
+        raise ManifestError(
+            "model.allow_list", f"{problem}, and the terms have {has} allow-root", hint=_REPORT
+        )
+    if model.allow_list is None:
+        return None
+    mines = AllowList.from_bytes(store.get(model.allow_list, AllowList.max_bytes)).mines
+    if allowlist.root_of(mines) != root:
+        raise ManifestError(
+            "model.allow_list", "is not the list that the terms name by its root", hint=_REPORT
+        )
+    return mines
+
+
+def proof(task: Task, me: Address) -> list[bytes]:
+    """Return what shows the contract that `me` may take part; empty where all may. Raises ConsentError."""
+    if task.allowed is None:
+        return []
+    found = allowlist.proof_of(task.allowed, me)
+    if found is None:
+        raise ConsentError(
+            f"{me} is not on the bounty's allow-list of {len(task.allowed)} mines",
+            hint="a list cannot be changed: ask the scientist for a place in her next bounty",
+        )
+    return found
+
+
+def read_model(store: Store, digest: Digest, round_number: int) -> ModelManifest:
+    """Fetch the model manifest that a round trains, by the digest that the contract holds."""
+    model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", digest), ModelManifest.max_bytes))
+    if model.round > round_number:  # a failed round leaves the next one an older model
+        raise ManifestError("model.round", f"is {model.round}, in round {round_number}", hint=_REPORT)
+    return model
+
+
+def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
+    """Fetch the key manifest that `model` links to, and check the modulus and its proof."""
+    manifest = KeyManifest.from_bytes(store.get(model.key, KeyManifest.max_bytes))
+    if manifest.bits != model.plan.key_bits:
+        raise ManifestError(
+            "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
+        )
+    key = PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
+    keyproof.check(key, manifest.proof)
+    return key
+
+
+def check_frozen(task: Task, model: ModelManifest) -> None:
+    """Check that a later round's model differs from the first in its weights alone. Raises ManifestError."""
+    for field in FROZEN:
+        if getattr(model, field) != getattr(task.model, field):
+            raise ManifestError(
+                f"model.{field}",
+                f"has changed since round 1 of the bounty (round {model.round})",
+                hint="other rules could read your data from the difference; leave the bounty",
+            )
+
+
+def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
+    """Fetch a round's encrypted weights, and check each."""
+    size = task.plan.weights * task.key.ciphertext_bytes
+    return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
+
+
+def prepare(task: Task, dataset: DataSet) -> Prepared:
+    """Turn the data set into what every answer is made of, after every check that protects its rows.
+
+    Raises DataError, ConsentError, BoundsError.
+    """
+    spec = task.model.family
+    family_of(spec).check_rows(spec, dataset.rows)
+    prepared: Prepared = family_of(spec).prepare(spec, task.plan, dataset.batches(task.columns))
+    return prepared
+
+
+def restored(task: Task, data: bytes) -> Prepared:
+    """Return what `Prepared.to_bytes` made, for the same task. Raises DataError."""
+    spec = task.model.family
+    prepared: Prepared = family_of(spec).restored(spec, task.plan, data)
+    return prepared
+
+
+def check_map(prepared: Prepared, recorded: str) -> None:
+    """Check that the sums are what they were at joining. Raises ConsentError."""
+    if prepared.digest() != recorded:
+        raise ConsentError(
+            "the data give other sums than when the bounty was joined",
+            hint="go back to the version of Sonar and numpy that joined it; "
+            "two different maps could be subtracted to read the difference",
+        )
+
+
+def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) -> list[mpz]:
+    """Return the answer to encrypted weights, re-randomised; a long product over the cores allowed.
+
+    Raises CiphertextError, BoundsError, ConfigError.
+    """
+    parts = cores_allowed() if estimated_s(task.plan) >= LONG_S else 1
+    family = family_of(task.model.family)
+    update = family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
+    blindings = pool.take(task.key, len(update))
+    return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
+
+
+def fits(task: Task, dataset: DataSet) -> None:
+    """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
+    missing = dataset.missing(task.columns)
+    if missing:
+        raise DataError(
+            f"data set {dataset.name!r}",
+            f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
+            hint=f"the bounty needs {', '.join(task.columns[:20])}",
+        )
+    family_of(task.model.family).check_rows(task.model.family, dataset.rows)
+
+
+_REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

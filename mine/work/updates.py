@@ -1,0 +1,145 @@
+"""A round's update, from what the bounty asks for to what can be sealed: all that comes before the commit."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mine.consent import Policy
+from mine.work import trainer
+from mine.work.state import Joined, Part
+from mine.work.trainer import Task
+from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
+from mine.work.workshop import Workshop
+from sonar.chain.contract.market import Market
+from sonar.chain.rpc import Head
+from sonar.manifests.update import UpdateManifest
+from sonar.paillier.affine import estimated_s
+from sonar.ports import Store
+from sonar.protocol import seal as seals
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.phase import BountyState, deadlines_of
+from sonar.protocol.round import RoundEvent
+from sonar.telling.progress import Progress, Waiting
+
+if TYPE_CHECKING:
+    from sonar.families.base import Prepared
+
+_SALT_BYTES = 32
+_SHORT_WAIT_S = 1.0
+
+
+class Updates:
+    """Makes a mine's updates. What a bounty asks for, and (A, b), are kept while the process lives."""
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        me: Address,
+        workshop: Workshop,
+        policy: Policy,
+        progress: Progress,
+        urgency: Urgency,
+    ) -> None:
+        self._market, self._store, self._me = market, store, me
+        self._workshop, self._policy, self._progress, self._urgency = workshop, policy, progress, urgency
+        self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
+
+    def tasks(self) -> list[Task]:
+        """What the bounties that this process has trained for ask for."""
+        return [task for task, _ in self._cache.values()]
+
+    def make(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Part | Waiting:
+        """Return the part with its update, trained and not recorded yet, or what it waits for.
+
+        The update's bytes are on the disk by then. Raises what `mine.work.trainer` and the drafts do.
+        """
+        if (waiting := self._held_up(joined, bounty)) is not None:
+            return waiting
+        with self._progress.timed("fetch", bounty.round):
+            task = self._task(joined, bounty)
+            model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
+            trainer.check_frozen(task, model)
+            weights = trainer.read_weights(self._store, task, model)
+        mapped = self._map(joined, task)
+        if (waiting := self._held_up(joined, bounty)) is not None:
+            return waiting
+        with self._progress.timed("train", bounty.round):
+            update = trainer.make_update(task, mapped, weights, self._workshop.pool)
+        links = self._workshop.drafts.put_blob(task.key.encode_blob(update))
+        manifest = UpdateManifest(
+            chain_id=self._market.chain_id,
+            contract=self._market.address,
+            bounty=bounty.bounty,
+            round=bounty.round,
+            mine=self._me,
+            model=Cid("dag-cbor", bounty.model_digest),
+            key=task.key.fingerprint,
+            rows=mapped.rows,
+            ciphertexts=len(update),
+            blobs=links,
+        ).to_bytes()
+        digest = self._workshop.drafts.put_manifest(manifest).digest
+        return replace(
+            self._sealed(part, digest),
+            links=links,
+            stake_units=bounty.terms.stake_units,
+            asset=bounty.terms.asset,
+            proof=trainer.proof(task, self._me),
+            since_block=head.number,
+            urgent_s=urgent_s(bounty),
+            reveal_s=deadlines_of(bounty).reveal_s,
+        )
+
+    def _sealed(self, part: Part, update: Digest) -> Part:
+        """The part with its update's digest, and the seal and salt that commit to it."""
+        salt = secrets.token_bytes(_SALT_BYTES)
+        market = self._market
+        seal = seals.seal(market.chain_id, market.address, part.bounty, part.round, self._me, update, salt)
+        return replace(part.after(RoundEvent.TRAINED), update=update, salt=salt, seal=seal)
+
+    def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+        """What an update waits for that would hold up a reveal, or has too few blindings.
+
+        How long it takes is known once its task is.
+        """
+        task = self._cache[joined.bounty][0] if joined.bounty in self._cache else None
+        seconds = estimated_s(task.plan) if task else 0.0
+        ends_s = deadlines_of(bounty).commit_s
+        if not self._urgency.can_commit(bounty, seconds):
+            what = f"the commits of round {bounty.round} to end: an update takes about {seconds:.0f} s"
+            return Waiting(what, ends_s)
+        if not self._urgency.allows(STORE_CALL_S + seconds):
+            what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
+            return Waiting(what, ends_s)
+        return self._blindings(task, bounty) if task else None
+
+    def _blindings(self, task: Task, bounty: BountyState) -> Waiting | None:
+        """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
+
+        A shorter wait is not worth a pass: `Pool.take` makes what is missing.
+        """
+        need = task.plan.ciphertexts
+        missing = need - self._workshop.pool.count(task.key)
+        seconds = self._workshop.pool.making_s(task.key, missing)
+        if missing <= 0 or seconds <= _SHORT_WAIT_S:
+            return None
+        what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
+        return Waiting(f"{what}, about {seconds:.0f} s of idle time", deadlines_of(bounty).commit_s)
+
+    def _task(self, joined: Joined, bounty: BountyState) -> Task:
+        if joined.bounty in self._cache:
+            return self._cache[joined.bounty][0]
+        return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
+
+    def _map(self, joined: Joined, task: Task) -> Prepared:
+        """(A, b), read once in a process; that the data are still the same is checked in every round."""
+        if joined.bounty in self._cache:
+            joined.dataset.verify()
+            return self._cache[joined.bounty][1]
+        mapped = self._workshop.sums.of(task, joined)
+        self._cache[joined.bounty] = (task, mapped)
+        return mapped

@@ -1,0 +1,1 @@
+"""What a scientist asks for: settings, data, design, and what it costs and reveals."""

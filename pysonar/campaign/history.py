@@ -1,0 +1,152 @@
+"""What became of a campaign: from its records and the chain's events to lines for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
+from sonar.chain.contract.errors import UnknownBounty
+from sonar.errors import EnvironmentFault, RemoteError, RpcError
+from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
+from sonar.protocol.ids import BountyId, hex32
+from sonar.telling.amounts import Unit
+from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
+
+if TYPE_CHECKING:
+    from pysonar.bounty.bounty import Bounty
+    from sonar.chain.contract.market import Market
+    from sonar.chain.rpc import Head
+    from sonar.protocol.phase import BountyState
+
+
+def finished_of(
+    number: int, events: Sequence[Event], seconds: dict[str, float], gas: dict[str, int]
+) -> Finished:
+    """Return how round `number` ended. Raises RpcError if the chain's record does not say yet."""
+    mine = [event for event in events if getattr(event, "round", None) == number]
+    closed = next((event for event in mine if isinstance(event, BountyClosed)), None)
+    settled = next((event for event in mine if isinstance(event, RoundSettled)), None)
+    failed = next((event for event in mine if isinstance(event, RoundFailed)), None)
+    last = settled or failed or closed
+    if last is None:
+        raise RpcError(f"round {number} is over, and the chain's node has no record yet of how")
+    return Finished(
+        ended="settled" if settled else "failed" if failed else "overdue",
+        block=last.block,
+        committed=sum(isinstance(event, Committed) for event in mine),
+        loss=settled.new_loss if settled else -1,
+        best_loss=settled.best_loss if settled else -1,
+        payments={
+            event.mine: {
+                "stake_units": event.stake_units,
+                "fee_units": event.fee_units,
+                "reward_units": event.reward_units,
+                "forfeit_units": event.forfeit_units,
+            }
+            for event in mine
+            if isinstance(event, MinePaid)
+        },
+        closed=closed.reason.name if closed else "",
+        refund_units=closed.refund_units if closed else 0,
+        gas=gas,
+        seconds=seconds,
+        model_digest=settled.new_model_digest if settled else b"",
+    )
+
+
+def position(records: Records, market: Callable[[], Market]) -> tuple[Head, BountyState] | None:
+    """Return where an open bounty stands on the chain; None without one, or where the chain does not tell."""
+    posted, last = records.bounty(), records.get(Finished, max(records.finished(), 1))
+    if posted is None or (last is not None and last.closed):
+        return None
+    try:
+        head = market().head()
+        return head, market().bounty(BountyId(posted[0]), head)
+    except (EnvironmentFault, RemoteError, UnknownBounty):
+        return None
+
+
+def check_age(records: Records, market: Callable[[], Market]) -> None:
+    """Hold the records against the chain, if it answers. Raises JournalError if they are an older copy."""
+    found = position(records, market)
+    records.check_age(found[1].model_digest if found else b"")
+
+
+def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
+    """Return a finished round in JSON's own types; losses in thousandths, null where there is none.
+
+    `unit` is the bounty's; amounts are in its smallest.
+    """
+    finished: Finished = records.get(Finished, number)
+    cohort: Cohort | None = records.get(Cohort, number)
+    verdict: Verdict | None = records.get(Verdict, number)
+    outcome: Outcome | None = records.get(Outcome, number)
+    settled = finished.ended == "settled"
+    return {
+        "round": number,
+        "ended": finished.ended,
+        "loss": finished.loss if settled else None,
+        "best_loss": finished.best_loss if settled else None,
+        "cohort": list(cohort.digests) if cohort else list(finished.payments),
+        "accepted": list(verdict.accepted) if verdict and settled else [],
+        "left_out": dict(verdict.left_out) if verdict and settled else {},
+        "shares_bps": dict(outcome.shares_bps) if outcome and settled else {},
+        "scores": dict(outcome.scores) if outcome and settled else {},
+        "asset": asdict(unit),
+        "paid_units": sum(paid["fee_units"] + paid["reward_units"] for paid in finished.payments.values()),
+        "gas": dict(finished.gas),
+        "seconds": dict(finished.seconds),
+    }
+
+
+def payouts_of(records: Records) -> dict[str, dict[str, int]]:
+    """Return what each mine was credited in all: stakes back, fees, rewards and forfeits in wei."""
+    totals: dict[str, dict[str, int]] = {}
+    for number in range(1, records.finished() + 1):
+        finished: Finished = records.get(Finished, number)
+        for mine, paid in finished.payments.items():
+            total = totals.setdefault(mine, dict.fromkeys(paid, 0))
+            for part, amount in paid.items():
+                total[part] += amount
+    return totals
+
+
+def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
+    """Return what became of the bounty so far, in JSON's own types; amounts in the asset's smallest unit."""
+    posted, rounds = records.bounty(), records.finished()
+    lines = [line_of(records, number, bounty.unit) for number in range(1, rounds + 1)]
+    losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
+    last: Finished | None = records.get(Finished, rounds) if rounds else None
+    return {
+        "name": bounty.settings.name,
+        "bounty": hex32(posted[0]) if posted else None,
+        "status": "not posted" if posted is None else "closed" if last and last.closed else "open",
+        "closed": last.closed if last else "",
+        "key_bits": bounty.settings.key_bits,
+        "initial_loss": bounty.initial_loss,
+        "final_loss": losses[-1] if losses else bounty.initial_loss,
+        "target_loss": bounty.target_loss,
+        "asset": asdict(bounty.unit),
+        "escrow_units": bounty.terms.escrow_units,
+        "paid_units": sum(line["paid_units"] for line in lines),
+        "refunded_units": last.refund_units if last else 0,
+        "rounds": lines,
+        "payouts": payouts_of(records),
+    }
+
+
+def round_of(line: Mapping[str, Any]) -> CampaignRound:
+    """Return what `line_of` said as it travels."""
+    return CampaignRound(**{**line, "asset": Unit(**line["asset"])})
+
+
+def document_of(summary: Mapping[str, Any]) -> CampaignSummary:
+    """Return what `summary_of` said as it travels."""
+    made = {
+        "asset": Unit(**summary["asset"]),
+        "rounds": [round_of(line) for line in summary["rounds"]],
+        "payouts": {mine: Payout(**paid) for mine, paid in summary["payouts"].items()},
+    }
+    return CampaignSummary(**{**summary, **made})

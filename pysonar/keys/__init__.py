@@ -1,0 +1,1 @@
+"""All that decrypts: keys, their ledger and their files."""

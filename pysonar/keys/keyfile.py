@@ -1,0 +1,149 @@
+"""A Paillier key at rest: one JSON file, scrypt and AES-256-GCM, readable by its owner only.
+
+    {"v": 1, "kind": "sonar-paillier-key", "fingerprint", "kdf": {"name": "scrypt", "n", "r", "p", "salt"},
+     "cipher": {"name": "aes-256-gcm", "nonce"}, "data"}          byte strings as hex
+
+`data` is p and q, each as (bits / 16) big-endian bytes, authenticated together with every other field.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from sonar.errors import KeyFileError
+from sonar.home.keystore import encoded
+
+_KIND = "sonar-paillier-key"
+_MAX_BYTES = 16_384
+_SCRYPT_LOG2_N = 17  # 128 MiB and about half a second
+_SCRYPT_LOG2_N_LIGHT = 14  # development only
+_SCRYPT_N_ALLOWED = [1 << log2_n for log2_n in range(14, 21)]  # a hostile file must not take all memory
+
+
+def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, light: bool) -> None:
+    """Write `secret` under `passphrase` to a new file of mode 0600, whole or not at all.
+
+    Raises KeyFileError.
+    """
+    if not passphrase:
+        raise KeyFileError("the passphrase is empty", hint="choose a passphrase for the key file")
+    header = {
+        "v": 1,
+        "kind": _KIND,
+        "fingerprint": fingerprint.hex(),
+        "kdf": {
+            "name": "scrypt",
+            "n": 1 << (_SCRYPT_LOG2_N_LIGHT if light else _SCRYPT_LOG2_N),
+            "r": 8,
+            "p": 1,
+            "salt": secrets.token_hex(32),
+        },
+        "cipher": {"name": "aes-256-gcm", "nonce": secrets.token_hex(12)},
+    }
+    data = _cipher(header, passphrase).encrypt(_nonce(header), secret, _associated(header))
+    text = json.dumps({**header, "data": data.hex()}, indent=1)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename, never replaces a key that is already there
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} exists", hint="move it away, or choose another path") from error
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
+    """Return (secret, fingerprint) of a key file. Raises KeyFileError."""
+    header, data = parse(path, _read_private(path))
+    try:
+        secret = _cipher(header, passphrase).decrypt(_nonce(header), data, _associated(header))
+    except InvalidTag as error:
+        raise KeyFileError(f"{path}: wrong passphrase, or the file was changed") from error
+    return secret, bytes.fromhex(header["fingerprint"])
+
+
+def check_private(path: Path) -> None:
+    """Refuse what is no file, or one that others may read or write. Raises KeyFileError."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"{path} is not a file", hint="name the file that holds the key")
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise KeyFileError(f"{path} has mode {mode:04o}; others may open it", hint=f"run: chmod 600 {path}")
+
+
+def _read_private(path: Path) -> bytes:
+    check_private(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise KeyFileError(f"{path} has more than {_MAX_BYTES} bytes; it is not a key file")
+    return content
+
+
+def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the encrypted part of a key file's `content`. Raises KeyFileError."""
+    try:
+        document = json.loads(content)
+        data = _unhex(document.pop("data"))
+        kdf, cipher = document["kdf"], document["cipher"]
+        good = (
+            document["v"] == 1
+            and document["kind"] == _KIND
+            and kdf["name"] == "scrypt"
+            and all(type(kdf[name]) is int for name in "nrp")  # 8.0 and true equal an integer and are none
+            and kdf["n"] in _SCRYPT_N_ALLOWED
+            and (kdf["r"], kdf["p"]) == (8, 1)
+            and len(_unhex(kdf["salt"])) == 32
+            and cipher["name"] == "aes-256-gcm"
+            and len(_unhex(cipher["nonce"])) == 12
+            and len(_unhex(document["fingerprint"])) == 32
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise KeyFileError(f"{path} is not a key file") from error
+    if not good:
+        raise KeyFileError(f"{path} is not a key file of a version that this program reads")
+    return document, data
+
+
+def _unhex(text: str) -> bytes:
+    """Return bytes from hex as `save` writes it. Raises ValueError: of two spellings, one is not our file."""
+    data = bytes.fromhex(text)
+    if data.hex() != text:
+        raise ValueError("hex in upper case, or with spaces")
+    return data
+
+
+def _cipher(header: dict[str, Any], passphrase: str) -> AESGCM:
+    kdf = header["kdf"]
+    scrypt = Scrypt(bytes.fromhex(kdf["salt"]), length=32, n=kdf["n"], r=kdf["r"], p=kdf["p"])
+    return AESGCM(scrypt.derive(encoded(passphrase)))
+
+
+def _nonce(header: dict[str, Any]) -> bytes:
+    return bytes.fromhex(header["cipher"]["nonce"])
+
+
+def _associated(header: dict[str, Any]) -> bytes:
+    return json.dumps(header, sort_keys=True).encode()

@@ -1,0 +1,1 @@
+"""What the scientist is shown: tables, and a campaign while it runs."""

@@ -1,0 +1,117 @@
+"""A campaign while it runs, in the notebook: a table of rounds under the cell, redrawn in place."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from pysonar.show.views import PlainTold, loss_told, sentence_of
+from sonar.telling.amounts import Unit, format_amount
+from sonar.telling.documents import CampaignSummary
+from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
+
+_CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
+_BAR = "display:inline-block;height:0.7em;background:#1f6feb;border-radius:2px"
+_BAR_EM = 12.0
+
+
+def told_live() -> Sink:
+    """Return what tells people how a campaign goes: a display in a notebook, elsewhere lines of text."""
+    shell = notebook_shell()
+    return PlainTold() if shell is None else LiveTold(shell)
+
+
+def notebook_shell() -> Any:
+    """Return the shell of the notebook that this runs in, or None."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell if hasattr(shell, "kernel") else None
+
+
+class LiveTold:
+    """Shows the finished rounds and what is waited for, in one display per cell that tells something."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._cell: int | None = None
+        self._handle: Any = None
+        self._rounds: dict[int, dict[str, Any]] = {}
+        self._now = self._problem = ""
+
+    def emit(self, line: Line) -> None:
+        """Show one event."""
+        match line.event:
+            case Round(_, number, summary):
+                self._begin_cell()
+                self._rounds[number], self._problem = asdict(summary), ""
+            case Done(what, summary):
+                self._begin_cell()
+                rounds = summary.rounds if isinstance(summary, CampaignSummary) else ()
+                self._rounds = {each.round: asdict(each) for each in rounds}
+                self._now, self._problem = what, ""
+            case Waiting() | Note():
+                self._begin_cell()
+                self._now = describe(line.event)
+            case Problem():
+                self._begin_cell()
+                self._problem = describe(line.event)
+            case _:
+                return
+        self._show()
+
+    def _begin_cell(self) -> None:
+        """Start a new display when the user runs another cell."""
+        if self._shell.execution_count != self._cell:
+            self._cell, self._handle = self._shell.execution_count, None
+            self._rounds, self._now, self._problem = {}, "", ""
+
+    def _show(self) -> None:
+        from IPython.display import DisplayHandle
+
+        shown = {"text/html": self._html(), "text/plain": self._text()}
+        if self._handle is None:
+            new: Any = DisplayHandle
+            self._handle = new()
+            self._handle.display(shown, raw=True)
+        else:
+            self._handle.update(shown, raw=True)
+
+    def _text(self) -> str:
+        lines = [sentence_of(self._rounds[number]) for number in sorted(self._rounds)]
+        return printable("\n".join([*lines, *filter(None, (self._problem, self._now))]))
+
+    def _html(self) -> str:
+        rows = [self._rounds[number] for number in sorted(self._rounds)]
+        parts = []
+        if rows:
+            heads = "".join(f'<th style="{_CELL}">{h}</th>' for h in ("round", "loss", "", "updates", "paid"))
+            parts.append(f"<table><tr>{heads}</tr>{''.join(map(self._row, rows))}</table>")
+        if self._problem:
+            parts.append(f'<div style="color:#cf222e">{_safe(self._problem)}</div>')
+        parts.append(f'<div style="opacity:0.7">{_safe(self._now)}</div>')
+        return "".join(parts)
+
+    def _row(self, row: dict[str, Any]) -> str:
+        """One round. The bar's length is the loss's logarithm, from the lowest to the highest shown."""
+        losses = [math.log(max(r["loss"], 1)) for r in self._rounds.values() if r["loss"] is not None]
+        bar, loss = "", escape(str(row["ended"]))
+        if row["loss"] is not None:
+            low, high = min(losses), max(losses)
+            part = (math.log(max(row["loss"], 1)) - low) / (high - low) if high > low else 1.0
+            bar, loss = (
+                f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>',
+                loss_told(row["loss"]),
+            )
+        left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
+        updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
+        cells = (str(row["round"]), loss, updates, format_amount(row["paid_units"], Unit(**row["asset"])))
+        first, second, third, fourth = (f'<td style="{_CELL}">{_safe(text)}</td>' for text in cells)
+        drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{bar}</td>'
+        return f"<tr>{first}{second}{drawn}{third}{fourth}<td>{_safe(left_out)}</td></tr>"
+
+
+def _safe(text: str) -> str:
+    """Return text that strangers may have written, as HTML that shows just that."""
+    return escape(printable(text)).replace("\n", "<br>")

@@ -1,0 +1,1 @@
+"""The market contract as Python knows it: calls, events, errors."""

@@ -1,0 +1,134 @@
+"""Strict conversion between the contract's ABI and Python's values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import (
+    abi_to_signature,
+    get_abi_input_names,
+    get_abi_input_types,
+    get_abi_output_types,
+)
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from sonar.chain.contract.artifacts import training_market
+from sonar.errors import RemoteError
+
+_NEVER_EMITTED = "EIP712DomainChanged"
+"""Of the interface of ERC-5267; this contract's domain does not change."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A function, event or error of the ABI. Types are canonical ("(address,uint8)[]")."""
+
+    name: str
+    selector: bytes  # 4 bytes; an event's topic has 32
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    indexed: tuple[bool, ...] = ()
+
+
+@cache
+def functions() -> dict[str, Item]:
+    """Return the contract's functions by name."""
+    return {item.name: item for item in _items("function", 4)}
+
+
+@cache
+def events() -> dict[bytes, Item]:
+    """Return the contract's events by topic."""
+    return {item.selector: item for item in _items("event", 32) if item.name != _NEVER_EMITTED}
+
+
+@cache
+def errors() -> dict[bytes, Item]:
+    """Return the contract's custom errors by selector."""
+    return {item.selector: item for item in _items("error", 4)}
+
+
+def encode_call(name: str, *arguments: Any) -> bytes:
+    """Return the call data of a function."""
+    item = functions()[name]
+    return item.selector + encode(item.inputs, arguments)
+
+
+def encode_constructor(*arguments: Any) -> bytes:
+    """Return the contract's creation code with its arguments."""
+    (constructor,) = [entry for entry in training_market().abi if entry["type"] == "constructor"]
+    types: list[str] = get_abi_input_types(constructor)  # type: ignore[arg-type]
+    return training_market().bytecode + encode(types, arguments)
+
+
+def decode_result(name: str, data: bytes) -> tuple[Any, ...]:
+    """Return what a function returned; addresses are checksummed. Raises RemoteError."""
+    return decode_exactly(functions()[name].outputs, data, f"the result of {name}")
+
+
+def decode_log(topics: list[bytes], data: bytes) -> tuple[Item, tuple[Any, ...]]:
+    """Return the event of a log and its values in the ABI's order. Raises RemoteError."""
+    if not topics or (item := events().get(topics[0])) is None:
+        raise RemoteError("a log of the contract has no topic that its ABI knows")
+    what = f"a log {item.name}"
+    if len(topics) != 1 + sum(item.indexed):
+        raise RemoteError(f"{what} has {len(topics)} topics, not {1 + sum(item.indexed)}")
+    both = list(zip(item.inputs, item.indexed, strict=True))
+    in_topics = [
+        decode_exactly((kind,), topic, what)[0]
+        for kind, topic in zip([kind for kind, indexed in both if indexed], topics[1:], strict=True)
+    ]
+    in_data = list(decode_exactly(tuple(kind for kind, indexed in both if not indexed), data, what))
+    return item, tuple(in_topics.pop(0) if indexed else in_data.pop(0) for _, indexed in both)
+
+
+def decode_exactly(types: tuple[str, ...], data: bytes, what: str) -> tuple[Any, ...]:
+    """Return the values in `data`, which must be exactly their canonical encoding. Raises RemoteError."""
+    try:
+        values = decode(types, data)
+        canonical = encode(types, values) == data
+    except (DecodingError, OverflowError, ValueError) as error:
+        raise RemoteError(f"{what} does not decode: {str(error)[:200]}") from error
+    if not canonical:
+        raise RemoteError(f"{what} is not in canonical encoding")
+    return tuple(_checksummed(kind, value) for kind, value in zip(types, values, strict=True))
+
+
+def _checksummed(kind: str, value: Any) -> Any:
+    if kind == "address":
+        return to_checksum_address(value)
+    if kind.startswith("(") and kind.endswith(")"):
+        return tuple(_checksummed(part, item) for part, item in zip(_parts(kind), value, strict=True))
+    return value
+
+
+def _parts(kind: str) -> list[str]:
+    """Split "(address,(uint8,bool))" at its outer commas."""
+    parts, depth, start = [], 0, 1
+    for at, character in enumerate(kind):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if (character == "," and depth == 1) or at == len(kind) - 1:
+            parts.append(kind[start:at])
+            start = at + 1
+    return parts
+
+
+def _items(kind: str, selector_bytes: int) -> list[Item]:
+    entries: list[Any] = [entry for entry in training_market().abi if entry["type"] == kind]
+    return [
+        Item(
+            entry["name"],
+            keccak(text=abi_to_signature(entry))[:selector_bytes],
+            tuple(get_abi_input_types(entry)),
+            tuple(str(name) for name in get_abi_input_names(entry)),
+            tuple(get_abi_output_types(entry)) if kind == "function" else (),
+            tuple(one.get("indexed", False) for one in entry["inputs"]),
+        )
+        for entry in entries
+    ]

@@ -1,0 +1,42 @@
+"""From a log of the contract, as a node answers it, to the event that it is: decoded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from sonar.chain.contract import abi
+from sonar.chain.rpc import data_bytes, quantity
+from sonar.errors import RemoteError
+from sonar.protocol.events import Event
+from sonar.protocol.phase import CloseReason
+from sonar.protocol.seal import terms_of
+
+CLASSES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("BountyPosted", "terms"): terms_of,
+    ("BountyClosed", "reason"): CloseReason,
+}
+
+
+def decode_log(log: Any) -> Event:
+    """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
+    if not isinstance(log, dict) or not isinstance(log.get("topics"), list):
+        raise RemoteError("the node answered a log that is not one")
+    if log.get("removed"):
+        raise RemoteError("the node answered a log that a reorganisation has removed")
+    topics = [data_bytes(topic, "a log's topic", 32) for topic in log["topics"]]
+    item, values = abi.decode_log(topics, data_bytes(log.get("data"), "a log's data"))
+    try:
+        converted = [
+            _CONVERTED.get((item.name, name), lambda value: value)(value)
+            for name, value in zip(item.names, values, strict=True)
+        ]
+    except (ValueError, TypeError) as error:
+        raise RemoteError(f"a log {item.name} has a value out of range: {error}") from error
+    return CLASSES[item.name](
+        *converted,
+        block=quantity(log.get("blockNumber"), "a log's block"),
+        tx_hash="0x" + data_bytes(log.get("transactionHash"), "a log's transaction", 32).hex(),
+        log_index=quantity(log.get("logIndex"), "a log's index"),
+    )

@@ -1,0 +1,358 @@
+"""The contract, typed: reads, events, and calls as plain data for the outbox to sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eth_utils.crypto import keccak
+
+from sonar.chain.contract import abi, token
+from sonar.chain.contract.events import decode_log
+from sonar.chain.contract.settler import check_settler
+from sonar.chain.contract.view import view
+from sonar.chain.rpc import Chain, Head, Rpc
+from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
+from sonar.protocol.events import BountyPosted, Event
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
+from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
+from sonar.protocol.seal import settlement_digest, terms_of, terms_values
+from sonar.telling.progress import Progress
+
+if TYPE_CHECKING:
+    from sonar.home.settings import NetworkConfig
+
+T = TypeVar("T")
+BLOCKS_PER_QUERY = 2_000
+"""How many blocks one log query spans at most; public nodes refuse much more, and some refuse less."""
+REORG_BLOCKS = 64
+"""How far below the block in which something was seen it is looked for, since a reorganisation may move it
+to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
+"""
+_QUERIES_PER_TOLD = 50
+
+
+@dataclass(frozen=True)
+class Call:
+    """A transaction to make: plain data, nothing is sent. `to` is None to create a contract.
+
+    `name` and `round` (0: of no round) are for people and reports. A call that pays in a token, or concerns
+    its allowance, says so in `asset`; `amount` is what the contract takes then, by an allowance.
+    """
+
+    to: Address | None
+    data: bytes
+    value_wei: int
+    name: str
+    round: int = 0
+    asset: Address = ETHER
+    amount: int = 0
+
+
+@dataclass(frozen=True)
+class Award:
+    """A mine's line in a settlement: its share of the round's reward in basis points."""
+
+    mine: Address
+    share_bps: int
+
+
+class Market(Chain):
+    """The TrainingMarket at `address`. Construction checks the chain's id and the contract's code.
+
+    Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
+    (`sonar.chain.contract.errors`). With `at`, a read sees the chain as of that very block, so that several
+    agree. Raises ConfigError (another chain), WrongContract, or ChainUnavailable (a node that lags) at
+    construction.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        *,
+        chain_id: int,
+        address: Address,
+        code_hash: bytes,
+        deployed_block: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(rpc, chain_id)
+        self.address = address
+        self.deployed_block = deployed_block
+        self._progress = progress or Progress()
+        self._code_hash = code_hash
+        self.check_code()
+
+    @classmethod
+    def connect(
+        cls, network: NetworkConfig, rpc: Rpc | None = None, progress: Progress | None = None
+    ) -> Market:
+        """Return the market that a network file names. `progress` is told of long reads."""
+        return cls(
+            rpc or Rpc(network.rpc_url),
+            chain_id=network.chain_id,
+            address=network.contract,
+            code_hash=network.code_hash,
+            deployed_block=network.deployed_block,
+            progress=progress,
+        )
+
+    @property
+    def place(self) -> str:
+        """The contract on its chain."""
+        return f"{self.chain_id}/{self.address}"
+
+    def check_code(self) -> None:
+        """Check that the contract is there. Raises WrongContract, ChainUnavailable (a node that lags)."""
+        code, expected, deployed_block = self.code(self.address), self._code_hash.hex(), self.deployed_block
+        if not code and self.head().number < deployed_block:
+            raise ChainUnavailable(
+                f"the chain's node at {self.rpc.shown} has not come to the contract's block {deployed_block}",
+                hint="it is still syncing; if not, get the network file of this network again",
+            )
+        if not code:
+            raise WrongContract(self.address, expected, "none (there is no code)")
+        if keccak(code) != self._code_hash:
+            raise WrongContract(self.address, expected, keccak(code).hex())
+
+    # ---- reads
+
+    def bounty(self, bounty: BountyId, at: Head | None = None) -> BountyState:
+        """Return a bounty, all of it as of one block. Raises UnknownBounty."""
+        (fields,) = self._read("getBounty", bounty, at=at)
+        scientist, opened, number, committed, revealed, closed, fixed, last_commit, *fields = fields
+        terms, escrow, best, model = fields
+        return BountyState(
+            bounty,
+            scientist,
+            opened,
+            number,
+            committed,
+            revealed,
+            closed,
+            terms_of(terms),
+            escrow,
+            best,
+            model,
+            fixed,
+            last_commit,
+        )
+
+    def entry(self, bounty: BountyId, mine: Address, at: Head | None = None) -> Entry:
+        """Return a mine's latest round in a bounty."""
+        ((number, state, seal),) = self._read("entryOf", bounty, mine, at=at)
+        return Entry(number, _enum(EntryState, state, "the state of an entry"), seal)
+
+    def withdrawable(self, account: Address, at: Head | None = None, *, asset: Address = ETHER) -> int:
+        """Return what the contract owes the account in an asset, in its smallest units."""
+        (amount,) = self._read("balanceOf", asset, account, at=at)
+        return int(amount)
+
+    def min_window_s(self) -> int:
+        """Return the shortest window, in seconds, that this deployment takes."""
+        (seconds,) = self._read("MIN_WINDOW")
+        return int(seconds)
+
+    def events(
+        self, from_block: int, to_block: int | None = None, bounty: BountyId | None = None
+    ) -> list[Event]:
+        """Return the contract's events from block `from_block` to `to_block`, both included, in order.
+
+        `to_block` defaults to the head, and must not lie beyond it. With `bounty`, only its own; withdrawals
+        belong to none. A range with no blocks in it has no events.
+        """
+        last = self.head().number if to_block is None else to_block
+        found: list[Event] = []
+        first, blocks, queries = max(from_block, self.deployed_block), BLOCKS_PER_QUERY, 0
+        while first <= last:
+            until, queries = min(first + blocks - 1, last), queries + 1
+            if queries % _QUERIES_PER_TOLD == 0:
+                self._progress.waiting(f"the contract's record: block {first} of {last} is read")
+            try:
+                logs = self._logs(first, until, bounty)
+            except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
+                if first == until:
+                    raise
+                blocks = (until - first + 1) // 2
+                continue
+            if not isinstance(logs, list):
+                raise RpcError("eth_getLogs: the node's answer is not a list")
+            found += [self._checked(log, bounty) for log in logs]
+            first = until + 1
+        return sorted(found, key=lambda event: (event.block, event.log_index))
+
+    def _logs(self, first: int, until: int, bounty: BountyId | None) -> Any:
+        topics = [[_hex(topic) for topic in abi.events()]]
+        query = {
+            "address": self.address,
+            "fromBlock": hex(first),
+            "toBlock": hex(until),
+            "topics": topics if bounty is None else [*topics, _hex(bounty)],
+        }
+        return self.rpc.call("eth_getLogs", query)
+
+    def bounties(self) -> list[BountyPosted]:
+        """Return every bounty that was ever posted, oldest first."""
+        return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
+
+    def posted(self, text: str) -> BountyPosted:
+        """Return the event that posted the bounty whose id `text` abbreviates.
+
+        Raises ConfigError, and UsageError if there is none or more than one.
+        """
+        is_meant = abbreviates(text)
+        found = [event for event in self.bounties() if is_meant(event.bounty)]
+        if len(found) != 1:
+            many = "no bounty on this network begins" if not found else f"{len(found)} bounties begin"
+            hint = "`sonar status` lists them all, `mine bounties` the open ones"
+            raise UsageError(f"{many} with {text[:80]!r}", hint=hint)
+        return found[0]
+
+    def posting(self, bounty: BountyId) -> BountyPosted | None:
+        """Return the event of a bounty's posting, if it is there. The newest blocks are asked for first."""
+        last = self.head().number
+        while last >= self.deployed_block:
+            first = max(self.deployed_block, last - BLOCKS_PER_QUERY + 1)
+            for event in self.events(first, last, bounty):
+                if isinstance(event, BountyPosted):
+                    return event
+            last = first - 1
+        return None
+
+    def check_settler(self, settler: Address) -> None:
+        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
+        check_settler(self, settler)
+
+    # ---- calls, as data
+
+    def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
+        """Post a bounty; its escrow goes with it, in a token by an allowance."""
+        arguments = (terms_values(terms), model_digest, key_digest, salt)
+        return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_units), round=1)
+
+    def bounty_id(
+        self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
+    ) -> BountyId:
+        """Return the id that `post` with these arguments gives, as the contract computes it."""
+        (found,) = self._read("bountyIdOf", scientist, terms_values(terms), model_digest, key_digest, salt)
+        return BountyId(found)
+
+    def commit(
+        self,
+        bounty: BountyId,
+        round: int,
+        seal: bytes,
+        stake_units: int,
+        *,
+        asset: Address = ETHER,
+        proof: Sequence[bytes] = (),
+    ) -> Call:
+        """Commit to an update; the stake goes with it, in a token by an allowance.
+
+        `proof` shows that the mine is on the bounty's allow-list (`sonar.protocol.allowlist`).
+        """
+        return self._call("commit", bounty, round, seal, list(proof), pays=(asset, stake_units), round=round)
+
+    def reveal(self, bounty: BountyId, round: int, update_digest: Digest, salt: bytes) -> Call:
+        """Open a seal."""
+        return self._call("reveal", bounty, round, update_digest, salt, round=round)
+
+    def settle(
+        self,
+        bounty: BountyId,
+        round: int,
+        new_model_digest: Digest,
+        new_loss: int,
+        awards: Sequence[Award],
+        evidence_digest: Digest,
+        signature: bytes = b"",
+    ) -> Call:
+        """Settle a round. The awards name the whole cohort; they are put in the contract's order here.
+
+        `signature`: the settler's over `settlement_digest`, if the terms name one.
+        """
+        settlement = (new_model_digest, new_loss, ordered(awards), evidence_digest, signature)
+        return self._call("settle", bounty, round, *settlement, round=round)
+
+    def settlement_digest(
+        self,
+        bounty: BountyId,
+        round: int,
+        new_model_digest: Digest,
+        new_loss: int,
+        awards: Sequence[Award],
+        evidence_digest: Digest,
+    ) -> bytes:
+        """Return what the settler signs of a settlement, 32 bytes. Raises UsageError."""
+        settlement = (bounty, round, new_model_digest, new_loss, ordered(awards), evidence_digest)
+        return settlement_digest(self.chain_id, self.address, *settlement)
+
+    def fix_cohort(self, bounty: BountyId, round: int, digest: bytes) -> Call:
+        """Say which cohort of a round is summed, once a round, before it is settled."""
+        return self._call("fixCohort", bounty, round, digest, round=round)
+
+    def expire(self, bounty: BountyId, round: int, cohort: Sequence[Address]) -> Call:
+        """End a round that failed or is overdue. `cohort`: the mines that revealed, in any order."""
+        mines = sorted(cohort, key=lambda mine: int(mine, 16))
+        return self._call("expire", bounty, round, mines, round=round)
+
+    def close(self, bounty: BountyId) -> Call:
+        """Take a bounty back that nobody has committed to."""
+        return self._call("close", bounty)
+
+    def withdraw(self, to: Address, asset: Address = ETHER) -> Call:
+        """Take out everything that the contract owes the sender in an asset."""
+        return self._call("withdraw", asset, to)
+
+    def approve(self, asset: Address, amount: int, round: int = 0) -> Call:
+        """Allow the contract to take `amount` of a token from the sender."""
+        return Call(asset, token.approval(self.address, amount), 0, "approve", round, asset)
+
+    # ---- parts
+
+    def _call(
+        self, function: str, *arguments: Any, pays: tuple[Address, int] = (ETHER, 0), round: int = 0
+    ) -> Call:
+        name = "post" if function == "postBounty" else function
+        (asset, amount), data = pays, abi.encode_call(function, *arguments)
+        if asset == ETHER:
+            return Call(self.address, data, amount, name, round)
+        return Call(self.address, data, 0, name, round, asset, amount)
+
+    def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
+        data = abi.encode_call(function, *arguments)
+        answer = view(self.rpc, self.address, data, function, at)
+        if not answer:  # every function returns something; without code there is nothing that could refuse
+            self.check_code()
+            raise RpcError(f"{function}: the chain's node answered nothing")
+        return abi.decode_result(function, answer)
+
+    def _checked(self, log: Any, bounty: BountyId | None) -> Event:
+        if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
+            raise RemoteError("the node answered a log of another contract than was asked for")
+        event = decode_log(log)
+        if bounty is not None and getattr(event, "bounty", None) != bounty:
+            raise RemoteError("the node answered a log of another bounty than was asked for")
+        return event
+
+
+def ordered(awards: Sequence[Award]) -> list[tuple[Address, int]]:
+    """Return the lines of a settlement in the contract's order: ascending by address."""
+    return sorted(((award.mine, award.share_bps) for award in awards), key=lambda line: int(line[0], 16))
+
+
+def transfer(to: Address, value_wei: int) -> Call:
+    """Send ether, nothing else."""
+    return Call(to, b"", value_wei, "transfer")
+
+
+def _enum(kind: Callable[[int], T], value: int, what: str) -> T:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise RemoteError(f"{what} is {value}, which this version does not know") from error
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,80 @@
+"""ERC-20 tokens, as much of them as paying takes, and what they say of themselves.
+
+A token is a stranger's code: what it answers is checked, and of what it says of itself (symbol, decimals)
+nothing is believed but for showing amounts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_utils.abi import function_signature_to_4byte_selector
+
+from sonar.chain.contract import abi
+from sonar.chain.contract.view import view
+from sonar.chain.rpc import Chain, Head
+from sonar.errors import MarketError, RemoteError
+from sonar.protocol.ids import ETHER, Address
+from sonar.telling.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol
+
+_MAX_TEXT_BYTES = 256
+
+
+def held(chain: Chain, asset: Address, account: Address, at: Head | None = None) -> int:
+    """Return what the account holds of an asset on the chain itself, in smallest units.
+
+    Raises RemoteError on malformed answers, and what the token refuses with.
+    """
+    if asset == ETHER:
+        return chain.ether(account)
+    return int(_read(chain, asset, "balanceOf(address)", ("uint256",), account, at=at))
+
+
+def allowance(chain: Chain, asset: Address, owner: Address, spender: Address) -> int:
+    """Return how much of the token `spender` may take from `owner`. Raises as `held`."""
+    return int(_read(chain, asset, "allowance(address,address)", ("uint256",), owner, spender))
+
+
+def approval(spender: Address, amount: int) -> bytes:
+    """Return the call data that allows `spender` to take `amount`."""
+    return _calldata("approve(address,uint256)", spender, amount)
+
+
+def unit_of(chain: Chain, asset: Address) -> Unit:
+    """Return what amounts of the asset are told in; smallest units where the token says nothing of use.
+
+    Raises ChainUnavailable.
+    """
+    if asset == ETHER:
+        return IN_ETHER
+    try:
+        decimals = int(_read(chain, asset, "decimals()", ("uint8",)))
+        symbol = _symbol(chain, asset)
+    except (RemoteError, MarketError):
+        return Unit(asset)
+    return Unit(asset, symbol, decimals) if decimals <= MAX_DECIMALS and is_symbol(symbol) else Unit(asset)
+
+
+def _symbol(chain: Chain, asset: Address) -> str:
+    """The token's symbol: a string, or 32 bytes with zeros at the end as the oldest tokens have it."""
+    told = f"the symbol of {asset}"
+    raw = view(chain.rpc, asset, _calldata("symbol()"), told)
+    if len(raw) > _MAX_TEXT_BYTES:
+        raise RemoteError(f"the token {asset} has a symbol of {len(raw)} bytes")
+    if len(raw) == 32:
+        return raw.rstrip(b"\0").decode("ascii", "replace")
+    return str(abi.decode_exactly(("string",), raw, told)[0])
+
+
+def _calldata(signature: str, *arguments: Any) -> bytes:
+    types = [kind for kind in signature.partition("(")[2].rstrip(")").split(",") if kind]
+    return function_signature_to_4byte_selector(signature) + encode(types, arguments)
+
+
+def _read(
+    chain: Chain, asset: Address, signature: str, outputs: tuple[str], *arguments: Any, at: Head | None = None
+) -> Any:
+    told = f"what the token {asset} answers to {signature}"
+    raw = view(chain.rpc, asset, _calldata(signature, *arguments), told, at)
+    return abi.decode_exactly(outputs, raw, told)[0]

@@ -1,0 +1,27 @@
+"""Asks a contract something without a transaction."""
+
+from __future__ import annotations
+
+from sonar.chain.contract import revert
+from sonar.chain.rpc import Head, Rpc, data_bytes
+from sonar.errors import RpcError
+from sonar.protocol.ids import Address
+
+
+def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) -> bytes:
+    """Return what the contract at `to` answers to the call data `data`; `what` names it in errors.
+
+    With `at`, as of that very block: by its hash (EIP-1898), since after a reorganisation, or at another node
+    behind the same address, its number is another block's. A node that does not have it any more, or not yet,
+    refuses with an RpcError. Raises the contract's own error (`sonar.chain.contract.errors`),
+    ChainUnavailable, RpcError.
+    """
+    request = {"to": to, "data": "0x" + data.hex()}
+    block = "latest" if at is None else {"blockHash": at.hash, "requireCanonical": True}
+    try:
+        answer = rpc.call("eth_call", request, block)
+    except RpcError as error:
+        if (refusal := revert.from_rpc_error(error)) is not None:
+            raise refusal from error
+        raise
+    return data_bytes(answer, what)

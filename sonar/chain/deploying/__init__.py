@@ -1,0 +1,1 @@
+"""Putting the contract on a chain, and ether into accounts."""

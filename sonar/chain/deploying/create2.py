@@ -1,0 +1,88 @@
+"""The same address on every chain: deployment by CREATE2 through the well-known deterministic proxy.
+
+The proxy (github.com/Arachnid/deterministic-deployment-proxy) has no owner and no state: it creates what
+comes after a salt of 32 bytes in its call data, at an address that follows from salt and creation code alone.
+It lies at one address on all chains, because one transaction that fits every chain creates it: its signature
+is made up, so nobody has its signer's key, and nobody needs it.
+"""
+
+from __future__ import annotations
+
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from sonar.chain.contract.market import Call, transfer
+from sonar.chain.rpc import Chain
+from sonar.chain.sending.intent import Action, Intent
+from sonar.chain.sending.outbox import Outbox
+from sonar.errors import RpcError, TransactionStuck, WrongContract
+from sonar.protocol.ids import ZERO32, Address
+
+PROXY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+PROXY_SIGNER = Address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
+PROXY_CODE = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+)
+PROXY_COST_WEI = 100_000 * 100 * 10**9
+"""What the signer must have: 100,000 gas at 100 gwei."""
+PROXY_TRANSACTION = bytes.fromhex(
+    "f8a58085174876e800830186a08080b853604580600e600039806000f350fe"
+    + PROXY_CODE.hex()
+    + "1ba0"
+    + "22" * 32
+    + "a0"
+    + "22" * 32
+)
+SALT = ZERO32
+_TRIES = 300
+_PLAIN = (
+    "a node that takes no transaction which would fit any chain (EIP-155) refuses the proxy's: ask whoever "
+    "runs the chain to put the proxy there, or deploy with --plain, to an address of this chain's own"
+)
+
+
+def address_of(creation_code: bytes, salt: bytes = SALT) -> Address:
+    """Return where the proxy puts `creation_code`."""
+    preimage = b"\xff" + bytes.fromhex(PROXY[2:]) + salt + keccak(creation_code)
+    return Address(to_checksum_address(keccak(preimage)[12:]))
+
+
+def creation(creation_code: bytes, salt: bytes = SALT) -> Call:
+    """Create a contract through the proxy, which must be there."""
+    return Call(PROXY, salt + creation_code, 0, "deploy")
+
+
+def _send(chain: Chain, outbox: Outbox) -> bytes:
+    """Send the proxy's transaction, and return the code that it made."""
+    try:
+        chain.rpc.call("eth_sendRawTransaction", "0x" + PROXY_TRANSACTION.hex())
+    except RpcError as error:
+        if not (code := chain.code(PROXY)):  # somebody else may have sent it meanwhile
+            error.hint = _PLAIN
+            raise
+        return code
+    for _ in range(_TRIES):
+        if code := chain.code(PROXY):
+            return code
+        outbox.pause("the deployment proxy to be mined")
+    raise TransactionStuck(
+        "the deployment proxy's transaction was sent and is not mined; it offers 100 gwei for gas, for ever",
+        hint="run the same command again when gas is cheaper, or deploy with --plain",
+    )
+
+
+def place_proxy(chain: Chain, outbox: Outbox) -> None:
+    """Put the proxy on a chain that lacks it; the account pays 0.01 ether for that.
+
+    Raises what `Outbox.perform` raises, RpcError if the node takes no transaction without a chain id, and
+    WrongContract if something else lies at the proxy's address.
+    """
+    code = chain.code(PROXY)
+    if not code:
+        missing_wei = PROXY_COST_WEI - chain.ether(PROXY_SIGNER)
+        if missing_wei > 0:
+            outbox.perform(Intent(Action.TRANSFER, PROXY_SIGNER), transfer(PROXY_SIGNER, missing_wei))
+        code = _send(chain, outbox)
+    if code != PROXY_CODE:
+        raise WrongContract(PROXY, keccak(PROXY_CODE).hex(), keccak(code).hex())

@@ -1,0 +1,1 @@
+"""Transactions, from the wish to the receipt."""

@@ -1,0 +1,250 @@
+"""Sends transactions so that a crash at any instant neither loses one nor sends it twice.
+
+Theory of operation. For each intent (`sonar.chain.sending.intent`) the journal has one entry; its state is
+
+    saved    call, nonce and every try that was signed for that nonce; at most one of them can be mined
+    mined    the receipt, and all that was saved: final, unless the chain goes back behind it
+    failed   what the contract refused with when it was mined; `submit` signs anew
+    spent    another transaction has the nonce, so that no try can be mined; signed anew when asked for
+
+The signed bytes are in the journal before they are sent, and sending them again does no harm. The chain takes
+an account's transactions in the order of their nonces, so one that is stuck holds up all later ones, whoever
+asked for it. Therefore every call here first serves what is saved (`sonar.chain.sending.queue`), the lowest
+nonce first, and nothing new is signed before that. To serve one is, in this order:
+
+    a receipt of any try    confirmed: mined or failed
+    nonce below the count   spent, if it is so deep in the chain that a receipt would show; else wait for that
+    not sent lately         send the same bytes again: the node may have forgotten them; at once if it counts
+                            too few transactions, its pool included
+    priced too low          the lowest only, if a block came since that says so: a higher fee for the same
+                            nonce, up to a limit; at once if the next block cannot take it
+    the node refuses it     its owner's call raises that, nobody else's; if it is the lowest and others wait,
+                            an empty transfer takes its nonce, unless the owner still asks for it and only a
+                            higher fee was refused: the pool has an earlier try, which may be mined yet
+
+A chain can go back behind what was believed: a node that is killed comes up with an older state, or a
+reorganisation is deeper than the confirmations. `recover` then takes what was mined for saved again.
+
+Nonces below the lowest that nobody uses (another program's transaction was forgotten, or a development chain
+started anew) go to empty transfers too.
+
+Before a call is signed it is simulated, so that what the contract refuses costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sonar.chain.contract import revert
+from sonar.chain.contract.market import Call
+from sonar.chain.rpc import Chain, Head, quantity
+from sonar.chain.sending import fees
+from sonar.chain.sending.entries import Entries, Entry, Receipt, State
+from sonar.chain.sending.fees import Asked
+from sonar.chain.sending.intent import Intent
+from sonar.chain.sending.queue import Queue, request, with_margin
+from sonar.errors import (
+    InsufficientFunds,
+    LocalProtocolError,
+    MarketError,
+    RpcError,
+    TransactionStuck,
+)
+from sonar.home.journal import Journal
+from sonar.protocol.ids import Address
+from sonar.telling.progress import Progress
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+_POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+
+
+class Outbox:
+    """Sends the transactions of one account. One outbox per account and journal, in one process.
+
+    The first call that is saved for an intent wins, however often it is asked for. Methods raise
+    ChainUnavailable and RpcError besides what they say; calling again is always safe.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        account: LocalAccount,
+        journal: Journal,
+        *,
+        confirmations: int = 1,
+        progress: Progress | None = None,
+        bump_after_s: float = 30.0,
+        stuck_after_s: float = 600.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._chain = chain
+        self._entries = Entries(chain, account, journal)
+        self._progress = progress or Progress()
+        self._stuck_after_s = stuck_after_s
+        self._monotonic, self._sleep = monotonic, sleep
+        self._lock = threading.RLock()
+        self._recovered = ""
+        self._queue = Queue(
+            chain,
+            Address(account.address),
+            self._entries,
+            confirmations=confirmations,
+            patience_s=bump_after_s,
+            progress=self._progress,
+            monotonic=monotonic,
+        )
+
+    @property
+    def address(self) -> Address:
+        """The sender's address."""
+        return self._queue.address
+
+    @property
+    def confirmations(self) -> int:
+        """How many blocks deep a transaction is believed; 1 is the newest."""
+        return self._queue.confirmations
+
+    # ---- for state machines: nothing here waits for a block
+
+    def submit(self, intent: Intent, call: Call) -> None:
+        """Simulate, sign, save and send `call` for `intent`, unless that was done before.
+
+        One whose transaction was mined and failed is tried anew. Raises the contract's own error, with
+        nothing sent, if the simulation is refused, and InsufficientFunds.
+        """
+        with self._lock:
+            if self.wanted(intent):
+                self._queue.serve()
+                self._sign(intent, call)
+
+    def outcome(self, intent: Intent) -> Receipt | None:
+        """Return the receipt of what was submitted for `intent`, or None while it is not confirmed.
+
+        Serves all that is open, and signs anew when another transaction has used the nonce. Raises the
+        contract's error if the transaction was mined and failed, what the node refuses it for if it does, and
+        LocalProtocolError for one that was never submitted.
+        """
+        with self._lock:
+            refused = self._queue.serve(intent) if intent in self._queue.open else {}
+            entry = self._entries.get(intent)
+            if entry is None:
+                raise LocalProtocolError(f"nothing was submitted for {intent.key!r}")
+            match entry.state:
+                case State.MINED:
+                    return entry.receipt
+                case State.FAILED:
+                    raise revert.from_data(entry.revert)
+                case State.SPENT:
+                    self._renew(intent, entry)
+            if intent in refused:
+                raise refused[intent]
+            return None
+
+    def recover(self, head: Head) -> None:
+        """Send again what the chain has lost of what was mined. One request for each newest block."""
+        with self._lock:
+            if head.hash != self._recovered:
+                self._queue.recover()
+                self._recovered = head.hash
+
+    def submitted(self, intent: Intent) -> bool:
+        """Tell whether there is a transaction for `intent`, in whatever state."""
+        return intent.key in self._entries.journal
+
+    def wanted(self, intent: Intent) -> bool:
+        """Tell whether `submit` would sign something for `intent`: nothing that is mined or can be."""
+        entry = self._entries.get(intent)
+        return entry is None or entry.state in (State.FAILED, State.SPENT)
+
+    def under_way(self, intent: Intent) -> bool:
+        """Tell whether there is a transaction for `intent` that is not confirmed, or is so no longer."""
+        return intent in self._queue.open
+
+    def next(self, intent: Intent) -> Intent:
+        """Return the attempt at `intent` that is under way, else the first that was never made."""
+        made = len(self._entries.journal.items(intent.attempts))
+        last = intent.again(max(made - 1, 0))
+        return last if last in self._queue.open else intent.again(made)
+
+    def busy(self, asset: Address) -> bool:
+        """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
+        with self._lock:
+            if self._concerned(asset):
+                self._queue.serve()
+            return self._concerned(asset)
+
+    def _concerned(self, asset: Address) -> bool:
+        return any(entry.call.asset == asset for entry in self._queue.open.values())
+
+    # ---- for everybody else
+
+    def pause(self, what: str, seconds: float = 1.0) -> None:
+        """Tell that the program waits for `what`, and sleep."""
+        self._progress.waiting(what)
+        self._sleep(seconds)
+
+    def perform(self, intent: Intent, call: Call) -> Receipt:
+        """Submit `call` for `intent` and wait until it is confirmed.
+
+        Raises what `submit` and `outcome` raise, and TransactionStuck when it is neither mined nor refused in
+        the outbox's `stuck_after_s`; it may still be mined, and calling again goes on waiting for it.
+        """
+        self.submit(intent, call)
+        started_s, polls = self._monotonic(), 0
+        while (receipt := self.outcome(intent)) is None:
+            if self._monotonic() - started_s >= self._stuck_after_s:
+                raise TransactionStuck(
+                    f"{call.name} was sent and is not mined after {self._stuck_after_s:.0f} s",
+                    hint="run the same command again: it goes on waiting and sends nothing twice",
+                )
+            if polls >= 2:
+                self._progress.waiting(f"{call.name} to be mined")
+            self._sleep(_POLLS_S[min(polls, len(_POLLS_S) - 1)])
+            polls += 1
+        return receipt
+
+    # ---- signing
+
+    def _sign(self, intent: Intent, call: Call) -> None:
+        """Simulate `call`, sign it for the next nonce, save it and send it."""
+        gas, history, count, balance = self._chain.rpc.batch(
+            ("eth_estimateGas", request(call, self.address)),
+            fees.HISTORY,
+            ("eth_getTransactionCount", self.address, "pending"),
+            ("eth_getBalance", self.address, "latest"),
+        )
+        asked = Asked.read(history)
+        have_wei = quantity(_raised(balance), "eth_getBalance")
+        if isinstance(gas, RpcError):
+            if (refusal := revert.from_rpc_error(gas)) is not None:
+                raise refusal from gas
+            if have_wei < call.value_wei or "insufficient funds" in str(gas).lower():
+                need_wei = max(have_wei + 1, call.value_wei + 100_000 * asked.price.max_fee_wei)
+                raise InsufficientFunds(self.address, have_wei, need_wei) from gas
+            raise gas
+        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
+        if have_wei < (need_wei := call.value_wei + gas_limit * asked.price.max_fee_wei):
+            raise InsufficientFunds(self.address, have_wei, need_wei)
+        self._queue.add(intent, call, quantity(_raised(count), "eth_getTransactionCount"), gas_limit, asked)
+        self._queue.send(intent)
+
+    def _renew(self, intent: Intent, entry: Entry) -> None:
+        """Sign anew what can no longer be mined under its nonce."""
+        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it anew")
+        try:
+            self._sign(intent, entry.call)
+        except MarketError as refusal:
+            self._entries.refused(intent, entry, refusal.data)
+            raise
+
+
+def _raised(answer: Any) -> Any:
+    if isinstance(answer, RpcError):
+        raise answer
+    return answer

@@ -1,0 +1,381 @@
+"""The transactions of one account that are signed and not done with, served in the order of their nonces.
+
+What each step rests on is said in `sonar.chain.sending.outbox`; what is known of each is in
+`sonar.chain.sending.entries`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sonar.chain.contract import revert
+from sonar.chain.contract.market import Call
+from sonar.chain.rpc import Chain, quantity
+from sonar.chain.sending import fees, pool
+from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
+from sonar.chain.sending.fees import Asked, Price
+from sonar.chain.sending.intent import Action, Intent
+from sonar.chain.sending.pool import Said
+from sonar.errors import InsufficientFunds, RpcError, SonarError, TransactionStuck
+from sonar.protocol.ids import Address
+from sonar.telling.progress import Progress
+
+GAS_MARGIN = (5, 4)
+"""The gas limit is the estimate times 5/4: what others do before us may cost a little more."""
+BURIED_BLOCKS = 5
+"""A node that counts a transaction so deep in its chain has its receipt, however it lags behind its head."""
+MAX_GAP = 16
+"""How many missing nonces are filled: more are no forgotten transactions, but another chain."""
+
+_ASKED = 3
+_AGAIN_S = (1.0, 2.0, 4.0)
+"""So long after it was sent, a transaction that the node's pool lacks is sent again."""
+
+
+@dataclass
+class _Memory:
+    """What this process remembers of a transaction that is open. Times by its own clock."""
+
+    asked_s: float | None = None  # when its owner last asked for it
+    sent_s: float | None = None  # when it was last sent
+    again: int = 0  # how often it was sent since, because the node's pool lacked it
+    refused_s: float | None = None  # since when the node refuses it
+    priced: int = 0  # the newest block for which its fee was looked at
+    told: str = ""
+
+
+class Queue:
+    """An account's open transactions. Not safe to use from several threads.
+
+    `patience_s`: how long what was sent, or refused, is left as it is.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        address: Address,
+        entries: Entries,
+        *,
+        confirmations: int,
+        patience_s: float,
+        progress: Progress,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._chain, self.address, self._entries = chain, address, entries
+        self.confirmations, self._patience_s = confirmations, patience_s
+        self._progress, self._monotonic = progress, monotonic
+        self._memory: defaultdict[Intent, _Memory] = defaultdict(_Memory)
+        self._newest = 0  # the newest block at the last pass
+        self._gap_s: float | None = None  # since when nonces before ours are missing
+
+    @property
+    def open(self) -> dict[Intent, Entry]:
+        """The transactions that are signed and not done with."""
+        return self._entries.open
+
+    def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
+        """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
+        # No node lags by more: it was lost for good.
+        known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
+        nonce = max([count, known, *(other.nonce + 1 for other in self.open.values())])
+        self._add(intent, call, nonce, gas_limit, asked)
+
+    def _add(self, intent: Intent, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
+        entry = Entry(State.SAVED, call, self._chain.place, nonce, gas_limit)
+        self._sign(intent, entry, asked.price, asked.block)
+
+    def _sign(self, intent: Intent, entry: Entry, price: Price, block: int) -> None:
+        self._entries.sign(intent, entry, price, block)
+        self._memory[intent].sent_s = None
+
+    # ---- one pass over all of them
+
+    def serve(self, asked: Intent | None = None) -> dict[Intent, SonarError]:
+        """Bring each on its way, the lowest nonce first; return why the node refused those that it did.
+
+        `asked`: the intent whose owner asks; None when something that is not signed yet waits for them.
+        """
+        refused: dict[Intent, SonarError] = {}
+        if asked is not None:
+            self._memory[asked].asked_s = self._monotonic()
+        queue, count = self._take_over(refused)
+        queue = self._fill_gap(queue, count)
+        for place, intent in enumerate(queue):
+            try:
+                self._bring(intent, count, first=place == 0)
+                self._memory[intent].refused_s = None
+            except (InsufficientFunds, RpcError) as refusal:
+                refused[intent] = refusal
+                stands = count > self.open[intent].nonce and self._wanted(intent)
+                if place == 0 and (asked is None or len(queue) > 1) and not stands:
+                    with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
+                        self._make_empty(intent, refusal)
+        return refused
+
+    def _take_over(self, refused: dict[Intent, SonarError]) -> tuple[list[Intent], int]:
+        """Write down what became of what was mined; return the others, the lowest nonce first.
+
+        And how many transactions the node counts, its pool included.
+        """
+        intents = sorted(self.open, key=lambda intent: self.open[intent].nonce)
+        if not intents:
+            return [], 0
+        tries = [(intent, one) for intent in intents for one in self.open[intent].tries]
+        head, used, pending, *receipts = self._chain.rpc.batch(
+            ("eth_blockNumber",),
+            ("eth_getTransactionCount", self.address, "latest"),
+            ("eth_getTransactionCount", self.address, "pending"),
+            *(("eth_getTransactionReceipt", one.hash) for _, one in tries),
+        )
+        newest, count = _quantity(head, "eth_blockNumber"), _quantity(used, "eth_getTransactionCount")
+        self._newest = newest
+        found = {}
+        for (intent, one), receipt in zip(tries, receipts, strict=True):
+            if isinstance(receipt, RpcError):
+                refused[intent] = receipt
+            elif isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
+                found[intent] = (one, receipt)
+        queue = []
+        for intent in intents:
+            try:
+                if intent in found:
+                    self._settle(intent, *found[intent])
+                elif self.open[intent].nonce >= count:
+                    queue.append(intent)
+                elif self._buried(self.open[intent]):
+                    self._entries.spent(intent)
+                    self._memory.pop(intent, None)
+            except RpcError as fault:
+                refused[intent] = fault
+        return queue, max(count, _quantity(pending, "eth_getTransactionCount"))
+
+    def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
+        """Write down what a mined transaction came to, once it is confirmed."""
+        receipt = Receipt.read(found)
+        if self._newest - receipt.block + 1 < self.confirmations:
+            return
+        call = empty_transfer(self.address) if made.empty else self.open[intent].call
+        failed = quantity(found.get("status"), "status of a receipt") != 1
+        if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
+            self._progress.transaction(
+                call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round
+            )
+        self._memory.pop(intent, None)
+
+    def _why(self, call: Call, receipt: Receipt) -> bytes:
+        """Return the bytes that the call is reverted with now, as it was when it was mined."""
+        try:
+            self._chain.rpc.call("eth_call", request(call, self.address), hex(receipt.block))
+        except RpcError as error:
+            if (data := revert.find_data(error.data)) is not None:
+                return data
+        return revert.reason_data(f"{call.name} was mined in block {receipt.block} and failed")
+
+    def _buried(self, entry: Entry) -> bool:
+        """Tell whether a transaction that is none of ours has used the nonce, deep enough to be sure.
+
+        The count is asked for before the receipts: one that is mined in between is then found.
+        """
+        depth = max(self.confirmations, BURIED_BLOCKS)
+        block = hex(max(0, self._newest - depth + 1))
+        count = self._chain.rpc.call("eth_getTransactionCount", self.address, block)
+        if quantity(count, "eth_getTransactionCount") <= entry.nonce:
+            return False
+        requests = (("eth_getTransactionReceipt", one.hash) for one in entry.tries)
+        return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
+
+    # ---- what was mined
+
+    def recover(self) -> None:
+        """Send again what was mined and confirmed, and that the chain went back behind all the same.
+
+        A node that is killed may lose its newest blocks, on a development chain more than are waited for. One
+        that lags counts too few as well, so others behind the same address are asked too; if it is alone,
+        nothing comes of sending it again.
+        """
+        for _ in range(_ASKED):
+            used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
+            if (count := quantity(used, "eth_getTransactionCount")) >= self._entries.next:
+                break
+        else:
+            self._reopen(count)
+        if any(entry.receipt for entry in self.open.values()):
+            self.serve()
+
+    def _reopen(self, count: int) -> None:
+        """Take what was mined under the nonce `count` or a later one for saved only."""
+        lost = self._entries.lost(count)
+        if not 0 < len(lost) <= MAX_GAP:
+            return
+        self._chain.check_code()  # what was meant for another chain stays here
+        for intent, entry in lost.items():
+            self._entries.reopen(intent, entry)
+            self._tell(intent, "was mined, and the chain's node does not know it any more; sending it again")
+
+    # ---- what is not mined
+
+    def _bring(self, intent: Intent, count: int, *, first: bool) -> None:
+        """Send what this process has not sent, or not for long; only the first can use a higher fee.
+
+        Sooner if it cannot be mined at its price; and if by `count` the node's pool lacks it, but then a few
+        times only, since some nodes never count their pool.
+        """
+        memory = self._memory[intent]
+        waited_s = math.inf if memory.sent_s is None else self._monotonic() - memory.sent_s
+        if waited_s < self._patience_s and first and self._priced_out(intent):
+            self._raise_fee(intent, refused=True)
+        elif waited_s < self._patience_s:
+            missing = self.open[intent].nonce >= count
+            if not missing or memory.again >= len(_AGAIN_S) or waited_s < _AGAIN_S[memory.again]:
+                return
+            memory.again += 1
+        else:
+            memory.again = 0
+            if memory.sent_s is not None and first:
+                self._raise_fee(intent)
+        self.send(intent)
+
+    def _priced_out(self, intent: Intent) -> bool:
+        """Tell whether the next block asks for more than is offered at most. One request for each block."""
+        last, memory = self.open[intent].last, self._memory[intent]
+        if self._newest <= max(last.block, memory.priced):
+            return False
+        memory.priced = self._newest
+        return Asked.read(self._chain.rpc.call(*fees.HISTORY)).base_wei > last.price.max_fee_wei
+
+    def send(self, intent: Intent) -> None:
+        """Send the newest try under `intent`; sending what the node has already is no error.
+
+        What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
+        """
+        while (said := pool.offer(self._chain.rpc, self.open[intent].last.raw)) is Said.CHEAP:
+            if not self._raise_fee(intent, refused=True):
+                return
+        if said is Said.POOR:
+            have_wei, need_wei = self._chain.ether(self.address), self.open[intent].cost_wei()
+            if have_wei >= need_wei:  # a node's pool adds up what is open
+                need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self.open.values()))
+            raise InsufficientFunds(self.address, have_wei, need_wei)
+        if said is Said.THERE:
+            self._memory[intent].sent_s = self._monotonic()
+
+    def _raise_fee(self, intent: Intent, *, refused: bool = False) -> bool:
+        """Sign a try at a higher fee, if a block has come since the last one and asks for it.
+
+        `refused`: the node itself asks for it.
+        """
+        entry, last = self.open[intent], self.open[intent].last
+        history, balance = self._chain.rpc.batch(fees.HISTORY, ("eth_getBalance", self.address, "latest"))
+        if isinstance(history, RpcError) or isinstance(balance, RpcError):
+            return False
+        asked = Asked.read(history)
+        price = asked.over(last.price)
+        if asked.block <= last.block:
+            self._tell(intent, "is not mined yet: no block has come since it was signed")
+        elif not (refused or asked.exceeds(last.price)):
+            self._tell(
+                intent, "is not mined yet: its fee is what the newest block asks for; sending it again"
+            )
+        elif price is None:
+            limit = fees.MAX_FEE_PER_GAS_WEI // 10**9
+            self._tell(
+                intent, f"waits for a lower fee: the chain asks for more than the limit of {limit} gwei"
+            )
+        elif quantity(balance, "eth_getBalance") < entry.cost_wei(price):
+            self._tell(
+                intent, f"is not mined yet, and {self.address} cannot pay the higher fee that is asked for"
+            )
+        else:
+            self._sign(intent, entry, price, asked.block)
+            self._tell(intent, f"is not mined yet; offering {price.max_fee_wei / 10**9:.2f} gwei")
+            return True
+        return False
+
+    # ---- what holds up the others
+
+    def _wanted(self, intent: Intent) -> bool:
+        """Tell whether its owner still asks for what is under an intent."""
+        asked_s = self._memory[intent].asked_s
+        return asked_s is not None and self._monotonic() - asked_s < self._patience_s
+
+    def _make_empty(self, intent: Intent, refusal: SonarError) -> None:
+        """Give the nonce of what the node refuses to an empty transfer, so that later ones can go on.
+
+        An account that cannot pay is refused for good; any other reason must last for a while.
+        """
+        memory = self._memory[intent]
+        if memory.refused_s is None:
+            memory.refused_s = self._monotonic()
+        entry, last = self.open[intent], self.open[intent].last
+        lasting = self._monotonic() - memory.refused_s >= self._patience_s
+        if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
+            return
+        self._tell(intent, "is refused, and holds up what was signed after it")
+        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        if isinstance(gas, RpcError) or isinstance(history, RpcError):
+            return
+        asked = Asked.read(history)
+        price = asked.over(last.price)
+        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
+        if price is None or self._chain.ether(self.address) < gas_limit * price.max_fee_wei:
+            return
+        self._tell(intent, f"was refused ({refusal}); an empty transfer takes its nonce")
+        self._sign(intent, replace(entry, empty=True, gas_limit=gas_limit), price, asked.block)
+        self.send(intent)
+
+    def _fill_gap(self, queue: list[Intent], count: int) -> list[Intent]:
+        """Give nonces below our lowest that nobody uses to empty transfers; return all that are to send.
+
+        A node forgets what another program sent, and a development chain that starts anew knows nothing.
+        """
+        if not queue or count >= (lowest := self.open[queue[0]].nonce):
+            self._gap_s = None
+            return queue
+        self._gap_s = self._monotonic() if self._gap_s is None else self._gap_s
+        if self._monotonic() - self._gap_s < self._patience_s:
+            return queue
+        if lowest - count > MAX_GAP:
+            raise TransactionStuck(
+                f"the chain knows {count} transactions of {self.address}, and {lowest} were sent from here",
+                hint="is the node behind, or did the chain start anew? After the latter, take a new home",
+            )
+        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        filled = [Intent(Action.FILL, detail=str(nonce)) for nonce in range(count, lowest)]
+        gas_limit = with_margin(_quantity(gas, "eth_estimateGas"))
+        for nonce, intent in enumerate(filled, count):
+            self._add(intent, empty_transfer(self.address), nonce, gas_limit, Asked.read(history))
+            self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
+        return filled + queue
+
+    # ---- parts
+
+    def _estimate_empty(self) -> tuple[Any, ...]:
+        return "eth_estimateGas", request(empty_transfer(self.address), self.address)
+
+    def _tell(self, intent: Intent, what: str) -> None:
+        """Tell what a transaction waits for, once."""
+        if self._memory[intent].told != what:
+            self._memory[intent].told = what
+            self._progress.note(f"{self.open[intent].call.name} {what}")
+
+
+def with_margin(gas: int) -> int:
+    """Return the gas limit for an estimate."""
+    return gas * GAS_MARGIN[0] // GAS_MARGIN[1]
+
+
+def request(call: Call, sender: Address) -> dict[str, str]:
+    """Return the call as JSON-RPC wants it to simulate it."""
+    fields = {"from": sender, "data": "0x" + call.data.hex(), "value": hex(call.value_wei)}
+    return fields | ({"to": call.to} if call.to else {})
+
+
+def _quantity(answer: Any, what: str) -> int:
+    if isinstance(answer, RpcError):
+        raise answer
+    return quantity(answer, what)

@@ -1,0 +1,1 @@
+"""What is computed: one folder for each family of models."""

@@ -1,0 +1,198 @@
+"""The network file, `network.toml`: everything a client must know about a network, written by who runs it.
+
+Nobody pastes an address by hand: chain id, contract and the hash of its code come from here, and every client
+checks them against the chain before it sends money.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import httpx
+import tomli_w
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sonar.errors import ConfigError
+from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
+from sonar.protocol.wording import first_fault
+
+MAX_FILE_BYTES = 64 * 1024
+FORMAT = 2
+_HEAD = "# A Sonar network. Give this file to everyone who takes part; it holds no secret."
+_HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9A-Fa-f:.]{2,45}|dns[46]?/[A-Za-z0-9._-]{1,253})"
+_PEER = re.compile(rf"({_HOST}/tcp/[0-9]{{1,5}})/p2p/([1-9A-HJ-NP-Za-km-z]{{40,64}})")
+
+
+def parse_toml(data: bytes, field: str) -> dict[str, Any]:
+    """Return the tables of a TOML file. Raises ConfigError naming `field`."""
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))  # editors of Windows begin with a mark
+    except (ValueError, RecursionError) as error:  # too many digits, or brackets, are no TOMLDecodeError
+        raise ConfigError(field, f"is not TOML: {error}", hint="correct it; it is a text in UTF-8") from error
+
+
+def checked_url(text: str) -> str:
+    """Return `text` if HTTP can be asked for it. Raises ValueError."""
+    try:
+        url = httpx.URL(text)
+        url.raw_host.decode().encode("idna")  # as the system does to look the host up
+        good = url.scheme in ("http", "https") and url.host != "" and (url.port or 0) < 1 << 16
+    except (httpx.InvalidURL, ValueError):
+        good = False
+    if not good:
+        raise ValueError("not an address like http://127.0.0.1:8545")
+    return text
+
+
+def _code_hash(value: object) -> object:
+    return parse_bytes32(value, "code_hash") if isinstance(value, str) else value
+
+
+def parse_address_of_node(text: str) -> tuple[str, int]:
+    """Split `/ip4/192.0.2.7/tcp/4001` into host part and port. Raises ValueError."""
+    host, _, port = text.rpartition("/tcp/")
+    if not re.fullmatch(_HOST, host) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) >= 1 << 16:
+        raise ValueError(f"{text[:120]!r} is not an address like /ip4/192.0.2.7/tcp/4001 (TCP only)")
+    return host, int(port)
+
+
+def parse_peer(text: str) -> tuple[str, str]:
+    """Split `/ip4/192.0.2.7/tcp/4001/p2p/12D3…` into address and peer id. Raises ValueError."""
+    found = _PEER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:120]!r} is not a peer like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…")
+    parse_address_of_node(found[1])
+    return found[1], found[2]
+
+
+def _peer(text: str) -> str:
+    parse_peer(text)
+    return text
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class StoreConfig(_Strict):
+    """Where this network's blobs are.
+
+    A folder has a `path`. With Kubo, each party starts a node of its own, which joins the swarm of
+    `swarm_key_file` through the `bootstrap` peers; with `api_url` it uses a node that is already running.
+    `public` says that everybody on the internet may have the blobs: only then may a running node be one of
+    the public swarm, and no node is started for you.
+    """
+
+    kind: Literal["folder", "kubo"] = "folder"
+    path: str = ""
+    api_url: Annotated[str, AfterValidator(lambda text: checked_url(text) if text else text)] = ""
+    bootstrap: tuple[Annotated[str, AfterValidator(_peer)], ...] = Field(default=(), strict=False)
+    swarm_key_file: str = ""
+    public: bool = False
+
+
+class FaucetConfig(_Strict):
+    """A funded account that development networks hand out, as a file with its key in hex."""
+
+    key_file: str
+
+
+class NetworkConfig(_Strict):
+    """A network. Paths that are relative are so to the folder of the file.
+
+    `client` names the chain's software, for reports only. `dev` marks networks whose ether is worth nothing:
+    only they have a faucet, cheap keystores and the conveniences that would be careless elsewhere.
+    """
+
+    v: Literal[2] = 2
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    dev: bool = False
+    client: Annotated[str, Field(max_length=64)] = ""
+    chain_id: Annotated[int, Field(ge=1, lt=2**64)]
+    rpc_url: Annotated[str, AfterValidator(checked_url)]
+    contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]
+    code_hash: Annotated[bytes, BeforeValidator(_code_hash)]
+    deployed_block: Annotated[int, Field(ge=0)] = 0
+    confirmations: Annotated[int, Field(ge=1, le=1000)] = 1
+    store: StoreConfig
+    faucet: FaucetConfig | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> NetworkConfig:
+        """Read a network file. Raises ConfigError that names the field."""
+        fields = parse_toml(_read(path), str(path))
+        if (version := fields.get("v", 1)) != FORMAT:
+            raise ConfigError(
+                f"v in {path}",
+                f"the network file is of version {str(version)[:20]}, this program reads {FORMAT}",
+                hint="get the file of a network of this version, for a new home, and finish running bounties "
+                "with the version of Sonar that began them",
+            )
+        network = cls.checked(path, fields, hint="get the network file again, or correct this field")
+        if network.faucet is not None and not network.dev:
+            raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
+        return network.resolved(path.resolve().parent)
+
+    @classmethod
+    def checked(cls, path: Path, fields: dict[str, Any], *, hint: str = "") -> NetworkConfig:
+        """Return the network of these fields, of the file at `path`. Raises ConfigError naming the field."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            field, problem = first_fault(error, "network", show=True)
+            raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
+
+    def resolved(self, folder: Path) -> NetworkConfig:
+        """Return the same with its paths absolute, relative ones taken from `folder`."""
+        store, faucet = self.store, self.faucet
+        if store.path:
+            store = store.model_copy(update={"path": str(folder / store.path)})
+        elif store.kind == "folder":
+            raise ConfigError("store.path", "a store of kind folder needs one")
+        if store.swarm_key_file:
+            store = store.model_copy(update={"swarm_key_file": str(folder / store.swarm_key_file)})
+        if faucet is not None:
+            faucet = FaucetConfig(key_file=str(folder / faucet.key_file))
+        return self.model_copy(update={"store": store, "faucet": faucet})
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all. Raises ConfigError."""
+        fields = self.model_dump(exclude_none=True, exclude_defaults=False)
+        fields["code_hash"] = hex32(self.code_hash)
+        for table in ("store", "faucet"):
+            if table in fields:
+                fields[table] = {key: value for key, value in fields[table].items() if value}
+        temporary = path.with_name(path.name + ".new")
+        try:
+            temporary.write_text(f"{_HEAD}\n{tomli_w.dumps(fields)}", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            problem = f"{path} cannot be written: {error.strerror}"
+            raise ConfigError(
+                "network", problem, hint="is the disk full, or the folder read-only?"
+            ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "network",
+            f"there is no network file at {path}",
+            hint="name it with --network (a home takes it over by `init`), or start a local network with "
+            "`sonar chain --home DIR`",
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            "network",
+            f"{path} cannot be read: {error.strerror}",
+            hint="name the file, network.toml as a rule",
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
+    return data

@@ -1,1 +1,0 @@
-"""The model family: public feature maps and the quadratic that a mine's data become."""

@@ -1,0 +1,143 @@
+"""The contract's events as frozen records. `sonar.chain.contract.events` decodes them.
+
+What rounds come to by them is told in `sonar.protocol.fold`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.phase import CloseReason, Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """Where an event stands on the chain. (block, log_index) orders all events."""
+
+    block: int
+    tx_hash: str
+    log_index: int
+
+
+@dataclass(frozen=True)
+class BountyPosted(Logged):
+    """A bounty was posted."""
+
+    bounty: BountyId
+    scientist: Address
+    terms: Terms
+    model_digest: Digest
+    key_digest: Digest
+    escrow_units: int
+
+
+@dataclass(frozen=True)
+class RoundOpened(Logged):
+    """A round began, at chain time `opened_s`, training the model of `model_digest`."""
+
+    bounty: BountyId
+    round: int
+    model_digest: Digest
+    opened_s: int
+
+
+@dataclass(frozen=True)
+class Committed(Logged):
+    """A mine committed to an update."""
+
+    bounty: BountyId
+    round: int
+    mine: Address
+    seal: bytes
+
+
+@dataclass(frozen=True)
+class Revealed(Logged):
+    """A mine revealed its update's manifest."""
+
+    bounty: BountyId
+    round: int
+    mine: Address
+    update_digest: Digest
+
+
+@dataclass(frozen=True)
+class CohortFixed(Logged):
+    """The scientist said which of the revealed updates are summed: `digest` is over that cohort."""
+
+    bounty: BountyId
+    round: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class MinePaid(Logged):
+    """A mine was credited; `stake_units` is its own, given back."""
+
+    bounty: BountyId
+    round: int
+    mine: Address
+    share_bps: int
+    stake_units: int
+    fee_units: int
+    reward_units: int
+    forfeit_units: int
+
+
+@dataclass(frozen=True)
+class RoundSettled(Logged):
+    """The scientist settled a round; `paid_units` left the escrow, `escrow_units` is what remains of it."""
+
+    bounty: BountyId
+    round: int
+    new_model_digest: Digest
+    new_loss: int
+    best_loss: int
+    paid_units: int
+    escrow_units: int
+    evidence_digest: Digest
+
+
+@dataclass(frozen=True)
+class RoundFailed(Logged):
+    """A round ended with too few updates."""
+
+    bounty: BountyId
+    round: int
+    committed: int
+    revealed: int
+
+
+@dataclass(frozen=True)
+class BountyClosed(Logged):
+    """A bounty ended; `refund_units` was credited to its scientist."""
+
+    bounty: BountyId
+    round: int
+    reason: CloseReason
+    refund_units: int
+
+
+@dataclass(frozen=True)
+class Withdrawn(Logged):
+    """An account took its balance out."""
+
+    asset: Address
+    account: Address
+    to: Address
+    amount_units: int
+
+
+Event = (
+    BountyPosted
+    | RoundOpened
+    | Committed
+    | Revealed
+    | CohortFixed
+    | MinePaid
+    | RoundSettled
+    | RoundFailed
+    | BountyClosed
+    | Withdrawn
+)

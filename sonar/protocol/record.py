@@ -1,0 +1,177 @@
+"""Records and manifests: strict, frozen, typed, and the only way from hostile bytes to fields.
+
+A record is a set of fields; a manifest is a record that travels by itself, as a small DAG-CBOR block with a
+version `v` and a `kind`, named by the hash of its bytes. The manifests themselves are in `sonar.manifests`.
+
+`Manifest.from_bytes` takes hostile bytes: it checks the size, decodes strictly (`sonar.protocol.codec`),
+checks each field against its type and limit, refuses unknown fields, and compares the re-encoded result with
+what came in. What it raises is ManifestError or BlobTooLarge. What only the receiver can check is left to it:
+that links lead to what they should, that a plan is sound (`sonar.paillier.slots`), that a key is
+(`sonar.paillier.public`).
+
+In Python an address is checksummed text and a link a `Cid`; on the wire they are 20 bytes and tag 42. There
+are no floats on the wire: a name that ends in `_q32` holds round(x * 2^32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    ValidationInfo,
+)
+
+from sonar.errors import ConfigError, ManifestError
+from sonar.protocol import codec
+from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_address
+from sonar.protocol.wording import first_fault
+
+MAX_COHORT = 255
+MAX_ROWS = (1 << 32) - 1
+MAX_WEIGHTS = 1000
+"""Weights of a model at most, over all outputs, biases included."""
+_WIRE = {"wire": True}
+
+
+def _address(value: Any, info: ValidationInfo) -> str:
+    """Take 20 bytes, or (not from the wire) an address as text."""
+    if isinstance(value, bytes) and len(value) == 20:
+        return parse_address("0x" + value.hex())
+    if isinstance(value, str) and not (info.context or {}).get("wire"):
+        try:
+            return parse_address(value)
+        except ConfigError as error:
+            raise ValueError(error.problem) from None
+    raise ValueError("must be an address: 20 bytes")
+
+
+def _link_to(codec_name: str) -> Any:
+    def check(cid: Cid) -> Cid:
+        if cid.codec != codec_name:
+            raise ValueError(f"must be a {codec_name} link")
+        return cid
+
+    return check
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must have printable characters only")
+    return text
+
+
+_IS_ADDRESS = BeforeValidator(_address)
+AddressField = Annotated[Address, _IS_ADDRESS]
+Bytes32 = Annotated[bytes, Field(min_length=32, max_length=32)]
+DigestField = Annotated[Digest, Field(min_length=32, max_length=32)]
+BountyField = Annotated[BountyId, Field(min_length=32, max_length=32)]
+MAX_BLOBS = 1024
+BlobLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("raw"))]
+ManifestLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("dag-cbor"))]
+BlobLinks = Annotated[tuple[BlobLink, ...], Field(strict=False, min_length=1)]
+"""The parts of one blob, in order (`sonar.protocol.blobs`)."""
+MAX_NAME = 64
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+ChainId = Annotated[int, Field(ge=1, lt=1 << 63)]
+Round = Annotated[int, Field(ge=1, le=255)]
+Rows = Annotated[int, Field(ge=1, le=MAX_ROWS)]
+Loss = Annotated[int, Field(ge=0, lt=1 << 64)]
+
+
+def is_ascending(mines: Sequence[Address]) -> bool:
+    """Tell whether addresses stand in ascending order, each once, as in all lists on the wire."""
+    order = [int(mine, 16) for mine in mines]
+    return order == sorted(set(order))
+
+
+class Record(BaseModel):
+    """A strict, frozen record. `parse` is the way in for what a person or a peer wrote."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record with these fields. Raises ManifestError, which names the first wrong field."""
+        return cls._validated(dict(fields), {})
+
+    @classmethod
+    def _validated(cls, fields: Any, context: dict[str, Any]) -> Self:
+        try:
+            return cls.model_validate(fields, context=context)
+        except ValidationError as error:
+            field, problem = first_fault(error, cls.__name__)
+            raise ManifestError(field, problem, hint=f"see {cls.__name__} in sonar.protocol.record") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return what goes on the wire: a map for a record, 20 bytes for an address, the rest as it is.
+
+    An optional field that is not given is left out.
+    """
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not isinstance(value, BaseModel):
+        return value
+    fields = {name: _plain(item) for name, item in value}
+    for name, field in type(value).model_fields.items():
+        if _IS_ADDRESS in field.metadata:
+            fields[name] = bytes.fromhex(fields[name][2:])
+        elif _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ()):
+            fields[name] = [bytes.fromhex(item[2:]) for item in fields[name]]
+        elif field.default is None and fields[name] is None:
+            del fields[name]
+    return fields
+
+
+VERSION = 2
+"""Of all manifests: what this program writes and reads."""
+
+
+class Manifest(Record):
+    """A record that travels by itself, named by the hash of its bytes."""
+
+    max_bytes: ClassVar[int] = codec.MAX_BYTES
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical encoding."""
+        return codec.encode(_plain(self))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the manifest encoded in `data`. Raises ManifestError, BlobTooLarge."""
+        fields = codec.decode(data, max_bytes=cls.max_bytes, what=cls.__name__)
+        if not isinstance(fields, dict):
+            raise ManifestError(cls.__name__, f"is not a map (got a value of type {type(fields).__name__})")
+        _check_version(cls, fields)
+        manifest = cls._validated(fields, _WIRE)
+        if manifest.to_bytes() != data:
+            raise ManifestError(cls.__name__, "is not in canonical form", hint="encode it again")
+        return manifest
+
+    def cid(self) -> Cid:
+        """Return the CID of the encoded manifest."""
+        return Cid.of_manifest(self.to_bytes())
+
+    def digest(self) -> Digest:
+        """Return the sha2-256 digest of the encoded manifest, which is what the contract holds."""
+        return digest_of(self.to_bytes())
+
+
+def _check_version(kind: type[Manifest], fields: Mapping[str, Any]) -> None:
+    found = fields.get("v")
+    if type(found) is int and found != VERSION:
+        name = kind.__name__
+        older = "an older" if found < VERSION else "a newer"
+        problem = f"is {found}: {older} program wrote this {name}; this one reads version {VERSION}"
+        hint = "both sides need programs of one version: a bounty ends with the version that it began with"
+        raise ManifestError("v", problem, hint=hint)

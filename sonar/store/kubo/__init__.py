@@ -1,0 +1,1 @@
+"""IPFS, by a Kubo node."""

@@ -1,0 +1,67 @@
+"""The key of a private swarm, which all of its members share, and nobody else has.
+
+The key file has IPFS's own format (a pre-shared key of 32 bytes in hex), so that any Kubo can join with it.
+Whoever has it can fetch every blob of the network and serve others; it opens no account and no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from sonar.errors import ConfigError, KeyFileError, UsageError
+from sonar.home.keystore import read_private, write_private
+
+SWARM_KEY_VARIABLE = "SONAR_SWARM_KEY_FILE"
+_HEAD = "/key/swarm/psk/1.0.0/\n/base16/\n"
+_KEY_BYTES = 32
+_FORMAT = re.compile(rf"{re.escape(_HEAD)}[0-9a-fA-F]{{{2 * _KEY_BYTES}}}(\n|\Z)".encode())
+
+
+def new_swarm_key(path: Path) -> str:
+    """Make a swarm key at `path` (mode 0600) and return its fingerprint.
+
+    Raises UsageError if it exists, and KeyFileError if it cannot be written.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists", hint="name another file, or remove that one if no node needs it")
+    data = f"{_HEAD}{secrets.token_bytes(_KEY_BYTES).hex()}\n".encode()
+    write_private(path, data)
+    return fingerprint(data)
+
+
+def read_swarm_key(path: Path) -> bytes:
+    """Return the file's bytes. Raises KeyFileError on a mode that lets others read it, or another format."""
+    data = read_private(path, "swarm key")
+    if not _FORMAT.match(data):
+        raise KeyFileError(
+            f"{path} is no swarm key",
+            hint="get it again from whoever runs the network; it begins with /key/swarm/",
+        )
+    return data
+
+
+def find_swarm_key(named: str, kept: Path) -> bytes:
+    """Return the network's swarm key: SONAR_SWARM_KEY_FILE's, the `named` one, or the `kept` one.
+
+    Raises ConfigError if there is none, KeyFileError if it is unusable.
+    """
+    if variable := os.environ.get(SWARM_KEY_VARIABLE):
+        return read_swarm_key(Path(variable))
+    for path in (Path(named) if named else kept, kept):
+        if path.exists():
+            return read_swarm_key(path)
+    raise ConfigError(
+        "store.swarm_key_file",
+        f"there is no swarm key at {named or kept}",
+        hint="get it from whoever runs the network, on a safe way, and save it there with mode 0600; "
+        f"or name it by {SWARM_KEY_VARIABLE}",
+    )
+
+
+def fingerprint(key: bytes) -> str:
+    """Return what two people may compare aloud to see that they have the same key; it does not tell it."""
+    return hashlib.sha256(b"sonar swarm key\n" + bytes.fromhex(key.decode().split()[2])).hexdigest()[:16]

@@ -1,0 +1,348 @@
+"""What a program tells while it works: typed events, written for people or as lines of JSON.
+
+The JSON form of the events is a contract between processes: a supervisor reads the lines of the programs
+that it started with `parse_line`, which accepts nothing else. A line is one object with `kind`, the event's
+fields, `party` (who speaks) and `at_s` (its clock).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from typing import IO, Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from sonar.errors import RemoteError, SonarError
+from sonar.protocol.ids import ETHER
+from sonar.telling import documents
+from sonar.telling.amounts import Unit, format_amount, format_wei
+from sonar.telling.documents import STRICT, Amount, MineSummary, RoundSummary, Summary, in_json
+
+MAX_LINE_BYTES = 1_000_000
+ChainTime = Annotated[int, Field(ge=0, lt=1 << 40)]
+"""Seconds since 1970, as many as the contract's times can be: of more, no clock could tell the date."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The program waits for `what`, until chain time `until_s` at the latest (None: as long as it takes)."""
+
+    what: str
+    until_s: ChainTime | None = None
+    kind: Literal["waiting"] = "waiting"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class State:
+    """The party's part in a round of a bounty (hex id) is now in `state`."""
+
+    bounty: str
+    round: int
+    state: str
+    kind: Literal["state"] = "state"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A transaction was mined: what it was for, its round (0: of no round), and what it cost."""
+
+    name: str
+    tx_hash: str
+    gas_used: int
+    fee_wei: Amount
+    round: int = 0
+    kind: Literal["transaction"] = "transaction"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A part of the work took `seconds` (round 0: of no round)."""
+
+    part: str
+    seconds: float
+    round: int = 0
+    kind: Literal["timing"] = "timing"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round is over; `summary` says how it went for whoever tells it."""
+
+    bounty: str
+    round: int
+    summary: RoundSummary
+    kind: Literal["round"] = "round"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth telling."""
+
+    text: str
+    kind: Literal["note"] = "note"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something went wrong; `hint` says what to do. The program says by itself whether it goes on."""
+
+    error: str
+    hint: str = ""
+    kind: Literal["problem"] = "problem"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Done:
+    """The work is done; `summary` is its result, if it has one."""
+
+    what: str
+    summary: Summary = None
+    kind: Literal["done"] = "done"
+    __pydantic_config__ = STRICT
+
+
+Event = Waiting | State | Transaction | Timing | Round | Note | Problem | Done
+_ANY_EVENT = Annotated[Event, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Line:
+    """An event, with who told it and when (seconds since 1970, by that machine's clock)."""
+
+    party: str
+    at_s: float
+    event: Event
+
+
+def format_line(line: Line) -> str:
+    """Return the line as JSON, without a newline."""
+    return documents.write({"party": line.party, "at_s": line.at_s, **in_json(line.event)})
+
+
+def parse_line(text: str) -> Line:
+    """Return the line that `format_line` wrote. Raises RemoteError on anything else."""
+    if len(text) > MAX_LINE_BYTES:
+        raise RemoteError(f"a progress line has {len(text)} characters; the limit is {MAX_LINE_BYTES}")
+    fields = documents.parsed(text)
+    if not isinstance(fields, dict):
+        raise RemoteError(f"a progress line is no object: {text[:200]!r}")
+    party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
+    if not isinstance(party, str) or not isinstance(at_s, float | int) or isinstance(at_s, bool):
+        raise RemoteError(f"party of a progress line is not a text, or at_s not a number: {text[:200]!r}")
+    return Line(party, float(at_s), documents.validated(_ANY_EVENT, fields, "progress line"))
+
+
+class Sink(Protocol):
+    """Where a program's events go."""
+
+    def emit(self, line: Line) -> None:
+        """Take one event. Must not raise for a reader that went away or a disk that is full."""
+        ...
+
+
+class NullSink:
+    """Takes every event and keeps none."""
+
+    def emit(self, line: Line) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class ListSink:
+    """Keeps every event, for tests and notebooks."""
+
+    lines: list[Line] = field(default_factory=list)
+
+    def emit(self, line: Line) -> None:
+        """Keep `line`."""
+        self.lines.append(line)
+
+    @property
+    def events(self) -> list[Event]:
+        """The events alone, in order."""
+        return [line.event for line in self.lines]
+
+
+class JsonLinesSink:
+    """Writes one JSON object per event and line, flushed, for another program to read."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def emit(self, line: Line) -> None:
+        """Write `line` at once and whole."""
+        text = format_line(line) + "\n"
+        with self._lock:
+            _write(self._stream, text)
+
+
+class PlainSink:
+    """Writes a line of text per event, for people. `stream` defaults to standard error."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def emit(self, line: Line) -> None:
+        """Write `line`, in harmless characters only: it may quote what a stranger sent."""
+        if isinstance(line.event, Timing):
+            return  # for reports
+        clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
+        party = f" {line.party}" if line.party else ""
+        text = printable(f"{clock}{party}  {describe(line.event)}")
+        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(line.event.kind, "")
+        with self._lock:
+            stream = self._stream or sys.stderr
+            _write(stream, painted(text, colour, stream) + "\n")
+
+
+def _write(stream: IO[str] | None, text: str) -> None:
+    """Write `text` at once, or lose it: work with a stake or an escrow in it outlives its log's reader.
+
+    Whoever starts a program with a standard stream closed gives it None.
+    """
+    if stream is not None:
+        with suppress(OSError, ValueError):  # ValueError: closed by this program
+            stream.write(text)
+            stream.flush()
+
+
+RED, GREEN, DIM = "31", "32", "2"
+
+
+def painted(text: str, colour: str, stream: IO[str] | None) -> str:
+    """Return `text` in a colour, if `stream` is a terminal whose user wants colours."""
+    shown = stream is not None and not stream.closed and stream.isatty() and "NO_COLOR" not in os.environ
+    return f"\033[{colour}m{text}\033[0m" if colour and shown else text
+
+
+def printable(text: str) -> str:
+    """Return `text` without characters that could steer a terminal; a newline stays."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def describe(event: Event) -> str:
+    """Return the event as a sentence for people."""
+    match event:
+        case Waiting(what, until_s):
+            until = "" if until_s is None else f" until {clock(until_s)}"
+            return f"waiting for {what}{until}"
+        case State(bounty, number, state):
+            return f"bounty {short(bounty)} round {number}: {state}"
+        case Transaction(name, tx_hash, gas_used, fee_wei):
+            return f"{name} mined in {short(tx_hash)}: {gas_used} gas, {format_wei(fee_wei)}"
+        case Timing(part, seconds):
+            return f"{part}: {seconds:.3f} s"
+        case Round(bounty, number, summary):
+            return f"bounty {short(bounty)} round {number} is over: {_pairs(_told(summary))}"
+        case Note(text):
+            return text
+        case Problem(error, hint):
+            return f"{error}\n  {hint}" if hint else error
+        case Done(what, summary):
+            return f"{what}: {_pairs(_told(summary))}" if isinstance(summary, MineSummary) else what
+
+
+def clock(at_s: float) -> str:
+    """Return a time for people, by this machine's clock: with the date unless that is today's."""
+    then = time.localtime(at_s)
+    is_today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", then)
+
+
+def short(hex_text: str) -> str:
+    """Return a long hex text as its first and last digits."""
+    return hex_text if len(hex_text) <= 14 else f"{hex_text[:8]}…{hex_text[-4:]}"
+
+
+def _told(summary: RoundSummary | MineSummary) -> dict[str, Any]:
+    """Return what a summary says for people, its amounts in its asset; what is not there is left out."""
+    asset = getattr(summary, "asset", ETHER)
+    unit = asset if isinstance(asset, Unit) else Unit(asset)
+    told = {}
+    for one in fields(summary):
+        value = getattr(summary, one.name)
+        if not value or one.name == "asset":
+            continue
+        amount = one.name.endswith("_units")
+        told[one.name.removesuffix("_units")] = format_amount(value, unit) if amount else value
+    return told
+
+
+def _pairs(summary: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in summary.items())
+
+
+class Progress:
+    """One party's voice. Saying the same wait twice in a row tells it once."""
+
+    def __init__(
+        self, sink: Sink | None = None, party: str = "", *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.sink: Sink = sink or NullSink()
+        self.party = party
+        self._clock = clock
+        self._last_wait: Waiting | None = None
+
+    def emit(self, event: Event) -> None:
+        """Tell `event`."""
+        if isinstance(event, Waiting):
+            if event == self._last_wait:
+                return
+            self._last_wait = event
+        elif not isinstance(event, Timing):
+            self._last_wait = None
+        self.sink.emit(Line(self.party, self._clock(), event))
+
+    def waiting(self, what: str, until_s: int | None = None) -> None:
+        """Tell that the program waits for `what` until chain time `until_s`."""
+        self.emit(Waiting(what, until_s))
+
+    def state(self, bounty: str, round: int, state: str) -> None:
+        """Tell the party's new state in a round."""
+        self.emit(State(bounty, round, state))
+
+    def transaction(self, name: str, tx_hash: str, gas_used: int, fee_wei: int, round: int = 0) -> None:
+        """Tell that a transaction was mined."""
+        self.emit(Transaction(name, tx_hash, gas_used, fee_wei, round))
+
+    def timing(self, part: str, seconds: float, round: int = 0) -> None:
+        """Tell how long a part of the work took."""
+        self.emit(Timing(part, seconds, round))
+
+    @contextmanager
+    def timed(self, part: str, round: int = 0) -> Iterator[None]:
+        """Tell how long the block took, also if it raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timing(part, time.perf_counter() - start, round)
+
+    def round(self, bounty: str, round: int, summary: RoundSummary) -> None:
+        """Tell how a round went."""
+        self.emit(Round(bounty, round, summary))
+
+    def note(self, text: str) -> None:
+        """Tell something worth telling."""
+        self.emit(Note(text))
+
+    def problem(self, error: SonarError | str, hint: str = "") -> None:
+        """Tell an error, with its hint."""
+        self.emit(Problem(str(error), error.hint if isinstance(error, SonarError) and not hint else hint))
+
+    def done(self, what: str) -> None:
+        """Tell that the work is done."""
+        self.emit(Done(what))

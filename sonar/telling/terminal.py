@@ -1,0 +1,160 @@
+"""What every command line of Sonar shares: how errors, JSON, Ctrl-C and SIGTERM end a program.
+
+An error is one message and, below it, what to do next; a traceback means a bug. Exit codes: 0 done, 1 a fault
+of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output
+carries JSON and nothing else, an object or list in each line: what happens, then the answer, or the error:
+{"kind": "problem", "error": …, "hint": …}.
+
+A command that cannot print its answer ends: with 1 and a message, or without a word if the reader went away
+(`| head -1`). Progress is no answer: whoever tells it works on (`sonar.telling.progress`).
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from sonar.errors import SonarError, UsageError
+from sonar.telling import documents
+from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Problem, Sink, painted, printable
+from sonar.telling.versions import version_of
+
+JsonFlag = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print JSON on standard output, and nothing else there: what happens in a line each, the answer "
+        "in the last.",
+    ),
+]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        help="File with the keystore's password (mode 0600). [env: SONAR_PASSWORD or SONAR_PASSWORD_FILE]",
+    ),
+]
+
+# Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
+_ClickUsageError: Any = typer.BadParameter.__mro__[1]
+
+_WRITE_FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: unwinds like Ctrl-C, so that files are closed, locks freed and children ended."""
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """Return an empty command line with the house's settings. Run it with `run_app`."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+        rich_markup_mode="markdown",
+    )
+
+
+def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
+    """Run the command line of one of our packages, by its name, and return the exit code.
+
+    Errors are told as the module's head says.
+    """
+    code = lost = None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without "…" is no reason to stop half-way
+    try:
+        code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
+    except OSError as error:
+        if error.errno not in _WRITE_FAULTS:
+            raise
+        lost = error
+    finally:
+        lost = _flush() or lost
+    if lost is not None and lost.errno != errno.EPIPE:
+        tell_error(f"writing failed: {lost}", "is the disk full, or that of the file which takes the output?")
+        return code or 1
+    return 1 if code is None else code
+
+
+def _flush() -> OSError | None:
+    """Write what was printed, and return why standard output takes no more.
+
+    What is still in a broken stream is let go: the interpreter would stumble over it at its end.
+    """
+    lost = None
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            if stream is not None:  # whoever started us may have closed it
+                stream.flush()
+        except OSError as error:
+            lost = error if stream is sys.stdout else None
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return lost
+
+
+def _run(app: typer.Typer, name: str, args: list[str]) -> int:
+    if args == ["--version"]:
+        print(f"{name} {version_of(name)}")
+        return 0
+    as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
+    terminated = False
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        code = app(args=args, prog_name=name, standalone_mode=False)
+        # Typer makes an exit code of 130 of every KeyboardInterrupt.
+        return 143 if terminated else code if isinstance(code, int) else 0
+    except SonarError as error:
+        tell_error(str(error), error.hint, as_json=as_json)
+        return 2 if isinstance(error, UsageError) else 1
+    except _ClickUsageError as error:
+        if message := error.format_message():  # without one, the help was shown instead
+            path = error.ctx.command_path if error.ctx else name
+            tell_error(message, f"see `{path} --help`", as_json=as_json)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 143 if terminated else 130
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
+    """Tell an error: for people on standard error, or as JSON on standard output.
+
+    Where that cannot be written, the exit code is all that tells it.
+    """
+    with suppress(OSError):
+        if as_json:
+            print_json(Problem(message, hint))
+            return
+        print(f"{painted('error:', RED, sys.stderr)} {printable(message)}", file=sys.stderr)
+        if hint:
+            print(f"  hint: {printable(hint)}", file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """Print one document, or a list of them, on one line of standard output, at once."""
+    print(documents.write(document), flush=True)
+
+
+def sink_for(as_json: bool) -> Sink:
+    """Return where progress goes: JSON lines on standard output, or text on standard error."""
+    return JsonLinesSink(sys.stdout) if as_json else PlainSink()

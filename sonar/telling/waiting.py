@@ -1,0 +1,119 @@
+"""Runs a state machine, and waits, never silently: each wait says for what and until when, in chain time."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+from sonar.errors import (
+    BlobNotFound,
+    ChainUnavailable,
+    JournalBlocked,
+    RpcError,
+    StoreUnavailable,
+    TransactionStuck,
+)
+from sonar.telling.progress import Done, Progress, Waiting
+
+T = TypeVar("T")
+Tick = Callable[[], Waiting | Done]
+PASSING_FAULTS = (
+    BlobNotFound,
+    ChainUnavailable,
+    JournalBlocked,
+    RpcError,
+    StoreUnavailable,
+    TransactionStuck,
+)
+"""What may pass by itself, such as a disk that is full: it is told and tried again."""
+PATIENCE_S = 7 * 24 * 3600.0
+"""So long they are tried again: stakes and escrows are lost by who gives up before the chain is back."""
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+def drive(
+    tick: Tick,
+    progress: Progress,
+    *,
+    poll_s: float = 0.25,
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Done:
+    """Call `tick`, `patiently`, until it returns Done, and return that; tell every wait."""
+    while True:
+        result = patiently(tick, progress, patience_s=patience_s, sleep=sleep, monotonic=monotonic)
+        progress.emit(result)
+        if isinstance(result, Done):
+            return result
+        sleep(poll_s)
+
+
+def patiently(
+    act: Callable[[], T],
+    progress: Progress,
+    *,
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> T:
+    """Return what `act` returns.
+
+    A fault that may pass (PASSING_FAULTS) is told when it is news, and `act` called again after growing
+    pauses. When that has gone on for `patience_s` it is raised; every other exception is raised at once.
+    """
+    since_s, failures, told = 0.0, 0, ""
+    while True:
+        try:
+            result = act()
+        except PASSING_FAULTS as fault:
+            since_s = monotonic() if failures == 0 else since_s
+            if monotonic() - since_s >= patience_s:
+                raise
+            if str(fault) != told:
+                progress.problem(fault, f"trying again for {_span(patience_s)}. {fault.hint}".rstrip())
+                told = str(fault)
+            sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+            failures += 1
+            continue
+        if failures:
+            progress.note(f"works again after {failures} failed tries")
+        return result
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86400:.0f} days" if seconds >= 2 * 86400 else f"{seconds:.0f} s"
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the block ends, so that it is done whole; a second one is not held.
+
+    Signals reach the main thread only: elsewhere, and where nothing handles them, this does nothing.
+    """
+    before: dict[int, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):
+                before[number] = handler
+    held: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+        if len(held) > 1:
+            before[number](number, frame)
+
+    for taken in before:
+        signal.signal(taken, hold)
+    try:
+        yield
+    finally:
+        for taken, handler in before.items():
+            signal.signal(taken, handler)
+        if held:
+            before[held[0]](held[0], None)
