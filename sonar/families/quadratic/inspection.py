@@ -305,9 +305,10 @@ def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
 
 
 def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
-    """The mines whose vector is `FAR` times as far from the most central one as half of all are.
+    """The mines whose vector is `FAR` times as far from the most central one as half of all are, and further
+    than that one is long.
 
-    None if fewer than three are compared, or if that were no minority.
+    None if fewer than three are compared, or if they were no minority.
     """
     if len(vectors) < 3:
         return set()
@@ -316,7 +317,8 @@ def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
     distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
     around = np.sort(distances, axis=1)[:, len(mines) // 2]
     centre = int(np.argmin(around))
-    far = {mine for mine, off in zip(mines, distances[centre], strict=True) if off > FAR * around[centre]}
+    least = max(FAR * float(around[centre]), float(np.linalg.norm(points[centre])))
+    far = {mine for mine, off in zip(mines, distances[centre], strict=True) if off > least}
     return far if 2 * len(far) < len(vectors) else set()
 
 
