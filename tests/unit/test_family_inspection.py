@@ -443,9 +443,9 @@ def test_three_are_compared_and_the_rooms_include_their_ends() -> None:
 
 
 def test_the_more_mines_differ_the_wider_is_the_room() -> None:
-    mines = {"a": of_bias(40), "b": of_bias(50), "c": of_bias(20)}  # half of all are within 10 of 40
-    assert told(mines | {"d": of_bias(100)}, ZERO) == {}
-    assert told(mines | {"d": of_bias(161)}, ZERO) == {"d": "unlike"}
+    mines = {"a": of_bias(40), "b": of_bias(50), "c": of_bias(20)}  # with d, half of all are within 20 of 40
+    assert told(mines | {"d": of_bias(104)}, ZERO) == {}
+    assert told(mines | {"d": of_bias(106)}, ZERO) == {"d": "unlike"}  # 61 off the median, 45
 
 
 def test_whom_half_of_the_mines_are_far_from_speaks_for_nobody() -> None:
