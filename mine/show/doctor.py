@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mine.show.documents import Check
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
@@ -25,16 +25,6 @@ ROUND_GAS = 250_000
 TOKEN_GAS = 250_000
 """What a token adds: an approval, and its own work in commit and withdrawal; tokens differ."""
 _PROBE = b"sonar: mine doctor can write here\n"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
-
-    name: str
-    ok: bool | None
-    found: str
-    hint: str = ""
 
 
 _Planned = tuple[str, Callable[[], str], tuple[str, ...]]
@@ -179,7 +169,7 @@ def _data(mine: Mine) -> str:
 
 def _pool(mine: Mine) -> str:
     """How many blindings are ready for each joined bounty, and how much idle time an update takes."""
-    pool, found = mine.pool(), []
+    pool, found = mine.workshop().pool, []
     try:
         for one in mine.book.joined():
             if not one.over:
@@ -200,6 +190,6 @@ def _bounties(mine: Mine) -> str:
     joined = [one for one in book.joined() if not one.over]
     for one in joined:
         task = joining.task_of(market, store, policy, one)
-        trainer.check_map(trainer.prepare(task, one.dataset), one.map_digest)
+        trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
     fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

@@ -6,8 +6,8 @@ import pytest
 from gmpy2 import mpz
 from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
-from mine import data
 from mine.consent import Policy
+from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task

@@ -5,6 +5,7 @@ What takes longer than some microseconds gets fewer of them than `make fuzz` say
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -28,15 +29,17 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.revert import from_rpc_error
 from sonar.chain.rpc import Chain, Rpc, quantity
-from sonar.data.table import csv_shape, parse_csv
+from sonar.data.table import csv_batches, csv_columns, parse_csv
 from sonar.errors import RpcError
 from sonar.home import keystore
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.allowlist import read_list
+from sonar.protocol.ids import ETHER
 from sonar.store.kubo.rpc import KuboRpc
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Line, Round, Waiting, describe, format_line, parse_line
 
 STRAINING = [b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b"1e999", b'"\\u0000"', b'"\\ud800"', b"'\0'", b"nan"]
@@ -111,7 +114,8 @@ def test_tables() -> None:
     good = b'\xef\xbb\xbfage,"b,mi",y\r\n1,-2.5e3,0\r\n"3",4,5\n\n6,7,.8\n'
 
     def decode(data: bytes) -> None:
-        columns, rows = csv_shape(data, "x.csv")
+        columns = csv_columns(io.BytesIO(data), "x.csv")
+        rows = sum(len(batch) for batch in csv_batches(io.BytesIO(data), "x.csv", ()))
         table = parse_csv(data, "x.csv")
         assert (table.columns, table.rows) == (columns, rows)
         assert np.isfinite(table.values).all()
@@ -262,7 +266,7 @@ def test_progress_lines() -> None:
     assert fuzz(make, decode, INPUTS // 2) > INPUTS // 1000
 
 
-EVENTS = [Waiting("blocks", 5), Round("0xab", 1, {"loss": 1.5, "fee_units": 5, "asset": "0x" + "00" * 20})]
+EVENTS = [Waiting("blocks", 5), Round("0xab", 1, MineRound("paid", ETHER, 5_000, 2**60, why="x"))]
 
 
 # ---- what nodes answer
