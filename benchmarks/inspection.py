@@ -99,7 +99,8 @@ def played(x: Array, y: Array, mines: int) -> Honest:
     names = [f"c{i}" for i in range(x.shape[1])]
     wish = Wish(
         **dict.fromkeys(Wish.__dataclass_fields__)
-        | {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10, "key_bits": 2048}
+        | {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10}
+        | {"key_bits": 2048}
     )
     held = x[:HOLDOUT], y[:HOLDOUT, None]
     design = design_of(wish, *held, names, ["y"], np.random.RandomState)
