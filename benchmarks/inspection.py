@@ -97,11 +97,8 @@ def tables(seed: int) -> Iterator[tuple[str, Array, Array, int]]:
 def played(x: Array, y: Array, mines: int) -> Honest:
     """Return the campaign of honest mines on these rows, the first ones held out."""
     names = [f"c{i}" for i in range(x.shape[1])]
-    wish = Wish(
-        **dict.fromkeys(Wish.__dataclass_fields__)
-        | {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10}
-        | {"key_bits": 2048}
-    )
+    given = {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10}
+    wish = Wish(**dict.fromkeys(Wish.__dataclass_fields__) | given | {"key_bits": 2048})
     held = x[:HOLDOUT], y[:HOLDOUT, None]
     design = design_of(wish, *held, names, ["y"], np.random.RandomState)
     parts = np.array_split(np.arange(HOLDOUT, len(x)), mines)
@@ -134,7 +131,7 @@ def verdicts(honest: Honest, opened: Sequence[Opened]) -> dict[str, str | None]:
 
 
 def caught(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random.Generator) -> int:
-    """Return how many rounds a cheat was aggregated in: it comes in round `joined`, and forges from `start`."""
+    """Return in how many rounds a cheat counts that comes in round `joined`, and forges from `start` on."""
     opened, aggregated = [], 0
     for number, each in enumerate(honest.opened, 1):
         updates = dict(each.updates)

@@ -218,4 +218,5 @@ def _fixed(name: str, value: float, fraction_bits: int) -> int:
 
 
 def _power_of_two(value: float) -> float:
-    return 2.0 ** math.ceil(math.log2(value)) if value > 0 else 1.0
+    """Return the next one up; a value that rounding carried past one is that one."""
+    return 2.0 ** math.ceil(math.log2(value) - 1e-6) if value > 0 else 1.0
