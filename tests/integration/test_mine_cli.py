@@ -104,7 +104,8 @@ class Cli:
         out = self.capsys.readouterr().out
         if code == 0 and args[0] != "run":
             command = " ".join(args[:2]) if args[0] == "data" else args[0]
-            assert write(read(ANSWERS[command], out)) == out.strip()
+            answer = out.splitlines()[-1]
+            assert write(read(ANSWERS[command], answer)) == answer
         return code, counted(json.loads(out.splitlines()[-1])) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:
