@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from sonar.families.quadratic.holdout import Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.compose import least_rows
+from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.optimisers.base import Ground
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
 from sonar.paillier.slots import Bounds, SlotPlan
@@ -57,20 +58,20 @@ class Wish:
     `metric` is what the loss is measured by: see `Holdout.metrics`.
     """
 
-    feature_map: BaseWish
-    loss: str
-    local_steps: int
-    local_rate: float | None
-    cohort: int
-    rows_min: int | None
-    weight_rows: int | None
-    key_bits: int
-    weight_max: float | None
-    a_row_l1_max: float | None
-    b_max: float | None
-    target_clip: float | None
-    weight_frac: int | None
-    data_frac: int | None
+    feature_map: BaseWish = field(default_factory=StandardWish)
+    loss: str = "squared"
+    local_steps: int = 1
+    local_rate: float | None = None
+    cohort: int = 10
+    rows_min: int | None = None
+    weight_rows: int | None = None
+    key_bits: int = 3072
+    weight_max: float | None = None
+    a_row_l1_max: float | None = None
+    b_max: float | None = None
+    target_clip: float | None = None
+    weight_frac: int | None = None
+    data_frac: int | None = None
     metric: str | None = None
 
 
