@@ -14,7 +14,8 @@ from mine.work.sender import Sender
 from mine.work.state import Book, Command, Joined, Part, decide
 from mine.work.updates import Updates
 from mine.work.urgency import Urgency
-from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import EnvironmentFault, InsufficientFunds, RemoteError, UsageError
