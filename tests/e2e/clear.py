@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
+from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from sklearn.datasets import load_diabetes
+from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from sonar.data import examples
 from sonar.families.quadratic.answer import local_map
-from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 from sonar.paillier.vector import encode_weights
 
 

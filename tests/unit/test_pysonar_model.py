@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pysonar.campaign.aggregate import Course, Point, start_of
+from sonar.families.quadratic.step import ORIGIN
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.aggregate import Course, Point, start_of
 from pysonar.campaign.model import LinearModel
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, KeyFileError
-from sonar.families.quadratic.step import ORIGIN
 from sonar.paillier.vector import encode_weights
 
 BOUNTY = Bounty.example("diabetes", key_bits=2048)
