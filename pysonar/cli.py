@@ -12,7 +12,7 @@ from sonar.errors import UsageError
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.wiring import Scientist
 
 app = new_app(
@@ -94,7 +94,7 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty.bounty import check_key
+    from pysonar.bounty.request import check_key
     from pysonar.wiring import locked
     from sonar.home import keystore
 
@@ -118,7 +118,7 @@ def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
 
     Example: `pysonar explain bounty.toml`
     """
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
 
     asked = Bounty.from_toml(bounty)
     if as_json:
@@ -196,7 +196,7 @@ def run(
     In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
     rows = 42.
     """
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 

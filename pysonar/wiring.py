@@ -18,7 +18,7 @@ from sonar.telling.waiting import patiently
 from sonar.wiring import Party
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.campaign.campaign import Campaign
     from pysonar.campaign.shelf import Shelf
     from pysonar.keys.keys import Key

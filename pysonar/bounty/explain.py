@@ -15,7 +15,7 @@ from sonar.telling.amounts import format_amount
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.keys.ledger import Revealed
 
 

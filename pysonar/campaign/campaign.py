@@ -19,16 +19,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.explain import learned
+from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
 from pysonar.campaign.aggregate import held_weights
-from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records, post_key
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
+from pysonar.models.linear import LinearModel
 from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.revert import (
     BountyExists,

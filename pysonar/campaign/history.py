@@ -14,7 +14,7 @@ from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from sonar.chain.contract.market import Market
     from sonar.chain.rpc import Head
     from sonar.protocol.phase import BountyState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Posting, Publication
 from pysonar.keys.keys import Key
 from sonar.manifests.allowlist import AllowList

@@ -8,14 +8,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.design import Design
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of, start_of
 from pysonar.campaign.collect import Expected, fetch_update
-from pysonar.campaign.model import LinearModel
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.keys.inspection import ROUND_ONLY
 from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
+from pysonar.models.linear import LinearModel
 from sonar.errors import (
     BlobNotFound,
     DigestMismatch,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pysonar.bounty.bounty import Bounty, Settings
+from pysonar.bounty.request import Bounty, Settings
 from sonar.data.table import Table
 from sonar.errors import ConfigError, SonarError
 from sonar.home.keystore import read_private, write_private

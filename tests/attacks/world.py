@@ -14,7 +14,7 @@ from mine.data import DataSet, register_example
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
 from sonar.chain.contract.market import Market

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from sklearn.datasets import load_diabetes
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from sonar.data import examples
 from sonar.families.quadratic.answer import local_map

@@ -17,7 +17,7 @@ from mine.data import register_csv
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
 from sonar.chain.deploying.deploy import deploy

@@ -11,7 +11,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from sonar.chain.contract.market import transfer
 from sonar.chain.contract.revert import NotAllowed
 from sonar.chain.contract.token import allowance, held

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from table_world import Array, TableWorld
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 
 
 def play(folder: Path, x: Array, y: Array, *, holdout: int, sizes: list[int], **settings: Any) -> TableWorld:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.shelf import Shelf
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, SonarError

@@ -15,7 +15,7 @@ import pytest
 from network_file import write_network
 from typer.main import get_command
 
-from pysonar.bounty.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.bounty.request import Bounty, HoldoutSettings, Settings
 from pysonar.campaign.posting import key_manifest
 from pysonar.campaign.records import Posting, Records, post_key
 from pysonar.campaign.shelf import Shelf

@@ -14,14 +14,14 @@ from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.holdout import Array
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
-from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.shelf import Shelf
 from pysonar.keys.inspection import Opened, Rules, inspect
 from pysonar.keys.keys import Key
+from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
 from sonar.families.quadratic.answer import LocalMap, local_map

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.aggregate import Course, Point, start_of
-from pysonar.campaign.model import LinearModel
+from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, KeyFileError
 from sonar.families.quadratic.step import ORIGIN

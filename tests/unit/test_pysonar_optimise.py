@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from sklearn.datasets import load_diabetes
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from sonar.families.quadratic.answer import local_map
 from sonar.families.quadratic.maps import transform
