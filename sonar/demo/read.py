@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import quantity
@@ -27,11 +28,29 @@ from sonar.protocol.events import (
     Withdrawn,
 )
 from sonar.protocol.fold import RoundRecord, fold
-from sonar.protocol.ids import Digest, hex32, parse_address
+from sonar.protocol.ids import Address, Digest, hex32, parse_address
 from sonar.store.folder import FolderStore
+from sonar.telling.progress import Round
 
-if TYPE_CHECKING:
-    from sonar.demo.conduct import Record
+
+@dataclass
+class Record:
+    """What the run collects as it goes, and the chain does not know: filled by who conducts it."""
+
+    pids: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    rounds: dict[int, Round] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the block's wall time to a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
 
 
 @dataclass(frozen=True)
