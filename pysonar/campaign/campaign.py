@@ -443,7 +443,7 @@ class Campaign:
             finished = history.finished_of(n, events, seconds, self._gas(n))
             self.records.put(finished, n)
             self._idle_since = self._timer()
-            line = history.line_of(self.records, n, self.bounty.unit)
+            line = history.line_of(self.records, n, self.bounty)
             self._progress.emit(Round(hex32(self._require_id()), n, line))
             if finished.ended == "failed":
                 self._progress.note(self._why_failed(finished))
@@ -558,9 +558,7 @@ class Campaign:
         """
         if not self._let_go and (found := history.position(self.records, lambda: self._market)):
             self._up_to_date(found[1])
-        return [
-            history.line_of(self.records, n, self.bounty.unit) for n in range(1, self._last_finished() + 1)
-        ]
+        return [history.line_of(self.records, n, self.bounty) for n in range(1, self._last_finished() + 1)]
 
     def summary(self) -> dict[str, object]:
         """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""

@@ -14,9 +14,11 @@ from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError
+from sonar.families.quadratic.fixed import from_q32
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import (
@@ -70,6 +72,7 @@ def read_report(
         raise RemoteError("no bounty was posted on the demo's chain")
     store = FolderStore(settings.home / "store")
     key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
+    model = ModelManifest.from_bytes(store.get(_manifest(posted.model_digest), ModelManifest.max_bytes))
     receipts = _receipts(market, everything)
     folded = list(fold(everything).values())
     settled = [one.settled for one in folded if one.settled]
@@ -81,6 +84,7 @@ def read_report(
         key_bits=key.bits,
         chain={"client": network.client, "chain_id": market.chain_id},
         store=network.store.kind,
+        null_mse=from_q32(model.family.targets[0].scale_q32) ** 2,
         initial_loss=posted.terms.initial_loss,
         final_loss=min(losses, default=posted.terms.initial_loss),
         rounds=[_round(one, one.settled, receipts, store, record) for one in folded if one.settled],

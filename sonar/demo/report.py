@@ -10,6 +10,7 @@ from rich.padding import Padding
 
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import format_wei
+from sonar.telling.figures import cells, heading
 from sonar.telling.tables import print_table
 
 _ETHER = 10**18
@@ -48,7 +49,10 @@ class MineRow:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`."""
+    """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`.
+
+    Losses are in millionths of the null model's, `null_mse`: the target's deviation on the holdout, squared.
+    """
 
     bounty: str
     scientist: str
@@ -56,6 +60,7 @@ class Report:
     key_bits: int
     chain: dict[str, str | int]
     store: str
+    null_mse: float
     initial_loss: int
     final_loss: int
     rounds: list[RoundRow]
@@ -70,9 +75,15 @@ class Report:
     home: str = ""
     plot: str = ""
 
+    def figures(self, loss: int) -> dict[str, float]:
+        """Return a loss of this run as people say it."""
+        part = loss / 1e6
+        return {"r2": 1 - part, "mse": part * self.null_mse}
+
     def to_json(self) -> dict[str, object]:
         """The document of `sonar demo --json`."""
-        return asdict(self)
+        rounds = [asdict(row) | self.figures(row.loss) for row in self.rounds]
+        return asdict(self) | {"rounds": rounds}
 
 
 def with_plot(report: Report, path: str) -> Report:
@@ -85,7 +96,7 @@ def show(report: Report, console: Console) -> None:
     console.print("[bold]Rounds[/]")
     _print_rounds(report, console)
     legend = (
-        "loss: mean squared error x 1000, on the scientist's held-out rows\n"
+        "R², MSE: on the scientist's held-out rows; the start is the null model, which predicts their mean\n"
         "shares: of each mine, in the order of the table below\n"
         "gas: commit/reveal/settle, the highest of the round, in thousands"
     )
@@ -137,15 +148,16 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 
 def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
-    headings = ("round", "loss", "shares %", "paid ETH", "gas", "sec")
-    rows = [["start", f"{report.initial_loss:,}", "", "", "", ""]]
+    names = ("r2", "mse")
+    headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas", "sec")
+    rows = [["start", *cells(report.figures(report.initial_loss), names), "", "", "", ""]]
     for row in report.rounds:
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
         rows.append(
             [
                 str(row.round),
-                f"{row.loss:,}",
+                *cells(report.figures(row.loss), names),
                 " ".join(told),
                 f"{row.paid_wei / _ETHER:.4f}",
                 "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),

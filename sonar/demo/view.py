@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sonar.telling.figures import in_words
 from sonar.telling.progress import (
     Done,
     Line,
@@ -137,9 +138,9 @@ class LiveView:
 
 def _sentence(line: Line) -> str:
     match line.event:
-        case Round(_, number, summary) if "loss" in summary:
+        case Round(_, number, summary) if summary.get("figures"):
             accepted, cohort = len(summary.get("accepted", ())), len(summary.get("cohort", ()))
-            return f"round {number}: loss {summary['loss']:,}, {accepted} of {cohort} updates accepted"
+            return f"round {number}: {in_words(summary['figures'])}, {accepted} of {cohort} updates accepted"
         case Done(what, _):
             return what
         case event:
