@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,12 @@ import numpy as np
 
 from pysonar.bounty.files import content, take_allow_file
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
-from pysonar.bounty.start import adopted
+from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load
-from pysonar.bounty.terms import allowed_of, check_numbers, check_times, terms_of, unit_of
+from pysonar.bounty.terms import Offer, offer_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
+from sonar.families.quadratic.design import Design
 from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
@@ -109,15 +110,12 @@ class Bounty:
         """Return the bounty that begins with what was given as its start."""
         if start is None:
             return cls(settings, held_out)
-        model = adopted(start, settings, held_out)
-        return cls(settings, replace(held_out, features=model.features), model)
+        return cls(settings, held_out, adopted(start, settings, held_out))
 
     def __post_init__(self) -> None:
-        check_numbers(self.settings)
-        _ = self.unit, self.allowed  # an asset or address that is none is told before the data's faults
-        check_times(self.terms, estimated_s(self.design.plan))
         if self.target_loss >= self.initial_loss:
             raise self._no_better()
+        _ = self.offer  # whatever cannot be posted is told now
 
     def _no_better(self) -> ConfigError:
         """The error for a target that the start has reached already."""
@@ -142,18 +140,17 @@ class Bounty:
     @cached_property
     def design(self) -> Design:
         """The model, its slot plan and the holdout, derived from settings, data and start."""
-        return design_of(wish_of(self.settings), self.held_out, self.start)
+        return designed(self.settings, self.held_out, self.start)
 
     @property
     def metric(self) -> str:
         """What the loss is measured by: the target's metric, or the loss's own."""
-        target = self.settings.target
-        return self.design.holdout.metric if target is None else target[0]
+        return self.design.metric
 
-    @cached_property
+    @property
     def initial_loss(self) -> int:
         """Loss of the start on the holdout, in millionths of the null model's."""
-        return self.design.holdout.loss(self.design.start, self.metric)
+        return self.design.initial_loss
 
     @cached_property
     def target_loss(self) -> int:
@@ -162,9 +159,24 @@ class Bounty:
         return holdout.floor(self.metric) if target is None else holdout.loss_of(*target)
 
     @cached_property
+    def offer(self) -> Offer:
+        """What mines are offered. Raises ConfigError naming a field of the settings."""
+        return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
+
+    @property
     def terms(self) -> Terms:
-        """The terms as the contract takes them. Raises ConfigError for an amount that is none."""
-        return terms_of(self.settings, self.allowed, self.initial_loss, self.target_loss)
+        """The terms as the contract takes them."""
+        return self.offer.terms
+
+    @property
+    def unit(self) -> Unit:
+        """What amounts are told in, by the settings' word alone."""
+        return self.offer.unit
+
+    @property
+    def allowed(self) -> tuple[Address, ...]:
+        """The mines that may take part, ascending; empty for all."""
+        return self.offer.allowed
 
     @property
     def patience_s(self) -> float:
@@ -172,16 +184,6 @@ class Bounty:
         terms = self.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
-
-    @cached_property
-    def unit(self) -> Unit:
-        """What amounts are told in, by the settings' word alone. Raises ConfigError."""
-        return unit_of(self.settings)
-
-    @cached_property
-    def allowed(self) -> tuple[Address, ...]:
-        """The mines that may take part, ascending; empty for all. Raises ConfigError."""
-        return allowed_of(self.settings)
 
     @cached_property
     def digest(self) -> str:

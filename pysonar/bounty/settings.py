@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sonar.errors import ConfigError
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps.registry import WISHES as MAPS
+from sonar.families.quadratic.maps.registry import MapWish
+from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
 from sonar.telling.amounts import MAX_DECIMALS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
@@ -25,9 +29,28 @@ def _name(text: str) -> str:
     return text
 
 
-def _by_kind(given: object) -> object:
+def _one_of(known: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return name
+
+    return check
+
+
+def _kind_in(known: Collection[str]) -> Callable[[object], object]:
     """A name alone is a table of nothing but its kind."""
-    return {"kind": given} if isinstance(given, str) else given
+
+    def table(given: object) -> object:
+        if isinstance(given, BaseModel):
+            return given
+        table = {"kind": given} if isinstance(given, str) else given
+        if not isinstance(table, dict) or table.get("kind") not in known:
+            told = "must be a name, or a table with a kind, of " + ", ".join(known)
+            raise ValueError(told)
+        return table
+
+    return table
 
 
 _Amount = Annotated[str, Field(min_length=1, max_length=100)]
@@ -52,10 +75,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_name)]
-    loss: Literal["squared", "logistic-taylor"] = "squared"
-    feature_map: Annotated[MapWish, BeforeValidator(_by_kind)] = StandardWish()
-    clip: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 8.0
-    optimiser: Annotated[OptimiserWish, BeforeValidator(_by_kind)] = GradientMemoryWish()
+    loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
+    feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
+    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = OPTIMISERS["gradient-memory"]()
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
     rounds: Annotated[int, Field(ge=1, le=254)] = 7
@@ -138,9 +160,9 @@ def check_key(name: str, key_bits: int) -> None:
     settings_of({"name": name, "key_bits": key_bits})
 
 
-_MAP = 'write feature_map = {{ kind = "{}", {} = {{}} }}'
 _WRITTEN_NOW = {
     "target_loss": "write mse = {}, or r2, of a squared loss; log_loss or auc of classes",
+    "clip": 'write feature_map = {{ kind = "standard", clip = {} }}',
     "degree": 'write feature_map = {{ kind = "polynomial", degree = {} }}',
     "n_components": 'write feature_map = {{ kind = "fourier", n_components = {} }}',
     "gamma": 'write feature_map = {{ kind = "fourier", n_components = 50, gamma = {} }}',
@@ -175,7 +197,7 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     """Return the error for a field that there is not."""
     field = f"{prefix}{name}"[:80]
     if isinstance(given, dict):
-        hint = "the only table is [holdout]; all other fields stand above it"
+        hint = "the tables are [holdout], feature_map and optimiser; other fields stand above [holdout]"
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:
         return ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pysonar.bounty.settings import MIN_WINDOW_PER_MINE_S, MIN_WINDOW_S, Settings
 from sonar.errors import ConfigError
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
-from sonar.protocol.phase import Terms
+from sonar.protocol.phase import NOBODY, Terms
 from sonar.telling.amounts import IN_ETHER, Unit, format_amount, is_symbol, parse_amount
 
 MAX_TOTAL = 2**96 - 1
 """Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
 
 
-def unit_of(s: Settings) -> Unit:
-    """Return what amounts are told in, by the settings' word alone. Raises ConfigError."""
+@dataclass(frozen=True)
+class Offer:
+    """What mines are offered: the terms, the unit of their amounts, and who may take part (empty: all)."""
+
+    terms: Terms
+    unit: Unit
+    allowed: tuple[Address, ...]
+
+
+def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float) -> Offer:
+    """Return what the settings offer; losses in millionths of the null model's.
+
+    `train_s`: about how long a mine computes for an update, on one core. Raises ConfigError naming a field.
+    """
+    _check_numbers(s)
+    unit, allowed = _unit(s), _allowed(s)
+    terms = _terms(s, unit, allowed, initial_loss, target_loss)
+    _check_money(terms, unit)
+    _check_times(terms, train_s)
+    return Offer(terms, unit, allowed)
+
+
+def _unit(s: Settings) -> Unit:
+    """What amounts are told in, by the settings' word alone."""
     if s.asset is None:
         if s.asset_symbol or s.asset_decimals is not None:
             raise ConfigError("asset", "is missing", hint="give the token's address, or no asset_… field")
@@ -30,8 +54,8 @@ def unit_of(s: Settings) -> Unit:
     return Unit(asset, s.asset_symbol, s.asset_decimals)
 
 
-def allowed_of(s: Settings) -> tuple[Address, ...]:
-    """Return the mines that may take part, ascending; empty for all. Raises ConfigError."""
+def _allowed(s: Settings) -> tuple[Address, ...]:
+    """The mines that may take part, ascending; empty for all."""
     allowed = () if s.allow is None else read_list(s.allow, "allow")
     if allowed and len(allowed) < s.min_mines:
         problem = f"names {len(allowed)} mines, and a round takes min_mines = {s.min_mines}"
@@ -39,11 +63,9 @@ def allowed_of(s: Settings) -> tuple[Address, ...]:
     return allowed
 
 
-def terms_of(s: Settings, allowed: tuple[Address, ...], initial_loss: int, target_loss: int) -> Terms:
-    """Return the terms; losses in millionths of the null model's. Raises ConfigError naming a field."""
-    unit = unit_of(s)
+def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
     window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
-    terms = Terms(
+    return Terms(
         asset=unit.asset,
         cohort_cap=s.cohort,
         min_mines=s.min_mines,
@@ -56,17 +78,14 @@ def terms_of(s: Settings, allowed: tuple[Address, ...], initial_loss: int, targe
         stake_units=parse_amount(s.stake, unit, "stake"),
         fee_units=parse_amount(s.fee, unit, "fee"),
         reward_units=parse_amount(s.reward, unit, "reward"),
-        initial_loss=initial_loss,
-        target_loss=target_loss,
-        settler=ETHER if s.settler is None else parse_address(s.settler, "settler"),
+        initial_loss=initial,
+        target_loss=target,
+        settler=NOBODY if s.settler is None else parse_address(s.settler, "settler"),
         allow_root=root_of(allowed) if allowed else ZERO32,
     )
-    _check_money(terms, unit)
-    return terms
 
 
-def check_numbers(s: Settings) -> None:
-    """Check what needs neither data nor chain. Raises ConfigError naming a field."""
+def _check_numbers(s: Settings) -> None:
     if s.min_mines > s.cohort:
         hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
         raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
@@ -80,8 +99,7 @@ def check_numbers(s: Settings) -> None:
             raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
 
 
-def check_times(terms: Terms, train_s: float) -> None:
-    """Check that an update, `train_s` seconds of one core, is made within the windows. Raises ConfigError."""
+def _check_times(terms: Terms, train_s: float) -> None:
     window_s, quiet_s = terms.commit_window_s, terms.quiet_s
     if quiet_s and quiet_s >= window_s:
         hint = f"give less than commit_window_s = {window_s}, or 0 to let every round last that long"

@@ -23,7 +23,7 @@ from pysonar.bounty.explain import learned
 from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
 from pysonar.campaign.aggregate import held_weights
-from pysonar.campaign.posting import fits, prepare, publish
+from pysonar.campaign.posting import check, fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
@@ -39,7 +39,6 @@ from sonar.chain.contract.revert import (
     WrongRound,
     WrongStatus,
 )
-from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -244,7 +243,7 @@ class Campaign:
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
         intent = Intent.of_posting(self.bounty.settings.name)
         if self._outbox.wanted(intent):
-            self._check_decimals()
+            check(self._market, self.bounty)
         bounty = self._id_of(posting)
         try:
             receipt = pay(self._market, self._outbox, intent, call)
@@ -273,17 +272,6 @@ class Campaign:
         head, posted = self._market.head(), self._market.posting(bounty)
         confirmed = posted is not None and head.number - posted.block + 1 >= self._confirmations
         return posted.block if posted is not None and confirmed else None
-
-    def _check_decimals(self) -> None:
-        """Before money is sent: the token must count its units as the bounty's amounts do."""
-        meant = self.bounty.unit
-        told = unit_of(self._market, meant.asset)
-        if meant.known and told.known and told.decimals != meant.decimals:
-            raise ConfigError(
-                "asset_decimals",
-                f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
-                hint="correct it, and look at all amounts again",
-            )
 
     # ---- a round in Commit
 

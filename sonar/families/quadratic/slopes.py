@@ -75,6 +75,18 @@ def weights_from(spec: QuadraticSpec, per_unit: Matrix, constants: Vector, level
     return np.concatenate(parts)
 
 
+def rescaled(weights: Vector, old: QuadraticSpec, new: QuadraticSpec) -> Vector:
+    """Return weights float64[new.weights] that say with `new`'s targets what `weights` say with `old`'s.
+
+    The stages are the same; only centre and scale of the targets differ.
+    """
+    changed = by_output(old, weights).copy()
+    for i, ((before, unit), (constant, other)) in enumerate(zip(_says(old), _says(new), strict=True)):
+        changed[:, i] *= unit / other
+        changed[-1, i] += (before - constant) / other
+    return changed.T.ravel()
+
+
 def _says(spec: QuadraticSpec) -> list[tuple[float, float]]:
     """Return of each output what the model says where phi w is 0, and by how much more where it is 1."""
     loss, places = LOSSES[spec.loss], np.array([0.0, 1.0])
