@@ -28,9 +28,13 @@ from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publica
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
+<<<<<<< HEAD
 from pysonar.models.linear import LinearModel
 from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.revert import (
+=======
+from sonar.chain.contract.errors import (
+>>>>>>> chain
     BountyExists,
     NothingToWithdraw,
     NotInCohort,
@@ -39,6 +43,11 @@ from sonar.chain.contract.revert import (
     WrongRound,
     WrongStatus,
 )
+<<<<<<< HEAD
+=======
+from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
+from sonar.chain.contract.token import unit_of
+>>>>>>> chain
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -550,7 +559,7 @@ class Campaign:
         return [history.line_of(self.records, n, self.bounty) for n in range(1, self._last_finished() + 1)]
 
     def summary(self) -> dict[str, object]:
-        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+        """Return what became of the bounty, in JSON's own types. Losses in millionths of the null model's."""
         return history.summary_of(self.records, self.bounty)
 
     # ---- parts

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
-from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.paillier.vector import decode_weights
 from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled

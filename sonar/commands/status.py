@@ -130,11 +130,11 @@ def _show(found: list[dict[str, Any]]) -> None:
                 f"{one['round']}/{one['rounds']}",
                 f"{one['committed']}/{one['cohort_cap']}",
                 str(one["revealed"]),
-                f"{one['initial_loss'] / 1000:,.3f} → {one['best_loss'] / 1000:,.3f}",
+                f"{one['initial_loss'] / 1e6:.4f} → {one['best_loss'] / 1e6:.4f}",
                 one["escrow"],
             ]
         )
-    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow"], rows)
+    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows)
 
 
 def _show_history(history: list[dict[str, Any]], unit: Unit) -> None:
@@ -156,7 +156,7 @@ def _told(key: str, value: Any, unit: Unit) -> str:
     if key.endswith("_units"):
         return f"{key.removesuffix('_units')} {format_amount(value, unit)}"
     if key.endswith("_loss"):
-        return f"{key} {value / 1000:,.3f}"
+        return f"{key} {value / 1e6:.6f}"  # of the null model's
     if key == "share_bps":
         return f"share {value / 100:.2f}%"
     return f"{key} {value}"

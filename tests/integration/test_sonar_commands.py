@@ -157,8 +157,8 @@ def test_status_tells_bounties_and_their_rounds(
     assert "RoundOpened" in out
     assert (
         f"escrow {format_wei(terms.escrow_units)}\n" in out
-    )  # people count neither in wei nor in thousandths
-    assert f"{terms.initial_loss / 1000:,.3f} → " in out
+    )  # people count neither in wei nor in millionths
+    assert f"{terms.initial_loss / 1e6:.4f} → " in out
     monkeypatch.setattr("sonar.commands.status.EVENTS_SHOWN", 1)
     assert sonar("status", bounty, "--network", file) == 0
     assert "1 earlier events are left out; --json has all of them" in capsys.readouterr().out
