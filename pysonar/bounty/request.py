@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pysonar.bounty.files import content, take_allow_file
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
@@ -37,6 +38,7 @@ from pysonar.bounty.tables import HeldOut, in_memory, load
 from pysonar.bounty.terms import Offer, offer_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
+from sonar.families.quadratic.course import start_of
 from sonar.families.quadratic.design import Design
 from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
@@ -151,6 +153,11 @@ class Bounty:
     def initial_loss(self) -> int:
         """Loss of the start on the holdout, in millionths of the null model's."""
         return self.design.initial_loss
+
+    @property
+    def start_weights(self) -> NDArray[np.float64]:
+        """The weights of the first round, float64[d], output by output."""
+        return start_of(self.design).current.weights(self.design.plan)
 
     @cached_property
     def target_loss(self) -> int:
