@@ -17,7 +17,7 @@ from sonar.chain.contract import token
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
-from sonar.families.quadratic.maps import in_words
+from sonar.families.registry import family_of
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
@@ -98,7 +98,7 @@ def fit(mine: Mine, posted: BountyPosted) -> Rows:
         row: dict[str, Any] = {"name": dataset.name, "fits": True, "problem": "", "hint": ""}
         try:
             trainer.fits(task, dataset)
-            trainer.local_map(task, dataset)
+            trainer.prepare(task, dataset)
         except SonarError as error:
             row |= {"fits": False, "problem": str(error), "hint": error.hint}
         rows.append(row)
@@ -139,7 +139,7 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
         "reward_units": terms.reward_units,
         "key_bits": task.model.plan.key_bits if task else 0,
         "needs": list(task.columns) if task else [],
-        "feature_map": in_words(task.model.family) if task else "",
+        "feature_map": family_of(task.model.family).in_words(task.model.family) if task else "",
         "data": list(offer.fitting) or f"none: {offer.problem}",
         "hint": offer.problem.hint if offer.problem else "",
         "chain_time_s": head.timestamp_s,

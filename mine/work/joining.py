@@ -137,7 +137,7 @@ def _choose(task: Task, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
     for dataset in candidates:
         try:
             trainer.fits(task, dataset)
-            return dataset, trainer.map_digest(trainer.local_map(task, dataset))
+            return dataset, trainer.prepare(task, dataset).digest()
         except SonarError as error:
             first = first or error
     assert first is not None

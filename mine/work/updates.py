@@ -26,7 +26,7 @@ from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
 
 if TYPE_CHECKING:
-    from sonar.families.quadratic.answer import LocalMap
+    from sonar.families.base import Prepared
 
 _SALT_BYTES = 32
 _SHORT_WAIT_S = 1.0
@@ -47,7 +47,7 @@ class Updates:
     ) -> None:
         self._market, self._store, self._me = market, store, me
         self._pool, self._policy, self._progress, self._urgency = pool, policy, progress, urgency
-        self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
+        self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
 
     def tasks(self) -> list[Task]:
         """What the bounties that this process has trained for ask for."""
@@ -138,12 +138,12 @@ class Updates:
             return self._cache[joined.bounty][0]
         return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
 
-    def _map(self, joined: Joined, task: Task) -> LocalMap:
+    def _map(self, joined: Joined, task: Task) -> Prepared:
         """(A, b), computed once in a process; that the data are still the same is checked in every round."""
         if joined.bounty in self._cache:
             joined.dataset.verify()
             return self._cache[joined.bounty][1]
-        mapped = trainer.local_map(task, joined.dataset)
+        mapped = trainer.prepare(task, joined.dataset)
         trainer.check_map(mapped, joined.map_digest)
         self._cache[joined.bounty] = (task, mapped)
         return mapped

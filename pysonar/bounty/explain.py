@@ -71,12 +71,18 @@ def _start(bounty: Bounty) -> list[str]:
     figures = in_words(bounty.design.holdout.told(bounty.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
-    means = ", ".join(f"{target.centre:.6g}" for target in bounty.design.spec.targets)
     return [
-        f"starts at zero weights, which are the null model: it says {means}, the mean of your held-out "
+        f"starts at zero weights, which are the null model: it says {_said_by_null(bounty)} of your held-out "
         f"rows, whatever the columns are; {figures}",
-        "so a mine that knows no more than that mean earns nothing by it: all that is paid for is better",
+        "so a mine that knows no more than that earns nothing: only what is better is paid",
     ]
+
+
+def _said_by_null(bounty: Bounty) -> str:
+    spec = bounty.design.spec
+    if LOSSES[spec.loss].labels:
+        return "how often each label is, " + ", ".join(f"{(1 + t.centre) / 2:.1%}" for t in spec.targets)
+    return ", ".join(f"{target.centre:.6g}" for target in spec.targets) + ", the mean"
 
 
 def _goal(bounty: Bounty) -> str:
@@ -86,10 +92,10 @@ def _goal(bounty: Bounty) -> str:
 
 def _surrogate(bounty: Bounty) -> list[str]:
     """Say by what mines are paid, where that is not quite what the reward goes by."""
-    if bounty.design.holdout.exact(bounty.metric):
+    if bounty.design.holdout.metrics[bounty.metric].exact:
         return []
     return [
-        f"the reward of a round goes by {heading(bounty.metric)}; it is shared by what each mine added to the "
+        f"the reward of a round goes by {heading(bounty.metric)}; it is shared by what each mine did for the "
         "quadratic loss that is trained, which is close to it"
     ]
 
@@ -144,8 +150,8 @@ def _learned(bounty: Bounty) -> list[str]:
     terms, plan = bounty.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
-        "bits per round, and which test it failed",
+        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
+        "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
         "in plain words: you hold the key, so software other than this could open each mine's A and b, and "
@@ -163,7 +169,7 @@ def _published(bounty: Bounty) -> list[str]:
     return [
         "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
         f"deviation of each column of your holdout, targets included{tells}",
-        f"these say where your {rows} rows lie and how far apart: who knows {rows - 1} of them knows the last",
+        f"these say where your {rows} rows lie, and how far apart; who knows {rows - 1} of them learns the last",
     ]
 
 
@@ -226,8 +232,9 @@ def _targets(bounty: Bounty) -> list[str]:
     spec = bounty.design.spec
     if labels := LOSSES[spec.loss].labels:
         return [f"labels {' and '.join(f'{label:g}' for label in labels)} as targets"]
+    ends = ((each, each.clip * each.scale) for each in spec.targets)
     return [
-        f"{target.name!r} in your unit: what is below {target.centre - target.clip * target.scale:.6g} or above "
-        f"{target.centre + target.clip * target.scale:.6g} is taken as that"
-        for target in spec.targets
+        f"{target.name!r} in your unit: what is below {target.centre - room:.6g} or above "
+        f"{target.centre + room:.6g} is taken as that; most rows lie within"
+        for target, room in ends
     ]

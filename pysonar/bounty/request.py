@@ -40,6 +40,7 @@ from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
 from sonar.families.quadratic.course import start_of
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
@@ -145,6 +146,11 @@ class Bounty:
         return designed(self.settings, self.held_out, self.start)
 
     @property
+    def optimiser(self) -> Optimiser:
+        """What chooses the next weights."""
+        return self.settings.optimiser.optimiser(self.design.ground)
+
+    @property
     def metric(self) -> str:
         """What the loss is measured by: the target's metric, or the loss's own."""
         return self.design.metric
@@ -161,7 +167,7 @@ class Bounty:
 
     @cached_property
     def target_loss(self) -> int:
-        """The loss that ends the bounty, in millionths; by default what no model of this map can beat here."""
+        """The loss that ends the bounty, in millionths; by default what no weights can beat here."""
         target, holdout = self.settings.target, self.design.holdout
         return holdout.floor(self.metric) if target is None else holdout.loss_of(*target)
 

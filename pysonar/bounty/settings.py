@@ -77,7 +77,9 @@ class Settings(BaseModel):
     name: Annotated[str, AfterValidator(_name)]
     loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
     feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
-    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = OPTIMISERS["gradient-memory"]()
+    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = OPTIMISERS[
+        "gradient-memory"
+    ]()
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
     rounds: Annotated[int, Field(ge=1, le=254)] = 7

@@ -22,19 +22,14 @@ from contextlib import contextmanager
 from pysonar.bounty.explain import learned
 from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
-from pysonar.campaign.aggregate import held_weights
 from pysonar.campaign.posting import check, fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
-<<<<<<< HEAD
 from pysonar.models.linear import LinearModel
 from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.revert import (
-=======
-from sonar.chain.contract.errors import (
->>>>>>> chain
     BountyExists,
     NothingToWithdraw,
     NotInCohort,
@@ -43,11 +38,6 @@ from sonar.chain.contract.errors import (
     WrongRound,
     WrongStatus,
 )
-<<<<<<< HEAD
-=======
-from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
-from sonar.chain.contract.token import unit_of
->>>>>>> chain
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -61,6 +51,7 @@ from sonar.errors import (
     RpcError,
     UsageError,
 )
+from sonar.families.quadratic.course import held_weights
 from sonar.families.quadratic.score import shares_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest

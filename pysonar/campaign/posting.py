@@ -13,27 +13,27 @@ from sonar.errors import ConfigError
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest, PaillierCover
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.ports import Store
 from sonar.protocol.blobs import links_of
 
 
 def prepare(bounty: Bounty, key: Key) -> Posting:
-    """Encrypt the start, zero weights, and describe it. The salt makes the bounty's id."""
+    """Encrypt the start and describe it. The salt makes the bounty's id."""
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
+    salt, columns = secrets.token_bytes(SALT_BYTES), design.spec.columns
     manifest = key_manifest(key)
-    blob = key.public.encode_blob(key.encrypt_weights([0] * design.plan.weights))
+    blob = key.public.encode_blob(key.encrypt_weights(design.start))
     allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
         family=design.spec,
         cover=PaillierCover(),
-        plan=design.plan_spec,
+        plan=PlanSpec.parse(design.plan.to_dict()),
         key=manifest.cid(),
         blobs=links_of(blob),
-        zero_start=True,
+        zero_start=design.zero_start,
         holdout=commitment(salt, columns, bounty.held_out.table.matrix(columns)),
         allow_list=allowed.cid() if allowed else None,
     )

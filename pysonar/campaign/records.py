@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from sonar.errors import JournalError
-from sonar.families.quadratic.step import Coefficients
+from sonar.families.quadratic.optimisers.base import Coefficients
 from sonar.home.journal import Journal
 from sonar.protocol.blobs import parts_of
 from sonar.protocol.cid import Codec

@@ -8,12 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pysonar.bounty.design import Design
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of, start_of
 from pysonar.campaign.collect import Expected, fetch_update
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Update, Verdict
-from pysonar.keys.inspection import ROUND_ONLY
 from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
 from pysonar.models.linear import LinearModel
 from sonar.errors import (
@@ -24,7 +21,11 @@ from sonar.errors import (
     RemoteError,
     StoreUnavailable,
 )
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.families.quadratic.score import shares_of
+from sonar.families.registry import family_of
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
@@ -46,7 +47,7 @@ class Place:
 
 def course_of(records: Records, design: Design, before: int) -> Course:
     """Return where a campaign's weights had been when round `before` began."""
-    course = start_of(design)
+    course: Course = family_of(design.spec).start(design)
     for number in range(1, before):
         outcome: Outcome | None = records.get(Outcome, number)
         if outcome is not None and outcome.sums:
@@ -79,7 +80,8 @@ class RoundWork:
         self._store, self._key, self._records = store, key, records
         self._bounty, self._place = bounty, place
         self._design = bounty.design
-        self._optimiser = optimiser_of(bounty.settings.optimiser, bounty.settings.rate, bounty.design)
+        self._optimiser = bounty.optimiser
+        self._family = family_of(bounty.design.spec)
 
     def course(self, before: int) -> Course:
         """Return where the weights had been when round `before` began."""
@@ -248,19 +250,10 @@ class RoundWork:
             round=number,
             plan=self._design.plan,
             history=history,
-            zero_start=self._design.holdout.one_sided,
-            bias_index=self._design.bias,
-            bias_curvature=self._bias_curvature(),
+            unit=self._family.tests(self._design.spec, self._design.plan, 2, int).unit,
             min_mines=self._bounty.terms.min_mines,
         )
         return {mine: result.failed for mine, result in results.items() if result.failed is not None}
-
-    def _bias_curvature(self) -> int | None:
-        """A[bias, bias] as the integer that every honest mine has, if there is one."""
-        spec, one = self._design.spec, 1 << self._design.plan.data_frac
-        if spec.local_steps > 1:
-            return None
-        return one if spec.loss == "squared" else one // 4
 
     # ---- outcome
 
@@ -291,7 +284,7 @@ class RoundWork:
         )
         rows = sum(update.rows for update in accepted)
         course = self.course(number).seen(number, sums, rows, verdict.accepted, plan)
-        point = next_point(course, self._optimiser, self._design)
+        point = self._family.step(self._design, self._optimiser, course)
         scores = self._scores(number, verdict, course, point)
         return Outcome(
             sums,
@@ -314,7 +307,7 @@ class RoundWork:
         return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)
 
     def _scores(self, number: int, verdict: Verdict, course: Course, point: Point) -> dict[str, int]:
-        vectors = contribution_vectors(course, point, self._design)
+        vectors = self._family.score_vectors(self._design, self._optimiser, course, point)
         weighted = {past: self._weighted(past) for past in vectors}
         terms = {
             mine: [

@@ -22,6 +22,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -31,8 +32,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from pysonar.keys import inspection, keyfile
-from pysonar.keys.inspection import Opened, Rules, TestResult
+from pysonar.keys import keyfile
 from pysonar.keys.ledger import Ledger
 from pysonar.keys.secret import Secret, Tell
 from pysonar.keys.updates import (
@@ -45,6 +45,8 @@ from pysonar.keys.updates import (
     weights_digest,
 )
 from sonar.errors import CiphertextError, KeyFileError, UpdateOutOfRange, UsageError
+from sonar.families.quadratic import inspection
+from sonar.families.quadratic.inspection import Opened, Rounds, Rules
 from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan, Vector
 from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
@@ -55,6 +57,16 @@ __all__ = ["Key", "MineUpdate", "RoundUpdates", "aggregate_digest"]
 SCORE_BITS = 16
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 _CACHED_UPDATES = 4096
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The verdict on one update: `failed` names the first failed test of `TESTS`, None if it passed all."""
+
+    __test__ = False  # not a test case of pytest's
+
+    passed: bool
+    failed: str | None = None
 
 
 class Key:
@@ -219,26 +231,19 @@ class Key:
         round: int,
         plan: SlotPlan,
         history: Sequence[RoundUpdates],
-        zero_start: bool,
-        bias_index: int,
-        bias_curvature: int | None,
+        unit: int | None,
         min_mines: int,
     ) -> dict[str, TestResult]:
         """Reveal for each mine of `round` whether its update passed, and if not, the first test that failed.
 
         `history` holds the rounds up to and including this one, ascending, with well-formed updates only; a
-        mine may be absent from some. `zero_start` says that the first round's weights are zero and that
-        targets lie mostly on one side of zero, so that their means compare; if not, whole updates are, from
-        zero weights. `bias_curvature` is A[bias, bias] as the integer that every honest mine has
-        (2^data_frac for squared loss, a quarter of that for logistic loss), None where it differs between
-        mines, as after several local steps. `min_mines`: how many updates an aggregate takes; mines that come
-        late are left out of their first round, if so many are left.
+        mine may be absent from some. `unit` and `min_mines`: see `inspection.Rules`.
 
         A mine that failed an exact test in a former round fails again by the same; the tests of
-        `inspection.ROUND_ONLY` count for their round only. What each assumes: `pysonar.keys.inspection`.
-        Failures are counted in the ledger. Raises UsageError.
+        `inspection.ROUND_ONLY` count for their round only. What each assumes:
+        `sonar.families.quadratic.inspection`. Failures are counted in the ledger. Raises UsageError.
         """
-        _check_history(plan, history, round, bias_index)
+        _check_history(plan, history, round)
         self._open_all(plan, [update for past in history for update in past.updates.values()])
         opened = [
             Opened(
@@ -247,12 +252,13 @@ class Key:
             )
             for past in history
         ]
-        rules = Rules(plan, zero_start, bias_index, bias_curvature, min_mines, secrets.randbits)
+        rules = Rules(plan, unit, min_mines, secrets.randbits)
         left_out: dict[str, str] = {}
         for mine, test in self._ledger.failed_before(bounty, round):
             if test not in inspection.ROUND_ONLY:
                 left_out.setdefault(mine, test)
-        failed = inspection.inspect(rules, opened, lambda mine: mine not in left_out)
+        *before, now = opened
+        failed = inspection.inspect(rules, Rounds(before), now, lambda mine: mine not in left_out)
         verdicts = {mine: left_out.get(mine, test) for mine, test in failed.items()}
         new = [(mine, test) for mine, test in failed.items() if test and mine not in left_out]
         self._ledger.record_failed_tests(bounty, round, new)
@@ -391,14 +397,12 @@ class Key:
         return self._secret.decrypt([c])[0]
 
 
-def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int, bias_index: int) -> None:
+def _check_history(plan: SlotPlan, history: Sequence[RoundUpdates], round: int) -> None:
     numbers = [past.round for past in history]
     if not numbers or numbers != sorted(set(numbers)) or numbers[-1] != round:
         raise UsageError(f"the history must ascend and end with round {round}, got rounds {numbers}")
     if any(len(past.weights_int) != plan.weights for past in history):
         raise UsageError(f"the weights of a round do not have the plan's {plan.weights} values")
-    if not 0 <= bias_index < plan.weights:
-        raise UsageError(f"bias_index {bias_index} is not between 0 and {plan.weights - 1}")
 
 
 def _rounded(score: float, positive: bool) -> int:

@@ -134,7 +134,9 @@ def _show(found: list[dict[str, Any]]) -> None:
                 one["escrow"],
             ]
         )
-    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows)
+    print_table(
+        ["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows
+    )
 
 
 def _show_history(history: list[dict[str, Any]], unit: Unit) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
+from sonar.families.quadratic.columns import to_q32
+from sonar.families.quadratic.stages import Clip
 
 from mine import data
 from mine.consent import Policy, TokenPolicy
@@ -22,9 +24,7 @@ from pysonar.keys.keys import Key, MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
-from sonar.families.quadratic.columns import to_q32
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.stages import Clip
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec

@@ -157,7 +157,10 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     ):
         assert changed != text
         path.write_text(changed)
-        with pytest.raises(ConfigError, match=r"model\.json: (is not a model|has a weight or figure that|is of version 1, not 2)"):
+        with pytest.raises(
+            ConfigError,
+            match=r"model\.json: (is not a model|has a weight or figure that|is of version 1, not 2)",
+        ):
             LinearModel.load(path)
     path.write_text(text.replace('"v": 2', '"v": 1'))
     with pytest.raises(ConfigError) as old:

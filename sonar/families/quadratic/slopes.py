@@ -66,7 +66,7 @@ def weights_from(spec: QuadraticSpec, per_unit: Matrix, constants: Vector, level
     The inverse of `slopes_of`. Raises ConfigError for a map that is no line in each of its columns.
     """
     if len(spec.stages) > 1 or (spec.stages and spec.stages[0].line() is None):
-        hint = 'leave feature_map out, or start from a LinearModel, whose map is taken over'
+        hint = "leave feature_map out, or start from a LinearModel, whose map is taken over"
         raise ConfigError("start", "is linear in the columns, and the bounty's feature_map is not", hint=hint)
     line, parts = _line(spec, levels), []
     for (constant, unit), slopes, said in zip(_says(spec), per_unit, constants, strict=True):

@@ -1,0 +1,338 @@
+"""Yes/no tests of single updates: what each asks, and whether it holds. Who opens an update asks them inside.
+
+An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric, the same for every
+output, and A[bias, bias] the same integer for every mine. Most tests below are identities or bounds that
+follow from this, rounding included, so an honest mine passes them whatever its data are, and passing tells
+nothing about its data.
+
+Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
+rounds' exact tests, against it too, tell an honest mine from a cheat:
+
+- `unlike` compares what a mine sent, or how that changed, with what most of the cohort sent, and `curvature`
+  the curvature with the cohort's median. They leave wide room, and are skipped when fewer than three mines
+  can be compared, or when nobody's update, or no median, speaks for most of them. Data that are unlike
+  everybody else's can still fail them.
+- `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
+  step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
+  its own map's.
+- `newcomer`: a first update can be compared with nothing of its own mine's, so after the first round it is
+  kept as what later ones are held against, and not aggregated: it would be free to be anything, under a
+  fresh address every round. Where fewer than `min_mines` updates would be left, newcomers are taken.
+
+After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own
+matrix and A[bias, bias] is the mine's own: `positive` and `spread` then say nothing and are skipped.
+
+The tests pin the map, not the truth of the data: pricing false data is the score's part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+import numpy as np
+
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.paillier.slots import SlotPlan
+
+TESTS = {
+    "range": "every value lies within what the declared bounds allow at this round's weights",
+    "lattice": "the update and its change are multiples of what the weights and their steps share",
+    "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
+    "copy": "the update is not another mine's earlier one",
+    "stale": "the update is not an earlier one of its own, made on other weights",
+    "positive": "the loss curves upwards along every step (A is a mean of squares)",
+    "spread": "along every step, the square of the mean is at most the mean of the squares",
+    "symmetry": "the changes since the first update come from one symmetric matrix",
+    "curvature": "the curvature since the first update lies within [1/4, 4] of the cohort's median",
+    "unlike": "until an identity holds it: it lies about where most of the cohort's updates lie",
+    "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
+}
+"""Every test by name, and what holds for an update that passes."""
+
+ROUND_ONLY = frozenset({"copy", "stale", "unlike", "curvature", "newcomer"})
+"""The tests that honest data may fail: no proof, so a failure counts for its round only."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One round, opened: its weights [d k] and the updates [d k] by mine, None for one that does not open."""
+
+    weights: tuple[int, ...]
+    updates: Mapping[str, tuple[int, ...] | None]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the model says about honest updates.
+
+    `unit`: A[bias, bias] as the integer that every honest mine has, None where it is the mine's own.
+    `min_mines`: how many updates a sum takes at least.
+    """
+
+    plan: SlotPlan
+    unit: int | None
+    min_mines: int
+    random_bits: Callable[[int], int]
+
+
+def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]) -> Rules:
+    """Return what a model's manifest says about honest updates."""
+    unit = int(LOSSES[spec.loss].a_factor * (1 << plan.data_frac)) if spec.local_steps == 1 else None
+    return Rules(plan, unit, min_mines, random_bits)
+
+
+Part = tuple[Sequence[int], Sequence[int]]
+"""The weights of a round and one mine's update in it."""
+
+
+class Past(Protocol):
+    """The rounds before, as far as the tests ask for them. It costs the same after many rounds as after few.
+
+    An honest mine's map is affine. So what it would answer at w_0 + sum_s rho_s (w_s - w_0) is, of its
+    answers u_s at w_s, u_0 + sum_s rho_s (u_s - u_0): one random combination stands for all that it sent,
+    in every test of its own updates, and an update that fits the combination fits each of them (but for one
+    chance in 2^64: the combination is not known outside).
+    """
+
+    def begun(self) -> bool:
+        """Whether any update was opened before."""
+        ...
+
+    def parts(self, mine: str) -> Sequence[Part]:
+        """What the mine sent before: its first update, a random combination of all since, its last one."""
+        ...
+
+    def senders(self, update: Sequence[int]) -> Collection[str]:
+        """The mines that sent this very update in the first of the rounds in which one did."""
+        ...
+
+    def bases(self, mines: Collection[str]) -> Iterable[Opened]:
+        """The rounds in which one of `mines` sent its first update, ascending: what `mines` sent in them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A `Past` that holds every round, ascending: for simulations, and to hold others against."""
+
+    opened: Sequence[Opened]
+
+    def begun(self) -> bool:
+        """See `Past`."""
+        return any(update is not None for each in self.opened for update in each.updates.values())
+
+    def parts(self, mine: str) -> Sequence[Part]:
+        """See `Past`; all that it sent, in place of a combination."""
+        sent = ((each.weights, each.updates.get(mine)) for each in self.opened)
+        return [(weights, update) for weights, update in sent if update is not None]
+
+    def senders(self, update: Sequence[int]) -> Collection[str]:
+        """See `Past`."""
+        for each in self.opened:
+            if found := [mine for mine, sent in each.updates.items() if sent == update]:
+                return found
+        return []
+
+    def bases(self, mines: Collection[str]) -> Iterable[Opened]:
+        """See `Past`."""
+        known: set[str] = set()
+        for each in self.opened:
+            new = {mine for mine, sent in each.updates.items() if sent is not None} - known
+            known |= new
+            if new & set(mines):
+                yield each
+
+
+def inspect(rules: Rules, past: Past, now: Opened, trusted: Callable[[str], bool]) -> dict[str, str | None]:
+    """The first failed test, or None, of each mine in the round `now`, which comes after the `past` ones.
+
+    Mines that are not `trusted` (left out for good) count neither towards medians nor towards `min_mines`.
+    """
+    failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
+    comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
+    for compare in (_curvature, _unlike, _newcomer):
+        failed |= compare(rules, past, now, comparable)
+        comparable = {mine for mine in comparable if failed[mine] is None}
+    return failed
+
+
+def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
+    """The tests that need no other mine, but for copies of earlier updates."""
+    weights, update = opened.weights, opened.updates[mine]
+    if update is None or not _in_range(rules, weights, update):
+        return "range"
+    if (senders := past.senders(update)) and mine not in senders:
+        return "copy"  # of two equal ones in the same round neither is: it can be copied once it is revealed
+    shared = math.gcd(1 << rules.plan.weight_frac, *weights)
+    if any(value % shared for value in update):
+        return "lattice"
+    before, now = past.parts(mine), (weights, update)
+    for then in before:
+        test = _pair(rules, then, now)
+        if test is not None:
+            return test
+    return None if _symmetric(rules, [*before, now]) else "symmetry"
+
+
+def _pair(rules: Rules, then: Part, now: Part) -> str | None:
+    """The tests of two updates of one mine. Let D be the step of the weights; A D is the change u_s - u_t."""
+    step = [t - s for s, t in zip(then[0], now[0], strict=True)]
+    change = [s - t for s, t in zip(then[1], now[1], strict=True)]
+    if _all_zero(step):
+        return None if _all_zero(change) else "bounded-change"
+    largest = rules.plan.bounds.a_row_l1_max * max(abs(x) for x in step)
+    if any(abs(value) > largest for value in change):
+        return "bounded-change"
+    if _all_zero(change):
+        return "stale"
+    shared = math.gcd(*step)
+    if any(value % shared for value in change):
+        return "lattice"
+    if rules.unit is not None:
+        for one_step, one_change in zip(_outputs(rules, step), _outputs(rules, change), strict=True):
+            if (test := _curved(rules, rules.unit, one_step, one_change)) is not None:
+                return test
+    return None
+
+
+def _curved(rules: Rules, unit: int, step: Sequence[int], change: Sequence[int]) -> str | None:
+    """What A being a mean of squares, with A[bias, bias] = unit, says of a step D and A D in one output.
+
+    The square of (A D)_bias is at most unit x D A D (Cauchy and Schwarz).
+    """
+    # An entry of A is off by `error` at most (half for the rounding, the rest for the floats before it), so
+    # D A D is off by error x length^2, and (A D)_bias by error x length.
+    error = 1 + (rules.plan.bounds.a_row_l1_max >> 40)
+    length = sum(abs(x) for x in step)
+    curvature = _dot(step, change) + error * length**2
+    if curvature < 0:
+        return "positive"
+    if max(abs(change[-1]) - error * length, 0) ** 2 > unit * curvature:
+        return "spread"
+    return None
+
+
+def _in_range(rules: Rules, weights: Sequence[int], update: Sequence[int]) -> bool:
+    bounds = rules.plan.bounds
+    largest = bounds.a_row_l1_max * max(abs(w) for w in weights)
+    limit = (bounds.b_max << rules.plan.weight_frac) + largest
+    return all(abs(value) <= limit for value in update)
+
+
+def _symmetric(rules: Rules, parts: Sequence[Part]) -> bool:
+    """<D, A D'> = <D', A D> for the steps D since the first update, in every output, and the last round's D'.
+
+    Of all steps, those of the last round too, one random combination is held against one of the last round's.
+    """
+    (w_0, u_0), *others = parts
+    if len(others) * rules.plan.outputs < 2:
+        return True
+    steps = [_outputs(rules, _minus(w, w_0)) for w, _ in others]
+    changes = [_outputs(rules, _minus(u, u_0)) for _, u in others]
+    weights = [[rules.random_bits(64) for _ in outputs] for outputs in steps]
+    last = [rules.random_bits(64) for _ in steps[-1]]
+    all_steps, all_changes = _combined(weights, steps), _combined(weights, changes)
+    step, change = _combined([last], steps[-1:]), _combined([last], changes[-1:])
+    return _dot(all_steps, change) == _dot(step, all_changes)
+
+
+def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Sequence[int]]]) -> list[int]:
+    pairs = [pair for each in zip(factors, vectors, strict=True) for pair in zip(*each, strict=True)]
+    return [sum(f * v[j] for f, v in pairs) for j in range(len(pairs[0][1]))]
+
+
+def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
+    """Updates that no identity holds: those of the first round, and a mine's second, by its change.
+
+    From the third on there is `symmetry`.
+    """
+    far: set[str] = set()
+    if not past.begun():
+        far = _far_from_most({mine: _sent(now, mine) for mine in mines})
+    second = {mine for mine in mines if len(past.parts(mine)) == 1}
+    for then in past.bases(mines) if second else ():
+        both = {mine for mine in mines if then.updates.get(mine) is not None}
+        if second & both:
+            moved = {mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both}
+            far |= second & _far_from_most(moved)
+    return dict.fromkeys(far, "unlike")
+
+
+def _curvature(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
+    """From a mine's second update on: the curvature since its first, among all that sent one then as well."""
+    unseen, far = set(mines), set()
+    for then in past.bases(mines):
+        both = {mine for mine in mines if then.updates.get(mine) is not None}
+        step = _minus(now.weights, then.weights)
+        curvatures = {mine: _dot(step, _minus(_sent(then, mine), _sent(now, mine))) for mine in both}
+        far |= _far_from_median(curvatures, 4) & unseen
+        unseen -= both
+    return dict.fromkeys(far, "curvature")
+
+
+def _newcomer(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
+    """First updates, unless they come in the first round, or fewer than `min_mines` are left without them."""
+    new = {mine for mine in mines if not past.parts(mine)}
+    return dict.fromkeys(new, "newcomer") if past.begun() and len(mines - new) >= rules.min_mines else {}
+
+
+def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
+    """The mines whose value is not within [1/factor, factor] of the median.
+
+    None if fewer than three are compared, or if the median speaks for no majority of them.
+    """
+    if len(values) < 3:
+        return set()
+    middle = median(values.values())
+    sign = 1 if middle > 0 else -1
+    low, high = abs(middle) / factor, abs(middle) * factor
+    far = {mine for mine, value in values.items() if not low <= sign * value <= high}
+    return far if 2 * len(far) < len(values) else set()
+
+
+def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
+    """The mines whose vector is more than twice its size off the one that a majority lies closest around.
+
+    None if fewer than three are compared, or if no vector has a majority, itself included, within 1 / sqrt(2)
+    of its size: chance alone keeps data without a common trend further apart.
+    """
+    if len(vectors) < 3:
+        return set()
+    mines = sorted(vectors)
+    points = np.array([vectors[mine] for mine in mines], dtype=np.float64)
+    distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
+    around = np.sort(distances, axis=1)[:, len(mines) // 2]
+    centre = int(np.argmin(around))
+    size = float(np.linalg.norm(points[centre]))
+    if not math.sqrt(2) * around[centre] < size:
+        return set()
+    return {mine for mine, off in zip(mines, distances[centre], strict=True) if off > 2 * size}
+
+
+def _outputs(rules: Rules, flat: Sequence[int]) -> list[Sequence[int]]:
+    """Return each output's part of a vector [d k]."""
+    d = rules.plan.features
+    return [flat[start : start + d] for start in range(0, len(flat), d)]
+
+
+def _sent(opened: Opened, mine: str) -> tuple[int, ...]:
+    update = opened.updates[mine]
+    assert update is not None
+    return update
+
+
+def _minus(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [x - y for x, y in zip(a, b, strict=True)]
+
+
+def _dot(a: Sequence[int], b: Sequence[int]) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _all_zero(values: Sequence[int]) -> bool:
+    return not any(values)
