@@ -210,8 +210,8 @@ def run(
     Standardised columns are cut off at clip deviations, in each of them. The polynomial map has products of
     up to degree = 2 (or 3) columns as well: 66 weights of 10 columns. The fourier map is scikit-learn's
     RBFSampler on standardised columns, by n_components, gamma (1 / columns, if left out) and random_state. A
-    model has at most 1000 weights, and a mine needs three rows for each; more, where many Fourier features are
-    made of few columns.
+    model has at most 1000 weights, and a mine needs three rows for each; more, where many Fourier features
+    are made of few columns.
 
     In [holdout]: features = ["age", "bmi"], if not all columns; target = ["a", "b"] to predict several;
     example = "diabetes" in place of csv, with rows = 42.

@@ -1,4 +1,4 @@
-"""What a bounty starts from besides the null model: the scientist's own weights, of which she pays the rest."""
+"""What a bounty starts from besides the null model: the scientist's own weights; what is better is paid."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
 def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     """Return what a bounty begins with, as a model of its columns, on the holdout.
 
-    `start` is a `LinearModel`, the path of one, or a fitted linear estimator. Raises ConfigError naming `start`.
+    `start` is a `LinearModel`, the path of one, or a fitted linear estimator. Raises ConfigError.
     """
     if isinstance(start, str | Path):
         start = LinearModel.load(start)

@@ -51,8 +51,8 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
 def check(market: Market, bounty: Bounty) -> None:
     """Check before money is sent what only the chain can tell of the bounty's terms.
 
-    The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must be
-    as long as the network's windows. Raises ConfigError naming the field, and what asking the chain raises.
+    The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
+    be as long as the network's windows. Raises ConfigError naming the field, and what the chain raises.
     """
     meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
