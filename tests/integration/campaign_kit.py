@@ -20,7 +20,7 @@ from sonar.chain.contract.token import held
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.data import examples
-from sonar.families.quadratic.answer import LocalMap, local_map
+from sonar.families.quadratic.answer import LocalMap
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.key import KeyManifest
@@ -38,7 +38,11 @@ from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress
+<<<<<<< HEAD
 from tests.chain_kit import wish
+=======
+from tests.family_kit import map_of
+>>>>>>> f6aa198
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18
@@ -55,7 +59,8 @@ def scientist_key_file_secret() -> tuple[int, int]:
 @cache
 def shard_map(index: int, of: int, spec: Any, data_frac: int) -> LocalMap:
     table = examples.shard(examples.load("diabetes"), index, of)
-    return local_map(spec, table.matrix(spec.features), table.column(spec.target), data_frac=data_frac)
+    targets = [target.name for target in spec.targets]
+    return map_of(spec, table.matrix(spec.features), table.matrix(targets), data_frac)
 
 
 @dataclass

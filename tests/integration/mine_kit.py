@@ -24,7 +24,14 @@ from pysonar.keys.keys import Key, MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
+<<<<<<< HEAD
 from sonar.families.quadratic.spec import QuadraticSpec
+=======
+from sonar.families.quadratic.fixed import Q32_ONE, to_q32
+from sonar.families.quadratic.maps.clip import Clip
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
+>>>>>>> f6aa198
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
@@ -49,10 +56,9 @@ FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
 SPEC = QuadraticSpec(
     features=FEATURES,
-    target=TARGET,
+    targets=(Target(name=TARGET, centre_q32=0, scale_q32=Q32_ONE, clip_q32=to_q32(100.0)),),
     stages=(Clip(clip_q32=to_q32(8.0)),),
     rows_min=10,
-    target_max_q32=to_q32(100.0),
 )
 TERMS = Terms(ETHER, 3, 2, 2, 60, 60, 60, 10**16, 10**15, 10**18, 1_000_000, 1_000)
 
