@@ -175,9 +175,7 @@ def _valid_manifests() -> dict[str, Manifest]:
     }
     spec: dict[str, Any] = {
         "features": ["age", "körper größe"],
-        "targets": [
-            {"name": "target", "centre_q32": 152 << 32, "scale_q32": 77 << 32, "clip_q32": 8 << 32}
-        ],
+        "targets": [{"name": "target", "centre_q32": 152 << 32, "scale_q32": 77 << 32, "clip_q32": 8 << 32}],
         "stages": [standard],
         "loss": "squared",
         "local_steps": 1,
@@ -206,7 +204,13 @@ def _valid_manifests() -> dict[str, Manifest]:
         {"kind": "fourier", "weights_q32": [[1, -2, 3, -4, 5], [0] * 5], "phases_q32": [1 << 31, 0]},
     ]
     labels = [{"name": "ill", "centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}]
-    taylor = {"loss": "logistic-taylor", "targets": labels, "stages": maps, "local_steps": 5, "local_rate_q32": 1 << 31}
+    taylor = {
+        "loss": "logistic-taylor",
+        "targets": labels,
+        "stages": maps,
+        "local_steps": 5,
+        "local_rate_q32": 1 << 31,
+    }
     where = {"chain_id": 1337, "contract": CONTRACT, "bounty": word("bounty"), "round": 1}
     update = UpdateManifest.parse(
         {**where, "mine": MINE, "model": model.cid(), "key": digest_of(key.n), "rows": 40, "ciphertexts": 1}

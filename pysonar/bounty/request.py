@@ -48,6 +48,9 @@ from sonar.protocol.phase import Terms
 from sonar.telling.amounts import Unit
 from sonar.telling.waiting import PATIENCE_S
 
+LEAST_GAIN = 100
+"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounty:
@@ -116,7 +119,7 @@ class Bounty:
         return cls(settings, held_out, adopted(start, settings, held_out))
 
     def __post_init__(self) -> None:
-        if self.target_loss >= self.initial_loss:
+        if self.target_loss > self.initial_loss - LEAST_GAIN:
             raise self._no_better()
         _ = self.offer  # whatever cannot be posted is told now
 

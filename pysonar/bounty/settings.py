@@ -53,6 +53,7 @@ def _kind_in(known: Collection[str]) -> Callable[[object], object]:
     return table
 
 
+_GRADIENT_MEMORY = OPTIMISERS["gradient-memory"]()
 _Amount = Annotated[str, Field(min_length=1, max_length=100)]
 _Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
 _Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
@@ -77,9 +78,7 @@ class Settings(BaseModel):
     name: Annotated[str, AfterValidator(_name)]
     loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
     feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
-    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = OPTIMISERS[
-        "gradient-memory"
-    ]()
+    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = _GRADIENT_MEMORY
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
     rounds: Annotated[int, Field(ge=1, le=254)] = 7

@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 def weights_of(estimator: Any, spec: QuadraticSpec, levels: Levels) -> Array:
     """Return weights float64[spec.weights] that say what a fitted linear estimator says, within the clip.
 
-    `levels` are the two values of each column that has two (`levels_of`). The estimator has `coef_` [features],
-    or [targets, features], and `intercept_`; `feature_names_in_`, if there, are the bounty's features in any
-    order. Raises ConfigError naming what it cannot be taken for.
+    `levels` are the two values of each column that has two (`levels_of`). The estimator has `intercept_` and
+    `coef_` [features], or [targets, features]; `feature_names_in_`, if there, are the bounty's features in
+    any order. Raises ConfigError naming what it cannot be taken for.
     """
     kind = type(estimator).__name__
     if not hasattr(estimator, "coef_") or not hasattr(estimator, "intercept_"):

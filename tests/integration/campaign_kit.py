@@ -38,11 +38,8 @@ from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress
-<<<<<<< HEAD
 from tests.chain_kit import wish
-=======
 from tests.family_kit import map_of
->>>>>>> f6aa198
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18

@@ -24,14 +24,10 @@ from pysonar.keys.keys import Key, MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
-<<<<<<< HEAD
-from sonar.families.quadratic.spec import QuadraticSpec
-=======
 from sonar.families.quadratic.fixed import Q32_ONE, to_q32
 from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.target import Target
->>>>>>> f6aa198
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec

@@ -14,7 +14,6 @@ from sonar.data import examples
 from sonar.errors import ConfigError, DataError, KeyFileError
 from sonar.families.quadratic.course import Course, Point, start_of
 from sonar.families.quadratic.optimisers.base import ORIGIN
-from sonar.paillier.vector import encode_weights
 
 BOUNTY = Bounty.example("diabetes", key_bits=2048)
 TABLE = examples.load("diabetes")
@@ -28,7 +27,7 @@ def best_of(bounty: Bounty) -> LinearModel:
     wanted = (design.holdout.y - centres) / scales
     best = np.linalg.lstsq(design.holdout.phi, wanted, rcond=None)[0].T.ravel()
     loss = design.holdout.loss(best, bounty.metric)
-    point = Point(tuple(encode_weights(best, design.plan)), ORIGIN, loss)
+    point = Point(design.rounded(best), ORIGIN, loss)
     worse = Point(point.weights_int, ORIGIN, point.loss + 1)
     return LinearModel.of(design, Course((*start_of(design).points, point, worse)))
 

@@ -82,7 +82,7 @@ def test_a_sonar_model_brings_its_map(tmp_path: Path) -> None:
     model = LinearModel.at(first.design, weights, first.design.holdout.loss(weights, None))
     bounty = started(model)
     assert bounty.design.spec.stages == first.design.spec.stages
-    assert bounty.design.spec.targets == first.design.spec.targets
+    assert bounty.design.holdout.told(np.zeros(66))["r2"] == pytest.approx(0.0, abs=1e-9)
     assert bounty.start is not None
     mse = np.mean((model.predict(X[:42]) - Y[:42]) ** 2)
     assert bounty.design.holdout.told(bounty.start_weights)["mse"] == pytest.approx(mse, rel=1e-4)
@@ -121,7 +121,7 @@ def test_a_start_that_cannot_be_one_is_refused_by_name() -> None:
         (classifier, "LogisticRegression predicts classes, and not amounts"),
         (other, r"Ridge has coefficients of shape \[3\]; \[1, 10\] are needed"),
         (infinite, "LinearRegression has a coefficient that is not finite"),
-        (named, "Ridge was fitted on other columns than the bounty's: glu, sugar"),
+        (named, "Ridge was fitted on other columns than the bounty's: s6, sugar"),
     ):
         with pytest.raises(ConfigError, match=f"^start: {said}") as told:
             started(start)

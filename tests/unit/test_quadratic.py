@@ -165,7 +165,9 @@ def test_bounds_of_a_map() -> None:
 # ---- the target map
 
 
-@given(st.floats(-100, 100), st.floats(0.01, 100), st.floats(1, 20), st.lists(st.floats(-1e4, 1e4), min_size=1))
+@given(
+    st.floats(-100, 100), st.floats(0.01, 100), st.floats(1, 20), st.lists(st.floats(-1e4, 1e4), min_size=1)
+)
 def test_targets_are_centred_scaled_and_clipped(
     centre: float, scale: float, clip: float, values: list[float]
 ) -> None:

@@ -1,7 +1,7 @@
 """How a model reads, column by column: by how much it moves per unit, and between which values that holds.
 
-The last stage of most maps is a line in each column, cut off at its ends: phi_j = slope x_j + offset. So weights
-and coefficients of the columns themselves say the same, and one follows from the other.
+The last stage of most maps is a line in each column, cut off at its ends: phi_j = slope x_j + offset. So
+weights and coefficients of the columns themselves say the same, and one follows from the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Levels = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True)
 class Slope:
-    """A coefficient: what the model says moves by `per_unit` for each unit of the column, from low to high."""
+    """What the model says moves by `per_unit` for each unit of the column, between low and high."""
 
     per_unit: float
     low: float = -math.inf
@@ -44,8 +44,8 @@ def levels_of(features: Sequence[str], x: Matrix) -> dict[str, tuple[float, floa
 def slopes_of(spec: QuadraticSpec, weights: Vector, levels: Levels) -> dict[str, Slope]:
     """Return a slope for each of float64[spec.weights], by its name; the bias's is the constant.
 
-    Of a column with two `levels` it is what the model moves by between them, clip included. Raises DataError if
-    two weights have one name.
+    Of a column with two `levels` it is what the model moves by between them, clip included. Raises DataError
+    if two weights have one name.
     """
     names = spec.weight_names
     if len(set(names)) < len(names):

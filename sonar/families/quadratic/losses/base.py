@@ -36,7 +36,7 @@ class Metric(ABC):
     pools: ClassVar[bool] = True
     """Whether its mean over several targets means something."""
     exact: ClassVar[bool] = False
-    """Whether its loss is the quadratic that is trained, and by which mines are paid; else that is close to it."""
+    """Whether its loss is the quadratic that is trained and shared by; else that is only close to it."""
     best: ClassVar[float]
     """The value that nothing can reach."""
 

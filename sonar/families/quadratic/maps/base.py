@@ -52,7 +52,7 @@ class Line:
         return cls(np.ones(width), np.zeros(width), np.full(width, -np.inf), np.full(width, np.inf))
 
     def through(self, place: int, first: float, second: float) -> Line:
-        """Return it with the column at `place` led through its values at `first` and `second`, where it holds."""
+        """Return it with the column at `place` led through what it is at `first` and at `second`."""
         ends = np.clip([first, second], self.low[place], self.high[place])
         ends = self.slope[place] * ends + self.offset[place]
         slope = (ends[1] - ends[0]) / (second - first)
