@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
-from sonar.families.quadratic.columns import to_q32
-from sonar.families.quadratic.stages import Clip
 
 from mine import data
 from mine.consent import Policy, TokenPolicy
