@@ -313,8 +313,8 @@ def _list_of(*mines: bytes) -> bytes:
 
 
 def _cohort(*mines: int) -> bytes:
-    addends = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
-    where = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
+    addends: Any = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
+    where: dict[str, Any] = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
     return codec.encode({"v": 2, "kind": "cohort", **where, "addends": addends})
 
 

@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 
 from sonar import localchain
 from sonar.chain.contract import abi, errors, events
+from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.market import Award, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
@@ -196,7 +197,7 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     other = deploy(rpc, net.accounts[0], min_window_s=11)
     with pytest.raises(WrongContract):
         Market(rpc, chain_id=31337, address=other.contract, code_hash=good.code_hash)
-    assert good.code_hash == keccak(abi.runtime_code(10))
+    assert good.code_hash == keccak(training_market().runtime_code(10))
     net.market.address = net.address(0)  # as of a chain that began anew behind the same port
     with pytest.raises(WrongContract, match="there is no code"):
         net.market.min_window_s()

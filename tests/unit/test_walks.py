@@ -156,7 +156,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("house.upper")
 
 
-def watched(start: Any, root: Path, call: Callable[[], object]) -> list[tuple[str, str, str, int]]:
+def watched(start: Any, root: Path, call: Callable[[], object]) -> list[tuple[str, int, str, str]]:
     recorder = WALKED.Recorder(root, ("house",))
     end = start(recorder)
     try:

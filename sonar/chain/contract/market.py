@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi, token
 from sonar.chain.contract.events import decode_log
+from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
@@ -218,6 +219,10 @@ class Market(Chain):
                     return event
             last = first - 1
         return None
+
+    def check_settler(self, settler: Address) -> None:
+        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
+        check_settler(self, settler)
 
     # ---- calls, as data
 
