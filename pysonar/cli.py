@@ -94,7 +94,7 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty.request import check_key
+    from pysonar.bounty.settings import check_key
     from pysonar.wiring import locked
     from sonar.home import keystore
 

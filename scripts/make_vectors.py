@@ -203,7 +203,8 @@ def _valid_manifests() -> dict[str, Manifest]:
         {"kind": "polynomial", "degree": 2},
         {"kind": "fourier", "weights_q32": [[1, -2, 3, -4, 5], [0] * 5], "phases_q32": [1 << 31, 0]},
     ]
-    labels = [{"name": "ill", "centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}]
+    constants = {"centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}
+    labels = [{"name": "ill", **constants}]
     taylor = {
         "loss": "logistic-taylor",
         "targets": labels,

@@ -1,4 +1,4 @@
-"""The job in the clear: what mines answer as integers, and a campaign of them without key, chain or store."""
+"""The job in the clear: what mines answer, and a whole campaign of them without key, chain or store."""
 
 from __future__ import annotations
 

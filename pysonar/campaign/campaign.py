@@ -28,8 +28,7 @@ from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
 from pysonar.models.linear import LinearModel
-from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
-from sonar.chain.contract.revert import (
+from sonar.chain.contract.errors import (
     BountyExists,
     NothingToWithdraw,
     NotInCohort,
@@ -38,6 +37,7 @@ from sonar.chain.contract.revert import (
     WrongRound,
     WrongStatus,
 )
+from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -448,7 +448,7 @@ class Campaign:
 
     def _why_failed(self, finished: Finished) -> str:
         if not finished.committed:
-            columns = f"{', '.join(self.bounty.features)} and {self.bounty.target}"
+            columns = f"{', '.join(self.bounty.features)} and {', '.join(self.bounty.targets)}"
             return (
                 f"no mine committed: one needs a table with columns {columns}, within the bounds that "
                 "`explain` tells, and somebody who has it join this bounty"

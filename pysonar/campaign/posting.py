@@ -61,7 +61,7 @@ def check(market: Market, bounty: Bounty) -> None:
             f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
             hint="correct it, and look at all amounts again",
         )
-    quiet_s, least_s = bounty.terms.quiet_s, market.min_window_s
+    quiet_s, least_s = bounty.terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:
         hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
         raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)

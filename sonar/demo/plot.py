@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sonar.demo.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 POOLED_MSE = 2_505.272
 """Ordinary least squares on all ten mines' rows pooled in the clear: what nobody may do here."""
@@ -47,8 +50,14 @@ def _draw_losses(report: Report, axes: Axes) -> None:
     axes.set(title=title, xlabel="rounds", ylabel="MSE")
     axes.set_ylim(0.9 * min(POOLED_MSE, *told), 1.08 * max(report.null_mse, *told))
     null = report.null_mse
-    right = axes.secondary_yaxis("right", functions=(lambda mse: 1 - mse / null, lambda r2: (1 - r2) * null))
-    right.set_ylabel("R²")
+
+    def r2(mse: ArrayLike) -> ArrayLike:
+        return np.asarray(1 - np.asarray(mse, dtype=float) / null)
+
+    def mse(r2: ArrayLike) -> ArrayLike:
+        return np.asarray((1 - np.asarray(r2, dtype=float)) * null)
+
+    axes.secondary_yaxis("right", functions=(r2, mse)).set_ylabel("R²")
     axes.legend(frameon=False)
 
 
