@@ -14,6 +14,7 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
+from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
 from sonar.telling.amounts import MAX_DECIMALS
 
@@ -53,7 +54,6 @@ def _kind_in(known: Collection[str]) -> Callable[[object], object]:
     return table
 
 
-_GRADIENT_MEMORY = OPTIMISERS["gradient-memory"]()
 _Amount = Annotated[str, Field(min_length=1, max_length=100)]
 _Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
 _Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
@@ -78,7 +78,7 @@ class Settings(BaseModel):
     name: Annotated[str, AfterValidator(_name)]
     loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
     feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
-    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = _GRADIENT_MEMORY
+    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = GradientMemoryWish()
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
     rounds: Annotated[int, Field(ge=1, le=254)] = 7

@@ -149,8 +149,8 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
     names = ("r2", "mse")
-    headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas", "sec")
-    rows = [["start", *cells(report.figures(report.initial_loss), names), "", "", "", ""]]
+    headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas")
+    rows = [["start", *cells(report.figures(report.initial_loss), names), "", "", ""]]
     for row in report.rounds:
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
@@ -161,7 +161,6 @@ def _print_rounds(report: Report, console: Console) -> None:
                 " ".join(told),
                 f"{row.paid_wei / _ETHER:.4f}",
                 "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
-                f"{sum(row.seconds.values()):.1f}",
             ]
         )
     print_table(headings, rows, right={*headings} - {"shares %"}, file=console.file)
