@@ -78,7 +78,7 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
     """Return a finished round in JSON's own types; amounts in the smallest of the bounty's unit.
 
     `loss` and `best_loss` are in millionths of the null model's, null where there is none; `figures` are of
-    this round's model, in people's units, and `best` is the least loss so far, in the bounty's metric.
+    this round's model, in people's units, and `best` says the least loss so far, in the bounty's metric.
     """
     unit = bounty.unit
     finished: Finished = records.get(Finished, number)
@@ -114,7 +114,7 @@ def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, fl
 
 
 def _said(bounty: Bounty, loss: int) -> dict[str, float]:
-    return {bounty.metric: bounty.design.holdout.said(bounty.metric, loss)}
+    return bounty.design.holdout.said_all(bounty.metric, loss)
 
 
 def payouts_of(records: Records) -> dict[str, dict[str, int]]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-_SAID = {
-    "r2": ("R²", "{:.4f}"),
-    "mse": ("MSE", "{:,.5g}"),
-    "log_loss": ("log loss", "{:.4f}"),
-    "auc": ("AUC", "{:.4f}"),
-    "accuracy": ("accuracy", "{:.1%}"),
+
+def _amount(value: float) -> str:
+    """Of any unit: five digits, and whole ones to the point."""
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:#.5g}"
+
+
+_SAID: dict[str, tuple[str, Callable[[float], str]]] = {
+    "r2": ("R²", "{:.4f}".format),
+    "mse": ("MSE", _amount),
+    "log_loss": ("log loss", "{:.4f}".format),
+    "auc": ("AUC", "{:.4f}".format),
+    "accuracy": ("accuracy", "{:.1%}".format),
 }
 
 
@@ -22,8 +28,8 @@ def heading(name: str) -> str:
 
 def figure(name: str, value: float) -> str:
     """Return a value of the metric `name`, in as many digits as say something."""
-    form = _SAID.get(name.partition(" ")[0], ("", "{:.5g}"))[1]
-    return form.format(value)
+    metric = name.partition(" ")[0]
+    return _SAID[metric][1](value) if metric in _SAID else _amount(value)
 
 
 def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:
@@ -32,5 +38,5 @@ def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:
 
 
 def in_words(figures: Mapping[str, float]) -> str:
-    """Return figures as the end of a sentence: "R² 0.5298, MSE 2,620"."""
+    """Return figures as the end of a sentence: "R² 0.5298, MSE 2,620.0"."""
     return ", ".join(f"{heading(name)} {figure(name, value)}" for name, value in figures.items())

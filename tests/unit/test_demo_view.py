@@ -82,7 +82,7 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
     out = io.StringIO()
     show(report, Console(file=out, color_system=None))
     lines = [re.sub(r"\x1b\[\d*m", "", line).split() for line in out.getvalue().splitlines()]
-    assert ["1", "0.5298", "2,620", "-", *["9"] * 10, "10", "4.3074", "60/41/365"] in lines
+    assert ["1", "0.5298", "2,620.0", "-", *["9"] * 10, "10", "4.3074", "60/41/365"] in lines
     assert ["start", "0.0000", "5,572.3"] in lines
     assert [
         mines[0].name,

@@ -68,7 +68,7 @@ def test_each_cell_has_a_display_of_its_own(shown: list[tuple[int, dict[str, str
     assert [number for number, _ in shown] == [1, 1, 1, 2]
     assert "0.5000" in shown[2][1]["text/html"]
     assert all(f">{head}</th>" in shown[2][1]["text/html"] for head in ("R²", "MSE"))
-    assert "R² 0.5000, MSE 5,000" in shown[2][1]["text/plain"]
+    assert "R² 0.5000, MSE 5,000.0" in shown[2][1]["text/plain"]
     assert "0.5000" not in shown[3][1]["text/html"]
     assert "failed" in shown[3][1]["text/html"]
     rounds = [round_line(1, 500_000), round_line(2, None), round_line(3, 400_000)]

@@ -119,7 +119,7 @@ def test_the_coefficient_of_a_rare_flag_is_what_predict_moves_by() -> None:
 
 def test_a_model_is_shown_in_a_line_and_can_be_compared() -> None:
     model = fitted()
-    told = f"R² {model.figures['r2']:.4f}, MSE {model.figures['mse']:,.5g}"
+    told = f"R² {model.figures['r2']:.4f}, MSE {model.figures['mse']:,.1f}"
     assert repr(model) == f"<LinearModel: 'target' from 10 columns, {told}>"
     assert model in [model]
     assert model not in [fitted()]
