@@ -55,7 +55,8 @@ def slopes_of(spec: QuadraticSpec, weights: Vector, levels: Levels) -> dict[str,
     slopes = []
     for (constant, unit), w in zip(_says(spec), by_output(spec, weights).T, strict=True):
         per_unit = unit * w[:-1] * line.slope
-        slopes += [Slope(*each) for each in zip(per_unit.tolist(), line.low, line.high, strict=True)]
+        ends = (per_unit.tolist(), line.low.tolist(), line.high.tolist())
+        slopes += [Slope(*each) for each in zip(*ends, strict=True)]
         slopes.append(Slope(float(constant + unit * (w[-1] + w[:-1] @ line.offset))))
     return dict(zip(names, slopes, strict=True))
 
