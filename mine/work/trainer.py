@@ -1,9 +1,8 @@
 """Training on encrypted weights: read what a bounty asks for, turn the data into sums once, make updates.
 
 An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
-knows the factors, cannot read the sums from it. They are computed anew in each process and held against the
-digest that was recorded at joining: a changed file, library or machine is noticed before it could change an
-update.
+knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
+joining: a changed file, library or machine is noticed before it could change an update.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from gmpy2 import mpz
 
 from mine import consent
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work.pool import Pool
 from sonar.cores import cores_allowed, in_processes
 from sonar.errors import ConsentError, DataError, ManifestError
@@ -165,7 +164,14 @@ def prepare(task: Task, dataset: DataSet) -> Prepared:
     """
     spec = task.model.family
     family_of(spec).check_rows(spec, dataset.rows)
-    prepared: Prepared = family_of(spec).prepare(spec, task.plan, [dataset.read(task.columns)])
+    prepared: Prepared = family_of(spec).prepare(spec, task.plan, dataset.batches(task.columns))
+    return prepared
+
+
+def restored(task: Task, data: bytes) -> Prepared:
+    """Return what `Prepared.to_bytes` made, for the same task. Raises DataError."""
+    spec = task.model.family
+    prepared: Prepared = family_of(spec).restored(spec, task.plan, data)
     return prepared
 
 

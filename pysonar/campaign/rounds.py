@@ -291,10 +291,7 @@ class RoundWork:
             aggregate_digest(self._key.public, plan, accepted),
             rows,
             list(point.weights_int),
-            [
-                (past, alpha, sorted(own.items()))
-                for past, (alpha, own) in sorted(point.coefficients.by_round.items())
-            ],
+            point.coefficients.listed(),
             point.loss,
             scores,
             shares_of(scores, cohort.digests),

@@ -38,7 +38,11 @@ class Prepared(Protocol):
         ...
 
     def digest(self) -> str:
-        """Return what tells whether it has changed, in hex."""
+        """Return the sha2-256 digest of `to_bytes`, in hex: it tells whether anything has changed."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return all of it, in one form only."""
         ...
 
 
@@ -59,6 +63,10 @@ class MineSide(Protocol[Spec_contra, Prep]):
         All that protects single rows is checked, and the plan's bounds. Raises DataError, ConsentError,
         BoundsError.
         """
+        ...
+
+    def restored(self, spec: Spec_contra, plan: SlotPlan, data: bytes) -> Prep:
+        """Return what `Prepared.to_bytes` made for the same spec and plan. Raises DataError."""
         ...
 
     def answer(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work import trainer
 from mine.work.trainer import Task
 from sonar.chain.contract import errors

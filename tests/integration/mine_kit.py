@@ -12,11 +12,12 @@ import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
 
-from mine import data
 from mine.consent import Policy, TokenPolicy
+from mine.data import dataset as data
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
+from mine.work.workshop import Workshop, drafts_at, sums_at
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.keys import Key, MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
@@ -260,7 +261,11 @@ class World:
             self.address(index),
             wrap(outbox, "outbox"),
             book,
-            wrap(Pool(home / "pool.sqlite"), "pool"),
+            Workshop(
+                wrap(Pool(home / "pool.sqlite"), "pool"),
+                wrap(drafts_at(home), "drafts"),
+                wrap(sums_at(home), "sums"),
+            ),
             self.policy,
             progress,
             Options(**{"join_all": True, "exit_when_done": True, **options}),

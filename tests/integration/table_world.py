@@ -13,10 +13,10 @@ from eth_account import Account
 from numpy.typing import NDArray
 
 from mine.consent import Policy
-from mine.data import register_csv
+from mine.data.dataset import register_csv
 from mine.node import Node, Options
-from mine.work.pool import Pool
 from mine.work.state import Book
+from mine.work.workshop import Workshop
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
@@ -74,7 +74,7 @@ class TableWorld:
     def _node(self, index: int, account: Any, part: slice) -> Node:
         home = self.folder / f"mine-{index}"
         home.mkdir()
-        names = (*self.bounty.features, self.bounty.target)
+        names = self.bounty.held_out.columns
         rows = np.column_stack([self.x[part], self.y[part]]).tolist()
         lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
         (home / "data.csv").write_text("\n".join(lines) + "\n")
@@ -87,7 +87,7 @@ class TableWorld:
             Address(account.address),
             Outbox(self.market, account, journal, sleep=lambda _s: None),
             book,
-            Pool(home / "pool.sqlite"),
+            Workshop.at(home),
             Policy(insecure_keys=True),
             Progress(self.told, f"mine-{index}"),
             Options(join_all=True, claim=True),

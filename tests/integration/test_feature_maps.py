@@ -71,7 +71,7 @@ def test_a_curved_target(
     assert loss(model.predict(x[:HOLDOUT])) == pytest.approx(model.loss, rel=1e-4)
     table = {name: x[:HOLDOUT, i] for i, name in enumerate(model.features)}
     assert (model.predict(table) == model.predict(x[:HOLDOUT])).all()
-    assert in_words(model.family) in " ".join(world.bounty.explain().split())
+    assert in_words(model.family) in " ".join(explain(world.bounty).split())
 
 
 def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:

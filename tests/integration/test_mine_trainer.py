@@ -6,8 +6,8 @@ import pytest
 from gmpy2 import mpz
 from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
-from mine import data
 from mine.consent import Policy
+from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
@@ -16,6 +16,7 @@ from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
 from sonar.store.memory import MemoryStore
+from sonar.store.mend import put_blob
 
 POLICY = Policy(insecure_keys=True)
 STATE = SimpleNamespace(terms=TERMS)
@@ -68,14 +69,14 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
             {"kind": "standard", "mean_q32": (middle, 0), "std_q32": (narrow, 1 << 32), "clip_q32": 1 << 32},
         )
     }
-    task = read(scientist, spec=type(SPEC).parse(spec))
+    task = read(scientist, family=type(SPEC).parse(spec))
     with pytest.raises(ConsentError, match="same value in all but 1 rows"):
         trainer.prepare(task, data.register_csv(path))
 
 
 def mapped(scientist: TinyScientist, **stage: object) -> Task:
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
-    return read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
+    return read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
 
 
 def test_the_least_rows_are_for_the_weights_that_the_map_makes(
@@ -99,7 +100,7 @@ def test_no_map_makes_a_mine_look_at_combinations_without_end(
     one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
     narrow, cube = {"kind": "clip", "clip_q32": 1 << 32}, {"kind": "polynomial", "degree": 3}
     spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, narrow, cube, cube)})
-    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
+    task = read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
     table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
     (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
     mapped = trainer.prepare(task, data.register_csv(tmp_path / "d.csv"))
@@ -144,7 +145,7 @@ def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Pa
         "clip_q32": 8 << 32,
     }
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
-    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"a_row_l1_max": 1 << 21}))
+    task = read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"a_row_l1_max": 1 << 21}))
     with pytest.raises(BoundsError, match="a_row_l1_max") as caught:
         trainer.prepare(task, data.register_csv(write_csv(tmp_path / "d.csv")))
     assert caught.value.hint.endswith("Farthest from their means in the bounty are 'b' (37.5).")
@@ -162,7 +163,7 @@ def test_weights_of_another_key_do_not_pass(scientist: TinyScientist) -> None:
     width = scientist.key.public.ciphertext_bytes
     for bad in (0, n, n * n):
         blob = b"".join(int(mpz(c)).to_bytes(width, "big") for c in (5, bad, 7))
-        model = task.model.model_copy(update={"weights": scientist.store.put(blob)})
+        model = task.model.model_copy(update={"blobs": put_blob(scientist.store, blob)})
         with pytest.raises(Exception, match="ciphertext 1"):
             trainer.read_weights(scientist.store, task, model)
 

@@ -43,7 +43,7 @@ def bounty_of(x: Array, y: Array, **settings: Any) -> Bounty:
 
 def told(bounty: Bounty) -> str:
     """What `explain` says, whatever the width of its lines."""
-    return " ".join(bounty.explain().split())
+    return " ".join(explain(bounty).split())
 
 
 def fixed(x: Array) -> Any:
@@ -122,7 +122,7 @@ def test_a_bounty_tells_what_its_map_asks_for_and_tells() -> None:
     assert "100 random cosines" in text
     assert "478 to 65535 rows" in text  # more than three per weight
     assert "drawn at random and published" in text
-    assert "products" not in Bounty.example("diabetes").explain()
+    assert "products" not in explain(Bounty.example("diabetes"))
 
 
 @pytest.mark.parametrize(

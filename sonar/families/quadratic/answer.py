@@ -86,9 +86,25 @@ class LocalMap:
         return [int(one) for one in (self.b_int * (1 << weight_frac) - self.a_int @ w).T.ravel()]
 
     def digest(self) -> str:
-        """Return the sha2-256 digest of (rows, A, b), in hex."""
+        """Return the sha2-256 digest of `to_bytes`, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return (rows, A, b) as decimal numbers with commas between them."""
         numbers = [self.rows, *self.a_int.ravel().tolist(), *self.b_int.ravel().tolist()]
-        return hashlib.sha256(",".join(str(int(number)) for number in numbers).encode()).hexdigest()
+        return ",".join(str(int(number)) for number in numbers).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, d: int, k: int, data_frac: int) -> LocalMap:
+        """Return the map of `d` columns and `k` outputs that `to_bytes` wrote. Raises DataError."""
+        try:
+            rows, *numbers = map(int, data.split(b","))
+        except ValueError:
+            numbers = []
+        if len(numbers) != d * (d + k):
+            raise DataError("sums", f"are not the {d * (d + k)} numbers of {d} columns and {k} outputs")
+        a, b = np.array(numbers[: d * d], dtype=object), np.array(numbers[d * d :], dtype=object)
+        return cls(a.reshape(d, d), b.reshape(d, k), rows, data_frac)
 
 
 def moments(phi: Matrix, z: Matrix) -> Moments:

@@ -36,6 +36,10 @@ class Quadratic:
         """Return (A, b). Raises DataError, ConsentError, BoundsError."""
         return prepare(spec, plan, batches)
 
+    def restored(self, spec: QuadraticSpec, plan: SlotPlan, data: bytes) -> LocalMap:
+        """Return the (A, b) that `to_bytes` wrote. Raises DataError."""
+        return LocalMap.from_bytes(data, spec.width, spec.outputs, plan.data_frac)
+
     def answer(
         self,
         key: PublicKey,

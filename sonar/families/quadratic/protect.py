@@ -90,7 +90,7 @@ class Combinations:
             if len(levels) > self.degree + 1:
                 del self._levels[i]
             else:
-                codes[i] = np.array([levels.index(value) for value in values.tolist()])[places]
+                codes[i] = np.array([levels.index(value) for value in values.tolist()], dtype=np.intp)[places]
         self._count(codes)
 
     def _count(self, codes: dict[int, Codes]) -> None:

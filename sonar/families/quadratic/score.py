@@ -1,6 +1,6 @@
 """Contribution: the exact Shapley value of each mine in a round, and the shares of the payment.
 
-Freeze the coefficients C = D P (see `sonar.families.quadratic.optimisers.base`) at their realised values.
+Freeze the coefficients C = D P + E (see `sonar.families.quadratic.optimisers.base`) at their realised values.
 With
 
     z_i = sum over the rounds s that mine i was accepted in of (C_new,s - C_best,s) (n_i / N_s) u_i^s
@@ -17,11 +17,11 @@ round, which the key object multiplies with each update inside itself: it return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from sonar.families.quadratic.optimisers.base import Coefficients, Vector
+from sonar.families.quadratic.optimisers.base import Coefficients, Precondition, Vector
 
 FULL_BPS = 10_000
 
@@ -31,7 +31,7 @@ def score_vectors(
     new: Coefficients,
     best: Coefficients,
     total_rows: Mapping[int, int],
-    precondition: Callable[[Vector], Vector],
+    precondition: Precondition,
 ) -> dict[int, Vector]:
     """Return, per round s, the vector float64[d k] whose product with n_i u_i^s, summed over s, is phi_i.
 
@@ -41,8 +41,8 @@ def score_vectors(
     """
     difference = new.plus(best, -1.0)
     vectors = {}
-    for number in sorted(difference.by_round):
-        vector = -precondition(difference.apply(number, gradient)) / total_rows[number]
+    for number in difference.rounds:
+        vector = -difference.apply_transposed(number, gradient, precondition) / total_rows[number]
         if np.any(vector):
             vectors[number] = vector
     return vectors

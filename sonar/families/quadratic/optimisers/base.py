@@ -1,15 +1,15 @@
 """How weights come about, and what an optimiser is. Each has a file of its own, and a line in the registry.
 
 Every set of weights a campaign visits is the start plus a linear combination of the aggregated negative
-gradients g_1 .. g_t:  w = w_0 + sum_s D_s P g_s,  with P a symmetric matrix that the optimiser fixes once,
-and diagonal D_s: one number for all weights, and another for the few that met their bound. They are recorded
-with the weights, because contribution is computed from them (`sonar.families.quadratic.score`).
+gradients g_1 .. g_t:  w = w_0 + sum_s (D_s P + E_s) g_s,  with P a symmetric matrix that the optimiser fixes
+once, and diagonal D_s and E_s: one number for all weights, and another for the few that met their bound. They
+are recorded with the weights, because contribution is computed from them (`sonar.families.quadratic.score`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,46 +19,71 @@ from pydantic import BaseModel, ConfigDict
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Precondition = Callable[[Vector], Vector]
+"""P of this module's text, times a vector float64[d k]."""
 
 
-_ZERO: tuple[float, Mapping[int, float]] = (0.0, {})
+Diagonal = tuple[float, Mapping[int, float]]
+"""(alpha, own): entry j is own[j] for the weights j in `own`, and alpha for all others."""
+Listed = list[tuple[int, bool, float, list[tuple[int, float]]]]
+"""Coefficients in JSON's own types: round, whether it is D, alpha, own by place."""
+
+_ZERO: Diagonal = (0.0, {})
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """How weights are made of gradients: round -> (alpha, own) of the diagonal D, else 0.
+    """How weights are made of gradients: D of each round is at (round, True), E at (round, False), else 0."""
 
-    D[j, j] is own[j] for the weights j in `own`, and alpha for all others.
-    """
+    terms: Mapping[tuple[int, bool], Diagonal] = field(default_factory=dict)
 
-    by_round: Mapping[int, tuple[float, Mapping[int, float]]] = field(default_factory=dict)
+    @property
+    def rounds(self) -> list[int]:
+        """The rounds whose gradients count, ascending."""
+        return sorted({number for number, _ in self.terms})
 
     def plus(self, other: Coefficients, factor: float = 1.0) -> Coefficients:
         """Return self + factor * other."""
-        total = dict(self.by_round)
-        for number, (alpha, own) in other.by_round.items():
-            old_alpha, old_own = total.get(number, _ZERO)
+        total = dict(self.terms)
+        for term, (alpha, own) in other.terms.items():
+            old_alpha, old_own = total.get(term, _ZERO)
             places = {*old_own, *own}
             sums = {j: old_own.get(j, old_alpha) + factor * own.get(j, alpha) for j in places}
-            total[number] = (old_alpha + factor * alpha, sums)
+            total[term] = (old_alpha + factor * alpha, sums)
         return Coefficients(total)
 
     def shortened(self, factors: Mapping[int, float]) -> Coefficients:
         """Return F self, with F[j, j] = factors[j], or 1 where there is none."""
         return Coefficients(
             {
-                number: (alpha, {**own, **{j: f * own.get(j, alpha) for j, f in factors.items()}})
-                for number, (alpha, own) in self.by_round.items()
+                term: (alpha, {**own, **{j: f * own.get(j, alpha) for j, f in factors.items()}})
+                for term, (alpha, own) in self.terms.items()
             }
         )
 
-    def apply(self, number: int, vector: Vector) -> Vector:
-        """Return D_number @ vector, which is D_number^T @ vector too."""
-        alpha, own = self.by_round.get(number, _ZERO)
+    def apply(self, number: int, gradient: Vector, precondition: Precondition) -> Vector:
+        """Return (D P + E) gradient for the round `number`."""
+        return self._times(number, True, precondition(gradient)) + self._times(number, False, gradient)
+
+    def apply_transposed(self, number: int, vector: Vector, precondition: Precondition) -> Vector:
+        """Return (P D + E) vector for the round `number`."""
+        return precondition(self._times(number, True, vector)) + self._times(number, False, vector)
+
+    def _times(self, number: int, preconditioned: bool, vector: Vector) -> Vector:
+        alpha, own = self.terms.get((number, preconditioned), _ZERO)
         result = alpha * vector
         for j, value in own.items():
             result[j] = value * vector[j]
         return result
+
+    def listed(self) -> Listed:
+        """Return them for a journal."""
+        return [(*term, alpha, sorted(own.items())) for term, (alpha, own) in sorted(self.terms.items())]
+
+    @classmethod
+    def of(cls, listed: Listed) -> Coefficients:
+        """Read what `listed` wrote."""
+        return cls({(number, d): (alpha, dict(own)) for number, d, alpha, own in listed})
 
 
 ORIGIN = Coefficients()
@@ -129,7 +154,7 @@ class OptimiserWish(BaseModel, ABC):
 def bounded(last: Visited, move: Vector, change: Coefficients, weight_max: float) -> Step:
     """Return `last` moved by `move`, but for weights that would exceed `weight_max`: they stop there.
 
-    `change` says how `move` is made of preconditioned gradients.
+    `change` says how `move` is made of gradients.
     """
     aim = last.weights + move
     weights = np.clip(aim, -weight_max, weight_max)

@@ -35,7 +35,7 @@ class GradientDescent:
     def step(self, visited: Sequence[Visited]) -> Step:
         """Return the newest point plus `rate` times its gradient."""
         last = visited[-1]
-        change = Coefficients({last.number: (self.rate, {})})
+        change = Coefficients({(last.number, False): (self.rate, {})})
         return bounded(last, self.rate * last.gradient, change, self.weight_max)
 
 

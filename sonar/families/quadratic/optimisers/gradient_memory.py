@@ -11,6 +11,10 @@ because the difference of two cohorts' gradients is no curvature: taken as one, 
 loss from 2.6M to 27M. Two guards keep changing cohorts from throwing a run: what the pairs of several cohorts
 do not agree on is not minimised over, and where a step made the mines' loss worse, the holdout's curvature,
 which had allowed it, is corrected upwards.
+
+Where a bound stops a weight, P would push against it in all directions at once, and keep the others from
+their optimum (Bertsekas, SIAM J. Control and Optimization 20, 1982, p. 224); such steps go along the gradient
+itself.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.families.quadratic.optimisers.base import (
     ORIGIN,
@@ -56,9 +61,10 @@ class GradientMemory:
     def step(self, visited: Sequence[Visited]) -> Step:
         """Return the minimum over the directions seen, and one step along the rest of the newest gradient."""
         last, weight_max = visited[-1], self.ground.weight_max
+        along = self.preconditioned and not np.any(_stopped(last, weight_max))
         move, residual = np.zeros_like(last.weights), last.gradient
         change = ORIGIN
-        residual_change = Coefficients({last.number: (1.0, {})})
+        residual_change = Coefficients({(last.number, along): (1.0, {})})
         pairs = _pairs(visited, weight_max)
         if pairs:
             steps = np.column_stack([(new.weights - old.weights) for old, new in pairs])
@@ -67,33 +73,32 @@ class GradientMemory:
             move, residual = steps @ amounts, last.gradient - drops @ amounts
             for amount, (old, new) in zip(amounts, pairs, strict=True):
                 change = change.plus(new.coefficients.plus(old.coefficients, -1.0), float(amount))
-                drop = Coefficients({old.number: (1.0, {}), new.number: (-1.0, {})})
+                drop = Coefficients({(old.number, along): (1.0, {}), (new.number, along): (-1.0, {})})
                 residual_change = residual_change.plus(drop, -float(amount))
-        direction = self.precondition(residual)
-        length = self._length(residual, direction, visited)
+        direction = self.precondition(residual) if along else residual
+        length = self._length(residual, direction, visited, self._ridge if along else 0.0)
         return bounded(last, move + length * direction, change.plus(residual_change, length), weight_max)
 
-    def _length(self, residual: Vector, direction: Vector, visited: Sequence[Visited]) -> float:
-        """Return the step along `direction` that is best for a quadratic of the holdout's damped curvature: 1
-        for P's own, and less once a step has met more; 0 where it is flat.
+    def _length(self, residual: Vector, direction: Vector, visited: Sequence[Visited], ridge: float) -> float:
+        """Return the step along `direction` that is best for a quadratic of the holdout's curvature and the
+        ridge: 1 for P's own, and less once a step has met more; 0 where it is flat.
         """
-        blocks = np.asarray(np.kron(np.eye(self.ground.outputs), self._damped), dtype=np.float64)
+        a = self.ground.curvature + ridge * np.eye(len(self.ground.curvature))
+        blocks = np.asarray(np.kron(np.eye(self.ground.outputs), a), dtype=np.float64)
         curvature = _corrected(blocks, visited)
         bend = float(direction @ curvature @ direction)
         floor = 1e-12 * float(np.trace(curvature)) * float(direction @ direction)
         return float(residual @ direction) / bend if bend > floor else 0.0
 
-    @cached_property
-    def _damped(self) -> Matrix:
-        """A_h + ridge I, float64[d, d]."""
-        a = self.ground.curvature
-        ridge = float(np.trace(a)) / self.ground.rows if self.preconditioned else 0.0
-        return np.asarray(a + ridge * np.eye(len(a)))
+    @property
+    def _ridge(self) -> float:
+        return float(np.trace(self.ground.curvature)) / self.ground.rows
 
     @cached_property
     def _inverse(self) -> Matrix:
         """P, float64[d, d], symmetric to the last bit."""
-        inverse = np.linalg.inv(self._damped)
+        a = self.ground.curvature
+        inverse = np.linalg.inv(a + self._ridge * np.eye(len(a)))
         return np.asarray((inverse + inverse.T) / 2)
 
 
@@ -113,8 +118,7 @@ def _pairs(visited: Sequence[Visited], weight_max: float) -> list[tuple[Visited,
 
     Left out are those between which a weight moved that its bound stops now: no step can follow them.
     """
-    last = visited[-1]
-    stopped = last.weights * np.sign(last.gradient) >= weight_max
+    stopped = _stopped(visited[-1], weight_max)
     latest: dict[frozenset[str], Visited] = {}
     pairs = []
     for point in visited:
@@ -125,6 +129,11 @@ def _pairs(visited: Sequence[Visited], weight_max: float) -> list[tuple[Visited,
                 pairs.append((earlier, point))
         latest[point.cohort] = point
     return pairs
+
+
+def _stopped(last: Visited, weight_max: float) -> NDArray[np.bool_]:
+    """Return which weights stand at their bound and would go further, bool[d k]."""
+    return np.asarray(last.weights * np.sign(last.gradient) >= weight_max)
 
 
 def _minimise(steps: Matrix, drops: Matrix, gradient: Vector) -> Vector:
