@@ -16,6 +16,7 @@ from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
+from sonar.protocol.wording import first_fault
 from sonar.telling.amounts import MAX_DECIMALS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
@@ -184,10 +185,7 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        shown = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:60]})"
-        problem = first["msg"].removeprefix("Value error, ") + shown
+        name, problem = first_fault(error, "bounty", show=True)
         hint = "see `pysonar run --help`"
         if model is Settings and name in ("stake", "fee", "reward"):
             hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'

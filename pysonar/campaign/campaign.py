@@ -392,7 +392,7 @@ class Campaign:
 
     def _finished(self) -> Done:
         self._rounds.let_go()
-        return Done(f"bounty {self.bounty.settings.name} is closed", self.summary())
+        return Done(f"bounty {self.bounty.settings.name} is closed", history.document_of(self.summary()))
 
     def _transact(self, intent: Intent, call: Call, what: str, until_s: int | None) -> Waiting | None:
         """Send once; None when it is mined."""
@@ -433,7 +433,7 @@ class Campaign:
             self.records.put(finished, n)
             self._idle_since = self._timer()
             line = history.line_of(self.records, n, self.bounty)
-            self._progress.emit(Round(hex32(self._require_id()), n, line))
+            self._progress.emit(Round(hex32(self._require_id()), n, history.round_of(line)))
             if finished.ended == "failed":
                 self._progress.note(self._why_failed(finished))
             self._tell_held(n)

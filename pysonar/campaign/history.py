@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.paillier.vector import decode_weights
 from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.ids import BountyId, hex32
+from sonar.telling.amounts import Unit
+from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -160,3 +162,18 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "rounds": lines,
         "payouts": payouts_of(records),
     }
+
+
+def round_of(line: Mapping[str, Any]) -> CampaignRound:
+    """Return what `line_of` said as it travels."""
+    return CampaignRound(**{**line, "asset": Unit(**line["asset"])})
+
+
+def document_of(summary: Mapping[str, Any]) -> CampaignSummary:
+    """Return what `summary_of` said as it travels."""
+    made = {
+        "asset": Unit(**summary["asset"]),
+        "rounds": [round_of(line) for line in summary["rounds"]],
+        "payouts": {mine: Payout(**paid) for mine, paid in summary["payouts"].items()},
+    }
+    return CampaignSummary(**{**summary, **made})

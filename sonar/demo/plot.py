@@ -41,8 +41,7 @@ def draw(report: Report, path: Path) -> None:
 
 def _draw_losses(report: Report, axes: Axes) -> None:
     """MSE against the rounds; on the right the same as R²."""
-    losses = [report.initial_loss, *(row.loss for row in report.rounds)]
-    told = [report.figures(loss)["mse"] for loss in losses]
+    told = [each["mse"] for each in (report.initial, *(row.figures for row in report.rounds))]
     axes.plot(range(len(told)), told, marker="o", color="#1f6feb", label="this run, on encrypted weights")
     axes.axhline(report.null_mse, color="#8b949e", linestyle=":", label="the null model: the mean")
     axes.axhline(POOLED_MSE, color="#2da44e", linestyle="--", label="least squares on pooled data")

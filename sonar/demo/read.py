@@ -14,7 +14,7 @@ from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError
-from sonar.families.quadratic.fixed import from_q32
+from sonar.families.quadratic.holdout import MILLION
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
@@ -32,7 +32,7 @@ from sonar.protocol.events import (
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import Address, Digest, hex32, parse_address
 from sonar.store.folder import FolderStore
-from sonar.telling.progress import Round
+from sonar.telling.documents import CampaignRound
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Record:
     pids: dict[str, int] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    rounds: dict[int, Round] = field(default_factory=dict)
+    rounds: dict[int, CampaignRound] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @contextmanager
@@ -73,6 +73,7 @@ def read_report(
     store = FolderStore(settings.home / "store")
     key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
     model = ModelManifest.from_bytes(store.get(_manifest(posted.model_digest), ModelManifest.max_bytes))
+    null_mse = model.family.targets[0].scale ** 2
     receipts = _receipts(market, everything)
     folded = list(fold(everything).values())
     settled = [one.settled for one in folded if one.settled]
@@ -84,10 +85,11 @@ def read_report(
         key_bits=key.bits,
         chain={"client": network.client, "chain_id": market.chain_id},
         store=network.store.kind,
-        null_mse=from_q32(model.family.targets[0].scale_q32) ** 2,
+        null_mse=null_mse,
         initial_loss=posted.terms.initial_loss,
+        initial=_figures(posted.terms.initial_loss, null_mse),
         final_loss=min(losses, default=posted.terms.initial_loss),
-        rounds=[_round(one, one.settled, receipts, store, record) for one in folded if one.settled],
+        rounds=[_round(one, one.settled, receipts, store, record, null_mse) for one in folded if one.settled],
         mines=_mines(everything, receipts, store, record),
         escrow_wei=posted.escrow_units,
         paid_wei=sum(event.paid_units for event in settled),
@@ -104,8 +106,8 @@ def _seconds(record: Record) -> dict[str, float]:
     """Where the time went: stages by the wall; under them the parties' own work, summed over processes."""
     sums = defaultdict(float, record.seconds)
     for finished in record.rounds.values():
-        for part, seconds in finished.summary.get("seconds", {}).items():
-            sums[f"{SCIENTIST}: {part}"] += float(seconds)
+        for part, seconds in finished.seconds.items():
+            sums[f"{SCIENTIST}: {part}"] += seconds
     return dict(sums)
 
 
@@ -115,6 +117,7 @@ def _round(
     receipts: dict[str, _Receipt],
     store: FolderStore,
     record: Record,
+    null_mse: float,
 ) -> RoundRow:
     calls = {"commit": folded.commits.values(), "reveal": folded.reveals.values(), "settle": [settled]}
     gas = {
@@ -122,7 +125,6 @@ def _round(
         for call, events in calls.items()
         if events
     }
-    summary = record.rounds[settled.round].summary if settled.round in record.rounds else {}
     evidence = EvidenceManifest.from_bytes(
         store.get(_manifest(settled.evidence_digest), EvidenceManifest.max_bytes)
     )
@@ -131,13 +133,20 @@ def _round(
         round=settled.round,
         loss=settled.new_loss,
         best_loss=settled.best_loss,
+        figures=_figures(settled.new_loss, null_mse),
         cohort=cohort,
         shares_bps=[folded.paid[address].share_bps for address in cohort],
         left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
         paid_wei=settled.paid_units,
         gas=gas,
-        seconds={part: float(seconds) for part, seconds in summary.get("seconds", {}).items()},
+        seconds=dict(record.rounds[settled.round].seconds) if settled.round in record.rounds else {},
     )
+
+
+def _figures(loss: int, null_mse: float) -> dict[str, float]:
+    """Return a loss in millionths as people say it."""
+    part = loss / MILLION
+    return {"r2": 1 - part, "mse": part * null_mse}
 
 
 def _mines(

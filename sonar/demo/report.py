@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import field, replace
 
 from rich.console import Console
 from rich.padding import Padding
 
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import format_wei
+from sonar.telling.documents import Amount, document
 from sonar.telling.figures import cells, heading
 from sonar.telling.tables import print_table
 
 _ETHER = 10**18
 
 
-@dataclass(frozen=True)
+@document
 class RoundRow:
     """One settled round. `cohort` and `shares_bps` go together, in the order of the report's mines."""
 
     round: int
     loss: int
     best_loss: int
+    figures: dict[str, float]
     cohort: list[Address]
     shares_bps: list[int]
     left_out: dict[str, str]
-    paid_wei: int
+    paid_wei: Amount
     gas: dict[str, int]
     seconds: dict[str, float]
 
 
-@dataclass(frozen=True)
+@document
 class MineRow:
     """One mine, over the whole bounty."""
 
@@ -39,19 +41,19 @@ class MineRow:
     address: Address
     pid: int
     rows: int
-    fees_wei: int
-    rewards_wei: int
-    stakes_back_wei: int
-    forfeits_wei: int
-    gas_wei: int
-    withdrawn_wei: int
+    fees_wei: Amount
+    rewards_wei: Amount
+    stakes_back_wei: Amount
+    forfeits_wei: Amount
+    gas_wei: Amount
+    withdrawn_wei: Amount
 
 
-@dataclass(frozen=True)
+@document
 class Report:
     """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`.
 
-    Losses are in millionths of the null model's, `null_mse`: the target's deviation on the holdout, squared.
+    Losses are in millionths of the null model's, whose MSE is `null_mse`; `initial` says it as people do.
     """
 
     bounty: str
@@ -62,28 +64,19 @@ class Report:
     store: str
     null_mse: float
     initial_loss: int
+    initial: dict[str, float]
     final_loss: int
     rounds: list[RoundRow]
     mines: list[MineRow]
-    escrow_wei: int
-    paid_wei: int
-    refunded_wei: int
-    held_wei: int
-    contract_balance_wei: int
+    escrow_wei: Amount
+    paid_wei: Amount
+    refunded_wei: Amount
+    held_wei: Amount
+    contract_balance_wei: Amount
     wall_seconds: float
     seconds: dict[str, float] = field(default_factory=dict)
     home: str = ""
     plot: str = ""
-
-    def figures(self, loss: int) -> dict[str, float]:
-        """Return a loss of this run as people say it."""
-        part = loss / 1e6
-        return {"r2": 1 - part, "mse": part * self.null_mse}
-
-    def to_json(self) -> dict[str, object]:
-        """The document of `sonar demo --json`."""
-        rounds = [asdict(row) | self.figures(row.loss) for row in self.rounds]
-        return asdict(self) | {"rounds": rounds}
 
 
 def with_plot(report: Report, path: str) -> Report:
@@ -150,14 +143,14 @@ def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
     names = ("r2", "mse")
     headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas")
-    rows = [["start", *cells(report.figures(report.initial_loss), names), "", "", ""]]
+    rows = [["start", *cells(report.initial, names), "", "", ""]]
     for row in report.rounds:
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
         rows.append(
             [
                 str(row.round),
-                *cells(report.figures(row.loss), names),
+                *cells(row.figures, names),
                 " ".join(told),
                 f"{row.paid_wei / _ETHER:.4f}",
                 "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from sonar.demo.report import Report
+from sonar.telling import documents
 from tests.e2e.clear import clear_losses
 from tests.e2e.kit import has_anvil
 
@@ -35,14 +38,14 @@ def demo(*args: str, cwd: Path, **kwargs: Any) -> subprocess.CompletedProcess[st
 def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path: Path) -> None:
     run = demo("--chain", client, "--home", "kept", "--json", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    report = json.loads(run.stdout)  # one document, nothing else
+    report = asdict(documents.read(Report, run.stdout))  # one document, nothing else
 
     assert report["key_bits"] == 2048
     assert report["chain"] == {"client": client, "chain_id": 31337}
     assert report["initial_loss"] == 1_000_000
     assert report["null_mse"] == pytest.approx(5_572.28, abs=0.01)
-    assert min(row["mse"] for row in report["rounds"][:5]) <= 2_620
-    assert all(row["r2"] == pytest.approx(1 - row["loss"] / 1e6) for row in report["rounds"])
+    assert min(row["figures"]["mse"] for row in report["rounds"][:5]) <= 2_620
+    assert all(row["figures"]["r2"] == pytest.approx(1 - row["loss"] / 1e6) for row in report["rounds"])
     losses = [report["initial_loss"], *(r["loss"] for r in report["rounds"])]
     assert losses == pytest.approx(clear_losses(10, len(report["rounds"])), rel=1e-6)
 

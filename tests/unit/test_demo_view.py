@@ -19,6 +19,8 @@ from sonar.demo.launch import Settings, next_commands
 from sonar.demo.report import MineRow, Report, RoundRow, show
 from sonar.demo.view import SCIENTIST, LiveView
 from sonar.home.parties import MAX_MINES
+from sonar.protocol.ids import ETHER
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Event, Line, Round, State, Waiting
 from sonar.telling.terminal import run_app
 
@@ -48,7 +50,7 @@ def test_a_narrow_terminal_cuts_the_long_column_only() -> None:
 
 
 def test_a_mines_round_is_told_in_its_row_and_not_in_wei() -> None:
-    paid = Round(BOUNTY, 1, {"result": "paid", "share_bps": 3441, "reward_units": 1447753671595175926})
+    paid = Round(BOUNTY, 1, MineRound("paid", ETHER, 3441, reward_units=1447753671595175926))
     text = live(("mine-01", paid), width=80)
     assert "round 1: paid" in text
     assert "1447753671595175926" not in text
@@ -71,11 +73,21 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
     gas = {"commit": 60_000, "reveal": 41_000, "settle": 365_000}
     shares = [900] * 10 + [1000]
     cohort = [mine.address for mine in mines[1:]]  # the first was not there
-    row = RoundRow(1, 470_184, 470_184, cohort, shares, {}, 4_307_400 * 10**12, gas, {"a": 2.6})
+    row = RoundRow(
+        1,
+        470_184,
+        470_184,
+        {"r2": 0.529816, "mse": 2619.98},
+        cohort,
+        shares,
+        {},
+        4_307_400 * 10**12,
+        gas,
+        {"a": 2.6},
+    )
     every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
     report = Report(
-        **every
-        | {"null_mse": 5572.2817, "initial_loss": 1_000_000, "rounds": [row], "mines": mines, "seconds": {}}
+        **every | {"initial": {"r2": 0.0, "mse": 5572.28}, "rounds": [row], "mines": mines, "seconds": {}}
     )
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from math import factorial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -33,8 +32,8 @@ def _fixed(values: Array, fraction_bits: int) -> Array:
     return np.round(values * 2**fraction_bits) / 2**fraction_bits
 
 
-def ground(curvature: Array, rows: int = HOLDOUT, weight_max: float = WEIGHT_MAX, **fields: Any) -> Ground:
-    return Ground(curvature, rows, fields.pop("outputs", 1), weight_max, **fields)
+def ground(curvature: Array, rows: int = HOLDOUT, weight_max: float = WEIGHT_MAX) -> Ground:
+    return Ground(curvature, rows, 1, weight_max)
 
 
 Makes = Callable[["Clear"], Optimiser]
