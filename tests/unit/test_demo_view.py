@@ -115,7 +115,8 @@ def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
     home = tmp_path / "a [bold]name[/] 'x'"
     settings = Settings(home)
     amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
-    report = Report(**amounts | {"chain": {"client": "anvil"}, "rounds": [], "mines": [], "seconds": {}})
+    amounts |= {"chain": {"client": "anvil"}, "initial": {"r2": 0.0, "mse": 1.0}}
+    report = Report(**amounts | {"rounds": [], "mines": [], "seconds": {}})
 
     def no_module(*_: object) -> None:
         raise ImportError("No module named 'matplotlib'")
