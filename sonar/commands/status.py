@@ -145,7 +145,9 @@ def _show(found: Sequence[BountyFacts]) -> None:
         ]
         for one in found
     ]
-    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow"], rows)
+    print_table(
+        ["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows
+    )
 
 
 def _loss(millionths: int) -> str:

@@ -145,6 +145,12 @@ class Holdout:
         """
         return self._said_in(metric).value(loss / MILLION, self._null(metric))
 
+    def said_all(self, metric: str, loss: int) -> dict[str, float]:
+        """Return a loss in `metric`, and in the others that measure the same."""
+        found = self._said_in(metric)
+        same = [one for one in self.metrics.values() if one is found or (one.exact and found.exact)]
+        return {one.name: self.said(one.name, loss) for one in same if self.spec.outputs == 1 or one.pools}
+
     def _hint(self, metric: Metric) -> str:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
         return f"say a value between, as the null model's and what is best here ({floor:.6g}) allow"
