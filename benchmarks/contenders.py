@@ -17,7 +17,7 @@ import phe
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.phe_compat import to_phe_public, unsafe_to_phe_private
 from sonar.families.quadratic.answer import local_steps, quadratic
 from sonar.paillier.affine import affine_update

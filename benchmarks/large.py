@@ -19,7 +19,7 @@ import psutil
 
 from benchmarks.contenders import slot_plan
 from benchmarks.race import Result, timed
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.phe_compat import to_phe_public
 from sonar.cores import cores_allowed, in_processes
 from sonar.paillier.affine import affine_update

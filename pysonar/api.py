@@ -24,10 +24,10 @@ from pathlib import Path
 from types import TracebackType
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.model import LinearModel
 from pysonar.embedded import EmbeddedNetwork
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund

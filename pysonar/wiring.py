@@ -19,9 +19,9 @@ from sonar.wiring import Party
 
 if TYPE_CHECKING:
     from pysonar.bounty.bounty import Bounty
-    from pysonar.campaign.campaign import Campaign
+    from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.shelf import Shelf
-    from pysonar.keys.keys import Key
+    from pysonar.keys.key import Key
 
 ROLE = "pysonar"
 
@@ -70,7 +70,7 @@ class Scientist(Party):
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
-        from pysonar.keys.keys import Key
+        from pysonar.keys.key import Key
 
         path = self.key_path(name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -80,7 +80,7 @@ class Scientist(Party):
 
     def key(self, bounty: Bounty, password: str) -> Key:
         """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
-        from pysonar.keys.keys import Key
+        from pysonar.keys.key import Key
 
         settings = bounty.settings
         path = self.key_path(settings.name)
@@ -104,7 +104,7 @@ class Scientist(Party):
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.
         """
-        from pysonar.campaign.campaign import Campaign
+        from pysonar.campaign.lifecycle import Campaign
 
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)

@@ -17,7 +17,7 @@ from typing import Any
 import gmpy2
 from gmpy2 import mpz
 
-from pysonar.keys.keys import Key, MineUpdate, aggregate_digest
+from pysonar.keys.key import Key, MineUpdate, aggregate_digest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.keyproof import challenges
 from sonar.paillier.public import PublicKey

@@ -6,7 +6,7 @@ import secrets
 
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.records import Posting, Publication
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest

@@ -15,7 +15,7 @@ from pysonar.campaign.collect import Expected, fetch_update
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.keys.inspection import ROUND_ONLY
-from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
+from pysonar.keys.key import Key, MineUpdate, RoundUpdates, aggregate_digest
 from sonar.errors import (
     BlobNotFound,
     DigestMismatch,

@@ -13,8 +13,8 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.campaign import Campaign
-from pysonar.keys.keys import Key
+from pysonar.campaign.lifecycle import Campaign
+from pysonar.keys.key import Key
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import held
 from sonar.chain.deploying.deploy import Deployment, deploy

@@ -18,7 +18,7 @@ from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from pysonar.campaign.posting import key_manifest
-from pysonar.keys.keys import Key, MineUpdate
+from pysonar.keys.key import Key, MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox

@@ -12,7 +12,7 @@ from campaign_kit import ETHER, HonestMine, World, shard_map
 
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Publication
 from sonar.home.journal import Journal
 from sonar.protocol.events import BountyPosted, RoundSettled

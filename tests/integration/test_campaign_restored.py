@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from campaign_kit import World
 
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Outcome
 from pysonar.campaign.shelf import Shelf
 from pysonar.cli import main

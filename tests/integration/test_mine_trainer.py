@@ -11,7 +11,7 @@ from mine.consent import Policy
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
-from pysonar.keys.keys import MineUpdate
+from pysonar.keys.key import MineUpdate
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.columns import to_q32
 from sonar.manifests.model import PlanSpec

@@ -7,7 +7,7 @@ from functools import cache
 import gmpy2
 from gmpy2 import mpz
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 
 
 @cache

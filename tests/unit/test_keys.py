@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from paillier_keys import small_key, textbook_decrypt
 
 from pysonar.keys import keyfile
-from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
+from pysonar.keys.key import Key, MineUpdate, RoundUpdates, _ledger_path, aggregate_digest
 from pysonar.keys.ledger import Ledger
 from pysonar.keys.secret import random_prime
 from sonar.errors import (

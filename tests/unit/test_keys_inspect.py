@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from paillier_keys import small_key
 
 from pysonar.keys.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
-from pysonar.keys.keys import Key, MineUpdate, RoundUpdates
+from pysonar.keys.key import Key, MineUpdate, RoundUpdates
 from sonar.errors import UsageError
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import Bounds, SlotPlan

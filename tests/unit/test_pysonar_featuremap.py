@@ -21,7 +21,7 @@ from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.shelf import Shelf
 from pysonar.keys.inspection import Opened, Rules, inspect
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
 from sonar.families.quadratic.answer import LocalMap, local_map

@@ -27,7 +27,7 @@ from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records, post_key
 from pysonar.campaign.rounds import Place, RoundWork, model_of
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.ledger import Revealed
 from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
 from sonar.chain.contract.revert import (
