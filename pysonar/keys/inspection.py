@@ -27,9 +27,10 @@ The tests pin the map, not the truth of the data: pricing false data is the scor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
 import numpy as np
 
@@ -57,16 +58,6 @@ ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "unlike", "curvature", "n
 
 
 @dataclass(frozen=True)
-class TestResult:
-    """The verdict on one update: `failed` names the first failed test of `TESTS`, None if it passed all."""
-
-    __test__ = False  # not a test case of pytest's
-
-    passed: bool
-    failed: str | None = None
-
-
-@dataclass(frozen=True)
 class Opened:
     """One round, decrypted: its weights [d] and the updates [d] by mine, None for one that does not open."""
 
@@ -76,7 +67,12 @@ class Opened:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the model says about honest updates; see `Key.inspect`."""
+    """What the model says about honest updates.
+
+    `zero_start`: the first weights are zero, and targets lie mostly on one side of zero, so that their means
+    compare; if not, whole updates are, from zero weights. `bias_curvature`: A[bias, bias] as the integer that
+    every honest mine has, None where it is the mine's own.
+    """
 
     plan: SlotPlan
     zero_start: bool
@@ -90,38 +86,61 @@ Part = tuple[Sequence[int], Sequence[int]]
 """The weights of a round and one mine's update in it."""
 
 
-def inspect(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bool]) -> dict[str, str | None]:
-    """The first failed test, or None, of each mine in the last round of `history`.
+class Past(Protocol):
+    """The rounds before, as far as the tests ask for them. It costs the same after many rounds as after few.
 
-    `history` holds all rounds so far, ascending; a mine may be absent from some. Mines that are not `trusted`
-    (left out for good) count neither towards medians nor towards `min_mines`.
+    An honest mine's map is affine. So what it would answer at w_0 + sum_s rho_s (w_s - w_0) is, of its
+    answers u_s at w_s, u_0 + sum_s rho_s (u_s - u_0): one random combination stands for all that it sent,
+    in every test of its own updates, and an update that fits the combination fits each of them (but for one
+    chance in 2^64: the combination is not known outside).
     """
-    now = history[-1]
-    failed = {mine: _alone(rules, history, mine) for mine in now.updates}
+
+    def begun(self) -> bool:
+        """Whether any update was opened before."""
+        ...
+
+    def parts(self, mine: str) -> Sequence[Part]:
+        """What the mine sent before: its first update, a random combination of all since, its last one."""
+        ...
+
+    def senders(self, update: Sequence[int]) -> Collection[str]:
+        """The mines that sent this very update in the first of the rounds in which one did."""
+        ...
+
+    def bases(self, mines: Collection[str]) -> Iterable[Opened]:
+        """The rounds in which one of `mines` sent its first update, ascending: what `mines` sent in them."""
+        ...
+
+
+def inspect(rules: Rules, past: Past, now: Opened, trusted: Callable[[str], bool]) -> dict[str, str | None]:
+    """The first failed test, or None, of each mine in the round `now`, which comes after the `past` ones.
+
+    Mines that are not `trusted` (left out for good) count neither towards medians nor towards `min_mines`.
+    """
+    failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
     for compare in (_bias_start, _curvature, _unlike, _newcomer):
-        failed |= compare(rules, history, comparable)
+        failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed
 
 
-def _alone(rules: Rules, history: Sequence[Opened], mine: str) -> str | None:
+def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
     """The tests that need no other mine, but for copies of earlier updates."""
-    parts = _parts(history, mine)
-    weights, update = history[-1].weights, history[-1].updates[mine]
+    weights, update = opened.weights, opened.updates[mine]
     if update is None or not _in_range(rules, weights, update):
         return "range"
-    *before, now = parts
-    if _is_copy(history, mine, update):
-        return "copy"
+    if (senders := past.senders(update)) and mine not in senders:
+        return "copy"  # of two equal ones in the same round neither is: it can be copied once it is revealed
     shared = math.gcd(1 << rules.plan.weight_frac, *weights)
     if any(value % shared for value in update):
         return "lattice"
+    before, now = past.parts(mine), (weights, update)
     for then in before:
         test = _pair(rules, then, now)
         if test is not None:
             return test
-    if not _symmetric(rules, parts):
+    if not _symmetric(rules, [*before, now]):
         return "symmetry"
     return None
 
@@ -164,18 +183,6 @@ def _in_range(rules: Rules, weights: Sequence[int], update: Sequence[int]) -> bo
     return all(abs(value) <= limit for value in update)
 
 
-def _is_copy(history: Sequence[Opened], mine: str, update: Sequence[int]) -> bool:
-    """Whether another mine sent this very update in an earlier round, and this one had not by then.
-
-    An update can be copied only once it is revealed: of two equal ones in the same round neither is a copy.
-    """
-    for opened in history[:-1]:
-        senders = [other for other, sent in opened.updates.items() if sent == update]
-        if senders:
-            return mine not in senders
-    return False
-
-
 def _symmetric(rules: Rules, parts: Sequence[Part]) -> bool:
     """sum_s rho_s (<D_s, u_t - u_0> - <D_t, u_s - u_0>) = 0, with D_s = w_s - w_0 and random rho."""
     if len(parts) < 3:
@@ -189,37 +196,36 @@ def _symmetric(rules: Rules, parts: Sequence[Part]) -> bool:
     return total == 0
 
 
-def _bias_start(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
-    now = history[-1]
+def _bias_start(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     if not rules.zero_start or not _all_zero(now.weights):
         return {}
     entries = {mine: _sent(now, mine)[rules.bias_index] for mine in mines}
     return dict.fromkeys(_far_from_median(entries, 2), "bias-start")
 
 
-def _unlike(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     """Updates that no identity holds: from zero weights, where `bias-start` does not speak for them, and a
     mine's second, by its change, unless the step tests `bias-unit`. From the third on there is `symmetry`.
     """
-    *before, now = history
     far: set[str] = set()
     if _all_zero(now.weights) and not rules.zero_start:
         far = _far_from_most({mine: _sent(now, mine) for mine in mines})
-    for then in before:
+    second = {mine for mine in mines if len(past.parts(mine)) == 1}
+    for then in past.bases(mines) if second else ():
         step = _minus(now.weights, then.weights)
         if rules.bias_curvature is not None and _along_bias_only(rules, step):
             continue
         both = {mine for mine in mines if then.updates.get(mine) is not None}
-        second = {mine for mine in both if len(_parts(before, mine)) == 1}
-        far |= second & _far_from_most({mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both})
+        if second & both:
+            moved = {mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both}
+            far |= second & _far_from_most(moved)
     return dict.fromkeys(far, "unlike")
 
 
-def _curvature(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+def _curvature(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     """From a mine's second update on: the curvature since its first, among all that sent one then as well."""
-    *before, now = history
     unseen, far = set(mines), set()
-    for then in before:
+    for then in past.bases(mines):
         both = {mine for mine in mines if then.updates.get(mine) is not None}
         step = _minus(now.weights, then.weights)
         curvatures = {mine: _dot(step, _minus(_sent(then, mine), _sent(now, mine))) for mine in both}
@@ -228,11 +234,10 @@ def _curvature(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict
     return dict.fromkeys(far, "curvature")
 
 
-def _newcomer(rules: Rules, history: Sequence[Opened], mines: set[str]) -> dict[str, str]:
+def _newcomer(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     """First updates, unless they come in the first round, or fewer than `min_mines` are left without them."""
-    known = {mine for opened in history[:-1] for mine, sent in opened.updates.items() if sent is not None}
-    new = mines - known
-    return dict.fromkeys(new, "newcomer") if known and len(mines - new) >= rules.min_mines else {}
+    new = {mine for mine in mines if not past.parts(mine)}
+    return dict.fromkeys(new, "newcomer") if past.begun() and len(mines - new) >= rules.min_mines else {}
 
 
 def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
@@ -270,11 +275,6 @@ def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
 
 def _along_bias_only(rules: Rules, step: Sequence[int]) -> bool:
     return all(x == 0 for j, x in enumerate(step) if j != rules.bias_index)
-
-
-def _parts(history: Sequence[Opened], mine: str) -> list[Part]:
-    sent = ((opened.weights, opened.updates.get(mine)) for opened in history)
-    return [(weights, update) for weights, update in sent if update is not None]
 
 
 def _sent(opened: Opened, mine: str) -> tuple[int, ...]:
