@@ -17,21 +17,36 @@ COPY requirements/notebook.lock /tmp/
 RUN python3 -m pip --python /opt/sonar/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r /tmp/notebook.lock
 
-# Our own packages, by role. A mine has nothing that decrypts, and nothing that runs a chain.
-FROM ${PYTHON_IMAGE} AS sonar-code
-COPY sonar /code/sonar
-RUN python3 -m compileall -q /code
+# Our own packages, as they are published.
+FROM ${PYTHON_IMAGE} AS wheels
+COPY requirements/build.lock /tmp/
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+      --require-hashes --only-binary :all: -r /tmp/build.lock
+WORKDIR /code
+COPY pyproject.toml ./
+COPY packaging packaging
+COPY sonar sonar
+COPY mine mine
+COPY pysonar pysonar
+RUN for part in packaging/*/pyproject.toml; do \
+      (cd ${part%/*} && python3 -m hatchling build -t wheel -d /wheels) || exit 1; done
 
-FROM ${PYTHON_IMAGE} AS mine-code
-COPY sonar /code/sonar
-COPY mine /code/mine
-RUN rm -rf /code/sonar/localchain /code/sonar/demo /code/sonar/commands /code/sonar/cli.py /code/sonar/__main__.py \
- && python3 -m compileall -q /code
+# Installed by role, beside the locked packages, which must have all that they need (--no-index).
+# A mine has nothing that decrypts, and nothing that runs a chain.
+FROM core AS sonar-code
+COPY --from=wheels /wheels/sonar_network-*.whl /wheels/
+RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /code /wheels/*.whl
 
-FROM ${PYTHON_IMAGE} AS pysonar-code
-COPY sonar /code/sonar
-COPY pysonar /code/pysonar
-RUN rm -rf /code/sonar/demo && python3 -m compileall -q /code
+FROM core AS mine-code
+COPY --from=wheels /wheels/sonar_network-*.whl /wheels/sonar_network_mine-*.whl /wheels/
+RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /code /wheels/*.whl \
+ && rm /code/opt/sonar/bin/sonar && cd /code/opt/sonar/lib/python3*/site-packages/sonar \
+ && rm -r localchain demo commands cli.py __main__.py
+
+FROM notebook AS pysonar-code
+COPY --from=wheels /wheels/sonar_network-*.whl /wheels/sonar_network_scientist-*.whl /wheels/
+RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /code /wheels/*.whl \
+ && rm -r /code/opt/sonar/bin/sonar /code/opt/sonar/lib/python3*/site-packages/sonar/demo
 
 FROM ${PYTHON_IMAGE} AS base
 RUN groupadd --gid 1000 sonar \
@@ -51,8 +66,7 @@ LABEL org.opencontainers.image.title="sonar" \
 COPY --from=foundry /usr/local/bin/anvil /usr/local/bin/anvil
 COPY --from=kubo /usr/local/bin/ipfs /usr/local/bin/ipfs
 COPY --from=core /opt/sonar /opt/sonar
-COPY --from=sonar-code /code /opt/sonar/lib/python3.11/site-packages
-COPY docker/bin/sonar /opt/sonar/bin/
+COPY --from=sonar-code /code/opt/sonar /opt/sonar
 ENV SONAR_HOME=/var/lib/sonar/network SONAR_CHAIN_URL=http://127.0.0.1:8545
 EXPOSE 8545 4001
 USER sonar
@@ -67,7 +81,7 @@ LABEL org.opencontainers.image.title="mine" \
 RUN install -d -o sonar -g sonar -m 700 /var/lib/sonar/mines
 COPY --from=kubo /usr/local/bin/ipfs /usr/local/bin/ipfs
 COPY --from=core /opt/sonar /opt/sonar
-COPY --from=mine-code /code /opt/sonar/lib/python3.11/site-packages
+COPY --from=mine-code /code/opt/sonar /opt/sonar
 COPY docker/bin/mine docker/bin/mine-slot /opt/sonar/bin/
 EXPOSE 4001
 USER sonar
@@ -81,8 +95,8 @@ LABEL org.opencontainers.image.title="pysonar" \
       org.opencontainers.image.description="PySonar in JupyterLab: train models on data that others keep"
 COPY --from=kubo /usr/local/bin/ipfs /usr/local/bin/ipfs
 COPY --from=notebook /opt/sonar /opt/sonar
-COPY --from=pysonar-code /code /opt/sonar/lib/python3.11/site-packages
-COPY docker/bin/pysonar docker/bin/notebook-server docker/bin/demo-campaign /opt/sonar/bin/
+COPY --from=pysonar-code /code/opt/sonar /opt/sonar
+COPY docker/bin/notebook-server docker/bin/demo-campaign /opt/sonar/bin/
 COPY docker/jupyter_server_config.py /opt/sonar/etc/jupyter/
 COPY docker/jupyterlab_settings.json /opt/sonar/share/jupyter/lab/settings/overrides.json
 COPY notebooks /opt/sonar/share/sonar/notebooks

@@ -4,25 +4,32 @@ VENV   := .venv
 BENCH  := .venv-bench
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
+PARTS  := $(wildcard packaging/*/pyproject.toml)
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
 
 DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+WALKS_ARGS ?=
+HOUSE_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test docker-test check bench contracts contracts-tables contracts-coverage contracts-static \
+.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables contracts-coverage contracts-static \
   contracts-fuzz contracts-deep fuzz format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
+	@echo 'make coverage   the same tests, and which lines of Python none of them runs; fails below 92%'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
+	@echo 'make house   figures of the code: lengths, sizes, imports that go round (HOUSE_ARGS="--check")'
+	@echo 'make walks   how many files two real runs enter, and the moves between them (WALKS_ARGS="--show")'
+	@echo 'make packages   build a wheel and a source distribution of each part, in dist/'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
@@ -45,6 +52,13 @@ test: $(VENV)/.test $(NODE)
 	@$(if $(NODE),,echo 'Node.js is not installed: the contract tests are skipped by name; everything else runs.')
 	$(PY) -m pytest $(TEST_ARGS)
 
+# Data of every process, thread and worker is put together. Tests that fail leave it there, but no report.
+coverage: $(VENV)/.test $(NODE)
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest $(TEST_ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
 	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py $(TEST_ARGS)
@@ -64,6 +78,13 @@ check: $(VENV)/.test $(NODE)
 	@if scripts/forge --version >/dev/null 2>&1; then scripts/forge fmt --check; \
 	  else echo 'forge is not installed: skipped its check of the format.'; fi
 
+house: $(VENV)/.test
+	@$(PY) scripts/house.py $(HOUSE_ARGS)
+
+# With Anvil where there is one: the figures of before were taken on it.
+walks: $(VENV)/.test $(NODE)
+	@$(PY) scripts/walks.py $(WALKS_ARGS)
+
 # Fuzz tests and invariants as deep as CI runs them. By the environment, not a profile: nothing is compiled anew.
 contracts-fuzz: $(NODE)
 	FOUNDRY_FUZZ_RUNS=10000 FOUNDRY_INVARIANT_RUNS=512 scripts/forge test --match-path 'contracts/test/{fuzz,invariant}/*'
@@ -76,6 +97,11 @@ contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
 bench:
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
+
+# Offline: what they are built with is in the environment.
+packages: $(VENV)/.test
+	@for part in $(PARTS); do \
+	  (cd $${part%/*} && $(CURDIR)/$(PY) -m hatchling build -d $(CURDIR)/dist) || exit 1; done
 
 contracts: $(VENV)/.test $(NODE)
 	$(PY) scripts/build_contracts.py
@@ -99,7 +125,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -108,20 +134,20 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Could not make a virtual environment (Debian: apt install python3-venv).' >&2; exit 1; }
 
 # The test set contains the demo set: whoever has the one needs no second install.
-$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.demo: requirements/demo.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
 	@[ -e $(VENV)/.test ] || { echo 'Installing Python packages into $(VENV) ...'; \
 	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test: requirements/test.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
 	@echo 'Installing Python packages into $(VENV) ...'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The peers have wheels for Python 3.11, so that one is taken where it is to be had.
-$(BENCH)/.ready: requirements/bench.lock pyproject.toml
+$(BENCH)/.ready: requirements/bench.lock pyproject.toml $(PARTS)
 	@echo 'Installing the benchmarks and their peers into $(BENCH) ...'
 	@rm -rf $(BENCH); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
 	  "$$python" -m venv $(BENCH)

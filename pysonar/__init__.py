@@ -19,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from pysonar import api
 
         return getattr(api, name)
+    if name == "__version__":
+        from sonar.telling.versions import version_of
+
+        return version_of(__name__)
     raise AttributeError(f"module 'pysonar' has no attribute {name!r}")
 
 

@@ -211,7 +211,7 @@ class Import:
 def check(root: Path) -> list[Offence]:
     """Return all offences below `root`, sorted."""
     paths = (path for package in PACKAGES for path in (root / package).rglob("*.py"))
-    files = {_module_name(path, root): path for path in paths}
+    files = {module_name(path, root): path for path in paths}
     offences = []
     for module, path in files.items():
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
@@ -230,7 +230,7 @@ def rule_for(module: str) -> Rule:
 def _offences(
     module: str, path: Path, tree: ast.Module, rule: Rule, modules: frozenset[str]
 ) -> Iterator[tuple[int, str]]:
-    for found in _imports(module, path, tree, modules):
+    for found in imports_of(module, path, tree, modules):
         problem = _problem(module, found.module, rule)
         if problem:
             yield found.line, f"imports {found.module}: {problem}"
@@ -269,7 +269,8 @@ def _problem(module: str, imported: str, rule: Rule) -> str:
     return "" if allowed else rule.reason
 
 
-def _imports(module: str, path: Path, tree: ast.Module, modules: frozenset[str]) -> Iterator[Import]:
+def imports_of(module: str, path: Path, tree: ast.Module, modules: frozenset[str]) -> Iterator[Import]:
+    """What a module imports, wherever in it; `modules` are ours, so that `from x import y` may be one."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -310,7 +311,8 @@ def _below(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def _module_name(path: Path, root: Path) -> str:
+def module_name(path: Path, root: Path) -> str:
+    """The dotted name of the module in a file below `root`."""
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

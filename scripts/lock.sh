@@ -7,12 +7,12 @@ lock() {
   "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
     --prerelease if-necessary-or-explicit "$@"
 }
-for extra in demo test; do
-  lock --extra "$extra" pyproject.toml requirements/build.in -o "requirements/$extra.lock" "$@"
-done
+lock --group test pyproject.toml requirements/build.in -o requirements/test.lock "$@"
+lock --extra demo pyproject.toml requirements/build.in -o requirements/demo.lock "$@"
 # The benchmarks' own: peers that nothing else needs, some of them pre-releases.
 lock -c requirements/test.lock pyproject.toml requirements/build.in requirements/bench.in -o requirements/bench.lock "$@"
-# The images' own: what runs there, in the versions that were tested, and nothing to build with.
-lock -c requirements/test.lock pyproject.toml -o requirements/core.lock "$@"
+# The images' own: what runs there, in the versions that were tested; and what their packages are built with.
+lock -c requirements/test.lock packaging/core/pyproject.toml -o requirements/core.lock "$@"
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"
+lock -c requirements/test.lock requirements/build.in -o requirements/build.lock "$@"
 lock requirements/contracts.in -o requirements/contracts.lock "$@"

@@ -16,13 +16,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sonar.errors import SonarError
 from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.holdout import commitment
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
+from sonar.protocol.blobs import PART_BYTES, links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
 from sonar.protocol.phase import Terms
@@ -30,7 +35,14 @@ from sonar.protocol.record import Manifest
 from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"
-KINDS: tuple[type[Manifest], ...] = (KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest, AllowList)
+KINDS: tuple[type[Manifest], ...] = (
+    KeyManifest,
+    ModelManifest,
+    UpdateManifest,
+    CohortManifest,
+    EvidenceManifest,
+    AllowList,
+)
 _JSON_SAFE = 1 << 53
 
 
@@ -177,6 +189,7 @@ def _valid_manifests() -> dict[str, Manifest]:
     }
     parts = [Cid.of_blob(b"ciphertexts"), Cid.of_blob(b"more of them")]
     links = {"key": key.cid(), "blobs": parts, "zero_start": True, "holdout": word("holdout")}
+    links["cover"] = {"kind": "paillier"}
     model = ModelManifest.parse({"name": "diabetes", "round": 1, "family": spec, "plan": plan, **links})
     maps = [
         {"kind": "clip", "clip_q32": 1 << 32},
@@ -219,6 +232,9 @@ def _valid_manifests() -> dict[str, Manifest]:
         "model, among named mines": model.model_copy(update={"allow_list": listed.cid()}),
         "allow-list": listed,
         "update": update,
+        "cohort": CohortManifest.parse(
+            {**where, "addends": [{"mine": mine, "update": word(mine), "weight": 33} for mine in mines]}
+        ),
         "evidence, one left out": EvidenceManifest.parse(
             {**where, **found, "aggregate": word("a"), "cohort": cohort}
         ),
@@ -267,6 +283,9 @@ def _invalid_manifests(update: Manifest, model: Manifest) -> list[tuple[str, str
         ("list not ascending", "allowlist", _list_of(b"\2" * 20, b"\1" * 20)),
         ("a mine twice on a list", "allowlist", _list_of(b"\1" * 20, b"\1" * 20)),
         ("list of nobody", "allowlist", _list_of()),
+        ("a sum of one", "cohort", _cohort(1)),
+        ("a mine twice in a sum", "cohort", _cohort(1, 1)),
+        ("a sum that is not ascending", "cohort", _cohort(2, 1)),
     ]
 
 
@@ -277,6 +296,12 @@ def _with_null(model: Manifest) -> bytes:
 
 def _list_of(*mines: bytes) -> bytes:
     return codec.encode({"v": 2, "kind": "allowlist", "mines": list(mines)})
+
+
+def _cohort(*mines: int) -> bytes:
+    addends = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
+    where = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
+    return codec.encode({"v": 2, "kind": "cohort", **where, "addends": addends})
 
 
 def _without_loss(model: Manifest) -> bytes:
@@ -313,12 +338,36 @@ def _json(value: Any) -> Any:
     return value
 
 
+def blobs() -> Any:
+    """Return how long blobs fall into parts: byte i of the blob is i modulo 251."""
+    lengths = (0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 5)
+    return [
+        {"bytes": length, "parts": [str(link) for link in links_of(bytes(i % 251 for i in range(length)))]}
+        for length in lengths
+    ]
+
+
+def holdouts() -> Any:
+    """Return commitments to holdouts, rows as the numbers' shortest text."""
+    cases = {
+        "two columns": (("age", "körper größe"), [[1.5, -0.0], [1e-300, 2.0]]),
+        "one row": (("y",), [[0.1]]),
+    }
+    return [
+        {"name": name, "salt": word(name).hex(), "columns": list(columns), "rows": rows}
+        | {"commitment": commitment(word(name), columns, np.array(rows)).hex()}
+        for name, (columns, rows) in cases.items()
+    ]
+
+
 FILES: dict[str, Callable[[], Any]] = {
     "seals.json": seals,
     "bounties.json": bounties,
     "cids.json": cids,
     "manifests.json": manifests,
     "allowlists.json": allowlists,
+    "blobs.json": blobs,
+    "holdouts.json": holdouts,
 }
 
 

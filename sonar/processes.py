@@ -16,11 +16,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from sonar.errors import EnvironmentFault
+from sonar.errors import ClientMissing, EnvironmentFault
+from sonar.telling.versions import DISTRIBUTIONS
 from sonar.telling.waiting import interrupts_held
 
 STOP_GRACE_S = 5.0
@@ -106,8 +108,12 @@ class Supervisor:
     ) -> Child:
         """Start `python -m module args` as `party`; a second process of the same party appends to its log.
 
-        With `quiet`, its standard output goes to its log too, and not to `lines`.
+        With `quiet`, its standard output goes to its log too, and not to `lines`. Raises ClientMissing if the
+        module is one of ours that is not installed.
         """
+        if module in DISTRIBUTIONS and find_spec(module) is None:
+            hint = f"pip install {DISTRIBUTIONS[module]}"
+            raise ClientMissing(f"the program `{module}` is not installed", hint=hint)
         path = self._logs / f"{party}.log"
         # An interrupt in the middle of a fork would be swallowed by Python's own hooks, or lose us the child.
         with path.open("a") as log, interrupts_held():

@@ -15,6 +15,18 @@ library Errors {
     /// @notice A window is shorter than this deployment allows. In seconds.
     error WindowTooShort(uint24 window, uint24 min);
 
+    /// @notice The quiet time is shorter than a window may be in this deployment, and not 0. In seconds.
+    error QuietTooShort(uint16 quiet, uint24 min);
+
+    /// @notice The quiet time is not shorter than the commit window, so it could never end the phase sooner. In seconds.
+    error QuietTooLong(uint16 quiet, uint24 commitWindow);
+
+    /// @notice More than the whole unpaid reward would be due when the scientist is overdue. In basis points.
+    error BadOverdueShare(uint16 bps, uint16 max);
+
+    /// @notice The settler is the scientist herself, or this contract, which signs nothing.
+    error BadSettler(address settler);
+
     /// @notice Not `1 <= minMines <= cohortCap`.
     error BadCohort(uint8 cohortCap, uint8 minMines);
 
@@ -86,8 +98,17 @@ library Errors {
     error SealMismatch(bytes32 expected, bytes32 given);
 
     /*//////////////////////////////////////////////////////////////
-                           SETTLE AND EXPIRE
+                       FIX, SETTLE AND EXPIRE
     //////////////////////////////////////////////////////////////*/
+
+    /// @notice This round's cohort has been fixed before; it cannot be fixed to something else.
+    error CohortAlreadyFixed(uint8 round);
+
+    /// @notice A signature was given, but the bounty has no settler.
+    error SignatureNotTaken();
+
+    /// @notice The settler has not signed this very settlement, or gives no answer.
+    error SettlementNotSigned(address settler);
 
     /// @notice The list does not have exactly one line per revealed mine.
     error WrongCohortSize(uint256 given, uint256 expected);
@@ -111,7 +132,7 @@ library Errors {
                                 WITHDRAW
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice Nothing can be sent to the zero address, nor to this contract.
+    /// @notice Nothing can be sent to the zero address, to this contract, nor to the contract of the very asset.
     error InvalidReceiver(address to);
 
     /// @notice The account has no balance in this asset.

@@ -72,6 +72,10 @@ interface ITrainingMarket {
         uint256 forfeit
     );
 
+    /// @notice The scientist has fixed which updates of a round she opens together.
+    /// @param digest What she fixed it to; the contract stores that it is fixed, not this.
+    event CohortFixed(bytes32 indexed bounty, uint8 indexed round, bytes32 digest);
+
     /// @notice A round was settled.
     /// @param newModelDigest The model that the next round trains.
     /// @param newLoss Its loss.
@@ -117,9 +121,16 @@ interface ITrainingMarket {
     /// Reverts:
     /// - `AssetWithoutCode(asset)` if the asset is neither ether nor a contract.
     /// - `WindowTooShort(window, min)` if a window is below the floor of this deployment.
+    /// - `QuietTooShort(quiet, min)` if `quiet` is below that floor and not 0.
+    /// - `QuietTooLong(quiet, commitWindow)` if it is not below the commit window: it could never end that sooner, and
+    /// whoever reads the terms would take it that it does.
     /// - `BadCohort(cohortCap, minMines)` unless 1 <= minMines <= cohortCap.
     /// - `NoRounds()` if rounds is 0.
     /// - `BadLosses(initialLoss, targetLoss)` unless the target is below the initial loss.
+    /// - `BadOverdueShare(bps, max)` if `overdueBps` is above 10,000.
+    /// - `BadSettler(settler)` if the settler is the caller, who would only look like a second opinion, or this
+    /// contract, which signs nothing, so that no round could be settled. Any other address is taken unasked: one that
+    /// gives no answer makes the rounds overdue, so try it before posting.
     /// - `TermsTooLarge(total, max)` if the escrow and all stakes of all rounds together do not fit 96 bits.
     /// - `ZeroDigest()` if a digest is zero.
     /// - `WrongPayment(sent, required)` if the call's value is not the escrow, or not 0 for a token.
@@ -140,7 +151,8 @@ interface ITrainingMarket {
     /// @dev Who: any mine, or any on the allow-list if there is one; once a round.
     /// When: Commit.
     /// Pays: exactly the stake. In ether as the call's value; in a token by an allowance, and no value.
-    /// Effects: the stake is held; the mine has an entry in this round. The last place taken ends the phase at once.
+    /// Effects: the stake is held; the mine has an entry in this round. The last place taken ends the phase at once. With
+    /// `quiet` in the terms, the phase ends that many seconds later if `minMines` have committed and nobody follows.
     /// Emits:
     /// - `Committed`.
     /// Reverts:
@@ -183,6 +195,25 @@ interface ITrainingMarket {
     /// @param salt The salt of the seal.
     function reveal(bytes32 bounty, uint8 round, bytes32 updateDigest, bytes32 salt) external;
 
+    /// @notice Says for good which updates of this round the scientist opens together.
+    /// @dev Whoever holds a part of what opens a sum reads the event, waits until it cannot be undone, and opens that set
+    /// and no other. The contract neither knows nor checks what the digest is over, and settles without it.
+    /// Who: the scientist; once a round.
+    /// When: Settle.
+    /// Emits:
+    /// - `CohortFixed`.
+    /// Reverts:
+    /// - `UnknownBounty(bounty)` if there is no such bounty.
+    /// - `WrongRound(expected, given)` if the bounty is in another round.
+    /// - `WrongStatus(actual)` in any phase but Settle.
+    /// - `NotScientist(caller)` if somebody else calls.
+    /// - `ZeroDigest()` if the digest is zero.
+    /// - `CohortAlreadyFixed(round)` if it has been called in this round, with whatever digest.
+    /// @param bounty The bounty.
+    /// @param round Its current round.
+    /// @param digest A digest over the set.
+    function fixCohort(bytes32 bounty, uint8 round, bytes32 digest) external;
+
     /// @notice Names the new model, its loss and the shares, and pays the round's cohort.
     /// @dev Who: the scientist.
     /// When: Settle.
@@ -195,6 +226,9 @@ interface ITrainingMarket {
     /// What divisions leave over stays in the escrow, but a reward is paid to the last unit. Without a share for
     /// anybody, fees stay in the escrow too. Then the next round opens; or, at the target or after the last round, the
     /// bounty closes and the escrow is credited to the scientist.
+    /// A settler is asked after all other checks and before any effect, in a static call: it sees what was before, and
+    /// can change nothing. If it has code, that answers (EIP-1271), also where an account has delegated to it
+    /// (EIP-7702); else the signature must be an ECDSA one of 65 or 64 (EIP-2098) bytes.
     /// Emits:
     /// - `MinePaid` for each line, in order; `RoundSettled`; then `RoundOpened` or `BountyClosed`.
     /// Reverts:
@@ -208,6 +242,9 @@ interface ITrainingMarket {
     /// - `NotInCohort(mine)` at the first line of a mine that did not reveal in this round.
     /// - `WrongShares(sumBps)` if the shares add up to neither 10,000 nor 0.
     /// - `ModelChanged(current, given)` or `LossChanged(best, given)` if they do, and nobody has a share.
+    /// - `SignatureNotTaken()` if a signature is given and there is no settler.
+    /// - `SettlementNotSigned(settler)` if there is one, and the signature is not its own over `settlementDigestOf` of
+    /// the arguments, or it answers anything but yes, reverts or runs out of gas.
     /// @param bounty The bounty.
     /// @param round Its current round.
     /// @param newModelDigest The manifest of the next model.
@@ -215,13 +252,15 @@ interface ITrainingMarket {
     /// @param awards One line for every mine that revealed, strictly ascending by address; the shares add up to
     /// 10,000, or all are 0.
     /// @param evidenceDigest The manifest that explains the settlement.
+    /// @param signature The settler's, over `settlementDigestOf` of all arguments above; empty without a settler.
     function settle(
         bytes32 bounty,
         uint8 round,
         bytes32 newModelDigest,
         uint64 newLoss,
         Award[] calldata awards,
-        bytes32 evidenceDigest
+        bytes32 evidenceDigest,
+        bytes calldata signature
     ) external;
 
     /// @notice Ends a round that failed, or a bounty whose scientist is overdue.
@@ -231,8 +270,8 @@ interface ITrainingMarket {
     /// if none revealed, those go to the escrow.
     /// - Failed: then the next round opens with the same model; or, after the last round or if nobody had committed,
     ///   the bounty closes.
-    /// - Overdue: each is credited besides the fee, and an equal part of the unpaid reward divided by the rounds left,
-    ///   this one included. Then the bounty closes.
+    /// - Overdue: each is credited besides the fee, and an equal part of what is due of the unpaid reward:
+    ///   `overdueBps * (reward - R(best)) / 10,000`, rounded down. Then the bounty closes.
     /// A bounty that closes credits its escrow to the scientist.
     /// Emits:
     /// - `MinePaid` for each line, in order; `RoundFailed` if it failed; then `RoundOpened` or `BountyClosed`.
@@ -270,7 +309,8 @@ interface ITrainingMarket {
     /// Emits:
     /// - `Withdrawn`.
     /// Reverts:
-    /// - `InvalidReceiver(to)` if that is the zero address or this contract.
+    /// - `InvalidReceiver(to)` if that is the zero address, this contract, or the contract of the asset: what a token's
+    /// contract is sent of its own is lost.
     /// - `NothingToWithdraw(asset, account)` if the balance is 0.
     /// - `TransferFailed(to, amount)` if the receiver refused the ether.
     /// - `SafeERC20FailedOperation(token)` if the token answered false, and whatever the token itself reverts with.
@@ -294,8 +334,10 @@ interface ITrainingMarket {
     /// @notice What a bounty is waiting for at this block's time; `None` if it is unknown.
     function statusOf(bytes32 bounty) external view returns (Status);
 
-    /// @notice When the phases of the current round end if nothing ends them sooner. Each end is the first
-    /// second that is too late.
+    /// @notice When the phases of the current round end if nothing more is called. Each end is the first second that is
+    /// too late. A full cohort, or the last reveal, moves none of them. With `quiet` in the terms and `minMines`
+    /// committed, `commitEnds` is `quiet` seconds after the last commit, if that is before the window's end: another
+    /// commit moves it on. The other two are where the windows put them, whatever happens.
     /// @dev Reverts: `UnknownBounty`.
     function deadlinesOf(bytes32 bounty)
         external
@@ -325,6 +367,20 @@ interface ITrainingMarket {
         external
         view
         returns (bytes32);
+
+    /// @notice What a settler signs: the EIP-712 digest of
+    /// `Settlement(bytes32 bounty,uint8 round,bytes32 newModelDigest,uint64 newLoss,Award[] awards,bytes32 evidenceDigest)`
+    /// with `Award(address mine,uint16 shareBps)`, in the domain that `eip712Domain` (ERC-5267) tells: name "Sonar
+    /// TrainingMarket", version "2", this chain, this contract.
+    /// @dev Nothing is checked: neither that there is such a bounty, nor that it could be settled so.
+    function settlementDigestOf(
+        bytes32 bounty,
+        uint8 round,
+        bytes32 newModelDigest,
+        uint64 newLoss,
+        Award[] calldata awards,
+        bytes32 evidenceDigest
+    ) external view returns (bytes32);
 
     /// @notice What must be paid to post a bounty: `reward + fee * cohortCap * rounds`.
     function escrowFor(Terms calldata terms) external pure returns (uint256);

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {Errors} from "./Errors.sol";
+import {Flags} from "./Flags.sol";
 import {Funds} from "./Funds.sol";
 import {ITrainingMarket} from "./ITrainingMarket.sol";
 import {Payout} from "./Payout.sol";
+import {SettlementHash} from "./SettlementHash.sol";
 import {Award, Bounty, CloseReason, Entry, EntryState, Status, StoredBounty, Terms} from "./Types.sol";
 
 /// @title TrainingMarket
 /// @notice See {ITrainingMarket}, which is the specification.
-contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
+contract TrainingMarket is ITrainingMarket, IERC5267, ReentrancyGuardTransient {
+    using Flags for uint8;
+
     /// @dev What a mine is credited, and what for.
     struct Payment {
         uint8 round;
@@ -53,13 +59,14 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (modelDigest == 0 || keyDigest == 0) revert Errors.ZeroDigest();
         uint256 escrow = escrowFor(terms);
         Funds.checkValue(terms.asset, escrow, msg.value);
-        bounty = bountyIdOf(msg.sender, terms, modelDigest, keyDigest, salt);
+        Terms memory copy = terms; // cheaper to hash, store and emit than what must be checked at each read
+        bounty = _idOf(msg.sender, copy, modelDigest, keyDigest, salt);
         StoredBounty storage state = _bounties[bounty];
         if (state.scientist != address(0)) revert Errors.BountyExists(bounty);
 
         // Effects
-        _store(state, terms, SafeCast.toUint96(escrow), modelDigest);
-        emit BountyPosted(bounty, msg.sender, terms, modelDigest, keyDigest, escrow);
+        _store(state, copy, SafeCast.toUint96(escrow), modelDigest);
+        emit BountyPosted(bounty, msg.sender, copy, modelDigest, keyDigest, escrow);
         emit RoundOpened(bounty, 1, modelDigest, state.opened);
 
         // Interaction
@@ -91,7 +98,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
 
         // Effects
         (entry.round, entry.state, entry.seal) = (round, EntryState.Committed, stored);
-        state.committed++;
+        (uint8 committed, uint8 flags) = (state.committed, state.flags);
+        state.committed = committed + 1;
+        if (flags.has(Flags.QUIET)) state.lastCommitAfter = uint24(block.timestamp - state.opened);
         emit Committed(bounty, round, msg.sender, seal);
 
         // Interaction
@@ -101,9 +110,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     /// @inheritdoc ITrainingMarket
     function reveal(bytes32 bounty, uint8 round, bytes32 updateDigest, bytes32 salt) external nonReentrant {
         // Checks
-        StoredBounty storage state = _inRound(bounty, round);
-        Status status = _statusOf(state);
-        if (status != Status.Reveal) revert Errors.WrongStatus(status);
+        StoredBounty storage state = _inPhase(bounty, round, Status.Reveal);
         Entry storage entry = _entries[bounty][msg.sender];
         if (entry.round != round) revert Errors.NotCommitted(msg.sender);
         if (entry.state == EntryState.Revealed) revert Errors.AlreadyRevealed(msg.sender);
@@ -118,22 +125,41 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ITrainingMarket
+    function fixCohort(bytes32 bounty, uint8 round, bytes32 digest) external nonReentrant {
+        // Checks
+        StoredBounty storage state = _inPhase(bounty, round, Status.Settle);
+        _checkScientist(state);
+        if (digest == 0) revert Errors.ZeroDigest();
+        if (state.flags.has(Flags.COHORT_FIXED)) revert Errors.CohortAlreadyFixed(round);
+
+        // Effects
+        state.flags |= Flags.COHORT_FIXED;
+        emit CohortFixed(bounty, round, digest);
+    }
+
+    /// @inheritdoc ITrainingMarket
     function settle(
         bytes32 bounty,
         uint8 round,
         bytes32 newModelDigest,
         uint64 newLoss,
         Award[] calldata awards,
-        bytes32 evidenceDigest
+        bytes32 evidenceDigest,
+        bytes calldata signature
     ) external nonReentrant {
         // Checks
-        StoredBounty storage state = _inRound(bounty, round);
-        Status status = _statusOf(state);
-        if (status != Status.Settle) revert Errors.WrongStatus(status);
-        if (msg.sender != state.scientist) revert Errors.NotScientist(msg.sender);
+        StoredBounty storage state = _inPhase(bounty, round, Status.Settle);
+        _checkScientist(state);
         if (newModelDigest == 0 || evidenceDigest == 0) revert Errors.ZeroDigest();
         uint256 earners = _checkAwards(bounty, state, awards);
         if (earners == 0) _checkUnchanged(state, newModelDigest, newLoss);
+        if (state.flags.has(Flags.SIGNED)) {
+            bytes32 digest =
+                SettlementHash.digestOf(bounty, round, newModelDigest, newLoss, awards, evidenceDigest);
+            _checkSigned(state.settler, digest, signature);
+        } else if (signature.length != 0) {
+            revert Errors.SignatureNotTaken();
+        }
 
         // Effects
         uint64 bestLoss = newLoss < state.bestLoss ? newLoss : state.bestLoss;
@@ -173,7 +199,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         StoredBounty storage state = _known(bounty);
         Status status = _statusOf(state);
         if (status != Status.Commit) revert Errors.WrongStatus(status);
-        if (msg.sender != state.scientist) revert Errors.NotScientist(msg.sender);
+        _checkScientist(state);
         if (state.committed != 0) revert Errors.CommitsExist(state.committed);
 
         // Effects
@@ -183,7 +209,7 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     /// @inheritdoc ITrainingMarket
     function withdraw(address asset, address to) external nonReentrant returns (uint256 amount) {
         // Checks
-        if (to == address(0) || to == address(this)) revert Errors.InvalidReceiver(to);
+        if (to == address(0) || to == address(this) || to == asset) revert Errors.InvalidReceiver(to);
         amount = _balances[asset][msg.sender];
         if (amount == 0) revert Errors.NothingToWithdraw(asset, msg.sender);
 
@@ -207,7 +233,10 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         view_.round = state.round;
         view_.committed = state.committed;
         view_.revealed = state.revealed;
-        view_.closed = state.closed;
+        view_.closed = state.flags.has(Flags.CLOSED);
+        view_.cohortFixed = state.flags.has(Flags.COHORT_FIXED);
+        bool known = state.flags.has(Flags.QUIET) && state.committed != 0;
+        view_.lastCommit = known ? state.opened + state.lastCommitAfter : 0;
         view_.escrow = state.escrow;
         view_.bestLoss = state.bestLoss;
         view_.modelDigest = state.modelDigest;
@@ -219,11 +248,14 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         terms.commitWindow = state.commitWindow;
         terms.revealWindow = state.revealWindow;
         terms.settleWindow = state.settleWindow;
+        terms.quiet = state.quiet;
+        terms.overdueBps = state.overdueBps;
         terms.stake = state.stake;
         terms.fee = state.fee;
         terms.reward = state.reward;
         terms.initialLoss = state.initialLoss;
         terms.targetLoss = state.targetLoss;
+        terms.settler = state.settler;
         terms.allowRoot = state.allowRoot;
     }
 
@@ -258,10 +290,8 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         bytes32 modelDigest,
         bytes32 keyDigest,
         bytes32 salt
-    ) public view returns (bytes32) {
-        bytes32 termsHash = keccak256(abi.encode(terms));
-        return
-            keccak256(abi.encode(block.chainid, address(this), scientist, termsHash, modelDigest, keyDigest, salt));
+    ) external view returns (bytes32) {
+        return _idOf(scientist, terms, modelDigest, keyDigest, salt);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -274,8 +304,49 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ITrainingMarket
+    function settlementDigestOf(
+        bytes32 bounty,
+        uint8 round,
+        bytes32 newModelDigest,
+        uint64 newLoss,
+        Award[] calldata awards,
+        bytes32 evidenceDigest
+    ) external view returns (bytes32) {
+        return SettlementHash.digestOf(bounty, round, newModelDigest, newLoss, awards, evidenceDigest);
+    }
+
+    /// @inheritdoc IERC5267
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        (fields, name, version) = (SettlementHash.FIELDS, SettlementHash.NAME, SettlementHash.VERSION);
+        (chainId, verifyingContract) = (block.chainid, address(this));
+        return (fields, name, version, chainId, verifyingContract, salt, extensions);
+    }
+
+    /// @inheritdoc ITrainingMarket
     function escrowFor(Terms calldata terms) public pure returns (uint256) {
         return uint256(terms.reward) + uint256(terms.fee) * terms.cohortCap * terms.rounds;
+    }
+
+    function _idOf(address scientist, Terms memory terms, bytes32 modelDigest, bytes32 keyDigest, bytes32 salt)
+        private
+        view
+        returns (bytes32)
+    {
+        bytes32 termsHash = keccak256(abi.encode(terms));
+        return
+            keccak256(abi.encode(block.chainid, address(this), scientist, termsHash, modelDigest, keyDigest, salt));
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -283,14 +354,18 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @dev The only place that says which phase a bounty is in. Reading downwards is going forward in time:
-    /// a full cohort, or the last reveal, only opens the next phase sooner.
+    /// a full cohort, or the last reveal, only opens the next phase sooner. A quiet end lies in the future of the commit
+    /// that brings it, so no commit turns a phase back either.
     function _statusOf(StoredBounty storage state) private view returns (Status) {
-        if (state.scientist == address(0)) return Status.None;
-        if (state.closed) return Status.Closed;
+        // Together: one read of storage.
+        (address scientist, uint8 flags) = (state.scientist, state.flags);
+        (uint8 committed, uint8 revealed) = (state.committed, state.revealed);
+        if (scientist == address(0)) return Status.None;
+        if (flags.has(Flags.CLOSED)) return Status.Closed;
         (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds) = _deadlinesOf(state);
-        if (block.timestamp < commitEnds && state.committed < state.cohortCap) return Status.Commit;
-        if (block.timestamp < revealEnds && state.revealed < state.committed) return Status.Reveal;
-        if (state.revealed < state.minMines) return Status.Failed;
+        if (block.timestamp < commitEnds && committed < state.cohortCap) return Status.Commit;
+        if (block.timestamp < revealEnds && revealed < committed) return Status.Reveal;
+        if (revealed < state.minMines) return Status.Failed;
         return block.timestamp < settleEnds ? Status.Settle : Status.Overdue;
     }
 
@@ -299,9 +374,14 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         view
         returns (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds)
     {
-        commitEnds = state.opened + state.commitWindow;
+        (uint40 opened, uint8 flags) = (state.opened, state.flags); // together: one read of storage
+        commitEnds = opened + state.commitWindow;
         revealEnds = commitEnds + state.revealWindow;
         settleEnds = revealEnds + state.settleWindow;
+        if (flags.has(Flags.QUIET) && state.committed >= state.minMines) {
+            uint40 quietEnds = opened + state.lastCommitAfter + state.quiet;
+            if (quietEnds < commitEnds) commitEnds = quietEnds;
+        }
     }
 
     function _known(bytes32 bounty) private view returns (StoredBounty storage state) {
@@ -314,6 +394,16 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (state.round != round) revert Errors.WrongRound(state.round, round);
     }
 
+    function _inPhase(bytes32 bounty, uint8 round, Status phase)
+        private
+        view
+        returns (StoredBounty storage state)
+    {
+        state = _inRound(bounty, round);
+        Status status = _statusOf(state);
+        if (status != phase) revert Errors.WrongStatus(status);
+    }
+
     /*//////////////////////////////////////////////////////////////
                                  CHECKS
     //////////////////////////////////////////////////////////////*/
@@ -323,12 +413,19 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         _checkWindow(terms.commitWindow);
         _checkWindow(terms.revealWindow);
         _checkWindow(terms.settleWindow);
+        _checkQuiet(terms.quiet, terms.commitWindow);
         if (terms.minMines == 0 || terms.minMines > terms.cohortCap) {
             revert Errors.BadCohort(terms.cohortCap, terms.minMines);
         }
         if (terms.rounds == 0) revert Errors.NoRounds();
         if (terms.initialLoss <= terms.targetLoss) {
             revert Errors.BadLosses(terms.initialLoss, terms.targetLoss);
+        }
+        if (terms.overdueBps > Payout.WHOLE_BPS) {
+            revert Errors.BadOverdueShare(terms.overdueBps, uint16(Payout.WHOLE_BPS));
+        }
+        if (terms.settler == msg.sender || terms.settler == address(this)) {
+            revert Errors.BadSettler(terms.settler);
         }
         // Forfeited stakes can end up in the escrow, so it must be able to hold all of them.
         uint256 total = escrowFor(terms) + uint256(terms.stake) * terms.cohortCap * terms.rounds;
@@ -339,9 +436,20 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (window < MIN_WINDOW) revert Errors.WindowTooShort(window, MIN_WINDOW);
     }
 
+    /// @dev A quiet time as long as the commit window could never end it sooner.
+    function _checkQuiet(uint16 quiet, uint24 commitWindow) private view {
+        if (quiet == 0) return;
+        if (quiet < MIN_WINDOW) revert Errors.QuietTooShort(quiet, MIN_WINDOW);
+        if (quiet >= commitWindow) revert Errors.QuietTooLong(quiet, commitWindow);
+    }
+
+    function _checkScientist(StoredBounty storage state) private view {
+        if (msg.sender != state.scientist) revert Errors.NotScientist(msg.sender);
+    }
+
     /// @dev Leaves are hashed twice, so that no inner node of the tree can pass for one.
     function _checkAllowed(StoredBounty storage state, bytes32[] calldata proof) private view {
-        if (!state.gated) {
+        if (!state.flags.has(Flags.GATED)) {
             if (proof.length != 0) revert Errors.ProofNotTaken();
             return;
         }
@@ -362,11 +470,11 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         address previous;
         _checkCohortSize(state, awards.length);
         for (uint256 i; i < awards.length; ++i) {
-            Award calldata award = awards[i];
-            _checkMember(entries[award.mine], round, award.mine, previous, i);
-            previous = award.mine;
-            sumBps += award.shareBps;
-            if (award.shareBps != 0) ++earners;
+            (address mine, uint16 shareBps) = (awards[i].mine, awards[i].shareBps);
+            _checkMember(entries[mine], round, mine, previous, i);
+            previous = mine;
+            sumBps += shareBps;
+            if (shareBps != 0) ++earners;
         }
         if (sumBps != Payout.WHOLE_BPS && sumBps != 0) revert Errors.WrongShares(sumBps);
     }
@@ -397,6 +505,12 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         if (latest != round || reached != EntryState.Revealed) revert Errors.NotInCohort(mine);
     }
 
+    /// @dev A stranger's code may answer, so nothing is changed before, and the call is a static one.
+    function _checkSigned(address settler, bytes32 digest, bytes calldata signature) private view {
+        bool signed = SignatureChecker.isValidSignatureNowCalldata(settler, digest, signature);
+        if (!signed) revert Errors.SettlementNotSigned(settler);
+    }
+
     /// @dev Without a share there is no update to build on.
     function _checkUnchanged(StoredBounty storage state, bytes32 newModelDigest, uint64 newLoss) private view {
         if (newModelDigest != state.modelDigest) {
@@ -410,9 +524,12 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     function _store(StoredBounty storage state, Terms memory terms, uint96 escrow, bytes32 modelDigest) private {
+        uint8 flags = _flagsOf(terms);
         state.scientist = msg.sender;
         state.opened = uint40(block.timestamp);
         state.round = 1;
+        state.flags = flags;
+        if (terms.allowRoot != 0) state.allowRoot = terms.allowRoot;
 
         state.asset = terms.asset;
         state.cohortCap = terms.cohortCap;
@@ -431,9 +548,17 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         state.bestLoss = terms.initialLoss;
 
         state.modelDigest = modelDigest;
-        state.initialLoss = terms.initialLoss;
 
-        if (terms.allowRoot != 0) (state.gated, state.allowRoot) = (true, terms.allowRoot);
+        state.initialLoss = terms.initialLoss;
+        state.settler = terms.settler;
+        state.overdueBps = terms.overdueBps;
+        state.quiet = terms.quiet;
+    }
+
+    function _flagsOf(Terms memory terms) private pure returns (uint8 flags) {
+        if (terms.allowRoot != 0) flags |= Flags.GATED;
+        if (terms.quiet != 0) flags |= Flags.QUIET;
+        if (terms.settler != address(0)) flags |= Flags.SIGNED;
     }
 
     /// @param reward What the round earned, for all.
@@ -519,12 +644,13 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         uint8 round = state.round + 1;
         uint40 opened = uint40(block.timestamp);
         (state.opened, state.round, state.committed, state.revealed) = (opened, round, 0, 0);
+        state.flags &= ~Flags.COHORT_FIXED;
         emit RoundOpened(bounty, round, state.modelDigest, opened);
     }
 
     function _close(bytes32 bounty, StoredBounty storage state, CloseReason reason) private {
         uint256 refund = state.escrow;
-        state.closed = true;
+        state.flags |= Flags.CLOSED;
         state.escrow = 0;
         if (refund != 0) _balances[state.asset][state.scientist] += refund;
         emit BountyClosed(bounty, state.round, reason, refund);
@@ -540,10 +666,9 @@ contract TrainingMarket is ITrainingMarket, ReentrancyGuardTransient {
         return _earned(state, bestLoss) - _earned(state, state.bestLoss);
     }
 
-    /// @dev What the cohort of an overdue round gets: the unpaid reward, spread evenly over the rounds left.
+    /// @dev What the cohort of an overdue round gets: the part of the unpaid reward that the terms say.
     function _defaultReward(StoredBounty storage state) private view returns (uint256) {
-        uint256 roundsLeft = uint256(state.rounds) - state.round + 1;
-        return (state.reward - _earned(state, state.bestLoss)) / roundsLeft;
+        return Payout.upTo(state.reward - _earned(state, state.bestLoss), state.overdueBps);
     }
 
     function _earned(StoredBounty storage state, uint64 loss) private view returns (uint256) {

@@ -10,11 +10,18 @@ pragma solidity ^0.8.37;
 /// @param commitWindow Seconds from a round's opening in which mines may commit.
 /// @param revealWindow Seconds after that in which they may reveal.
 /// @param settleWindow Seconds after that in which the scientist may settle.
+/// @param quiet With `minMines` committed, the commit phase ends this many seconds after the last commit, if that is
+/// before its window's end; no other deadline moves. 0 is off; else at least the floor of this deployment, and less
+/// than `commitWindow`.
+/// @param overdueBps The part of the unpaid reward, in basis points, that is due to those who revealed when the
+/// scientist does not settle in time. 0 to 10,000.
 /// @param stake What a mine deposits with each commit, in the asset's smallest unit (wei for ether).
 /// @param fee What a settled round pays per revealed update, whatever the loss, in the same unit.
 /// @param reward What is paid in all for bringing the loss from `initialLoss` to `targetLoss`.
 /// @param initialLoss The loss of the posted model, in the scientist's own integer scale.
 /// @param targetLoss The loss at which the bounty ends; below `initialLoss`.
+/// @param settler Who must have signed a settlement besides the scientist's sending it: an account, or a contract that
+/// answers `isValidSignature` (EIP-1271). The zero address is nobody. Neither the scientist nor this contract.
 /// @param allowRoot Merkle root of the mines that may commit; zero admits everybody. A leaf is
 /// `keccak256(bytes.concat(keccak256(abi.encode(mine))))`, pairs are hashed in ascending order.
 struct Terms {
@@ -25,11 +32,14 @@ struct Terms {
     uint24 commitWindow;
     uint24 revealWindow;
     uint24 settleWindow;
+    uint16 quiet;
+    uint16 overdueBps;
     uint96 stake;
     uint96 fee;
     uint96 reward;
     uint64 initialLoss;
     uint64 targetLoss;
+    address settler;
     bytes32 allowRoot;
 }
 
@@ -99,6 +109,8 @@ struct Entry {
 /// @param committed Mines that committed in this round.
 /// @param revealed Mines that revealed in this round.
 /// @param closed Whether the bounty has ended.
+/// @param cohortFixed Whether the scientist has fixed this round's cohort.
+/// @param lastCommit Block time in seconds of this round's last commit; 0 if there is none, or if `terms.quiet` is 0.
 /// @param terms Its rules.
 /// @param escrow What is still reserved for fees and rewards. The stakes of the round are held besides.
 /// @param bestLoss The lowest loss settled so far; `terms.initialLoss` before the first.
@@ -110,6 +122,8 @@ struct Bounty {
     uint8 committed;
     uint8 revealed;
     bool closed;
+    bool cohortFixed;
+    uint40 lastCommit;
     Terms terms;
     uint96 escrow;
     uint64 bestLoss;
@@ -117,7 +131,8 @@ struct Bounty {
 }
 
 /// @dev A bounty as it lies in storage. The order of the fields is the packing: what a commit or a reveal
-/// reads and writes is in the first two slots, what a settlement writes is in the first, fourth and fifth.
+/// reads and writes is in the first two slots, what a settlement writes is in the first, fourth and fifth. Slot 5 is
+/// read for the status by bounties with a quiet end alone, and for a signature by those with a settler.
 struct StoredBounty {
     // slot 0
     address scientist;
@@ -125,8 +140,8 @@ struct StoredBounty {
     uint8 round;
     uint8 committed;
     uint8 revealed;
-    bool closed;
-    bool gated; // whether there is an allow-list; spares open bounties the read of slot 6
+    uint8 flags; // see Flags.sol
+    uint24 lastCommitAfter; // seconds from `opened` to the last commit; kept with a quiet end alone
     // slot 1
     address asset;
     uint8 cohortCap;
@@ -147,6 +162,9 @@ struct StoredBounty {
     bytes32 modelDigest;
     // slot 5
     uint64 initialLoss;
+    address settler;
+    uint16 overdueBps;
+    uint16 quiet;
     // slot 6, written for gated bounties alone
     bytes32 allowRoot;
 }

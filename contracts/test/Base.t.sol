@@ -53,11 +53,14 @@ abstract contract Base is Test {
             commitWindow: WINDOW,
             revealWindow: WINDOW,
             settleWindow: WINDOW,
+            quiet: 0,
+            overdueBps: 10_000,
             stake: STAKE,
             fee: FEE,
             reward: REWARD,
             initialLoss: INITIAL_LOSS,
             targetLoss: TARGET_LOSS,
+            settler: address(0),
             allowRoot: 0
         });
     }
@@ -90,7 +93,7 @@ abstract contract Base is Test {
 
     function settle(bytes32 bounty, uint8 round, uint64 newLoss, Award[] memory awards) internal {
         vm.prank(scientist);
-        market.settle(bounty, round, modelAfter(round), newLoss, awards, EVIDENCE);
+        market.settle(bounty, round, modelAfter(round), newLoss, awards, EVIDENCE, "");
     }
 
     function withdraw(address who) internal returns (uint256) {

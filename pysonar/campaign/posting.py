@@ -10,7 +10,7 @@ from pysonar.keys.key import Key
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import ModelManifest, PaillierCover
 from sonar.ports import Store
 from sonar.protocol.blobs import links_of
 
@@ -26,6 +26,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         name=bounty.settings.name,
         round=1,
         family=design.spec,
+        cover=PaillierCover(),
         plan=design.plan_spec,
         key=manifest.cid(),
         blobs=links_of(blob),

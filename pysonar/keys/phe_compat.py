@@ -18,7 +18,9 @@ from sonar.paillier.public import PublicKey
 try:
     import phe
 except ImportError as error:
-    raise ClientMissing("the package phe is not installed", hint="run: pip install phe") from error
+    raise ClientMissing(
+        "the package phe is not installed", hint="run: pip install 'sonar-network-scientist[phe]'"
+    ) from error
 
 if TYPE_CHECKING:
     from phe import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from sonar.protocol import allowlist
-from sonar.protocol.record import AddressField, Manifest
+from sonar.protocol.record import AddressField, Manifest, is_ascending
 
 
 class AllowList(Manifest):
@@ -23,7 +23,6 @@ class AllowList(Manifest):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        order = [int(mine, 16) for mine in self.mines]
-        if order != sorted(set(order)):
+        if not is_ascending(self.mines):
             raise ValueError("mines: are not ascending, or one occurs twice")
         return self

@@ -19,6 +19,7 @@ from sonar.protocol.record import (
     Note,
     Record,
     Round,
+    is_ascending,
 )
 
 
@@ -67,8 +68,7 @@ class EvidenceManifest(Manifest):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        order = [member.mine.lower() for member in self.cohort]
-        if order != sorted(set(order)):
+        if not is_ascending([member.mine for member in self.cohort]):
             raise ValueError("cohort: mines are not ascending, or one occurs twice")
         if self.accepted_rows != sum(member.rows for member in self.cohort if member.accepted):
             raise ValueError("accepted_rows: is not the sum over the accepted updates")

@@ -40,6 +40,16 @@ class PlanSpec(Record):
     weight_rows: Rows
 
 
+class PaillierCover(Record):
+    """Answers are Paillier ciphertexts under the scientist's key, which could read each one."""
+
+    kind: Literal["paillier"] = "paillier"
+
+
+CoverSpec = PaillierCover
+"""What hides one answer. With a second cover: their union, discriminated by `kind`."""
+
+
 class ModelManifest(Manifest):
     """A model at one round: `round` trains on it.
 
@@ -56,7 +66,7 @@ class ModelManifest(Manifest):
     name: Name
     round: Round
     family: FamilySpec
-    cover: Literal["paillier"] = "paillier"
+    cover: CoverSpec
     plan: PlanSpec
     key: ManifestLink
     blobs: Annotated[BlobLinks, Field(max_length=MAX_BLOBS)]

@@ -15,7 +15,7 @@ are no floats on the wire: a name that ends in `_q32` holds round(x * 2^32).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
@@ -87,6 +87,12 @@ Rows = Annotated[int, Field(ge=1, le=MAX_ROWS)]
 Loss = Annotated[int, Field(ge=0, lt=1 << 64)]
 
 
+def is_ascending(mines: Sequence[Address]) -> bool:
+    """Tell whether addresses stand in ascending order, each once, as in all lists on the wire."""
+    order = [int(mine, 16) for mine in mines]
+    return order == sorted(set(order))
+
+
 class Record(BaseModel):
     """A strict, frozen record. `parse` is the way in for what a person or a peer wrote."""
 
@@ -142,6 +148,10 @@ def _plain(value: Any) -> Any:
     return fields
 
 
+VERSION = 2
+"""Of all manifests: what this program writes and reads."""
+
+
 class Manifest(Record):
     """A record that travels by itself, named by the hash of its bytes."""
 
@@ -157,6 +167,7 @@ class Manifest(Record):
         fields = codec.decode(data, max_bytes=cls.max_bytes, what=cls.__name__)
         if not isinstance(fields, dict):
             raise ManifestError(cls.__name__, f"is not a map (got a value of type {type(fields).__name__})")
+        _check_version(cls, fields)
         manifest = cls._validated(fields, _WIRE)
         if manifest.to_bytes() != data:
             raise ManifestError(cls.__name__, "is not in canonical form", hint="encode it again")
@@ -169,3 +180,13 @@ class Manifest(Record):
     def digest(self) -> Digest:
         """Return the sha2-256 digest of the encoded manifest, which is what the contract holds."""
         return digest_of(self.to_bytes())
+
+
+def _check_version(kind: type[Manifest], fields: Mapping[str, Any]) -> None:
+    found = fields.get("v")
+    if type(found) is int and found != VERSION:
+        name = kind.__name__
+        older = "an older" if found < VERSION else "a newer"
+        problem = f"is {found}: {older} program wrote this {name}; this one reads version {VERSION}"
+        hint = "both sides need programs of one version: a bounty ends with the version that it began with"
+        raise ManifestError("v", problem, hint=hint)

@@ -19,7 +19,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ import typer
 
 from sonar.errors import SonarError, UsageError
 from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Sink, painted, printable
+from sonar.telling.versions import version_of
 
 JsonFlag = Annotated[
     bool,
@@ -68,7 +68,10 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return the exit code, with errors told as the module's head says."""
+    """Run the command line of one of our packages, by its name, and return the exit code.
+
+    Errors are told as the module's head says.
+    """
     code = lost = None
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a locale without "…" is no reason to stop half-way
@@ -104,7 +107,7 @@ def _flush() -> OSError | None:
 
 def _run(app: typer.Typer, name: str, args: list[str]) -> int:
     if args == ["--version"]:
-        print(f"{name} {version('sonar-network')}")
+        print(f"{name} {version_of(name)}")
         return 0
     as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
     terminated = False

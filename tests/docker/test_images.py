@@ -82,6 +82,14 @@ def test_a_role_has_what_it_needs_and_nothing_of_the_others(
     assert json.loads(run(client, role, "python", "-c", script)) == has
 
 
+@pytest.mark.parametrize("role", IMAGES)
+def test_a_program_says_the_version_that_its_image_is_tagged_with(
+    client: docker.DockerClient, role: str
+) -> None:
+    tagged = IMAGES[role].rpartition(":")[2]
+    assert run(client, role, role, "--version") == f"{role} {tagged}\n"
+
+
 @pytest.mark.parametrize("role", ["sonar", "pysonar"])
 def test_an_image_runs_by_itself_as_the_docs_say(
     client: docker.DockerClient, role: str, tmp_path: Path

@@ -27,7 +27,7 @@ from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.stages import Clip
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.model import ModelManifest, PlanSpec
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
@@ -106,6 +106,7 @@ class TinyScientist:
             name="tiny",
             round=round_number,
             family=SPEC,
+            cover=PaillierCover(),
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),
             blobs=put_blob(self.store, self.blob()),

@@ -16,6 +16,7 @@ from pysonar.campaign.posting import key_manifest
 from pysonar.keys import keyfile
 from pysonar.keys.key import Key
 from sonar.errors import KeyFileError, SonarError, UpdateOutOfRange
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
@@ -148,7 +149,9 @@ def test_key_proofs() -> None:
     fuzz(make, decode)
 
 
-@pytest.mark.parametrize("kind", [KeyManifest, ModelManifest, UpdateManifest, EvidenceManifest])
+@pytest.mark.parametrize(
+    "kind", [KeyManifest, ModelManifest, UpdateManifest, CohortManifest, EvidenceManifest]
+)
 def test_manifests(kind: type[Manifest]) -> None:
     name = kind.__name__.removesuffix("Manifest").lower()
     blocks = [bytes.fromhex(case["bytes"]) for case in VECTORS if case["kind"] == name]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.allowlist import AllowList
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Manifest]] = {
     "key": KeyManifest,
     "model": ModelManifest,
     "update": UpdateManifest,
+    "cohort": CohortManifest,
     "evidence": EvidenceManifest,
     "allowlist": AllowList,
 }
@@ -74,8 +76,9 @@ def changed(data: bytes, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value", "field", "problem"),
     [
-        ("v", 2, "v", "1"),
-        ("v", True, "ModelManifest", "canonical"),
+        ("v", 1, "v", "an older program wrote this ModelManifest"),
+        ("v", 3, "v", "a newer program wrote this ModelManifest"),
+        ("v", True, "v", "should be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
         ("kind", "update", "kind", "model"),
@@ -98,7 +101,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("plan.weights", 4, "ModelManifest", "4 weights"),
         ("plan.key_bits", 1 << 20, "plan.key_bits", "16384"),
         ("plan.weight_max", 1 << 63, "plan.weight_max", "less than"),
-        ("plan.rows_max", 1, "ModelManifest", "family.rows_max"),
+        ("plan.weight_rows", 0, "plan.weight_rows", "greater than or equal to 1"),
         ("plan.mines_max", 256, "plan.mines_max", "255"),
         ("family.features", [], "family.features", "at least 1"),
         ("family.features", ["a", "a"], "family", "named twice"),

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sonar import processes
+from sonar.errors import ClientMissing
+from sonar.processes import Supervisor
+
 # What is raised in a hook of fork's is swallowed: without care, the Ctrl-C of this script would be.
 SCRIPT = """
 import os, signal, sys, time
@@ -35,3 +39,12 @@ def test_an_interrupt_in_the_middle_of_a_fork_is_not_lost(number: int, tmp_path:
         [sys.executable, "-c", SCRIPT, str(tmp_path), str(number)], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["interrupted 1", "then 0"], done.stderr
+
+
+def test_a_program_that_is_not_installed_is_named_with_what_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "find_spec", lambda module: None)
+    with pytest.raises(ClientMissing, match="`mine` is not installed") as caught:
+        Supervisor(tmp_path).start("mine-01", "mine", ["run"])
+    assert caught.value.hint == "pip install sonar-network-mine"

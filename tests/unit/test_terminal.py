@@ -8,16 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
-from pathlib import Path
-from typing import IO
+from importlib.metadata import entry_points
+from typing import IO, Any
 
 import pytest
 import typer
 
+import mine
+import pysonar
+import sonar
 from sonar.errors import ChainUnavailable, ConfigError, SonarError
 from sonar.telling.terminal import JsonFlag, new_app, run_app
 
@@ -98,8 +99,9 @@ def test_ctrl_c_while_a_program_loads_leaves_no_traceback(name: str, monkeypatch
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     started = import_module(f"{name}.__main__")
     assert started.main() == 130
-    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts[name] == f"{started.__name__}:main"
+    assert {each.value for each in entry_points(group="console_scripts", name=name)} == {
+        f"{started.__name__}:main"
+    }
 
 
 def test_a_locale_without_a_character_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,16 +116,18 @@ def test_a_bug_keeps_its_traceback() -> None:
         run(fail(ZeroDivisionError()))
 
 
-def test_the_version_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_app(new_app("A test."), "prog", ["--version"]) == 0
-    assert capsys.readouterr().out == f"prog {version('sonar-network')}\n"
+@pytest.mark.parametrize("package", [sonar, mine, pysonar])
+def test_the_version_can_be_asked_for(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    name = package.__name__
+    assert run_app(new_app("A test."), name, ["--version"]) == 0
+    assert capsys.readouterr().out == f"{name} {package.__version__}\n"
 
 
 PROGRAM = """
 import sys
 from sonar.errors import ConfigError
-from sonar.progress import Progress
-from sonar.terminal import new_app, print_json, run_app, sink_for
+from sonar.telling.progress import Progress
+from sonar.telling.terminal import new_app, print_json, run_app, sink_for
 app = new_app("A test.")
 
 @app.command()

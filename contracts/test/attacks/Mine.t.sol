@@ -143,7 +143,7 @@ contract MineAttacksTest is Base {
         cohort(bounty, 1, 2, 2);
         vm.prank(mine(0));
         vm.expectRevert(abi.encodeWithSelector(Errors.NotScientist.selector, mine(0)));
-        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE, "");
     }
 
     function test_AMineCannotExpireInFrontOfASettlement() public {

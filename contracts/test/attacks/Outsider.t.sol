@@ -106,7 +106,7 @@ contract OutsiderAttacksTest is Base {
         vm.prank(stranger);
         market.expire(bounty, 1, mines(2));
         assertEq(balanceOf(stranger), 0);
-        assertEq(balanceOf(mine(0)), STAKE + FEE + uint256(REWARD) / 3 / 2);
+        assertEq(balanceOf(mine(0)), STAKE + FEE + uint256(REWARD) / 2);
     }
 
     function test_NobodyWithdrawsAnothersBalance() public {

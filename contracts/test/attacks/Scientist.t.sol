@@ -25,7 +25,7 @@ contract ScientistAttacksTest is Base {
         cohort(bounty, 1, 3, 3);
         vm.prank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.WrongCohortSize.selector, 2, 3));
-        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE, "");
     }
 
     function test_SheCannotLeaveAMineOutOfAnExpiry() public {
@@ -42,7 +42,7 @@ contract ScientistAttacksTest is Base {
         awards[2].mine = address(uint160(mine(2)) + 1);
         vm.prank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.NotInCohort.selector, awards[2].mine));
-        market.settle(bounty, 1, "model", 1000, awards, EVIDENCE);
+        market.settle(bounty, 1, "model", 1000, awards, EVIDENCE, "");
     }
 
     function test_SheCannotTakeTheMoneyBackOnceSomebodyHasCommitted() public {
@@ -58,7 +58,7 @@ contract ScientistAttacksTest is Base {
         reveals(bounty, 1, 2);
         vm.prank(scientist);
         expectWrongStatus(Status.Reveal);
-        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE, "");
     }
 
     function test_SheCannotExpireARoundThatSheShouldSettle() public {
@@ -73,16 +73,16 @@ contract ScientistAttacksTest is Base {
         settle(bounty, 1, 1500, equalAwards(2));
         vm.prank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.WrongRound.selector, 2, 1));
-        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "model", 1000, equalAwards(2), EVIDENCE, "");
     }
 
     function test_SheCannotKeepAModelThatNobodyIsPaidFor() public {
         cohort(bounty, 1, 2, 2);
         vm.startPrank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.ModelChanged.selector, MODEL, bytes32("better")));
-        market.settle(bounty, 1, "better", 2000, noAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "better", 2000, noAwards(2), EVIDENCE, "");
         vm.expectRevert(abi.encodeWithSelector(Errors.LossChanged.selector, 2000, 1000));
-        market.settle(bounty, 1, MODEL, 1000, noAwards(2), EVIDENCE);
+        market.settle(bounty, 1, MODEL, 1000, noAwards(2), EVIDENCE, "");
     }
 
     /// A bad round in between delays what is earned, and makes none of it cheaper.
@@ -127,7 +127,7 @@ contract ScientistAttacksTest is Base {
     function test_Allowed_NobodyHasAShare() public {
         cohort(bounty, 1, 2, 2);
         vm.prank(scientist);
-        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE);
+        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE, "");
         assertEq(balanceOf(mine(0)), 100);
         assertEq(balanceOf(mine(1)), 100);
         assertEq(market.getBounty(bounty).escrow, 1320);
@@ -156,14 +156,17 @@ contract ScientistAttacksTest is Base {
         assertEq(balanceOf(scientist), 1240 - 20 - 1);
     }
 
-    /// Letting a round go overdue that reached the target: 20 + 1200 / 3 instead of 20 + 1200, and it is over.
+    /// Letting a round go overdue costs her what `overdueBps` says. With half of it: 20 + 600 instead of 20 + 1200 for a
+    /// round that reached the target, and it is over. With all of it, which is the default, it saves her nothing.
     function test_Allowed_LettingAGoodRoundGoOverdue() public {
+        terms.overdueBps = 5_000;
+        bounty = post("half");
         cohort(bounty, 1, 2, 2);
         vm.warp(settleEnds(bounty));
         market.expire(bounty, 1, mines(2));
-        assertEq(balanceOf(mine(0)), 100 + 10 + 200);
-        assertEq(balanceOf(mine(1)), 100 + 10 + 200);
-        assertEq(balanceOf(scientist), 1320 - 420);
+        assertEq(balanceOf(mine(0)), 100 + 10 + 300);
+        assertEq(balanceOf(mine(1)), 100 + 10 + 300);
+        assertEq(balanceOf(scientist), 1320 - 620);
         assertStatus(bounty, Status.Closed);
     }
 

@@ -47,7 +47,7 @@ contract Faults2017Test is Base {
         assertEq(balanceOf(mine(0)), 100 + 10 + 500);
         vm.prank(scientist);
         expectWrongStatus(Status.Closed);
-        market.settle(bounty, 1, "again", 0, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "again", 0, equalAwards(2), EVIDENCE, "");
     }
 
     function test_NoRefund() public {
@@ -74,7 +74,7 @@ contract Faults2017Test is Base {
         settle(bounty, 1, 1000, equalAwards(2));
         withdraw(mine(0));
         string[10] memory expected = [
-            "BountyPosted(bytes32,address,(address,uint8,uint8,uint8,uint24,uint24,uint24,uint96,uint96,uint96,uint64,uint64,bytes32),bytes32,bytes32,uint256)",
+            "BountyPosted(bytes32,address,(address,uint8,uint8,uint8,uint24,uint24,uint24,uint16,uint16,uint96,uint96,uint96,uint64,uint64,address,bytes32),bytes32,bytes32,uint256)",
             "RoundOpened(bytes32,uint8,bytes32,uint40)",
             "Committed(bytes32,uint8,address,bytes32)",
             "Committed(bytes32,uint8,address,bytes32)",
@@ -153,7 +153,7 @@ contract Faults2017Test is Base {
         vm.warp(settleEnds(bounty));
         vm.prank(mine(0));
         market.expire(bounty, 1, mines(2));
-        uint256 each = 100 + 10 + uint256(1000) / 3 / 2;
+        uint256 each = 100 + 10 + uint256(1000) / 2;
         assertEq(withdraw(mine(0)), each);
         assertEq(withdraw(mine(1)), each);
         assertEq(withdraw(scientist), 1120 + 200 - 2 * each);
@@ -164,7 +164,7 @@ contract Faults2017Test is Base {
         assertEq(market.getBounty(bounty).modelDigest, MODEL);
         cohort(bounty, 1, 2, 2);
         vm.prank(scientist);
-        market.settle(bounty, 1, digest, 1500, equalAwards(2), EVIDENCE);
+        market.settle(bounty, 1, digest, 1500, equalAwards(2), EVIDENCE, "");
         assertEq(market.getBounty(bounty).modelDigest, digest, "one word, whole");
     }
 }

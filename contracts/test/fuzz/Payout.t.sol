@@ -91,16 +91,17 @@ contract PayoutFuzzTest is Test {
         assertLe(Payout.equalPart(uint256(fee) * revealed, earners) * earners, uint256(fee) * revealed);
     }
 
-    /// What an overdue round pays as reward fits in what is unpaid, in the last round too; the rest is dust there.
-    function testFuzz_DefaultReward_FitsInWhatIsUnpaid(uint96 unpaid, uint8 roundsLeft, uint8 revealed)
+    /// What an overdue round pays as reward fits in what is unpaid; if all of it is due, the rest is dust.
+    function testFuzz_DefaultReward_FitsInWhatIsUnpaid(uint96 unpaid, uint16 overdueBps, uint8 revealed)
         public
         pure
     {
-        roundsLeft = uint8(bound(roundsLeft, 1, 255));
+        overdueBps = uint16(bound(overdueBps, 0, 10_000));
         revealed = uint8(bound(revealed, 1, 255));
-        uint256 each = uint256(unpaid) / roundsLeft / revealed;
-        assertLe(each * revealed, unpaid);
-        if (roundsLeft == 1) assertLt(unpaid - each * revealed, revealed);
+        uint256 paid = Payout.upTo(unpaid, overdueBps) / revealed * revealed;
+        assertLe(paid * 10_000, uint256(unpaid) * overdueBps);
+        assertLt(uint256(unpaid) * overdueBps, (paid + revealed) * 10_000);
+        if (overdueBps == 10_000) assertLt(unpaid - paid, revealed);
     }
 
     /// However many rounds a bounty has, and however they end, its escrow suffices and fits 96 bits.

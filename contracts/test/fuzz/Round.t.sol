@@ -14,6 +14,7 @@ contract RoundFuzzTest is Base {
         uint64 initialLoss;
         uint64 targetLoss;
         uint64 newLoss;
+        uint16 overdueBps;
         uint8 cap;
         uint8 minMines;
         uint8 rounds;
@@ -35,7 +36,7 @@ contract RoundFuzzTest is Base {
         bytes32 model = earners == 0 ? MODEL : bytes32("new");
         uint64 newLoss = earners == 0 ? terms.initialLoss : x.newLoss;
         vm.prank(scientist);
-        market.settle(bounty, 1, model, newLoss, awards, EVIDENCE);
+        market.settle(bounty, 1, model, newLoss, awards, EVIDENCE, "");
 
         // In this order of operations on purpose: not the contract's.
         uint256 gained = newLoss >= terms.initialLoss
@@ -92,8 +93,8 @@ contract RoundFuzzTest is Base {
         warpTo(settleEnds(bounty));
         market.expire(bounty, 1, mines(x.revealed));
 
-        uint256 each = uint256(terms.stake) + terms.fee + uint256(terms.reward) / terms.rounds / x.revealed
-            + uint256(terms.stake) * (x.committed - x.revealed) / x.revealed;
+        uint256 each = uint256(terms.stake) + terms.fee + uint256(terms.reward) * terms.overdueBps / 10_000
+            / x.revealed + uint256(terms.stake) * (x.committed - x.revealed) / x.revealed;
         for (uint256 i; i < x.revealed; ++i) {
             assertEq(balanceOf(mine(i)), each);
         }
@@ -150,6 +151,7 @@ contract RoundFuzzTest is Base {
         terms.reward = uint96(bound(x.reward, 0, type(uint96).max));
         terms.fee = uint96(bound(x.fee, 0, (type(uint96).max - terms.reward) / places));
         terms.stake = uint96(bound(x.stake, 0, (type(uint96).max - terms.reward) / places - terms.fee));
+        terms.overdueBps = uint16(bound(x.overdueBps, 0, 10_000));
         terms.initialLoss = uint64(bound(x.initialLoss, 1, type(uint64).max));
         terms.targetLoss = uint64(bound(x.targetLoss, 0, terms.initialLoss - 1));
     }

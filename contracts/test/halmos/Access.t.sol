@@ -17,7 +17,7 @@ contract AccessProof is AnyMarket {
     ) public {
         vm.assume(caller != etherBounty(id).scientist);
         warpTo(time);
-        assert(!callAs(caller, 0, abi.encodeCall(market.settle, (id, round, model, loss, awards, model))));
+        assert(!callAs(caller, 0, abi.encodeCall(market.settle, (id, round, model, loss, awards, model, ""))));
     }
 
     function check_SettlesInSettleAlone(
@@ -31,7 +31,7 @@ contract AccessProof is AnyMarket {
         Bounty memory bounty = etherBounty(id);
         warpTo(time);
         vm.assume(statusOf(id) != Status.Settle || round != bounty.round);
-        bytes memory call = abi.encodeCall(market.settle, (id, round, model, loss, awards, model));
+        bytes memory call = abi.encodeCall(market.settle, (id, round, model, loss, awards, model, ""));
         assert(!callAs(bounty.scientist, 0, call));
     }
 

@@ -24,7 +24,7 @@ contract BoundedTest is Base {
                 reveal(other, 1, list[k]);
             }
             vm.prank(scientist);
-            market.settle(other, 1, MODEL, INITIAL_LOSS, sharesOf(list), EVIDENCE);
+            market.settle(other, 1, MODEL, INITIAL_LOSS, sharesOf(list), EVIDENCE, "");
         }
         uint256[6] memory crowded = costs(bounty);
         for (uint256 i; i < alone.length; ++i) {

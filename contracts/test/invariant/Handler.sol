@@ -156,7 +156,7 @@ contract Handler is Books {
     {
         ++settled;
         vm.prank(state.scientist);
-        MARKET.settle(touched, state.round, model, newLoss, awards, "evidence");
+        MARKET.settle(touched, state.round, model, newLoss, awards, "evidence", "");
     }
 
     function expireAs(bytes32 bounty, Bounty memory state) private booked(bounty, state) {
@@ -205,6 +205,9 @@ contract Handler is Books {
         terms.commitWindow = uint24(bound(terms.commitWindow, 10, 1000));
         terms.revealWindow = uint24(bound(terms.revealWindow, 10, 1000));
         terms.settleWindow = uint24(bound(terms.settleWindow, 10, 1000));
+        terms.quiet = 0;
+        terms.settler = address(0);
+        terms.overdueBps = uint16(bound(terms.overdueBps, 0, 10_000));
         terms.stake = uint96(bound(terms.stake, 0, 1e20));
         terms.fee = uint96(bound(terms.fee, 0, 1e20));
         terms.reward = uint96(bound(terms.reward, 0, 1e24));

@@ -48,7 +48,9 @@ contract Misbehaviour is Handler {
             if (seed & 32 == 0) (model, loss) = (state.modelDigest, state.bestLoss - 1);
         }
         refuse(
-            caller, 0, abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence"))
+            caller,
+            0,
+            abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence", ""))
         );
     }
 
@@ -102,7 +104,7 @@ contract Misbehaviour is Handler {
         if (status != Status.Settle) {
             Award[] memory awards = awardsFor(list, seed);
             bytes memory call =
-                abi.encodeCall(ITrainingMarket.settle, (touched, state.round, "new", 0, awards, "evidence"));
+                abi.encodeCall(ITrainingMarket.settle, (touched, state.round, "new", 0, awards, "evidence", ""));
             refuse(state.scientist, 0, call);
         }
         if (status != Status.Failed && status != Status.Overdue) {

@@ -72,10 +72,9 @@ contract CallsTest is Base {
             return abi.encodeCall(ITrainingMarket.reveal, (bounty, 1, update, saltOf(callers[call])));
         }
         if (call == 3) {
-            return
-                abi.encodeCall(
-                    ITrainingMarket.settle, (bounty, 1, MODEL, INITIAL_LOSS, noAwards(revealed), EVIDENCE)
-                );
+            return abi.encodeCall(
+                ITrainingMarket.settle, (bounty, 1, MODEL, INITIAL_LOSS, noAwards(revealed), EVIDENCE, "")
+            );
         }
         if (call == 4) return abi.encodeCall(ITrainingMarket.expire, (bounty, 1, mines(revealed)));
         if (call == 5) return abi.encodeCall(ITrainingMarket.close, (bounty));

@@ -136,7 +136,7 @@ contract GasInEtherTest is GasTest {
     }
 
     function postLimit() internal pure override returns (uint256) {
-        return 180_000;
+        return 179_008;
     }
 
     function commitLimits() internal pure override returns (uint256, uint256) {

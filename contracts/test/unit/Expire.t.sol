@@ -78,8 +78,8 @@ contract ExpireTest is Base {
         cohort(bounty, 1, 4, 3);
         vm.warp(settleEnds(bounty));
         market.expire(bounty, 1, mines(3));
-        assertEq(market.balanceOf(terms.asset, mine(0)), 100 + 10 + 111 + 33);
-        assertEq(market.balanceOf(terms.asset, scientist), 758);
+        assertEq(market.balanceOf(terms.asset, mine(0)), 100 + 10 + 333 + 33);
+        assertEq(market.balanceOf(terms.asset, scientist), 92);
         assertEq(market.balanceOf(ETHER, mine(0)) + market.balanceOf(ETHER, scientist), 0);
     }
 
@@ -160,17 +160,41 @@ contract ExpireTest is Base {
     function test_GivenRoundsAreLeft() public {
         cohort(bounty, 1, 4, 3);
         vm.warp(settleEnds(bounty));
-        // 1000 over 3 rounds is 333, over 3 mines 111; 100 forfeited over 3 mines is 33.
-        expectPaid(mine(0), 10, 111, 33);
-        expectPaid(mine(1), 10, 111, 33);
-        expectPaid(mine(2), 10, 111, 33);
+        // All of the reward, whatever the rounds left: 1000 over 3 mines is 333; 100 forfeited over 3 mines is 33.
+        expectPaid(mine(0), 10, 333, 33);
+        expectPaid(mine(1), 10, 333, 33);
+        expectPaid(mine(2), 10, 333, 33);
         vm.expectEmit(address(market));
-        emit ITrainingMarket.BountyClosed(bounty, 1, CloseReason.Overdue, 1120 + 1 - 3 * (10 + 111));
+        emit ITrainingMarket.BountyClosed(bounty, 1, CloseReason.Overdue, 1120 + 1 - 3 * (10 + 333));
         vm.prank(stranger);
         market.expire(bounty, 1, mines(3));
-        assertEq(balanceOf(mine(2)), 100 + 10 + 111 + 33);
-        assertEq(balanceOf(scientist), 758);
+        assertEq(balanceOf(mine(2)), 100 + 10 + 333 + 33);
+        assertEq(balanceOf(scientist), 92);
         assertStatus(bounty, Status.Closed);
+    }
+
+    function test_GivenTheTermsNameAPart() public {
+        terms.overdueBps = 3_333;
+        bounty = post("a third");
+        cohort(bounty, 1, 2, 2);
+        settle(bounty, 1, 1900, equalAwards(2)); // 100 paid, 900 unpaid
+        cohort(bounty, 2, 2, 2);
+        vm.warp(settleEnds(bounty));
+        uint256 before = balanceOf(mine(0));
+        market.expire(bounty, 2, mines(2));
+        // 900 * .3333 is 299, over 2 mines 149.
+        assertEq(balanceOf(mine(0)) - before, 100 + 10 + 149);
+        assertEq(balanceOf(scientist), 1120 - 100 - 40 - 2 * 149);
+    }
+
+    function test_GivenTheTermsNameNone() public {
+        terms.overdueBps = 0;
+        bounty = post("none");
+        cohort(bounty, 1, 2, 2);
+        vm.warp(settleEnds(bounty));
+        market.expire(bounty, 1, mines(2));
+        assertEq(balanceOf(mine(0)), 100 + 10);
+        assertEq(balanceOf(scientist), 1120 - 20);
     }
 
     function expectPaid(address who, uint256 fee, uint256 reward, uint256 forfeit) private {

@@ -46,16 +46,16 @@ contract SettleTest is Base {
         cohort(bounty, 1, 2, 2);
         vm.prank(mine(0));
         vm.expectRevert(abi.encodeWithSelector(Errors.NotScientist.selector, mine(0)));
-        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE);
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE, "");
     }
 
     function test_RevertWhen_ADigestIsZero() public {
         cohort(bounty, 1, 2, 2);
         vm.startPrank(scientist);
         vm.expectRevert(Errors.ZeroDigest.selector);
-        market.settle(bounty, 1, 0, 1500, shares(5000, 5000), EVIDENCE);
+        market.settle(bounty, 1, 0, 1500, shares(5000, 5000), EVIDENCE, "");
         vm.expectRevert(Errors.ZeroDigest.selector);
-        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), 0);
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), 0, "");
     }
 
     function test_RevertWhen_ThereIsNotOneLinePerRevealedMine() public {
@@ -93,7 +93,7 @@ contract SettleTest is Base {
         awards[1].mine = mine(2);
         vm.prank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.NotInCohort.selector, mine(2)));
-        market.settle(bounty, 2, "model", 1500, awards, EVIDENCE);
+        market.settle(bounty, 2, "model", 1500, awards, EVIDENCE, "");
     }
 
     function test_RevertWhen_AMineRevealedInAnotherBountyAlone() public {
@@ -119,7 +119,7 @@ contract SettleTest is Base {
         cohort(bounty, 1, 2, 2);
         vm.prank(scientist);
         vm.expectRevert(abi.encodeWithSelector(Errors.ModelChanged.selector, MODEL, bytes32("model")));
-        market.settle(bounty, 1, "model", 2000, noAwards(2), EVIDENCE);
+        market.settle(bounty, 1, "model", 2000, noAwards(2), EVIDENCE, "");
     }
 
     function test_RevertWhen_TheLossChanges() public {
@@ -127,7 +127,7 @@ contract SettleTest is Base {
         vm.startPrank(scientist);
         for (uint64 loss = 1999; loss <= 2001; loss += 2) {
             vm.expectRevert(abi.encodeWithSelector(Errors.LossChanged.selector, 2000, loss));
-            market.settle(bounty, 1, MODEL, loss, noAwards(2), EVIDENCE);
+            market.settle(bounty, 1, MODEL, loss, noAwards(2), EVIDENCE, "");
         }
     }
 
@@ -138,7 +138,7 @@ contract SettleTest is Base {
     function test_WhenModelAndLossStay() public {
         cohort(bounty, 1, 3, 2);
         vm.prank(scientist);
-        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE);
+        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE, "");
         assertEq(balanceOf(mine(0)), 150);
         assertEq(balanceOf(mine(1)), 150);
         Bounty memory now_ = market.getBounty(bounty);
@@ -274,13 +274,13 @@ contract SettleTest is Base {
     function refused(Award[] memory awards, bytes memory refusal) private {
         vm.prank(scientist);
         vm.expectRevert(refusal);
-        market.settle(bounty, 1, "model", 1500, awards, EVIDENCE);
+        market.settle(bounty, 1, "model", 1500, awards, EVIDENCE, "");
     }
 
     function refused(bytes32 id, uint8 round, bytes memory refusal) private {
         vm.prank(scientist);
         vm.expectRevert(refusal);
-        market.settle(id, round, "model", 1500, shares(5000, 5000), EVIDENCE);
+        market.settle(id, round, "model", 1500, shares(5000, 5000), EVIDENCE, "");
     }
 
     function expectPaid(address who, uint16 bps, uint256 fee, uint256 reward, uint256 forfeit) private {
