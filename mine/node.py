@@ -31,6 +31,7 @@ from mine.work.urgency import STORE_CALL_S, Urgency
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import (
     ChainUnavailable,
@@ -229,8 +230,8 @@ class Node:
 
     def _finish(self, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
         if self._options.claim:
-            key = f"withdraw/{joined.bounty.hex()}"
-            waiting = self._rounds.withdraw(key, self._me, bounty.terms.asset, head)
+            intent = Intent(Action.WITHDRAW, joined.bounty.hex())
+            waiting = self._rounds.withdraw(intent, self._me, bounty.terms.asset, head)
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mine.consent import POLICY_FILE
 from mine.wiring import ROLE, Mine
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import keystore
 from sonar.home.folder import Home, default_home
@@ -17,7 +18,7 @@ from sonar.telling.amounts import format_amount
 if TYPE_CHECKING:
     from mine.data import DataSet
     from mine.work.state import Book
-    from sonar.chain.sending.queue import Receipt
+    from sonar.chain.sending.entries import Receipt
 
 _POLICY = """\
 # What this mine allows. A missing line means the default, which is shown.
@@ -133,8 +134,9 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
     outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
-    key = outbox.next_key(f"claim/{receiver}" if token == ETHER else f"claim-of/{token}/{receiver}")
-    receipt = outbox.perform(key, mine.market.withdraw(receiver, token))
+    receipt = outbox.perform(
+        outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
+    )
     amount_units = _withdrawn(mine, receipt)
     return {
         "to": receiver,

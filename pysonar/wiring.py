@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pysonar.campaign.records import Posting, Records, post_key
+from pysonar.campaign.records import Posting, Records
+from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import ConfigError, KeyFileError
 from sonar.home import keystore
 from sonar.home.folder import Home, default_home
@@ -38,12 +39,12 @@ class Scientist(Party):
 
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
-        return f"outbox/{post_key(name)}" in self.journal
+        return Intent.of_posting(name).key in self.journal
 
     def names(self) -> list[str]:
         """Return the names of all bounties that were started here, also of those whose folder is gone."""
-        sent = (key.removeprefix("outbox/") for key, _ in self.journal.items("outbox/"))
-        posted = {name for key in sent if key == post_key(name := key.partition("/")[0])}
+        sent = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
+        posted = {intent.subject for intent in sent if intent.action is Action.POST}
         return sorted(posted.union(self.shelf.names()))
 
     def started(self, name: str = "") -> Bounty:

@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Chain, Rpc
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
 from sonar.localchain.jsonrpc import answer
@@ -139,6 +140,11 @@ def make_terms(**changes: Any) -> Terms:
     return Terms(**fields | changes)
 
 
+def wish(text: str) -> Intent:
+    """Return an intent of a test's own, for a transaction whose real name is of no matter."""
+    return Intent(Action.TRANSFER, detail=text.replace("/", "-"))
+
+
 class World:
     """A chain with the contract on it, and funded accounts."""
 
@@ -166,7 +172,7 @@ class World:
 
     def post(self, terms: Terms, salt: bytes = SALT) -> bytes:
         """Post a bounty from account 0; return its id."""
-        self.outbox(0).perform(f"post/{salt.hex()}", self.market.post(terms, MODEL, KEY, salt))  # type: ignore[arg-type]
+        self.outbox(0).perform(wish(f"post/{salt.hex()}"), self.market.post(terms, MODEL, KEY, salt))  # type: ignore[arg-type]
         return self.market.bounties()[-1].bounty
 
     def seal(self, bounty: bytes, round: int, index: int) -> bytes:

@@ -9,9 +9,11 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract.market import Call, Market
 from sonar.chain.contract.token import held
+from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.payment import pay
 from sonar.protocol.ids import Address
+from tests.chain_kit import wish
 
 CODE = bytes.fromhex((Path(__file__).parent / "tokens/TestToken.hex").read_text())
 KINDS = {"plain": (0, False), "old": (0, True), "taxed": (100, False)}
@@ -22,7 +24,7 @@ def deploy_token(outbox: Outbox, kind: str = "plain", symbol: str = "TST", decim
     """Put a token on the chain. The outbox may be used for one of each kind."""
     fee_bps, old = KINDS[kind]
     arguments = encode(["string", "uint8", "uint256", "bool"], [symbol, decimals, fee_bps, old])
-    receipt = outbox.perform(f"token/{kind}/{symbol}", Call(None, CODE + arguments, 0, "deploy"))
+    receipt = outbox.perform(wish(f"token/{kind}/{symbol}"), Call(None, CODE + arguments, 0, "deploy"))
     assert receipt.contract is not None
     return receipt.contract
 
@@ -30,13 +32,13 @@ def deploy_token(outbox: Outbox, kind: str = "plain", symbol: str = "TST", decim
 def mint(outbox: Outbox, token: Address, to: Address, amount: int) -> None:
     """Make `amount` units more of the token."""
     data = keccak(text="mint(address,uint256)")[:4] + encode(["address", "uint256"], [to, amount])
-    outbox.perform(f"mint/{token}/{to}/{amount}", Call(token, data, 0, "mint"))
+    outbox.perform(wish(f"mint/{token}/{to}/{amount}"), Call(token, data, 0, "mint"))
 
 
-def pay_now(market: Market, outbox: Outbox, key: str, call: Call) -> None:
+def pay_now(market: Market, outbox: Outbox, intent: Intent, call: Call) -> None:
     """`pay` on a chain that mines at once."""
     for _ in range(5):
-        if pay(market, outbox, key, call) is not None:
+        if pay(market, outbox, intent, call) is not None:
             return
     raise AssertionError(f"{call.name} was not mined")
 

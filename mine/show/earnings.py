@@ -12,6 +12,7 @@ from mine.consent import SCORE_BITS
 from mine.work.rounds import PAID_FIELDS, ended
 from mine.work.state import Book, Part
 from sonar.chain.contract.market import Market
+from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError
 from sonar.protocol.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
@@ -179,7 +180,7 @@ def _rounds(
     return tuple(rows), sum(gas.values())
 
 
-_OF_ROUND = ("commit", "reveal", "expire")
+_OF_ROUND = (Action.APPROVE, Action.COMMIT, Action.REVEAL, Action.EXPIRE)
 
 
 def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
@@ -188,8 +189,8 @@ def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
     # One that was mined again after a reorganisation is there twice, and is paid for as it was at last.
     lines = {line.data["tx_hash"]: line for line in book.journal.events("transaction")}
     for line in lines.values():
-        what = str(line.data["key"]).split("/")
-        of = (what[1], int(what[2])) if len(what) >= 3 and what[0] in _OF_ROUND else ("", 0)
+        intent = Intent.read(str(line.data["key"]))
+        of = (intent.subject, intent.round) if intent.action in _OF_ROUND else ("", 0)
         spent[of] += int(line.data["fee_wei"])
     return spent
 

@@ -21,6 +21,7 @@ from sonar.chain.contract import revert
 from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.payment import pay
 from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
@@ -115,22 +116,25 @@ class Rounds:
         else asks for it any more. And an update that was revealed is kept in the store.
         """
         if part.state in _WAS_COMMITTED and status is Status.COMMIT:
-            self._restore("commit", part, bounty, EntryState.NONE, head)
+            self._restore(Action.COMMIT, part, bounty, EntryState.NONE, head)
         if part.state in _WAS_REVEALED and status is Status.REVEAL:
-            self._restore("reveal", part, bounty, EntryState.COMMITTED, head)
+            self._restore(Action.REVEAL, part, bounty, EntryState.COMMITTED, head)
         if part.state is RoundState.REVEALED:
             self._publisher.keep(part)
 
-    def _restore(self, what: str, part: Part, bounty: BountyState, without: EntryState, head: Head) -> None:
+    def _restore(
+        self, action: Action, part: Part, bounty: BountyState, without: EntryState, head: Head
+    ) -> None:
         """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""
-        key = _key(what, part)
-        if not self._outbox.submitted(key):
+        intent = _intent(action, part)
+        if not self._outbox.submitted(intent):
             return
-        if not self._outbox.wanted(key):
+        if not self._outbox.wanted(intent):
             with suppress(MarketError):  # it is looked at again in the next pass
-                self._outbox.outcome(key)
+                self._outbox.outcome(intent)
         elif self._entry(part, bounty, head) is without:
-            self._mined(key, self._commit_call(part, bounty) if what == "commit" else self._reveal_call(part))
+            commits = action is Action.COMMIT
+            self._mined(intent, self._commit_call(part, bounty) if commits else self._reveal_call(part))
 
     def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
         """What the chain knows of our part, in the same block as the bounty."""
@@ -176,12 +180,12 @@ class Rounds:
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
         try:
-            mined = self._mined(_key("commit", part), self._commit_call(part, bounty))
+            mined = self._mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
         except InsufficientFunds as poor:
             # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
             asset = ETHER if poor.asset == "wei" else Address(poor.asset)
-            key = self._outbox.next_key(_key("restake", part))
-            if (withdrawing := self.withdraw(key, self._me, asset, head)) is None:
+            intent = self._outbox.next(_intent(Action.WITHDRAW, part))
+            if (withdrawing := self.withdraw(intent, self._me, asset, head)) is None:
                 raise
             return withdrawing
         if not mined:
@@ -202,11 +206,11 @@ class Rounds:
         That block may be replaced, so what was sent is given up when it has failed, or when nothing can be
         saved any more.
         """
-        key = _key("commit", part)
-        if not self._outbox.submitted(key):
+        intent = _intent(Action.COMMIT, part)
+        if not self._outbox.submitted(intent):
             return False
         try:
-            self._outbox.outcome(key)
+            self._outbox.outcome(intent)
         except MarketError:
             return False
         return True
@@ -229,7 +233,7 @@ class Rounds:
             if not self._ready(part):
                 return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
-        if not self._mined(_key("reveal", part), self._reveal_call(part)):
+        if not self._mined(_intent(Action.REVEAL, part), self._reveal_call(part)):
             return waiting
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return None
@@ -279,7 +283,7 @@ class Rounds:
         turn_s = ended_s + EXPIRE_GRACE_S + EXPIRE_STAGGER_S * cohort.index(self._me)
         if head.timestamp_s < turn_s:
             return Waiting(f"someone to end round {part.round}, which failed or is overdue", turn_s)
-        self._mined(_key("expire", part), self._market.expire(part.bounty, part.round, cohort))
+        self._mined(_intent(Action.EXPIRE, part), self._market.expire(part.bounty, part.round, cohort))
         return Waiting(f"the end of round {part.round} to be mined")
 
     def _cohort(self, part: Part, head: Head) -> list[Address]:
@@ -312,27 +316,27 @@ class Rounds:
             hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
         )
 
-    def withdraw(self, key: str, to: Address, asset: Address, head: Head) -> Waiting | None:
+    def withdraw(self, intent: Intent, to: Address, asset: Address, head: Head) -> Waiting | None:
         """Take out what the contract owes this mine in an asset; None when nothing is left to wait for.
 
         What was sent is waited for until it is confirmed: mined, it has emptied the balance already.
         """
-        if self._outbox.wanted(key) and not self._market.withdrawable(self._me, head, asset=asset):
+        if self._outbox.wanted(intent) and not self._market.withdrawable(self._me, head, asset=asset):
             return None
         try:
-            mined = self._mined(key, self._market.withdraw(to, asset))
+            mined = self._mined(intent, self._market.withdraw(to, asset))
         except Refusal as refusal:  # of a token: it must not hold up other bounties
             self._progress.problem(refusal, f"it is still owed: mine claim --asset {asset}")
             return None
         return None if mined else Waiting("the withdrawal to be mined")
 
-    def _mined(self, key: str, call: Call) -> bool:
+    def _mined(self, intent: Intent, call: Call) -> bool:
         """Send `call` once, however often this is asked; tell whether it is mined and confirmed.
 
         Being late by a block is no fault: the next head says what to do instead.
         """
         try:
-            return pay(self._market, self._outbox, key, call) is not None
+            return pay(self._market, self._outbox, intent, call) is not None
         except (revert.CohortFull, revert.WrongStatus, revert.WrongRound, revert.NothingToWithdraw):
             return False
 
@@ -346,8 +350,8 @@ _TOO_LATE = {Status.FAILED, Status.OVERDUE}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
 
 
-def _key(what: str, part: Part) -> str:
-    return f"{what}/{part.bounty.hex()}/{part.round}"
+def _intent(action: Action, part: Part) -> Intent:
+    return Intent.of_round(action, part.bounty, part.round)
 
 
 def ended(part: Part, record: Sequence[Event], me: Address, why: str) -> Part:

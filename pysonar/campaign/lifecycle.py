@@ -25,7 +25,7 @@ from pysonar.campaign import history
 from pysonar.campaign.aggregate import held_weights
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import fits, prepare, publish
-from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records, post_key
+from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Revealed
@@ -41,6 +41,7 @@ from sonar.chain.contract.revert import (
 )
 from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.payment import pay
 from sonar.errors import (
@@ -104,7 +105,7 @@ class Campaign:
         key.on_progress(lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done"))
         posting: Posting | None = self.records.get(Posting)
         name = bounty.settings.name
-        if posting and not fits(posting, bounty, key) and outbox.submitted(post_key(name)):
+        if posting and not fits(posting, bounty, key) and outbox.submitted(Intent.of_posting(name)):
             problem = f"another bounty named {name!r} was posted from this home, or with another key"
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
@@ -180,7 +181,7 @@ class Campaign:
         except UnknownBounty as error:
             if bounty != self._id_of(self.records.get(Posting)):
                 raise
-            if self._outbox.under_way(post_key(self.bounty.settings.name)):
+            if self._outbox.under_way(Intent.of_posting(self.bounty.settings.name)):
                 problem = "the chain's node has lost the bounty's posting, which is sent again"
                 hint = "it was killed, perhaps: has it got all of its blocks?"
                 raise ChainUnavailable(problem, hint=hint) from error
@@ -241,17 +242,17 @@ class Campaign:
             publish(posting, self._store)
         terms = self.bounty.terms
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
-        key = post_key(self.bounty.settings.name)
-        if self._outbox.wanted(key):
+        intent = Intent.of_posting(self.bounty.settings.name)
+        if self._outbox.wanted(intent):
             self._check_decimals()
         bounty = self._id_of(posting)
         try:
-            receipt = pay(self._market, self._outbox, key, call)
+            receipt = pay(self._market, self._outbox, intent, call)
             block = receipt.block if receipt else None
         except BountyExists:  # nobody else can have this id: a transaction of ours, of which we lost sight
             block = self._posted_in(bounty)
         except InsufficientFunds as poor:
-            if not self._outbox.submitted(key):
+            if not self._outbox.submitted(intent):
                 raise
             return self._without_ether(poor, "the posting", None)
         if block is None:
@@ -316,7 +317,7 @@ class Campaign:
         with self._timed(n, "publish"):
             publish(publication, self._store)
         shares = outcome.shares_bps
-        if self._outbox.wanted(self._round_key(n, "settle")):
+        if self._outbox.wanted(self._intent(Action.SETTLE, n)):
             there = self._revealed(n, head)
             if len(there) != state.revealed:
                 return Waiting(f"the reveals of round {n} to be in the chain's record", ends.settle_s)
@@ -330,7 +331,7 @@ class Campaign:
         )
         with self._timed(n, "settle"):
             return self._transact(
-                self._round_key(n, "settle"), call, f"the settlement of round {n}", ends.settle_s
+                self._intent(Action.SETTLE, n), call, f"the settlement of round {n}", ends.settle_s
             )
 
     def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
@@ -390,26 +391,26 @@ class Campaign:
         why = "has failed" if status is Status.FAILED else "was not settled in time"
         self._progress.note(f"round {n} {why}; the mines get their stakes back")
         call = self._market.expire(self._require_id(), n, cohort)
-        return self._transact(self._round_key(n, "expire"), call, f"the end of round {n}", None)
+        return self._transact(self._intent(Action.EXPIRE, n), call, f"the end of round {n}", None)
 
     def _withdraw(self, head: Head) -> Waiting | Done:
         """Take out what the contract owes this account; what other bounties owe in that asset comes along."""
-        key, asset = f"{self._require_id().hex()}/withdraw", self.bounty.terms.asset
+        intent, asset = Intent(Action.WITHDRAW, self._require_id().hex()), self.bounty.terms.asset
         me = self._outbox.address
-        if self._outbox.wanted(key) and not self._market.withdrawable(me, head, asset=asset):
+        if self._outbox.wanted(intent) and not self._market.withdrawable(me, head, asset=asset):
             return self._finished()
         call = self._market.withdraw(me, asset)
-        return self._transact(key, call, "the withdrawal", None) or self._finished()
+        return self._transact(intent, call, "the withdrawal", None) or self._finished()
 
     def _finished(self) -> Done:
         self._rounds.let_go()
         return Done(f"bounty {self.bounty.settings.name} is closed", self.summary())
 
-    def _transact(self, key: str, call: Call, what: str, until_s: int | None) -> Waiting | None:
+    def _transact(self, intent: Intent, call: Call, what: str, until_s: int | None) -> Waiting | None:
         """Send once; None when it is mined."""
         try:
-            self._outbox.submit(key, call)
-            if self._outbox.outcome(key) is None:
+            self._outbox.submit(intent, call)
+            if self._outbox.outcome(intent) is None:
                 return Waiting(f"{what} to be mined", until_s)
         except InsufficientFunds as poor:
             return self._without_ether(poor, what, until_s)
@@ -485,15 +486,15 @@ class Campaign:
 
     def _gas(self, n: int) -> dict[str, int]:
         gas = {}
-        for name in ("settle", "expire"):
-            key = self._round_key(n, name)
-            if self._outbox.submitted(key):
+        for action in (Action.SETTLE, Action.EXPIRE):
+            intent = self._intent(action, n)
+            if self._outbox.submitted(intent):
                 try:
-                    receipt = self._outbox.outcome(key)
+                    receipt = self._outbox.outcome(intent)
                 except MarketError:  # it was mined and failed; the round ended otherwise
                     continue
                 if receipt is not None:
-                    gas[name] = receipt.gas_used
+                    gas[action.value] = receipt.gas_used
         return gas
 
     def _last_finished(self) -> int:
@@ -579,8 +580,8 @@ class Campaign:
         assert self.id is not None
         return self.id
 
-    def _round_key(self, n: int, name: str) -> str:
-        return f"{self._require_id().hex()}/{n}/{name}"
+    def _intent(self, action: Action, n: int) -> Intent:
+        return Intent.of_round(action, self._require_id(), n)
 
     def _end_idle(self, n: int) -> None:
         if "waiting" not in self._seconds[n]:

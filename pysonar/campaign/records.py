@@ -147,11 +147,6 @@ def _there(*blobs: Blob) -> list[Blob]:
 _KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)
 
 
-def post_key(name: str) -> str:
-    """Return the outbox's key for the posting of the bounty `name`."""
-    return f"{name}/post"
-
-
 class Records:
     """The records of the campaign `name`. All methods raise JournalError."""
 

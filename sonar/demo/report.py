@@ -35,7 +35,7 @@ class MineRow:
     """One mine, over the whole bounty."""
 
     name: str
-    address: str
+    address: Address
     pid: int
     rows: int
     fees_wei: int

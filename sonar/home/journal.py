@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 from sonar.errors import JournalBlocked, JournalError
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
-FORMAT = 1
+FORMAT = 2
 _JSON_INT_MAX = 2**63
 T = TypeVar("T")
 _SCHEMA = """
@@ -79,7 +79,10 @@ class Journal:
         if self._pragma("application_id") != APPLICATION_ID:
             self._refuse("is an SQLite file of another program", "name another home folder")
         if (found := self._pragma("user_version")) != FORMAT:
-            self._refuse(f"has format {found}, this program reads {FORMAT}", "use the version that wrote it")
+            self._refuse(
+                f"has format {found}, this program reads {FORMAT}",
+                "begin with a new home, and finish running bounties with the version that began them",
+            )
         self._db.execute("PRAGMA journal_mode=WAL")
 
     def close(self) -> None:

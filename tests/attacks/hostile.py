@@ -27,6 +27,7 @@ from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, Waiting
+from tests.chain_kit import wish
 
 Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
 """(key, round, the honest ciphertexts) -> what is sent in their place."""
@@ -112,7 +113,7 @@ class HostileMine:
     def _send_commit(self, bounty: BountyState, sealed: bytes) -> None:
         self._committed.add(bounty.round)
         call = self.market.commit(bounty.bounty, bounty.round, sealed, bounty.terms.stake_units)
-        self.outbox.perform(f"commit/{bounty.round}", call)
+        self.outbox.perform(wish(f"commit/{bounty.round}"), call)
 
     def reveal(self, bounty: BountyState) -> None:
         if not self.reveals:
@@ -123,7 +124,7 @@ class HostileMine:
             put_blob(self.store, opening.blob)
         self.store.put(opening.manifest, "dag-cbor")
         call = self.market.reveal(bounty.bounty, bounty.round, digest_of(opening.manifest), opening.salt)
-        self.outbox.perform(f"reveal/{bounty.round}", call)
+        self.outbox.perform(wish(f"reveal/{bounty.round}"), call)
 
     def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
         if self._task is None:
@@ -201,7 +202,7 @@ class SealCopier(HostileMine):
         call = self.market.reveal(
             bounty.bounty, bounty.round, others[0].update_digest, secrets.token_bytes(32)
         )
-        self.outbox.perform(f"reveal/{bounty.round}", call)
+        self.outbox.perform(wish(f"reveal/{bounty.round}"), call)
 
 
 class UpdateThief(HostileMine):

@@ -38,6 +38,7 @@ from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress
+from tests.chain_kit import wish
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18
@@ -96,13 +97,13 @@ class HonestMine:
                     self.late[Cid.of_blob(data)] = data
                 else:
                     self.world.store.put(data, codec)  # type: ignore[arg-type]
-            self.outbox.perform(f"{n}/r", self.market.reveal(bounty, n, digest, salt))
+            self.outbox.perform(wish(f"{n}/r"), self.market.reveal(bounty, n, digest, salt))
 
     def commit(self, bounty: BountyId, state: BountyState, made: bytes) -> None:
         n, terms = state.round, state.terms
         proof = proof_of(self.world.bounty.allowed, self.address) or []
         call = self.market.commit(bounty, n, made, terms.stake_units, asset=terms.asset, proof=proof)
-        pay_now(self.market, self.outbox, f"{n}/c", call)
+        pay_now(self.market, self.outbox, wish(f"{n}/c"), call)
 
     def train(self, bounty: BountyId, n: int, model_digest: Digest) -> tuple[Digest, bytes, list[bytes]]:
         store = self.world.store

@@ -40,6 +40,7 @@ from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
+from tests.chain_kit import wish
 from tests.token_kit import deploy_token, mint, pay_now
 
 TOKENS_EACH = 10**8
@@ -125,7 +126,7 @@ class TinyScientist:
         digest = self.store.put(data, "dag-cbor").digest
         args = (terms, digest, self.key_manifest.digest(), bytes(32))
         self.bounty = self.market.bounty_id(self.outbox.address, *args)
-        pay_now(self.market, self.outbox, f"post/{self.bounty.hex()}", self.market.post(*args))
+        pay_now(self.market, self.outbox, wish(f"post/{self.bounty.hex()}"), self.market.post(*args))
         return self.bounty
 
     def cohort(self, round_number: int) -> dict[Address, Digest]:
@@ -159,7 +160,7 @@ class TinyScientist:
             model, new_loss = state.model_digest, state.best_loss
         awards = [Award(mine, shares.get(mine, 0)) for mine in cohort]
         call = self.market.settle(self.bounty, state.round, model, new_loss, awards, evidence)
-        self.outbox.perform(f"settle/{self.bounty.hex()}/{state.round}", call)
+        self.outbox.perform(wish(f"settle/{self.bounty.hex()}/{state.round}"), call)
 
 
 def replace_round(scientist: TinyScientist, round_number: int) -> Digest:
@@ -268,7 +269,7 @@ class World:
 
     def give(self, index: int, wei: int) -> None:
         """Send ether to a mine, from the scientist."""
-        self.scientist.outbox.perform(f"gift/{index}", transfer(self.address(index), wei))
+        self.scientist.outbox.perform(wish(f"gift/{index}"), transfer(self.address(index), wei))
 
     def problems(self) -> list[Problem]:
         return [event for event in self.progress.events if isinstance(event, Problem)]

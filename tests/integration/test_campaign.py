@@ -13,6 +13,7 @@ from campaign_kit import ETHER, HonestMine, World, shard_map
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.key import Key
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest
@@ -21,6 +22,7 @@ from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
+from tests.chain_kit import wish
 
 
 def clear_losses(world: World, rounds: int) -> list[int]:
@@ -177,7 +179,7 @@ def test_somebody_else_may_expire_a_failed_round(tmp_path: Path) -> None:
     world.let_mines_act(campaign)
     world.move(world.window_s)
     world.let_mines_act(campaign)
-    world.miners[0].outbox.perform("x", world.market.expire(bounty, 1, [world.miners[0].address]))
+    world.miners[0].outbox.perform(wish("x"), world.market.expire(bounty, 1, [world.miners[0].address]))
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
     world.check_money()
@@ -267,10 +269,10 @@ def test_a_settlement_that_comes_too_late_ends_in_overdue(tmp_path: Path) -> Non
         def __getattr__(self, name: str) -> Any:
             return getattr(self.outbox, name)
 
-        def submit(self, key: str, call: Any) -> None:
+        def submit(self, intent: Intent, call: Any) -> None:
             if call.name == "settle":
                 world.move(200)
-            self.outbox.submit(key, call)
+            self.outbox.submit(intent, call)
 
     campaign = world.campaign(lambda part, name: SlowOutbox(part) if name == "outbox" else part)
     done = world.run(campaign)

@@ -11,9 +11,10 @@ import pytest
 from campaign_kit import World
 from eth_account import Account
 
-from pysonar.campaign.records import Cohort, Finished, Verdict, post_key
+from pysonar.campaign.records import Cohort, Finished, Verdict
 from sonar.chain.contract.market import Call, transfer
 from sonar.chain.contract.revert import NothingToWithdraw, UnknownBounty
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable
 from sonar.home.journal import Journal
@@ -23,6 +24,7 @@ from sonar.protocol.ids import ETHER, Address
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting
+from tests.chain_kit import wish
 
 
 class Instead:
@@ -148,7 +150,7 @@ def test_ether_that_is_short_for_a_while_is_waited_for(tmp_path: Path) -> None:
         for account in (world.scientist, world.deployer)
     ]
     outboxes[0].perform(
-        "away", transfer(Address(world.deployer.address), world.market.ether(me) - 5 * 10**13)
+        wish("away"), transfer(Address(world.deployer.address), world.market.ether(me) - 5 * 10**13)
     )
     for _ in range(3):
         world.let_mines_act(campaign)
@@ -161,7 +163,7 @@ def test_ether_that_is_short_for_a_while_is_waited_for(tmp_path: Path) -> None:
     assert ends
     (problem,) = [event for event in world.sink.events if isinstance(event, Problem)]
     assert me in problem.error
-    outboxes[1].perform("back", transfer(me, 10**18))
+    outboxes[1].perform(wish("back"), transfer(me, 10**18))
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled"]
     world.check_money()
@@ -205,10 +207,10 @@ def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settlin
     dropped = world.miners[3]
     dropped.mute = frozenset({1})
 
-    def submit(real: Any, key: str, call: Any) -> None:
-        if key.endswith("/1/settle"):
+    def submit(real: Any, intent: Intent, call: Any) -> None:
+        if (intent.action, intent.round) == (Action.SETTLE, 1):
             raise Killed
-        real(key, call)
+        real(intent, call)
 
     campaign = world.campaign(
         lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part
@@ -247,10 +249,10 @@ def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_
     swapped = world.miners[3]
     swapped.mute = frozenset({1})
 
-    def submit(real: Any, key: str, call: Any) -> None:
-        if key.endswith("/1/settle"):
+    def submit(real: Any, intent: Intent, call: Any) -> None:
+        if (intent.action, intent.round) == (Action.SETTLE, 1):
             raise Killed
-        real(key, call)
+        real(intent, call)
 
     campaign = world.campaign(
         lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part
@@ -296,7 +298,7 @@ def test_a_bounty_that_is_there_already_is_gone_on_with(tmp_path: Path) -> None:
     """The journal knows what to post, and not that it was posted."""
     world = World(tmp_path, settings={"rounds": 1})
 
-    def outcome(real: Any, key: str) -> None:
+    def outcome(real: Any, intent: Intent) -> None:
         raise Killed
 
     killed = world.campaign(
@@ -306,7 +308,7 @@ def test_a_bounty_that_is_there_already_is_gone_on_with(tmp_path: Path) -> None:
         killed.tick()
     (posted,) = world.events(BountyPosted)
     with Journal(tmp_path / "pysonar.sqlite") as journal:
-        journal.delete(f"outbox/{post_key(world.bounty.settings.name)}")
+        journal.delete(Intent.of_posting(world.bounty.settings.name).key)
     again = world.campaign()
     world.run_until(again, lambda: again.id is not None)
     assert again.id == posted.bounty
@@ -352,12 +354,12 @@ def throw(error: Exception) -> Any:
 def test_a_node_that_is_behind_the_last_settlement_does_not_cost_the_withdrawal(tmp_path: Path) -> None:
     world, behind = World(tmp_path, settings={"rounds": 1}), True
 
-    def submit(real: Any, key: str, call: Call) -> None:
+    def submit(real: Any, intent: Intent, call: Call) -> None:
         nonlocal behind
         if call.name == "withdraw" and behind:
             behind = False
             raise NothingToWithdraw(ETHER, Address(world.scientist.address))
-        real(key, call)
+        real(intent, call)
 
     campaign = world.campaign(
         lambda part, name: Instead(part, "submit", submit) if name == "outbox" else part

@@ -24,7 +24,7 @@ from sonar.protocol.allowlist import root_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
-from tests.chain_kit import ETHER_WEI
+from tests.chain_kit import ETHER_WEI, wish
 from tests.token_kit import mint
 
 
@@ -62,7 +62,7 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     assert stranger.address not in {event.mine for event in world.events(Committed)}
     for mine in world.miners:
         if world.market.withdrawable(mine.address, asset=world.asset):
-            mine.outbox.perform("take", world.market.withdraw(mine.address, world.asset))
+            mine.outbox.perform(wish("take"), world.market.withdraw(mine.address, world.asset))
     assert held(world.market, world.asset, world.market.address) == 0
     after = {account: held(world.market, world.asset, account) for account in everybody(world)}
     assert sum(after.values()) == sum(before.values())
@@ -74,7 +74,7 @@ def uninvited(world: World) -> HonestMine:
     """A mine with money that is not on the list."""
     account: LocalAccount = Account.create()
     deployer = Outbox(world.market, world.deployer, Journal(world.folder / "d.sqlite"), sleep=lambda _s: None)
-    deployer.perform("gift", transfer(Address(account.address), ETHER_WEI))
+    deployer.perform(wish("gift"), transfer(Address(account.address), ETHER_WEI))
     mint(deployer, world.asset, Address(account.address), 10**6)
     return HonestMine(world, 9, account)
 

@@ -11,6 +11,7 @@ import pytest
 from campaign_kit import World
 
 from pysonar.campaign.records import Outcome, Verdict
+from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import BlobNotFound
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
@@ -63,8 +64,8 @@ def test_a_journal_restored_from_a_copy_leads_to_no_second_sum(tmp_path: Path) -
     """One mine's blob is gone when the round is computed again: the sum without it would give it away."""
     world, journal = World(tmp_path), tmp_path / "pysonar.sqlite"
 
-    def before_settling(key: str, _call: Any) -> None:
-        if key.endswith("/1/settle"):
+    def before_settling(intent: Intent, _call: Any) -> None:
+        if (intent.action, intent.round) == (Action.SETTLE, 1):
             raise Killed
 
     def wrap(part: Any, name: str) -> Any:

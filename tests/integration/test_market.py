@@ -39,7 +39,7 @@ from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.telling.progress import ListSink, Progress, Waiting
-from tests.chain_kit import SALT, World, error_answer, make_terms
+from tests.chain_kit import SALT, World, error_answer, make_terms, wish
 
 needs_anvil = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
 CLIENTS = [pytest.param("anvil", marks=needs_anvil), "eth-tester"]
@@ -80,7 +80,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     bounty = market.bounty_id(scientist.address, terms, MODEL, KEY, SALT)
     with pytest.raises(revert.UnknownBounty):
         market.bounty(bounty)
-    scientist.perform("post", market.post(terms, MODEL, KEY, SALT))
+    scientist.perform(wish("post"), market.post(terms, MODEL, KEY, SALT))
     state = market.bounty(bounty)
     assert (state.bounty, state.scientist, state.terms) == (bounty, scientist.address, terms)
     assert (state.round, state.escrow_units, state.best_loss, state.model_digest) == (
@@ -96,24 +96,24 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         for i, mine in enumerate(mines)
     ]
     for mine, sealed in zip(mines, seals, strict=True):
-        mine.perform("commit", market.commit(bounty, 1, sealed, terms.stake_units))
+        mine.perform(wish("commit"), market.commit(bounty, 1, sealed, terms.stake_units))
     entry = market.entry(bounty, mines[1].address)
     assert (entry.round, entry.state, entry.seal) == (1, EntryState.COMMITTED, seals[1][:29])
     with pytest.raises(revert.CohortFull, match=r"CohortFull\(cap=3\)"):
-        scientist.perform("late", market.commit(bounty, 1, seals[0], terms.stake_units))
+        scientist.perform(wish("late"), market.commit(bounty, 1, seals[0], terms.stake_units))
     with pytest.raises(revert.SealMismatch):
-        mines[0].perform("wrong", market.reveal(bounty, 1, UPDATE, SALT))
+        mines[0].perform(wish("wrong"), market.reveal(bounty, 1, UPDATE, SALT))
     for i, mine in enumerate(mines):
-        mine.perform("reveal", market.reveal(bounty, 1, UPDATE, bytes([i]) * 32))
+        mine.perform(wish("reveal"), market.reveal(bounty, 1, UPDATE, bytes([i]) * 32))
     head = market.head()
     assert status_of(market.bounty(bounty, at=head), head.timestamp_s) is Status.SETTLE
 
     awards = [Award(mine.address, share) for mine, share in zip(mines, (6_000, 4_000, 0), strict=True)]
     with pytest.raises(revert.NotScientist):
-        mines[0].perform("settle", market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
+        mines[0].perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     with pytest.raises(revert.WrongCohortSize, match="given=2, expected=3"):
-        scientist.perform("two", market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
-    scientist.perform("settle", market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
+        scientist.perform(wish("two"), market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
+    scientist.perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     assert market.bounty(bounty).closed
     paid = [event for event in market.events(0, bounty=bounty) if isinstance(event, MinePaid)]
     for mine in mines:
@@ -121,9 +121,9 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         due = line.stake_units + line.fee_units + line.reward_units + line.forfeit_units
         assert market.withdrawable(mine.address) == due
         before = market.ether(mine.address)
-        receipt = mine.perform("withdraw", market.withdraw(mine.address))
+        receipt = mine.perform(wish("withdraw"), market.withdraw(mine.address))
         assert market.ether(mine.address) == before + due - receipt.fee_wei
-    scientist.perform("withdraw", market.withdraw(scientist.address))
+    scientist.perform(wish("withdraw"), market.withdraw(scientist.address))
     assert market.ether(market.address) == 0
 
     told = market.events(market.deployed_block, bounty=bounty)
@@ -156,7 +156,7 @@ def test_events_resume_from_a_block_and_belong_to_one_bounty(net: Net) -> None:
     ids = []
     for n in range(3):
         ids.append(market.bounty_id(scientist.address, make_terms(), MODEL, KEY, bytes([n]) * 32))
-        scientist.perform(f"post/{n}", market.post(make_terms(), MODEL, KEY, bytes([n]) * 32))
+        scientist.perform(wish(f"post/{n}"), market.post(make_terms(), MODEL, KEY, bytes([n]) * 32))
     assert [posted.bounty for posted in market.bounties()] == ids
     second = market.events(0, bounty=ids[1])
     assert [type(event) for event in second] == [BountyPosted, RoundOpened]
@@ -168,7 +168,7 @@ def test_events_resume_from_a_block_and_belong_to_one_bounty(net: Net) -> None:
 
 
 def test_long_ranges_are_asked_for_in_parts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    net.outboxes[0].perform("post", net.market.post(make_terms(), MODEL, KEY, SALT))
+    net.outboxes[0].perform(wish("post"), net.market.post(make_terms(), MODEL, KEY, SALT))
     whole = net.market.events(0)
     monkeypatch.setattr("sonar.chain.contract.market.BLOCKS_PER_QUERY", 1)
     asked: list[tuple[int, int]] = []
@@ -404,7 +404,8 @@ def test_a_node_without_batches_is_served_one_by_one(world: World) -> None:
         else None
     )
     assert (
-        world.outbox(1).perform("post", world.market.post(make_terms(), MODEL, KEY, SALT)).gas_used > 21_000
+        world.outbox(1).perform(wish("post"), world.market.post(make_terms(), MODEL, KEY, SALT)).gas_used
+        > 21_000
     )
 
 

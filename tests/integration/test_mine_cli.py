@@ -27,6 +27,7 @@ from sonar import localchain
 from sonar.chain.contract.market import Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
 from sonar.home.journal import Journal
@@ -36,7 +37,7 @@ from sonar.protocol.phase import Status, status_of
 from sonar.store import choose
 from sonar.store.folder import FolderStore
 from sonar.telling.progress import Done, ListSink, parse_line
-from tests.chain_kit import serving
+from tests.chain_kit import serving, wish
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ class Net:
     owner: LocalAccount
 
     def fund(self, address: str, wei: int = 10**18) -> None:
-        self.scientist.outbox.perform(f"gift/{address}", transfer(Address(address), wei))
+        self.scientist.outbox.perform(wish(f"gift/{address}"), transfer(Address(address), wei))
 
 
 @pytest.fixture(scope="module")
@@ -537,8 +538,8 @@ def test_a_claim_that_was_cut_off_tells_what_it_took_out(cli: Cli, net: Net) -> 
         scientist = TinyScientist(mine.market, net.scientist.store, outbox)
         refund_units = 10**17
         bounty = scientist.post(terms(reward_units=refund_units, fee_units=0))
-        outbox.perform("close", mine.market.close(bounty))
-        key = outbox.next_key(f"claim/{mine.address}")
+        outbox.perform(wish("close"), mine.market.close(bounty))
+        key = outbox.next(Intent.of_claim(mine.address))
         outbox.submit(key, mine.market.withdraw(mine.address))
         while mine.market.withdrawable(mine.address):
             time.sleep(0.05)

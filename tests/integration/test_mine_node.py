@@ -13,6 +13,7 @@ from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
 from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
@@ -370,12 +371,12 @@ def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_co
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cohort was full, the mine went on to its reveal, and then the commits were gone."""
-    asked: list[str] = []
+    asked: list[Intent] = []
 
     def wrap(thing: Any, name: str) -> Any:
         if name == "outbox":
             outcome = thing.outcome
-            thing.outcome = lambda key: (asked.append(key), outcome(key))[1]
+            thing.outcome = lambda intent: (asked.append(intent), outcome(intent))[1]
         return thing
 
     bounty = world.scientist.post(terms(cohort_cap=2))
@@ -389,7 +390,7 @@ def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_co
         patch.setattr(node._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
         world.advance(1)
         assert "2 more mines to commit" in node.tick().what
-        assert asked == [f"commit/{bounty.hex()}/1"]
+        assert asked == [Intent.of_round(Action.COMMIT, bounty, 1)]
         for _ in range(2):
             world.advance(70)
             run([node], passes=1)

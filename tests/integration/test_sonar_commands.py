@@ -24,7 +24,7 @@ from sonar.localchain import LocalChain
 from sonar.protocol.ids import Address, Digest
 from sonar.telling.amounts import format_wei
 from sonar.telling.terminal import run_app
-from tests.chain_kit import make_terms
+from tests.chain_kit import make_terms, wish
 from tests.token_kit import deploy_token
 
 OWNER = Account.create()
@@ -139,7 +139,7 @@ def test_status_tells_bounties_and_their_rounds(
     market = Market.connect(NetworkConfig.load(tmp_path / "network.toml"))
     terms = make_terms()
     arguments = (terms, Digest(b"\1" * 32), Digest(b"\2" * 32), b"\3" * 32)
-    Outbox(market, OWNER, Journal(tmp_path / "j")).perform("post", market.post(*arguments))
+    Outbox(market, OWNER, Journal(tmp_path / "j")).perform(wish("post"), market.post(*arguments))
     bounty = "0x" + market.bounties()[0].bounty.hex()
     capsys.readouterr()
 
@@ -229,7 +229,9 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     assert pysonar("init", "--home", home, "--network", network, "--json") == 0
     account = Address(json.loads(capsys.readouterr().out.splitlines()[-1])["address"])
     market = Market.connect(NetworkConfig.load(Path(network)))
-    Outbox(market, OWNER, Journal(tmp_path / "owner.sqlite")).perform("fund", transfer(account, 6 * 10**18))
+    Outbox(market, OWNER, Journal(tmp_path / "owner.sqlite")).perform(
+        wish("fund"), transfer(account, 6 * 10**18)
+    )
 
     assert pysonar("run", str(terms), "--home", home, "--yes") == 1
     told = capsys.readouterr()

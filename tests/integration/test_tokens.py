@@ -18,6 +18,7 @@ from sonar.chain.contract.market import Award, Market
 from sonar.chain.contract.token import allowance, held, unit_of
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.payment import MAX_APPROVALS, pay
 from sonar.errors import ChainUnavailable, InsufficientFunds, RemoteError
@@ -28,7 +29,7 @@ from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
 from sonar.telling.amounts import Unit
-from tests.chain_kit import KEY, MODEL, SALT, Killed, World, make_terms
+from tests.chain_kit import KEY, MODEL, SALT, Killed, World, make_terms, wish
 from tests.token_kit import deploy_token, mint, pay_now, supply
 
 needs_anvil = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
@@ -43,7 +44,7 @@ def token_terms(token: Address, **changes: Any) -> Terms:
 
 def post(market: Market, scientist: Outbox, terms: Terms, salt: bytes = SALT) -> BountyId:
     key, model = Digest(KEY), Digest(MODEL)
-    pay_now(market, scientist, f"post/{salt.hex()}", market.post(terms, model, key, salt))
+    pay_now(market, scientist, wish(f"post/{salt.hex()}"), market.post(terms, model, key, salt))
     return market.bounty_id(scientist.address, terms, model, key, salt)
 
 
@@ -66,8 +67,8 @@ def parties(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ma
         )
 
 
-def paid(market: Market, outbox: Outbox, key: str, call: Any) -> None:
-    while pay(market, outbox, key, call) is None:
+def paid(market: Market, outbox: Outbox, intent: Intent, call: Any) -> None:
+    while pay(market, outbox, intent, call) is None:
         pass
 
 
@@ -81,14 +82,14 @@ def test_a_round_in_a_token_among_named_mines(parties: tuple[Market, list[Outbox
     listed = [mine.address for mine in mines[:2]]
     terms = token_terms(token, rounds=1, cohort_cap=2, allow_root=root_of(listed))
     key, model = Digest(KEY), Digest(MODEL)
-    paid(market, scientist, "post", market.post(terms, model, key, SALT))
+    paid(market, scientist, wish("post"), market.post(terms, model, key, SALT))
     bounty = market.bounty_id(scientist.address, terms, model, key, SALT)
     assert held(market, token, market.address) == terms.escrow_units
 
     def commit(mine: Outbox, proof: list[bytes]) -> None:
         made = seal(market.chain_id, market.address, bounty, 1, mine.address, UPDATE, SALT)
         call = market.commit(bounty, 1, made, terms.stake_units, asset=token, proof=proof)
-        paid(market, mine, "commit", call)
+        paid(market, mine, wish("commit"), call)
 
     borrowed = proof_of(listed, listed[0])
     assert borrowed is not None
@@ -100,14 +101,14 @@ def test_a_round_in_a_token_among_named_mines(parties: tuple[Market, list[Outbox
         assert proof is not None
         commit(mine, proof)
     for mine in mines[:2]:
-        mine.perform("reveal", market.reveal(bounty, 1, UPDATE, SALT))
+        mine.perform(wish("reveal"), market.reveal(bounty, 1, UPDATE, SALT))
     awards = [Award(listed[0], 10_000), Award(listed[1], 0)]
-    scientist.perform("settle", market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
+    scientist.perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     for outbox in (scientist, *mines[:2]):
         due, before = market.withdrawable(outbox.address, asset=token), held(market, token, outbox.address)
         assert due > 0
         assert market.withdrawable(outbox.address) == 0
-        outbox.perform("withdraw", market.withdraw(outbox.address, token))
+        outbox.perform(wish("withdraw"), market.withdraw(outbox.address, token))
         assert held(market, token, outbox.address) == before + due
         assert allowance(market, token, outbox.address, market.address) == 0
     assert held(market, token, market.address) == 0
@@ -154,9 +155,9 @@ def test_a_kill_at_any_exchange_neither_loses_nor_repeats(world: World, exchange
 
     world.wire.tamper = kill
     with pytest.raises(Killed):
-        pay_now(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+        pay_now(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     world.wire.tamper = lambda requests, before: None
-    pay_now(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+    pay_now(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     assert mined(world) == ["approve", "commit"]
     assert int(world.rpc.call("eth_getTransactionCount", world.address(1), "latest"), 16) == 2
     assert held(world.market, terms.asset, world.address(1)) == 40_000
@@ -167,22 +168,22 @@ def test_an_undisturbed_payment_has_as_many_exchanges_as_are_killed_above(world:
     terms, bounty = staked(world)
     seen: list[bool] = []
     world.wire.tamper = lambda requests, before: seen.append(before)
-    pay_now(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+    pay_now(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     assert seen.count(True) == EXCHANGES
 
 
 def test_an_allowance_that_is_there_is_used(world: World) -> None:
     terms, bounty = staked(world)
-    world.outbox(1).perform("mine", world.market.approve(terms.asset, 10_000))
-    pay_now(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+    world.outbox(1).perform(wish("mine"), world.market.approve(terms.asset, 10_000))
+    pay_now(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     assert mined(world) == ["approve", "commit"]
 
 
 @pytest.mark.parametrize("kind", ["plain", "old"])
 def test_an_allowance_that_is_too_small_is_made_zero_first(world: World, kind: str) -> None:
     terms, bounty = staked(world, kind)
-    world.outbox(1).perform("mine", world.market.approve(terms.asset, 9_999))
-    pay_now(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+    world.outbox(1).perform(wish("mine"), world.market.approve(terms.asset, 9_999))
+    pay_now(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     assert mined(world) == ["approve", "approve", "approve", "commit"]
 
 
@@ -194,7 +195,7 @@ def test_two_payments_in_one_token_take_turns(world: World) -> None:
     done: set[str] = set()
     for _ in range(12):
         for key, bounty in calls.items():
-            if pay(world.market, outbox, key, commit_of(world, terms, bounty)) is not None:
+            if pay(world.market, outbox, wish(key), commit_of(world, terms, bounty)) is not None:
                 done.add(key)
     assert done == set(calls)
     assert sorted(mined(world)) == ["approve", "approve", "commit", "commit"]
@@ -203,7 +204,7 @@ def test_two_payments_in_one_token_take_turns(world: World) -> None:
 def test_an_account_without_enough_of_the_token_sends_nothing(world: World) -> None:
     terms, bounty = staked(world, have=9_999)
     with pytest.raises(InsufficientFunds) as caught:
-        pay(world.market, world.outbox(1), "commit", commit_of(world, terms, bounty))
+        pay(world.market, world.outbox(1), wish("commit"), commit_of(world, terms, bounty))
     assert (caught.value.have_units, caught.value.need_units) == (9_999, 10_000)
     assert f"at least 1 units of {terms.asset}" in caught.value.hint
     assert mined(world) == []
@@ -231,7 +232,7 @@ def test_a_token_s_own_refusal_comes_through(world: World) -> None:
     terms, bounty = staked(world)
     call = replace(commit_of(world, terms, bounty), amount=0)  # as if no allowance were due
     with pytest.raises(tokenerrors.ERC20InsufficientAllowance) as caught:
-        pay(world.market, world.outbox(1), "commit", call)
+        pay(world.market, world.outbox(1), wish("commit"), call)
     assert caught.value.spender == world.market.address
 
 
@@ -247,9 +248,9 @@ def test_a_token_that_keeps_no_allowance_is_given_up_on(world: World) -> None:
     world.wire.tamper = forget
     outbox, call = world.outbox(1), commit_of(world, terms, bounty)
     for _ in range(MAX_APPROVALS):
-        assert pay(world.market, outbox, "commit", call) is None
+        assert pay(world.market, outbox, wish("commit"), call) is None
     with pytest.raises(RemoteError, match=f"not kept {MAX_APPROVALS} allowances"):
-        pay(world.market, outbox, "commit", call)
+        pay(world.market, outbox, wish("commit"), call)
     assert mined(world) == ["approve"] * MAX_APPROVALS
 
 

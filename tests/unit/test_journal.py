@@ -169,13 +169,15 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "j")
 
 
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path / "j").close()
-    db = sqlite3.connect(tmp_path / "j")
-    db.execute("PRAGMA user_version=9")
-    db.close()
-    with pytest.raises(JournalError, match="has format 9, this program reads 1"):
-        Journal(tmp_path / "j")
+def test_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    for other in (1, 9):
+        Journal(tmp_path / f"{other}").close()
+        db = sqlite3.connect(tmp_path / f"{other}")
+        db.execute(f"PRAGMA user_version={other}")
+        db.close()
+        with pytest.raises(JournalError, match=f"has format {other}, this program reads 2") as caught:
+            Journal(tmp_path / f"{other}")
+        assert "begin with a new home" in caught.value.hint
 
 
 def test_a_damaged_value_names_its_key(tmp_path: Path) -> None:

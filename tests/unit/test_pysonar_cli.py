@@ -17,12 +17,13 @@ from typer.main import get_command
 
 from pysonar.bounty.bounty import Bounty, HoldoutSettings, Settings
 from pysonar.campaign.posting import key_manifest
-from pysonar.campaign.records import Posting, Records, post_key
+from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.contract.market import Market
+from sonar.chain.sending.intent import Intent
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.telling.progress import NullSink
 
@@ -231,7 +232,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
         Shelf(home).keep(each)
     folder = home / "bounties" / "diabetes"
     with open_scientist(home, NullSink()).journal as journal:
-        journal.put(f"outbox/{post_key('diabetes')}", {"state": "failed"})
+        journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
         key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
         Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b""))
     if damage == "folder":

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract.market import Call, transfer
 from sonar.chain.rpc import Chain
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import RpcError, TransactionStuck, WrongContract
 from sonar.protocol.ids import ZERO32, Address
@@ -81,7 +82,7 @@ def place_proxy(chain: Chain, outbox: Outbox) -> None:
     if not code:
         missing_wei = PROXY_COST_WEI - chain.ether(PROXY_SIGNER)
         if missing_wei > 0:
-            outbox.perform("fund proxy", transfer(PROXY_SIGNER, missing_wei))
+            outbox.perform(Intent(Action.TRANSFER, PROXY_SIGNER), transfer(PROXY_SIGNER, missing_wei))
         code = _send(chain, outbox)
     if code != PROXY_CODE:
         raise WrongContract(PROXY, keccak(PROXY_CODE).hex(), keccak(code).hex())

@@ -13,6 +13,7 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.market import Call, Market
 from sonar.chain.deploying import create2
 from sonar.chain.rpc import Chain, Rpc, data_bytes
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, RemoteError, RpcError, WrongContract
 from sonar.home.journal import Journal
@@ -82,14 +83,14 @@ def deploy(
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         outbox = Outbox(chain, account, journal, confirmations=confirmations, progress=progress)
         if plain:
-            receipt = outbox.perform("deploy", Call(None, code, 0, "deploy"))
+            receipt = outbox.perform(Intent(Action.DEPLOY), Call(None, code, 0, "deploy"))
             if receipt.contract is None:
                 raise RemoteError("the deployment's receipt names no contract")
             address = receipt.contract
         else:
             create2.place_proxy(chain, outbox)
             progress.note(f"the contract will be at {address}")
-            receipt = outbox.perform("deploy", create2.creation(code))
+            receipt = outbox.perform(Intent(Action.DEPLOY), create2.creation(code))
     _check(chain, address, expected)
     return Deployment(chain.chain_id, address, keccak(expected), receipt.block, True)
 

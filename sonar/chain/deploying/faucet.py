@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sonar.chain.contract.market import Market, transfer
 from sonar.chain.rpc import Rpc
+from sonar.chain.sending.entries import Receipt
+from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.queue import Receipt
 from sonar.errors import ConfigError, KeyFileError
 from sonar.home.journal import Journal
 from sonar.home.keystore import load_raw
@@ -45,5 +46,5 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
         Journal(Path(folder) / "journal.sqlite") as journal,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        outbox = Outbox(market, account, journal)
-        return outbox.perform("fund", transfer(parse_address(address), amount_wei))
+        outbox, to = Outbox(market, account, journal), parse_address(address)
+        return outbox.perform(Intent(Action.TRANSFER, to), transfer(to, amount_wei))

@@ -1,6 +1,6 @@
 """Sends transactions so that a crash at any instant neither loses one nor sends it twice.
 
-Theory of operation. Under each key lies one entry in the journal; its state is
+Theory of operation. For each intent (`sonar.chain.sending.intent`) the journal has one entry; its state is
 
     saved    call, nonce and every try that was signed for that nonce; at most one of them can be mined
     mined    the receipt, and all that was saved: final, unless the chain goes back behind it
@@ -42,8 +42,10 @@ from sonar.chain.contract import revert
 from sonar.chain.contract.market import Call
 from sonar.chain.rpc import Chain, Head, quantity
 from sonar.chain.sending import fees
+from sonar.chain.sending.entries import Entries, Entry, Receipt, State
 from sonar.chain.sending.fees import Asked
-from sonar.chain.sending.queue import Queue, Receipt, request, with_margin
+from sonar.chain.sending.intent import Intent
+from sonar.chain.sending.queue import Queue, request, with_margin
 from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
@@ -64,8 +66,8 @@ _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 class Outbox:
     """Sends the transactions of one account. One outbox per account and journal, in one process.
 
-    A key names an intent ("<bounty>/2/commit"); the first call saved under it wins, however often it is asked
-    for. Methods raise ChainUnavailable and RpcError besides what they say; calling again is always safe.
+    The first call that is saved for an intent wins, however often it is asked for. Methods raise
+    ChainUnavailable and RpcError besides what they say; calling again is always safe.
     """
 
     def __init__(
@@ -81,7 +83,8 @@ class Outbox:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._chain, self._journal = chain, journal
+        self._chain = chain
+        self._entries = Entries(chain, account, journal)
         self._progress = progress or Progress()
         self._stuck_after_s = stuck_after_s
         self._monotonic, self._sleep = monotonic, sleep
@@ -89,8 +92,8 @@ class Outbox:
         self._recovered = ""
         self._queue = Queue(
             chain,
-            account,
-            journal,
+            Address(account.address),
+            self._entries,
             confirmations=confirmations,
             patience_s=bump_after_s,
             progress=self._progress,
@@ -109,38 +112,38 @@ class Outbox:
 
     # ---- for state machines: nothing here waits for a block
 
-    def submit(self, key: str, call: Call) -> None:
-        """Simulate, sign, save and send `call` under `key`, unless that was done before.
+    def submit(self, intent: Intent, call: Call) -> None:
+        """Simulate, sign, save and send `call` for `intent`, unless that was done before.
 
-        A key whose transaction was mined and failed is tried anew. Raises the contract's own error, with
+        One whose transaction was mined and failed is tried anew. Raises the contract's own error, with
         nothing sent, if the simulation is refused, and InsufficientFunds.
         """
         with self._lock:
-            if self.wanted(key):
+            if self.wanted(intent):
                 self._queue.serve()
-                self._sign(key, call)
+                self._sign(intent, call)
 
-    def outcome(self, key: str) -> Receipt | None:
-        """Return the receipt of what was submitted under `key`, or None while it is not confirmed.
+    def outcome(self, intent: Intent) -> Receipt | None:
+        """Return the receipt of what was submitted for `intent`, or None while it is not confirmed.
 
         Serves all that is open, and signs anew when another transaction has used the nonce. Raises the
         contract's error if the transaction was mined and failed, what the node refuses it for if it does, and
-        LocalProtocolError for a key that was never submitted.
+        LocalProtocolError for one that was never submitted.
         """
         with self._lock:
-            refused = self._queue.serve(key) if key in self._queue.open else {}
-            entry = self._journal.get(f"outbox/{key}")
-            match entry["state"] if entry else None:
-                case None:
-                    raise LocalProtocolError(f"nothing was submitted under {key!r}")
-                case "mined":
-                    return Receipt(**entry["receipt"])
-                case "failed":
-                    raise revert.from_data(entry["revert"])
-                case "spent":
-                    self._renew(key, Call(**entry["call"]))
-            if key in refused:
-                raise refused[key]
+            refused = self._queue.serve(intent) if intent in self._queue.open else {}
+            entry = self._entries.get(intent)
+            if entry is None:
+                raise LocalProtocolError(f"nothing was submitted for {intent.key!r}")
+            match entry.state:
+                case State.MINED:
+                    return entry.receipt
+                case State.FAILED:
+                    raise revert.from_data(entry.revert)
+                case State.SPENT:
+                    self._renew(intent, entry)
+            if intent in refused:
+                raise refused[intent]
             return None
 
     def recover(self, head: Head) -> None:
@@ -150,24 +153,24 @@ class Outbox:
                 self._queue.recover()
                 self._recovered = head.hash
 
-    def submitted(self, key: str) -> bool:
-        """Tell whether there is a transaction under `key`, in whatever state."""
-        return f"outbox/{key}" in self._journal
+    def submitted(self, intent: Intent) -> bool:
+        """Tell whether there is a transaction for `intent`, in whatever state."""
+        return intent.key in self._entries.journal
 
-    def wanted(self, key: str) -> bool:
-        """Tell whether `submit` would sign something under `key`: nothing that is mined or can be."""
-        entry = self._journal.get(f"outbox/{key}")
-        return entry is None or entry["state"] in ("failed", "spent")
+    def wanted(self, intent: Intent) -> bool:
+        """Tell whether `submit` would sign something for `intent`: nothing that is mined or can be."""
+        entry = self._entries.get(intent)
+        return entry is None or entry.state in (State.FAILED, State.SPENT)
 
-    def under_way(self, key: str) -> bool:
-        """Tell whether there is a transaction under `key` that is not confirmed, or is so no longer."""
-        return key in self._queue.open
+    def under_way(self, intent: Intent) -> bool:
+        """Tell whether there is a transaction for `intent` that is not confirmed, or is so no longer."""
+        return intent in self._queue.open
 
-    def next_key(self, prefix: str) -> str:
-        """Return the key under `prefix` of what is under way, else one that was never used."""
-        found = [key for key, _ in self._journal.items(f"outbox/{prefix}/")]
-        last = f"{prefix}/{len(found) - 1}"
-        return last if last in self._queue.open else f"{prefix}/{len(found)}"
+    def next(self, intent: Intent) -> Intent:
+        """Return the attempt at `intent` that is under way, else the first that was never made."""
+        made = len(self._entries.journal.items(intent.attempts))
+        last = intent.again(max(made - 1, 0))
+        return last if last in self._queue.open else intent.again(made)
 
     def busy(self, asset: Address) -> bool:
         """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
@@ -177,7 +180,7 @@ class Outbox:
             return self._concerned(asset)
 
     def _concerned(self, asset: Address) -> bool:
-        return any(entry["call"].get("asset") == asset for entry in self._queue.open.values())
+        return any(entry.call.asset == asset for entry in self._queue.open.values())
 
     # ---- for everybody else
 
@@ -186,15 +189,15 @@ class Outbox:
         self._progress.waiting(what)
         self._sleep(seconds)
 
-    def perform(self, key: str, call: Call) -> Receipt:
-        """Submit `call` under `key` and wait until it is confirmed.
+    def perform(self, intent: Intent, call: Call) -> Receipt:
+        """Submit `call` for `intent` and wait until it is confirmed.
 
         Raises what `submit` and `outcome` raise, and TransactionStuck when it is neither mined nor refused in
         the outbox's `stuck_after_s`; it may still be mined, and calling again goes on waiting for it.
         """
-        self.submit(key, call)
+        self.submit(intent, call)
         started_s, polls = self._monotonic(), 0
-        while (receipt := self.outcome(key)) is None:
+        while (receipt := self.outcome(intent)) is None:
             if self._monotonic() - started_s >= self._stuck_after_s:
                 raise TransactionStuck(
                     f"{call.name} was sent and is not mined after {self._stuck_after_s:.0f} s",
@@ -208,7 +211,7 @@ class Outbox:
 
     # ---- signing
 
-    def _sign(self, key: str, call: Call) -> None:
+    def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
         gas, history, count, balance = self._chain.rpc.batch(
             ("eth_estimateGas", request(call, self.address)),
@@ -228,16 +231,16 @@ class Outbox:
         gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
         if have_wei < (need_wei := call.value_wei + gas_limit * asked.price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
-        self._queue.add(key, call, quantity(_raised(count), "eth_getTransactionCount"), gas_limit, asked)
-        self._queue.send(key)
+        self._queue.add(intent, call, quantity(_raised(count), "eth_getTransactionCount"), gas_limit, asked)
+        self._queue.send(intent)
 
-    def _renew(self, key: str, call: Call) -> None:
+    def _renew(self, intent: Intent, entry: Entry) -> None:
         """Sign anew what can no longer be mined under its nonce."""
-        self._progress.note(f"another transaction has the nonce of {call.name}; signing it anew")
+        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it anew")
         try:
-            self._sign(key, call)
+            self._sign(intent, entry.call)
         except MarketError as refusal:
-            self._journal.put(f"outbox/{key}", {"state": "failed", "revert": refusal.data})
+            self._entries.refused(intent, entry, refusal.data)
             raise
 
 

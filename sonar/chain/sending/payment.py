@@ -12,8 +12,9 @@ from contextlib import suppress
 
 from sonar.chain.contract import token
 from sonar.chain.contract.market import Call, Market
+from sonar.chain.sending.entries import Receipt
+from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.queue import Receipt
 from sonar.errors import InsufficientFunds, MarketError, RemoteError
 from sonar.protocol.ids import ETHER
 
@@ -21,21 +22,26 @@ MAX_APPROVALS = 8
 """Another payment may use an allowance up, so that it is made again; a token may also keep none."""
 
 
-def pay(market: Market, outbox: Outbox, key: str, call: Call) -> Receipt | None:
-    """Send `call` under `key` once, however often this is asked, and first the approvals it needs.
+def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt | None:
+    """Send `call` for `intent` once, however often this is asked, and first the approvals it needs.
 
     Returns the receipt, or None while something is not confirmed; then ask again. Raises what
     `Outbox.submit` and `Outbox.outcome` raise, and InsufficientFunds in the asset too.
     """
-    if call.asset != ETHER and call.amount and outbox.wanted(key) and not _allowed(market, outbox, key, call):
+    if (
+        call.asset != ETHER
+        and call.amount
+        and outbox.wanted(intent)
+        and not _allowed(market, outbox, intent, call)
+    ):
         return None
-    outbox.submit(key, call)
-    return outbox.outcome(key)
+    outbox.submit(intent, call)
+    return outbox.outcome(intent)
 
 
-def _allowed(market: Market, outbox: Outbox, key: str, call: Call) -> bool:
+def _allowed(market: Market, outbox: Outbox, intent: Intent, call: Call) -> bool:
     """Tell whether the contract may take what is due; if not, bring that a step forward."""
-    if outbox.submitted(step := outbox.next_key(f"{key}/approve")):
+    if outbox.submitted(step := outbox.next(intent.approval)):
         with suppress(MarketError):  # found failed, it is tried anew
             outbox.outcome(step)
     if outbox.busy(call.asset):  # our approval, or another payment, which may use the allowance
@@ -48,8 +54,8 @@ def _allowed(market: Market, outbox: Outbox, key: str, call: Call) -> bool:
         return True
     # Some tokens refuse to change an allowance that is not zero, so it is made zero first.
     due = 0 if allowed else call.amount
-    step = outbox.next_key(f"{key}/approve")
-    if int(step.rpartition("/")[2]) >= MAX_APPROVALS:
+    step = outbox.next(intent.approval)
+    if step.attempt >= MAX_APPROVALS:
         raise RemoteError(
             f"the token {call.asset} has not kept {MAX_APPROVALS} allowances for one payment",
             hint="leave this bounty, and take the token from the list of those that you accept",
