@@ -284,7 +284,7 @@ def predict(
     """
     from pysonar.campaign.history import check_age
     from pysonar.campaign.records import Records
-    from pysonar.campaign.rounds import model_of
+    from pysonar.campaign.standing import model_of
     from pysonar.wiring import open_scientist
 
     scientist = open_scientist(home, sink_for(as_json))

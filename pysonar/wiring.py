@@ -106,6 +106,8 @@ class Scientist(Party):
         KeyFileError, and what `market` and `store` raise.
         """
         from pysonar.campaign.lifecycle import Campaign
+        from pysonar.keys.local import LocalHolder
+        from sonar.store.folder import FolderStore
 
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)
@@ -123,7 +125,8 @@ class Scientist(Party):
         return Campaign(
             self.market,
             self.store,
-            key,
+            FolderStore(self.home.path / "copies"),
+            LocalHolder(key),
             self.outbox(account),
             self.journal,
             bounty,

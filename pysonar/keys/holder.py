@@ -48,6 +48,10 @@ class KeyHolder(Protocol):
         """
         ...
 
+    def least(self, job: Job) -> int:
+        """How many updates a sum of the bounty takes: by its terms, and by the holder's policy."""
+        ...
+
     def knows(self, job: Job, round: int) -> bool:
         """Tell whether it still has what `holds` was asked in a round: later rounds are held against it."""
         ...

@@ -80,6 +80,10 @@ class LocalHolder:
         """See `KeyHolder`."""
         return self._key.ledger.totals(job.bounty)
 
+    def least(self, job: Job) -> int:
+        """See `KeyHolder`."""
+        return max(job.least, self._least)
+
     def knows(self, job: Job, round: int) -> bool:
         """See `KeyHolder`."""
         return self._archive.has(job.bounty, round)
@@ -110,7 +114,7 @@ class LocalHolder:
     ) -> list[int]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
-        least, plan = max(job.least, self._least), job.plan
+        least, plan = self.least(job), job.plan
         if len(updates) < least:
             raise UsageError(f"{len(updates)} updates; a sum takes at least {least}")
         if len(updates) > plan.mines_max:
