@@ -28,8 +28,8 @@ from mine.work.rounds import Rounds
 from mine.work.state import Book, Joined, Refusal
 from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
-from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox

@@ -50,7 +50,7 @@ PURE_STDLIB = frozenset(
         "typing",
     ]
 )
-PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_utils"])
+PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
 PURE_BANNED_CALLS = frozenset(["open", "input", "print", "breakpoint"])
 BANNED_CALLS = frozenset(["eval", "exec", "__import__"])
 BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"])

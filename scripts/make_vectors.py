@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, digest_of, parse_address
 from sonar.protocol.phase import Terms
 from sonar.protocol.record import Manifest
-from sonar.protocol.seal import bounty_id, encode_terms, kept, seal
+from sonar.protocol.seal import TERMS_ABI, bounty_id, encode_terms, kept, seal, terms_values
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "vectors"
 KINDS: tuple[type[Manifest], ...] = (
@@ -59,7 +59,14 @@ def address(label: str) -> Address:
 CONTRACT, SCIENTIST, MINE = address("contract"), address("scientist"), address("mine")
 TERMS = Terms(ETHER, 10, 3, 7, 40, 40, 60, 10**16, 10**15, 10**18, 26_645_643, 2_500_000)
 _96, _64, _24 = (1 << 96) - 1, (1 << 64) - 1, (1 << 24) - 1
-WIDEST = Terms(address("asset"), 255, 255, 255, _24, _24, _24, _96, _96, _96, _64, _64, word("root"))
+_16 = (1 << 16) - 1
+WIDEST = Terms(
+    *(address("asset"), 255, 255, 255, _24, _24, _24, _96, _96, _96, _64, _64, word("root")),
+    settler=address("settler"),
+    overdue_bps=_16,
+    quiet_s=_16,
+)
+SIGNED = replace(TERMS, settler=address("settler"), overdue_bps=2_500, quiet_s=15)
 
 
 def seals() -> Any:
@@ -90,10 +97,11 @@ def seals() -> Any:
 def bounties() -> Any:
     """Return bounty ids with the encoding of their terms."""
     result = []
-    for chain_id, terms in ((1337, TERMS), (1, TERMS), (1337, WIDEST)):
+    for chain_id, terms in ((1337, TERMS), (1, TERMS), (1337, SIGNED), (1337, WIDEST)):
         given = (chain_id, CONTRACT, SCIENTIST, terms, word("model"), word("key"), word("salt"))
+        fields = dict(zip(TERMS_ABI, terms_values(terms), strict=True))
         names = ("chain_id", "contract", "scientist", "terms", "model_digest", "key_digest", "salt")
-        case = _json(dict(zip(names, (*given[:3], asdict(terms), *given[4:]), strict=True)))
+        case = _json(dict(zip(names, (*given[:3], fields, *given[4:]), strict=True)))
         result.append({**case, "encoded_terms": encode_terms(terms).hex(), "bounty": bounty_id(*given).hex()})
     return result
 

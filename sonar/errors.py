@@ -31,7 +31,7 @@ SonarError
 │   │   └── JournalBlocked    its disk is full, or another program has it locked
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
-└── MarketError               the contract refused; a leaf per custom error, see `sonar.chain.contract.revert`
+└── MarketError               the contract refused; a leaf per custom error, see `sonar.chain.contract.errors`
 
 Each message says what is wrong, with its values; `hint` says what to do next.
 """
@@ -244,7 +244,7 @@ class WaitTimeout(EnvironmentFault):
 
 
 class MarketError(SonarError):
-    """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.contract.revert`."""
+    """The contract refused a call. The leaves, one per custom error, are in `sonar.chain.contract.errors`."""
 
     data: bytes = b""
     """What the call was reverted with."""

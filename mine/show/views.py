@@ -14,7 +14,7 @@ from mine.work import joining, trainer
 from mine.work.pool import making_s
 from mine.work.state import Book, Joined
 from sonar.chain.contract import token
-from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
 from sonar.families.quadratic.maps import in_words

@@ -17,7 +17,7 @@ from mine.work.state import Book, Command, Joined, Part, decide
 from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
 from mine.work.verdict import why_no_share
-from sonar.chain.contract import revert
+from sonar.chain.contract import errors
 from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
@@ -337,7 +337,7 @@ class Rounds:
         """
         try:
             return pay(self._market, self._outbox, intent, call) is not None
-        except (revert.CohortFull, revert.WrongStatus, revert.WrongRound, revert.NothingToWithdraw):
+        except (errors.CohortFull, errors.WrongStatus, errors.WrongRound, errors.NothingToWithdraw):
             return False
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
-from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32

@@ -28,8 +28,8 @@ from pysonar.campaign.settling import Settling
 from pysonar.campaign.standing import model_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import Market
-from sonar.chain.contract.revert import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, JournalError, RpcError, UsageError

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.records import Finished, Records
 from pysonar.keys.holder import KeyHolder
-from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
-from sonar.chain.contract.revert import (
+from sonar.chain.contract.errors import (
     NothingToWithdraw,
     NotInCohort,
     WrongCohortSize,
     WrongRound,
     WrongStatus,
 )
+from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import InsufficientFunds

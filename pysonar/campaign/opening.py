@@ -6,8 +6,8 @@ from pysonar.campaign.means import Means
 from pysonar.campaign.posting import fits, job_of, prepare, publish
 from pysonar.campaign.records import Posting
 from pysonar.keys.job import Job
+from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS
-from sonar.chain.contract.revert import BountyExists, UnknownBounty
 from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent

@@ -20,7 +20,6 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     """
     from eth_utils.crypto import keccak
 
-    from sonar.chain.contract import abi
     from sonar.chain.contract.artifacts import training_market, verify_file
     from sonar.chain.contract.market import Market
     from sonar.chain.deploying.deploy import predicted
@@ -30,7 +29,7 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     code, window_s = market.code(market.address), 0
     with suppress(MarketError, RemoteError):  # another contract may not even have one
         window_s = market.min_window_s()
-    shipped = 1 <= window_s < 2**24 and code == abi.runtime_code(window_s)
+    shipped = 1 <= window_s < 2**24 and code == training_market().runtime_code(window_s)
     everywhere = shipped and market.address == predicted(window_s)
     found = {
         "contract": market.address,

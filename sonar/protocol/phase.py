@@ -13,6 +13,11 @@ from typing import NamedTuple
 
 from sonar.protocol.ids import Address, BountyId, Digest
 
+WHOLE_BPS = 10_000
+"""All of something, in basis points."""
+NOBODY = Address("0x" + "0" * 40)
+"""The settler of a bounty that its scientist settles alone."""
+
 
 class Status(IntEnum):
     """Where a bounty stands; the values are the contract's."""
@@ -49,7 +54,10 @@ class EntryState(IntEnum):
 class Terms:
     """A bounty's immutable rules. Windows in seconds, losses in thousandths of the loss.
 
-    Amounts are in the smallest units of `asset`: of ether, in wei.
+    Amounts are in the smallest units of `asset`: of ether, in wei. `settler` must have signed a settlement
+    besides the scientist. `overdue_bps`: the part of the unpaid reward that is due to those who revealed when
+    she does not settle. `quiet_s`: with `min_mines` committed, the commit phase ends so long after the last
+    commit, if that is before its window's end; 0 is off.
     """
 
     asset: Address
@@ -65,6 +73,9 @@ class Terms:
     initial_loss: int
     target_loss: int
     allow_root: bytes = b"\0" * 32
+    settler: Address = NOBODY
+    overdue_bps: int = WHOLE_BPS
+    quiet_s: int = 0
 
     @property
     def escrow_units(self) -> int:
@@ -76,10 +87,18 @@ class Terms:
         gained = self.initial_loss - max(min(loss, self.initial_loss), self.target_loss)
         return self.reward_units * gained // (self.initial_loss - self.target_loss)
 
+    def overdue_at(self, best_loss: int) -> int:
+        """Return the part of the reward that is due, in equal parts, when the scientist is overdue."""
+        return (self.reward_units - self.reward_at(best_loss)) * self.overdue_bps // WHOLE_BPS
+
 
 @dataclass(frozen=True)
 class BountyState:
-    """A bounty as the contract holds it at one block."""
+    """A bounty as the contract holds it at one block.
+
+    `last_commit_s`: chain time of the round's last commit; 0 without one, or without a quiet end.
+    `cohort_fixed`: whether the scientist has said which cohort of the round is summed.
+    """
 
     bounty: BountyId
     scientist: Address
@@ -92,6 +111,8 @@ class BountyState:
     escrow_units: int
     best_loss: int
     model_digest: Digest
+    cohort_fixed: bool = False
+    last_commit_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,10 +133,17 @@ class Deadlines(NamedTuple):
 
 
 def deadlines_of(bounty: BountyState) -> Deadlines:
-    """Return the ends of the current round's phases, in chain seconds."""
-    commit = bounty.opened_s + bounty.terms.commit_window_s
-    reveal = commit + bounty.terms.reveal_window_s
-    return Deadlines(commit, reveal, reveal + bounty.terms.settle_window_s)
+    """Return the ends of the current round's phases, in chain seconds.
+
+    A quiet end is the commit phase's alone, and moves with each commit: what is left of the window is not.
+    """
+    terms = bounty.terms
+    commit = bounty.opened_s + terms.commit_window_s
+    reveal = commit + terms.reveal_window_s
+    settle = reveal + terms.settle_window_s
+    if terms.quiet_s and bounty.committed >= terms.min_mines:
+        commit = min(commit, bounty.last_commit_s + terms.quiet_s)
+    return Deadlines(commit, reveal, settle)
 
 
 def status_of(bounty: BountyState, now_s: int) -> Status:

@@ -1,11 +1,17 @@
-"""The two hashes that the contract makes as well: a mine's seal and a bounty's id.
+"""The hashes that the contract makes as well: a mine's seal, a bounty's id, and what a settler signs.
 
-Both are keccak256 over the ABI encoding of fixed-size words, so each field is one 32-byte word, left-padded
-(numbers, addresses) or whole (bytes32). The contract keeps and compares the first 29 bytes of a seal.
+Seal and id are keccak256 over the ABI encoding of fixed-size words, so each field is one 32-byte word,
+left-padded (numbers, addresses) or whole (bytes32). The contract keeps and compares the first 29 bytes of a
+seal. A settler signs EIP-712 typed data.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_utils.crypto import keccak
 
 from sonar.errors import UsageError
@@ -29,13 +35,13 @@ def seal(
     Raises UsageError for a field that does not fit its word.
     """
     return keccak(
-        _uint("chain_id", chain_id, 256)
-        + _address("contract", contract)
-        + _word("bounty", bounty)
-        + _uint("round", round_number, 8)
-        + _address("mine", mine)
-        + _word("update_digest", update_digest)
-        + _word("salt", salt)
+        _word("chain_id", "uint256", chain_id)
+        + _word("contract", "address", contract)
+        + _word("bounty", "bytes32", bounty)
+        + _word("round", "uint8", round_number)
+        + _word("mine", "address", mine)
+        + _word("update_digest", "bytes32", update_digest)
+        + _word("salt", "bytes32", salt)
     )
 
 
@@ -56,53 +62,104 @@ def bounty_id(
     """Return the id under which the contract will know this bounty. Raises UsageError as `seal` does."""
     return BountyId(
         keccak(
-            _uint("chain_id", chain_id, 256)
-            + _address("contract", contract)
-            + _address("scientist", scientist)
+            _word("chain_id", "uint256", chain_id)
+            + _word("contract", "address", contract)
+            + _word("scientist", "address", scientist)
             + keccak(encode_terms(terms))
-            + _word("model_digest", model_digest)
-            + _word("key_digest", key_digest)
-            + _word("salt", salt)
+            + _word("model_digest", "bytes32", model_digest)
+            + _word("key_digest", "bytes32", key_digest)
+            + _word("salt", "bytes32", salt)
         )
     )
 
 
+TERMS_ABI: dict[str, str] = {
+    "asset": "address",
+    "cohort_cap": "uint8",
+    "min_mines": "uint8",
+    "rounds": "uint8",
+    "commit_window_s": "uint24",
+    "reveal_window_s": "uint24",
+    "settle_window_s": "uint24",
+    "quiet_s": "uint16",
+    "overdue_bps": "uint16",
+    "stake_units": "uint96",
+    "fee_units": "uint96",
+    "reward_units": "uint96",
+    "initial_loss": "uint64",
+    "target_loss": "uint64",
+    "settler": "address",
+    "allow_root": "bytes32",
+}
+"""The fields of `Terms` in the contract's order, each with its ABI type."""
+
+
+def terms_values(terms: Terms) -> tuple[Any, ...]:
+    """Return the values of the terms in the contract's order."""
+    return tuple(getattr(terms, field) for field in TERMS_ABI)
+
+
+def terms_of(values: Sequence[Any]) -> Terms:
+    """Return the terms of these values in the contract's order. Raises ValueError for another number."""
+    return Terms(**dict(zip(TERMS_ABI, values, strict=True)))
+
+
 def encode_terms(terms: Terms) -> bytes:
-    """Return `abi.encode(terms)`: 13 words in the contract's order. Raises UsageError as `seal` does."""
-    return (
-        _address("asset", terms.asset)
-        + _uint("cohort_cap", terms.cohort_cap, 8)
-        + _uint("min_mines", terms.min_mines, 8)
-        + _uint("rounds", terms.rounds, 8)
-        + _uint("commit_window_s", terms.commit_window_s, 24)
-        + _uint("reveal_window_s", terms.reveal_window_s, 24)
-        + _uint("settle_window_s", terms.settle_window_s, 24)
-        + _uint("stake_units", terms.stake_units, 96)
-        + _uint("fee_units", terms.fee_units, 96)
-        + _uint("reward_units", terms.reward_units, 96)
-        + _uint("initial_loss", terms.initial_loss, 64)
-        + _uint("target_loss", terms.target_loss, 64)
-        + _word("allow_root", terms.allow_root)
+    """Return `abi.encode(terms)`: 16 words in the contract's order. Raises UsageError as `seal` does."""
+    return b"".join(_word(field, kind, getattr(terms, field)) for field, kind in TERMS_ABI.items())
+
+
+SETTLEMENT_TYPE = (
+    "Settlement(bytes32 bounty,uint8 round,bytes32 newModelDigest,uint64 newLoss,Award[] awards,"
+    "bytes32 evidenceDigest)Award(address mine,uint16 shareBps)"
+)
+AWARD_TYPE = "Award(address mine,uint16 shareBps)"
+DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+DOMAIN_NAME, DOMAIN_VERSION = "Sonar TrainingMarket", "2"
+
+
+def settlement_digest(
+    chain_id: int,
+    contract: Address,
+    bounty: BountyId,
+    round_number: int,
+    new_model_digest: Digest,
+    new_loss: int,
+    awards: Sequence[tuple[Address, int]],
+    evidence_digest: Digest,
+) -> bytes:
+    """Return what a settler signs of a settlement, 32 bytes: EIP-712 in the domain of this contract.
+
+    `awards`: (mine, share in basis points), in the contract's order. Raises UsageError as `seal` does.
+    """
+    domain = (
+        keccak(text=DOMAIN_TYPE)
+        + keccak(text=DOMAIN_NAME)
+        + keccak(text=DOMAIN_VERSION)
+        + _word("chain_id", "uint256", chain_id)
+        + _word("contract", "address", contract)
     )
+    lines = (
+        keccak(keccak(text=AWARD_TYPE) + _word("mine", "address", mine) + _word("share_bps", "uint16", share))
+        for mine, share in awards
+    )
+    settlement = (
+        keccak(text=SETTLEMENT_TYPE)
+        + _word("bounty", "bytes32", bounty)
+        + _word("round", "uint8", round_number)
+        + _word("new_model_digest", "bytes32", new_model_digest)
+        + _word("new_loss", "uint64", new_loss)
+        + keccak(b"".join(lines))
+        + _word("evidence_digest", "bytes32", evidence_digest)
+    )
+    return keccak(b"\x19\x01" + keccak(domain) + keccak(settlement))
 
 
-def _uint(field: str, value: int, bits: int) -> bytes:
-    if not 0 <= value < 1 << bits:
-        raise UsageError(f"{field}: {value} does not fit in {bits} bits", hint=f"use 0 to 2^{bits} - 1")
-    return value.to_bytes(32, "big")
-
-
-def _address(field: str, value: Address) -> bytes:
+def _word(field: str, kind: str, value: Any) -> bytes:
+    """Return one ABI word. Raises UsageError naming the field."""
     try:
-        raw = bytes.fromhex(value.removeprefix("0x"))
-    except ValueError:
-        raise UsageError(f"{field}: {value[:80]!r} is not an address") from None
-    if len(raw) != 20:
-        raise UsageError(f"{field}: an address has 20 bytes, not {len(raw)}")
-    return raw.rjust(32, b"\0")
-
-
-def _word(field: str, value: bytes) -> bytes:
-    if len(value) != 32:
-        raise UsageError(f"{field}: must have 32 bytes, not {len(value)}")
-    return value
+        if kind == "bytes32" and len(value) != 32:  # the library fills shorter ones up
+            raise UsageError(f"{field}: must have 32 bytes, not {len(value)}")
+        return encode((kind,), (value,))
+    except EncodingError:
+        raise UsageError(f"{field}: {str(value)[:80]!r} does not fit the contract's {kind}") from None

@@ -12,7 +12,7 @@ from mine.consent import Policy
 from mine.data import DataSet
 from mine.work import trainer
 from mine.work.trainer import Task
-from sonar.chain.contract import revert
+from sonar.chain.contract import errors
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.outbox import Outbox
 from sonar.families.quadratic.answer import LocalMap
@@ -100,7 +100,7 @@ class HostileMine:
                 self.commit(bounty, posted[0])
             elif status is Status.REVEAL and bounty.round in self._committed - self._revealed:
                 self.reveal(bounty)
-        except (revert.CohortFull, revert.WrongStatus, revert.SealMismatch) as error:
+        except (errors.CohortFull, errors.WrongStatus, errors.SealMismatch) as error:
             self.refusals.append(str(error))
             self._revealed.add(bounty.round)
         return Waiting("the next phase")

@@ -12,8 +12,8 @@ from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
 from pysonar.bounty.bounty import Bounty
+from sonar.chain.contract.errors import NotAllowed
 from sonar.chain.contract.market import transfer
-from sonar.chain.contract.revert import NotAllowed
 from sonar.chain.contract.token import allowance, held
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds

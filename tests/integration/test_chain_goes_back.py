@@ -10,7 +10,7 @@ import campaign_kit
 import mine_kit
 import pytest
 
-from sonar.chain.contract.revert import WrongStatus
+from sonar.chain.contract.errors import WrongStatus
 from sonar.errors import ChainUnavailable
 from sonar.protocol.events import (
     BountyClosed,

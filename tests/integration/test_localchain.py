@@ -51,12 +51,12 @@ def test_an_independent_client_can_use_it(running: LocalChain) -> None:
     assert list(w3.eth.accounts) == []
     assert w3.eth.get_balance(RICH.address) == 10**20
 
-    factory = w3.eth.contract(abi=abi.artifact()["abi"], bytecode=abi.artifact()["bytecode"])
+    factory = w3.eth.contract(abi=training_market().abi, bytecode=training_market().bytecode)
     fields: Any = {"from": RICH.address, "nonce": 0}
     signed = RICH.sign_transaction(factory.constructor(10).build_transaction(fields))
     receipt = w3.eth.wait_for_transaction_receipt(w3.eth.send_raw_transaction(signed.raw_transaction))
     assert receipt["status"] == 1
-    contract = w3.eth.contract(receipt["contractAddress"], abi=abi.artifact()["abi"])
+    contract = w3.eth.contract(receipt["contractAddress"], abi=training_market().abi)
     assert contract.functions.MIN_WINDOW().call() == 10
     with pytest.raises(ContractCustomError) as caught:
         contract.functions.getBounty(b"\7" * 32).call()

@@ -14,7 +14,8 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from sonar import localchain
-from sonar.chain.contract import abi, events, revert
+from sonar.chain.contract import abi, errors, events
+from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.market import Award, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
@@ -78,7 +79,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     market, scientist, mines = net.market, net.outboxes[0], net.outboxes[1:]
     terms = make_terms(rounds=1)
     bounty = market.bounty_id(scientist.address, terms, MODEL, KEY, SALT)
-    with pytest.raises(revert.UnknownBounty):
+    with pytest.raises(errors.UnknownBounty):
         market.bounty(bounty)
     scientist.perform(wish("post"), market.post(terms, MODEL, KEY, SALT))
     state = market.bounty(bounty)
@@ -99,9 +100,9 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         mine.perform(wish("commit"), market.commit(bounty, 1, sealed, terms.stake_units))
     entry = market.entry(bounty, mines[1].address)
     assert (entry.round, entry.state, entry.seal) == (1, EntryState.COMMITTED, seals[1][:29])
-    with pytest.raises(revert.CohortFull, match=r"CohortFull\(cap=3\)"):
+    with pytest.raises(errors.CohortFull, match=r"CohortFull\(cap=3\)"):
         scientist.perform(wish("late"), market.commit(bounty, 1, seals[0], terms.stake_units))
-    with pytest.raises(revert.SealMismatch):
+    with pytest.raises(errors.SealMismatch):
         mines[0].perform(wish("wrong"), market.reveal(bounty, 1, UPDATE, SALT))
     for i, mine in enumerate(mines):
         mine.perform(wish("reveal"), market.reveal(bounty, 1, UPDATE, bytes([i]) * 32))
@@ -109,9 +110,9 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     assert status_of(market.bounty(bounty, at=head), head.timestamp_s) is Status.SETTLE
 
     awards = [Award(mine.address, share) for mine, share in zip(mines, (6_000, 4_000, 0), strict=True)]
-    with pytest.raises(revert.NotScientist):
+    with pytest.raises(errors.NotScientist):
         mines[0].perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
-    with pytest.raises(revert.WrongCohortSize, match="given=2, expected=3"):
+    with pytest.raises(errors.WrongCohortSize, match="given=2, expected=3"):
         scientist.perform(wish("two"), market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
     scientist.perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     assert market.bounty(bounty).closed
@@ -196,7 +197,7 @@ def test_another_contract_or_chain_is_noticed_before_any_money_moves(net: Net) -
     other = deploy(rpc, net.accounts[0], min_window_s=11)
     with pytest.raises(WrongContract):
         Market(rpc, chain_id=31337, address=other.contract, code_hash=good.code_hash)
-    assert good.code_hash == keccak(abi.runtime_code(10))
+    assert good.code_hash == keccak(training_market().runtime_code(10))
     net.market.address = net.address(0)  # as of a chain that began anew behind the same port
     with pytest.raises(WrongContract, match="there is no code"):
         net.market.min_window_s()

@@ -12,7 +12,7 @@ from mine import data, setup
 from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
-from sonar.chain.contract.revert import UnknownBounty
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal

@@ -9,12 +9,12 @@ import pytest
 from eth_account import Account
 
 from sonar.chain.contract import abi
-from sonar.chain.contract.market import Award, Call
+from sonar.chain.contract.market import Award, Call, ordered
 from sonar.chain.deploying.deploy import deploy
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.fold import Ending, RoundRecord, fold
 from sonar.protocol.ids import ETHER, Address, BountyId, digest_of
-from sonar.protocol.phase import EntryState, Status, Terms, deadlines_of, status_of
+from sonar.protocol.phase import NOBODY, EntryState, Status, Terms, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id, kept, seal
 
 START_S = 1_800_000_000
@@ -24,7 +24,7 @@ MODEL, KEY, UPDATE, EVIDENCE = (digest_of(name) for name in (b"model", b"key", b
 ALLOWED = {
     Status.COMMIT: {"commit", "close"},
     Status.REVEAL: {"reveal"},
-    Status.SETTLE: {"settle"},
+    Status.SETTLE: {"settle", "fix"},
     Status.FAILED: {"expire"},
     Status.OVERDUE: {"expire"},
     Status.CLOSED: set(),
@@ -35,7 +35,7 @@ class Walk:
     """One bounty on a chain whose clock stands still, so that each block is a second after the last."""
 
     def __init__(self) -> None:
-        self.scientist, *self.mines = (Account.create() for _ in range(4))
+        self.settler, self.scientist, *self.mines = (Account.create() for _ in range(5))
         fund = {Address(account.address): 10**20 for account in (self.scientist, *self.mines)}
         self.chain = TesterChain(fund, clock=lambda: START_S)
         self.rpc = self.chain.rpc()
@@ -43,7 +43,7 @@ class Walk:
         self.nonces = {self.scientist.address: 1}
         self.count = 0
         self.bounty = BountyId(b"")
-        self.ended: dict[tuple[BountyId, int], tuple[Ending, list[Address]]] = {}
+        self.ended: dict[tuple[BountyId, int], tuple[Ending, list[Address], int]] = {}
 
     def send(self, account, call: Call) -> bool:
         """Send a transaction whatever comes of it; tell whether it went through."""
@@ -96,9 +96,14 @@ class Walk:
         if action == "expire":
             return self.send(mine, self.market.expire(*args, cohort))
         awards = [Award(one, 0 if index else 10_000) for index, one in enumerate(cohort)]
-        return self.send(
-            self.scientist, self.market.settle(*args, MODEL, state.best_loss - 50, awards, EVIDENCE)
-        )
+        if action == "fix":
+            return self.send(self.scientist, self.market.fix_cohort(*args, EVIDENCE))
+        settlement = (*args, MODEL, state.best_loss - 50, awards, EVIDENCE)
+        digest = self.market.settlement_digest(*settlement)
+        assert (digest,) == self.read("settlementDigestOf", *settlement[:4], ordered(awards), EVIDENCE)
+        signature = bytes(self.settler.unsafe_sign_hash(digest).signature)
+        signed = state.terms.settler == self.settler.address
+        return self.send(self.scientist, self.market.settle(*settlement, signature if signed else b""))
 
     def may(self, action: str, mine) -> bool:
         """Say, with our twin of the status, whether the contract will take this action in the next block."""
@@ -109,18 +114,24 @@ class Walk:
             return self.entry(mine) is EntryState.NONE
         if action == "reveal":
             return self.entry(mine) is EntryState.COMMITTED
+        if action == "fix":
+            return not state.cohort_fixed
         return action != "close" or state.committed == 0
+
+    def window_end(self) -> int:
+        state = self.market.bounty(self.bounty)
+        return state.opened_s + state.terms.commit_window_s
 
     def step(self, action: str, mine, status: Status) -> bool:
         """Do something, and write down how the round ended if it has by that."""
-        number, cohort = self.market.bounty(self.bounty).round, self.revealed()
+        before, cohort = self.market.bounty(self.bounty), self.revealed()
         ending = {"settle": Ending.SETTLED, "close": Ending.TAKEN_BACK}.get(
             action, Ending.OVERDUE if status is Status.OVERDUE else Ending.FAILED
         )
         if not self.do(action, mine):
             return False
         if action in ("settle", "close", "expire"):
-            self.ended[self.bounty, number] = ending, cohort
+            self.ended[self.bounty, before.round] = ending, cohort, before.best_loss
         return True
 
     def check(self) -> Status:
@@ -138,13 +149,17 @@ def walk():
 
 def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
     choose = random.Random(2017)
-    seen, steps = set(), 0
-    for _ in range(6):
-        walk.post(replace(TERMS, min_mines=choose.choice([1, 2, 3])))
+    seen, steps, early = set(), 0, False
+    for turn in range(12):
+        settler = Address(walk.settler.address) if turn % 3 == 0 else NOBODY
+        quiet_s, overdue_bps = choose.choice([0, 1, 3, 6]), choose.choice([0, 3_333, 10_000])
+        terms = replace(TERMS, min_mines=choose.choice([1, 2, 3]), settler=settler)
+        walk.post(replace(terms, quiet_s=quiet_s, overdue_bps=overdue_bps))
         patience = choose.choice([0.05, 0.4])  # how often a step lets time pass instead
         for _ in range(50):
             status = walk.check()
             seen.add(status)
+            early |= deadlines_of(walk.market.bounty(walk.bounty)).commit_s < walk.window_end()
             steps += 1
             if status is Status.CLOSED:
                 break
@@ -153,7 +168,11 @@ def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
                 continue
             # Mostly what is allowed, so that rounds get somewhere; sometimes anything.
             sensible = sorted(ALLOWED[status] - {"close"})
-            actions = sensible if choose.random() < 0.9 else ["commit", "reveal", "settle", "expire", "close"]
+            actions = (
+                sensible
+                if choose.random() < 0.9
+                else ["commit", "reveal", "fix", "settle", "expire", "close"]
+            )
             action, mine = choose.choice(actions), choose.choice(walk.mines)
             expected = walk.may(action, mine)
             assert walk.step(action, mine, status) is expected, (
@@ -162,21 +181,28 @@ def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
                 walk.market.bounty(walk.bounty),
             )
     assert seen == set(ALLOWED)
-    assert steps > 100
-    assert {ending for ending, _ in walk.ended.values()} >= {Ending.SETTLED, Ending.FAILED, Ending.OVERDUE}
+    assert steps > 200
+    assert early
+    assert {ending for ending, *_ in walk.ended.values()} >= {Ending.SETTLED, Ending.FAILED, Ending.OVERDUE}
     records = fold(walk.market.events(0))
-    for key, (ending, cohort) in walk.ended.items():
-        check_record(records.pop(key), ending, cohort)
+    for key, (ending, cohort, best_loss) in walk.ended.items():
+        check_record(records.pop(key), walk.market.bounty(key[0]).terms, ending, cohort, best_loss)
+    assert any(record.fixed for record in fold(walk.market.events(0)).values())
     assert all(record.ended is None for record in records.values())
 
 
-def check_record(record: RoundRecord, ending: Ending, cohort: list[Address]) -> None:
+def check_record(
+    record: RoundRecord, terms: Terms, ending: Ending, cohort: list[Address], best_loss: int
+) -> None:
     assert (record.ended, list(record.cohort)) == (ending, cohort)
     assert record.ended_block is not None
     assert set(record.reveals) <= set(record.commits)
     assert set(record.paid) == set(cohort)  # each has its stake back, whatever became of the round
     assert record.earned_units == (record.settled.paid_units if record.settled else record.earned_units)
     assert sum(one.stake_units for one in record.paid.values()) == TERMS.stake_units * len(cohort)
+    if ending is Ending.OVERDUE:
+        each = terms.overdue_at(best_loss) // len(cohort)
+        assert {one.reward_units for one in record.paid.values()} == {each}
     if record.failed:
         assert (record.failed.committed, record.failed.revealed) == (len(record.commits), len(cohort))
 

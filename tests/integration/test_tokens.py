@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sonar import localchain
-from sonar.chain.contract import revert, tokenerrors
+from sonar.chain.contract import errors, tokenerrors
 from sonar.chain.contract.market import Award, Market
 from sonar.chain.contract.token import allowance, held, unit_of
 from sonar.chain.deploying.deploy import deploy
@@ -93,7 +93,7 @@ def test_a_round_in_a_token_among_named_mines(parties: tuple[Market, list[Outbox
 
     borrowed = proof_of(listed, listed[0])
     assert borrowed is not None
-    with pytest.raises(revert.NotAllowed) as caught:
+    with pytest.raises(errors.NotAllowed) as caught:
         commit(mines[2], borrowed)
     assert (caught.value.mine, caught.value.allowRoot) == (mines[2].address, terms.allow_root)
     for mine in mines[:2]:
@@ -213,7 +213,7 @@ def test_an_account_without_enough_of_the_token_sends_nothing(world: World) -> N
 def test_a_token_that_takes_a_fee_is_refused_at_the_post(world: World) -> None:
     token = deploy_token(world.outbox(0), "taxed")
     mint(world.outbox(0), token, world.address(0), 10_000_000)
-    with pytest.raises(revert.WrongReceipt) as caught:
+    with pytest.raises(errors.WrongReceipt) as caught:
         post(world.market, world.outbox(0), token_terms(token))
     assert "fee" in caught.value.hint
     assert world.market.bounties() == []
@@ -224,7 +224,7 @@ def test_an_asset_without_code_is_refused_before_anything_is_sent(world: World) 
     with pytest.raises(RemoteError, match="does not decode"):
         post(world.market, world.outbox(0), token_terms(nobody))
     terms = token_terms(nobody, reward_units=0, fee_units=0)
-    with pytest.raises(revert.AssetWithoutCode):
+    with pytest.raises(errors.AssetWithoutCode):
         post(world.market, world.outbox(0), terms)
 
 

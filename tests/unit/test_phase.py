@@ -58,9 +58,31 @@ def test_status(committed, revealed, now, status):
     assert status_of(replace(bounty, closed=True), now) is Status.CLOSED
 
 
+QUIET = replace(OPEN, terms=replace(TERMS, quiet_s=3))
+
+
+@pytest.mark.parametrize(
+    ("committed", "last_commit", "commit_ends"),
+    [
+        (0, 0, 1010),
+        (1, 1004, 1010),  # fewer than min_mines: the whole window
+        (2, 1004, 1007),
+        (3, 1006, 1009),
+        (3, 1008, 1010),  # never later than the window
+    ],
+)
+def test_a_quiet_end_is_the_commit_phases_alone(committed, last_commit, commit_ends):
+    bounty = replace(QUIET, committed=committed, last_commit_s=last_commit)
+    assert deadlines_of(bounty) == (commit_ends, 1030, 1060)
+    assert deadlines_of(replace(bounty, terms=TERMS)) == (1010, 1030, 1060)
+    assert status_of(bounty, commit_ends - 1) is Status.COMMIT
+    assert status_of(bounty, commit_ends) is (Status.REVEAL if committed else Status.FAILED)
+
+
 @given(st.integers(0, 4), st.integers(0, 4), st.lists(st.integers(1000, 1100), min_size=2, max_size=8))
 def test_a_phase_never_goes_backwards(committed, revealed, times):
-    bounty = replace(OPEN, committed=committed, revealed=min(revealed, committed))
+    last = 1005 if committed else 0
+    bounty = replace(QUIET, committed=committed, revealed=min(revealed, committed), last_commit_s=last)
     seen = [status_of(bounty, now) for now in sorted(times)]
     if Status.FAILED in seen:
         first = seen.index(Status.FAILED)
@@ -73,3 +95,10 @@ def test_a_phase_never_goes_backwards(committed, revealed, times):
 def test_escrow_and_the_part_of_the_reward_that_is_earned():
     assert TERMS.escrow_units == 1000 + 2 * 4 * 3
     assert [TERMS.reward_at(loss) for loss in (1000, 900, 500, 101, 100, 0)] == [0, 0, 500, 998, 1000, 1000]
+
+
+def test_what_is_due_of_the_reward_when_the_scientist_is_overdue():
+    assert [TERMS.overdue_at(loss) for loss in (900, 500, 100)] == [1000, 500, 0]
+    half = replace(TERMS, overdue_bps=5_000)
+    assert [half.overdue_at(loss) for loss in (900, 501, 100)] == [500, 251, 0]
+    assert replace(TERMS, overdue_bps=0).overdue_at(900) == 0

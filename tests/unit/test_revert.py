@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.chain.contract import abi, revert
+from sonar.chain.contract import abi, errors, revert
 from sonar.chain.contract.abi import Item
 from sonar.errors import MarketError, RpcError
 from sonar.protocol.phase import Status
@@ -29,7 +29,7 @@ def test_the_abi_has_its_errors() -> None:
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
 def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item) -> None:
-    kind = getattr(revert, item.name)
+    kind = getattr(errors, item.name)
     assert issubclass(kind, revert.Refusal)
     assert tuple(get_annotations(kind)) == item.names
     error = revert.from_data(data_of(item))
@@ -57,7 +57,7 @@ def test_a_user_reads_numbers_and_names() -> None:
     address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
     assert read("NotScientist", ["address"], address.lower()) == f"NotScientist(caller={address})"
     error = revert.from_data(data_of(next(item for item in ITEMS if item.name == "WrongStatus")))
-    assert isinstance(error, revert.WrongStatus)
+    assert isinstance(error, errors.WrongStatus)
     assert error.actual is Status.SETTLE
 
 
@@ -111,7 +111,7 @@ FULL = "0x" + data_of(next(item for item in ITEMS if item.name == "CohortFull"))
 )
 def test_every_client_is_understood(data: object) -> None:
     error = revert.from_rpc_error(RpcError("eth_call: execution reverted", code=3, data=data))
-    assert isinstance(error, revert.CohortFull)
+    assert isinstance(error, errors.CohortFull)
     assert error.cap == 3
 
 

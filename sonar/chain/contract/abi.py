@@ -1,19 +1,27 @@
-"""The contract's artifact, and strict conversion between its ABI and Python's values."""
+"""Strict conversion between the contract's ABI and Python's values."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
+from eth_utils.abi import (
+    abi_to_signature,
+    get_abi_input_names,
+    get_abi_input_types,
+    get_abi_output_types,
+)
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from sonar.chain.contract.artifacts import training_market
 from sonar.errors import RemoteError
+
+_NEVER_EMITTED = "EIP712DomainChanged"
+"""Of the interface of ERC-5267; this contract's domain does not change."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,6 @@ class Item:
 
 
 @cache
-def artifact() -> dict[str, Any]:
-    """Return TrainingMarket's artifact: abi, bytecode and how it was made."""
-    text = files("sonar.chain.contract.artifacts").joinpath("TrainingMarket.json").read_text()
-    return cast("dict[str, Any]", json.loads(text))
-
-
-@cache
 def functions() -> dict[str, Item]:
     """Return the contract's functions by name."""
     return {item.name: item for item in _items("function", 4)}
@@ -44,7 +45,7 @@ def functions() -> dict[str, Item]:
 @cache
 def events() -> dict[bytes, Item]:
     """Return the contract's events by topic."""
-    return {item.selector: item for item in _items("event", 32)}
+    return {item.selector: item for item in _items("event", 32) if item.name != _NEVER_EMITTED}
 
 
 @cache
@@ -61,18 +62,9 @@ def encode_call(name: str, *arguments: Any) -> bytes:
 
 def encode_constructor(*arguments: Any) -> bytes:
     """Return the contract's creation code with its arguments."""
-    (item,) = [entry for entry in artifact()["abi"] if entry["type"] == "constructor"]
-    types = [_type(entry) for entry in item["inputs"]]
-    return bytes.fromhex(artifact()["bytecode"].removeprefix("0x")) + encode(types, arguments)
-
-
-def runtime_code(min_window_s: int) -> bytes:
-    """Return the code that the contract has on the chain: the compiled one with its only immutable put in."""
-    code = bytearray.fromhex(artifact()["deployedBytecode"].removeprefix("0x"))
-    for place in artifact()["immutableReferences"]:
-        start, length = place["start"], place["length"]
-        code[start : start + length] = min_window_s.to_bytes(length, "big")
-    return bytes(code)
+    (constructor,) = [entry for entry in training_market().abi if entry["type"] == "constructor"]
+    types: list[str] = get_abi_input_types(constructor)  # type: ignore[arg-type]
+    return training_market().bytecode + encode(types, arguments)
 
 
 def decode_result(name: str, data: bytes) -> tuple[Any, ...]:
@@ -128,27 +120,15 @@ def _parts(kind: str) -> list[str]:
 
 
 def _items(kind: str, selector_bytes: int) -> list[Item]:
-    found = []
-    for entry in artifact()["abi"]:
-        if entry["type"] != kind:
-            continue
-        inputs = tuple(_type(one) for one in entry["inputs"])
-        signature = f"{entry['name']}({','.join(inputs)})"
-        found.append(
-            Item(
-                entry["name"],
-                keccak(text=signature)[:selector_bytes],
-                inputs,
-                tuple(one["name"] for one in entry["inputs"]),
-                tuple(_type(one) for one in entry.get("outputs", ())),
-                tuple(one.get("indexed", False) for one in entry["inputs"]),
-            )
+    entries: list[Any] = [entry for entry in training_market().abi if entry["type"] == kind]
+    return [
+        Item(
+            entry["name"],
+            keccak(text=abi_to_signature(entry))[:selector_bytes],
+            tuple(get_abi_input_types(entry)),
+            tuple(get_abi_input_names(entry)),
+            tuple(get_abi_output_types(entry)) if kind == "function" else (),
+            tuple(one.get("indexed", False) for one in entry["inputs"]),
         )
-    return found
-
-
-def _type(entry: dict[str, Any]) -> str:
-    kind: str = entry["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(_type(one) for one in entry['components'])}){kind.removeprefix('tuple')}"
+        for entry in entries
+    ]

@@ -9,11 +9,12 @@ from sonar.chain.contract import abi
 from sonar.chain.rpc import data_bytes, quantity
 from sonar.errors import RemoteError
 from sonar.protocol.events import Event
-from sonar.protocol.phase import CloseReason, Terms
+from sonar.protocol.phase import CloseReason
+from sonar.protocol.seal import terms_of
 
 CLASSES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("BountyPosted", "terms"): lambda value: Terms(*value),
+    ("BountyPosted", "terms"): terms_of,
     ("BountyClosed", "reason"): CloseReason,
 }
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi, token
 from sonar.chain.contract.events import decode_log
+from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
+from sonar.protocol.seal import settlement_digest, terms_of, terms_values
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Market(Chain):
     """The TrainingMarket at `address`. Construction checks the chain's id and the contract's code.
 
     Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
-    (`sonar.chain.contract.revert`). With `at`, a read sees the chain as of that very block, so that several
+    (`sonar.chain.contract.errors`). With `at`, a read sees the chain as of that very block, so that several
     agree. Raises ConfigError (another chain), WrongContract, or ChainUnavailable (a node that lags) at
     construction.
     """
@@ -119,9 +121,22 @@ class Market(Chain):
     def bounty(self, bounty: BountyId, at: Head | None = None) -> BountyState:
         """Return a bounty, all of it as of one block. Raises UnknownBounty."""
         (fields,) = self._read("getBounty", bounty, at=at)
-        scientist, opened, number, committed, revealed, closed, terms, escrow, best, model = fields
+        scientist, opened, number, committed, revealed, closed, fixed, last_commit, *fields = fields
+        terms, escrow, best, model = fields
         return BountyState(
-            bounty, scientist, opened, number, committed, revealed, closed, Terms(*terms), escrow, best, model
+            bounty,
+            scientist,
+            opened,
+            number,
+            committed,
+            revealed,
+            closed,
+            terms_of(terms),
+            escrow,
+            best,
+            model,
+            fixed,
+            last_commit,
         )
 
     def entry(self, bounty: BountyId, mine: Address, at: Head | None = None) -> Entry:
@@ -205,18 +220,22 @@ class Market(Chain):
             last = first - 1
         return None
 
+    def check_settler(self, settler: Address) -> None:
+        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
+        check_settler(self, settler)
+
     # ---- calls, as data
 
     def post(self, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes) -> Call:
         """Post a bounty; its escrow goes with it, in a token by an allowance."""
-        arguments = (astuple(terms), model_digest, key_digest, salt)
+        arguments = (terms_values(terms), model_digest, key_digest, salt)
         return self._call("postBounty", *arguments, pays=(terms.asset, terms.escrow_units), round=1)
 
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
     ) -> BountyId:
         """Return the id that `post` with these arguments gives, as the contract computes it."""
-        (found,) = self._read("bountyIdOf", scientist, astuple(terms), model_digest, key_digest, salt)
+        (found,) = self._read("bountyIdOf", scientist, terms_values(terms), model_digest, key_digest, salt)
         return BountyId(found)
 
     def commit(
@@ -247,12 +266,31 @@ class Market(Chain):
         new_loss: int,
         awards: Sequence[Award],
         evidence_digest: Digest,
+        signature: bytes = b"",
     ) -> Call:
-        """Settle a round. The awards name the whole cohort; they are put in the contract's order here."""
-        lines = sorted((astuple(award) for award in awards), key=lambda line: int(line[0], 16))
-        return self._call(
-            "settle", bounty, round, new_model_digest, new_loss, lines, evidence_digest, round=round
-        )
+        """Settle a round. The awards name the whole cohort; they are put in the contract's order here.
+
+        `signature`: the settler's over `settlement_digest`, if the terms name one.
+        """
+        settlement = (new_model_digest, new_loss, ordered(awards), evidence_digest, signature)
+        return self._call("settle", bounty, round, *settlement, round=round)
+
+    def settlement_digest(
+        self,
+        bounty: BountyId,
+        round: int,
+        new_model_digest: Digest,
+        new_loss: int,
+        awards: Sequence[Award],
+        evidence_digest: Digest,
+    ) -> bytes:
+        """Return what the settler signs of a settlement, 32 bytes. Raises UsageError."""
+        settlement = (bounty, round, new_model_digest, new_loss, ordered(awards), evidence_digest)
+        return settlement_digest(self.chain_id, self.address, *settlement)
+
+    def fix_cohort(self, bounty: BountyId, round: int, digest: bytes) -> Call:
+        """Say which cohort of a round is summed, once a round, before it is settled."""
+        return self._call("fixCohort", bounty, round, digest, round=round)
 
     def expire(self, bounty: BountyId, round: int, cohort: Sequence[Address]) -> Call:
         """End a round that failed or is overdue. `cohort`: the mines that revealed, in any order."""
@@ -297,6 +335,11 @@ class Market(Chain):
         if bounty is not None and getattr(event, "bounty", None) != bounty:
             raise RemoteError("the node answered a log of another bounty than was asked for")
         return event
+
+
+def ordered(awards: Sequence[Award]) -> list[tuple[Address, int]]:
+    """Return the lines of a settlement in the contract's order: ascending by address."""
+    return sorted(((award.mine, award.share_bps) for award in awards), key=lambda line: int(line[0], 16))
 
 
 def transfer(to: Address, value_wei: int) -> Call:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
+from eth_utils.abi import function_signature_to_4byte_selector
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.view import view
@@ -69,7 +69,7 @@ def _symbol(chain: Chain, asset: Address) -> str:
 
 def _calldata(signature: str, *arguments: Any) -> bytes:
     types = [kind for kind in signature.partition("(")[2].rstrip(")").split(",") if kind]
-    return keccak(text=signature)[:4] + encode(types, arguments)
+    return function_signature_to_4byte_selector(signature) + encode(types, arguments)
 
 
 def _read(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from inspect import get_annotations
 
-from eth_utils.crypto import keccak
+from eth_utils.abi import function_signature_to_4byte_selector
 
 from sonar.chain.contract.refusal import Refusal
 from sonar.protocol.ids import Address
@@ -68,5 +68,6 @@ def by_selector() -> dict[bytes, tuple[type[Refusal], tuple[str, ...]]]:
     for kind in TokenRefusal.__subclasses__():
         fields = get_annotations(kind, eval_str=True).values()
         types = tuple("address" if field is Address else "uint256" for field in fields)
-        found[keccak(text=f"{kind.__name__}({','.join(types)})")[:4]] = (kind, types)
+        signature = f"{kind.__name__}({','.join(types)})"
+        found[function_signature_to_4byte_selector(signature)] = (kind, types)
     return found

@@ -13,7 +13,7 @@ def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) 
 
     With `at`, as of that very block: by its hash (EIP-1898), since after a reorganisation, or at another node
     behind the same address, its number is another block's. A node that does not have it any more, or not yet,
-    refuses with an RpcError. Raises the contract's own error (`sonar.chain.contract.revert`),
+    refuses with an RpcError. Raises the contract's own error (`sonar.chain.contract.errors`),
     ChainUnavailable, RpcError.
     """
     request = {"to": to, "data": "0x" + data.hex()}

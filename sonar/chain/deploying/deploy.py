@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
+from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.market import Call, Market
 from sonar.chain.deploying import create2
 from sonar.chain.rpc import Chain, Rpc, data_bytes
@@ -73,7 +74,7 @@ def deploy(
     WrongContract if the chain holds other code afterwards than was sent.
     """
     code = abi.encode_constructor(_window(min_window_s))
-    expected = abi.runtime_code(min_window_s)
+    expected = training_market().runtime_code(min_window_s)
     chain, progress = Chain(rpc), progress or Progress()
     address = create2.address_of(code)
     if not plain and chain.code(address):
