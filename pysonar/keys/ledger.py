@@ -78,7 +78,8 @@ class Ledger:
                     hint="end its bounties with the version that began them; new ones take a new key",
                 )
             self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            if version != FORMAT:
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
             if new:
                 self._db.execute("INSERT INTO owner VALUES (?)", [fingerprint])
             owner = self._db.execute("SELECT fingerprint FROM owner").fetchone()

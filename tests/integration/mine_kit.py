@@ -18,7 +18,8 @@ from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from pysonar.campaign.posting import key_manifest
-from pysonar.keys.key import Key, MineUpdate
+from pysonar.keys.key import Key
+from pysonar.keys.updates import MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
@@ -139,8 +140,8 @@ class TinyScientist:
     def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
         manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
         blob = joined(manifest.blobs, manifest.ciphertexts * self.key.public.ciphertext_bytes, self.store.get)
-        cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
-        return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
+        update = MineUpdate.read(self.key.public, slot_plan(), manifest.mine, manifest.rows, blob)
+        return manifest, update
 
     def settle(
         self,

@@ -25,6 +25,11 @@ def real_key(bits: int = 2048) -> Key:
     return Key.generate(bits)
 
 
+def decrypted(key: Key, c: int) -> int:
+    """The plaintext of one ciphertext."""
+    return key.unsafe_decrypt([mpz(c)])[0]
+
+
 def textbook_decrypt(key: Key, c: int) -> int:
     """Paillier 1999, line by line: L(c^lambda mod n^2) / L(g^lambda mod n^2) mod n, as a signed integer."""
     p, q = (mpz(x) for x in key.unsafe_primes())

@@ -12,6 +12,7 @@ from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestEr
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.store.memory import MemoryStore
@@ -37,7 +38,7 @@ def fetch(blob: bytes = BLOB, **changes: Any) -> Any:
         "key": KEY.public.fingerprint,
         "rows": 40,
         "ciphertexts": PLAN.ciphertexts,
-        "blob": Cid.of_blob(blob),
+        "blobs": links_of(blob),
     }
     store = MemoryStore()
     store.put(blob)
@@ -47,8 +48,8 @@ def fetch(blob: bytes = BLOB, **changes: Any) -> Any:
 
 def test_a_good_update_comes_with_its_rows_and_ciphertexts() -> None:
     assert PLAN.ciphertexts > 1
-    found = fetch()
-    assert found.rows == 40
+    found, links = fetch()
+    assert (found.mine, found.rows, found.blob, links) == (MINE, 40, BLOB, links_of(BLOB))
     assert KEY.public.encode_blob(found.ciphertexts) == BLOB
 
 
