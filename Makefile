@@ -16,8 +16,8 @@ HOUSE_ARGS ?=
 DEEP_ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables contracts-coverage contracts-static \
-  contracts-fuzz contracts-deep fuzz format lock clean
+.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables \
+  contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'

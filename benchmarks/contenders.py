@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pysonar.keys.key import Key
 from pysonar.keys.phe_compat import to_phe_public, unsafe_to_phe_private
-from sonar.families.quadratic.answer import local_steps, quadratic
+from sonar.families.quadratic.answer import fixed_point, local_steps, moments
+from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
@@ -107,7 +108,8 @@ class Mine:
     def update(self, entries: Sequence[int]) -> Blob:
         """A and b from the rows, one packed product, one pool entry each, one blob."""
         public = PublicKey(mpz(self.n))
-        one = local_steps(quadratic(self.phi, self.y, data_frac=self.plan.data_frac), self.steps, 0.05)
+        sums = moments(self.phi, self.y.reshape(-1, 1))
+        one = local_steps(fixed_point(sums, LOSSES["squared"], self.plan.data_frac), self.steps, 0.05)
         update = affine_update(public, self.plan, one.a_int, one.b_int, self.enc_w)
         return public.encode_blob(
             [public.rerandomise(c, entry) for c, entry in zip(update, entries, strict=True)]

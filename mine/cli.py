@@ -210,7 +210,7 @@ def join(
         raise UsageError("name one bounty, or give --all", hint="`mine bounties` lists the open ones")
     posted = _all_open(mine) if join_all else [_posted(mine, bounty)]
     joined = [
-        joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, one, data)
+        joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
     _show(views.joined(mine, joined), views.JOINED, as_json, "no bounty that the data fit")

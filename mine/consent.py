@@ -1,29 +1,23 @@
 """What a mine refuses to do, to protect its data and its money. Every refusal is a ConsentError.
 
-The scientist sees the sums of A and b over a cohort, and a score of 16 bits per mine and round. So a mine
-refuses where sums would isolate rows, where rounds would add up, and where the terms are worse than its
-operator allows.
+The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses where sums
+would isolate rows, which is its family's to tell (`sonar.families.base`), where rounds would add up, and
+where the terms are worse than its operator allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sonar.errors import ConfigError, ConsentError
-from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
 
-LEAST_OF_EITHER = 5
 SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
 
@@ -224,92 +218,6 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
         "terms.commit_window_s",
         f"is {commit_window_s} s, and an update is estimated to take {train_s:.0f} s",
         "leave this bounty alone: updates would be late",
-    )
-
-
-def check_rows(rows: int, spec: QuadraticSpec) -> None:
-    """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
-    least, rows_min = spec.least_rows, spec.rows_min
-    asked = f"{spec.weights} weights of {len(spec.features)} columns"
-    _allow(
-        rows >= least,
-        "rows",
-        f"the data set has {rows}, and {asked} need at least {least} to hide single rows",
-        "register more rows, or join a bounty with fewer weights",
-    )
-    _allow(
-        rows >= rows_min,
-        "rows",
-        f"the data set has {rows}, and the bounty takes {rows_min} at least",
-        "register more rows",
-    )
-
-
-def check_columns(chunks: Iterable[NDArray[np.float64]], names: Sequence[str]) -> None:
-    """Check that no column, float64[rows, k] in chunks, has one value in all but 1 to 4 of its rows.
-
-    Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
-    by a clip just below its largest value. The first chunk needs 9 rows. Raises ConsentError with the column.
-    """
-    usual: NDArray[np.float64] | None = None
-    others = np.zeros(len(names), dtype=np.int64)
-    for chunk in chunks:
-        if usual is None:
-            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
-            usual = np.median(chunk[:9], axis=0)
-        others += (chunk != usual).sum(axis=0)
-    for count, name in zip(others.tolist(), names, strict=True):
-        _allow(
-            not 0 < count < LEAST_OF_EITHER,
-            f"column {name!r}",
-            f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ, or none",
-            "the sums would tell about those rows; leave this bounty alone, or register more rows",
-        )
-
-
-def check_combinations(x: NDArray[np.float64], names: Sequence[str], degree: int) -> None:
-    """Check that no combination of values that products of `degree` columns single out has 1 to 4 rows.
-
-    Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
-    targets, it would tell about these. So would products over several such columns. x float64[rows, k] are
-    raw columns. Raises ConsentError with the columns.
-    """
-    levels = {}
-    for i in range(x.shape[1] if degree > 1 else 0):
-        values, codes = np.unique(x[:, i], return_inverse=True)
-        if 1 < len(values) <= degree + 1:
-            levels[i] = len(values), codes
-    for size in range(1, degree + 1):
-        for chosen in combinations(levels, size):
-            if sum(levels[i][0] - 1 for i in chosen) <= degree:
-                cells = np.ravel_multi_index([levels[i][1] for i in chosen], [levels[i][0] for i in chosen])
-                counts = np.bincount(cells)
-                _allow(
-                    counts[counts > 0].min() >= LEAST_OF_EITHER,
-                    f"columns {', '.join(repr(names[i]) for i in chosen)}",
-                    f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
-                    "products would tell about those rows; leave this bounty alone, or register more rows",
-                )
-
-
-def check_distinct(x: NDArray[np.float64], weights: int) -> None:
-    """Check that cosines of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
-
-    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
-    x float64[rows, k] raw columns. Raises ConsentError.
-    """
-    kinds = np.zeros(len(x), dtype=np.intp)
-    for column in x.T:
-        values, codes = np.unique(column, return_inverse=True)
-        kinds = np.unique(kinds * len(values) + codes, return_inverse=True)[1]
-        if kinds.max() >= weights:
-            return
-    _allow(
-        np.bincount(kinds).min() >= LEAST_OF_EITHER,
-        "columns",
-        f"the rows are of {kinds.max() + 1} kinds, no more than the {weights} weights, and fewer than "
-        f"{LEAST_OF_EITHER} rows are of one of them",
-        "the sums would tell about those rows; leave this bounty alone, or register more rows",
     )
 
 

@@ -22,12 +22,14 @@ from dataclasses import dataclass, replace
 
 from mine.consent import Policy
 from mine.work import joining
-from mine.work.pool import Pool
+from mine.work.ending import Endings
 from mine.work.publisher import Publisher
 from mine.work.rounds import Rounds
+from mine.work.sender import Sender
 from mine.work.state import Book, Joined, Refusal
 from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
+from mine.work.workshop import Workshop
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
@@ -84,20 +86,31 @@ class Node:
         me: Address,
         outbox: Outbox,
         book: Book,
-        pool: Pool,
+        workshop: Workshop,
         policy: Policy,
         progress: Progress,
         options: Options = Options(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._market, self._store, self._me, self._book = market, store, me, book
-        self._pool, self._policy, self._progress, self._options = pool, policy, progress, options
+        self._workshop, self._policy, self._progress, self._options = workshop, policy, progress, options
         self._monotonic, self._outbox = monotonic, outbox
         self._urgency = Urgency(book, monotonic)
-        self._publisher = Publisher(store, self._urgency)
-        self._updates = Updates(market, store, me, pool, policy, progress, self._urgency)
+        self._publisher = Publisher(store, workshop.drafts, self._urgency)
+        self._updates = Updates(market, store, me, workshop, policy, progress, self._urgency)
+        self._sender = Sender(market, me, outbox, progress)
+        self._endings = Endings(market, store, me, self._sender, book, self._urgency, progress)
         self._rounds = Rounds(
-            market, me, outbox, book, policy, progress, self._urgency, self._updates, self._publisher, store
+            market,
+            me,
+            self._sender,
+            book,
+            policy,
+            progress,
+            self._urgency,
+            self._updates,
+            self._publisher,
+            self._endings,
         )
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to = market.deployed_block - 1
@@ -105,6 +118,7 @@ class Node:
         self._offered: set[BountyId] = set()
         self._seen: tuple[Head, Waiting | Done] | None = None
         self._newest = 0
+        self._tidied = -1
 
     def tick(self) -> Waiting | Done:
         """One pass over all joined bounties. Every fault is told and kept, but ChainUnavailable, and
@@ -127,6 +141,7 @@ class Node:
         waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
         if self._options.join_all:
             waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]
+        self._tidy()
         joined = self._book.joined()
         result: Waiting | Done
         if waits:
@@ -143,6 +158,16 @@ class Node:
         self._seen = (head, result)
         return result
 
+    def _tidy(self) -> None:
+        """Remove what belongs to parts and bounties that are over, when there are more of them, and at first:
+        a kill may have left something.
+        """
+        if self._tidied != self._book.ended:
+            with suppress(JournalError):  # it is in nobody's way
+                self._workshop.drafts.keep_only(cid for part in self._book.open_parts() for cid in part.cids)
+                self._workshop.sums.keep_only(one for one in self._book.joined() if not one.over)
+            self._tidied = self._book.ended
+
     def fill_pool(self) -> bool:
         """Use idle time: make a blinding per core if an open bounty will need them; tell whether it did.
 
@@ -150,9 +175,9 @@ class Node:
         """
         for task in self._updates.tasks():
             with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
-                missing = 2 * task.plan.ciphertexts - self._pool.count(task.key)
+                missing = 2 * task.plan.ciphertexts - self._workshop.pool.count(task.key)
                 if missing > 0:
-                    self._pool.fill(task.key, min(missing, self._pool.cores))
+                    self._workshop.pool.fill(task.key, min(missing, self._workshop.pool.cores))
                     self._seen = None  # an update may wait for them, and not for a block
                     return True
         return False
@@ -192,7 +217,8 @@ class Node:
             return False
         try:
             if not self._market.bounty(posted.bounty).closed:
-                joining.join(self._market, self._store, self._me, self._policy, self._book, posted)
+                sums = self._workshop.sums
+                joining.join(self._market, self._store, self._me, self._policy, self._book, sums, posted)
                 self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
         except ChainUnavailable:
             raise
@@ -223,7 +249,7 @@ class Node:
         status = status_of(bounty, head.timestamp_s)
         for part in self._book.open_parts(joined.bounty):
             if part.round < bounty.round or status is Status.CLOSED:
-                self._rounds.conclude(part, head)
+                self._endings.conclude(part, head)
         if status is Status.CLOSED:
             return self._finish(joined, bounty, head)
         return self._rounds.advance(joined, bounty, status, head)
@@ -231,7 +257,7 @@ class Node:
     def _finish(self, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
         if self._options.claim:
             intent = Intent(Action.WITHDRAW, joined.bounty.hex())
-            waiting = self._rounds.withdraw(intent, self._me, bounty.terms.asset, head)
+            waiting = self._sender.withdraw(intent, bounty.terms.asset, head)
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):

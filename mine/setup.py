@@ -16,7 +16,7 @@ from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
 
 if TYPE_CHECKING:
-    from mine.data import DataSet
+    from mine.data.dataset import DataSet
     from mine.work.state import Book
     from sonar.chain.sending.entries import Receipt
 
@@ -96,7 +96,7 @@ def next_step(mine: Mine) -> str:
 
 def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
     """Register a data set. Raises UsageError, DataError."""
-    from mine import data
+    from mine.data import dataset as data
 
     if (csv is None) == (example is None):
         raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")

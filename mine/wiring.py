@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from mine.node import Node, Options
-    from mine.work.pool import Pool
     from mine.work.state import Book
+    from mine.work.sums import Sums
+    from mine.work.workshop import Workshop
     from sonar.errors import JournalError
 
 ROLE = "mine"
@@ -59,11 +60,18 @@ class Mine(Party):
         """The tokens that the operator allows, and those that were staked in."""
         return sorted({*self.policy.tokens, *self.book.assets()} - {ETHER})
 
-    def pool(self, renewed: Callable[[JournalError], None] | None = None) -> Pool:
-        """The blindings that wait for updates. `renewed`: see there; it takes the home's lock."""
-        from mine.work.pool import Pool
+    def workshop(self, renewed: Callable[[JournalError], None] | None = None) -> Workshop:
+        """The blindings, drafts and sums in the home. `renewed`: see `Pool`; it takes the home's lock."""
+        from mine.work.workshop import Workshop
 
-        return Pool(self.home.path / "pool.sqlite", renewed=renewed)
+        return Workshop.at(self.home.path, renewed)
+
+    @property
+    def sums(self) -> Sums:
+        """The sums in the home."""
+        from mine.work.workshop import sums_at
+
+        return sums_at(self.home.path)
 
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
@@ -78,7 +86,7 @@ class Mine(Party):
             self.address,
             outbox,
             self.book,
-            self.pool(lambda fault: self.progress.problem(fault, lost)),
+            self.workshop(lambda fault: self.progress.problem(fault, lost)),
             policy,
             self.progress,
             options,

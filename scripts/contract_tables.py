@@ -29,7 +29,7 @@ TESTS = "contracts/test/tables/*"
 TOLERANCE = 0.01
 """Part of a gas figure; a cold read of storage more is beyond it in every call but those of whole cohorts."""
 
-CALLS = ("postBounty", "commit", "reveal", "settle", "expire", "close", "withdraw")
+CALLS = ("postBounty", "commit", "reveal", "fixCohort", "settle", "expire", "close", "withdraw")
 STATUSES = ("None", "Commit", "Reveal", "Settle", "Failed", "Overdue", "Closed")
 """In the order of the contract's enum `Status`."""
 

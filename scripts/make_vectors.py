@@ -175,13 +175,12 @@ def _valid_manifests() -> dict[str, Manifest]:
     }
     spec: dict[str, Any] = {
         "features": ["age", "körper größe"],
-        "target": "target",
+        "targets": [{"name": "target", "centre_q32": 152 << 32, "scale_q32": 77 << 32, "clip_q32": 8 << 32}],
         "stages": [standard],
         "loss": "squared",
         "local_steps": 1,
         "local_rate_q32": 0,
         "rows_min": 10,
-        "target_max_q32": 512 << 32,
     }
     plan: dict[str, Any] = {
         "key_bits": 2048,
@@ -204,7 +203,15 @@ def _valid_manifests() -> dict[str, Manifest]:
         {"kind": "polynomial", "degree": 2},
         {"kind": "fourier", "weights_q32": [[1, -2, 3, -4, 5], [0] * 5], "phases_q32": [1 << 31, 0]},
     ]
-    taylor = {"loss": "logistic-taylor", "stages": maps, "local_steps": 5, "local_rate_q32": 1 << 31}
+    constants = {"centre_q32": -1 << 31, "scale_q32": 1 << 32, "clip_q32": 2 << 32}
+    labels = [{"name": "ill", **constants}]
+    taylor = {
+        "loss": "logistic-taylor",
+        "targets": labels,
+        "stages": maps,
+        "local_steps": 5,
+        "local_rate_q32": 1 << 31,
+    }
     where = {"chain_id": 1337, "contract": CONTRACT, "bounty": word("bounty"), "round": 1}
     update = UpdateManifest.parse(
         {**where, "mine": MINE, "model": model.cid(), "key": digest_of(key.n), "rows": 40, "ciphertexts": 1}
@@ -307,8 +314,8 @@ def _list_of(*mines: bytes) -> bytes:
 
 
 def _cohort(*mines: int) -> bytes:
-    addends = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
-    where = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
+    addends: Any = [{"mine": bytes([mine]) * 20, "update": word("u"), "weight": 33} for mine in mines]
+    where: dict[str, Any] = {"chain_id": 1, "contract": bytes(20), "bounty": word("b"), "round": 1}
     return codec.encode({"v": 2, "kind": "cohort", **where, "addends": addends})
 
 

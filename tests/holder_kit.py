@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from gmpy2 import mpz
 
 from pysonar.keys.archive import Archive, Page, values_of
-from pysonar.keys.inspection import ROUND_ONLY, Opened, Part, Rules, inspect
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Part, Rules, inspect
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Revealed

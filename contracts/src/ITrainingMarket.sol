@@ -228,7 +228,8 @@ interface ITrainingMarket {
     /// bounty closes and the escrow is credited to the scientist.
     /// A settler is asked after all other checks and before any effect, in a static call: it sees what was before, and
     /// can change nothing. If it has code, that answers (EIP-1271), also where an account has delegated to it
-    /// (EIP-7702); else the signature must be an ECDSA one of 65 or 64 (EIP-2098) bytes.
+    /// (EIP-7702); else the signature must be an ECDSA one of 65 bytes, `r`, `s`, `v`, with `s` in the
+    /// lower half and `v` 27 or 28: of one settlement, one account has no second spelling of its signature.
     /// Emits:
     /// - `MinePaid` for each line, in order; `RoundSettled`; then `RoundOpened` or `BountyClosed`.
     /// Reverts:

@@ -37,6 +37,9 @@ abstract contract Base is Test {
     bytes32 internal constant SALT = keccak256("salt");
     bytes32 internal constant EVIDENCE = keccak256("evidence");
 
+    /// @dev Of the account that settles, where the terms name it.
+    uint256 internal constant SETTLER_KEY = uint256(keccak256("settler"));
+
     TrainingMarket internal market;
     address internal scientist = makeAddr("scientist");
     address internal stranger = makeAddr("stranger");
@@ -94,6 +97,18 @@ abstract contract Base is Test {
     function settle(bytes32 bounty, uint8 round, uint64 newLoss, Award[] memory awards) internal {
         vm.prank(scientist);
         market.settle(bounty, round, modelAfter(round), newLoss, awards, EVIDENCE, "");
+    }
+
+    function settleSigned(bytes32 bounty, uint8 round, uint64 newLoss, Award[] memory awards) internal {
+        bytes32 digest = market.settlementDigestOf(bounty, round, modelAfter(round), newLoss, awards, EVIDENCE);
+        bytes memory signature = sign(SETTLER_KEY, digest);
+        vm.prank(scientist);
+        market.settle(bounty, round, modelAfter(round), newLoss, awards, EVIDENCE, signature);
+    }
+
+    function fixCohort(bytes32 bounty, uint8 round, bytes32 digest) internal {
+        vm.prank(scientist);
+        market.fixCohort(bounty, round, digest);
     }
 
     function withdraw(address who) internal returns (uint256) {
@@ -203,6 +218,15 @@ abstract contract Base is Test {
         for (uint256 i; i < count; ++i) {
             awards[i].mine = mine(i);
         }
+    }
+
+    function settler() internal pure returns (address) {
+        return vm.addr(SETTLER_KEY);
+    }
+
+    function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
     }
 
     function noProof() internal pure returns (bytes32[] memory) {

@@ -179,7 +179,7 @@ def _data(mine: Mine) -> str:
 
 def _pool(mine: Mine) -> str:
     """How many blindings are ready for each joined bounty, and how much idle time an update takes."""
-    pool, found = mine.pool(), []
+    pool, found = mine.workshop().pool, []
     try:
         for one in mine.book.joined():
             if not one.over:
@@ -200,6 +200,6 @@ def _bounties(mine: Mine) -> str:
     joined = [one for one in book.joined() if not one.over]
     for one in joined:
         task = joining.task_of(market, store, policy, one)
-        trainer.check_map(trainer.local_map(task, one.dataset), one.map_digest)
+        trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
     fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"

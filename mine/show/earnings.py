@@ -9,14 +9,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mine.consent import SCORE_BITS
-from mine.work.rounds import PAID_FIELDS, ended
+from mine.work.ending import ended, paid_fields
 from mine.work.state import Book, Part
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError
-from sonar.protocol.events import Committed, Event, MinePaid, Revealed, RoundSettled, Withdrawn
+from sonar.protocol.events import Withdrawn
+from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
+
+Records = Mapping[tuple[BountyId, int], RoundRecord]
 
 
 @dataclass(frozen=True)
@@ -95,24 +98,21 @@ class Earnings:
 def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:
     """Read the chain's record since the first of the mine's bounties, in ether and these `assets`.
 
-    Gas is of the transactions that this home knows. Raises ChainUnavailable.
+    Gas is of the transactions that this home knows. Raises ChainUnavailable, RpcError.
     """
     parts = book.parts()
     since = {one.bounty: one.block for one in book.joined()}
     for part in parts:
         since.setdefault(part.bounty, market.deployed_block)  # it was left, and when it was posted forgotten
     events = market.events(min(since.values())) if since else []
-    paid = {
-        (event.bounty, event.round): {name: getattr(event, name) for name in PAID_FIELDS}
-        for event in events
-        if isinstance(event, MinePaid) and event.mine == me
-    }
-    # Of a bounty on another network, whose file this home had before, its own record is all there is.
-    rounds, other_gas_wei = _rounds(
-        book,
-        [*parts, *_forgotten(market, parts, events, me)],
-        lambda part: paid.get((part.bounty, part.round), part.paid),
-    )
+    records = fold(events)
+
+    def paid(part: Part) -> Mapping[str, int]:
+        """Of a bounty on another network, whose file this home had before, its own record is all there is."""
+        record = records.get((part.bounty, part.round))
+        return paid_fields(record.paid[me]) if record and me in record.paid else part.paid
+
+    rounds, other_gas_wei = _rounds(book, [*parts, *_forgotten(market, parts, records, me)], paid)
     both = (ETHER, *assets)
     taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
     return Earnings(
@@ -130,26 +130,21 @@ def remembered(book: Book, me: Address, problem: str) -> Earnings:
     return Earnings(me, rounds, other_gas_wei, problem=problem)
 
 
-def _forgotten(market: Market, parts: Sequence[Part], events: Sequence[Event], me: Address) -> Iterator[Part]:
+def _forgotten(market: Market, parts: Sequence[Part], records: Records, me: Address) -> Iterator[Part]:
     """The parts that the chain has of `me` and this home has not: what it knows is from before."""
     known = {(part.bounty, part.round) for part in parts}
-    for event in events:
-        if isinstance(event, Committed) and event.mine == me and (event.bounty, event.round) not in known:
-            terms = market.bounty(event.bounty).terms
+    for where, record in records.items():
+        if me in record.commits and where not in known:
+            terms = market.bounty(record.bounty).terms
             part = Part(
-                event.bounty,
-                event.round,
+                record.bounty,
+                record.round,
                 RoundState.COMMITTED,
                 stake_units=terms.stake_units,
                 asset=terms.asset,
             )
-            of_round = [
-                one
-                for one in events
-                if (getattr(one, "bounty", None), getattr(one, "round", None)) == (part.bounty, part.round)
-            ]
             with suppress(RpcError):  # it is not over
-                part = ended(part, of_round, me, "")
+                part = ended(part, record, me, "")
             yield replace(part, why="this home has no record of it, as if from an older copy")
 
 
@@ -209,13 +204,12 @@ class Leak:
         return self.score_bits + self.no_share
 
 
-def leak(events: Iterable[Event], bounty: BountyId, me: Address) -> Leak:
-    """Count what a bounty's settled rounds have told, from its events."""
-    of_bounty = [event for event in events if getattr(event, "bounty", None) == bounty]
-    settled = {event.round for event in of_bounty if isinstance(event, RoundSettled)}
-    scored = [e for e in of_bounty if isinstance(e, MinePaid) and e.mine == me and e.round in settled]
-    revealed = sum(1 for event in of_bounty if isinstance(event, Revealed) and event.mine == me)
-    return Leak(revealed, SCORE_BITS * len(scored), sum(1 for event in scored if not event.share_bps))
+def leak(records: Records, bounty: BountyId, me: Address) -> Leak:
+    """Count what a bounty's settled rounds have told, from their records."""
+    rounds = [record for record in records.values() if record.bounty == bounty]
+    scored = [record.paid[me] for record in rounds if record.settled and me in record.paid]
+    revealed = sum(me in record.reveals for record in rounds)
+    return Leak(revealed, SCORE_BITS * len(scored), sum(not paid.share_bps for paid in scored))
 
 
 def leak_of_states(states: Sequence[RoundState]) -> Leak:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mine import consent
 from mine.consent import Policy
-from mine.show.earnings import Leak, earnings, leak, leak_of_states, remembered
+from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from mine.work.pool import making_s
@@ -17,8 +17,9 @@ from sonar.chain.contract import token
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
-from sonar.families.quadratic.maps import in_words
-from sonar.protocol.events import BountyPosted, Event
+from sonar.families.registry import family_of
+from sonar.protocol.events import BountyPosted
+from sonar.protocol.fold import fold
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
@@ -98,7 +99,7 @@ def fit(mine: Mine, posted: BountyPosted) -> Rows:
         row: dict[str, Any] = {"name": dataset.name, "fits": True, "problem": "", "hint": ""}
         try:
             trainer.fits(task, dataset)
-            trainer.local_map(task, dataset)
+            trainer.prepare(task, dataset)
         except SonarError as error:
             row |= {"fits": False, "problem": str(error), "hint": error.hint}
         rows.append(row)
@@ -139,7 +140,7 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
         "reward_units": terms.reward_units,
         "key_bits": task.model.plan.key_bits if task else 0,
         "needs": list(task.columns) if task else [],
-        "feature_map": in_words(task.model.family) if task else "",
+        "feature_map": family_of(task.model.family).in_words(task.model.family) if task else "",
         "data": list(offer.fitting) or f"none: {offer.problem}",
         "hint": offer.problem.hint if offer.problem else "",
         "chain_time_s": head.timestamp_s,
@@ -190,14 +191,14 @@ def _why(fault: SonarError) -> str:
 def _on_chain(mine: Mine) -> dict[str, Any]:
     market, found = mine.market, mine.book.joined()
     head = market.head()
-    events = market.events(min(one.block for one in found), head.number) if found else []
+    records = fold(market.events(min(one.block for one in found), head.number) if found else [])
     return {
         "block": head.number,
         "chain_time_s": head.timestamp_s,
         "ether_wei": market.ether(mine.address),
         "withdrawable_wei": market.withdrawable(mine.address),
         "tokens": [_token(mine, asset) for asset in mine.tokens()],
-        "bounties": [_standing(mine, one, head, events) for one in found],
+        "bounties": [_standing(mine, one, head, records) for one in found],
     }
 
 
@@ -251,13 +252,13 @@ def _told(told: Leak) -> dict[str, int]:
     }
 
 
-def _standing(mine: Mine, one: Joined, head: Head, events: Sequence[Event]) -> dict[str, Any]:
+def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> dict[str, Any]:
     try:
         state = mine.market.bounty(one.bounty, at=head)
     except UnknownBounty:  # it was joined on another network, before this home took over a new network file
         return _remembered(mine.book, one)
     phase = status_of(state, head.timestamp_s)
-    told = leak(events, one.bounty, mine.address)
+    told = leak(records, one.bounty, mine.address)
     return {
         "bounty": hex32(one.bounty),
         "data": one.dataset.name,

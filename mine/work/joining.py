@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mine import consent
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work import trainer
 from mine.work.state import Book, Joined
+from mine.work.sums import Sums
 from mine.work.trainer import Task
 from sonar.chain.contract.market import Market
 from sonar.errors import DataError, SonarError, UsageError
@@ -81,6 +82,7 @@ def join(
     me: Address,
     policy: Policy,
     book: Book,
+    sums: Sums,
     posted: BountyPosted,
     data: str | None = None,
 ) -> Joined:
@@ -97,7 +99,7 @@ def join(
     consent.check_bounty(state, policy)
     task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
     trainer.proof(task, me)
-    dataset, digest = _choose(task, _candidates(book, posted.bounty, data))
+    dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
     joined = Joined(
         posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block
     )
@@ -131,13 +133,13 @@ def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]
     return named
 
 
-def _choose(task: Task, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
+def _choose(task: Task, sums: Sums, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
     """The first data set that passes, with the digest of its (A, b); else the first one's refusal."""
     first: SonarError | None = None
     for dataset in candidates:
         try:
             trainer.fits(task, dataset)
-            return dataset, trainer.map_digest(trainer.local_map(task, dataset))
+            return dataset, sums.make(task, dataset).digest()
         except SonarError as error:
             first = first or error
     assert first is not None

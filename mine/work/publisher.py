@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
+from mine.work.drafts import Drafts
 from mine.work.state import Part
 from mine.work.urgency import STORE_CALL_S, Urgency
-from sonar.manifests.update import UpdateManifest
+from sonar.errors import JournalError
 from sonar.ports import Store
-from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
 from sonar.store.mend import LOOK_S, mend
 
 
 class Publisher:
-    """Publishes updates, as far as no stake has to wait for it. Methods raise what the store raises."""
+    """Publishes updates, as far as no stake has to wait for it.
 
-    def __init__(self, store: Store, urgency: Urgency) -> None:
-        self._store, self._urgency = store, urgency
+    Methods raise what the store raises, and JournalError for an update whose bytes are lost.
+    """
+
+    def __init__(self, store: Store, drafts: Drafts, urgency: Urgency) -> None:
+        self._store, self._drafts, self._urgency = store, drafts, urgency
         self._looked_s: dict[tuple[BountyId, int], float] = {}
 
     def publish(self, part: Part) -> bool:
@@ -38,29 +41,26 @@ class Publisher:
         looked_s = self._looked_s.get((part.bounty, part.round), 0)
         if self._urgency.now_s() < looked_s + LOOK_S:
             return
-        for data, codec in _blobs(part):
+        for cid in part.cids:
             if not self._urgency.allows(STORE_CALL_S):
                 return
-            mend(self._store, data, codec)
+            with suppress(JournalError):  # told when it was revealed without; the store may have it
+                mend(self._store, self._drafts.get(cid), cid.codec)
         self._looked_s[part.bounty, part.round] = self._urgency.now_s()
 
     def let_go(self, parts: Iterable[Part]) -> None:
         """Unpin the updates of a bounty that is closed."""
         for part in parts:
-            if part.manifest:
-                for cid in (*UpdateManifest.from_bytes(part.manifest).blobs, Cid.of_manifest(part.manifest)):
-                    self._store.unpin(cid)
+            for cid in part.cids:
+                self._store.unpin(cid)
 
     def _steps(self, part: Part) -> Iterator[None]:
-        """Put all blobs and read them back: a reveal without them earns nothing. Yields before each call."""
-        for data, codec in _blobs(part):
+        """Put all of it and read it back: a reveal without earns nothing. Yields before each call."""
+        for cid in part.cids:
+            data = self._drafts.get(cid)
             yield
-            cid = self._store.put(data, codec)
+            self._store.put(data, cid.codec)
             yield
             self._store.pin(cid)
             yield
             self._store.get(cid, len(data))
-
-
-def _blobs(part: Part) -> list[tuple[bytes, Codec]]:
-    return [*((each, "raw") for each in parts_of(part.blob)), (part.manifest, "dag-cbor")]

@@ -1,53 +1,31 @@
-"""The effects of a round: train, commit, reveal, expire, conclude. The journal is true at every step.
+"""The effects of a round: train, commit, reveal. The journal is true at every step.
 
 Nothing here decides when: `mine.work.state` does. Each effect ends in a new state of the part, or in what it
-waits for.
+waits for. How rounds end is in `mine.work.ending`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
-
 from mine import consent
 from mine.consent import Policy
+from mine.work.ending import Endings
 from mine.work.publisher import Publisher
+from mine.work.sender import Sender
 from mine.work.state import Book, Command, Joined, Part, decide
 from mine.work.updates import Updates
-from mine.work.urgency import STORE_CALL_S, Urgency
-from mine.work.verdict import why_no_share
-from sonar.chain.contract import errors
-from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
-from sonar.chain.contract.refusal import Refusal
+from mine.work.urgency import Urgency
+from sonar.chain.contract.market import Call, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import pay
-from sonar.errors import EnvironmentFault, InsufficientFunds, MarketError, RemoteError, RpcError, UsageError
-from sonar.ports import Store
+from sonar.errors import EnvironmentFault, InsufficientFunds, RemoteError, UsageError
 from sonar.protocol import seal as seals
-from sonar.protocol.events import (
-    BountyClosed,
-    Committed,
-    Event,
-    MinePaid,
-    Revealed,
-    RoundFailed,
-    RoundSettled,
-)
-from sonar.protocol.ids import ETHER, Address, BountyId, digest_of, hex32
+from sonar.protocol.ids import Address, BountyId, Digest, hex32
 from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.progress import Progress, Waiting, short
 
 COMMIT_MARGIN_S = 2
 """No commit is begun with less than this left of its window: mined too late, it would only cost gas."""
-EXPIRE_GRACE_S = 2
-EXPIRE_STAGGER_S = 3
-"""A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
-
-PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
 
 
 class Rounds:
@@ -57,19 +35,18 @@ class Rounds:
         self,
         market: Market,
         me: Address,
-        outbox: Outbox,
+        sender: Sender,
         book: Book,
         policy: Policy,
         progress: Progress,
         urgency: Urgency,
         updates: Updates,
         publisher: Publisher,
-        store: Store,
+        endings: Endings,
     ) -> None:
-        self._market, self._me, self._outbox, self._store = market, me, outbox, store
+        self._market, self._me, self._sender, self._endings = market, me, sender, endings
         self._book, self._policy, self._progress = book, policy, progress
         self._urgency, self._updates, self._publisher = urgency, updates, publisher
-        self._ended_s: dict[tuple[BountyId, int], int] = {}
         self._missed: dict[tuple[BountyId, int], int] = {}
 
     def advance(self, joined: Joined, bounty: BountyState, status: Status, head: Head) -> Waiting:
@@ -99,9 +76,9 @@ class Rounds:
             case Command.REVEAL:
                 return self._reveal(part, bounty)
             case Command.EXPIRE:
-                return self._expire(part, head)
+                return self._endings.expire(part, head)
             case Command.SKIP:
-                if status is Status.REVEAL and self._may_be_committed(part):
+                if status is Status.REVEAL and self._sender.may_be_mined(_intent(Action.COMMIT, part)):
                     what = f"what became of the commit of round {part.round}"
                     return Waiting(what, deadlines_of(bounty).reveal_s)
                 return self._skip(part, "the commit window is over")
@@ -116,25 +93,19 @@ class Rounds:
         else asks for it any more. And an update that was revealed is kept in the store.
         """
         if part.state in _WAS_COMMITTED and status is Status.COMMIT:
-            self._restore(Action.COMMIT, part, bounty, EntryState.NONE, head)
+            self._sender.restore(
+                _intent(Action.COMMIT, part),
+                lambda: self._commit_call(part, bounty),
+                lambda: self._entry(part, bounty, head) is EntryState.NONE,
+            )
         if part.state in _WAS_REVEALED and status is Status.REVEAL:
-            self._restore(Action.REVEAL, part, bounty, EntryState.COMMITTED, head)
+            self._sender.restore(
+                _intent(Action.REVEAL, part),
+                lambda: self._reveal_call(part),
+                lambda: self._entry(part, bounty, head) is EntryState.COMMITTED,
+            )
         if part.state is RoundState.REVEALED:
             self._publisher.keep(part)
-
-    def _restore(
-        self, action: Action, part: Part, bounty: BountyState, without: EntryState, head: Head
-    ) -> None:
-        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""
-        intent = _intent(action, part)
-        if not self._outbox.submitted(intent):
-            return
-        if not self._outbox.wanted(intent):
-            with suppress(MarketError):  # it is looked at again in the next pass
-                self._outbox.outcome(intent)
-        elif self._entry(part, bounty, head) is without:
-            commits = action is Action.COMMIT
-            self._mined(intent, self._commit_call(part, bounty) if commits else self._reveal_call(part))
 
     def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
         """What the chain knows of our part, in the same block as the bounty."""
@@ -180,14 +151,9 @@ class Rounds:
         if part.state is RoundState.TRAINED:
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
         try:
-            mined = self._mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
+            mined = self._sender.mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
         except InsufficientFunds as poor:
-            # Stakes come back into the contract's books, so this one may lie there, from earlier rounds.
-            asset = ETHER if poor.asset == "wei" else Address(poor.asset)
-            intent = self._outbox.next(_intent(Action.WITHDRAW, part))
-            if (withdrawing := self.withdraw(intent, self._me, asset, head)) is None:
-                raise
-            return withdrawing
+            return self._sender.stake_from_earnings(part, poor, head)
         if not mined:
             return waiting
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
@@ -200,28 +166,9 @@ class Rounds:
             part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
         )
 
-    def _may_be_committed(self, part: Part) -> bool:
-        """Tell whether a commit that was sent may be on the chain, though not in the block that we look at.
-
-        That block may be replaced, so what was sent is given up when it has failed, or when nothing can be
-        saved any more.
-        """
-        intent = _intent(Action.COMMIT, part)
-        if not self._outbox.submitted(intent):
-            return False
-        try:
-            self._outbox.outcome(intent)
-        except MarketError:
-            return False
-        return True
-
     def _skip(self, part: Part, why: str) -> Waiting | None:
-        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, self._why(part, why)))
+        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, self._book.why(part, why)))
         return None
-
-    def _why(self, part: Part, ended: str) -> str:
-        """Why nothing came of a part: what hindered it until it was too late, if that is known."""
-        return ": ".join(filter(None, (ended, self._book.refusal(part.bounty))))
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
@@ -233,13 +180,13 @@ class Rounds:
             if not self._ready(part):
                 return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
-        if not self._mined(_intent(Action.REVEAL, part), self._reveal_call(part)):
+        if not self._sender.mined(_intent(Action.REVEAL, part), self._reveal_call(part)):
             return waiting
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return None
 
     def _reveal_call(self, part: Part) -> Call:
-        return self._market.reveal(part.bounty, part.round, digest_of(part.manifest), part.salt)
+        return self._market.reveal(part.bounty, part.round, Digest(part.update), part.salt)
 
     def _ready(self, part: Part) -> bool:
         """Publish before the reveal; tell whether that is done, or can be waited for no longer.
@@ -268,81 +215,15 @@ class Rounds:
         Without a commit on the chain, nothing was lost.
         """
         missed = self._missed.setdefault((part.bounty, part.round), head.number)
-        if head.number - missed + 1 < self._outbox.confirmations:
+        if head.number - missed + 1 < self._sender.confirmations:
             return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
         if self._entry(part, bounty, head) is EntryState.NONE:
             return self._skip(part, "a reorganisation took the commit back")
-        why = self._why(part, "the reveal window is over")
+        why = self._book.why(part, "the reveal window is over")
         self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
         return None
 
-    def _expire(self, part: Part, head: Head) -> Waiting | None:
-        """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
-        ended_s = self._ended_s.setdefault((part.bounty, part.round), head.timestamp_s)
-        cohort = self._cohort(part, head)
-        turn_s = ended_s + EXPIRE_GRACE_S + EXPIRE_STAGGER_S * cohort.index(self._me)
-        if head.timestamp_s < turn_s:
-            return Waiting(f"someone to end round {part.round}, which failed or is overdue", turn_s)
-        self._mined(_intent(Action.EXPIRE, part), self._market.expire(part.bounty, part.round, cohort))
-        return Waiting(f"the end of round {part.round} to be mined")
 
-    def _cohort(self, part: Part, head: Head) -> list[Address]:
-        """Who revealed in the part's round, ascending."""
-        mines = [event.mine for event in self._record(part, head) if isinstance(event, Revealed)]
-        if self._me not in mines:
-            raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
-        return sorted(mines, key=lambda mine: int(mine, 16))
-
-    def _record(self, part: Part, head: Head) -> list[Event]:
-        """What the chain has recorded of the part's round."""
-        events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
-        return [event for event in events if getattr(event, "round", None) == part.round]
-
-    # ---- afterwards
-
-    def conclude(self, part: Part, head: Head) -> None:
-        """Bring the part of a round that is over to its end, from what the chain recorded.
-
-        Raises RpcError if the node does not have the records yet.
-        """
-        record = self._record(part, head)
-        part = ended(part, record, self._me, self._why(part, "the round is over"))
-        settled = next((event for event in record if isinstance(event, RoundSettled)), None)
-        if settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
-            part = replace(part, why=why_no_share(self._store, settled, self._me))
-        self._book.save(part)
-        why = {"why": part.why} if part.why else {}
-        self._progress.round(
-            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
-        )
-
-    def withdraw(self, intent: Intent, to: Address, asset: Address, head: Head) -> Waiting | None:
-        """Take out what the contract owes this mine in an asset; None when nothing is left to wait for.
-
-        What was sent is waited for until it is confirmed: mined, it has emptied the balance already.
-        """
-        if self._outbox.wanted(intent) and not self._market.withdrawable(self._me, head, asset=asset):
-            return None
-        try:
-            mined = self._mined(intent, self._market.withdraw(to, asset))
-        except Refusal as refusal:  # of a token: it must not hold up other bounties
-            self._progress.problem(refusal, f"it is still owed: mine claim --asset {asset}")
-            return None
-        return None if mined else Waiting("the withdrawal to be mined")
-
-    def _mined(self, intent: Intent, call: Call) -> bool:
-        """Send `call` once, however often this is asked; tell whether it is mined and confirmed.
-
-        Being late by a block is no fault: the next head says what to do instead.
-        """
-        try:
-            return pay(self._market, self._outbox, intent, call) is not None
-        except (errors.CohortFull, errors.WrongStatus, errors.WrongRound, errors.NothingToWithdraw):
-            return False
-
-
-_ENDS = (RoundSettled, RoundFailed, BountyClosed)
-_MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
 _COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
 _WAS_REVEALED = {RoundState.REVEALED, RoundState.PAID, RoundState.NO_SHARE, RoundState.RETURNED}
 _WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
@@ -352,55 +233,6 @@ _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Com
 
 def _intent(action: Action, part: Part) -> Intent:
     return Intent.of_round(action, part.bounty, part.round)
-
-
-def ended(part: Part, record: Sequence[Event], me: Address, why: str) -> Part:
-    """Return the part of `me` as its round ended by what the chain recorded of that; `why`, if it was missed.
-
-    Raises RpcError if the round is not over, or the node does not have the records yet.
-    """
-    missing = RpcError(f"the chain's node has no record yet of how round {part.round} ended")
-    if not any(isinstance(event, _ENDS) for event in record):  # nor perhaps of what came shortly before
-        raise missing
-    mine = {type(event): event for event in record if getattr(event, "mine", None) == me}
-    paid = mine.get(MinePaid)
-    failed = any(isinstance(event, RoundFailed) for event in record)
-    settled = any(isinstance(event, RoundSettled) for event in record)
-    for event in _course(part.state, Committed in mine, Revealed in mine):
-        missed = event in _MISSED
-        part = part.after(event, why if missed else "")
-    if part.state is RoundState.REVEALED:
-        if not isinstance(paid, MinePaid):
-            raise missing
-        without = settled and not paid.share_bps
-        part = part.after(
-            RoundEvent.ROUND_FAILED
-            if failed
-            else RoundEvent.SETTLED_WITHOUT_SHARE
-            if without
-            else RoundEvent.SETTLED_WITH_SHARE
-        )
-    if isinstance(paid, MinePaid):
-        part = replace(part, paid={name: getattr(paid, name) for name in PAID_FIELDS})
-    return part
-
-
-def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEvent]:
-    """What has happened since `state`, in a round that is over, up to its reveal."""
-    if state in (RoundState.IDLE, RoundState.TRAINED):
-        return [RoundEvent.COMMIT_REFUSED]
-    if not committed:
-        return [RoundEvent.COMMIT_REFUSED]  # it was not mined, or a reorganisation took it back
-    if state is RoundState.REVEALED:
-        return [] if revealed else [RoundEvent.REVEAL_TAKEN_BACK]
-    course = []
-    if state is RoundState.COMMITTING:
-        course.append(RoundEvent.COMMIT_SEEN)
-    if state in (RoundState.COMMITTING, RoundState.COMMITTED):
-        if not revealed:
-            return [*course, RoundEvent.REVEAL_MISSED]
-        course.append(RoundEvent.REVEAL_SENT)
-    return [*course, RoundEvent.REVEAL_SEEN if revealed else RoundEvent.REVEAL_MISSED]
 
 
 def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:

@@ -1,8 +1,8 @@
 """What a mine remembers, and what it does next: records of bounties and rounds, and the table of decisions.
 
 The chain is the truth about what was committed, revealed and paid; the journal holds what the chain cannot
-tell again: salts, updates, and which data a bounty was promised. `decide` is pure: a round's state and the
-bounty's status. `sonar.protocol.round` says which changes of state exist at all.
+tell again: salts, what updates consist of, and which data a bounty was promised. `decide` is pure: a round's
+state and the bounty's status. `sonar.protocol.round` says which changes of state exist at all.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from mine.data import DataSet
+from mine.data.dataset import DataSet
+from sonar.errors import ManifestError
 from sonar.home.journal import Journal
+from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
@@ -76,6 +78,8 @@ class Joined:
 class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
+    `update` is the digest of the update's manifest, and `links` are to the parts of its blob. The bytes of
+    both are drafts (`mine.work.drafts`) while the part is open.
     `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
     the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
     reveal goes before everything else, until it is too late for it. `why` it was skipped, is forfeit or has
@@ -88,9 +92,8 @@ class Part:
     state: RoundState = RoundState.IDLE
     salt: bytes = b""
     seal: bytes = b""
-    blob: bytes = b""
-    manifest: bytes = b""
-    model_digest: bytes = b""
+    update: bytes = b""
+    links: tuple[Cid, ...] = ()
     stake_units: int = 0
     asset: Address = ETHER
     proof: list[bytes] = field(default_factory=list)
@@ -99,6 +102,11 @@ class Part:
     reveal_s: int = 0
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cids(self) -> tuple[Cid, ...]:
+        """What the update consists of: the parts of its blob, and then its manifest, which names them."""
+        return (*self.links, Cid("dag-cbor", Digest(self.update))) if self.update else ()
 
     def after(self, event: RoundEvent, why: str = "") -> Part:
         """Return the part after `event`. Raises LocalProtocolError if it cannot happen."""
@@ -120,6 +128,8 @@ class Book:
     def __init__(self, journal: Journal, on_state: Callable[[Part], None] = lambda part: None) -> None:
         self.journal = journal
         self._on_state = on_state
+        self.ended = 0
+        """How many parts and bounties came to their end in this process."""
 
     # Data sets
 
@@ -143,6 +153,7 @@ class Book:
         with self.journal.transaction():
             self.journal.put(f"joined/{joined.bounty.hex()}", record)
             self.journal.delete(f"refusal/{joined.bounty.hex()}")
+        self.ended += joined.over
 
     def leave(self, bounty: BountyId) -> None:
         """Take no part in further rounds; the records of past ones stay."""
@@ -172,6 +183,10 @@ class Book:
         """Why a bounty is refused now; empty if it works."""
         return next((one.error for one in self.refusals() if one.bounty == bounty), "")
 
+    def why(self, part: Part, ended: str) -> str:
+        """Why nothing came of a part: what hindered it until it was too late, if that is known."""
+        return ": ".join(filter(None, (ended, self.refusal(part.bounty))))
+
     def forget_refusal(self, bounty: BountyId) -> None:
         """The bounty works again."""
         self.journal.delete(f"refusal/{bounty.hex()}")
@@ -191,8 +206,8 @@ class Book:
         """Every recorded part in a bounty, oldest first; or in all of them, those that were left included."""
         return self.journal.items_as(_part, f"round/{bounty.hex()}/" if bounty else "round/")
 
-    def open_parts(self, bounty: BountyId) -> list[Part]:
-        """The recorded parts that are not over."""
+    def open_parts(self, bounty: BountyId | None = None) -> list[Part]:
+        """The recorded parts that are not over, in a bounty or in all of them."""
         return [part for part in self.parts(bounty) if not is_final(part.state)]
 
     def at_risk(self) -> list[Part]:
@@ -202,16 +217,13 @@ class Book:
         return [part for part in parts if has_stake_at_risk(part.state)]
 
     def save(self, part: Part, *, uses: str | None = None) -> Part:
-        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing.
-
-        Of a part that is over, its update's blob is not kept: a mine reads its parts at every block.
-        """
-        part = replace(part, blob=b"") if is_final(part.state) else part
-        record = {**asdict(part), "state": part.state.value}
+        """Record a part in its new state, and which data (by digest) it was trained on; all or nothing."""
+        record = {**asdict(part), "state": part.state.value, "links": [str(link) for link in part.links]}
         with self.journal.transaction():
             self.journal.put(_round_key(part.bounty, part.round), record)
             if uses is not None:
                 self.journal.put(f"use/{uses}/{part.bounty.hex()}/{part.round:03d}", True)
+        self.ended += is_final(part.state)
         self._on_state(part)
         return part
 
@@ -230,4 +242,8 @@ def _joined(record: dict[str, Any]) -> Joined:
 
 
 def _part(record: dict[str, Any]) -> Part:
-    return Part(**{**record, "state": RoundState(record["state"])})
+    try:
+        links = tuple(Cid.parse(link) for link in record["links"])
+    except ManifestError as error:
+        raise ValueError(str(error)) from error
+    return Part(**{**record, "state": RoundState(record["state"]), "links": links})

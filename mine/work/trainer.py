@@ -1,35 +1,29 @@
-"""Training on encrypted weights: read what a bounty asks for, turn the data into (A, b) once, make updates.
+"""Training on encrypted weights: read what a bounty asks for, turn the data into sums once, make updates.
 
-An update is Enc(b - A w), re-randomised with a blinding from the pool so that the key holder, who knows the
-factors, cannot read A from it. (A, b) is computed anew in each process and held against the digest that was
-recorded at joining: a changed file, library or machine is noticed before it could change an update.
+An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
+knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
+joining: a changed file, library or machine is noticed before it could change an update.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-import numpy as np
 from gmpy2 import mpz
-from numpy.typing import NDArray
 
 from mine import consent
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work.pool import Pool
 from sonar.cores import cores_allowed, in_processes
-from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
-from sonar.families.quadratic import answer as quadratic
-from sonar.families.quadratic.answer import LocalMap
-from sonar.families.quadratic.maps import names_of, transform
-from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.stages import Q32_ONE, Fourier, Standard, degree_of
+from sonar.errors import ConsentError, DataError, ManifestError
+from sonar.families.base import Prepared
+from sonar.families.registry import family_of
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
 from sonar.paillier import keyproof
-from sonar.paillier.affine import affine_update, check_bounds, estimated_s
+from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
@@ -41,8 +35,6 @@ from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
 """What may not change between the rounds of a bounty."""
-_FAR = 2.0
-"""So many deviations a column's mean may be from the bounty's, and be no reason to look at its unit."""
 LONG_S = 3.0
 """From here on other processes are worth their start, which takes most of a second."""
 
@@ -61,8 +53,8 @@ class Task:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a data set must have: the features, then the target."""
-        return (*self.model.family.features, self.model.family.target)
+        """The columns that a data set must have: the features, then the targets."""
+        return family_of(self.model.family).columns(self.model.family)
 
 
 def read_task(
@@ -165,69 +157,42 @@ def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
     return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
 
 
-def local_map(task: Task, dataset: DataSet) -> LocalMap:
-    """Turn the data set into (A, b), after every check that protects its rows.
+def prepare(task: Task, dataset: DataSet) -> Prepared:
+    """Turn the data set into what every answer is made of, after every check that protects its rows.
 
     Raises DataError, ConsentError, BoundsError.
     """
-    spec, plan = task.model.family, task.plan
-    consent.check_rows(dataset.rows, spec)
-    values = dataset.read(task.columns)
-    consent.check_columns([values], task.columns)
-    x, y = values[:, :-1], values[:, -1]
-    phi = (transform(spec, x[part]) for part in quadratic.chunks(spec, len(x)))
-    consent.check_columns(phi, names_of(spec))
-    consent.check_combinations(x, spec.features, degree_of(spec.stages))
-    if any(isinstance(stage, Fourier) for stage in spec.stages):
-        consent.check_distinct(x, spec.weights)
-    mapped = quadratic.local_map(spec, x, y, data_frac=plan.data_frac)
-    try:
-        check_bounds(plan, mapped.a_int.tolist(), mapped.b_int.tolist())
-    except BoundsError as error:
-        error.hint = f"{error.hint} {_unlike(spec, x)}".rstrip()
-        raise
-    return mapped
+    spec = task.model.family
+    family_of(spec).check_rows(spec, dataset.rows)
+    prepared: Prepared = family_of(spec).prepare(spec, task.plan, dataset.batches(task.columns))
+    return prepared
 
 
-def _unlike(spec: QuadraticSpec, x: NDArray[np.float64]) -> str:
-    """Name the columns that are least like those which the bounty's scientist took its constants from.
-
-    Says what is public, and nothing of the data's own values.
-    """
-    if not spec.stages or not isinstance(first := spec.stages[0], Standard):
-        return ""
-    means, deviations = (np.array(values) / Q32_ONE for values in (first.mean_q32, first.std_q32))
-    away = np.abs(x.mean(axis=0) - means) / deviations
-    farthest = sorted(range(len(away)), key=lambda i: -away[i])[:3]
-    named = [f"{spec.features[i]!r} ({means[i]:.4g})" for i in farthest if away[i] > _FAR]
-    return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
+def restored(task: Task, data: bytes) -> Prepared:
+    """Return what `Prepared.to_bytes` made, for the same task. Raises DataError."""
+    spec = task.model.family
+    prepared: Prepared = family_of(spec).restored(spec, task.plan, data)
+    return prepared
 
 
-def map_digest(mapped: LocalMap) -> str:
-    """The sha2-256 digest of (A, b), in hex."""
-    numbers = [mapped.rows, *mapped.a_int.ravel().tolist(), *mapped.b_int.tolist()]
-    return hashlib.sha256(",".join(str(int(number)) for number in numbers).encode()).hexdigest()
-
-
-def check_map(mapped: LocalMap, recorded: str) -> None:
-    """Check that (A, b) is what it was at joining. Raises ConsentError."""
-    if map_digest(mapped) != recorded:
+def check_map(prepared: Prepared, recorded: str) -> None:
+    """Check that the sums are what they were at joining. Raises ConsentError."""
+    if prepared.digest() != recorded:
         raise ConsentError(
-            "the data give another (A, b) than when the bounty was joined",
+            "the data give other sums than when the bounty was joined",
             hint="go back to the version of Sonar and numpy that joined it; "
             "two different maps could be subtracted to read the difference",
         )
 
 
-def make_update(task: Task, mapped: LocalMap, weights: list[mpz], pool: Pool) -> list[mpz]:
-    """Enc(b - A w), packed and re-randomised; a long product over the cores allowed.
+def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) -> list[mpz]:
+    """Return the answer to encrypted weights, re-randomised; a long product over the cores allowed.
 
     Raises CiphertextError, BoundsError, ConfigError.
     """
     parts = cores_allowed() if estimated_s(task.plan) >= LONG_S else 1
-    update = affine_update(
-        task.key, task.plan, mapped.a_int, mapped.b_int, weights, parts=parts, run=in_processes
-    )
+    family = family_of(task.model.family)
+    update = family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
 
@@ -241,7 +206,7 @@ def fits(task: Task, dataset: DataSet) -> None:
             f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
             hint=f"the bounty needs {', '.join(task.columns[:20])}",
         )
-    consent.check_rows(dataset.rows, task.model.family)
+    family_of(task.model.family).check_rows(task.model.family, dataset.rows)
 
 
 _REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from mine.work import trainer
-from mine.work.pool import Pool
 from mine.work.state import Joined, Part
 from mine.work.trainer import Task
 from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
+from mine.work.workshop import Workshop
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.protocol import seal as seals
-from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, digest_of
+from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, deadlines_of
 from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
 
 if TYPE_CHECKING:
-    from sonar.families.quadratic.answer import LocalMap
+    from sonar.families.base import Prepared
 
 _SALT_BYTES = 32
 _SHORT_WAIT_S = 1.0
@@ -40,23 +39,23 @@ class Updates:
         market: Market,
         store: Store,
         me: Address,
-        pool: Pool,
+        workshop: Workshop,
         policy: Policy,
         progress: Progress,
         urgency: Urgency,
     ) -> None:
         self._market, self._store, self._me = market, store, me
-        self._pool, self._policy, self._progress, self._urgency = pool, policy, progress, urgency
-        self._cache: dict[BountyId, tuple[Task, LocalMap]] = {}
+        self._workshop, self._policy, self._progress, self._urgency = workshop, policy, progress, urgency
+        self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
 
     def tasks(self) -> list[Task]:
         """What the bounties that this process has trained for ask for."""
         return [task for task, _ in self._cache.values()]
 
     def make(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Part | Waiting:
-        """Return the part with its update, trained and not saved yet, or what it waits for.
+        """Return the part with its update, trained and not recorded yet, or what it waits for.
 
-        Raises what `mine.work.trainer` does.
+        The update's bytes are on the disk by then. Raises what `mine.work.trainer` and the drafts do.
         """
         if (waiting := self._held_up(joined, bounty)) is not None:
             return waiting
@@ -69,8 +68,8 @@ class Updates:
         if (waiting := self._held_up(joined, bounty)) is not None:
             return waiting
         with self._progress.timed("train", bounty.round):
-            update = trainer.make_update(task, mapped, weights, self._pool)
-        blob = task.key.encode_blob(update)
+            update = trainer.make_update(task, mapped, weights, self._workshop.pool)
+        links = self._workshop.drafts.put_blob(task.key.encode_blob(update))
         manifest = UpdateManifest(
             chain_id=self._market.chain_id,
             contract=self._market.address,
@@ -81,25 +80,12 @@ class Updates:
             key=task.key.fingerprint,
             rows=mapped.rows,
             ciphertexts=len(update),
-            blobs=links_of(blob),
+            blobs=links,
         ).to_bytes()
-        salt = secrets.token_bytes(_SALT_BYTES)
-        seal = seals.seal(
-            self._market.chain_id,
-            self._market.address,
-            bounty.bounty,
-            bounty.round,
-            self._me,
-            digest_of(manifest),
-            salt,
-        )
+        digest = self._workshop.drafts.put_manifest(manifest).digest
         return replace(
-            part.after(RoundEvent.TRAINED),
-            salt=salt,
-            seal=seal,
-            blob=blob,
-            manifest=manifest,
-            model_digest=bounty.model_digest,
+            self._sealed(part, digest),
+            links=links,
             stake_units=bounty.terms.stake_units,
             asset=bounty.terms.asset,
             proof=trainer.proof(task, self._me),
@@ -107,6 +93,13 @@ class Updates:
             urgent_s=urgent_s(bounty),
             reveal_s=deadlines_of(bounty).reveal_s,
         )
+
+    def _sealed(self, part: Part, update: Digest) -> Part:
+        """The part with its update's digest, and the seal and salt that commit to it."""
+        salt = secrets.token_bytes(_SALT_BYTES)
+        market = self._market
+        seal = seals.seal(market.chain_id, market.address, part.bounty, part.round, self._me, update, salt)
+        return replace(part.after(RoundEvent.TRAINED), update=update, salt=salt, seal=seal)
 
     def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:
         """What an update waits for that would hold up a reveal, or has too few blindings.
@@ -126,8 +119,8 @@ class Updates:
         A shorter wait is not worth a pass: `Pool.take` makes what is missing.
         """
         need = task.plan.ciphertexts
-        missing = need - self._pool.count(task.key)
-        seconds = self._pool.making_s(task.key, missing)
+        missing = need - self._workshop.pool.count(task.key)
+        seconds = self._workshop.pool.making_s(task.key, missing)
         if missing <= 0 or seconds <= _SHORT_WAIT_S:
             return None
         what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
@@ -138,12 +131,11 @@ class Updates:
             return self._cache[joined.bounty][0]
         return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
 
-    def _map(self, joined: Joined, task: Task) -> LocalMap:
-        """(A, b), computed once in a process; that the data are still the same is checked in every round."""
+    def _map(self, joined: Joined, task: Task) -> Prepared:
+        """(A, b), read once in a process; that the data are still the same is checked in every round."""
         if joined.bounty in self._cache:
             joined.dataset.verify()
             return self._cache[joined.bounty][1]
-        mapped = trainer.local_map(task, joined.dataset)
-        trainer.check_map(mapped, joined.map_digest)
+        mapped = self._workshop.sums.of(task, joined)
         self._cache[joined.bounty] = (task, mapped)
         return mapped

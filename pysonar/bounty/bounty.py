@@ -31,12 +31,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pysonar.bounty.design import Design, Wish, design_of
-from pysonar.bounty.holdout import require_rows
 from sonar.data import examples
 from sonar.data.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.families.quadratic.answer import LOSS_MAX
+from sonar.families.quadratic.design import Design, Wish, design_of
+from sonar.families.quadratic.holdout import require_rows
+from sonar.families.quadratic.maps.registry import WISHES
+from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.quadratic.optimisers.registry import OPTIMISERS
 from sonar.home.folder import expanded
 from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
@@ -50,8 +52,6 @@ MAX_TOML_BYTES = 1 << 20
 MAX_TOTAL = 2**96 - 1
 """Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
-LEAST_LOSS = 20
-"""The loss of the zero weights in thousandths, at least: of less, the rounds could tell too few apart."""
 T = TypeVar("T", bound=BaseModel)
 _Amount = Annotated[str, Field(min_length=1, max_length=100)]
 _Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
@@ -109,7 +109,7 @@ class Settings(BaseModel):
     weight_max: _Positive | None = None
     a_row_l1_max: _Positive | None = None
     b_max: _Positive | None = None
-    target_max: _Positive | None = None
+    target_clip: _Positive | None = None
     weight_frac: _Fraction | None = None
     data_frac: _Fraction | None = None
 
@@ -200,40 +200,47 @@ class Bounty:
             )
             hint = f"give {2 * train_s + 1:.0f} at least, or ask for a model of fewer weights"
             raise ConfigError("commit_window_s", problem, hint=hint)
-        if self.initial_loss < LEAST_LOSS:
-            problem = (
-                f"predicting 0 has a loss of {self.initial_loss / 1000:g}, at least {LEAST_LOSS / 1000:g} is "
-                "needed: losses count in thousandths"
-            )
-            raise DataError(f"column {self.target}", problem, hint="multiply the target by a constant")
-        if self.initial_loss >= LOSS_MAX:
-            problem = (
-                f"predicting 0 has a loss of {LOSS_MAX / 1000:g} or more; the contract holds no larger one"
-            )
-            raise DataError(f"column {self.target}", problem, hint="divide the target by a constant")
         if self.initial_loss <= self.target_loss:
-            problem = (
-                f"{self.target_loss / 1000:g} is not below the start's loss, {self.initial_loss / 1000:g}"
-            )
+            problem = f"{self.target_loss} is not below the start's loss, {self.initial_loss} millionths"
             raise ConfigError("target_loss", problem, hint="ask for less than what predicting 0 reaches")
 
     @cached_property
     def design(self) -> Design:
         """The model, its slot plan and the holdout, derived from settings and data."""
         s = self.settings
-        wish = Wish(**{name: getattr(s, name) for name in Wish.__dataclass_fields__})
-        return design_of(wish, self.table, self.features, self.target)
+        given = {"kind": s.feature_map, "clip": s.clip}
+        for name in ("degree", "n_components", "gamma", "random_state"):
+            if getattr(s, name) is not None:
+                if name not in WISHES[s.feature_map].model_fields:
+                    raise ConfigError(name, f"has no effect with feature_map = {s.feature_map!r}")
+                given[name] = getattr(s, name)
+        names = set(Wish.__dataclass_fields__) - {"feature_map", "metric"}
+        wish = Wish(
+            feature_map=WISHES[s.feature_map](**given),
+            metric=None,
+            **{name: getattr(s, name) for name in names},
+        )
+        x, y = self.table.matrix(self.features), self.table.matrix([self.target])
+        return design_of(wish, x, y, self.features, [self.target], np.random.RandomState)
+
+    @property
+    def optimiser(self) -> Optimiser:
+        """What chooses the next weights."""
+        rate = {} if self.settings.rate is None else {"rate": self.settings.rate}
+        return OPTIMISERS[self.settings.optimiser](**rate).optimiser(self.design.ground)
 
     @cached_property
     def initial_loss(self) -> int:
-        """Loss of the zero weights on the holdout, in thousandths."""
-        return self.design.holdout.loss_milli(np.zeros(self.design.plan.weights))
+        """Loss of the start on the holdout, in millionths of the null model's."""
+        return self.design.initial_loss
 
     @cached_property
     def target_loss(self) -> int:
-        """The loss that ends the bounty, in thousandths; by default what no linear model can beat here."""
+        """The loss that ends the bounty, in millionths; by default what no linear model can beat here."""
         wanted = self.settings.target_loss
-        return self.design.holdout.floor_milli if wanted is None else round(1000 * wanted)
+        metric = "mse" if self.settings.loss == "squared" else "log_loss"
+        holdout = self.design.holdout
+        return holdout.floor() if wanted is None else holdout.loss_of(metric, wanted)
 
     @cached_property
     def terms(self) -> Terms:
@@ -468,7 +475,7 @@ def _chosen(table: Table, target: str, features: Sequence[str] | None) -> _Holdo
         raise DataError(
             "features", f"name a column twice, or the target {target!r}", hint="name each other column once"
         )
-    require_rows(table.matrix(names), table.column(target), names, target)
+    require_rows(table.matrix(names), table.matrix([target]), names, [target])
     return table, names, target
 
 

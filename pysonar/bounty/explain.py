@@ -5,9 +5,8 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from sonar.families.quadratic.columns import from_q32
-from sonar.families.quadratic.maps import in_words
-from sonar.families.quadratic.stages import degree_of
+from sonar.families.quadratic.maps.compose import degree_of
+from sonar.families.registry import family_of
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import ETHER
 from sonar.telling.amounts import format_amount
@@ -53,9 +52,9 @@ def _what(bounty: Bounty) -> list[str]:
     terms, settings = bounty.terms, bounty.settings
     return [
         f"predict {bounty.target!r} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
-        f"feature map: {in_words(bounty.design.spec)}",
+        f"feature map: {family_of(bounty.design.spec).in_words(bounty.design.spec)}",
         f"{settings.loss} loss on {bounty.table.rows} held-out rows",
-        f"starts at {terms.initial_loss / 1000:g}; ends at {terms.target_loss / 1000:g}, or after "
+        f"starts at {terms.initial_loss} millionths of the null model; ends at {terms.target_loss}, or after "
         f"{terms.rounds} rounds",
         f"optimiser: {settings.optimiser}",
         f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
@@ -158,9 +157,13 @@ def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
     degree = degree_of(spec.stages)
     lines = [
-        f"a table with these columns and {spec.target!r}, "
+        f"a table with these columns and {', '.join(repr(one.name) for one in spec.targets)}, "
         f"{max(spec.rows_min, spec.least_rows)} rows at least",
-        f"targets of at most {from_q32(spec.target_max_q32):g} in size; of a column of 0 and 1, five each",
+        *(
+            f"nine of ten values of {one.name!r} within {one.clip * one.scale:.4g} of {one.centre:.4g}"
+            for one in spec.targets
+        ),
+        "of a column of 0 and 1, five each",
     ]
     if degree > 1:
         lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")

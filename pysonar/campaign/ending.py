@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pysonar.campaign import history
-from pysonar.campaign.aggregate import held_weights
 from pysonar.campaign.means import Means
 from pysonar.campaign.records import Finished, Outcome
 from pysonar.campaign.settling import Settling
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import MarketError
+from sonar.families.quadratic.course import held_weights
 from sonar.protocol.fold import fold
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Status

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pysonar.bounty.design import Design
-from pysonar.bounty.holdout import Array
-from pysonar.campaign.aggregate import Course
 from sonar.data.table import parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError
-from sonar.families.quadratic.maps import names_of, transform
-from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.stages import Standard
+from sonar.families.quadratic.course import Course
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps.standard import Standard
+from sonar.families.quadratic.spec import QuadraticSpec, by_output
 from sonar.home.keystore import write_private
+
+Array = NDArray[np.float64]
 
 _MAX_BYTES = 1 << 24
 
@@ -34,10 +36,11 @@ class LinearModel:
     def of(cls, design: Design, course: Course) -> LinearModel:
         """Return the best point of a course as a model."""
         best = course.best
-        return cls(design.spec, best.weights(design.plan), best.loss / 1000)
+        return cls(design.spec, best.weights(design.plan), best.loss)
 
     def __repr__(self) -> str:
-        return f"<LinearModel: {self.spec.target!r} from {len(self.features)} columns, loss {self.loss:g}>"
+        named = ", ".join(one.name for one in self.spec.targets)
+        return f"<LinearModel: {named!r} from {len(self.features)} columns, loss {self.loss:g}>"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -51,12 +54,16 @@ class LinearModel:
         Of a polynomial, the weight of each product of standardised columns, as "age^2" or "age bmi"; of
         Fourier features, of each cosine. Raises DataError if two have one name.
         """
-        slopes, bias = self.weights[:-1].copy(), float(self.weights[-1])
+        target = self.spec.targets[0]
+        slopes, bias = (
+            target.scale * self.weights[:-1],
+            target.centre + target.scale * float(self.weights[-1]),
+        )
         if self.spec.stages and isinstance(last := self.spec.stages[-1], Standard):
             mean, std = (np.array(q, dtype=np.float64) / 2**32 for q in (last.mean_q32, last.std_q32))
             slopes = slopes / std
             bias -= float(slopes @ mean)
-        names = names_of(self.spec)
+        names = self.spec.weight_names
         if len(set(names)) < len(names):
             hint = "`weights` has them in order; or rename a column"
             raise DataError("coefficients", "two columns of the feature map have one name", hint=hint)
@@ -84,7 +91,9 @@ class LinearModel:
                 f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]",
                 hint=hint,
             )
-        return np.asarray(transform(self.spec, matrix) @ self.weights)
+        s = self.spec.transform(matrix) @ by_output(self.spec, self.weights)
+        predict = LOSSES[self.spec.loss].predict
+        return np.squeeze(np.column_stack([predict(*p) for p in zip(self.spec.targets, s.T, strict=True)]), 1)
 
     def predict_csv(self, path: Path | str) -> Array:
         """Return predictions for the rows of a CSV with a header line. Raises DataError."""

@@ -14,7 +14,7 @@ from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest, PaillierCover
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.ports import Store
 from sonar.protocol.blobs import PART_BYTES
 from sonar.protocol.cid import Cid, Codec
@@ -23,24 +23,24 @@ from sonar.store.mend import put_blob
 
 
 def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
-    """Encrypt the start, zero weights, and describe it; its ciphertexts go to `copies`.
+    """Encrypt the start and describe it; its ciphertexts go to `copies`.
 
     The salt makes the bounty's id.
     """
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), (*bounty.features, bounty.target)
+    salt, columns = secrets.token_bytes(SALT_BYTES), design.spec.columns
     manifest = key_manifest(key)
-    blob = key.public.encode_blob(key.encrypt([0] * design.plan.weights))
+    blob = key.public.encode_blob(key.encrypt(design.start))
     allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
         family=design.spec,
         cover=PaillierCover(),
-        plan=design.plan_spec,
+        plan=PlanSpec.parse(design.plan.to_dict()),
         key=manifest.cid(),
         blobs=put_blob(copies, blob),
-        zero_start=True,
+        zero_start=design.zero_start,
         holdout=commitment(salt, columns, bounty.table.matrix(columns)),
         allow_list=allowed.cid() if allowed else None,
     )

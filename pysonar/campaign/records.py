@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 from sonar.errors import JournalError
-from sonar.families.quadratic.step import Coefficients
+from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
 from sonar.protocol.ids import digest_of
 
@@ -79,21 +79,21 @@ class Outcome:
     """Where the round led. Without an aggregate (`sums` empty), weights and loss are the round's own.
 
     `sums` int[d] is the aggregate of `rows` rows; `weights` int[d] are the new ones in fixed point, and
-    `coefficients` (round, alpha, own) say how they came about, with `own` as pairs (place, value).
+    `coefficients` say how they came about.
     """
 
     sums: list[int]
     aggregate_digest: bytes
     rows: int
     weights: list[int]
-    coefficients: list[tuple[int, float, list[tuple[int, float]]]]
+    coefficients: Listed
     loss: int
     scores: dict[str, int]
     shares_bps: dict[str, int]
 
     def as_coefficients(self) -> Coefficients:
         """Return how `weights` came about."""
-        return Coefficients({number: (alpha, dict(own)) for number, alpha, own in self.coefficients})
+        return Coefficients.of(self.coefficients)
 
 
 @dataclass(frozen=True)

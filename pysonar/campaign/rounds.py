@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.aggregate import Course, Point, contribution_vectors, next_point, optimiser_of
 from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verdict
 from pysonar.campaign.standing import Standing, course_of
 from pysonar.keys.holder import KeyHolder
-from pysonar.keys.inspection import ROUND_ONLY
 from pysonar.keys.job import Job
 from pysonar.keys.updates import MineUpdate, aggregate_digest, weight_of
 from sonar.errors import LedgerConflict
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.families.quadratic.score import shares_of
+from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Digest
@@ -36,7 +37,7 @@ class RoundWork:
     ) -> None:
         self._copies, self._holder, self._records, self._job = copies, holder, records, job
         self._design = bounty.design
-        self._optimiser = optimiser_of(bounty.settings.optimiser, bounty.settings.rate, bounty.design)
+        self._optimiser, self._family = bounty.optimiser, family_of(bounty.design.spec)
         self._standing = Standing(records, bounty.design)
         self._gatherer = Gatherer(store, holder, records, job, bounty.design.spec)
         self._reminded = False
@@ -150,8 +151,8 @@ class RoundWork:
         sums = self._holder.open_sum(self._job, number, course.current.weights_int, accepted)
         rows = sum(weight_of(plan, update) for update in accepted)
         seen = course.seen(number, sums, rows, verdict.accepted, plan)
-        point = next_point(seen, self._optimiser, self._design)
-        vectors = contribution_vectors(seen, point, self._design)
+        point = self._family.step(self._design, self._optimiser, seen)
+        vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
         asked = {past: vector.tolist() for past, vector in vectors.items()}
         scores = self._holder.score(self._job, number, asked)
         return _outcome(point, sums, rows, self._named(accepted), scores, cohort)
@@ -193,9 +194,14 @@ def _unchanged(course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
 def _outcome(
     point: Point, sums: list[int], rows: int, name: bytes, scores: Mapping[str, int], cohort: Cohort
 ) -> Outcome:
-    coefficients = [
-        (past, alpha, sorted(own.items()))
-        for past, (alpha, own) in sorted(point.coefficients.by_round.items())
-    ]
     shares = shares_of(scores, cohort.digests)
-    return Outcome(sums, name, rows, list(point.weights_int), coefficients, point.loss, dict(scores), shares)
+    return Outcome(
+        sums,
+        name,
+        rows,
+        list(point.weights_int),
+        point.coefficients.listed(),
+        point.loss,
+        dict(scores),
+        shares,
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.bounty.design import Design
-from pysonar.campaign.aggregate import Course, Point, start_of
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.records import Cohort, Outcome, Records, Verdict
 from sonar.errors import EnvironmentFault
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.design import Design
+from sonar.families.registry import family_of
 
 REASON_MAX = 200
 WITHHELD = "withheld: revealed, and not to be had from the store"
@@ -36,7 +37,7 @@ class Standing:
         return self
 
     def _begin(self) -> None:
-        self.course = start_of(self._design)
+        self.course = _start(self._design)
         self.rows: dict[str, int] = {}
         self.withheld: set[str] = set()
         self.gone: dict[str, str] = {}
@@ -57,10 +58,15 @@ class Standing:
 
 def course_of(records: Records, design: Design, before: int) -> Course:
     """Return where a campaign's weights had been when round `before` began."""
-    course = start_of(design)
+    course = _start(design)
     for number in range(1, before):
         course = _longer(course, records, design, number)
     return course
+
+
+def _start(design: Design) -> Course:
+    start: Course = family_of(design.spec).start(design)
+    return start
 
 
 def _longer(course: Course, records: Records, design: Design, number: int) -> Course:

@@ -10,8 +10,9 @@ import secrets
 from dataclasses import dataclass
 from functools import cached_property
 
-from pysonar.keys.inspection import Rules
 from sonar.errors import UsageError
+from sonar.families.quadratic.inspection import Rules
+from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -58,11 +59,9 @@ class Job:
 
     def rules(self, least: int) -> Rules:
         """What the model says about honest updates, where a sum takes `least` of them."""
-        spec, one = self.manifest.family, 1 << self.plan.data_frac
-        bias_curvature = None
-        if spec.local_steps == 1:
-            bias_curvature = one if spec.loss == "squared" else one // 4
-        return Rules(self.plan, False, self.plan.features - 1, bias_curvature, least, secrets.randbits)
+        spec = self.manifest.family
+        found: Rules = family_of(spec).tests(spec, self.plan, least, secrets.randbits)
+        return found
 
     def check(self, key: PublicKey) -> None:
         """Raise UsageError if it is not a bounty of this key."""

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from pysonar.keys.archive import Archive, Page, values_of
 from pysonar.keys.holder import SCORE_BITS
-from pysonar.keys.inspection import ROUND_ONLY, Opened, inspect
 from pysonar.keys.job import LEAST_COHORT, Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
@@ -35,6 +34,7 @@ from pysonar.keys.updates import (
     weights_digest,
 )
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pysonar.keys.archive import Archive, Page, Values, values_of
-from pysonar.keys.inspection import Opened, Part
+from sonar.families.quadratic.inspection import Opened, Part
 from sonar.paillier.slots import SlotPlan
 
 _RHO_BITS = 64

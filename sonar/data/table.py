@@ -1,4 +1,4 @@
-"""Tables of numbers, and CSV as people really write it. Pure: the caller reads the file."""
+"""Tables of numbers, and CSV as people really write it. Pure: the caller opens the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,16 @@ Vector = NDArray[np.float64]
 
 MAX_CSV_BYTES = 1 << 30
 MAX_COLUMNS = 10_000
-_CHUNK_ROWS = 65_536
+BATCH_VALUES = 1 << 18
+"""So many numbers are in a batch: 2 MiB, and four times that while they are lists of floats."""
+
+
+class Readable(Protocol):
+    """An open file, or anything else that gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,61 +79,65 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
     header, a name twice, a column missing, a line of another length, a value that is empty, text, NaN or
     infinite, no rows.
     """
-    text = _text(data, name)
-    rows = _Rows(text, name)
-    header = _header(rows)
-    wanted = tuple(header if columns is None else columns)
-    indices = []
-    for column in wanted:
-        if column not in header:
-            raise missing_column(column, header)
-        indices.append(header.index(column))
-    chunks = list(_chunks(rows, header, indices, "_" in text))
-    if not chunks:
-        raise _no_rows(name)
-    return Table(wanted, np.concatenate(chunks))
-
-
-def csv_shape(data: str | bytes, name: str) -> tuple[tuple[str, ...], int]:
-    """Return the column names of the table in `data`, and its number of rows.
-
-    Raises DataError for what `parse_csv` refuses whatever columns it is asked for.
-    """
-    rows = _Rows(_text(data, name), name)
-    header = _header(rows)
-    count = sum(1 for _ in _records(rows, header))
-    if not count:
-        raise _no_rows(name)
-    return tuple(header), count
-
-
-def _no_rows(name: str) -> DataError:
-    return DataError(name, "has a header and no rows", hint="the first line names the columns")
-
-
-def _text(data: str | bytes, name: str) -> str:
     if len(data) > MAX_CSV_BYTES:
         raise DataError(
             name, f"is larger than the limit of {MAX_CSV_BYTES} bytes", hint="split it, or drop columns"
         )
-    text = _decoded(data, name) if isinstance(data, bytes) else data
-    return text.removeprefix("\ufeff")
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    rows = _Rows(io.BytesIO(content), name)
+    header = _header(rows)
+    wanted = tuple(header if columns is None else columns)
+    return Table(wanted, np.concatenate(list(_batches(rows, header, wanted))))
 
 
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{name}, line {line}", "is not UTF-8", hint="save the file as UTF-8") from None
+def csv_columns(file: Readable, name: str) -> tuple[str, ...]:
+    """Return the column names of a CSV file, of which no more than the first lines are read.
+
+    Raises DataError, as `parse_csv`.
+    """
+    return tuple(_header(_Rows(file, name)))
+
+
+def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[Matrix]:
+    """Yield the numbers of these columns as float64[rows, len(columns)], some at a time, in the file's order.
+
+    A file is read to its end, and never whole in memory. Without columns, the batches tell of how many rows
+    it is. Raises DataError, as `parse_csv`; but the limit on bytes is the caller's.
+    """
+    rows = _Rows(file, name)
+    yield from _batches(rows, _header(rows), columns)
+
+
+class _Decodable(io.BufferedIOBase):
+    """What a text reader reads from: it knows which line a byte is on, and whether there is an underscore."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file, self._last = file, b""
+        self._lines_before = 0
+        self.underscores = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        self._lines_before += self._last.count(b"\n")
+        self._last = self._file.read(size)
+        self.underscores = self.underscores or b"_" in self._last
+        return self._last
+
+    def line_of(self, error: UnicodeDecodeError) -> int:
+        """Return the number of the line that holds the byte which could not be decoded."""
+        return self._lines_before + error.object[: error.start].count(b"\n") + 1
 
 
 class _Rows:
-    """The non-empty records of a CSV text, with the number of the line that the last one ended on."""
+    """The non-empty records of a CSV file, with the number of the line that the last one ended on."""
 
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, file: Readable, name: str) -> None:
         self.name = name
-        self.reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        self.bytes = _Decodable(file)
+        text = io.TextIOWrapper(self.bytes, encoding="utf-8-sig", newline="")  # type: ignore[type-var]  # needs no name
+        self.reader = csv.reader(text, strict=True)
 
     def __iter__(self) -> Iterator[list[str]]:
         try:
@@ -133,6 +146,9 @@ class _Rows:
                     yield row
         except csv.Error as error:
             self.fail(f"is not CSV: {error}", hint="commas between values, quotes doubled")
+        except UnicodeDecodeError as error:
+            line = self.bytes.line_of(error)
+            raise DataError(f"{self.name}, line {line}", "is not UTF-8", hint="save it as UTF-8") from None
 
     def fail(self, problem: str, hint: str = "") -> NoReturn:
         raise DataError(f"{self.name}, line {self.reader.line_num}", problem, hint=hint)
@@ -166,24 +182,32 @@ def _records(rows: _Rows, header: list[str]) -> Iterator[list[str]]:
         yield row
 
 
-def _chunks(rows: _Rows, header: list[str], indices: list[int], underscores: bool) -> Iterator[Matrix]:
-    """Yield float64[rows, len(indices)] bit by bit, as lists of floats take four times the memory."""
+def _batches(rows: _Rows, header: list[str], columns: Sequence[str]) -> Iterator[Matrix]:
+    for column in columns:
+        if column not in header:
+            raise missing_column(column, header)
+    indices = [header.index(column) for column in columns]
+    most = max(BATCH_VALUES // max(len(indices), 1), 1)
     numbers: list[float] = []
+    count, empty = 0, True
     for row in _records(rows, header):
         try:
-            values = [float(row[index]) for index in indices]
+            values = list(map(float, map(row.__getitem__, indices)))
         except ValueError:
             _blame(rows, row, header, indices)
         total = sum(values)
         # One test per row: a sum is finite unless a value is not, or the values are absurdly large.
-        if total - total != 0.0 or (underscores and any("_" in row[index] for index in indices)):
+        if total - total != 0.0 or (rows.bytes.underscores and any("_" in row[index] for index in indices)):
             _blame(rows, row, header, indices)
         numbers += values
-        if len(numbers) >= _CHUNK_ROWS * len(indices):
-            yield np.array(numbers).reshape(-1, len(indices))
-            numbers = []
-    if numbers:
-        yield np.array(numbers).reshape(-1, len(indices))
+        count += 1
+        if count == most:
+            yield np.array(numbers, dtype=np.float64).reshape(count, len(indices))
+            numbers, count, empty = [], 0, False
+    if count:
+        yield np.array(numbers, dtype=np.float64).reshape(count, len(indices))
+    elif empty:
+        raise DataError(rows.name, "has a header and no rows", hint="the first line names the columns")
 
 
 def _blame(rows: _Rows, row: list[str], header: list[str], indices: list[int]) -> NoReturn:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from mine.consent import Policy
-from mine.data import DataSet
+from mine.data.dataset import DataSet
 from mine.work import trainer
 from mine.work.trainer import Task
 from sonar.chain.contract import errors
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.outbox import Outbox
-from sonar.families.quadratic.answer import LocalMap
+from sonar.families.base import Prepared
+from sonar.families.registry import family_of
 from sonar.manifests.update import UpdateManifest
-from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.cid import Cid
@@ -72,7 +72,7 @@ class HostileMine:
     publishes_blob: bool = True
     reveals: bool = True
     rounds: range = range(1, 256)
-    _task: tuple[Task, LocalMap] | None = None
+    _task: tuple[Task, Prepared] | None = None
     _openings: dict[int, Opening] = field(default_factory=dict)
     _committed: set[int] = field(default_factory=set)
     _revealed: set[int] = field(default_factory=set)
@@ -129,11 +129,11 @@ class HostileMine:
     def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
         if self._task is None:
             task = trainer.read_task(self.store, bounty, posted.model_digest, posted.key_digest, POLICY)
-            self._task = (task, trainer.local_map(task, self.dataset))
+            self._task = (task, trainer.prepare(task, self.dataset))
         task, mapped = self._task
         model = trainer.read_model(self.store, bounty.model_digest, bounty.round)
         weights = trainer.read_weights(self.store, task, model)
-        update = affine_update(task.key, task.plan, mapped.a_int, mapped.b_int, weights)
+        update = family_of(task.model.family).answer(task.key, task.plan, mapped, weights)
         sent = self.forge(task.key, bounty.round, update)
         fresh = [task.key.rerandomise(c, task.key.blinding(secrets.randbelow)) for c in sent]
         return self._wrap(bounty, task, fresh, mapped.rows)

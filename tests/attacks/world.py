@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from mine.data import DataSet, register_example
+from mine.data.dataset import DataSet, register_example
 from mine.node import Node, Options
-from mine.work.pool import Pool
 from mine.work.state import Book
+from mine.work.workshop import Workshop
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.keys.key import Key
@@ -96,7 +96,7 @@ class World:
             Address(account.address),
             outbox,
             book,
-            Pool(home / "pool.sqlite"),
+            Workshop.at(home),
             POLICY,
             Progress(),
             Options(join_all=True, exit_when_done=True, claim=True),

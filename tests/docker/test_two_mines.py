@@ -18,8 +18,8 @@ STORE = """
 import sys
 from pathlib import Path
 from sonar.protocol.cid import Cid
-from sonar.store.kubo import KuboStore
-from sonar.store.kubo_repo import Repo
+from sonar.store.kubo.store import KuboStore
+from sonar.store.kubo.repo import Repo
 repo = Repo(Path(Path("/tmp/slot").read_text().strip()) / "ipfs")
 store = KuboStore(repo.api_url())
 """
@@ -39,9 +39,9 @@ import sys
 from pathlib import Path
 from sonar.errors import SonarError
 from sonar.protocol.cid import Cid
-from sonar.store.kubo import KuboStore
-from sonar.store.kubo_daemon import KuboNode
-from sonar.store.kubo_repo import Swarm
+from sonar.store.kubo.store import KuboStore
+from sonar.store.kubo.daemon import KuboNode
+from sonar.store.kubo.repo import Swarm
 key, peer, cid = sys.argv[1:]
 with KuboNode(Path("/tmp/outsider/ipfs"), Swarm(Path(key).read_bytes(), (peer,))) as node:
     try:

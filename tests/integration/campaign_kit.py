@@ -21,7 +21,7 @@ from sonar.chain.contract.token import held
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.data import examples
-from sonar.families.quadratic.answer import LocalMap, local_map
+from sonar.families.quadratic.answer import LocalMap
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.key import KeyManifest
@@ -41,6 +41,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress
 from tests.chain_kit import wish
+from tests.family_kit import map_of
 from tests.token_kit import deploy_token, mint, pay_now
 
 ETHER = 10**18
@@ -57,7 +58,8 @@ def scientist_key_file_secret() -> tuple[int, int]:
 @cache
 def shard_map(index: int, of: int, spec: Any, data_frac: int) -> LocalMap:
     table = examples.shard(examples.load("diabetes"), index, of)
-    return local_map(spec, table.matrix(spec.features), table.column(spec.target), data_frac=data_frac)
+    targets = [target.name for target in spec.targets]
+    return map_of(spec, table.matrix(spec.features), table.matrix(targets), data_frac)
 
 
 @dataclass

@@ -12,20 +12,22 @@ import numpy as np
 from eth_account import Account
 from numpy.typing import NDArray
 
-from mine import data
 from mine.consent import Policy, TokenPolicy
+from mine.data import dataset as data
 from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
+from mine.work.workshop import Workshop, drafts_at, sums_at
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate
 from sonar.chain.contract.market import Award, Market, transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
-from sonar.families.quadratic.columns import to_q32
+from sonar.families.quadratic.fixed import Q32_ONE, to_q32
+from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.stages import Clip
+from sonar.families.quadratic.target import Target
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
@@ -50,10 +52,9 @@ FEATURES, TARGET = ("a", "b"), "y"
 WEIGHTS = np.array([0.5, -0.25, 2.0])
 SPEC = QuadraticSpec(
     features=FEATURES,
-    target=TARGET,
+    targets=(Target(name=TARGET, centre_q32=0, scale_q32=Q32_ONE, clip_q32=to_q32(100.0)),),
     stages=(Clip(clip_q32=to_q32(8.0)),),
     rows_min=10,
-    target_max_q32=to_q32(100.0),
 )
 TERMS = Terms(ETHER, 3, 2, 2, 60, 60, 60, 10**16, 10**15, 10**18, 1_000_000, 1_000)
 
@@ -261,7 +262,11 @@ class World:
             self.address(index),
             wrap(outbox, "outbox"),
             book,
-            wrap(Pool(home / "pool.sqlite"), "pool"),
+            Workshop(
+                wrap(Pool(home / "pool.sqlite"), "pool"),
+                wrap(drafts_at(home), "drafts"),
+                wrap(sums_at(home), "sums"),
+            ),
             self.policy,
             progress,
             Options(**{"join_all": True, "exit_when_done": True, **options}),

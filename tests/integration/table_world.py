@@ -13,22 +13,21 @@ from eth_account import Account
 from numpy.typing import NDArray
 
 from mine.consent import Policy
-from mine.data import register_csv
+from mine.data.dataset import register_csv
 from mine.node import Node, Options
-from mine.work.pool import Pool
 from mine.work.state import Book
+from mine.work.workshop import Workshop
 from pysonar.bounty.bounty import Bounty
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.keys.key import Key
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
-from sonar.families.quadratic.answer import mean_loss
-from sonar.families.quadratic.maps import transform
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import Address
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
+from tests.family_kit import map_of
 
 ETHER = 10**18
 Array = NDArray[np.float64]
@@ -88,7 +87,7 @@ class TableWorld:
             Address(account.address),
             Outbox(self.market, account, journal, sleep=lambda _s: None),
             book,
-            Pool(home / "pool.sqlite"),
+            Workshop.at(home),
             Policy(insecure_keys=True),
             Progress(self.told, f"mine-{index}"),
             Options(join_all=True, claim=True),
@@ -115,9 +114,8 @@ class TableWorld:
 
     def pooled(self) -> float:
         """The holdout loss of the least-squares weights on all mines' rows, through the same feature map."""
-        spec = self.bounty.design.spec
+        design = self.bounty.design
         rows = np.concatenate([np.arange(len(self.y))[part] for part in self.parts])
-        wanted = self.y[rows] * (2.0 if spec.loss != "squared" else 1.0)
-        best = np.linalg.lstsq(transform(spec, self.x[rows]), wanted, rcond=None)[0]
-        holdout = self.bounty.design.holdout
-        return mean_loss(spec.loss, holdout.phi, holdout.y, best)
+        own = map_of(design.spec, self.x[rows], self.y[rows], 40)
+        a, b = own.a_int.astype(float), own.b_int.astype(float)
+        return design.holdout.loss(np.linalg.lstsq(a, b, rcond=None)[0].T.ravel(), design.metric)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from campaign_kit import ETHER, HonestMine, World, shard_map
-
 from pysonar.campaign.aggregate import next_point, optimiser_of, start_of
+
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.key import Key
 from sonar.chain.sending.intent import Intent

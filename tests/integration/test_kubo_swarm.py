@@ -238,8 +238,8 @@ def test_a_node_that_bootstraps_from_elsewhere_is_refused(three, monkeypatch):
 _OWNER = """
 import sys, time
 from pathlib import Path
-from sonar.store.kubo_daemon import KuboNode
-from sonar.store.kubo_repo import Swarm
+from sonar.store.kubo.daemon import KuboNode
+from sonar.store.kubo.repo import Swarm
 with KuboNode(Path(sys.argv[1]), Swarm(sys.stdin.buffer.read())) as node:
     print(node.pid, flush=True)
     time.sleep(60)

@@ -11,6 +11,7 @@ from mine import setup
 from mine.consent import Policy
 from mine.show.earnings import earnings
 from mine.work import joining
+from mine.work.workshop import sums_at
 from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
 from sonar.manifests.allowlist import AllowList
@@ -35,9 +36,8 @@ def post_among(world: World, listed: AllowList | None, root: bytes, **changes: o
 def join(world: World, index: int, policy: Policy | None = None) -> None:
     (posted,) = world.market().bounties()
     world.node(index)  # makes the home, and registers its data
-    joining.join(
-        world.market(), world.store, world.address(index), policy or world.policy, world.book(index), posted
-    )
+    sums, allowed = sums_at(world.home(index)), policy or world.policy
+    joining.join(world.market(), world.store, world.address(index), allowed, world.book(index), sums, posted)
 
 
 def test_listed_mines_take_part_and_others_are_told_why_not(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest, PlanSpec
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
-from sonar.protocol.ids import BountyId
+from sonar.protocol.ids import BountyId, digest_of
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
@@ -102,7 +102,7 @@ SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "ciphertext n^2": (ciphertext(lambda n: n * n), "ciphertext 1"),
     "ciphertext sharing a factor": (ciphertext(lambda n: 5 * n), "ciphertext 1"),
     "blob too long": (blob_too_long, "the limit is"),
-    "blob too short": (blob_too_short, "take 768"),
+    "blob too short": (blob_too_short, "has 767 bytes"),
     "no proof of the key": (key_manifest_with(lambda sound: {"proof": b""}), "proof has 0 bytes"),
     "a changed proof": (
         key_manifest_with(lambda sound: {"proof": sound.proof[:-1] + bytes([sound.proof[-1] ^ 1])}),
@@ -222,7 +222,8 @@ def test_a_store_that_stays_down_costs_no_stake(tmp_path: Path) -> None:
     assert {world.part(i, 1).state for i in range(2)} == {RoundState.REVEALED}
     assert "to save the stake" in world.problems()[-1].hint
     store.off = False
-    store._blobs = {key: data for key, data in store._blobs.items() if data != world.part(0, 1).blob}
+    lost = [cid.digest for cid in world.part(0, 1).links]
+    store._blobs = {key: data for key, data in store._blobs.items() if digest_of(data) not in lost}
     world.advance(5)
     run(nodes)
     for digest in world.scientist.cohort(1).values():
@@ -247,13 +248,13 @@ def test_what_the_store_loses_or_spoils_after_the_reveal_is_put_again(
     assert world.status() is status
     part = world.part(0, 1)
     assert part.state is RoundState.REVEALED
-    cids = Cid.of_blob(part.blob), Cid.of_manifest(part.manifest)
-    for cid in cids:
+    before = [store.get(cid, 1 << 20) for cid in part.cids]
+    for cid in part.cids:
         (path,) = store.path.glob(f"blocks/*/{cid.digest.hex()}")
         path.unlink() if junk is None else path.write_bytes(junk)
     world.advance(LOOK_S)
     run(nodes[:1])
-    assert [store.get(cid, 1 << 20) for cid in cids] == [part.blob, part.manifest]
+    assert [store.get(cid, 1 << 20) for cid in part.cids] == before
 
 
 def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> None:

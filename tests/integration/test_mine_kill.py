@@ -16,6 +16,8 @@ EFFECTS = {
     "store": ("put", "pin", "get", "unpin"),
     "outbox": ("submit", "outcome"),
     "pool": ("take",),
+    "drafts": ("_put", "get", "keep_only"),
+    "sums": ("make", "of", "keep_only"),
 }
 
 
@@ -96,6 +98,7 @@ def check(world: World) -> None:
     manifest, _ = world.scientist.read_update(digest)
     assert manifest.mine == world.address(0)
     assert world.part(0, 1).state is RoundState.PAID
+    assert not [*world.home(0).glob("drafts/*"), *world.home(0).glob("sums/*")]
     assert world.market().withdrawable(world.address(0), asset=world.state().terms.asset) == 0
     assert isinstance(run([world.node(0, claim=True)])[0], Done)
 

@@ -8,10 +8,12 @@ import pytest
 from eth_account import Account
 from mine_kit import World, clear_update, run, slot_plan, terms
 
-from mine import data, setup
+from mine import setup
+from mine.data import dataset as data
 from mine.show.earnings import earnings, remembered
 from mine.work import joining
 from mine.work.state import Book
+from mine.work.workshop import sums_at
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
@@ -54,7 +56,8 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
             assert not world.store.pinned(Cid("dag-cbor", digest))
             assert not any(map(world.store.pinned, scientist.read_update(digest)[0].blobs))
     for i in range(3):
-        assert not any(part.blob for part in world.book(i).parts(scientist.bounty))
+        assert not list(world.home(i).glob("drafts/*"))
+        assert not list(world.home(i).glob("sums/*"))
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]
@@ -454,12 +457,11 @@ def test_a_blob_is_not_published_before_its_reveal(world: World) -> None:
     run([node])
     part = world.part(0, 1)
     assert part.state is RoundState.COMMITTED
-    assert not world.store.has(Cid.of_blob(part.blob))
-    assert not world.store.has(Cid.of_manifest(part.manifest))
+    assert len(part.cids) == 2
+    assert not any(map(world.store.has, part.cids))
     world.advance(61)
     run([node])
-    assert world.store.has(Cid.of_blob(part.blob))
-    assert world.store.has(Cid.of_manifest(part.manifest))
+    assert all(map(world.store.has, part.cids))
 
 
 def test_data_that_change_after_joining_are_refused_until_they_are_put_back(world: World) -> None:
@@ -499,7 +501,9 @@ def test_what_an_older_copy_of_a_home_has_forgotten_is_told_by_the_chain(world: 
     older = Book(Journal(world.folder / "older.sqlite"))
     older.register(data.register_csv(world.home(0) / "data.csv"))
     (posted,) = world.market().bounties()
-    joining.join(world.market(), world.store, world.address(0), world.policy, older, posted)
+    joining.join(
+        world.market(), world.store, world.address(0), world.policy, older, sums_at(world.home(0)), posted
+    )
     nodes = [world.node(i) for i in range(2)]
     run(nodes)
     world.scientist.settle()

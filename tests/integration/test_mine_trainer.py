@@ -6,15 +6,16 @@ import pytest
 from gmpy2 import mpz
 from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
-from mine import data
 from mine.consent import Policy
+from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
-from sonar.families.quadratic.columns import to_q32
+from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
 from sonar.store.memory import MemoryStore
+from sonar.store.mend import put_blob
 
 POLICY = Policy(insecure_keys=True)
 STATE = SimpleNamespace(terms=TERMS)
@@ -38,7 +39,7 @@ def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
     path, pool = write_csv(tmp_path / "d.csv"), Pool(tmp_path / "pool.sqlite")
     task = read(scientist)
     weights = trainer.read_weights(scientist.store, task, task.model)
-    mapped = trainer.local_map(task, data.register_csv(path))
+    mapped = trainer.prepare(task, data.register_csv(path))
     first = trainer.make_update(task, mapped, weights, pool)
     second = trainer.make_update(task, mapped, weights, pool)
     assert first != second
@@ -49,11 +50,11 @@ def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
 
 def test_the_digest_of_the_map_tells_data_apart(scientist: TinyScientist, tmp_path: Path) -> None:
     task = read(scientist)
-    one = trainer.local_map(task, data.register_csv(write_csv(tmp_path / "1.csv", seed=1)))
-    two = trainer.local_map(task, data.register_csv(write_csv(tmp_path / "2.csv", seed=2)))
-    trainer.check_map(one, trainer.map_digest(one))
-    with pytest.raises(ConsentError, match=r"another \(A, b\)"):
-        trainer.check_map(two, trainer.map_digest(one))
+    one = trainer.prepare(task, data.register_csv(write_csv(tmp_path / "1.csv", seed=1)))
+    two = trainer.prepare(task, data.register_csv(write_csv(tmp_path / "2.csv", seed=2)))
+    trainer.check_map(one, one.digest())
+    with pytest.raises(ConsentError, match="other sums"):
+        trainer.check_map(two, one.digest())
 
 
 def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
@@ -67,14 +68,14 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
             {"kind": "standard", "mean_q32": (middle, 0), "std_q32": (narrow, 1 << 32), "clip_q32": 1 << 32},
         )
     }
-    task = read(scientist, spec=type(SPEC).parse(spec))
+    task = read(scientist, family=type(SPEC).parse(spec))
     with pytest.raises(ConsentError, match="same value in all but 1 rows"):
-        trainer.local_map(task, data.register_csv(path))
+        trainer.prepare(task, data.register_csv(path))
 
 
 def mapped(scientist: TinyScientist, **stage: object) -> Task:
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
-    return read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
+    return read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
 
 
 def test_the_least_rows_are_for_the_weights_that_the_map_makes(
@@ -82,12 +83,12 @@ def test_the_least_rows_are_for_the_weights_that_the_map_makes(
 ) -> None:
     task = mapped(scientist, kind="polynomial", degree=3)
     few = data.register_csv(write_csv(tmp_path / "few.csv", rows=29))
-    for check in (trainer.fits, trainer.local_map):
+    for check in (trainer.fits, trainer.prepare):
         with pytest.raises(ConsentError, match="10 weights of 2 columns need at least 30"):
             check(task, few)
     enough = data.register_csv(write_csv(tmp_path / "enough.csv", rows=30))
     trainer.fits(task, enough)
-    assert trainer.local_map(task, enough).a_int.shape == (10, 10)
+    assert trainer.prepare(task, enough).a_int.shape == (10, 10)
 
 
 def test_no_map_makes_a_mine_look_at_combinations_without_end(
@@ -98,10 +99,10 @@ def test_no_map_makes_a_mine_look_at_combinations_without_end(
     one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
     narrow, cube = {"kind": "clip", "clip_q32": 1 << 32}, {"kind": "polynomial", "degree": 3}
     spec = type(SPEC).parse(SPEC.model_dump() | {"features": names, "stages": (one, narrow, cube, cube)})
-    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
+    task = read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
     table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
     (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
-    mapped = trainer.local_map(task, data.register_csv(tmp_path / "d.csv"))
+    mapped = trainer.prepare(task, data.register_csv(tmp_path / "d.csv"))
     assert mapped.a_int.shape == (20, 20)
 
 
@@ -109,28 +110,29 @@ def test_a_product_that_singles_out_rows_is_named(scientist: TinyScientist, tmp_
     rows = [(0, 0)] * 14 + [(1, 0)] * 7 + [(0, 1)] * 7 + [(1, 1)] * 2
     (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{a + b}\n" for a, b in rows))
     flags = data.register_csv(tmp_path / "d.csv")
-    trainer.local_map(read(scientist), flags)
+    trainer.prepare(read(scientist), flags)
     with pytest.raises(ConsentError, match="column 'a b': has the same value in all but 2 rows"):
-        trainer.local_map(mapped(scientist, kind="polynomial", degree=2), flags)
+        trainer.prepare(mapped(scientist, kind="polynomial", degree=2), flags)
     (tmp_path / "e.csv").write_text("a,b,y\n" + "".join(f"{2 * a - 1},{b + 1},{a}\n" for a, b in rows))
     with pytest.raises(ConsentError, match="columns 'a', 'b': have a combination of values"):
-        trainer.local_map(
-            mapped(scientist, kind="polynomial", degree=2), data.register_csv(tmp_path / "e.csv")
-        )
+        trainer.prepare(mapped(scientist, kind="polynomial", degree=2), data.register_csv(tmp_path / "e.csv"))
 
 
 def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyScientist, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "d.csv")
-    path.write_text(path.read_text() + "1,1,x,101\n")
-    with pytest.raises(BoundsError, match="limit of 100"):
-        trainer.local_map(read(scientist), data.register_csv(path))
+    few, many = "1,1,x,101\n" * 3, "1,1,x,-101\n"  # of 33 rows, 34: up to one of ten may be clipped
+    path.write_text(path.read_text() + few)
+    trainer.prepare(read(scientist), data.register_csv(path))
+    path.write_text(path.read_text() + many)
+    with pytest.raises(BoundsError, match="column y: more than 10% of the values lie more than 100"):
+        trainer.prepare(read(scientist), data.register_csv(path))
 
 
 def test_data_beyond_the_plan_s_bounds_are_refused(scientist: TinyScientist, tmp_path: Path) -> None:
     plan = slot_plan().to_dict() | {"b_max": 1 << 20}
     task = read(scientist, plan=PlanSpec(**plan))
     with pytest.raises(BoundsError, match="b_max"):
-        trainer.local_map(task, data.register_csv(write_csv(tmp_path / "d.csv")))
+        trainer.prepare(task, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 
 def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
@@ -142,9 +144,9 @@ def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Pa
         "clip_q32": 8 << 32,
     }
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
-    task = read(scientist, spec=spec, plan=PlanSpec(**slot_plan().to_dict() | {"a_row_l1_max": 1 << 21}))
+    task = read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"a_row_l1_max": 1 << 21}))
     with pytest.raises(BoundsError, match="a_row_l1_max") as caught:
-        trainer.local_map(task, data.register_csv(write_csv(tmp_path / "d.csv")))
+        trainer.prepare(task, data.register_csv(write_csv(tmp_path / "d.csv")))
     assert caught.value.hint.endswith("Farthest from their means in the bounty are 'b' (37.5).")
 
 
@@ -160,7 +162,7 @@ def test_weights_of_another_key_do_not_pass(scientist: TinyScientist) -> None:
     width = scientist.key.public.ciphertext_bytes
     for bad in (0, n, n * n):
         blob = b"".join(int(mpz(c)).to_bytes(width, "big") for c in (5, bad, 7))
-        model = task.model.model_copy(update={"weights": scientist.store.put(blob)})
+        model = task.model.model_copy(update={"blobs": put_blob(scientist.store, blob)})
         with pytest.raises(Exception, match="ciphertext 1"):
             trainer.read_weights(scientist.store, task, model)
 

@@ -134,12 +134,11 @@ def test_what_was_revealed_unpublished_is_published_after_a_restart(world: World
     hang(world)
     assert tick_until_decided(world, nodes[0], bounty) is RoundState.REVEALED
     part = world.part(0, 1)
-    assert not world.store.has(Cid.of_manifest(part.manifest))
+    assert not any(map(world.store.has, part.cids))
     hang(world, False)
     world.node(0).tick()
     assert world.status() is not Status.COMMIT
-    assert world.store.pinned(Cid.of_manifest(part.manifest))  # type: ignore[attr-defined]
-    assert world.store.pinned(Cid.of_blob(part.blob))  # type: ignore[attr-defined]
+    assert all(map(world.store.pinned, part.cids))  # type: ignore[attr-defined]
 
 
 def test_a_stake_that_is_lost_holds_up_nothing(world: World) -> None:

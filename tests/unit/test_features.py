@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sonar.errors import DataError
-from sonar.families.quadratic.columns import from_q32, standard_stage, to_q32
-from sonar.families.quadratic.maps import transform
+from sonar.families.quadratic.fixed import from_q32, to_q32
+from sonar.families.quadratic.maps.standard import standard_stage
 from sonar.families.quadratic.spec import QuadraticSpec
 
 RNG = np.random.default_rng(1)
@@ -22,10 +22,9 @@ def spec(*stages, features=NAMES):
     return QuadraticSpec.parse(
         {
             "features": features,
-            "target": "y",
+            "targets": [{"name": "y", "centre_q32": 0, "scale_q32": 1, "clip_q32": 1}],
             "stages": stages,
             "rows_min": 1,
-            "target_max_q32": 1,
         }
     )
 
@@ -35,33 +34,33 @@ def q(x):
 
 
 def test_no_stages_is_the_columns_and_a_last_column_of_ones():
-    phi = transform(spec(), X)
+    phi = spec().transform(X)
     assert np.array_equal(phi[:, :-1], X)
     assert np.array_equal(phi[:, -1], np.ones(50))
-    assert phi.shape[1] == spec().outputs
+    assert phi.shape[1] == spec().width
 
 
 def test_standard_is_scikit_learns_within_fixed_point():
     stage = standard_stage(NAMES, X, clip=1000.0)
-    assert np.allclose(transform(spec(stage), X)[:, :-1], StandardScaler().fit_transform(X), atol=1e-8)
+    assert np.allclose(spec(stage).transform(X)[:, :-1], StandardScaler().fit_transform(X), atol=1e-8)
 
 
 def test_standard_clips_both_ways():
     far = X.copy()
     far[0], far[1] = 1e6, -1e6
-    phi = transform(spec(standard_stage(NAMES, X, clip=2.5)), far)
+    phi = spec(standard_stage(NAMES, X, clip=2.5)).transform(far)
     assert (phi[0, :-1] == 2.5).all()
     assert (phi[1, :-1] == -2.5).all()
 
 
 def test_clip():
-    phi = transform(spec({"kind": "clip", "clip_q32": to_q32(0.5)}), X)
+    phi = spec({"kind": "clip", "clip_q32": to_q32(0.5)}).transform(X)
     assert np.array_equal(phi[:, :-1], np.clip(X, -0.5, 0.5))
 
 
 @pytest.mark.parametrize("degree", [2, 3])
 def test_polynomial_is_scikit_learns(degree):
-    phi = transform(spec({"kind": "polynomial", "degree": degree}), X)
+    phi = spec({"kind": "polynomial", "degree": degree}).transform(X)
     expected = PolynomialFeatures(degree, include_bias=False).fit_transform(X)
     assert np.allclose(phi[:, :-1], expected, rtol=1e-12)
 
@@ -70,7 +69,7 @@ def test_fourier_features_approximate_a_gaussian_kernel():
     points, width = RNG.normal(size=(6, 2)), 900
     weights, phases = RNG.normal(size=(width, 2)), RNG.uniform(0, 2 * np.pi, width)
     stage = {"kind": "fourier", "weights_q32": q(weights), "phases_q32": q(phases)}
-    phi = transform(spec(stage, features=["a", "b"]), points)[:, :-1]
+    phi = spec(stage, features=["a", "b"]).transform(points)[:, :-1]
     assert np.allclose(phi, np.sqrt(2 / width) * np.cos(points @ weights.T + phases), atol=1e-8)
     distances = ((points[:, None] - points[None, :]) ** 2).sum(axis=2)
     assert np.abs(phi @ phi.T - np.exp(-distances / 2)).max() < 0.15
@@ -79,8 +78,8 @@ def test_fourier_features_approximate_a_gaussian_kernel():
 def test_stages_apply_in_order():
     square, clip = {"kind": "polynomial", "degree": 2}, {"kind": "clip", "clip_q32": to_q32(2.0)}
     x = np.full((1, 4), 3.0)
-    assert transform(spec(square, clip), x).max() == 2.0
-    assert transform(spec(clip, square), x).max() == 4.0
+    assert spec(square, clip).transform(x).max() == 2.0
+    assert spec(clip, square).transform(x).max() == 4.0
 
 
 @given(st.floats(-(2.0**31), 2.0**31, exclude_min=True, exclude_max=True))
@@ -110,9 +109,9 @@ def test_a_constant_column_is_named():
 )
 def test_refused_input(x, problem):
     with pytest.raises(DataError, match=problem):
-        transform(spec(), x)
+        spec().transform(x)
 
 
 def test_overflow_in_a_stage_is_said_in_words():
     with pytest.raises(DataError, match="after the feature map"):
-        transform(spec({"kind": "polynomial", "degree": 3}), np.full((2, 4), 1e200))
+        spec({"kind": "polynomial", "degree": 3}).transform(np.full((2, 4), 1e200))

@@ -5,6 +5,7 @@ What takes longer than some microseconds gets fewer of them than `make fuzz` say
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.revert import from_rpc_error
 from sonar.chain.rpc import Chain, Rpc, quantity
-from sonar.data.table import csv_shape, parse_csv
+from sonar.data.table import csv_batches, csv_columns, parse_csv
 from sonar.errors import RpcError
 from sonar.home import keystore
 from sonar.home.folder import Home
@@ -111,7 +112,8 @@ def test_tables() -> None:
     good = b'\xef\xbb\xbfage,"b,mi",y\r\n1,-2.5e3,0\r\n"3",4,5\n\n6,7,.8\n'
 
     def decode(data: bytes) -> None:
-        columns, rows = csv_shape(data, "x.csv")
+        columns = csv_columns(io.BytesIO(data), "x.csv")
+        rows = sum(len(batch) for batch in csv_batches(io.BytesIO(data), "x.csv", ()))
         table = parse_csv(data, "x.csv")
         assert (table.columns, table.rows) == (columns, rows)
         assert np.isfinite(table.values).all()

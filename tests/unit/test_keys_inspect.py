@@ -13,20 +13,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key
+from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
 
-from pysonar.keys.inspection import ROUND_ONLY, TESTS, Opened, Rules
-from pysonar.keys.key import Key
-from pysonar.keys.local import LocalHolder
-from pysonar.keys.updates import MineUpdate
+from pysonar.keys.key import Key, MineUpdate, RoundUpdates
+from sonar.errors import UsageError
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import Bounds, SlotPlan
-from tests.holder_kit import job_of
-from tests.holder_kit import judged as inspect
 
+BOUNTY = b"b" * 32
 WEIGHT_FRAC, DATA_FRAC, D = 16, 20, 5
 UNIT = 1 << DATA_FRAC
 PLAN = SlotPlan.make(
@@ -401,103 +398,130 @@ def test_every_test_is_tested() -> None:
 # ---- through a key
 
 
-def encrypted(key: Key, mines: dict[str, Mine], w: list[int]) -> dict[str, MineUpdate]:
+def encrypted(
+    key: Key, plan: SlotPlan, rows: int, mines: dict[str, Mine], w: list[int]
+) -> dict[str, MineUpdate]:
     enc_w = key.encrypt_weights(w)
     return {
-        name: MineUpdate.of(key.public, name, 40, affine_update(key.public, PLAN, mine.a, mine.b, enc_w))
+        name: MineUpdate(name, rows, tuple(affine_update(key.public, plan, mine.a, mine.b, enc_w)))
         for name, mine in mines.items()
     }
 
 
-class Asking:
-    """A key's holder, asked about one round after the other."""
-
-    def __init__(self, min_mines: int = 2) -> None:
-        self.key = Key(*small_key(1024).unsafe_primes())
-        self.holder, self.job = LocalHolder(self.key), job_of(PLAN, min_mines=min_mines)
-        self.rounds = 0
-
-    def ask(self, w: list[int], sent: dict[str, MineUpdate], again: bool = False) -> dict[str, str | None]:
-        self.rounds += not again
-        return self.holder.holds(self.job, self.rounds, w, list(sent.values()))
-
-    def forged(self, name: str, cs: Sequence[mpz]) -> MineUpdate:
-        return MineUpdate.of(self.key.public, name, 40, cs)
+def ask(key: Key, history: list[RoundUpdates], **changes: object) -> dict[str, str | None]:
+    options = {"zero_start": True, "bias_index": D - 1, "bias_curvature": UNIT, "min_mines": 2, "plan": PLAN}
+    options |= {"bounty": BOUNTY, "round": history[-1].round, "history": history}
+    results = key.inspect(**(options | changes))  # type: ignore[arg-type]
+    assert all(result.passed == (result.failed is None) for result in results.values())
+    return {mine: result.failed for mine, result in results.items()}
 
 
 def test_a_key_tests_ciphertexts_and_its_ledger_counts() -> None:
-    asking = Asking()
-    key = asking.key
+    key = Key(*small_key(1024).unsafe_primes())
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 4))}
     w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    first = encrypted(key, mines, w_1)
-    assert asking.ask(w_1, first) == dict.fromkeys(mines)
-    assert asking.holder.revealed(asking.job) == {}
+    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, mines, w_1))
+    assert ask(key, [first]) == dict.fromkeys(mines)
+    assert key.ledger.totals(BOUNTY) == {}
 
-    sent = encrypted(key, mines, w_2)
-    sent["m0"] = asking.forged("m0", [key.public.mul_plain(c, -3) for c in sent["m0"].ciphertexts])
+    sent = encrypted(key, PLAN, 40, mines, w_2)
+    sent["m0"] = MineUpdate("m0", 40, tuple(key.public.mul_plain(c, -3) for c in sent["m0"].ciphertexts))
     blinding = key.public.blinding(secrets.randbelow)
-    stolen = [key.public.rerandomise(c, blinding) for c in first["m2"].ciphertexts]
-    sent["m1"] = asking.forged("m1", stolen)
-    sent["filler"] = asking.forged("filler", key.encrypt_weights([key.public.n // 3]))
-    verdicts = {"m1": "copy", "m2": None, "m3": None, "filler": "range"}
-    for again in (False, True):
-        answer = asking.ask(w_2, sent, again)
+    stolen = [key.public.rerandomise(c, blinding) for c in first.updates["m2"].ciphertexts]
+    sent["m1"] = MineUpdate("m1", 40, tuple(stolen))
+    sent["hostile"] = MineUpdate("hostile", 40, (key.public.n,))
+    sent["filler"] = MineUpdate("filler", 40, tuple(key.encrypt_weights([key.public.n // 3])))
+    second = RoundUpdates(2, w_2, sent)
+    verdicts = {
+        "m1": "copy",
+        "m2": None,
+        "m3": None,
+        "hostile": "range",
+        "filler": "range",
+    }
+    for _ in range(2):
+        answer = ask(key, [first, second])
         assert answer.pop("m0") in TESTS
         assert answer == verdicts
 
-    # Honest again, too late.
-    assert asking.ask(w_1, encrypted(key, mines, w_1))["m1"] not in {None, *ROUND_ONLY}
-    failed = {mine: one.failed_tests for mine, one in asking.holder.revealed(asking.job).items()}
+    third = RoundUpdates(3, w_1, encrypted(key, PLAN, 40, mines, w_1))
+    assert ask(key, [first, second, third])["m1"] not in {None, *ROUND_ONLY}  # honest again, too late
+    failed = {mine: revealed.failed_tests for mine, revealed in key.ledger.totals(BOUNTY).items()}
     assert [number for number, _ in failed["m1"]] == [2, 3]
     assert failed["m1"][0] == (2, "copy")
-    assert failed["filler"] == [(2, "range")]
+    assert failed["hostile"] == failed["filler"] == [(2, "range")]
     assert len(failed["m0"]) == 1
-    assert failed.keys() == {"m0", "m1", "filler"}
+    assert failed.keys() == {"m0", "m1", "hostile", "filler"}
 
 
 def test_a_comparison_counts_for_its_round_only() -> None:
-    asking = Asking()
+    key = Key(*small_key(1024).unsafe_primes())
     rng = np.random.default_rng(3)
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(rng, 4))} | {
         "unlike": mines_of(rng, 1, mean=500)[0]
     }
     w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    assert asking.ask(w_1, encrypted(asking.key, mines, w_1)) == dict.fromkeys(mines) | {"unlike": "unlike"}
-    assert asking.ask(w_2, encrypted(asking.key, mines, w_2)) == dict.fromkeys(mines)
+    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, mines, w_1))
+    assert ask(key, [first]) == dict.fromkeys(mines) | {"unlike": "bias-start"}
+    second = RoundUpdates(2, w_2, encrypted(key, PLAN, 40, mines, w_2))
+    assert ask(key, [first, second]) == dict.fromkeys(mines)
+    around_zero = ask(key, [first], bounty=b"x" * 32, zero_start=False)
+    assert around_zero == dict.fromkeys(mines) | {"unlike": "unlike"}
 
 
 def test_honest_data_that_look_like_a_replay_are_left_out_of_that_round_only() -> None:
     """Twins, one of which was absent while the weights stood; and rows that a step makes no difference to."""
-    asking = Asking()
+    key = Key(*small_key(1024).unsafe_primes())
     one, other, blind = mines_of(np.random.default_rng(3), 3)
     blind.a = [[0 if 0 in (i, j) else x for j, x in enumerate(row)] for i, row in enumerate(blind.a)]
     w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
     w_4, w_5 = [1 << WEIGHT_FRAC, *w_2[1:]], [2 << WEIGHT_FRAC] * D
     twins = {"twin": one, "its twin": one, "other": other, "blind": blind}
-    verdicts = []
+    history, verdicts = [], []
     for number, w in enumerate([w_1, w_2, w_2, w_4, w_5], 1):
         present = {name: mine for name, mine in twins.items() if (number, name) != (2, "twin")}
-        answer = asking.ask(w, encrypted(asking.key, present, w))
-        verdicts.append({name: test for name, test in answer.items() if test})
+        history.append(RoundUpdates(number, w, encrypted(key, PLAN, 40, present, w)))
+        verdicts.append({name: test for name, test in ask(key, history).items() if test})
     assert verdicts == [{}, {}, {"twin": "copy"}, {"blind": "stale"}, {}]
 
 
-@pytest.mark.parametrize("min_mines", [2, 4])
-def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then(min_mines: int) -> None:
-    asking = Asking(min_mines)
-    key = asking.key
+def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then() -> None:
+    key = Key(*small_key(1024).unsafe_primes())
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 5))}
     early = {name: mine for name, mine in mines.items() if name not in ("m0", "m1")}
     w_1, w_2, w_3 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC], [1 << 16, 0, 0, 0, 150 << WEIGHT_FRAC]
-    asking.ask(w_1, encrypted(key, early, w_1))
-    sent = encrypted(key, mines, w_2)
-    sent["m0"] = asking.forged("m0", [key.public.mul_plain(c, 2) for c in sent["m0"].ciphertexts])
-    if min_mines == 4:  # without them there are too few
-        assert asking.ask(w_2, sent) == dict.fromkeys(mines)
-        return
-    assert asking.ask(w_2, sent) == dict.fromkeys(early) | {"m0": "newcomer", "m1": "newcomer"}
-    assert asking.ask(w_3, encrypted(key, mines, w_3)) == dict.fromkeys(mines) | {"m0": "curvature"}
+    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, early, w_1))
+    sent = encrypted(key, PLAN, 40, mines, w_2)
+    sent["m0"] = MineUpdate("m0", 40, tuple(key.public.mul_plain(c, 2) for c in sent["m0"].ciphertexts))
+    second = RoundUpdates(2, w_2, sent)
+    newcomers = {"m0": "newcomer", "m1": "newcomer"}
+    assert ask(key, [first, second]) == dict.fromkeys(early) | newcomers
+    assert ask(key, [first, second], min_mines=4, bounty=b"x" * 32) == dict.fromkeys(mines)
+    third = RoundUpdates(3, w_3, encrypted(key, PLAN, 40, mines, w_3))
+    assert ask(key, [first, second, third]) == dict.fromkeys(mines) | {"m0": "curvature"}
+
+
+def test_malformed_histories_are_refused() -> None:
+    key = small_key(1024)
+    one = RoundUpdates(1, [0] * D, {})
+    two = RoundUpdates(2, [0] * D, {})
+    for history, number in [([], 1), ([one], 2), ([two, one], 1), ([one, one], 1)]:
+        with pytest.raises(UsageError, match="history"):
+            ask(key, history, round=number) if history else key.inspect(
+                bounty=BOUNTY,
+                round=1,
+                plan=PLAN,
+                history=[],
+                zero_start=True,
+                bias_index=0,
+                bias_curvature=None,
+                min_mines=2,
+            )
+    with pytest.raises(UsageError, match="plan's 5 values"):
+        ask(key, [RoundUpdates(1, [0], {})])
+    with pytest.raises(UsageError, match="bias_index 5"):
+        ask(key, [one], bias_index=D)
+    assert ask(key, [one, two]) == {}
 
 
 def test_order_of_mines_does_not_matter() -> None:

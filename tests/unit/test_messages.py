@@ -111,7 +111,9 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("family.loss", "hinge", "family.loss", "squared"),
         ("family.local_steps", 10_001, "family.local_steps", "10000"),
         ("family.local_steps", 2, "family", "local_rate_q32"),
-        ("family.target_max_q32", 0, "family.target_max_q32", "greater than 0"),
+        ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "greater than 0"),
+        ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "greater than 0"),
+        ("family.targets", [], "family.targets", "at least 1 item"),
         ("family.stages.0.kind", "cosine", "family.stages.0", "standard"),
         ("family.stages.0.std_q32.1", 0, "family.stages.0.standard.std_q32.1", "greater than 0"),
         ("family.stages.0.mean_q32", [1], "family", "2 entries"),
@@ -233,10 +235,9 @@ def test_widths_of_feature_maps():
         return QuadraticSpec.parse(
             {
                 "features": ["a", "b", "c"],
-                "target": "y",
+                "targets": [{"name": "y", "centre_q32": 0, "scale_q32": 1, "clip_q32": 1}],
                 "stages": stages,
                 "rows_min": 1,
-                "target_max_q32": 1,
             }
         ).weights
 

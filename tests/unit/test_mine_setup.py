@@ -5,7 +5,7 @@ import pytest
 
 from mine import setup
 from mine.consent import Policy
-from mine.data import register_example
+from mine.data.dataset import register_example
 from mine.work.state import Book, Joined, Part
 from sonar.errors import ConfigError, UsageError
 from sonar.home.journal import Journal

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mine.data import DataSet
-from mine.work.rounds import _course
+from mine.data.dataset import DataSet
+from mine.work.ending import _course
 from mine.work.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
 from sonar.errors import JournalError, LocalProtocolError
 from sonar.home.journal import Journal
+from sonar.protocol.cid import Cid
 from sonar.protocol.ids import BountyId, Digest
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, has_stake_at_risk, is_final
@@ -74,7 +75,12 @@ def test_a_round_that_is_over_always_ends_or_awaits_its_payment(
 def test_a_part_outlives_the_process_with_its_secrets(journal: Journal) -> None:
     book = Book(journal)
     part = replace(
-        Part(ONE, 3).after(RoundEvent.TRAINED), salt=b"s" * 32, seal=b"z" * 32, blob=b"\0\xff", since_block=7
+        Part(ONE, 3).after(RoundEvent.TRAINED),
+        salt=b"s" * 32,
+        seal=b"z" * 32,
+        update=b"u" * 32,
+        links=(Cid.of_blob(b"\0\xff"), Cid.of_blob(b"more")),
+        since_block=7,
     )
     book.save(part, uses=DATA.digest)
     again = Book(Journal(journal.path))

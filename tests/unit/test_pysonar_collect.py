@@ -10,6 +10,7 @@ from paillier_keys import small_key
 from pysonar.campaign.collect import Expected, fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol.blobs import links_of
@@ -22,7 +23,8 @@ KEY = small_key()
 PLAN = SlotPlan.make(
     key_bits=512, weights=9, bounds=Bounds(1 << 30, 1 << 30, 1 << 30), mines_max=9, weight_rows=99
 )
-SPEC = QuadraticSpec(features=("a", "b", "c"), target="y", rows_min=10, target_max_q32=1 << 40)
+TARGET = Target(name="y", centre_q32=0, scale_q32=1 << 32, clip_q32=1 << 40)
+SPEC = QuadraticSpec(features=("a", "b", "c"), targets=(TARGET,), rows_min=10)
 EXPECTED = Expected(7, OTHER, BountyId(b"b" * 32), 3, Digest(b"m" * 32), KEY.public, SPEC, PLAN)
 BLOB = KEY.public.encode_blob(KEY.encrypt_weights([5] * PLAN.ciphertexts))
 

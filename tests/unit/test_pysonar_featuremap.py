@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pysonar.bounty.holdout import Array
+from pysonar.campaign.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
+from sonar.families.quadratic.inspection import Opened, Rules, inspect
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 
 from pysonar.bounty.bounty import Bounty
-from pysonar.bounty.holdout import Array
-from pysonar.campaign.aggregate import Course, Point, held_weights, next_point, optimiser_of, start_of
 from pysonar.campaign.model import LinearModel
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.shelf import Shelf
-from pysonar.keys.inspection import Opened, Rules, inspect
 from pysonar.keys.key import Key
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
 from sonar.families.quadratic.answer import LocalMap, local_map
 from sonar.families.quadratic.maps import in_words, names_of, transform
-from sonar.families.quadratic.step import ORIGIN, GradientMemory, Visited
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.vector import encode_weights

@@ -10,6 +10,7 @@ import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {Bounty, Entry, EntryState, Status} from "../../src/Types.sol";
 import {Refuser, Reenterer} from "../mocks/Actors.sol";
+import {AnsweringSettler, WalletSettler} from "../mocks/Settlers.sol";
 import {CallbackToken, NoReturnToken, PlainToken} from "../mocks/Tokens.sol";
 
 /// @dev What every token of the play can do. No return value of `approve`: not all have one.
@@ -24,6 +25,8 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
     uint256 public constant MAX_BOUNTIES = 8;
     uint256 public constant MINES = 6;
     address internal constant ETHER = address(0);
+    /// @dev Of the account that settles, and owns the contract that settles.
+    uint256 internal constant SETTLER_KEY = 0x5E771E;
     /// @dev Where who takes no ether has it sent.
     address internal constant SAFE = address(0x5AFE);
 
@@ -33,6 +36,7 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
 
     address[] public assets;
     address[] public scientists;
+    address[] public settlers; // nobody, an account, a contract that signs with its key, and one that always says no
     address[] public mines; // ascending
     bytes32[] public bounties;
 
@@ -41,6 +45,9 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
     mapping(bytes32 bounty => uint256) public rewarded;
     mapping(bytes32 bounty => uint256) public latestPhase;
     mapping(bytes32 bounty => uint64) public bestLoss;
+    mapping(bytes32 bounty => uint256) public lastCommit;
+    mapping(bytes32 bounty => uint8) public fixedIn;
+    mapping(bytes32 bounty => uint256) public settledRounds;
     mapping(address asset => uint256) public totalIn;
     mapping(address asset => uint256) public totalOut;
     mapping(address asset => uint256) public donated;
@@ -51,6 +58,8 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
     uint256 public failed;
     uint256 public overdue;
     uint256 public refused;
+    uint256 public signed;
+    uint256 public quietEnds;
 
     // Each stays zero: a law says so.
     uint256 public backwards;
@@ -60,6 +69,7 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
     uint256 public pushed;
     uint256 public wrongSealsOpened;
     uint256 public forbiddenDone;
+    uint256 public overdueWrong;
 
     constructor(TrainingMarket market) {
         MARKET = market;
@@ -69,6 +79,8 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
         hooked.callBack(address(REENTERER), abi.encodeCall(Reenterer.attack, ()));
         assets = [ETHER, address(new PlainToken()), address(new NoReturnToken()), address(hooked)];
         scientists = [address(0x5000), address(0x5001), address(REFUSER)];
+        WalletSettler wallet = new WalletSettler(vm.addr(SETTLER_KEY));
+        settlers = [address(0), vm.addr(SETTLER_KEY), address(wallet), address(new AnsweringSettler("no", true))];
         mines = [address(0x6000), address(0x6001), address(0x6002), address(0x6003)];
         bool ordered = address(REENTERER) < address(REFUSER);
         mines.push(ordered ? address(REENTERER) : address(REFUSER));
@@ -157,6 +169,11 @@ abstract contract Books is CommonBase, StdCheats, StdUtils {
     /*//////////////////////////////////////////////////////////////
                                   WHO
     //////////////////////////////////////////////////////////////*/
+
+    /// @notice The settler that never signs.
+    function refusing() public view returns (address) {
+        return settlers[3];
+    }
 
     function bountyCount() external view returns (uint256) {
         return bounties.length;

@@ -51,6 +51,7 @@ contract Handler is Books {
             if (mask >> i & 1 == 0 || (state.terms.allowRoot != 0 && i >= LISTED)) continue;
             if (MARKET.entryOf(touched, mines[i]).round == state.round) continue;
             commitAs(mines[i], state, copy ? wrongSeal(mines[i], state.round, mask) : bytes32(0), i);
+            lastCommit[touched] = vm.getBlockTimestamp();
             ++state.committed;
             copy = false;
         }
@@ -88,6 +89,16 @@ contract Handler is Books {
         settleAs(state, model, newLoss, awardsFor(cohort(touched, state.round), seed));
     }
 
+    function fixCohort(uint256 pick, bytes32 digest) external counted {
+        touched = choose(pick, Status.Settle);
+        if (touched == 0 || digest == 0) return;
+        Bounty memory state = MARKET.getBounty(touched);
+        if (fixedIn[touched] == state.round) return;
+        fixedIn[touched] = state.round;
+        vm.prank(state.scientist);
+        MARKET.fixCohort(touched, state.round, digest);
+    }
+
     function expire(uint256 pick) external counted {
         bytes32 bounty = choose(pick, Status.Failed);
         if (bounty == 0) bounty = choose(pick, Status.Overdue);
@@ -115,6 +126,7 @@ contract Handler is Books {
         (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds) = MARKET.deadlinesOf(bounty);
         Status status = MARKET.statusOf(bounty);
         uint256 end = status == Status.Commit ? commitEnds : status == Status.Reveal ? revealEnds : settleEnds;
+        if (status == Status.Commit && end < windowEnd(bounty)) ++quietEnds;
         uint256 time = end + seed % 3 - 1;
         if (status < Status.Failed && time > vm.getBlockTimestamp()) vm.warp(time);
     }
@@ -130,10 +142,18 @@ contract Handler is Books {
 
     /// @notice Expires a bounty that is failed or overdue.
     function expireNow(bytes32 bounty) public {
-        if (MARKET.statusOf(bounty) == Status.Failed) ++failed;
-        else ++overdue;
         Bounty memory state = MARKET.getBounty(bounty);
+        if (MARKET.statusOf(bounty) == Status.Failed) {
+            ++failed;
+            expireAs(bounty, state);
+            return;
+        }
+        ++overdue;
+        uint256 before = rewarded[bounty];
         expireAs(bounty, state);
+        // To all the same, and of what is unpaid the part that the terms say.
+        uint256 each = (state.terms.reward - before) * state.terms.overdueBps / 10_000 / state.revealed;
+        if (rewarded[bounty] != before + each * state.revealed) ++overdueWrong;
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -154,9 +174,32 @@ contract Handler is Books {
         private
         booked(touched, state)
     {
-        ++settled;
+        bytes memory signature = signatureFor(state, model, newLoss, awards, SETTLER_KEY);
         vm.prank(state.scientist);
-        MARKET.settle(touched, state.round, model, newLoss, awards, "evidence", "");
+        if (state.terms.settler == refusing()) {
+            try MARKET.settle(touched, state.round, model, newLoss, awards, "evidence", signature) {
+                ++settledRounds[touched];
+            } catch {
+                ++refused;
+            }
+            return;
+        }
+        ++settled;
+        ++settledRounds[touched];
+        if (signature.length != 0) ++signed;
+        MARKET.settle(touched, state.round, model, newLoss, awards, "evidence", signature);
+    }
+
+    /// @dev Nothing without a settler; else by whoever has this key.
+    function signatureFor(Bounty memory state, bytes32 model, uint64 newLoss, Award[] memory awards, uint256 key)
+        internal
+        view
+        returns (bytes memory)
+    {
+        if (state.terms.settler == address(0)) return "";
+        bytes32 digest = MARKET.settlementDigestOf(touched, state.round, model, newLoss, awards, "evidence");
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
     }
 
     function expireAs(bytes32 bounty, Bounty memory state) private booked(bounty, state) {
@@ -196,6 +239,11 @@ contract Handler is Books {
         }
     }
 
+    function windowEnd(bytes32 bounty) private view returns (uint256) {
+        Bounty memory state = MARKET.getBounty(bounty);
+        return uint256(state.opened) + state.terms.commitWindow;
+    }
+
     function boundTerms(Terms memory terms, uint256 seed) private view {
         terms.asset = assets[seed / 4 % assets.length];
         terms.allowRoot = seed / 16 % 4 == 0 ? ALLOW_ROOT : bytes32(0);
@@ -205,8 +253,9 @@ contract Handler is Books {
         terms.commitWindow = uint24(bound(terms.commitWindow, 10, 1000));
         terms.revealWindow = uint24(bound(terms.revealWindow, 10, 1000));
         terms.settleWindow = uint24(bound(terms.settleWindow, 10, 1000));
-        terms.quiet = 0;
-        terms.settler = address(0);
+        terms.settler = settlers[seed / 64 % 2 == 0 ? 0 : 1 + seed / 128 % 8 % 3]; // one in eight says no
+        bool quiet = seed / 1024 % 4 != 0 && terms.commitWindow > 10;
+        terms.quiet = quiet ? uint16(bound(terms.quiet, 10, terms.commitWindow - 1)) : 0;
         terms.overdueBps = uint16(bound(terms.overdueBps, 0, 10_000));
         terms.stake = uint96(bound(terms.stake, 0, 1e20));
         terms.fee = uint96(bound(terms.fee, 0, 1e20));

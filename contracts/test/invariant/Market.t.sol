@@ -21,9 +21,10 @@ contract MarketInvariantTest is Test {
         play = new Misbehaviour(market);
         // As often as rounds need them: a random jump in time ends the phases of all bounties at once.
         weigh(Handler.post.selector, 2);
-        weigh(Handler.commit.selector, 5);
-        weigh(Handler.reveal.selector, 5);
-        weigh(Handler.settle.selector, 4);
+        weigh(Handler.commit.selector, 9);
+        weigh(Handler.reveal.selector, 9);
+        weigh(Handler.settle.selector, 7);
+        weigh(Handler.fixCohort.selector, 2);
         weigh(Handler.expire.selector, 1);
         weigh(Handler.close.selector, 1);
         weigh(Handler.withdraw.selector, 2);
@@ -43,6 +44,8 @@ contract MarketInvariantTest is Test {
         laws();
         emit log_named_uint("bounties", play.bountyCount());
         emit log_named_uint("rounds settled", play.settled());
+        emit log_named_uint("rounds settled with a signature", play.signed());
+        emit log_named_uint("jumps to a quiet end", play.quietEnds());
         emit log_named_uint("rounds failed", play.failed());
         emit log_named_uint("rounds overdue", play.overdue());
         emit log_named_uint("calls refused", play.refused());
@@ -61,7 +64,11 @@ contract MarketInvariantTest is Test {
             law_EachBountyPaysWithItsOwnMoney(bounty, state);
             law_EscrowCoversWhatIsPromised(bounty, state);
             law_NothingExceedsTheTerms(bounty, state);
+            law_OnlyTheCommitEndMoves(bounty, state);
+            law_ACohortIsFixedByACallInItsRound(bounty, state);
+            law_NothingIsSettledAgainstTheSettler(bounty, state);
         }
+        law_AnOverdueRoundPaysWhatItsTermsSay();
         law_BestLossNeverRises();
         law_PhasesOnlyGoForward();
         law_ASealOpensOnlyWhereItWasMadeFor();
@@ -106,6 +113,37 @@ contract MarketInvariantTest is Test {
         assertLe(state.round, state.terms.rounds);
         assertLe(state.committed, state.terms.cohortCap);
         assertLe(state.revealed, state.committed);
+    }
+
+    /// Deadlines count from the round's opening. With a quiet time and `minMines` committed, the commit phase ends so
+    /// long after the last commit, if that is before its window's end; the other ends never move.
+    function law_OnlyTheCommitEndMoves(bytes32 bounty, Bounty memory state) private view {
+        (uint40 commitEnds, uint40 revealEnds, uint40 settleEnds) = market.deadlinesOf(bounty);
+        uint256 end = uint256(state.opened) + state.terms.commitWindow;
+        assertEq(revealEnds, end + state.terms.revealWindow, "reveal's end");
+        assertEq(settleEnds, uint256(revealEnds) + state.terms.settleWindow, "settle's end");
+        bool known = state.terms.quiet != 0 && state.committed != 0;
+        assertEq(state.lastCommit, known ? play.lastCommit(bounty) : 0, "last commit");
+        if (known && state.committed >= state.terms.minMines) {
+            uint256 quietEnd = play.lastCommit(bounty) + state.terms.quiet;
+            if (quietEnd < end) end = quietEnd;
+        }
+        assertEq(commitEnds, end, "commit's end");
+    }
+
+    /// A round's cohort is fixed if its scientist fixed it in that round, and not otherwise.
+    function law_ACohortIsFixedByACallInItsRound(bytes32 bounty, Bounty memory state) private view {
+        assertEq(state.cohortFixed, play.fixedIn(bounty) == state.round, "fixed");
+    }
+
+    /// No round is settled against its settler's will.
+    function law_NothingIsSettledAgainstTheSettler(bytes32 bounty, Bounty memory state) private view {
+        if (state.terms.settler == play.refusing()) assertEq(play.settledRounds(bounty), 0, "settler");
+    }
+
+    /// An overdue round pays the part of the unpaid reward that its terms say, in equal parts.
+    function law_AnOverdueRoundPaysWhatItsTermsSay() private view {
+        assertEq(play.overdueWrong(), 0, "overdue");
     }
 
     /// A best loss never rises.

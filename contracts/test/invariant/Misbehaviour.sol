@@ -20,7 +20,10 @@ contract Misbehaviour is Handler {
         Status status = MARKET.statusOf(touched);
         Bounty memory state = MARKET.getBounty(touched);
         address[] memory list = cohort(touched, state.round);
-        if (status == Status.Settle) settleWrongly(state, list, seed);
+        if (status == Status.Settle) {
+            settleWrongly(state, list, seed);
+            fixWrongly(state, seed);
+        }
         if (status == Status.Failed || status == Status.Overdue) expireWrongly(state.round, list, seed);
         if (status == Status.Commit) commitWrongly(state, seed);
         if (status == Status.Reveal) revealWrongly(state.round, seed);
@@ -31,7 +34,7 @@ contract Misbehaviour is Handler {
         Award[] memory awards = awardsFor(list, seed);
         (address caller, uint8 round, bytes32 model, uint64 loss) = (state.scientist, state.round, "new", 0);
         uint256 last = list.length - 1;
-        uint256 kind = seed / 4 % 8;
+        uint256 kind = seed / 4 % 9;
         // Nobody has a share one time in four; then the new model is what is wrong.
         if (seed % 4 == 0) kind = 7;
         if (kind == 0) awards[last].shareBps += 1;
@@ -47,11 +50,37 @@ contract Misbehaviour is Handler {
             }
             if (seed & 32 == 0) (model, loss) = (state.modelDigest, state.bestLoss - 1);
         }
+        bytes memory signature = signatureFor(state, model, loss, awards, SETTLER_KEY);
+        if (kind == 8) signature = wrongSignature(state, model, loss, awards, seed);
         refuse(
             caller,
             0,
-            abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence", ""))
+            abi.encodeCall(ITrainingMarket.settle, (touched, round, model, loss, awards, "evidence", signature))
         );
+    }
+
+    /// @dev One where none is taken; else none, another's, or of a settlement that differs in one place.
+    function wrongSignature(Bounty memory state, bytes32 model, uint64 loss, Award[] memory awards, uint256 seed)
+        private
+        view
+        returns (bytes memory)
+    {
+        if (state.terms.settler == address(0)) return new bytes(1 + seed / 64 % 65);
+        uint256 kind = seed / 64 % 4;
+        if (kind == 0) return "";
+        if (kind == 1) return signatureFor(state, model, loss, awards, SETTLER_KEY + 1);
+        if (kind == 2) return signatureFor(state, model, loss + 1, awards, SETTLER_KEY);
+        ++state.round;
+        return signatureFor(state, model, loss, awards, SETTLER_KEY);
+    }
+
+    function fixWrongly(Bounty memory state, uint256 seed) private {
+        (address caller, uint8 round, bytes32 digest) = (state.scientist, state.round, "set");
+        uint256 kind = state.cohortFixed ? seed % 4 : 1 + seed % 3; // 0: once more
+        if (kind == 1) caller = STRANGER;
+        if (kind == 2) ++round;
+        if (kind == 3) digest = 0;
+        refuse(caller, 0, abi.encodeCall(ITrainingMarket.fixCohort, (touched, round, digest)));
     }
 
     function expireWrongly(uint8 round, address[] memory list, uint256 seed) private {
@@ -103,8 +132,11 @@ contract Misbehaviour is Handler {
         }
         if (status != Status.Settle) {
             Award[] memory awards = awardsFor(list, seed);
-            bytes memory call =
-                abi.encodeCall(ITrainingMarket.settle, (touched, state.round, "new", 0, awards, "evidence", ""));
+            bytes memory signature = signatureFor(state, "new", 0, awards, SETTLER_KEY);
+            bytes memory call = abi.encodeCall(
+                ITrainingMarket.settle, (touched, state.round, "new", 0, awards, "evidence", signature)
+            );
+            refuse(state.scientist, 0, abi.encodeCall(ITrainingMarket.fixCohort, (touched, state.round, "set")));
             refuse(state.scientist, 0, call);
         }
         if (status != Status.Failed && status != Status.Overdue) {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {Base} from "../Base.t.sol";
+import {WalletSettler} from "../mocks/Settlers.sol";
 import {PlainToken} from "../mocks/Tokens.sol";
 
 /// @notice What each call costs, as a transaction of its own (foundry.toml: isolate), with its intrinsic gas and
@@ -45,6 +46,48 @@ abstract contract GasTest is Base {
         commits(bounty, 1, 10);
         reveals(bounty, 1, 2);
         costs("reveal", 43_000);
+    }
+
+    function test_Commit_WithAQuietTime() public {
+        terms.quiet = 20;
+        bounty = post("quiet");
+        commits(bounty, 1, 4);
+        (uint256 limit,) = commitLimits();
+        costs("commit, a mine's first in a bounty with `quiet`", limit + 4_500);
+    }
+
+    function test_Reveal_WithAQuietTime() public {
+        terms.quiet = 20;
+        bounty = post("quiet");
+        commits(bounty, 1, 10);
+        reveals(bounty, 1, 2);
+        costs("reveal in a bounty with `quiet`", 45_500);
+    }
+
+    function test_FixCohort() public {
+        commits(bounty, 1, 10);
+        reveals(bounty, 1, 10);
+        fixCohort(bounty, 1, keccak256("set"));
+        costs("fixCohort", 35_500);
+    }
+
+    function test_FixCohort_WithAQuietTime() public {
+        terms.quiet = 20;
+        bounty = post("quiet");
+        commits(bounty, 1, 10);
+        reveals(bounty, 1, 10);
+        fixCohort(bounty, 1, keccak256("set"));
+        costs("fixCohort in a bounty with `quiet`", 38_000);
+    }
+
+    function test_SettleTen_SignedByAnAccount() public {
+        signedByTen(settler());
+        costs("settle, 10 mines with balances, signed by an account", 213_000);
+    }
+
+    function test_SettleTen_SignedByAContract() public {
+        signedByTen(address(new WalletSettler(settler())));
+        costs("settle, 10 mines with balances, signed by a contract", 214_000);
     }
 
     function test_SettleTen_EmptyBalances() public {
@@ -115,6 +158,16 @@ abstract contract GasTest is Base {
         commits(bounty, round, 10);
         reveals(bounty, round, 10);
         settle(bounty, round, INITIAL_LOSS - 1_000_000 * round, equalAwards(10));
+    }
+
+    /// @dev In a bounty with this settler; all ten have balances by now.
+    function signedByTen(address settler_) private {
+        settledByTen(1);
+        terms.settler = settler_;
+        bounty = post("signed");
+        commits(bounty, 1, 10);
+        reveals(bounty, 1, 10);
+        settleSigned(bounty, 1, INITIAL_LOSS - 1_000_000, equalAwards(10));
     }
 
     /// @dev Of the last call.

@@ -154,6 +154,29 @@ contract CommitTest is Base {
         assertEq(uint8(entry.state), uint8(EntryState.Committed));
     }
 
+    function test_GivenTheTermsHaveNoQuietTime() public {
+        vm.warp(vm.getBlockTimestamp() + 5);
+        commit(bounty, 1, mine(0));
+        assertEq(market.getBounty(bounty).lastCommit, 0);
+    }
+
+    function test_GivenTheTermsHaveAQuietTime() public {
+        terms.quiet = 20;
+        bounty = post("quiet");
+        assertEq(market.getBounty(bounty).lastCommit, 0, "nobody has committed");
+        for (uint256 i; i < 3; ++i) {
+            vm.warp(vm.getBlockTimestamp() + 5);
+            commit(bounty, 1, mine(i));
+            assertEq(market.getBounty(bounty).lastCommit, vm.getBlockTimestamp());
+        }
+        uint256 last = vm.getBlockTimestamp();
+        vm.warp(last + 20);
+        reveals(bounty, 1, 3);
+        assertEq(market.getBounty(bounty).lastCommit, last);
+        settle(bounty, 1, INITIAL_LOSS, equalAwards(3));
+        assertEq(market.getBounty(bounty).lastCommit, 0, "nobody has committed in the new round");
+    }
+
     function test_GivenTheMineCommittedInAnotherBounty() public {
         bytes32 other = post("another salt");
         commit(bounty, 1, mine(0));

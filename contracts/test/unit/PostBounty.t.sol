@@ -5,6 +5,7 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 import {Base} from "../Base.t.sol";
+import {EndlessSettler} from "../mocks/Settlers.sol";
 import {FalseToken, FeeToken, NoReturnToken, PlainToken} from "../mocks/Tokens.sol";
 import {Errors} from "../../src/Errors.sol";
 import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
@@ -37,6 +38,46 @@ contract PostBountyTest is Base {
         refused(refusal);
         (terms.revealWindow, terms.settleWindow) = (10, 9);
         refused(refusal);
+    }
+
+    function test_RevertWhen_TheQuietTimeIsShorterThanTheFloor() public {
+        terms.quiet = 9;
+        refused(abi.encodeWithSelector(Errors.QuietTooShort.selector, 9, 10));
+        terms.quiet = 1;
+        refused(abi.encodeWithSelector(Errors.QuietTooShort.selector, 1, 10));
+    }
+
+    function test_RevertWhen_TheQuietTimeIsNotShorterThanTheCommitWindow() public {
+        (terms.commitWindow, terms.quiet) = (20, 20);
+        refused(abi.encodeWithSelector(Errors.QuietTooLong.selector, 20, 20));
+        terms.quiet = type(uint16).max;
+        refused(abi.encodeWithSelector(Errors.QuietTooLong.selector, type(uint16).max, 20));
+    }
+
+    function test_WhenTheQuietTimeIsBetweenTheTwo() public {
+        (terms.commitWindow, terms.quiet) = (20, 10);
+        assertEq(market.getBounty(post("shortest")).terms.quiet, 10);
+        terms.quiet = 19;
+        assertEq(market.getBounty(post("longest")).terms.quiet, 19);
+    }
+
+    function test_RevertWhen_MoreThanAllIsDueIfSheIsOverdue() public {
+        terms.overdueBps = 10_001;
+        refused(abi.encodeWithSelector(Errors.BadOverdueShare.selector, 10_001, 10_000));
+    }
+
+    function test_RevertWhen_TheSettlerIsTheScientistOrTheMarket() public {
+        terms.settler = scientist;
+        refused(abi.encodeWithSelector(Errors.BadSettler.selector, scientist));
+        terms.settler = address(market);
+        refused(abi.encodeWithSelector(Errors.BadSettler.selector, market));
+    }
+
+    function test_WhenTheSettlerIsAnybodyElse() public {
+        terms.settler = stranger;
+        assertEq(market.getBounty(post("an account")).terms.settler, stranger);
+        terms.settler = address(new EndlessSettler());
+        assertEq(market.getBounty(post("a contract")).terms.settler, terms.settler);
     }
 
     function test_RevertWhen_MinMinesIsNotBetweenOneAndTheCap() public {
@@ -116,7 +157,8 @@ contract PostBountyTest is Base {
         (terms.cohortCap, terms.minMines, terms.rounds) = (14, 5, 6);
         (terms.stake, terms.fee, terms.reward) = (21, 22, 23);
         (terms.initialLoss, terms.targetLoss) = (32, 31);
-        terms.allowRoot = "root";
+        (terms.quiet, terms.overdueBps) = (10, 41);
+        (terms.settler, terms.allowRoot) = (stranger, "root");
         assertEq(abi.encode(market.getBounty(post()).terms), abi.encode(terms));
     }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+
 import {Base} from "../Base.t.sol";
+import {AnsweringSettler, WalletSettler} from "../mocks/Settlers.sol";
 import {PlainToken} from "../mocks/Tokens.sol";
 import {Errors} from "../../src/Errors.sol";
 import {ITrainingMarket} from "../../src/ITrainingMarket.sol";
@@ -129,6 +132,125 @@ contract SettleTest is Base {
             vm.expectRevert(abi.encodeWithSelector(Errors.LossChanged.selector, 2000, loss));
             market.settle(bounty, 1, MODEL, loss, noAwards(2), EVIDENCE, "");
         }
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                             SIGNATURES
+    //////////////////////////////////////////////////////////////*/
+
+    function test_RevertWhen_ASignatureIsGiven() public {
+        cohort(bounty, 1, 2, 2);
+        bytes memory signature = sign(SETTLER_KEY, digestOf(1500, shares(5000, 5000)));
+        notTaken(signature);
+        notTaken(hex"00");
+    }
+
+    function test_RevertWhen_ThereIsNoSignature() public {
+        settledBy(settler());
+        notSigned("");
+    }
+
+    function test_RevertWhen_SomebodyElseHasSigned() public {
+        settledBy(settler());
+        notSigned(sign(SETTLER_KEY + 1, digestOf(1500, shares(5000, 5000))));
+    }
+
+    function test_RevertWhen_AnotherSettlementWasSigned() public {
+        settledBy(settler());
+        Award[] memory given = shares(5000, 5000);
+        Award[] memory other = shares(5000, 5000);
+        (other[0].shareBps, other[1].shareBps) = (4999, 5001);
+        notSigned(sign(SETTLER_KEY, digestOf(1500, other)));
+        notSigned(sign(SETTLER_KEY, digestOf(1501, given)));
+        other[1] = given[1];
+        notSigned(sign(SETTLER_KEY, digestOf(1500, other)));
+        notSigned(sign(SETTLER_KEY, digestOf(1500, shares(10_000))));
+        bytes32[4] memory digests = [
+            market.settlementDigestOf("another", 1, "model", 1500, given, EVIDENCE),
+            market.settlementDigestOf(bounty, 2, "model", 1500, given, EVIDENCE),
+            market.settlementDigestOf(bounty, 1, "other", 1500, given, EVIDENCE),
+            market.settlementDigestOf(bounty, 1, "model", 1500, given, "other")
+        ];
+        for (uint256 i; i < digests.length; ++i) {
+            notSigned(sign(SETTLER_KEY, digests[i]));
+        }
+    }
+
+    function test_RevertWhen_TheSignatureIsCutOrProlongedOrAltered() public {
+        settledBy(settler());
+        bytes32 digest = digestOf(1500, shares(5000, 5000));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(SETTLER_KEY, digest);
+        notSigned(abi.encodePacked(r, s));
+        (bytes32 compact, bytes32 vs) = vm.signCompact(SETTLER_KEY, digest);
+        notSigned(abi.encodePacked(compact, vs));
+        notSigned(abi.encodePacked(r, s, v, uint8(0)));
+        notSigned(abi.encodePacked(r, s, 55 - v));
+        notSigned(abi.encodePacked(r, s, v - 27));
+        notSigned(abi.encodePacked(s, r, v));
+        notSigned(new bytes(65));
+    }
+
+    function test_RevertWhen_AnythingElseIsWrongToo() public {
+        settledBy(settler());
+        refused(shares(5000, 4999), abi.encodeWithSelector(Errors.WrongShares.selector, 9_999));
+        refused(bounty, 2, abi.encodeWithSelector(Errors.WrongRound.selector, 1, 2));
+        bytes memory signature = sign(SETTLER_KEY, digestOf(1500, shares(5000, 5000)));
+        vm.prank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(Errors.NotScientist.selector, stranger));
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE, signature);
+    }
+
+    function test_WhenTheLossIsNotBetterAndItIsSigned() public {
+        settledBy(settler());
+        vm.prank(scientist);
+        vm.expectRevert(abi.encodeWithSelector(Errors.SettlementNotSigned.selector, settler()));
+        market.settle(bounty, 1, "model", 2500, shares(5000, 5000), EVIDENCE, "");
+        settleSigned(bounty, 1, 2500, shares(5000, 5000));
+        assertEq(balanceOf(mine(0)), 100 + 10);
+    }
+
+    function test_WhenNobodyHasAShareAndItIsSigned() public {
+        settledBy(settler());
+        bytes32 digest = market.settlementDigestOf(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE);
+        vm.startPrank(scientist);
+        vm.expectRevert(abi.encodeWithSelector(Errors.SettlementNotSigned.selector, settler()));
+        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE, "");
+        market.settle(bounty, 1, MODEL, 2000, noAwards(2), EVIDENCE, sign(SETTLER_KEY, digest));
+        assertEq(balanceOf(mine(0)), 100);
+    }
+
+    function test_WhenTheAccountHasSigned() public {
+        settledBy(settler());
+        settleSigned(bounty, 1, 1500, shares(2500, 7500));
+        assertEq(balanceOf(mine(0)), 100 + 10 + 125);
+        assertEq(balanceOf(mine(1)), 100 + 10 + 375);
+        assertEq(market.getBounty(bounty).round, 2);
+        assertStatus(bounty, Status.Commit);
+    }
+
+    function test_RevertWhen_ItSaysNo() public {
+        settledBy(address(new AnsweringSettler(abi.encode(bytes4(0xffffffff)), false)));
+        notSigned(sign(SETTLER_KEY, digestOf(1500, shares(5000, 5000))));
+        terms.settler = address(new WalletSettler(settler()));
+        settledBy(terms.settler);
+        notSigned(sign(SETTLER_KEY, digestOf(1499, shares(5000, 5000))));
+    }
+
+    function test_WhenItSaysYes() public {
+        settledBy(address(new WalletSettler(settler())));
+        settleSigned(bounty, 1, 1000, shares(2500, 7500));
+        assertEq(balanceOf(mine(0)), 100 + 10 + 250);
+        assertStatus(bounty, Status.Closed);
+    }
+
+    /// One that decides by what it knows itself; what it is asked is the digest of this settlement.
+    function test_WhenItNeedsNoSignature() public {
+        settledBy(address(new AnsweringSettler(abi.encode(IERC1271.isValidSignature.selector), false)));
+        bytes32 digest = digestOf(1500, shares(5000, 5000));
+        vm.expectCall(terms.settler, abi.encodeCall(IERC1271.isValidSignature, (digest, "")));
+        vm.prank(scientist);
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE, "");
+        assertEq(market.getBounty(bounty).round, 2);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -281,6 +403,29 @@ contract SettleTest is Base {
         vm.prank(scientist);
         vm.expectRevert(refusal);
         market.settle(id, round, "model", 1500, shares(5000, 5000), EVIDENCE, "");
+    }
+
+    /// @dev A bounty with this settler, where two mines revealed in round 1.
+    function settledBy(address settler_) private {
+        terms.settler = settler_;
+        bounty = post(bytes32(uint256(uint160(settler_))));
+        cohort(bounty, 1, 2, 2);
+    }
+
+    function digestOf(uint64 newLoss, Award[] memory awards) private view returns (bytes32) {
+        return market.settlementDigestOf(bounty, 1, "model", newLoss, awards, EVIDENCE);
+    }
+
+    function notTaken(bytes memory signature) private {
+        vm.prank(scientist);
+        vm.expectRevert(Errors.SignatureNotTaken.selector);
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE, signature);
+    }
+
+    function notSigned(bytes memory signature) private {
+        vm.prank(scientist);
+        vm.expectRevert(abi.encodeWithSelector(Errors.SettlementNotSigned.selector, terms.settler));
+        market.settle(bounty, 1, "model", 1500, shares(5000, 5000), EVIDENCE, signature);
     }
 
     function expectPaid(address who, uint16 bps, uint256 fee, uint256 reward, uint256 forfeit) private {

@@ -40,6 +40,86 @@ contract StatusTest is Base {
         assertEq(revealEnds(bounty), vm.getBlockTimestamp() + 2 * WINDOW, "an early end moves no deadline");
     }
 
+    function test_GivenFewerThanMinMinesAreThere() public {
+        quiet(20);
+        commits(bounty, 1, 1);
+        assertEq(commitEnds(bounty), opened() + WINDOW);
+        vm.warp(opened() + WINDOW - 1);
+        assertStatus(bounty, Status.Commit);
+        vm.warp(opened() + WINDOW);
+        assertStatus(bounty, Status.Reveal);
+    }
+
+    function test_GivenMinMinesAreThere() public {
+        quiet(20);
+        vm.warp(opened() + 5);
+        commit(bounty, 1, mine(0));
+        vm.warp(opened() + 7);
+        commit(bounty, 1, mine(1));
+        assertEq(commitEnds(bounty), opened() + 27);
+        assertEq(revealEnds(bounty), opened() + 2 * WINDOW);
+        assertEq(settleEnds(bounty), opened() + 3 * WINDOW);
+        vm.warp(opened() + 26);
+        assertStatus(bounty, Status.Commit);
+        vm.warp(opened() + 27);
+        assertStatus(bounty, Status.Reveal);
+        reveals(bounty, 1, 1);
+        vm.warp(opened() + 2 * WINDOW - 1);
+        assertStatus(bounty, Status.Reveal);
+        reveal(bounty, 1, mine(1));
+        assertStatus(bounty, Status.Settle);
+        vm.warp(opened() + 3 * WINDOW - 1);
+        assertStatus(bounty, Status.Settle);
+        vm.warp(opened() + 3 * WINDOW);
+        assertStatus(bounty, Status.Overdue);
+    }
+
+    function test_GivenAnotherCommitFollows() public {
+        quiet(20);
+        commits(bounty, 1, 2);
+        vm.warp(opened() + 19);
+        commit(bounty, 1, mine(2));
+        assertEq(commitEnds(bounty), opened() + 39);
+        vm.warp(opened() + 38);
+        assertStatus(bounty, Status.Commit);
+        commit(bounty, 1, mine(3));
+        assertStatus(bounty, Status.Reveal);
+        assertEq(commitEnds(bounty), opened() + 58, "an early end moves no deadline");
+    }
+
+    function test_GivenTheWindowEndsBeforeTheQuietTime() public {
+        quiet(20);
+        vm.warp(opened() + WINDOW - 1);
+        commits(bounty, 1, 3);
+        assertEq(commitEnds(bounty), opened() + WINDOW);
+        assertStatus(bounty, Status.Commit);
+        vm.warp(opened() + WINDOW);
+        assertStatus(bounty, Status.Reveal);
+    }
+
+    function test_GivenTheLastCommitIsInTheSecondOfTheOpening() public {
+        quiet(20);
+        commits(bounty, 1, 2);
+        assertEq(commitEnds(bounty), opened() + 20);
+        assertEq(market.getBounty(bounty).lastCommit, opened());
+    }
+
+    function test_GivenItIsTheNextRound() public {
+        quiet(20);
+        vm.warp(opened() + 9);
+        commits(bounty, 1, 2);
+        vm.warp(opened() + 29);
+        reveals(bounty, 1, 2);
+        settle(bounty, 1, INITIAL_LOSS, equalAwards(2));
+        assertEq(opened(), vm.getBlockTimestamp());
+        assertEq(commitEnds(bounty), opened() + WINDOW);
+        commit(bounty, 2, mine(0));
+        assertEq(commitEnds(bounty), opened() + WINDOW);
+        vm.warp(opened() + 2);
+        commit(bounty, 2, mine(1));
+        assertEq(commitEnds(bounty), opened() + 22);
+    }
+
     function test_GivenNobodyHasCommitted() public {
         vm.warp(commitEnds(bounty) - 1);
         assertStatus(bounty, Status.Commit);
@@ -118,5 +198,14 @@ contract StatusTest is Base {
             assertStatus(bountyIn(State(i)), expected[i]);
         }
         assertEq(uint8(type(State).max) + 1, expected.length);
+    }
+
+    function quiet(uint16 seconds_) private {
+        terms.quiet = seconds_;
+        bounty = post("with a quiet time");
+    }
+
+    function opened() private view returns (uint256) {
+        return market.getBounty(bounty).opened;
     }
 }

@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {Base} from "../Base.t.sol";
 import {Errors} from "../../src/Errors.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
-import {Entry, EntryState} from "../../src/Types.sol";
+import {Award, Entry, EntryState} from "../../src/Types.sol";
 
 /// @notice Along views.tree: the constructor, and what can be read.
 contract ViewsTest is Base {
@@ -59,5 +59,69 @@ contract ViewsTest is Base {
         );
         assertEq(words.length, 7 * 32);
         assertEq(sealOf(KEY, 1, mine(0)), keccak256(words));
+    }
+
+    function test_WhenTheDomainIsAskedFor() public view {
+        (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        ) = market.eip712Domain();
+        assertEq(fields, hex"0f");
+        assertEq(name, "Sonar TrainingMarket");
+        assertEq(version, "2");
+        assertEq(chainId, block.chainid);
+        assertEq(verifyingContract, address(market));
+        assertEq(salt, 0);
+        assertEq(extensions.length, 0);
+    }
+
+    /// Written out once more by hand; other programs hold it to the same in tests/vectors/settlements.json.
+    function test_WhenTheDigestOfASettlementIsAskedFor() public {
+        bytes32 awardType = keccak256("Award(address mine,uint16 shareBps)");
+        Award[] memory awards = equalAwards(2);
+        bytes memory lines = bytes.concat(
+            keccak256(abi.encode(awardType, mine(0), uint256(5000))),
+            keccak256(abi.encode(awardType, mine(1), uint256(5000)))
+        );
+        bytes32 settlement = keccak256(
+            abi.encode(
+                keccak256(
+                    "Settlement(bytes32 bounty,uint8 round,bytes32 newModelDigest,uint64 newLoss,Award[] awards,bytes32 evidenceDigest)Award(address mine,uint16 shareBps)"
+                ),
+                KEY,
+                uint256(7),
+                MODEL,
+                uint256(INITIAL_LOSS),
+                keccak256(lines),
+                EVIDENCE
+            )
+        );
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Sonar TrainingMarket"),
+                keccak256("2"),
+                block.chainid,
+                market
+            )
+        );
+        bytes32 expected = keccak256(bytes.concat(hex"1901", domain, settlement));
+        assertEq(market.settlementDigestOf(KEY, 7, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected);
+        awards[1].shareBps = 5001;
+        assertNotEq(market.settlementDigestOf(KEY, 7, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected);
+        awards[1] = Award(mine(2), 5000);
+        assertNotEq(market.settlementDigestOf(KEY, 7, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected);
+        awards = equalAwards(2);
+        assertNotEq(market.settlementDigestOf(KEY, 8, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected);
+        assertNotEq(
+            new TrainingMarket(1).settlementDigestOf(KEY, 7, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected
+        );
+        vm.chainId(block.chainid + 1);
+        assertNotEq(market.settlementDigestOf(KEY, 7, MODEL, INITIAL_LOSS, awards, EVIDENCE), expected);
     }
 }

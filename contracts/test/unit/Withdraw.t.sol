@@ -54,13 +54,17 @@ contract WithdrawTest is Base {
         settle(bounty, 1, TARGET_LOSS, equalAwards(2));
     }
 
-    function test_RevertWhen_TheReceiverIsNobodyOrTheMarket() public {
+    function test_RevertWhen_TheReceiverIsNobodyOrTheMarketOrTheAsset() public {
         address[2] memory receivers = [address(0), address(market)];
         for (uint256 i; i < receivers.length; ++i) {
             vm.prank(mine(0));
             vm.expectRevert(abi.encodeWithSelector(Errors.InvalidReceiver.selector, receivers[i]));
             market.withdraw(ETHER, receivers[i]);
         }
+        address token = address(new PlainToken());
+        vm.prank(mine(0));
+        vm.expectRevert(abi.encodeWithSelector(Errors.InvalidReceiver.selector, token));
+        market.withdraw(token, token);
     }
 
     function test_RevertWhen_TheCallerHasNoBalanceInTheAsset() public {

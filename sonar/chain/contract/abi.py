@@ -126,7 +126,7 @@ def _items(kind: str, selector_bytes: int) -> list[Item]:
             entry["name"],
             keccak(text=abi_to_signature(entry))[:selector_bytes],
             tuple(get_abi_input_types(entry)),
-            tuple(get_abi_input_names(entry)),
+            tuple(str(name) for name in get_abi_input_names(entry)),
             tuple(get_abi_output_types(entry)) if kind == "function" else (),
             tuple(one.get("indexed", False) for one in entry["inputs"]),
         )

@@ -1,13 +1,7 @@
 """A mine's whole contribution as one affine map u(w) = b - A w, with A symmetric.
 
-**Squared loss.** L(w) = |y - phi w|^2 / (2 n) has the negative gradient b - A w, with A = phi^T phi / n and
-b = phi^T y / n.
-
-**Logistic loss, second-order Taylor** (Hardy et al. 2017, arXiv 1711.10677), labels y in {-1, +1}:
-
-    log(1 + exp(-y t))  ≈  log 2 - y t / 2 + t^2 / 8,    t = phi w
-
-has the negative gradient b - A w, with A = phi^T phi / (4 n) and b = phi^T y / (2 n).
+**The map.** A = a phi^T phi / n and b = c phi^T z / n, with the loss's factors a and c
+(`sonar.families.quadratic.losses.base`), z the mapped targets [n, k] and phi [n, d]. All outputs share A.
 
 **k local steps** of gradient descent at rate r, w_{s+1} = w_s + r (b - A w_s), end at
 
@@ -19,42 +13,37 @@ b_k = M b and A_k = M A. A_k is a polynomial in A, hence symmetric, and M's eige
 
 **Fixed point.** A and b are rounded once, to integers at scale 2^data_frac; A from its upper triangle, so
 that it is symmetric to the last bit. phi's last column is ones, which makes A[bias, bias] the same for every
-mine: exactly 2^data_frac for squared loss, a quarter of it for logistic loss, after one local step.
+mine: exactly a 2^data_frac, after one local step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import BoundsError, DataError, UsageError
-from sonar.families.quadratic.maps import transform
+from sonar.errors import BoundsError, DataError
+from sonar.families.quadratic.fixed import from_q32
+from sonar.families.quadratic.losses.base import Loss
+from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.stages import Q32_ONE, width_after
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 IntArray = NDArray[Any]  # dtype=object, of Python ints
-Loss = Literal["squared", "logistic-taylor"]
-
-LOSS_MAX = (1 << 64) - 1
-"""The largest loss the contract can hold, in thousandths; a worse one is reported as this."""
-_CHUNK_ROWS, _CHUNK_VALUES = 65_536, 1 << 23
-_A_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.25}
-_B_FACTOR: dict[Loss, float] = {"squared": 1.0, "logistic-taylor": 0.5}
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over rows, which add up over chunks and machines: `gram` is phi^T phi, `cross` is phi^T y."""
+    """Sums over rows, which add up over batches: `gram` is phi^T phi, `cross` is phi^T z [d, k]."""
 
     gram: Matrix
-    cross: Vector
+    cross: Matrix
     rows: int
 
     def __add__(self, other: Moments) -> Moments:
@@ -63,9 +52,9 @@ class Moments:
 
 @dataclass(frozen=True)
 class LocalMap:
-    """u(w) = b - A w in fixed point: `a_int` object[d, d] symmetric and `b_int` object[d], at 2^data_frac.
+    """u(w) = b - A w in fixed point: `a_int` object[d, d] symmetric and `b_int` object[d, k], at 2^data_frac.
 
-    The last entry is the bias. It is made of `rows` rows.
+    The last entry of each output is the bias. It is made of `rows` rows.
     """
 
     a_int: IntArray
@@ -81,35 +70,59 @@ class LocalMap:
     @property
     def b_max(self) -> int:
         """The largest magnitude in b, at 2^data_frac."""
-        return int(max(abs(self.b_int)))
+        return int(abs(self.b_int).max())
 
     def update(self, w: Vector) -> Vector:
-        """Return u(w) in the clear, float64[d]."""
-        scale = 2.0**self.data_frac
-        return np.asarray((self.b_int.astype(float) - self.a_int.astype(float) @ w) / scale)
+        """Return u(w) in the clear, for weights float64[d k] output by output."""
+        d, k = self.b_int.shape
+        columns = np.asarray(w, dtype=np.float64).reshape(k, d).T
+        moved = self.b_int.astype(float) - self.a_int.astype(float) @ columns
+        return np.asarray(moved.T.ravel() / 2.0**self.data_frac)
+
+    def answer(self, weights_int: Sequence[int], weight_frac: int) -> list[int]:
+        """Return an opened answer: integers [d k] at 2^(weight_frac + data_frac), output by output."""
+        d, k = self.b_int.shape
+        w = np.array([int(one) for one in weights_int], dtype=object).reshape(k, d).T
+        return [int(one) for one in (self.b_int * (1 << weight_frac) - self.a_int @ w).T.ravel()]
+
+    def digest(self) -> str:
+        """Return the sha2-256 digest of `to_bytes`, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return (rows, A, b) as decimal numbers with commas between them."""
+        numbers = [self.rows, *self.a_int.ravel().tolist(), *self.b_int.ravel().tolist()]
+        return ",".join(str(int(number)) for number in numbers).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, d: int, k: int, data_frac: int) -> LocalMap:
+        """Return the map of `d` columns and `k` outputs that `to_bytes` wrote. Raises DataError."""
+        try:
+            rows, *numbers = map(int, data.split(b","))
+        except ValueError:
+            numbers = []
+        if len(numbers) != d * (d + k):
+            raise DataError("sums", f"are not the {d * (d + k)} numbers of {d} columns and {k} outputs")
+        a, b = np.array(numbers[: d * d], dtype=object), np.array(numbers[d * d :], dtype=object)
+        return cls(a.reshape(d, d), b.reshape(d, k), rows, data_frac)
 
 
-def moments(phi: Matrix, y: Vector) -> Moments:
-    """Return the sums over the rows of phi float64[n, d] and y float64[n].
+def moments(phi: Matrix, z: Matrix) -> Moments:
+    """Return the sums over the rows of phi float64[n, d] and z float64[n, k].
 
     Raises DataError when they do not fit.
     """
-    if phi.ndim != 2 or y.shape != (len(phi),) or not len(phi):
+    if phi.ndim != 2 or z.ndim != 2 or len(z) != len(phi) or not len(phi):
         raise DataError(
-            "data", f"phi has shape {phi.shape}, targets {y.shape}; one target per row, and some rows"
+            "data", f"phi has shape {phi.shape}, targets {z.shape}; one of each per row, and some rows"
         )
-    return Moments(phi.T @ phi, phi.T @ y, len(phi))
+    return Moments(phi.T @ phi, phi.T @ z, len(phi))
 
 
 def fixed_point(sums: Moments, loss: Loss, data_frac: int) -> LocalMap:
     """Return the map of these sums, rounded once. Raises DataError for what is not finite."""
     a, b = sums.gram / sums.rows, sums.cross / sums.rows
-    return _rounded(a * _A_FACTOR[loss], b * _B_FACTOR[loss], sums.rows, data_frac)
-
-
-def quadratic(phi: Matrix, y: Vector, *, data_frac: int, loss: Loss = "squared") -> LocalMap:
-    """Return the map of phi float64[n, d] and targets y float64[n]. Raises DataError."""
-    return fixed_point(moments(phi, y), loss, data_frac)
+    return _rounded(a * loss.a_factor, b * loss.b_factor, sums.rows, data_frac)
 
 
 def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
@@ -125,84 +138,22 @@ def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
     return _rounded(m @ a, m @ b, one.rows, one.data_frac)
 
 
-def local_map(spec: QuadraticSpec, x: Matrix, y: Vector, *, data_frac: int) -> LocalMap:
-    """Return what a mine with raw columns x float64[n, f] and targets y float64[n] contributes to a bounty.
+def local_map(spec: QuadraticSpec, sums: Moments, data_frac: int) -> LocalMap:
+    """Return what a mine whose rows have these sums contributes to a bounty.
 
-    In one pass over chunks of rows, so that phi is never whole in memory.
-
-    Raises DataError for malformed data, BoundsError for targets or local steps beyond what the spec declares.
+    Raises DataError, BoundsError.
     """
-    if len(x) != len(y) or not len(x):
-        raise DataError("data", f"{len(x)} rows and {len(y)} targets")
-    targets = _checked_targets(spec, y)
-    sums: Moments | None = None
-    for part in chunks(spec, len(x)):
-        chunk = moments(transform(spec, x[part]), targets[part])
-        sums = chunk if sums is None else sums + chunk
-    assert sums is not None
-    return local_steps(fixed_point(sums, spec.loss, data_frac), spec.local_steps, _rate(spec))
-
-
-def chunks(spec: QuadraticSpec, rows: int) -> Iterator[slice]:
-    """Yield ranges of rows for which no stage of the feature map puts out more than 64 MiB."""
-    width = widest = len(spec.features)
-    for stage in spec.stages:
-        width = width_after(stage, width)
-        widest = max(widest, width)
-    step = min(_CHUNK_ROWS, _CHUNK_VALUES // (widest + 1))
-    yield from (slice(start, start + step) for start in range(0, rows, step))
-
-
-def _checked_targets(spec: QuadraticSpec, y: Vector) -> Vector:
-    y = np.asarray(y, dtype=np.float64)
-    if not np.isfinite(y).all():
-        raise DataError(f"column {spec.target}", "has a value that is infinite or not a number")
-    if spec.loss == "logistic-taylor":
-        if not np.isin(y, (-1.0, 1.0)).all():
-            raise DataError(
-                f"column {spec.target}", "has a label other than -1 and 1", hint="recode the labels"
-            )
-        return y
-    if np.abs(y).max(initial=0.0) > spec.target_max_q32 / Q32_ONE:
-        raise BoundsError(
-            f"column {spec.target}: a value exceeds the bounty's limit of {spec.target_max_q32 / Q32_ONE:g}",
-            hint="is the column in the units that the bounty asks for? If so, do not join it",
-        )
-    return y
+    one = fixed_point(sums, LOSSES[spec.loss], data_frac)
+    return local_steps(one, spec.local_steps, from_q32(spec.local_rate_q32))
 
 
 def curvature(spec: QuadraticSpec, phi: Matrix) -> Matrix:
-    """Return -du/dw, float64[d, d]: the A that a mine with rows phi float64[n, d] would use, unrounded."""
-    a = _A_FACTOR[spec.loss] * phi.T @ phi / len(phi)
-    return np.asarray(_mean_power(a, spec.local_steps, _rate(spec)) @ a)
+    """Return -du/dw of one output, float64[d, d]: the A, unrounded, of rows phi float64[n, d].
 
-
-def mean_loss(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> float:
-    """Return the mean squared error, or the mean Taylor loss for labels y in {-1, +1}."""
-    t = phi @ w
-    with np.errstate(over="ignore", invalid="ignore"):
-        if kind == "squared":
-            return float(np.mean((y - t) ** 2))
-        return float(np.mean(np.log(2.0) - y * t / 2.0 + t**2 / 8.0))
-
-
-def loss_gradient(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> Vector:
-    """Return the gradient of `mean_loss` with respect to w, float64[d]."""
-    t = phi @ w
-    residual = 2.0 * (t - y) if kind == "squared" else t / 4.0 - y / 2.0
-    return np.asarray(phi.T @ residual / len(phi))
-
-
-def loss_units(kind: Loss, phi: Matrix, y: Vector, w: Vector) -> int:
-    """Return round(1000 * mean_loss), at most LOSS_MAX. Raises UsageError when the loss is not a number."""
-    loss = mean_loss(kind, phi, y, w)
-    if np.isnan(loss):
-        raise UsageError("the loss is not a number", hint="check weights and holdout for infinite values")
-    return round(1000.0 * loss) if 1000.0 * loss < LOSS_MAX else LOSS_MAX
-
-
-def _rate(spec: QuadraticSpec) -> float:
-    return spec.local_rate_q32 / Q32_ONE
+    Raises BoundsError when local steps diverge on these rows.
+    """
+    a = LOSSES[spec.loss].a_factor * phi.T @ phi / len(phi)
+    return np.asarray(_mean_power(a, spec.local_steps, from_q32(spec.local_rate_q32)) @ a)
 
 
 def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
@@ -224,7 +175,7 @@ def _mean_power(a: Matrix, k: int, rate: float) -> Matrix:
     return np.asarray((basis * (powers / k)) @ basis.T)
 
 
-def _rounded(a: Matrix, b: Vector, rows: int, data_frac: int) -> LocalMap:
+def _rounded(a: Matrix, b: Matrix, rows: int, data_frac: int) -> LocalMap:
     scale = 2.0**data_frac
     a, b = np.rint(a * scale), np.rint(b * scale)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):

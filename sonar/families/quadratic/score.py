@@ -1,6 +1,7 @@
 """Contribution: the exact Shapley value of each mine in a round, and the shares of the payment.
 
-Freeze the coefficients C (see `sonar.families.quadratic.step`) at their realised values. With
+Freeze the coefficients C = D P + E (see `sonar.families.quadratic.optimisers.base`) at their realised values.
+With
 
     z_i = sum over the rounds s that mine i was accepted in of (C_new,s - C_best,s) (n_i / N_s) u_i^s
 
@@ -20,23 +21,28 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from sonar.families.quadratic.step import Coefficients, Vector
+from sonar.families.quadratic.optimisers.base import Coefficients, Precondition, Vector
 
 FULL_BPS = 10_000
 
 
 def score_vectors(
-    gradient: Vector, new: Coefficients, best: Coefficients, total_rows: Mapping[int, int]
+    gradient: Vector,
+    new: Coefficients,
+    best: Coefficients,
+    total_rows: Mapping[int, int],
+    precondition: Precondition,
 ) -> dict[int, Vector]:
-    """Return, per round s, the vector float64[d] whose product with n_i u_i^s, summed over s, is phi_i.
+    """Return, per round s, the vector float64[d k] whose product with n_i u_i^s, summed over s, is phi_i.
 
-    `gradient`: grad L at the middle of best and new weights, float64[d]. `total_rows`: N_s, the accepted rows
-    per round. Rounds in which the coefficients do not differ are left out.
+    `gradient`: grad L at the middle of best and new weights, float64[d k]. `total_rows`: N_s, the accepted
+    rows per round. `precondition` is P, which is symmetric. Rounds in which the coefficients do not differ
+    are left out.
     """
     difference = new.plus(best, -1.0)
     vectors = {}
-    for number in sorted(difference.by_round):
-        vector = -difference.apply(number, gradient) / total_rows[number]
+    for number in difference.rounds:
+        vector = -difference.apply_transposed(number, gradient, precondition) / total_rows[number]
         if np.any(vector):
             vectors[number] = vector
     return vectors

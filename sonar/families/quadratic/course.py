@@ -1,4 +1,4 @@
-"""Where the weights of a campaign have been, and the step that one decrypted aggregate leads to."""
+"""Where the weights of a campaign have been, and the step that one opened sum leads to."""
 
 from __future__ import annotations
 
@@ -6,35 +6,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pysonar.bounty.design import Design
-from pysonar.bounty.holdout import Array
-from sonar.families.quadratic.maps import names_of
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Optimiser, Visited
 from sonar.families.quadratic.score import score_vectors
-from sonar.families.quadratic.step import (
-    ORIGIN,
-    Coefficients,
-    GradientDescent,
-    GradientMemory,
-    Optimiser,
-    Visited,
-    default_rate,
-)
 from sonar.paillier.slots import SlotPlan
-from sonar.paillier.vector import decode_update, decode_weights, encode_weights
+from sonar.paillier.vector import decode_update, decode_weights
+
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Weights that a campaign has reached: int[d] in fixed point, how they came about, and their loss."""
+    """Weights that a campaign has reached: int[d k] in fixed point, how they came about, and their loss."""
 
     weights_int: tuple[int, ...]
     coefficients: Coefficients
     loss: int
 
-    def weights(self, plan: SlotPlan) -> Array:
-        """Return the weights as numbers, float64[d]."""
-        return decode_weights(self.weights_int, plan)
+    def weights(self, plan: SlotPlan) -> Vector:
+        """Return the weights as numbers, float64[d k], output by output."""
+        return decode_weights(self.weights_int, plan).ravel(order="F")
 
 
 @dataclass(frozen=True)
@@ -58,12 +51,12 @@ class Course:
     def seen(
         self, number: int, sums: Sequence[int], rows: int, accepted: Collection[str], plan: SlotPlan
     ) -> Course:
-        """Return the course with round `number`'s aggregate: `sums` int[d] over `rows` rows of `accepted`."""
+        """Return the course with round `number`'s sum: `sums` int[d k] over `rows` rows of `accepted`."""
         here = self.current
         visit = Visited(
             number,
             here.weights(plan),
-            decode_update(sums, plan, weight=rows),
+            decode_update(sums, plan, weight=rows).ravel(order="F"),
             frozenset(accepted),
             here.coefficients,
         )
@@ -75,38 +68,30 @@ class Course:
 
 
 def start_of(design: Design) -> Course:
-    """Return the course of a campaign that has not begun: zero weights."""
-    zeros = (0,) * design.plan.weights
-    return Course((Point(zeros, ORIGIN, design.holdout.loss_milli(np.zeros(len(zeros)))),))
-
-
-def optimiser_of(name: str, rate: float | None, design: Design) -> Optimiser:
-    """Return the optimiser that the bounty's settings name."""
-    curvature = design.holdout.curvature
-    if name == "gradient-descent":
-        return GradientDescent(rate or default_rate(curvature), design.weight_max)
-    return GradientMemory(curvature, design.bias, design.weight_max, 2.0**-design.plan.weight_frac)
+    """Return the course of a campaign that has not begun."""
+    return Course((Point(design.start, ORIGIN, design.initial_loss),))
 
 
 def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:
     """Return the next point, rounded to fixed point, with its loss on the holdout."""
     step = optimiser.step(course.visited)
-    weights_int = tuple(encode_weights(step.weights, design.plan))
-    loss = design.holdout.loss_milli(decode_weights(weights_int, design.plan))
-    return Point(weights_int, step.coefficients, loss)
+    weights_int = design.rounded(step.weights)
+    return Point(weights_int, step.coefficients, design.loss_at(weights_int))
 
 
 def held_weights(weights_int: Sequence[int], design: Design) -> list[str]:
     """Return the names of the weights that stand at `weight_max`, and may have been meant to go further."""
     most = design.plan.bounds.weight_max
-    return [
-        name for name, weight in zip(names_of(design.spec), weights_int, strict=True) if abs(weight) >= most
-    ]
+    names = design.spec.weight_names
+    return [name for name, weight in zip(names, weights_int, strict=True) if abs(weight) >= most]
 
 
-def contribution_vectors(course: Course, new: Point, design: Design) -> dict[int, Array]:
+def contribution_vectors(
+    course: Course, new: Point, optimiser: Optimiser, design: Design
+) -> dict[int, Vector]:
     """Return per round the vector that, times n_i u_i, gives mine i's part of the way from best to `new`."""
     best = course.best
     middle = (best.weights(design.plan) + new.weights(design.plan)) / 2
     gradient = design.holdout.gradient(middle)
-    return score_vectors(gradient, new.coefficients, best.coefficients, dict(course.rows))
+    rows = dict(course.rows)
+    return score_vectors(gradient, new.coefficients, best.coefficients, rows, optimiser.precondition)

@@ -1,15 +1,17 @@
-"""Yes/no tests of single updates. They run inside the key object, and only their verdicts leave it.
+"""Yes/no tests of single updates: what each asks, and whether it holds. Who opens an update asks them inside.
 
-An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric and A[bias, bias]
-the same integer for every mine. Most tests below are identities or bounds that follow from this, rounding
-included, so an honest mine passes them whatever its data are, and passing tells nothing about its data.
+An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric, the same for every
+output, and A[bias, bias] the same integer for every mine. Most tests below are identities or bounds that
+follow from this, rounding included, so an honest mine passes them whatever its data are, and passing tells
+nothing about its data.
 
 Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
 rounds' exact tests, against it too, tell an honest mine from a cheat:
 
-- `bias-start` and `curvature` compare a mine with the cohort's median, `unlike` with what most of it sent.
-  They leave wide room, and are skipped when fewer than three mines can be compared, or when the median, or
-  no update at all, speaks for most of them. Data that are unlike everybody else's can still fail them.
+- `unlike` compares what a mine sent, or how that changed, with what most of the cohort sent, and `curvature`
+  the curvature with the cohort's median. They leave wide room, and are skipped when fewer than three mines
+  can be compared, or when nobody's update, or no median, speaks for most of them. Data that are unlike
+  everybody else's can still fail them.
 - `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
   step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
   its own map's.
@@ -18,8 +20,7 @@ rounds' exact tests, against it too, tell an honest mine from a cheat:
   fresh address every round. Where fewer than `min_mines` updates would be left, newcomers are taken.
 
 After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own
-matrix and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are
-skipped.
+matrix and A[bias, bias] is the mine's own: `positive` and `spread` then say nothing and are skipped.
 
 The tests pin the map, not the truth of the data: pricing false data is the score's part.
 """
@@ -34,6 +35,8 @@ from typing import Protocol
 
 import numpy as np
 
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import SlotPlan
 
 TESTS = {
@@ -42,24 +45,22 @@ TESTS = {
     "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
     "copy": "the update is not another mine's earlier one",
     "stale": "the update is not an earlier one of its own, made on other weights",
-    "bias-unit": "after a step along the bias alone, the bias entry changed by exactly that step",
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
-    "bias-start": "from zero weights, the bias entry lies within [1/2, 2] of the cohort's median",
     "curvature": "the curvature since the first update lies within [1/4, 4] of the cohort's median",
-    "unlike": "until an identity holds it: it lies within twice its size of what most of the cohort sent",
+    "unlike": "until an identity holds it: it lies about where most of the cohort's updates lie",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
 }
 """Every test by name, and what holds for an update that passes."""
 
-ROUND_ONLY = frozenset({"copy", "stale", "bias-start", "unlike", "curvature", "newcomer"})
+ROUND_ONLY = frozenset({"copy", "stale", "unlike", "curvature", "newcomer"})
 """The tests that honest data may fail: no proof, so a failure counts for its round only."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """One round, decrypted: its weights [d] and the updates [d] by mine, None for one that does not open."""
+    """One round, opened: its weights [d k] and the updates [d k] by mine, None for one that does not open."""
 
     weights: tuple[int, ...]
     updates: Mapping[str, tuple[int, ...] | None]
@@ -69,17 +70,20 @@ class Opened:
 class Rules:
     """What the model says about honest updates.
 
-    `zero_start`: the first weights are zero, and targets lie mostly on one side of zero, so that their means
-    compare; if not, whole updates are, from zero weights. `bias_curvature`: A[bias, bias] as the integer that
-    every honest mine has, None where it is the mine's own.
+    `unit`: A[bias, bias] as the integer that every honest mine has, None where it is the mine's own.
+    `min_mines`: how many updates a sum takes at least.
     """
 
     plan: SlotPlan
-    zero_start: bool
-    bias_index: int
-    bias_curvature: int | None
+    unit: int | None
     min_mines: int
     random_bits: Callable[[int], int]
+
+
+def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]) -> Rules:
+    """Return what a model's manifest says about honest updates."""
+    unit = int(LOSSES[spec.loss].a_factor * (1 << plan.data_frac)) if spec.local_steps == 1 else None
+    return Rules(plan, unit, min_mines, random_bits)
 
 
 Part = tuple[Sequence[int], Sequence[int]]
@@ -112,6 +116,38 @@ class Past(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Rounds:
+    """A `Past` that holds every round, ascending: for simulations, and to hold others against."""
+
+    opened: Sequence[Opened]
+
+    def begun(self) -> bool:
+        """See `Past`."""
+        return any(update is not None for each in self.opened for update in each.updates.values())
+
+    def parts(self, mine: str) -> Sequence[Part]:
+        """See `Past`; all that it sent, in place of a combination."""
+        sent = ((each.weights, each.updates.get(mine)) for each in self.opened)
+        return [(weights, update) for weights, update in sent if update is not None]
+
+    def senders(self, update: Sequence[int]) -> Collection[str]:
+        """See `Past`."""
+        for each in self.opened:
+            if found := [mine for mine, sent in each.updates.items() if sent == update]:
+                return found
+        return []
+
+    def bases(self, mines: Collection[str]) -> Iterable[Opened]:
+        """See `Past`."""
+        known: set[str] = set()
+        for each in self.opened:
+            new = {mine for mine, sent in each.updates.items() if sent is not None} - known
+            known |= new
+            if new & set(mines):
+                yield each
+
+
 def inspect(rules: Rules, past: Past, now: Opened, trusted: Callable[[str], bool]) -> dict[str, str | None]:
     """The first failed test, or None, of each mine in the round `now`, which comes after the `past` ones.
 
@@ -119,7 +155,7 @@ def inspect(rules: Rules, past: Past, now: Opened, trusted: Callable[[str], bool
     """
     failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    for compare in (_bias_start, _curvature, _unlike, _newcomer):
+    for compare in (_curvature, _unlike, _newcomer):
         failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed
@@ -140,9 +176,7 @@ def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
         test = _pair(rules, then, now)
         if test is not None:
             return test
-    if not _symmetric(rules, [*before, now]):
-        return "symmetry"
-    return None
+    return None if _symmetric(rules, [*before, now]) else "symmetry"
 
 
 def _pair(rules: Rules, then: Part, now: Part) -> str | None:
@@ -159,11 +193,18 @@ def _pair(rules: Rules, then: Part, now: Part) -> str | None:
     shared = math.gcd(*step)
     if any(value % shared for value in change):
         return "lattice"
-    unit, bias = rules.bias_curvature, rules.bias_index
-    if unit is None:
-        return None
-    if _along_bias_only(rules, step) and change[bias] != step[bias] * unit:
-        return "bias-unit"
+    if rules.unit is not None:
+        for one_step, one_change in zip(_outputs(rules, step), _outputs(rules, change), strict=True):
+            if (test := _curved(rules, rules.unit, one_step, one_change)) is not None:
+                return test
+    return None
+
+
+def _curved(rules: Rules, unit: int, step: Sequence[int], change: Sequence[int]) -> str | None:
+    """What A being a mean of squares, with A[bias, bias] = unit, says of a step D and A D in one output.
+
+    The square of (A D)_bias is at most unit x D A D (Cauchy and Schwarz).
+    """
     # An entry of A is off by `error` at most (half for the rounding, the rest for the floats before it), so
     # D A D is off by error x length^2, and (A D)_bias by error x length.
     error = 1 + (rules.plan.bounds.a_row_l1_max >> 40)
@@ -171,7 +212,7 @@ def _pair(rules: Rules, then: Part, now: Part) -> str | None:
     curvature = _dot(step, change) + error * length**2
     if curvature < 0:
         return "positive"
-    if max(abs(change[bias]) - error * length, 0) ** 2 > unit * curvature:
+    if max(abs(change[-1]) - error * length, 0) ** 2 > unit * curvature:
         return "spread"
     return None
 
@@ -184,37 +225,37 @@ def _in_range(rules: Rules, weights: Sequence[int], update: Sequence[int]) -> bo
 
 
 def _symmetric(rules: Rules, parts: Sequence[Part]) -> bool:
-    """sum_s rho_s (<D_s, u_t - u_0> - <D_t, u_s - u_0>) = 0, with D_s = w_s - w_0 and random rho."""
-    if len(parts) < 3:
+    """<D, A D'> = <D', A D> for the steps D since the first update, in every output, and the last round's D'.
+
+    Of all steps, those of the last round too, one random combination is held against one of the last round's.
+    """
+    (w_0, u_0), *others = parts
+    if len(others) * rules.plan.outputs < 2:
         return True
-    (w_0, u_0), *between, (w_t, u_t) = parts
-    d_t, c_t = _minus(w_t, w_0), _minus(u_t, u_0)
-    total = 0
-    for w_s, u_s in between:
-        rho = rules.random_bits(64)
-        total += rho * (_dot(_minus(w_s, w_0), c_t) - _dot(d_t, _minus(u_s, u_0)))
-    return total == 0
+    steps = [_outputs(rules, _minus(w, w_0)) for w, _ in others]
+    changes = [_outputs(rules, _minus(u, u_0)) for _, u in others]
+    weights = [[rules.random_bits(64) for _ in outputs] for outputs in steps]
+    last = [rules.random_bits(64) for _ in steps[-1]]
+    all_steps, all_changes = _combined(weights, steps), _combined(weights, changes)
+    step, change = _combined([last], steps[-1:]), _combined([last], changes[-1:])
+    return _dot(all_steps, change) == _dot(step, all_changes)
 
 
-def _bias_start(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    if not rules.zero_start or not _all_zero(now.weights):
-        return {}
-    entries = {mine: _sent(now, mine)[rules.bias_index] for mine in mines}
-    return dict.fromkeys(_far_from_median(entries, 2), "bias-start")
+def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Sequence[int]]]) -> list[int]:
+    pairs = [pair for each in zip(factors, vectors, strict=True) for pair in zip(*each, strict=True)]
+    return [sum(f * v[j] for f, v in pairs) for j in range(len(pairs[0][1]))]
 
 
 def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Updates that no identity holds: from zero weights, where `bias-start` does not speak for them, and a
-    mine's second, by its change, unless the step tests `bias-unit`. From the third on there is `symmetry`.
+    """Updates that no identity holds: those of the first round, and a mine's second, by its change.
+
+    From the third on there is `symmetry`.
     """
     far: set[str] = set()
-    if _all_zero(now.weights) and not rules.zero_start:
+    if not past.begun():
         far = _far_from_most({mine: _sent(now, mine) for mine in mines})
     second = {mine for mine in mines if len(past.parts(mine)) == 1}
     for then in past.bases(mines) if second else ():
-        step = _minus(now.weights, then.weights)
-        if rules.bias_curvature is not None and _along_bias_only(rules, step):
-            continue
         both = {mine for mine in mines if then.updates.get(mine) is not None}
         if second & both:
             moved = {mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both}
@@ -273,8 +314,10 @@ def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
     return {mine for mine, off in zip(mines, distances[centre], strict=True) if off > 2 * size}
 
 
-def _along_bias_only(rules: Rules, step: Sequence[int]) -> bool:
-    return all(x == 0 for j, x in enumerate(step) if j != rules.bias_index)
+def _outputs(rules: Rules, flat: Sequence[int]) -> list[Sequence[int]]:
+    """Return each output's part of a vector [d k]."""
+    d = rules.plan.features
+    return [flat[start : start + d] for start in range(0, len(flat), d)]
 
 
 def _sent(opened: Opened, mine: str) -> tuple[int, ...]:

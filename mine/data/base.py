@@ -1,0 +1,40 @@
+"""The port to private rows. Which kinds of sources there are stands in `mine.data.registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Protocol
+
+from sonar.data.table import Matrix
+
+Batches = Generator[Matrix, None, str]
+"""float64[rows, columns] after each other; at the end, the fingerprint of all that was read."""
+
+
+class DataSource(Protocol):
+    """Rows of named columns. All methods raise DataError for what cannot be read, and none keeps anything.
+
+    As long as nothing changes, the same rows come in the same order and in the same batches.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call the data as long as nobody says otherwise."""
+        ...
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of all columns."""
+        ...
+
+    def batches(self, columns: Sequence[str]) -> Batches:
+        """Yield the numbers of these columns, in one pass, never all at once.
+
+        Returns the fingerprint of what was read, so that nothing can change between a look and the reading.
+        Without columns, the batches tell of how many rows the data are. Raises DataError for a missing
+        column, for a value that is not a finite number, and if there are no rows.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Return in hex a digest of the whole content, of every column: other rows have another one."""
+        ...

@@ -1,0 +1,107 @@
+"""Registered data sets: where they are, what they were when registered, and their numbers.
+
+A data set is known by its content's fingerprint, and every use checks it: a row added between two rounds of a
+bounty could be read from the sums that the scientist decrypts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mine.data.base import DataSource
+from mine.data.csv import CsvFile
+from mine.data.example import Example
+from mine.data.registry import SOURCES
+from sonar.data.table import Matrix
+from sonar.errors import DataError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A registered data set: which rows, by `kind` and `source`, and what they were then.
+
+    `digest` is the source's fingerprint. Raises ValueError for a kind that there is not.
+    """
+
+    name: str
+    kind: str
+    source: str
+    digest: str
+    columns: tuple[str, ...]
+    rows: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in SOURCES:
+            raise ValueError(f"no kind of data is called {self.kind!r}")
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> DataSet:
+        """Read what `to_record` wrote."""
+        return cls(**{**record, "columns": tuple(record["columns"])})
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Matrix]:
+        """Yield the numbers of `columns` as float64[rows, len(columns)], some rows at a time.
+
+        Use nothing of them before the end. Raises DataError: a value is not a finite number; and at the end,
+        if what was read is not what was registered.
+        """
+        self._check((yield from self._opened().batches(columns)))
+
+    def verify(self) -> None:
+        """Check that the content is what was registered. Raises DataError."""
+        self._check(self._opened().fingerprint())
+
+    def missing(self, columns: Sequence[str]) -> list[str]:
+        """Which of `columns` the data set does not have."""
+        return [column for column in columns if column not in self.columns]
+
+    def _opened(self) -> DataSource:
+        return SOURCES[self.kind](self.source)
+
+    def _check(self, fingerprint: str) -> None:
+        if fingerprint != self.digest:
+            raise DataError(
+                self.source,
+                f"has changed since it was registered as data set {self.name!r}",
+                hint="put the registered content back; or register the new content under another name "
+                "(mine data add --name NEW) for bounties that you join from now on",
+            )
+
+
+def register_csv(path: Path, name: str | None = None) -> DataSet:
+    """Describe a CSV file. Raises DataError, ConfigError."""
+    return register("csv", CsvFile.source_of(path), name)
+
+
+def register_example(example: str, shard: str, name: str | None = None) -> DataSet:
+    """Describe one shard, written "3/10", of a bundled example. Raises DataError."""
+    return register("example", Example.source_of(example, shard), name)
+
+
+def register(kind: str, source: str, name: str | None = None) -> DataSet:
+    """Describe the rows at a source. Raises DataError."""
+    rows = SOURCES[kind](source)
+    called = check_name(name or rows.name)
+    found = DataSet(called, kind, source, rows.fingerprint(), rows.columns(), 0)
+    return replace(found, rows=sum(len(batch) for batch in found.batches(())))
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a data set. Raises DataError."""
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            "name",
+            f"{name[:80]!r} is not a name: letters, digits, '.', '_' and '-', at most 64 of them",
+            hint="choose one with --name",
+        )
+    return name

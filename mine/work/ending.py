@@ -1,0 +1,149 @@
+"""How a round ends for a mine: it helps to end one that failed, and takes over what the chain recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mine.work.sender import Sender
+from mine.work.state import Book, Part
+from mine.work.urgency import STORE_CALL_S, Urgency
+from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
+from sonar.errors import RpcError, SonarError
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.ports import Store
+from sonar.protocol.cid import Cid
+from sonar.protocol.events import MinePaid, RoundSettled
+from sonar.protocol.fold import Ending, RoundRecord, record_of
+from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.round import RoundEvent, RoundState
+from sonar.telling.progress import Progress, Waiting
+
+EXPIRE_GRACE_S = 2
+EXPIRE_STAGGER_S = 3
+"""A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
+
+_PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
+
+
+class Endings:
+    """A mine's part in the end of rounds."""
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        me: Address,
+        sender: Sender,
+        book: Book,
+        urgency: Urgency,
+        progress: Progress,
+    ) -> None:
+        self._market, self._store, self._me = market, store, me
+        self._sender, self._book, self._urgency, self._progress = sender, book, urgency, progress
+        self._ended_s: dict[tuple[BountyId, int], int] = {}
+
+    def expire(self, part: Part, head: Head) -> Waiting:
+        """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
+        ended_s = self._ended_s.setdefault((part.bounty, part.round), head.timestamp_s)
+        cohort = self._record(part, head).cohort
+        if self._me not in cohort:
+            raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
+        turn_s = ended_s + EXPIRE_GRACE_S + EXPIRE_STAGGER_S * cohort.index(self._me)
+        if head.timestamp_s < turn_s:
+            return Waiting(f"someone to end round {part.round}, which failed or is overdue", turn_s)
+        intent = Intent.of_round(Action.EXPIRE, part.bounty, part.round)
+        self._sender.mined(intent, self._market.expire(part.bounty, part.round, cohort))
+        return Waiting(f"the end of round {part.round} to be mined")
+
+    def conclude(self, part: Part, head: Head) -> None:
+        """Bring the part of a round that is over to its end, from what the chain recorded.
+
+        Raises RpcError if the node does not have the records yet.
+        """
+        record = self._record(part, head)
+        part = ended(part, record, self._me, self._book.why(part, "the round is over"))
+        if record.settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
+            part = replace(part, why=why_no_share(self._store, record.settled, self._me))
+        self._book.save(part)
+        why = {"why": part.why} if part.why else {}
+        self._progress.round(
+            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
+        )
+
+    def _record(self, part: Part, head: Head) -> RoundRecord:
+        """What the chain has recorded of the part's round."""
+        events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
+        return record_of(events, part.bounty, part.round)
+
+
+_MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
+
+
+def ended(part: Part, record: RoundRecord, me: Address, why: str) -> Part:
+    """Return the part of `me` as its round ended by what the chain recorded of that; `why`, if it was missed.
+
+    Raises RpcError if the round is not over, or the node does not have the records yet.
+    """
+    missing = RpcError(f"the chain's node has no record yet of how round {part.round} ended")
+    if record.ended is None:  # nor perhaps what came shortly before
+        raise missing
+    for event in _course(part.state, me in record.commits, me in record.reveals):
+        part = part.after(event, why if event in _MISSED else "")
+    paid = record.paid.get(me)
+    if part.state is RoundState.REVEALED:
+        if paid is None:
+            raise missing
+        part = part.after(_outcome(record.ended, paid.share_bps))
+    if paid is not None:
+        part = replace(part, paid=paid_fields(paid))
+    return part
+
+
+def paid_fields(paid: MinePaid) -> dict[str, int]:
+    """What a mine was credited, by the names under which its part keeps it."""
+    return {name: getattr(paid, name) for name in _PAID_FIELDS}
+
+
+def _outcome(ending: Ending, share_bps: int) -> RoundEvent:
+    """What the end of a round was for one who had revealed. An overdue round pays without shares."""
+    if ending is Ending.FAILED:
+        return RoundEvent.ROUND_FAILED
+    if ending is Ending.SETTLED and not share_bps:
+        return RoundEvent.SETTLED_WITHOUT_SHARE
+    return RoundEvent.SETTLED_WITH_SHARE
+
+
+def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEvent]:
+    """What has happened since `state`, in a round that is over, up to its reveal."""
+    if state in (RoundState.IDLE, RoundState.TRAINED):
+        return [RoundEvent.COMMIT_REFUSED]
+    if not committed:
+        return [RoundEvent.COMMIT_REFUSED]  # it was not mined, or a reorganisation took it back
+    if state is RoundState.REVEALED:
+        return [] if revealed else [RoundEvent.REVEAL_TAKEN_BACK]
+    course = []
+    if state is RoundState.COMMITTING:
+        course.append(RoundEvent.COMMIT_SEEN)
+    if state in (RoundState.COMMITTING, RoundState.COMMITTED):
+        if not revealed:
+            return [*course, RoundEvent.REVEAL_MISSED]
+        course.append(RoundEvent.REVEAL_SENT)
+    return [*course, RoundEvent.REVEAL_SEEN if revealed else RoundEvent.REVEAL_MISSED]
+
+
+def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
+    """Return why a settled round brought a mine no share, by the record that the scientist published of it.
+
+    It is her word; nothing depends on it. If it is not known, the reason for that.
+    """
+    try:
+        data = store.get(Cid("dag-cbor", settled.evidence_digest), EvidenceManifest.max_bytes)
+        evidence = EvidenceManifest.from_bytes(data)
+    except SonarError as error:
+        return f"the scientist's record of the round cannot be read: {error}"
+    member = next((member for member in evidence.cohort if member.mine == me), None)
+    if member is None or (evidence.bounty, evidence.round) != (settled.bounty, settled.round):
+        return "the scientist's record is not of this round"
+    return f"left out: {member.reason}" if member.reason else "it was counted, and made the model no better"

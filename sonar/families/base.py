@@ -1,0 +1,137 @@
+"""What a family of models is: all that mines and scientists ask of it, pure. Neither branches on its kind.
+
+A round publishes a question (weights, here hidden from the mines); each mine gives an answer, a vector of
+bounded integers; only the sum of a cohort's answers is opened, and from it follows the next question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from sonar.paillier.affine import Run
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+Spec_contra = TypeVar("Spec_contra", contravariant=True)
+Prep = TypeVar("Prep", bound="Prepared")
+Wish_contra = TypeVar("Wish_contra", contravariant=True)
+Design = TypeVar("Design")
+Course = TypeVar("Course")
+Point = TypeVar("Point")
+Optimiser_contra = TypeVar("Optimiser_contra", contravariant=True)
+Rules_co = TypeVar("Rules_co", covariant=True)
+
+
+class Prepared(Protocol):
+    """What a mine's rows come to, once per bounty."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        ...
+
+    def digest(self) -> str:
+        """Return the sha2-256 digest of `to_bytes`, in hex: it tells whether anything has changed."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return all of it, in one form only."""
+        ...
+
+
+class MineSide(Protocol[Spec_contra, Prep]):
+    """What a mine asks of a family."""
+
+    def columns(self, spec: Spec_contra) -> tuple[str, ...]:
+        """Return the columns that a table must have, features first."""
+        ...
+
+    def check_rows(self, spec: Spec_contra, rows: int) -> None:
+        """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
+        ...
+
+    def prepare(self, spec: Spec_contra, plan: SlotPlan, batches: Iterable[Matrix]) -> Prep:
+        """Return what the rows come to, from batches float64[rows, columns], in one pass.
+
+        All that protects single rows is checked, and the plan's bounds. Raises DataError, ConsentError,
+        BoundsError.
+        """
+        ...
+
+    def restored(self, spec: Spec_contra, plan: SlotPlan, data: bytes) -> Prep:
+        """Return what `Prepared.to_bytes` made for the same spec and plan. Raises DataError."""
+        ...
+
+    def answer(
+        self,
+        key: PublicKey,
+        plan: SlotPlan,
+        prepared: Prep,
+        weights: Sequence[mpz],
+        *,
+        parts: int = 1,
+        run: Run | None = None,
+    ) -> list[mpz]:
+        """Return the answer to encrypted weights, not yet re-randomised.
+
+        Raises BoundsError, CiphertextError.
+        """
+        ...
+
+    def in_words(self, spec: Spec_contra) -> str:
+        """Say what is learned from the columns, to people who decide whether to train on it."""
+        ...
+
+
+class ScientistSide(Protocol[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co]):
+    """What a scientist asks of a family."""
+
+    def design(
+        self,
+        wish: Wish_contra,
+        x: Matrix,
+        y: Matrix,
+        features: Sequence[str],
+        targets: Sequence[str],
+        seeded: Callable[[int], Any],
+    ) -> Design:
+        """Return the model for held-out rows x float64[n, f] and y float64[n, k]; `seeded` draws constants.
+
+        Raises DataError, ConfigError, BoundsError, PlanError, ManifestError.
+        """
+        ...
+
+    def start(self, design: Design) -> Course:
+        """Return the course of a campaign that has not begun."""
+        ...
+
+    def step(self, design: Design, optimiser: Optimiser_contra, course: Course) -> Point:
+        """Return where the last opened sum leads, with its loss."""
+        ...
+
+    def score_vectors(
+        self, design: Design, optimiser: Optimiser_contra, course: Course, point: Point
+    ) -> Mapping[int, Vector]:
+        """Return per round the vector whose product with an answer is its part of the way to `point`."""
+        ...
+
+    def tests(
+        self, spec: Spec_contra, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
+    ) -> Rules_co:
+        """Return what single answers are tested by: all of it follows from the model's manifest."""
+        ...
+
+
+class Family(
+    MineSide[Spec_contra, Prep],
+    ScientistSide[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co],
+    Protocol,
+):
+    """A family of models."""

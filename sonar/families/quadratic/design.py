@@ -1,0 +1,213 @@
+"""From held-out data and wishes to a model: its feature map, the bounds that mines keep, the slot plan.
+
+Bounds hold for whoever takes part, so they are derived from the holdout with a wide margin: sums `MARGIN`
+times the holdout's still fit. Room costs bits in a slot, and so time at the mines; hence not more than that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import DataError, PlanError
+from sonar.families.quadratic.fixed import to_q32
+from sonar.families.quadratic.holdout import Holdout
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps.base import BaseWish, Seeded
+from sonar.families.quadratic.maps.compose import least_rows
+from sonar.families.quadratic.optimisers.base import Ground
+from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.paillier.vector import decode_weights, encode_weights
+from sonar.protocol.record import MAX_NAME
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+MARGIN = 8.0
+"""How far beyond the holdout's own values the bounds reach."""
+WEIGHT_BITS = 27
+"""Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
+DATA_FRAC = 20
+MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 34, 28
+"""The same for maps that make many columns, close to collinear: with 70 products, the losses of 7 rounds were
+off by up to 2e-7; with 27 and 20 bits by up to 1e-5, with 30 and 24 by 2e-6."""
+MAPPED_MARGIN = 32.0
+"""How far A's rows then reach beyond the holdout's: all of a mine's rows may lie where products are large."""
+DEFAULT_TARGET_CLIP = 8.0
+"""So many deviations from the mean a target is learned, and further if the holdout has one further off."""
+LEAST_SPREAD = 1e-6
+"""A column that varies less on the holdout does not say how large a weight may get."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the scientist may decide about the model; None lets the holdout decide.
+
+    `metric` is what the loss is measured by: see `Holdout.metrics`.
+    """
+
+    feature_map: BaseWish
+    loss: str
+    local_steps: int
+    local_rate: float | None
+    cohort: int
+    rows_min: int | None
+    weight_rows: int | None
+    key_bits: int
+    weight_max: float | None
+    a_row_l1_max: float | None
+    b_max: float | None
+    target_clip: float | None
+    weight_frac: int | None
+    data_frac: int | None
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """The model, how its updates are packed, and the holdout that judges it.
+
+    `start` int[d k]: the weights of the first round; zeros are the null model.
+    """
+
+    spec: QuadraticSpec
+    plan: SlotPlan
+    holdout: Holdout
+    metric: str
+    start: tuple[int, ...]
+
+    @property
+    def weight_max(self) -> float:
+        """The largest weight, as a number."""
+        return self.plan.bounds.weight_max / (1 << self.plan.weight_frac)
+
+    @property
+    def zero_start(self) -> bool:
+        """Whether the first round's weights are those of the null model."""
+        return not any(self.start)
+
+    @cached_property
+    def initial_loss(self) -> int:
+        """The start's loss, in millionths: a million for the null model."""
+        return self.loss_at(self.start)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What an optimiser knows of the job."""
+        return Ground(
+            self.holdout.curvature,
+            len(self.holdout.y),
+            self.spec.outputs,
+            self.weight_max,
+            2.0**-self.plan.weight_frac,
+        )
+
+    def loss_at(self, weights_int: Sequence[int]) -> int:
+        """Return the loss of weights in fixed point, in millionths."""
+        return self.holdout.loss(decode_weights(weights_int, self.plan).ravel(order="F"), self.metric)
+
+    def rounded(self, w: Vector) -> tuple[int, ...]:
+        """Return weights float64[d k] in fixed point. Raises PlanError if one exceeds the plan's bound."""
+        shaped = w if self.spec.outputs == 1 else by_output(self.spec, w)
+        return tuple(encode_weights(shaped, self.plan))
+
+    def starting_at(self, w: Vector) -> Design:
+        """Return the design with a start of the scientist's own, float64[d k]. Raises PlanError."""
+        return replace(self, start=self.rounded(w))
+
+
+def design_of(
+    wish: Wish,
+    x: Matrix,
+    y: Matrix,
+    features: Sequence[str],
+    targets: Sequence[str],
+    seeded: Seeded,
+) -> Design:
+    """Return the design for held-out data x float64[n, f] and y float64[n, k].
+
+    Raises DataError, BoundsError, ConfigError, PlanError, ManifestError.
+    """
+    for name in (*features, *targets):
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            hint = f"rename it: 1 to {MAX_NAME} printable characters"
+            raise DataError(f"column {name[:MAX_NAME]!r}", "cannot be published", hint=hint)
+    loss = LOSSES[wish.loss]
+    stages = wish.feature_map.stages(features, x, seeded)
+    clip = wish.target_clip or DEFAULT_TARGET_CLIP
+    fields: dict[str, Any] = {
+        "features": tuple(features),
+        "targets": tuple(loss.target(*pair, clip) for pair in zip(targets, y.T, strict=True)),
+        "stages": stages,
+        "loss": wish.loss,
+        "rows_min": wish.rows_min or least_rows(stages, len(features), len(targets)),
+    }
+    one_step = Holdout(QuadraticSpec.parse(fields), x, y)
+    holdout = one_step
+    if wish.local_steps > 1:
+        rate = wish.local_rate or _local_rate(wish, one_step.curvature)
+        fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
+        holdout = Holdout(QuadraticSpec.parse(fields), x, y)
+    plan = _plan(wish, holdout, one_step.curvature)
+    metric = holdout.metric(wish.metric).name
+    return Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
+
+
+def _local_rate(wish: Wish, curvature: Matrix) -> float:
+    """Return a rate at which a mine's steps do not diverge, though its curvature is twice the holdout's; or
+    eight times, with products, whose tails are heavy.
+    """
+    room = 1.0 if wish.feature_map.plain else MAPPED_MARGIN / MARGIN
+    return 1.0 / (room * float(np.linalg.eigvalsh(curvature)[-1]))
+
+
+def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
+    """Mapped targets have a deviation of 1 at most, which gives the size of weights and of b."""
+    plain = wish.feature_map.plain
+    spread = np.sqrt(np.diag(curvature))
+    least = float(np.min(spread[spread > LEAST_SPREAD]))
+    margin = MARGIN if plain else MAPPED_MARGIN
+    weight_max = wish.weight_max or _power_of_two(MARGIN / least)
+    a_row_l1_max = wish.a_row_l1_max or _power_of_two(margin * float(np.abs(curvature).sum(axis=1).max()))
+    b_max = wish.b_max or _power_of_two(MARGIN * float(np.max(spread)))
+    bits, wanted = (WEIGHT_BITS, DATA_FRAC) if plain else (MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC)
+    weight_frac = wish.weight_frac
+    if weight_frac is None:
+        weight_frac = min(max(bits - math.ceil(math.log2(weight_max)), 0), 32)
+    data_frac = wish.data_frac
+    if data_frac is None:
+        room = 62 - math.ceil(math.log2(max(b_max, a_row_l1_max)))
+        data_frac = max(DATA_FRAC, min(max(wanted, weight_frac), room))
+    return SlotPlan.make(
+        key_bits=wish.key_bits,
+        weights=holdout.spec.weights,
+        outputs=holdout.spec.outputs,
+        bounds=Bounds(
+            weight_max=_fixed("weight_max", weight_max, weight_frac),
+            a_row_l1_max=_fixed("a_row_l1_max", a_row_l1_max, data_frac),
+            b_max=_fixed("b_max", b_max, data_frac),
+        ),
+        mines_max=wish.cohort,
+        weight_rows=wish.weight_rows or holdout.spec.rows_min,
+        weight_frac=weight_frac,
+        data_frac=data_frac,
+    )
+
+
+def _fixed(name: str, value: float, fraction_bits: int) -> int:
+    number = math.ceil(math.ldexp(value, fraction_bits))
+    if number >= 1 << 63:
+        hint = f"rescale the columns, or give a smaller {name} or fewer fractional bits"
+        raise PlanError(f"{name} = {value:g} with {fraction_bits} fractional bits exceeds 63 bits", hint=hint)
+    return number
+
+
+def _power_of_two(value: float) -> float:
+    return 2.0 ** math.ceil(math.log2(value)) if value > 0 else 1.0

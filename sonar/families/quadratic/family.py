@@ -1,0 +1,90 @@
+"""The quadratic family behind its port (`sonar.families.base`); the work is done in the files beside this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from gmpy2 import mpz
+
+from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
+from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
+from sonar.families.quadratic.design import Design, Wish, design_of
+from sonar.families.quadratic.inspection import Rules, rules_of
+from sonar.families.quadratic.maps import compose
+from sonar.families.quadratic.maps.base import Seeded
+from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.quadratic.prepare import prepare
+from sonar.families.quadratic.protect import check_rows
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.paillier.affine import Run, affine_update
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+
+
+class Quadratic:
+    """Models that are linear in their weights."""
+
+    def columns(self, spec: QuadraticSpec) -> tuple[str, ...]:
+        """Return the features, then the targets."""
+        return spec.columns
+
+    def check_rows(self, spec: QuadraticSpec, rows: int) -> None:
+        """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
+        check_rows(rows, spec)
+
+    def prepare(self, spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> LocalMap:
+        """Return (A, b). Raises DataError, ConsentError, BoundsError."""
+        return prepare(spec, plan, batches)
+
+    def restored(self, spec: QuadraticSpec, plan: SlotPlan, data: bytes) -> LocalMap:
+        """Return the (A, b) that `to_bytes` wrote. Raises DataError."""
+        return LocalMap.from_bytes(data, spec.width, spec.outputs, plan.data_frac)
+
+    def answer(
+        self,
+        key: PublicKey,
+        plan: SlotPlan,
+        prepared: LocalMap,
+        weights: Sequence[mpz],
+        *,
+        parts: int = 1,
+        run: Run | None = None,
+    ) -> list[mpz]:
+        """Return Enc(b - A w), packed. Raises BoundsError, CiphertextError."""
+        return affine_update(key, plan, prepared.a_int, prepared.b_int, weights, parts=parts, run=run)
+
+    def in_words(self, spec: QuadraticSpec) -> str:
+        """Return the feature map, and how many weights it has."""
+        return f"{compose.in_words(spec.stages)}: {spec.weights} weights"
+
+    def design(
+        self,
+        wish: Wish,
+        x: Matrix,
+        y: Matrix,
+        features: Sequence[str],
+        targets: Sequence[str],
+        seeded: Seeded,
+    ) -> Design:
+        """Return the model for held-out rows."""
+        return design_of(wish, x, y, features, targets, seeded)
+
+    def start(self, design: Design) -> Course:
+        """Return the course of a campaign that has not begun."""
+        return start_of(design)
+
+    def step(self, design: Design, optimiser: Optimiser, course: Course) -> Point:
+        """Return the next point."""
+        return next_point(course, optimiser, design)
+
+    def score_vectors(
+        self, design: Design, optimiser: Optimiser, course: Course, point: Point
+    ) -> dict[int, Vector]:
+        """Return one vector per round."""
+        return contribution_vectors(course, point, optimiser, design)
+
+    def tests(
+        self, spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
+    ) -> Rules:
+        """Return what single answers are tested by."""
+        return rules_of(spec, plan, min_mines, random_bits)

@@ -1,0 +1,47 @@
+"""Published numbers. A name that ends in `_q32` holds round(x * 2^32): nothing on the wire is a float."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from sonar.errors import DataError
+from sonar.protocol.record import MAX_WEIGHTS
+
+Q32_ONE = 1 << 32
+Q32 = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
+PositiveQ32 = Annotated[Q32, Field(gt=0)]
+Q32Row = Annotated[tuple[Q32, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
+PositiveQ32Row = Annotated[tuple[PositiveQ32, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
+
+
+def to_q32(value: float, field: str = "value") -> int:
+    """Return round(value * 2^32). Raises DataError for what is not finite or beyond ±2^31."""
+    if not math.isfinite(value) or abs(value) >= 1 << 31:
+        raise DataError(field, "is not a number between -2^31 and 2^31", hint="rescale the column")
+    return round(value * Q32_ONE)
+
+
+def from_q32(value: int) -> float:
+    """Return the number that a fixed-point constant stands for."""
+    return value / Q32_ONE
+
+
+def floats(values: tuple[int, ...] | tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
+    """Return the numbers that a row, or a matrix, of fixed-point constants stands for."""
+    return np.array(values, dtype=np.float64) / Q32_ONE
+
+
+def deviation_q32(column: NDArray[np.float64], field: str) -> int:
+    """Return the deviation of a column float64[n]. Raises DataError for one that is constant or nearly so."""
+    deviation = to_q32(float(column.std()), field)
+    if np.ptp(column) == 0:
+        raise DataError(field, "is constant", hint="leave it out: it tells nothing")
+    if deviation == 0:
+        problem = "varies by less than 2^-32, the last digit of a published constant"
+        raise DataError(field, problem, hint="rescale the column")
+    return deviation

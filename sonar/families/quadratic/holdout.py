@@ -1,0 +1,209 @@
+"""The scientist's held-out rows: the loss, its gradient, and what they tell about the mines' curvature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import ConfigError, DataError, UsageError
+from sonar.families.quadratic.answer import curvature
+from sonar.families.quadratic.losses.base import Loss, Metric
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.spec import QuadraticSpec, by_output
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+MILLION = 1_000_000
+"""The null model's loss, on the chain."""
+LOSS_MAX = (1 << 64) - 1
+"""The largest loss that the contract can hold; a worse one is reported as this."""
+LEAST_ROWS = 10
+"""Fewer say too little: mines would find their data outside the bounds that are derived from them."""
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Held-out rows, judged by `spec`: x float64[n, f] raw columns, y float64[n, k] targets.
+
+    Weights are float64[d k], output by output. A loss is told in millionths of the null model's, the mean
+    over all targets. `metric` is one of `metrics`; None stands for the first.
+    """
+
+    spec: QuadraticSpec
+    x: Matrix
+    y: Matrix
+
+    @cached_property
+    def phi(self) -> Matrix:
+        """The rows after the feature map, float64[n, d], the bias last."""
+        return self.spec.transform(self.x)
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """What a target can be said in, and what the loss can be measured by."""
+        return {metric.name: metric for metric in self._loss.metrics}
+
+    def metric(self, name: str | None) -> Metric:
+        """Return one of `metrics`. Raises ConfigError naming the metric."""
+        if name is None:
+            return self._loss.metrics[0]
+        if name not in self.metrics:
+            known = ", ".join(self.metrics)
+            problem = f"is no metric of the loss {self._loss.name!r}"
+            raise ConfigError(name, problem, hint=f"the target can be said in {known}")
+        return self.metrics[name]
+
+    def loss(self, w: Vector, metric: str | None = None) -> int:
+        """Return the loss of weights in millionths, as the contract takes it: exactly a million for zeros.
+
+        Raises UsageError when it is not a number, ConfigError for a metric that there is not.
+        """
+        return _millionths(self._ratio(self.metric(metric), w), round)
+
+    def floor(self, metric: str | None = None) -> int:
+        """Return about the least loss of any weights on these rows, in millionths, rounded down."""
+        found = self.metric(metric)
+        nulls = self.nulls(metric)
+        parts = [
+            found.floor(target, y, self.phi) / null
+            for target, y, null in zip(self.spec.targets, self.y.T, nulls, strict=True)
+        ]
+        return _millionths(float(np.mean(parts)), math.floor)
+
+    def nulls(self, metric: str | None = None) -> list[float]:
+        """Return the null model's loss for each target, in the metric's unit."""
+        found, zero = self.metric(metric), np.zeros(len(self.y))
+        return [found.loss(target, y, zero) for target, y in zip(self.spec.targets, self.y.T, strict=True)]
+
+    def gradient(self, w: Vector) -> Vector:
+        """Return the gradient of the quadratic loss at w, float64[d k], in parts of the null model's loss.
+
+        Of squared error it is the loss itself; for another metric its surrogate.
+        """
+        half = self._loss.half
+        residual = half * (self.phi @ by_output(self.spec, w)) - self._z
+        scale = 2.0 * half / (self.spec.outputs * np.sum(self._z**2, axis=0))
+        return np.asarray((self.phi.T @ residual * scale).T.ravel())
+
+    @cached_property
+    def curvature(self) -> Matrix:
+        """The matrix A of the map u(w) = b - A w that a mine with these rows would have, float64[d, d].
+
+        Raises BoundsError when local steps diverge on these rows.
+        """
+        return curvature(self.spec, self.phi)
+
+    def told(self, w: Vector) -> dict[str, float]:
+        """Return how good weights are, in people's units.
+
+        Of several targets: the mean, and each by its name.
+        """
+        s = self.phi @ by_output(self.spec, w)
+        each = [
+            self._loss.told(target, y, s[:, i])
+            for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
+        ]
+        if len(each) == 1:
+            return each[0]
+        told = {
+            name: float(np.mean([one[name] for one in each]))
+            for name in each[0]
+            if name not in self.metrics or self.metrics[name].pools
+        }
+        for target, one in zip(self.spec.targets, each, strict=True):
+            told |= {f"{name} {target.name}": value for name, value in one.items()}
+        return told
+
+    def loss_of(self, metric: str, value: float) -> int:
+        """Return in millionths a target that is said in a metric.
+
+        Raises ConfigError naming the metric: for what nothing can reach, or what is no better than the start.
+        """
+        found = self._said_in(metric)
+        loss = _millionths(found.ratio(value, self._null(metric)), round)
+        if loss <= 0:
+            problem = f"{value:g} is out of reach: {metric} = {found.best:g} would be a model without fault"
+            raise ConfigError(metric, problem, hint=self._hint(found))
+        if loss >= MILLION:
+            null = found.value(1.0, self._null(metric))
+            problem = f"{value:g} is no better than the null model, which has {metric} = {null:.6g}"
+            raise ConfigError(metric, problem, hint=self._hint(found))
+        return loss
+
+    def said(self, metric: str, loss: int) -> float:
+        """Return the value of a metric at a loss in millionths: the inverse of `loss_of`.
+
+        Raises ConfigError.
+        """
+        return self._said_in(metric).value(loss / MILLION, self._null(metric))
+
+    def _hint(self, metric: Metric) -> str:
+        floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
+        return f"say a value between, as the null model's and what is best here ({floor:.6g}) allow"
+
+    def _said_in(self, name: str) -> Metric:
+        metric = self.metric(name)
+        if self.spec.outputs > 1 and not metric.pools:
+            others = ", ".join(one for one, other in self.metrics.items() if other.pools)
+            problem = f"has a unit of its own for each of the {self.spec.outputs} targets"
+            raise ConfigError(name, problem, hint=f"say it in {others}, which is a mean over the targets")
+        return metric
+
+    def _null(self, metric: str) -> float:
+        return float(np.mean(self.nulls(metric)))
+
+    def _ratio(self, metric: Metric, w: Vector) -> float:
+        """Return the loss as a part of the null model's; that of zeros is 1 to the last bit."""
+        s = self.phi @ by_output(self.spec, w)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                metric.loss(target, y, s[:, i]) / null
+                for i, (target, y, null) in enumerate(
+                    zip(self.spec.targets, self.y.T, self.nulls(metric.name), strict=True)
+                )
+            ]
+        return sum(parts) / len(parts)
+
+    @property
+    def _loss(self) -> Loss:
+        return LOSSES[self.spec.loss]
+
+    @cached_property
+    def _z(self) -> Matrix:
+        """The targets as the model learns them, float64[n, k]; no held-out one is clipped."""
+        centres = np.array([target.centre for target in self.spec.targets])
+        return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])
+
+
+def _millionths(ratio: float, to_int: Callable[[float], int]) -> int:
+    if np.isnan(ratio):
+        raise UsageError("the loss is not a number", hint="check weights and holdout for infinite values")
+    return to_int(MILLION * ratio) if MILLION * ratio < LOSS_MAX else LOSS_MAX
+
+
+def require_rows(x: Matrix, y: Matrix, features: Sequence[str], targets: Sequence[str]) -> None:
+    """Check held-out data x float64[n, f] and y float64[n, k]: `LEAST_ROWS` rows, all finite.
+
+    Raises DataError.
+    """
+    if len(y) < LEAST_ROWS:
+        problem = f"has {len(y)} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
+        raise DataError("holdout", problem, hint="hold out more rows")
+    for name, values in zip((*features, *targets), (*x.T, *y.T), strict=True):
+        if count := np.count_nonzero(~np.isfinite(values)):
+            problem = f"{count} of {len(y)} rows are missing or infinite, row {_first_bad(values)} first"
+            raise DataError(f"column {name}", problem, hint="drop such rows, or fill in their values")
+    for name, values in zip(targets, y.T, strict=True):
+        if (values == values[0]).all():
+            problem = f"is {values[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+            raise DataError(f"column {name}", problem, hint="shuffle the data before you hold rows out")
+
+
+def _first_bad(values: Vector) -> int:
+    return int(np.argmin(np.isfinite(values))) + 1

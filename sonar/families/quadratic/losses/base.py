@@ -1,0 +1,110 @@
+"""What a loss is, and what a metric is. Each loss has a file of its own, and a line in the registry.
+
+Every loss of this family has the same sums: the answer is b - A w with
+
+    A = a_factor phi^T phi / n        b = b_factor phi^T z / n        z = clip((y - centre) / scale, ±clip)
+
+so what weights w minimise is |z - h phi w|^2 with h = a_factor / b_factor, whatever the loss.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import BoundsError
+from sonar.families.quadratic.target import Target
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+CLIPPED_MOST = 0.1
+"""The part of a mine's targets that may lie beyond the clip; more are in another unit than the bounty's."""
+
+
+class Metric(ABC):
+    """A number that people judge a model by, and the loss that goes down as it gets better.
+
+    `y` float64[n] is in the target's own unit; `s` float64[n] is phi w, zero for the null model.
+    """
+
+    name: ClassVar[str]
+    pools: ClassVar[bool] = True
+    """Whether its mean over several targets means something."""
+    best: ClassVar[float]
+    """The value that nothing can reach."""
+
+    @abstractmethod
+    def loss(self, target: Target, y: Vector, s: Vector) -> float:
+        """Return the loss, 0 for a model without fault."""
+
+    @abstractmethod
+    def floor(self, target: Target, y: Vector, phi: Matrix) -> float:
+        """Return about the least loss of any weights with these rows phi float64[n, width]."""
+
+    @abstractmethod
+    def value(self, ratio: float, null: float) -> float:
+        """Return the metric where the loss is `ratio` times `null`, the null model's."""
+
+    @abstractmethod
+    def ratio(self, value: float, null: float) -> float:
+        """Return the loss as a part of the null model's where the metric is `value`."""
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A loss: what mines make of a target, and how a prediction follows from phi w."""
+
+    name: str
+    a_factor: float
+    b_factor: float
+    metrics: tuple[Metric, ...]
+    """What people may say a bounty's target in; by the first one it is measured if they say none."""
+
+    @property
+    def half(self) -> float:
+        """h of this module's text."""
+        return self.a_factor / self.b_factor
+
+    @abstractmethod
+    def target(self, name: str, y: Vector, clip: float) -> Target:
+        """Return the published constants of held-out targets float64[n]. Raises DataError."""
+
+    def accept(self, target: Target) -> None:  # noqa: B027 - most losses take every target
+        """Check a target that somebody published. Raises ValueError."""
+
+    @abstractmethod
+    def check(self, name: str, y: Vector) -> None:
+        """Check that the values can be targets of this loss. Raises DataError."""
+
+    @abstractmethod
+    def predict(self, target: Target, s: Vector) -> Vector:
+        """Return what the model says where phi w is s: in the target's unit, or the log odds of label 1."""
+
+    def told(self, target: Target, y: Vector, s: Vector) -> dict[str, float]:
+        """Return how good the model is, in people's units, by name."""
+        zero = np.zeros_like(s)
+        told = {}
+        for metric in self.metrics:
+            null = metric.loss(target, y, zero)
+            told[metric.name] = metric.value(metric.loss(target, y, s) / null, null)
+        return told
+
+
+def mapped(target: Target, y: Vector) -> Vector:
+    """Return z for targets y float64[n]: how far they lie from the centre, in published units, clipped."""
+    return np.clip((y - target.centre) / target.scale, -target.clip, target.clip)
+
+
+def check_clipped(target: Target, clipped: int, rows: int) -> None:
+    """Check that few of a mine's targets lie beyond the clip. Raises BoundsError."""
+    if clipped > CLIPPED_MOST * rows:
+        raise BoundsError(
+            f"column {target.name}: more than {CLIPPED_MOST:.0%} of the values lie more than "
+            f"{target.clip:g} deviations ({target.scale:.4g}) from the bounty's mean, {target.centre:.4g}",
+            hint="is it in the units that the bounty asks for? If so, do not join it",
+        )

@@ -1,0 +1,1 @@
+"""Public feature maps: from columns to phi, the matrix that a model is linear in."""

@@ -1,0 +1,91 @@
+"""What a feature map is made of: stages, as they stand in a manifest, and the wish that a scientist has.
+
+A map is a list of stages, applied in order; a column of ones (the bias) is appended last. Each stage has a
+file of its own, and a line in `sonar.families.quadratic.maps.registry`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from sonar.protocol.record import MAX_WEIGHTS
+
+Matrix = NDArray[np.float64]
+Names = tuple[str, ...]
+
+
+class Draw(Protocol):
+    """A seeded source of random constants, as `numpy.random.RandomState` is."""
+
+    def normal(self, *, size: tuple[int, ...]) -> Any:
+        """Return standard normal numbers float64[size]."""
+        ...
+
+    def uniform(self, low: float, high: float, size: int) -> Any:
+        """Return uniform numbers float64[size]."""
+        ...
+
+
+Seeded = Callable[[int], Draw]
+"""Makes the source for a seed. The caller passes it in: nothing here draws by itself."""
+
+
+class BaseStage(BaseModel, ABC):
+    """One stage as it stands in a manifest; constants are fixed-point integers, round(x * 2^32)."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    mixes: ClassVar[bool] = False
+    """Whether each column that it makes depends on all that it takes, and is no product of a few."""
+
+    @property
+    def factors(self) -> int:
+        """Of how many of the columns that it takes it makes products."""
+        return 1
+
+    def width_after(self, width: int, where: str) -> int:
+        """Return how many columns it makes of `width`. Raises ValueError, naming `where`, if it cannot."""
+        return width
+
+    @abstractmethod
+    def apply(self, x: Matrix) -> Matrix:
+        """Return what it makes of float64[n, width]; nothing is checked."""
+
+    def names(self, names: Names) -> Names:
+        """Return a name for each column that it makes, as scikit-learn has them."""
+        return names
+
+    @abstractmethod
+    def words(self) -> str:
+        """Say what it does, to people who decide whether to train on it."""
+
+
+class BaseWish(BaseModel, ABC):
+    """A map that a scientist names, with the parameters that `bounty.toml` has for it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    tells: ClassVar[str] = ""
+    """What everybody learns besides the means and deviations of the columns, as the end of that sentence."""
+    plain: ClassVar[bool] = True
+    """Whether it makes few columns, that are hardly collinear and have light tails: fewer bits will do."""
+
+    @abstractmethod
+    def stages(self, names: Sequence[str], x: Matrix, seeded: Seeded) -> tuple[BaseStage, ...]:
+        """Return the map's stages, with constants from held-out columns x float64[n, len(names)].
+
+        Raises ConfigError naming the parameter, or DataError naming the column.
+        """
+
+
+def check_width(width: int, where: str) -> int:
+    """Return `width`. Raises ValueError: no stage may make more columns than a model may have."""
+    if width >= MAX_WEIGHTS:
+        raise ValueError(f"{where}: {width} outputs and a bias; at most {MAX_WEIGHTS} in all")
+    return width

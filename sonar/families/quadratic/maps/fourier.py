@@ -1,0 +1,101 @@
+"""Random Fourier features: cosines that approximate a Gaussian kernel (Rahimi and Recht 2007)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from sonar.errors import ConfigError
+from sonar.families.quadratic.fixed import Q32Row, floats, to_q32
+from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Names, Seeded, check_width
+from sonar.families.quadratic.maps.standard import DEFAULT_CLIP, standard_again, standard_stage
+from sonar.protocol.record import MAX_WEIGHTS
+
+MAX_MATRIX = (1 << 20) // 2 // 9
+"""Numbers of the matrix at most: of nine bytes each, they leave half of a manifest, 1 MiB, to the rest."""
+
+
+class Fourier(BaseStage):
+    """x -> sqrt(2 / D) cos(W x + phase), W with D rows."""
+
+    mixes: ClassVar[bool] = True
+
+    kind: Literal["fourier"] = "fourier"
+    weights_q32: Annotated[tuple[Q32Row, ...], Field(strict=False, min_length=1, max_length=MAX_WEIGHTS)]
+    phases_q32: Q32Row
+
+    def width_after(self, width: int, where: str) -> int:
+        """Return D."""
+        if any(len(row) != width for row in self.weights_q32):
+            raise ValueError(f"{where}.weights_q32: each row must have {width} entries")
+        width = len(self.weights_q32)
+        if len(self.phases_q32) != width:
+            raise ValueError(f"{where}.phases_q32: must have {width} entries, like weights_q32")
+        return check_width(width, where)
+
+    def apply(self, x: Matrix) -> Matrix:
+        """Return float64[n, D]."""
+        angles = x @ floats(self.weights_q32).T + floats(self.phases_q32)
+        return np.asarray(np.sqrt(2.0 / len(self.weights_q32)) * np.cos(angles))
+
+    def names(self, names: Names) -> Names:
+        """Return "fourier 1", "fourier 2", …"""
+        return tuple(f"fourier {i + 1}" for i in range(len(self.weights_q32)))
+
+    def words(self) -> str:
+        """Say how many."""
+        return f"{len(self.weights_q32)} random cosines"
+
+
+class FourierWish(BaseWish):
+    """Random Fourier features of the standardised columns (scikit-learn's RBFSampler), standardised again.
+
+    `gamma` is 1 / columns if it is not given.
+    """
+
+    tells: ClassVar[str] = " and of the cosines of them, which are drawn at random and published"
+    plain: ClassVar[bool] = False
+
+    kind: Literal["fourier"] = "fourier"
+    n_components: Annotated[int, Field(ge=1)] | None = None
+    gamma: Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)] | None = None
+    random_state: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    clip: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = DEFAULT_CLIP
+
+    def stages(self, names: Sequence[str], x: Matrix, seeded: Seeded) -> tuple[BaseStage, ...]:
+        """Return three stages."""
+        first = standard_stage(names, x, self.clip)
+        middle = self._drawn(self._components(len(names)), len(names), seeded)
+        return first, middle, standard_again(middle.apply(first.apply(x)), self.clip)
+
+    def _components(self, columns: int) -> int:
+        components = self.n_components
+        if components is None:
+            hint = "say how many to make, 50 for instance; `explain` tells how many rows mines then need"
+            raise ConfigError("n_components", "is missing, and the map 'fourier' needs it", hint=hint)
+        if components >= MAX_WEIGHTS:
+            problem = f"{components} makes {components + 1} weights with the bias; at most {MAX_WEIGHTS}"
+            raise ConfigError("n_components", problem, hint=f"lower it, to {MAX_WEIGHTS - 1} at most")
+        if components * columns > MAX_MATRIX:
+            problem = (
+                f"{components} of {columns} columns take {components * columns} published numbers; at most "
+                f"{MAX_MATRIX} fit into a manifest"
+            )
+            hint = f"lower it, to {MAX_MATRIX // columns} at most, or choose fewer columns"
+            raise ConfigError("n_components", problem, hint=hint)
+        return components
+
+    def _drawn(self, components: int, columns: int, seeded: Seeded) -> Fourier:
+        """Draw as RBFSampler does. It is the same for the same wish, so that what is explained is posted, and
+        gone on with; numpy keeps RandomState's stream for ever (NEP 19).
+        """
+        random: Any = seeded(self.random_state)
+        weights = np.sqrt(2.0 * (self.gamma or 1.0 / columns)) * random.normal(size=(columns, components))
+        phases = random.uniform(0.0, 2.0 * np.pi, size=components)
+        return Fourier(
+            weights_q32=tuple(tuple(to_q32(value, "gamma") for value in row) for row in weights.T.tolist()),
+            phases_q32=tuple(to_q32(value) for value in phases.tolist()),
+        )

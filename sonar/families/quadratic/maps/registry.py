@@ -1,0 +1,39 @@
+"""The maps that there are: a new one is a file beside this one, and a line in `MAPS`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Union
+
+from pydantic import Field
+
+from sonar.families.quadratic.maps.base import BaseStage, BaseWish
+from sonar.families.quadratic.maps.clip import Clip
+from sonar.families.quadratic.maps.fourier import Fourier, FourierWish
+from sonar.families.quadratic.maps.polynomial import Polynomial, PolynomialWish
+from sonar.families.quadratic.maps.standard import Standard, StandardWish
+
+
+class Map(NamedTuple):
+    """A stage that a manifest may have, and what a scientist writes to have it, where she can."""
+
+    stage: type[BaseStage]
+    wish: type[BaseWish] | None = None
+
+
+MAPS = (
+    Map(Standard, StandardWish),
+    Map(Clip),
+    Map(Polynomial, PolynomialWish),
+    Map(Fourier, FourierWish),
+)
+WISHES: dict[str, type[BaseWish]] = {
+    one.wish.model_fields["kind"].default: one.wish for one in MAPS if one.wish is not None
+}
+"""What `feature_map` in bounty.toml may name."""
+
+if TYPE_CHECKING:
+    Stage = BaseStage
+    MapWish = BaseWish
+else:  # unions of what is registered, which pydantic tells apart by `kind`
+    Stage = Annotated[Union[tuple(one.stage for one in MAPS)], Field(discriminator="kind")]  # noqa: UP007
+    MapWish = Annotated[Union[tuple(WISHES.values())], Field(discriminator="kind")]  # noqa: UP007

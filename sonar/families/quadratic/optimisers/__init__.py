@@ -1,0 +1,1 @@
+"""From the aggregated gradients seen so far to the next weights."""
