@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gmpy2 import mpz
 
 from pysonar.keys.archive import Archive, Page, values_of
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Part, Rules, inspect
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Revealed
@@ -17,7 +16,9 @@ from pysonar.keys.past import Remembered
 from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate, weight_of
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.families.quadratic.target import Target
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -38,10 +39,12 @@ def job_of(plan: SlotPlan, *, min_mines: int = 2, name: str = "job", local_steps
 def manifest_of(plan: SlotPlan, name: str, local_steps: int) -> ModelManifest:
     steps = {"local_steps": local_steps, "local_rate_q32": 1 << 30} if local_steps > 1 else {}
     spec = QuadraticSpec(
-        features=tuple(f"x{i}" for i in range(plan.weights - 1)),
-        target="y",
+        features=tuple(f"x{i}" for i in range(plan.features - 1)),
+        targets=tuple(
+            Target(name=f"y{o}", centre_q32=0, scale_q32=1 << 32, clip_q32=1 << 40)
+            for o in range(plan.outputs)
+        ),
         rows_min=10,
-        target_max_q32=1 << 40,
         **steps,  # type: ignore[arg-type]
     )
     return ModelManifest(
@@ -57,27 +60,6 @@ def manifest_of(plan: SlotPlan, name: str, local_steps: int) -> ModelManifest:
     )
 
 
-class WholePast:
-    """Every round before as it was: what `Remembered` must agree with."""
-
-    def __init__(self, rounds: Sequence[Opened]) -> None:
-        self._rounds = rounds
-
-    def begun(self) -> bool:
-        return any(sent is not None for opened in self._rounds for sent in opened.updates.values())
-
-    def parts(self, mine: str) -> list[Part]:
-        sent = ((opened.weights, opened.updates.get(mine)) for opened in self._rounds)
-        return [(weights, update) for weights, update in sent if update is not None]
-
-    def senders(self, update: Sequence[int]) -> Collection[str]:
-        by_round = ([m for m, sent in opened.updates.items() if sent == update] for opened in self._rounds)
-        return next((found for found in by_round if found), [])
-
-    def bases(self, mines: Collection[str]) -> Iterator[Opened]:
-        return iter(self._rounds)
-
-
 def judged(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], bool]) -> dict[str, str | None]:
     """What the tests say of the last round of `history`, by the rounds before as they were and as a holder
     remembers them: the same mines fail, and for good the same.
@@ -85,13 +67,13 @@ def judged(rules: Rules, history: Sequence[Opened], trusted: Callable[[str], boo
     *before, now = (_unpacked(rules.plan, opened) for opened in history)
     archive = Archive(None, b"k" * 32)
     for number, opened in enumerate(before, 1):
-        names = {mine: b"n" * 32 for mine in opened.updates}
+        names = dict.fromkeys(opened.updates, b"n" * 32)
         rows = [opened.updates[mine] for mine in names]
         outside = frozenset(mine for mine, row in zip(names, rows, strict=True) if row is None)
         archive.put(b"b", Page(number, tuple(opened.weights), names, values_of(rows, rules.plan), outside))
     remembered = Remembered(archive, b"b", rules.plan, rules.random_bits).before(len(history))
     found = inspect(rules, remembered, now, trusted)
-    whole = inspect(rules, WholePast(before), now, trusted)
+    whole = inspect(rules, Rounds(before), now, trusted)
     archive.close()
     for mine, test in whole.items():
         assert (found[mine] is None) == (test is None), (mine, test, found[mine])
@@ -152,7 +134,7 @@ class FakeHolder:
         for (number, mine), test in sorted(failed.items()):
             if number < round and test not in ROUND_ONLY:
                 gone.setdefault(mine, test)
-        found = inspect(job.rules(self.least(job)), WholePast(past), now, lambda mine: mine not in gone)
+        found = inspect(job.rules(self.least(job)), Rounds(past), now, lambda mine: mine not in gone)
         failed |= {(round, mine): test for mine, test in found.items() if test and mine not in gone}
         return {mine: gone.get(mine, test) for mine, test in found.items()}
 
