@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.errors import ConfigError, UsageError
+from sonar.telling.documents import PartyReady
 from sonar.telling.progress import printable
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
@@ -79,15 +80,8 @@ def init(
         dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
     following = setup.next_step(mine)
     if as_json:
-        print_json(
-            {
-                "address": mine.address,
-                "home": str(path),
-                "network": mine.network.name,
-                "data": dataset.to_record() if dataset else None,
-                "next": following,
-            }
-        )
+        data = dataset.to_record() if dataset else None
+        print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
         return
     typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
     if dataset:
@@ -103,9 +97,8 @@ def doctor(
 
     Example: `mine doctor --password-file password`
     """
-    from dataclasses import asdict
-
     from mine.show.doctor import examine
+    from mine.show.documents import Examination
 
     findings = []
     for check in examine(_open(home, as_json), password_file):
@@ -116,7 +109,7 @@ def doctor(
             if check.hint:
                 typer.echo(f"      {'':<9} {check.hint}")
     if as_json:
-        print_json({"ok": all(c.ok for c in findings), "checks": [asdict(c) for c in findings]})
+        print_json(Examination(all(check.ok for check in findings), findings))
     if not all(check.ok for check in findings):
         raise typer.Exit(1)
 
@@ -138,10 +131,11 @@ def data_add(
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
+    from mine.show import views
 
     dataset = setup.add_data(_open(home, as_json).book, csv, example, shard, name)
     if as_json:
-        print_json(dataset.to_record())
+        print_json(views.facts(dataset))
     else:
         typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
 
@@ -152,11 +146,11 @@ def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine data list`
     """
-    from mine.show import views
+    from mine.show import printing, views
 
     mine = _open(home, as_json)
     rows = views.datasets(mine.book, mine.policy)
-    _show(rows, views.DATASETS, as_json, "no data set; register one: mine data add --csv FILE")
+    _show(rows, printing.DATASETS, as_json, "no data set; register one: mine data add --csv FILE")
 
 
 @data_app.command("check")
@@ -165,12 +159,12 @@ def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFla
 
     Example: `mine data check 0x3fd1`
     """
-    from mine.show import views
+    from mine.show import printing, views
 
     mine = _open(home, as_json)
     rows = views.fit(mine, _posted(mine, bounty))
-    _show(rows, views.FIT, as_json, "no data set; register one: mine data add --csv FILE")
-    if not any(row["fits"] for row in rows):
+    _show(rows, printing.FIT, as_json, "no data set; register one: mine data add --csv FILE")
+    if not any(row.fits for row in rows):
         raise typer.Exit(1)
 
 
@@ -180,10 +174,10 @@ def bounties(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine bounties`
     """
-    from mine.show import views
+    from mine.show import printing, views
 
     rows = views.bounties(_open(home, as_json))
-    _show(rows, views.BOUNTIES, as_json, "no open bounty on this network")
+    _show(rows, printing.BOUNTIES, as_json, "no open bounty on this network")
 
 
 @app.command()
@@ -202,7 +196,7 @@ def join(
 
     Example: `mine join 0x3fd1 --data patients`
     """
-    from mine.show import views
+    from mine.show import printing, views
     from mine.work import joining
 
     mine = _open(home, as_json)
@@ -213,7 +207,7 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(mine, joined), views.JOINED, as_json, "no bounty that the data fit")
+    _show(views.joined(mine, joined), printing.JOINED, as_json, "no bounty that the data fit")
 
 
 @app.command()
@@ -223,12 +217,13 @@ def leave(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = F
     Example: `mine leave 0x3fd1`
     """
     from mine import setup
+    from mine.show.documents import Left
     from mine.wiring import locked
 
     with locked(home, sink_for(as_json)) as mine:
         left = setup.leave(mine.book, bounty)
     if as_json:
-        print_json({"left": left})
+        print_json(Left(left))
     else:
         typer.echo(f"left {left}")
 
@@ -278,13 +273,13 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine status`
     """
-    from mine.show import views
+    from mine.show import printing, views
 
     document = views.status(_open(home, as_json))
     if as_json:
         print_json(document)
     else:
-        views.print_status(document)
+        printing.print_status(document)
 
 
 @app.command()
@@ -293,13 +288,13 @@ def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     Example: `mine earnings`
     """
-    from mine.show import views
+    from mine.show import printing, views
 
     document = views.income(_open(home, as_json))
     if as_json:
         print_json(document)
     else:
-        views.print_earnings(document)
+        printing.print_earnings(document)
 
 
 @app.command()
@@ -327,7 +322,7 @@ def claim(
     if as_json:
         print_json(document)
     else:
-        typer.echo(f"withdrew {document['amount']} to {document['to']}")
+        typer.echo(f"withdrew {document.amount} to {document.to}")
 
 
 def _open(home: Path | None, as_json: bool) -> Mine:
@@ -357,12 +352,12 @@ def _require_dev(mine: Mine, asked: bool, option: str) -> None:
         )
 
 
-def _show(rows: list[dict[str, Any]], columns: dict[str, str], as_json: bool, nothing: str) -> None:
+def _show(rows: Sequence[Any], columns: dict[str, str], as_json: bool, nothing: str) -> None:
     if as_json:
         print_json(rows)
     elif not rows:
         typer.echo(nothing)
     else:
-        from mine.show.views import print_table
+        from mine.show.printing import print_table
 
-        print_table(rows, columns)
+        print_table([vars(row) for row in rows], columns)

@@ -22,6 +22,7 @@ SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
 
 POLICY_FILE = "mine.toml"
+WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class TokenPolicy:
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 
-    Amounts in wei, times in seconds. `tokens`: those besides ether that the mine takes, from table [tokens];
+    Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
+    a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
     whoever rules a token may be able to freeze or change balances. `max_rounds` counts every round that a
     data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
     admits keys of 1024 bits, for comparisons with made-up data only.
@@ -46,6 +48,7 @@ class Policy:
     max_stake_wei: int = 10**18
     min_window_s: int = 5
     max_window_s: int = 7 * 24 * 3600
+    min_overdue_bps: int = 5_000
     max_rounds: int = 100
     min_key_bits: int = 2048
     max_weights: int = 4096
@@ -114,7 +117,26 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
         f"is {terms.min_mines}, so an aggregate could be one mine's update",
         "join bounties whose rounds need at least 2 mines",
     )
-    for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
+    _check_windows(terms, policy)
+    _allow(
+        terms.overdue_bps >= policy.min_overdue_bps,
+        "terms.overdue_bps",
+        f"is {terms.overdue_bps}, below your floor of {policy.min_overdue_bps}",
+        f"lower policy.min_overdue_bps in {POLICY_FILE} to take it: so much less of the reward is paid when "
+        "the scientist does not settle",
+    )
+    owed_units = owed(bounty)
+    _allow(
+        bounty.closed or bounty.escrow_units >= owed_units,
+        "escrow",
+        f"is {bounty.escrow_units}, and the terms can come to {owed_units}, in smallest units",
+        "do not join: the bounty cannot pay what it promises",
+    )
+
+
+def _check_windows(terms: Terms, policy: Policy) -> None:
+    """Check that nothing of a round is too short to be in time, or too long to wait. Raises ConsentError."""
+    for name in (*WINDOWS, *(["quiet_s"] if terms.quiet_s else [])):
         window_s = getattr(terms, name)
         _allow(
             window_s >= policy.min_window_s,
@@ -128,13 +150,6 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
             f"is {window_s} s, above your limit of {policy.max_window_s} s",
             f"raise policy.max_window_s in {POLICY_FILE} to take it; your stake is held until the round ends",
         )
-    owed_units = owed(bounty)
-    _allow(
-        bounty.closed or bounty.escrow_units >= owed_units,
-        "escrow",
-        f"is {bounty.escrow_units}, and the terms can come to {owed_units}, in smallest units",
-        "do not join: the bounty cannot pay what it promises",
-    )
 
 
 def _check_money(terms: Terms, policy: Policy) -> None:
@@ -202,7 +217,7 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
     )
 
 
-def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
+def check_work(train_s: float, terms: Terms, policy: Policy) -> None:
     """Check how long an update is estimated to take: a node that trains does nothing else.
 
     Raises ConsentError.
@@ -213,12 +228,14 @@ def check_work(train_s: float, commit_window_s: int, policy: Policy) -> None:
         f"an update is estimated to take {train_s:.0f} s, above your limit of {policy.max_train_s} s",
         f"raise policy.max_train_s in {POLICY_FILE} to take it; other bounties wait so long",
     )
-    _allow(
-        2 * train_s <= commit_window_s,
-        "terms.commit_window_s",
-        f"is {commit_window_s} s, and an update is estimated to take {train_s:.0f} s",
-        "leave this bounty alone: updates would be late",
-    )
+    # Once enough others have committed, the quiet end is all the time that is left for certain.
+    for name in ("commit_window_s", *(["quiet_s"] if terms.quiet_s else [])):
+        _allow(
+            2 * train_s <= getattr(terms, name),
+            f"terms.{name}",
+            f"is {getattr(terms, name)} s, and an update is estimated to take {train_s:.0f} s",
+            "leave this bounty alone: updates would be late",
+        )
 
 
 def check_uses(used_rounds: int, policy: Policy) -> None:

@@ -47,6 +47,7 @@ from sonar.ports import Store
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
+from sonar.telling.documents import MineSummary
 from sonar.telling.progress import Done, Progress, Waiting, short
 
 # A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
@@ -152,7 +153,7 @@ class Node:
                 if joined
                 else "no bounty is joined; `mine join BOUNTY` joins one"
             )
-            result = Done(told, {"address": self._me, "bounties": len(joined)})
+            result = Done(told, MineSummary(self._me, len(joined)))
         else:
             result = Waiting("a bounty to join" if self._options.join_all else "`mine join BOUNTY`")
         self._seen = (head, result)

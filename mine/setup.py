@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mine.consent import POLICY_FILE
+from mine.show.documents import Claimed
 from mine.wiring import ROLE, Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
@@ -27,6 +28,7 @@ _POLICY = """\
 # max_stake_wei = 1000000000000000000
 # min_window_s = 5                   # of each of a round's three windows
 # max_window_s = 604800              # a stake is held until its round ends
+# min_overdue_bps = 5000             # of the unpaid reward, due when the scientist does not settle
 # max_rounds = 100                   # per data set, over all bounties: each round tells a little
 # min_key_bits = 2048
 # max_weights = 4096
@@ -126,7 +128,7 @@ def leave(book: Book, prefix: str) -> str:
     return hex32(found[0])
 
 
-def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> dict[str, Any]:
+def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> Claimed:
     """Withdraw what the contract owes in an asset; one that is under way already is waited for.
 
     Raises NothingToWithdraw, what sending raises, and RpcError if the node has no record of it yet.
@@ -138,14 +140,8 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
         outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
     )
     amount_units = _withdrawn(mine, receipt)
-    return {
-        "to": receiver,
-        "asset": token,
-        "amount_units": amount_units,
-        "amount": format_amount(amount_units, mine.unit(token)),
-        "tx_hash": receipt.tx_hash,
-        "gas_wei": receipt.fee_wei,
-    }
+    amount = format_amount(amount_units, mine.unit(token))
+    return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)
 
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:

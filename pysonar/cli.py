@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonar.errors import UsageError
+from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
@@ -66,14 +67,7 @@ def init(
     scientist = open_scientist(path, sink_for(as_json))
     following = f"send ether to {scientist.address} for escrow and gas, then: pysonar explain bounty.toml"
     if as_json:
-        print_json(
-            {
-                "address": scientist.address,
-                "home": str(path),
-                "network": scientist.network.name,
-                "next": following,
-            }
-        )
+        print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
         return
     typer.echo(f"account  {scientist.address}\nhome     {path}\nnetwork  {scientist.network.name}")
     typer.echo(f"next     {following}")

@@ -10,20 +10,23 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, WaitTimeout
-from sonar.home.parties import EXAMPLE, MAX_MINES, document_of, init_mine, mine_names, run_mine
+from sonar.home.parties import EXAMPLE, MAX_MINES, init_mine, mine_names, run_mine, told
 from sonar.home.settings import NetworkConfig
 from sonar.processes import Supervisor
-from sonar.protocol.ids import parse_address
 from sonar.telling.amounts import parse_wei
+from sonar.telling.documents import ChainReady, PartyReady
 from sonar.telling.progress import Progress
 
 CHAIN = "chain"
 START_LIMIT_S = 120.0
 _MINE_GIFT_WEI = parse_wei("2 ether")
+
+T = TypeVar("T")
 
 
 class EmbeddedNetwork:
@@ -55,8 +58,8 @@ class EmbeddedNetwork:
     def _start_chain(self) -> Path:
         self._progress.note("starting a chain and a store on this machine")
         self._supervisor.start(CHAIN, "sonar", ["chain", "--home", str(self._folder / CHAIN), "--json"])
-        for _, ready in self._documents([CHAIN]):
-            return Path(str(ready["network"]))
+        for _, ready in self._documents(ChainReady, [CHAIN]):
+            return Path(ready.network)
         raise AssertionError("unreachable")
 
     def _start_mines(self, names: Sequence[str]) -> None:
@@ -68,8 +71,8 @@ class EmbeddedNetwork:
         market = Market.connect(network)
         for number, name in enumerate(names, start=1):
             init_mine(self._supervisor, self._folder / name, self.network_file, f"{number}/{len(names)}")
-        for name, ready in self._documents(names):
-            address = parse_address(str(ready["address"]))
+        for name, ready in self._documents(PartyReady, names):
+            address = ready.address
             if market.ether(address) < _MINE_GIFT_WEI // 2:
                 fund(network, address, _MINE_GIFT_WEI)
             self._supervisor.wait(name)
@@ -77,7 +80,7 @@ class EmbeddedNetwork:
             self.mines[address] = name
         self._progress.note(f"{len(names)} mines are waiting for a bounty")
 
-    def _documents(self, parties: Sequence[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    def _documents(self, kind: type[T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:
         """Yield what each of the parties tells when it is ready, in the order in which they are."""
         limit, left = time.monotonic() + START_LIMIT_S, set(parties)
         while left:
@@ -89,7 +92,7 @@ class EmbeddedNetwork:
                     what = ", ".join(sorted(left))
                     raise WaitTimeout(f"waited {START_LIMIT_S:.0f} s for {what} to start") from None
                 continue
-            document = document_of(line.text)
-            if line.party in left and document and "error" not in document:
+            ready = told(kind, line.text)
+            if line.party in left and ready is not None:
                 left.remove(line.party)
-                yield line.party, document
+                yield line.party, ready

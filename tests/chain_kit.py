@@ -26,6 +26,7 @@ from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import ETHER, Address
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
+from sonar.telling.documents import AMOUNTS
 from sonar.telling.progress import ListSink, Progress
 
 ETHER_WEI = 10**18
@@ -138,6 +139,15 @@ def make_terms(**changes: Any) -> Terms:
         "target_loss": 10,
     }
     return Terms(**fields | changes)
+
+
+def counted(document: Any, name: str = "") -> Any:
+    """Return a document of JSON with its amounts as numbers again."""
+    if isinstance(document, dict):
+        return {key: counted(value, key) for key, value in document.items()}
+    if isinstance(document, list):
+        return [counted(value, name) for value in document]
+    return int(document) if name.endswith(AMOUNTS) and document is not None else document
 
 
 def wish(text: str) -> Intent:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mine.show.documents import Check
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
@@ -25,16 +25,6 @@ ROUND_GAS = 250_000
 TOKEN_GAS = 250_000
 """What a token adds: an approval, and its own work in commit and withdrawal; tokens differ."""
 _PROBE = b"sonar: mine doctor can write here\n"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
-
-    name: str
-    ok: bool | None
-    found: str
-    hint: str = ""
 
 
 _Planned = tuple[str, Callable[[], str], tuple[str, ...]]

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from mine.consent import SCORE_BITS
+from mine.show.documents import Income, RoundIncome, TokenIncome
 from mine.work.ending import ended, paid_fields
 from mine.work.state import Book, Part
 from sonar.chain.contract.market import Market
@@ -71,28 +71,23 @@ class Earnings:
             return net
         return net - self.other_gas_wei - sum(one.gas_wei for one in self.rounds if one.asset != ETHER)
 
-    def to_json(self) -> dict[str, Any]:
-        """As one JSON document; `tokens` has the amounts of each asset but ether."""
+    def document(self) -> Income:
+        """As one document; `tokens` has the amounts of each asset but ether."""
         tokens = sorted({one.asset for one in self.rounds} | set(self.withdrawable) - {ETHER})
-        return {
-            "address": self.address,
-            "rounds": [{**asdict(one), "net_units": one.net_units} for one in self.rounds],
-            "net_wei": self.net(ETHER),
-            "other_gas_wei": self.other_gas_wei,
-            "withdrawable_wei": self.withdrawable.get(ETHER),
-            "withdrawn_wei": self.withdrawn.get(ETHER),
-            "tokens": [
-                {
-                    "asset": asset,
-                    "net_units": self.net(asset),
-                    "withdrawable_units": self.withdrawable.get(asset),
-                    "withdrawn_units": self.withdrawn.get(asset),
-                }
+        return Income(
+            address=self.address,
+            rounds=[RoundIncome(**asdict(one), net_units=one.net_units) for one in self.rounds],
+            net_wei=self.net(ETHER),
+            other_gas_wei=self.other_gas_wei,
+            withdrawable_wei=self.withdrawable.get(ETHER),
+            withdrawn_wei=self.withdrawn.get(ETHER),
+            tokens=[
+                TokenIncome(asset, self.net(asset), self.withdrawable.get(asset), self.withdrawn.get(asset))
                 for asset in tokens
                 if asset != ETHER
             ],
-            "problem": self.problem,
-        }
+            problem=self.problem,
+        )
 
 
 def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:

@@ -1,18 +1,34 @@
-"""What the commands show: documents for `--json`, and tables made of them for people."""
+"""What the commands show, as documents. `mine.show.printing` makes tables of them for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
 from mine import consent
 from mine.consent import Policy
+from mine.data.dataset import DataSet
+from mine.show.documents import (
+    DataFacts,
+    DataUse,
+    Fit,
+    Income,
+    JoinedFacts,
+    MineStatus,
+    OfferFacts,
+    RefusalFacts,
+    Standing,
+    TokenHeld,
+    TokenIncome,
+    Told,
+)
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from mine.work.pool import making_s
 from mine.work.state import Book, Joined
+from mine.work.trainer import Task
 from sonar.chain.contract import token
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
@@ -20,93 +36,44 @@ from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, S
 from sonar.families.registry import family_of
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import fold
-from sonar.protocol.ids import ETHER, Address, BountyId, hex32
+from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
-from sonar.telling import tables
-from sonar.telling.amounts import Unit, format_amount, format_wei
-from sonar.telling.progress import clock, printable, short
-
-Rows = list[dict[str, Any]]
-
-# Which fields a table shows, and their headings.
-DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}
-FIT = {"name": "data", "fits": "fits", "problem": "problem", "hint": "what to do"}
-BOUNTIES = {
-    "bounty": "bounty",
-    "name": "name",
-    "status": "status",
-    "round": "round",
-    "ends": "until",
-    "mines": "mines",
-    "stake": "stake",
-    "fee": "fee",
-    "reward": "reward",
-    "key_bits": "key",
-    "needs": "features",
-    "feature_map": "feature map",
-    "data": "your data",
-}
-JOINED = {
-    "bounty": "bounty",
-    "data": "data",
-    "rows": "rows",
-    "blindings": "blindings per update",
-    "idle_s": "idle seconds for them",
-}
-_STATUS = {
-    "bounty": "bounty",
-    "data": "data",
-    "status": "status",
-    "round": "round",
-    "state": "yours",
-    "ends": "until",
-    "revealed": "told",
-}
-_EARNINGS = {
-    "bounty": "bounty",
-    "round": "round",
-    "state": "result",
-    "share_bps": "bps",
-    "fee_units": "fee",
-    "reward_units": "reward",
-    "forfeit_units": "forfeits",
-    "stake_back_units": "stake back",
-    "stake_lost_units": "stake lost",
-    "gas_wei": "gas",
-    "net_units": "net",
-    "why": "why",
-}
-_TOKEN_EARNINGS = {"asset": "in units of"} | _EARNINGS
+from sonar.telling.amounts import Unit, format_amount
 
 
-def datasets(book: Book, policy: Policy) -> Rows:
+def facts(dataset: DataSet) -> DataFacts:
+    """A registered data set."""
+    return DataFacts(**dataset.to_record())
+
+
+def datasets(book: Book, policy: Policy) -> list[DataUse]:
     """Every registered data set, and how often it was used of how many times at most."""
     return [
-        {**one.to_record(), "used": book.uses(one.digest), "max_rounds": policy.max_rounds}
+        DataUse(**one.to_record(), used=book.uses(one.digest), max_rounds=policy.max_rounds)
         for one in book.datasets()
     ]
 
 
-def fit(mine: Mine, posted: BountyPosted) -> Rows:
+def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
     state = mine.market.bounty(posted.bounty)
     consent.check_bounty(state, mine.policy)
     task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
     trainer.proof(task, mine.address)
-    rows: Rows = []
-    for dataset in mine.book.datasets():
-        row: dict[str, Any] = {"name": dataset.name, "fits": True, "problem": "", "hint": ""}
-        try:
-            trainer.fits(task, dataset)
-            trainer.prepare(task, dataset)
-        except SonarError as error:
-            row |= {"fits": False, "problem": str(error), "hint": error.hint}
-        rows.append(row)
-    return rows
+    return [_fit(task, dataset) for dataset in mine.book.datasets()]
 
 
-def bounties(mine: Mine) -> Rows:
+def _fit(task: Task, dataset: DataSet) -> Fit:
+    try:
+        trainer.fits(task, dataset)
+        trainer.prepare(task, dataset)
+    except SonarError as error:
+        return Fit(dataset.name, False, str(error), error.hint)
+    return Fit(dataset.name, True)
+
+
+def bounties(mine: Mine) -> list[OfferFacts]:
     """Every bounty that is not closed."""
     head, known = mine.market.head(), mine.book.datasets()
     offers = [
@@ -120,155 +87,141 @@ def bounties(mine: Mine) -> Rows:
     ]
 
 
-def _offer(offer: joining.Offer, head: Head, unit: Unit) -> dict[str, Any]:
-    terms, task = offer.state.terms, offer.task
-    return {
-        "bounty": hex32(offer.posted.bounty),
-        "name": task.model.name if task else "",
-        "scientist": offer.posted.scientist,
-        "status": offer.status.name.lower(),
-        "round": f"{offer.state.round}/{terms.rounds}",
-        "ends": _ends(offer.state, offer.status),
-        "mines": f"{offer.state.committed}/{terms.cohort_cap}",
-        "windows_s": [terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
-        "asset": terms.asset,
-        "stake": format_amount(terms.stake_units, unit),
-        "fee": format_amount(terms.fee_units, unit),
-        "reward": format_amount(terms.reward_units, unit),
-        "stake_units": terms.stake_units,
-        "fee_units": terms.fee_units,
-        "reward_units": terms.reward_units,
-        "key_bits": task.model.plan.key_bits if task else 0,
-        "needs": list(task.columns) if task else [],
-        "feature_map": family_of(task.model.family).in_words(task.model.family) if task else "",
-        "data": list(offer.fitting) or f"none: {offer.problem}",
-        "hint": offer.problem.hint if offer.problem else "",
-        "chain_time_s": head.timestamp_s,
-    }
+def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
+    terms, task, problem = offer.state.terms, offer.task, offer.problem
+    return OfferFacts(
+        bounty=hex32(offer.posted.bounty),
+        name=task.model.name if task else "",
+        scientist=offer.posted.scientist,
+        status=offer.status.name.lower(),
+        round=f"{offer.state.round}/{terms.rounds}",
+        ends=_ends(offer.state, offer.status),
+        mines=f"{offer.state.committed}/{terms.cohort_cap}",
+        windows_s=[terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s],
+        quiet_s=terms.quiet_s,
+        settler=terms.settler,
+        overdue_bps=terms.overdue_bps,
+        asset=terms.asset,
+        stake=format_amount(terms.stake_units, unit),
+        fee=format_amount(terms.fee_units, unit),
+        reward=format_amount(terms.reward_units, unit),
+        stake_units=terms.stake_units,
+        fee_units=terms.fee_units,
+        reward_units=terms.reward_units,
+        key_bits=task.model.plan.key_bits if task else 0,
+        needs=list(task.columns) if task else [],
+        feature_map=family_of(task.model.family).in_words(task.model.family) if task else "",
+        data=list(offer.fitting),
+        problem=str(problem) if problem else "",
+        hint=problem.hint if problem else "",
+        chain_time_s=head.timestamp_s,
+    )
 
 
-def joined(mine: Mine, found: Sequence[Joined]) -> Rows:
+def joined(mine: Mine, found: Sequence[Joined]) -> list[JoinedFacts]:
     """Bounties that were just joined, and what an update takes of the idle time before it."""
-    rows: Rows = []
+    rows = []
     for one in found:
         task = joining.task_of(mine.market, mine.store, mine.policy, one)
-        rows.append(
-            {
-                "bounty": hex32(one.bounty),
-                "data": one.dataset.name,
-                "rows": one.dataset.rows,
-                "blindings": task.plan.ciphertexts,
-                "idle_s": round(making_s(task.key.bits, task.plan.ciphertexts), 3),
-            }
-        )
+        need = task.plan.ciphertexts
+        idle_s = round(making_s(task.key.bits, need), 3)
+        rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s))
     return rows
 
 
-def status(mine: Mine) -> dict[str, Any]:
+def status(mine: Mine) -> MineStatus:
     """The mine, its bounties, its data, and what it told; without the chain, what the journal knows of it."""
     book = mine.book
-    document = {
-        "address": mine.address,
-        "network": mine.network.name,
-        "process": mine.home.worker(),
-        "ipfs": describe_node(mine.network.store, mine.home.path),
-        "data": datasets(book, mine.policy),
-        "refused": [
-            {"bounty": hex32(one.bounty), "error": one.error, "hint": one.hint} for one in book.refusals()
-        ],
-    }
+    document = MineStatus(
+        address=mine.address,
+        network=mine.network.name,
+        process=mine.home.worker(),
+        ipfs=describe_node(mine.network.store, mine.home.path),
+        data=datasets(book, mine.policy),
+        refused=[RefusalFacts(hex32(one.bounty), one.error, one.hint) for one in book.refusals()],
+        bounties=_left(book),
+    )
     try:
-        found, problem = _on_chain(mine), ""
+        return _on_chain(mine, document)
     except (ChainUnavailable, RpcError) as fault:
-        found, problem = {"bounties": [_remembered(book, one) for one in book.joined()]}, _why(fault)
-    return document | {"problem": problem} | found | {"bounties": found["bounties"] + _left(book)}
+        known = [_remembered(book, one) for one in book.joined()]
+        return replace(document, problem=_why(fault), bounties=known + document.bounties)
 
 
 def _why(fault: SonarError) -> str:
     return f"{fault}. {fault.hint}".rstrip()
 
 
-def _on_chain(mine: Mine) -> dict[str, Any]:
+def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:
     market, found = mine.market, mine.book.joined()
     head = market.head()
     records = fold(market.events(min(one.block for one in found), head.number) if found else [])
-    return {
-        "block": head.number,
-        "chain_time_s": head.timestamp_s,
-        "ether_wei": market.ether(mine.address),
-        "withdrawable_wei": market.withdrawable(mine.address),
-        "tokens": [_token(mine, asset) for asset in mine.tokens()],
-        "bounties": [_standing(mine, one, head, records) for one in found],
-    }
+    return replace(
+        document,
+        block=head.number,
+        chain_time_s=head.timestamp_s,
+        ether_wei=market.ether(mine.address),
+        withdrawable_wei=market.withdrawable(mine.address),
+        tokens=[_token(mine, asset) for asset in mine.tokens()],
+        bounties=[_standing(mine, one, head, records) for one in found] + document.bounties,
+    )
 
 
-def _token(mine: Mine, asset: Address) -> dict[str, Any]:
-    """What the mine has in a token, and what it is owed; null where the token does not answer."""
+def _token(mine: Mine, asset: Address) -> TokenHeld:
     unit = mine.unit(asset)
     have, owed = None, mine.market.withdrawable(mine.address, asset=asset)
     with suppress(RemoteError, MarketError):
         have = token.held(mine.market, asset, mine.address)
-    return {
-        "asset": asset,
-        "held_units": have,
-        "withdrawable_units": owed,
-        "told": f"{'?' if have is None else format_amount(have, unit)}; "
-        f"{format_amount(owed, unit)} to withdraw",
-    }
+    told = f"{'?' if have is None else format_amount(have, unit)}; {format_amount(owed, unit)} to withdraw"
+    return TokenHeld(asset, have, owed, told)
 
 
-def _remembered(book: Book, one: Joined) -> dict[str, Any]:
+def _remembered(book: Book, one: Joined) -> Standing:
     """What this home's own record tells of a joined bounty."""
     return _record(book, one.bounty, one.dataset.name, "closed" if one.over else "unknown")
 
 
-def _left(book: Book) -> Rows:
+def _left(book: Book) -> list[Standing]:
     """The same of those that it worked in and then left: what was revealed stays revealed."""
     joined = {one.bounty for one in book.joined()}
     left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
     return [_record(book, bounty, "", "left") for bounty in left]
 
 
-def _record(book: Book, bounty: BountyId, data: str, status: str) -> dict[str, Any]:
+def _record(book: Book, bounty: BountyId, data: str, status: str) -> Standing:
     parts = book.parts(bounty)
-    return {
-        "bounty": hex32(bounty),
-        "data": data,
-        "status": status,
-        "round": str(parts[-1].round) if parts else "",
-        "state": parts[-1].state.value if parts else "",
-        "ends": None,
-        "states": {str(part.round): part.state.value for part in parts},
-        "revealed": _told(leak_of_states([part.state for part in parts])),
-    }
+    return Standing(
+        bounty=hex32(bounty),
+        data=data,
+        status=status,
+        round=str(parts[-1].round) if parts else "",
+        state=parts[-1].state.value if parts else "",
+        ends=None,
+        states={str(part.round): part.state.value for part in parts},
+        revealed=_told(leak_of_states([part.state for part in parts])),
+    )
 
 
-def _told(told: Leak) -> dict[str, int]:
-    return {
-        "updates": told.rounds,
-        "score_bits": told.score_bits,
-        "no_share": told.no_share,
-        "bits": told.bits,
-    }
+def _told(told: Leak) -> Told:
+    return Told(told.rounds, told.score_bits, told.no_share, told.bits)
 
 
-def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> dict[str, Any]:
+def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing:
     try:
         state = mine.market.bounty(one.bounty, at=head)
     except UnknownBounty:  # it was joined on another network, before this home took over a new network file
         return _remembered(mine.book, one)
     phase = status_of(state, head.timestamp_s)
-    told = leak(records, one.bounty, mine.address)
-    return {
-        "bounty": hex32(one.bounty),
-        "data": one.dataset.name,
-        "status": phase.name.lower(),
-        "round": f"{state.round}/{state.terms.rounds}",
-        "state": mine.book.part(one.bounty, state.round).state.value,
-        "ends": _ends(state, phase),
-        "states": {str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
-        "revealed": _told(told),
-    }
+    return Standing(
+        bounty=hex32(one.bounty),
+        data=one.dataset.name,
+        status=phase.name.lower(),
+        round=f"{state.round}/{state.terms.rounds}",
+        state=mine.book.part(one.bounty, state.round).state.value,
+        ends=_ends(state, phase),
+        states={str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
+        revealed=_told(leak(records, one.bounty, mine.address)),
+    )
 
 
 def _ends(state: BountyState, phase: Status) -> int | None:
@@ -279,100 +232,21 @@ def _ends(state: BountyState, phase: Status) -> int | None:
     )
 
 
-def print_status(document: dict[str, Any]) -> None:
-    """Show a status document to a person."""
-    print(f"mine      {document['address']} on {printable(document['network'])}")
-    working = f"process {printable(document['process'])} works on this home"
-    print(f"run       {working if document['process'] else 'nothing works on this home (mine run)'}")
-    if document["problem"]:
-        print(f"chain     {printable(document['problem'])}\n          what follows is this home's own record")
-    else:
-        print(f"account   {format_wei(document['ether_wei'])} at block {document['block']}", end="")
-        print(f"; {format_wei(document['withdrawable_wei'])} to withdraw (mine claim)")
-        for one in document["tokens"]:
-            print(f"token     {one['told']} (mine claim --asset {one['asset']})")
-    if ipfs := document["ipfs"]:
-        state = f"{ipfs['peers']} peers" if ipfs["running"] else "not running (mine run)"
-        print(f"ipfs      {ipfs['peer_id'] or 'no identity yet'}, {state}")
-    for one in document["data"]:
-        used = f"used in {one['used']} of {one['max_rounds']} rounds"
-        print(f"data      {one['name']}: {one['rows']} rows, {used}")
-    rows = [
-        {**one, "revealed": f"{one['revealed']['updates']} updates, {one['revealed']['bits']} bits"}
-        for one in document["bounties"]
-    ]
-    if rows:
-        print_table(rows, _STATUS)
-        print("told: encrypted updates, of which the scientist sees the sum over each cohort; and at most so")
-        print("many bits of its own per mine, by scores of 16 bits and by rounds without a share.")
-    else:
-        print("bounties  none joined (mine bounties, mine join BOUNTY)")
-    for one in document["refused"]:
-        print(
-            f"refused   {short(one['bounty'])}: {printable(one['error'])}\n          {printable(one['hint'])}"
-        )
-
-
-def income(mine: Mine) -> dict[str, Any]:
+def income(mine: Mine) -> Income:
     """What was earned, by the chain's record; without the chain, by this home's."""
     try:
-        document = earnings(mine.market, mine.book, mine.address, mine.tokens()).to_json()
-        for one in document["tokens"]:
-            one |= _told_token(one, mine.unit(one["asset"]))
+        document = earnings(mine.market, mine.book, mine.address, mine.tokens()).document()
     except (ChainUnavailable, RpcError) as fault:
-        return remembered(mine.book, mine.address, _why(fault)).to_json()
-    return document
+        return remembered(mine.book, mine.address, _why(fault)).document()
+    return replace(document, tokens=[_told_token(one, mine.unit(one.asset)) for one in document.tokens])
 
 
-def _told_token(one: dict[str, Any], unit: Unit) -> dict[str, Any]:
+def _told_token(one: TokenIncome, unit: Unit) -> TokenIncome:
     """A token's amounts in words."""
-    names = {
-        "net_units": "net, before gas",
-        "withdrawable_units": "to withdraw",
-        "withdrawn_units": "withdrawn",
+    amounts = {
+        "net, before gas": one.net_units,
+        "to withdraw": one.withdrawable_units,
+        "withdrawn": one.withdrawn_units,
     }
-    told = [f"{format_amount(one[key], unit)} {text}" for key, text in names.items() if one[key] is not None]
-    return {"unit": unit.name, "told": ", ".join(told)}
-
-
-def print_earnings(document: dict[str, Any]) -> None:
-    """Show an earnings document to a person. Rounds paid in a token are told in its smallest unit."""
-    for rows in (
-        [row for row in document["rounds"] if (row["asset"] == ETHER) is in_ether]
-        for in_ether in (True, False)
-    ):
-        if rows:
-            print_table(rows, _EARNINGS if rows[0]["asset"] == ETHER else _TOKEN_EARNINGS)
-    print(f"net           {format_wei(document['net_wei'])} (fees + rewards + forfeits - lost stakes - gas)")
-    if document["problem"]:
-        print(f"chain         {printable(document['problem'])}")
-        print("              what is shown is this home's own record")
-        return
-    print(f"to withdraw   {format_wei(document['withdrawable_wei'])} (mine claim), stakes included")
-    print(f"withdrawn     {format_wei(document['withdrawn_wei'])}, stakes included")
-    for one in document["tokens"]:
-        print(f"token         {one['told']} (mine claim --asset {one['asset']})")
-
-
-def print_table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
-    """Print rows as a table, without columns of zeros, or of reasons where there is none."""
-    shown = [
-        key for key in columns if not key.endswith(("_units", "_wei", "why")) or any(row[key] for row in rows)
-    ]
-    tables.print_table(
-        [columns[key] for key in shown],
-        [[_cell(key, row[key], row.get("asset", ETHER)) for key in shown] for row in rows],
-        right=[columns[key] for key in shown if key.endswith(("_units", "_wei", "_bps", "rows"))],
-    )
-
-
-def _cell(key: str, value: Any, asset: str) -> str:
-    if key.endswith(("_units", "_wei")):
-        return format_wei(value) if asset == ETHER or key.endswith("_wei") else str(value)
-    if key in ("bounty", "asset"):
-        return short(value)
-    if key == "ends":
-        return clock(value) if value else ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    told = [f"{format_amount(units, unit)} {text}" for text, units in amounts.items() if units is not None]
+    return replace(one, unit=unit.name, told=", ".join(told))

@@ -18,6 +18,7 @@ from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.round import RoundEvent, RoundState
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting
 
 EXPIRE_GRACE_S = 2
@@ -67,10 +68,8 @@ class Endings:
         if record.settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
             part = replace(part, why=why_no_share(self._store, record.settled, self._me))
         self._book.save(part)
-        why = {"why": part.why} if part.why else {}
-        self._progress.round(
-            hex32(part.bounty), part.round, result=part.state.value, asset=part.asset, **part.paid, **why
-        )
+        told = MineRound(part.state.value, part.asset, **part.paid, why=part.why)
+        self._progress.round(hex32(part.bounty), part.round, told)
 
     def _record(self, part: Part, head: Head) -> RoundRecord:
         """What the chain has recorded of the part's round."""

@@ -24,9 +24,6 @@ from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.progress import Progress, Waiting, short
 
-COMMIT_MARGIN_S = 2
-"""No commit is begun with less than this left of its window: mined too late, it would only cost gas."""
-
 
 class Rounds:
     """A mine's effects in the rounds of its bounties."""
@@ -136,7 +133,10 @@ class Rounds:
 
     def _train(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
         """Make the update, and have it in the journal with its salt before anybody hears of it."""
-        if head.timestamp_s + COMMIT_MARGIN_S >= deadlines_of(bounty).commit_s:
+        ends_s = deadlines_of(bounty).commit_s
+        if not self._urgency.can_commit(bounty):
+            if ends_s < bounty.opened_s + bounty.terms.commit_window_s:
+                return _quiet(part, ends_s)
             return self._skip(part, "too little is left of the commit window")
         consent.check_bounty(bounty, self._policy)
         consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
@@ -149,6 +149,8 @@ class Rounds:
     def _commit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
         waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
         if part.state is RoundState.TRAINED:
+            if not self._urgency.can_commit(bounty):
+                return _quiet(part, deadlines_of(bounty).commit_s)
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
         try:
             mined = self._sender.mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
@@ -233,6 +235,11 @@ _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Com
 
 def _intent(action: Action, part: Part) -> Intent:
     return Intent.of_round(action, part.bounty, part.round)
+
+
+def _quiet(part: Part, ends_s: int) -> Waiting:
+    """What a mine waits for that would be late, unless the commits of others move the end."""
+    return Waiting(f"the commits of round {part.round} to end: too little is left for ours", ends_s)
 
 
 def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:

@@ -74,7 +74,7 @@ def read_task(
         policy=policy,
     )
     plan = SlotPlan.from_dict(model.plan.model_dump())
-    consent.check_work(estimated_s(plan), bounty.terms.commit_window_s, policy)
+    consent.check_work(estimated_s(plan), bounty.terms, policy)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(

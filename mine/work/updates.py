@@ -108,9 +108,13 @@ class Updates:
         """
         task = self._cache[joined.bounty][0] if joined.bounty in self._cache else None
         seconds = estimated_s(task.plan) if task else 0.0
+        ends_s = deadlines_of(bounty).commit_s
+        if not self._urgency.can_commit(bounty, seconds):
+            what = f"the commits of round {bounty.round} to end: an update takes about {seconds:.0f} s"
+            return Waiting(what, ends_s)
         if not self._urgency.allows(STORE_CALL_S + seconds):
             what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
-            return Waiting(what, deadlines_of(bounty).commit_s)
+            return Waiting(what, ends_s)
         return self._blindings(task, bounty) if task else None
 
     def _blindings(self, task: Task, bounty: BountyState) -> Waiting | None:

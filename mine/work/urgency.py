@@ -1,7 +1,7 @@
 """How long the node may be busy: nothing that can wait holds up a reveal, which alone saves a stake.
 
 The node does one thing at a time, and a store that hangs or a long update takes its time from all bounties.
-So whatever may take long asks here first. All arithmetic on how near a reveal is stands in this file.
+So whatever may take long asks here first. All arithmetic on how near an end is stands in this file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from sonar.protocol.phase import BountyState, deadlines_of
 
 STORE_CALL_S = 10.0
 """A call to a store that hangs is given up after about so long."""
+COMMIT_MARGIN_S = 2
+"""No commit is begun with less than this left of its phase: mined too late, it would only cost gas."""
 RESERVE = 4
 """The last quarter of a reveal window is for the reveal alone: to send it, and to have it mined."""
 
@@ -54,6 +56,13 @@ class Urgency:
     def allows(self, seconds: float) -> bool:
         """Tell whether something that takes `seconds` can be done now without holding up a reveal."""
         return self.leaves(seconds, self.first_s())
+
+    def can_commit(self, bounty: BountyState, seconds: float = 0.0) -> bool:
+        """Tell whether a commit that is ready in `seconds` is still in time.
+
+        A quiet end that is near may move yet, with the commits of others: a later head tells.
+        """
+        return self.now_s() + seconds + COMMIT_MARGIN_S < deadlines_of(bounty).commit_s
 
     def presses(self, part: Part) -> bool:
         """Tell whether the part's own reveal can wait no longer, not even for one call to the store."""

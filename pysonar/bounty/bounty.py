@@ -45,6 +45,7 @@ from sonar.paillier.affine import estimated_s
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import Terms
+from sonar.protocol.wording import first_fault
 from sonar.telling.amounts import IN_ETHER, MAX_DECIMALS, Unit, format_amount, is_symbol, parse_amount
 from sonar.telling.waiting import PATIENCE_S
 
@@ -391,10 +392,7 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        shown = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:60]})"
-        problem = first["msg"].removeprefix("Value error, ") + shown
+        name, problem = first_fault(error, "bounty", show=True)
         hint = "see `pysonar run --help`"
         if model is Settings and name in ("stake", "fee", "reward"):
             hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'

@@ -62,7 +62,7 @@ class Ending:
             records.put(finished, n)
             means.watch.begin_idle()
             line = history.line_of(records, n, means.bounty.unit)
-            means.progress.emit(Round(hex32(means.id), n, line))
+            means.progress.emit(Round(hex32(means.id), n, history.round_of(line)))
             if finished.ended == "failed":
                 means.progress.note(self._why_failed(finished))
             self._tell_held(n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
+from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
 
 if TYPE_CHECKING:
     from pysonar.bounty.bounty import Bounty
@@ -129,3 +130,18 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "rounds": lines,
         "payouts": payouts_of(records),
     }
+
+
+def round_of(line: Mapping[str, Any]) -> CampaignRound:
+    """Return what `line_of` said as it travels."""
+    return CampaignRound(**{**line, "asset": Unit(**line["asset"])})
+
+
+def document_of(summary: Mapping[str, Any]) -> CampaignSummary:
+    """Return what `summary_of` said as it travels."""
+    made = {
+        "asset": Unit(**summary["asset"]),
+        "rounds": [round_of(line) for line in summary["rounds"]],
+        "payouts": {mine: Payout(**paid) for mine, paid in summary["payouts"].items()},
+    }
+    return CampaignSummary(**{**summary, **made})

@@ -170,7 +170,7 @@ class Campaign:
             case _:
                 waiting = self._ending.withdraw(head)
                 closed = f"bounty {self.bounty.settings.name} is closed"
-                return waiting or Done(closed, self.summary())
+                return waiting or Done(closed, history.document_of(self.summary()))
 
     def _up_to_date(self, state: BountyState) -> bool:
         """Tell whether this home has all models so far; where it is an older copy, that is told once.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from pysonar.show.views import PlainTold, loss_told, sentence_of
 from sonar.telling.amounts import Unit, format_amount
+from sonar.telling.documents import CampaignSummary
 from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
 
 _CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
@@ -43,10 +45,11 @@ class LiveTold:
         match line.event:
             case Round(_, number, summary):
                 self._begin_cell()
-                self._rounds[number], self._problem = summary, ""
+                self._rounds[number], self._problem = asdict(summary), ""
             case Done(what, summary):
                 self._begin_cell()
-                self._rounds = {each["round"]: each for each in summary.get("rounds", ())}
+                rounds = summary.rounds if isinstance(summary, CampaignSummary) else ()
+                self._rounds = {each.round: asdict(each) for each in rounds}
                 self._now, self._problem = what, ""
             case Waiting() | Note():
                 self._begin_cell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
@@ -28,7 +29,7 @@ class PlainTold:
         """Write one event."""
         event = line.event
         if isinstance(event, Round):
-            event = Note(sentence_of(event.summary))
+            event = Note(sentence_of(asdict(event.summary)))
         elif isinstance(event, Done):
             event = Done(event.what)
         self._plain.emit(Line(line.party, line.at_s, event))

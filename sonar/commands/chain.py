@@ -11,6 +11,7 @@ import typer
 
 from sonar.commands.peer import LOOPBACK, AnnounceOption, ListenOption, first_peer
 from sonar.protocol.ids import Address
+from sonar.telling.documents import ChainReady
 from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
@@ -198,16 +199,15 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
     console = Console(stderr=True)
     if as_json:
         print_json(
-            {
-                "ready": True,
-                "client": network.client,
-                "chain_id": network.chain_id,
-                "rpc_url": network.rpc_url,
-                "contract": network.contract,
-                "network": str(file),
-                "bootstrap": list(network.store.bootstrap),
-                "pid": running.pid,
-            }
+            ChainReady(
+                network.client,
+                network.chain_id,
+                network.rpc_url,
+                network.contract,
+                str(file),
+                list(network.store.bootstrap),
+                running.pid,
+            )
         )
         return
     console.print(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonar.telling.documents import Deployed
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, print_json, sink_for
 
 if TYPE_CHECKING:
@@ -80,15 +81,8 @@ def deploy(
     found = {"chain_id": done.chain_id, "contract": done.contract, "code_hash": done.code_hash}
     draft.model_copy(update=found | {"deployed_block": done.block}).save(network_out)
     if json:
-        print_json(
-            {
-                "contract": done.contract,
-                "code_hash": done.code_hash.hex(),
-                "network": str(network_out),
-                "new": done.new,
-                "sources": str(verify_file()),
-            }
-        )
+        hash_, sources = done.code_hash.hex(), str(verify_file())
+        print_json(Deployed(done.contract, hash_, str(network_out), done.new, sources))
     else:
         was = "" if done.new else " already, and nothing was sent"
         progress.done(f"TrainingMarket is at {done.contract}{was}; the network file is {network_out}")

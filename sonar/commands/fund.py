@@ -9,6 +9,8 @@ import typer
 
 from sonar.commands.options import NetworkOption, load_network
 from sonar.errors import ConfigError
+from sonar.protocol.ids import Address
+from sonar.telling.documents import Funded, Gift
 from sonar.telling.terminal import JsonFlag, print_json
 
 
@@ -30,14 +32,14 @@ def fund(
     paid = []
     for address in addresses:
         receipt = send(load_network(network), address, amount_wei)
-        paid.append({"address": address, "amount_wei": amount_wei, "tx_hash": receipt.tx_hash})
+        paid.append(Gift(address, amount_wei, receipt.tx_hash))
         if not json:
             print(f"{address} got {format_wei(amount_wei)}", flush=True)
     if json:
-        print_json({"funded": paid})
+        print_json(Funded(paid))
 
 
-def _address(text: str) -> str:
+def _address(text: str) -> Address:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
     from sonar.home.folder import expanded
     from sonar.home.keystore import find
@@ -50,4 +52,4 @@ def _address(text: str) -> str:
         except ConfigError as error:
             error.hint = "give an address, or the home folder of a mine or scientist on this machine"
             raise
-    return find(home / "keystore").stem
+    return Address(find(home / "keystore").stem)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.telling.documents import PeerReady
 from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def peer(
     ):
         key = folder.path / SWARM_KEY_FILE
         if json:
-            print_json({"ready": True, "bootstrap": list(store.bootstrap), "swarm_key_file": str(key)})
+            print_json(PeerReady(list(store.bootstrap), str(key)))
         else:
             typer.echo("\n".join([f"peer       {address}" for address in store.bootstrap]))
             typer.echo(f"swarm key  {key}\nCtrl-C ends the peer.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sonar.telling.documents import SwarmKey
 from sonar.telling.terminal import JsonFlag, new_app, print_json
 
 swarm_key = new_app("The key that all members of a network's IPFS swarm share, and nobody else may have.")
@@ -47,6 +48,6 @@ def show(
 
 def _tell(file: Path, fingerprint: str, as_json: bool) -> None:
     if as_json:
-        print_json({"file": str(file), "fingerprint": fingerprint})
+        print_json(SwarmKey(str(file), fingerprint))
     else:
         typer.echo(f"{file}  fingerprint {fingerprint}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
+from sonar.telling.documents import Verified
 from sonar.telling.terminal import JsonFlag, print_json
 
 
@@ -31,25 +32,25 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
         window_s = market.min_window_s()
     shipped = 1 <= window_s < 2**24 and code == training_market().runtime_code(window_s)
     everywhere = shipped and market.address == predicted(window_s)
-    found = {
-        "contract": market.address,
-        "chain_id": market.chain_id,
-        "code_hash": keccak(code).hex(),
-        "shipped": shipped,
-        "min_window_s": window_s,
-        "same_on_every_chain": everywhere,
-        "solc": training_market().solc,
-        "sources": str(verify_file()),
-    }
+    found = Verified(
+        contract=market.address,
+        chain_id=market.chain_id,
+        code_hash=keccak(code).hex(),
+        shipped=shipped,
+        min_window_s=window_s,
+        same_on_every_chain=everywhere,
+        solc=training_market().solc,
+        sources=str(verify_file()),
+    )
     if json:
         print_json(found)
     else:
         same = "the code that this version ships" if shipped else "OTHER CODE THAN THIS VERSION SHIPS"
         where = "the address that it has on every chain" if everywhere else "an address of this chain's own"
         typer.echo(f"contract  {market.address} on chain {market.chain_id}: {same}")
-        typer.echo(f"code hash {found['code_hash']}, as the network file says")
+        typer.echo(f"code hash {found.code_hash}, as the network file says")
         if shipped:
             typer.echo(f"address   {where}, with windows of {window_s} s and more")
-            typer.echo(f"sources   {verify_file()} (solc {found['solc']})")
+            typer.echo(f"sources   {verify_file()} (solc {found.solc})")
     if not shipped:
         raise typer.Exit(1)

@@ -71,7 +71,7 @@ def demo(
     except ImportError as error:
         picture = f"No picture of the loss and the payouts: {error}; matplotlib draws it"
     if json:
-        print_json(report.to_json())
+        print_json(report)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
     show(report, console)

@@ -17,10 +17,11 @@ from sonar.demo.read import read_report
 from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, View
 from sonar.errors import RemoteError, WaitTimeout
-from sonar.home.parties import document_of
+from sonar.home.parties import told
 from sonar.home.settings import NetworkConfig
 from sonar.processes import Line, ProcessFailed, Supervisor
-from sonar.protocol.ids import Address, parse_address
+from sonar.protocol.ids import Address
+from sonar.telling.documents import CampaignRound, ChainReady, PartyReady
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
 
@@ -38,7 +39,7 @@ class Record:
     pids: dict[str, int] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    rounds: dict[int, Round] = field(default_factory=dict)
+    rounds: dict[int, CampaignRound] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @contextmanager
@@ -86,7 +87,7 @@ class Conductor:
         self._view.stage("starting the chain and deploying the contract")
         launch.start_chain(self._settings, self._supervisor)
         for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="the chain to start"):
-            if document_of(line.text):
+            if told(ChainReady, line.text):
                 break
         network = NetworkConfig.load(self._settings.network)
         return Market.connect(network), network
@@ -98,10 +99,10 @@ class Conductor:
         for party in parties:
             launch.init_party(self._settings, self._supervisor, party)
         for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="every party's keystore"):
-            document = document_of(line.text)
-            if line.party not in parties or "address" not in document:
+            ready = told(PartyReady, line.text)
+            if line.party not in parties or ready is None:
                 continue
-            address = parse_address(str(document["address"]))
+            address = ready.address
             self.record.addresses[line.party] = address
             fund(network, address, ALLOWANCE_WEI.get(line.party, MINE_ALLOWANCE_WEI))
             self._supervisor.wait(line.party)
@@ -120,15 +121,15 @@ class Conductor:
 
     def _told(self, party: str, text: str) -> None:
         try:
-            told = parse_line(text)
+            line = parse_line(text)
         except RemoteError:
             return  # a start-up document, not progress
-        event = told.event
+        event = line.event
         if isinstance(event, Timing):
             self.record.seconds[f"{'mines' if party != SCIENTIST else party}: {event.part}"] += event.seconds
-        elif isinstance(event, Round) and party == SCIENTIST:
-            self.record.rounds[event.round] = event
-        self._view.show(ProgressLine(party, told.at_s, event))
+        elif isinstance(event, Round) and isinstance(event.summary, CampaignRound):
+            self.record.rounds[event.round] = event.summary
+        self._view.show(ProgressLine(party, line.at_s, event))
 
     def _lines(self, *, until: float | None, what: str) -> Iterator[Line]:
         """Yield what the processes write. A killed party is started again; a failed one ends the run."""

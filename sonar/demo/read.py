@@ -81,8 +81,8 @@ def _seconds(record: Record) -> dict[str, float]:
     """Where the time went: stages by the wall; under them the parties' own work, summed over processes."""
     sums = defaultdict(float, record.seconds)
     for finished in record.rounds.values():
-        for part, seconds in finished.summary.get("seconds", {}).items():
-            sums[f"{SCIENTIST}: {part}"] += float(seconds)
+        for part, seconds in finished.seconds.items():
+            sums[f"{SCIENTIST}: {part}"] += seconds
     return dict(sums)
 
 
@@ -99,7 +99,6 @@ def _round(
         for call, events in calls.items()
         if events
     }
-    summary = record.rounds[settled.round].summary if settled.round in record.rounds else {}
     evidence = EvidenceManifest.from_bytes(
         store.get(_manifest(settled.evidence_digest), EvidenceManifest.max_bytes)
     )
@@ -113,7 +112,7 @@ def _round(
         left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
         paid_wei=settled.paid_units,
         gas=gas,
-        seconds={part: float(seconds) for part, seconds in summary.get("seconds", {}).items()},
+        seconds=dict(record.rounds[settled.round].seconds) if settled.round in record.rounds else {},
     )
 
 

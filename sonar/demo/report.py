@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import field, replace
 
 from rich.console import Console
 from rich.padding import Padding
 
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import format_wei
+from sonar.telling.documents import Amount, document
 from sonar.telling.tables import print_table
 
 _ETHER = 10**18
 
 
-@dataclass(frozen=True)
+@document
 class RoundRow:
     """One settled round. `cohort` and `shares_bps` go together, in the order of the report's mines."""
 
@@ -25,12 +26,12 @@ class RoundRow:
     cohort: list[Address]
     shares_bps: list[int]
     left_out: dict[str, str]
-    paid_wei: int
+    paid_wei: Amount
     gas: dict[str, int]
     seconds: dict[str, float]
 
 
-@dataclass(frozen=True)
+@document
 class MineRow:
     """One mine, over the whole bounty."""
 
@@ -38,15 +39,15 @@ class MineRow:
     address: Address
     pid: int
     rows: int
-    fees_wei: int
-    rewards_wei: int
-    stakes_back_wei: int
-    forfeits_wei: int
-    gas_wei: int
-    withdrawn_wei: int
+    fees_wei: Amount
+    rewards_wei: Amount
+    stakes_back_wei: Amount
+    forfeits_wei: Amount
+    gas_wei: Amount
+    withdrawn_wei: Amount
 
 
-@dataclass(frozen=True)
+@document
 class Report:
     """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`."""
 
@@ -60,19 +61,15 @@ class Report:
     final_loss: int
     rounds: list[RoundRow]
     mines: list[MineRow]
-    escrow_wei: int
-    paid_wei: int
-    refunded_wei: int
-    held_wei: int
-    contract_balance_wei: int
+    escrow_wei: Amount
+    paid_wei: Amount
+    refunded_wei: Amount
+    held_wei: Amount
+    contract_balance_wei: Amount
     wall_seconds: float
     seconds: dict[str, float] = field(default_factory=dict)
     home: str = ""
     plot: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """The document of `sonar demo --json`."""
-        return asdict(self)
 
 
 def with_plot(report: Report, path: str) -> Report:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sonar.telling.documents import CampaignRound, MineRound
 from sonar.telling.progress import (
     Done,
     Line,
@@ -109,8 +110,8 @@ class LiveView:
                 row.state, row.doing = printable(what), ""
             case Round() if line.party == SCIENTIST:
                 self._above(line, "")
-            case Round(_, number, summary):
-                row.state, row.doing = f"round {number}: {printable(str(summary.get('result', 'over')))}", ""
+            case Round(_, number, MineRound(result)):
+                row.state, row.doing = f"round {number}: {printable(result)}", ""
             case Problem():
                 self._above(line, "red")
             case _:
@@ -137,9 +138,9 @@ class LiveView:
 
 def _sentence(line: Line) -> str:
     match line.event:
-        case Round(_, number, summary) if "loss" in summary:
-            accepted, cohort = len(summary.get("accepted", ())), len(summary.get("cohort", ()))
-            return f"round {number}: loss {summary['loss']:,}, {accepted} of {cohort} updates accepted"
+        case Round(_, number, CampaignRound(loss=int(loss)) as told):
+            accepted, cohort = len(told.accepted), len(told.cohort)
+            return f"round {number}: loss {loss:,}, {accepted} of {cohort} updates accepted"
         case Done(what, _):
             return what
         case event:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from sonar.errors import RemoteError
 from sonar.processes import Child, Supervisor
+from sonar.telling import documents
+
+T = TypeVar("T")
 
 EXAMPLE = "diabetes"
 ROWS_FOR_MINES = 400
@@ -42,10 +47,9 @@ def run_mine(supervisor: Supervisor, home: Path, *options: str, quiet: bool = Fa
     return supervisor.start(home.name, "mine", args, quiet=quiet)
 
 
-def document_of(text: str | None) -> dict[str, object]:
-    """Return the JSON object of a start-up line; an empty one if it is something else."""
+def told(kind: Callable[..., T], text: str | None) -> T | None:
+    """Return the document of this kind that a line of a party's output is; None if it is something else."""
     try:
-        document = json.loads(text or "")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+        return documents.read(kind, text or "")
+    except RemoteError:
+        return None

@@ -6,19 +6,22 @@ checks them against the chain before it sends money.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import httpx
+import tomli_w
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sonar.errors import ConfigError
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
+from sonar.protocol.wording import first_fault
 
 MAX_FILE_BYTES = 64 * 1024
+FORMAT = 2
+_HEAD = "# A Sonar network. Give this file to everyone who takes part; it holds no secret."
 _HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9A-Fa-f:.]{2,45}|dns[46]?/[A-Za-z0-9._-]{1,253})"
 _PEER = re.compile(rf"({_HOST}/tcp/[0-9]{{1,5}})/p2p/([1-9A-HJ-NP-Za-km-z]{{40,64}})")
 
@@ -104,6 +107,7 @@ class NetworkConfig(_Strict):
     only they have a faucet, cheap keystores and the conveniences that would be careless elsewhere.
     """
 
+    v: Literal[2] = 2
     name: Annotated[str, Field(min_length=1, max_length=64)]
     dev: bool = False
     client: Annotated[str, Field(max_length=64)] = ""
@@ -120,6 +124,13 @@ class NetworkConfig(_Strict):
     def load(cls, path: Path) -> NetworkConfig:
         """Read a network file. Raises ConfigError that names the field."""
         fields = parse_toml(_read(path), str(path))
+        if (version := fields.get("v", 1)) != FORMAT:
+            raise ConfigError(
+                f"v in {path}",
+                f"the network file is of version {str(version)[:20]}, this program reads {FORMAT}",
+                hint="get the file of a network of this version, for a new home, and finish running bounties "
+                "with the version of Sonar that began them",
+            )
         network = cls.checked(path, fields, hint="get the network file again, or correct this field")
         if network.faucet is not None and not network.dev:
             raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
@@ -131,9 +142,7 @@ class NetworkConfig(_Strict):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "network"
-            problem = first["msg"].removeprefix("Value error, ")
+            field, problem = first_fault(error, "network", show=True)
             raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
@@ -153,17 +162,12 @@ class NetworkConfig(_Strict):
         """Write the file, whole or not at all. Raises ConfigError."""
         fields = self.model_dump(exclude_none=True, exclude_defaults=False)
         fields["code_hash"] = hex32(self.code_hash)
-        lines = ["# A Sonar network. Give this file to everyone who takes part; it holds no secret."]
-        lines += [f"{key} = {_toml(value)}" for key, value in fields.items() if not isinstance(value, dict)]
-        for name, table in fields.items():
-            if isinstance(table, dict):
-                lines += ["", f"[{name}]"]
-                lines += [
-                    f"{key} = {_toml(value)}" for key, value in table.items() if value not in ("", (), False)
-                ]
+        for table in ("store", "faucet"):
+            if table in fields:
+                fields[table] = {key: value for key, value in fields[table].items() if value}
         temporary = path.with_name(path.name + ".new")
         try:
-            temporary.write_text("\n".join(lines) + "\n")
+            temporary.write_text(f"{_HEAD}\n{tomli_w.dumps(fields)}", encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
             problem = f"{path} cannot be written: {error.strerror}"
@@ -192,10 +196,3 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
     return data
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    # A JSON string, number or boolean is also TOML, but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -33,6 +33,7 @@ from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_address
+from sonar.protocol.wording import first_fault
 
 MAX_COHORT = 255
 MAX_ROWS = (1 << 32) - 1
@@ -108,24 +109,8 @@ class Record(BaseModel):
         try:
             return cls.model_validate(fields, context=context)
         except ValidationError as error:
-            raise _manifest_error(cls.__name__, error) from None
-
-
-def _manifest_error(name: str, error: ValidationError) -> ManifestError:
-    first = error.errors(include_url=False)[0]
-    path = ".".join(str(part)[:64] for part in first["loc"]) or name
-    kind = type(first["input"]).__name__
-    problem = f"{first['msg'].removeprefix('Value error, ')[:200]} (got a value of type {kind})"
-    if first["type"] == "extra_forbidden":
-        problem = f"unknown field in {name}"
-    elif first["type"] == "missing":
-        problem = f"missing in {name}"
-    return ManifestError(_shown(path), _shown(problem), hint=f"see {name} in sonar.protocol.record")
-
-
-def _shown(text: str) -> str:
-    """Return hostile text fit for a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+            field, problem = first_fault(error, cls.__name__)
+            raise ManifestError(field, problem, hint=f"see {cls.__name__} in sonar.protocol.record") from None
 
 
 def _plain(value: Any) -> Any:

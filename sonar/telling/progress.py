@@ -7,26 +7,24 @@ fields, `party` (who speaks) and `at_s` (its clock).
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields
 from typing import IO, Annotated, Any, Literal, Protocol
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
-from sonar.protocol.ids import ETHER, Address
+from sonar.protocol.ids import ETHER
+from sonar.telling import documents
 from sonar.telling.amounts import Unit, format_amount, format_wei
+from sonar.telling.documents import STRICT, Amount, MineSummary, RoundSummary, Summary, in_json
 
 MAX_LINE_BYTES = 1_000_000
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 ChainTime = Annotated[int, Field(ge=0, lt=1 << 40)]
 """Seconds since 1970, as many as the contract's times can be: of more, no clock could tell the date."""
 
@@ -38,7 +36,7 @@ class Waiting:
     what: str
     until_s: ChainTime | None = None
     kind: Literal["waiting"] = "waiting"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class State:
     round: int
     state: str
     kind: Literal["state"] = "state"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,10 @@ class Transaction:
     name: str
     tx_hash: str
     gas_used: int
-    fee_wei: int
+    fee_wei: Amount
     round: int = 0
     kind: Literal["transaction"] = "transaction"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -73,18 +71,18 @@ class Timing:
     seconds: float
     round: int = 0
     kind: Literal["timing"] = "timing"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
 class Round:
-    """A round is over; `summary` says how it went, in JSON's own types."""
+    """A round is over; `summary` says how it went for whoever tells it."""
 
     bounty: str
     round: int
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: RoundSummary
     kind: Literal["round"] = "round"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Note:
 
     text: str
     kind: Literal["note"] = "note"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
@@ -103,20 +101,21 @@ class Problem:
     error: str
     hint: str = ""
     kind: Literal["problem"] = "problem"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
 class Done:
-    """The work is done; `summary` is its result, in JSON's own types."""
+    """The work is done; `summary` is its result, if it has one."""
 
     what: str
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: Summary = None
     kind: Literal["done"] = "done"
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 Event = Waiting | State | Transaction | Timing | Round | Note | Problem | Done
+_ANY_EVENT = Annotated[Event, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -130,33 +129,21 @@ class Line:
 
 def format_line(line: Line) -> str:
     """Return the line as JSON, without a newline."""
-    return json.dumps({"party": line.party, "at_s": line.at_s, **asdict(line.event)}, allow_nan=False)
+    return documents.write({"party": line.party, "at_s": line.at_s, **in_json(line.event)})
 
 
 def parse_line(text: str) -> Line:
     """Return the line that `format_line` wrote. Raises RemoteError on anything else."""
     if len(text) > MAX_LINE_BYTES:
         raise RemoteError(f"a progress line has {len(text)} characters; the limit is {MAX_LINE_BYTES}")
-    try:
-        fields = from_json(text, allow_inf_nan=False)
-        if not isinstance(fields, dict):
-            raise TypeError("not an object")
-        party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
-        if not isinstance(party, str) or not isinstance(at_s, float | int):
-            raise TypeError("party is not a text, or at_s not a number")
-        # As JSON again: only there does strict mode take an object for a dataclass.
-        return Line(party, float(at_s), _event_adapter().validate_json(json.dumps(fields)))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "kind"
-        raise RemoteError(f"{where} of a progress line: {first['msg']}: {text[:200]!r}") from error
-    except (ValueError, TypeError, OverflowError) as error:
-        raise RemoteError(f"not a progress line ({error}): {text[:200]!r}") from error
-
-
-@cache
-def _event_adapter() -> TypeAdapter[Event]:
-    return TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+    fields = documents.parsed(text)
+    if not isinstance(fields, dict):
+        raise RemoteError(f"a progress line is no object: {text[:200]!r}")
+    party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
+    is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and abs(at_s) < 1 << 63
+    if not isinstance(party, str) or not is_time:
+        raise RemoteError(f"party of a progress line is not a text, or at_s not a number: {text[:200]!r}")
+    return Line(party, float(at_s), documents.validated(_ANY_EVENT, fields, "progress line"))
 
 
 class Sink(Protocol):
@@ -260,13 +247,13 @@ def describe(event: Event) -> str:
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"
         case Round(bounty, number, summary):
-            return f"bounty {short(bounty)} round {number} is over: {_pairs(_for_people(summary))}"
+            return f"bounty {short(bounty)} round {number} is over: {_pairs(_told(summary))}"
         case Note(text):
             return text
         case Problem(error, hint):
             return f"{error}\n  {hint}" if hint else error
         case Done(what, summary):
-            return f"{what}: {_pairs(summary)}" if summary else what
+            return f"{what}: {_pairs(_told(summary))}" if isinstance(summary, MineSummary) else what
 
 
 def clock(at_s: float) -> str:
@@ -281,15 +268,17 @@ def short(hex_text: str) -> str:
     return hex_text if len(hex_text) <= 14 else f"{hex_text[:8]}…{hex_text[-4:]}"
 
 
-def _for_people(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return a round's summary with its amounts, `..._units`, for people: in its `asset`, or in ether."""
-    unit = Unit(Address(str(summary.get("asset", ETHER))))
+def _told(summary: RoundSummary | MineSummary) -> dict[str, Any]:
+    """Return what a summary says for people, its amounts in its asset; what is not there is left out."""
+    asset = getattr(summary, "asset", ETHER)
+    unit = asset if isinstance(asset, Unit) else Unit(asset)
     told = {}
-    for key, value in summary.items():
-        if key.endswith("_units") and isinstance(value, int):
-            told[key.removesuffix("_units")] = format_amount(value, unit)
-        elif key != "asset":
-            told[key] = value
+    for one in fields(summary):
+        value = getattr(summary, one.name)
+        if not value or one.name == "asset":
+            continue
+        amount = one.name.endswith("_units")
+        told[one.name.removesuffix("_units")] = format_amount(value, unit) if amount else value
     return told
 
 
@@ -343,7 +332,7 @@ class Progress:
         finally:
             self.timing(part, time.perf_counter() - start, round)
 
-    def round(self, bounty: str, round: int, **summary: Any) -> None:
+    def round(self, bounty: str, round: int, summary: RoundSummary) -> None:
         """Tell how a round went."""
         self.emit(Round(bounty, round, summary))
 
@@ -355,6 +344,6 @@ class Progress:
         """Tell an error, with its hint."""
         self.emit(Problem(str(error), error.hint if isinstance(error, SonarError) and not hint else hint))
 
-    def done(self, what: str, **summary: Any) -> None:
+    def done(self, what: str) -> None:
         """Tell that the work is done."""
-        self.emit(Done(what, summary))
+        self.emit(Done(what))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import signal
 import sys
@@ -26,7 +25,8 @@ from typing import Annotated, Any
 import typer
 
 from sonar.errors import SonarError, UsageError
-from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Sink, painted, printable
+from sonar.telling import documents
+from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Problem, Sink, painted, printable
 from sonar.telling.versions import version_of
 
 JsonFlag = Annotated[
@@ -143,16 +143,16 @@ def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
     """
     with suppress(OSError):
         if as_json:
-            print_json({"kind": "problem", "error": message, "hint": hint})
+            print_json(Problem(message, hint))
             return
         print(f"{painted('error:', RED, sys.stderr)} {printable(message)}", file=sys.stderr)
         if hint:
             print(f"  hint: {printable(hint)}", file=sys.stderr)
 
 
-def print_json(document: dict[str, Any] | list[Any]) -> None:
-    """Print one JSON document on one line of standard output, at once."""
-    print(json.dumps(document, allow_nan=False), flush=True)
+def print_json(document: Any) -> None:
+    """Print one document, or a list of them, on one line of standard output, at once."""
+    print(documents.write(document), flush=True)
 
 
 def sink_for(as_json: bool) -> Sink:

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from sonar.demo.report import Report
+from sonar.telling import documents
 from tests.e2e.clear import clear_losses
 from tests.e2e.kit import has_anvil
 
@@ -35,7 +38,7 @@ def demo(*args: str, cwd: Path, **kwargs: Any) -> subprocess.CompletedProcess[st
 def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path: Path) -> None:
     run = demo("--chain", client, "--home", "kept", "--json", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    report = json.loads(run.stdout)  # one document, nothing else
+    report = asdict(documents.read(Report, run.stdout))  # one document, nothing else
 
     assert report["key_bits"] == 2048
     assert report["chain"] == {"client": client, "chain_id": 31337}

@@ -38,7 +38,7 @@ def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None
     losses = [line["loss"] for line in campaign.history()]
     assert losses == clear_losses(world, 7)
     assert min(losses[:5]) <= 1_000_000 * 2620 / 5572.3  # mean squared errors
-    assert done.summary["final_loss"] == min(losses)
+    assert done.summary.final_loss == min(losses)
     assert campaign.model.loss == min(losses)
     world.check_money()
     assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
@@ -103,9 +103,9 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
     assert repr(campaign) == "<Campaign 'diabetes': not posted, 0 of 3 rounds are over>"
     done = world.run(campaign)
     assert repr(campaign) == "<Campaign 'diabetes': closed, 1 of 3 rounds are over>"
-    assert done.summary["closed"] == "TARGET_REACHED"
+    assert done.summary.closed == "TARGET_REACHED"
     assert len(campaign.history()) == 1
-    assert done.summary["paid_units"] == 1 * ETHER + 3 * ETHER // 100
+    assert done.summary.paid_units == 1 * ETHER + 3 * ETHER // 100
     world.check_money()
 
 
@@ -153,8 +153,8 @@ def test_a_bounty_that_nobody_wants_comes_back_whole(tmp_path: Path) -> None:
     for mine in world.miners:
         mine.absent = frozenset({1})
     done = world.run(world.campaign())
-    assert done.summary["closed"] == "NO_COMMITS"
-    assert done.summary["refunded_units"] == done.summary["escrow_units"]
+    assert done.summary.closed == "NO_COMMITS"
+    assert done.summary.refunded_units == done.summary.escrow_units
     world.check_money()
 
 
@@ -228,8 +228,8 @@ def test_nobody_is_paid_when_nobody_was_accepted(tmp_path: Path) -> None:
         mine.withhold = frozenset({1})
     campaign = world.campaign()
     done = world.run(campaign)
-    assert done.summary["paid_units"] == 0
-    assert done.summary["refunded_units"] == done.summary["escrow_units"]
+    assert done.summary.paid_units == 0
+    assert done.summary.refunded_units == done.summary.escrow_units
     world.check_money()
 
 
@@ -241,7 +241,7 @@ def test_an_overdue_round_pays_the_mines_and_closes(tmp_path: Path) -> None:
         world.let_mines_act(campaign)
     world.move(200)
     done = world.run(world.campaign())
-    assert done.summary["closed"] == "OVERDUE"
+    assert done.summary.closed == "OVERDUE"
     assert [line["ended"] for line in campaign.history()[:1]] == ["settled"]
     assert all(e.fee_units > 0 for e in world.events(MinePaid) if e.round == 2)
     world.check_money()
@@ -265,7 +265,7 @@ def test_a_settlement_that_comes_too_late_ends_in_overdue(tmp_path: Path) -> Non
 
     campaign = world.campaign(lambda part, name: SlowOutbox(part) if name == "outbox" else part)
     done = world.run(campaign)
-    assert done.summary["closed"] == "OVERDUE"
+    assert done.summary.closed == "OVERDUE"
     world.check_money()
 
 
@@ -387,7 +387,7 @@ def test_before_anything_was_sent_the_bounty_may_still_change(tmp_path: Path) ->
     world.bounty = replace(
         world.bounty, settings=world.bounty.settings.model_copy(update={"reward": "1 ether"})
     )
-    assert world.run(world.campaign()).summary["escrow_units"] < 2 * ETHER
+    assert world.run(world.campaign()).summary.escrow_units < 2 * ETHER
     world.check_money()
 
 

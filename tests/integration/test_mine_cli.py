@@ -22,6 +22,7 @@ from eth_account.signers.local import LocalAccount
 from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
+from mine.show.documents import ANSWERS
 from mine.wiring import locked
 from sonar import localchain
 from sonar.chain.contract.market import Market, transfer
@@ -36,8 +37,9 @@ from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store import choose
 from sonar.store.folder import FolderStore
+from sonar.telling.documents import read, write
 from sonar.telling.progress import Done, ListSink, parse_line
-from tests.chain_kit import serving, wish
+from tests.chain_kit import counted, serving, wish
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +102,11 @@ class Cli:
         self.capsys.readouterr()
         code = main([*args, "--home", str(self.home), "--json"])
         out = self.capsys.readouterr().out
-        return code, json.loads(out.splitlines()[-1]) if out.strip() else None
+        if code == 0 and args[0] != "run":
+            command = " ".join(args[:2]) if args[0] == "data" else args[0]
+            answer = out.splitlines()[-1]
+            assert write(read(ANSWERS[command], answer)) == answer
+        return code, counted(json.loads(out.splitlines()[-1])) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:
         self.capsys.readouterr()

@@ -7,12 +7,13 @@ from mine_kit import TinyScientist, World, run, terms
 
 from mine.node import Node
 from mine.work import trainer
+from mine.work.urgency import COMMIT_MARGIN_S
 from sonar.chain.rpc import Head
 from sonar.errors import RpcError, StoreUnavailable
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.cid import Cid, Codec
 from sonar.protocol.ids import BountyId
-from sonar.protocol.phase import BountyState, Status
+from sonar.protocol.phase import BountyState, Status, deadlines_of
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
 
@@ -161,3 +162,98 @@ def test_a_stake_that_is_lost_holds_up_nothing(world: World) -> None:
         node.tick()
     assert world.book(0).part(first, 1).state is RoundState.COMMITTED
     assert world.book(0).part(second, 1).state is RoundState.COMMITTED
+
+
+QUIET_S = 10
+
+
+def quiet(**changes: int) -> dict[str, int]:
+    """Windows of a minute, and a quiet end when two have committed."""
+    return {**windows(60, cohort_cap=4), "min_mines": 2, "quiet_s": QUIET_S, **changes}
+
+
+def test_with_a_quiet_end_nobody_waits_for_an_absent_mine(world: World) -> None:
+    bounty = world.scientist.post(terms(**quiet()))
+    opened_s = world.state().opened_s
+    nodes = [world.node(0), world.node(1)]
+    run(nodes)
+    assert world.status() is Status.COMMIT
+    world.advance(QUIET_S)
+    run(nodes)
+    assert [world.book(i).part(bounty, 1).state for i in range(2)] == [RoundState.REVEALED] * 2
+    assert world.status() is Status.SETTLE
+    assert world.chain.now_s < opened_s + 60
+
+
+def test_a_mine_that_would_miss_the_quiet_end_sends_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=3)
+    world.scientist.post(terms(**quiet()))
+    run([world.node(0), world.node(1)], passes=1)
+    late = world.node(2)
+    world.advance(QUIET_S - COMMIT_MARGIN_S)
+    assert "too little is left" in late.tick().what
+    assert world.part(2, 1).state is RoundState.IDLE
+    world.advance(COMMIT_MARGIN_S)
+    late.tick()
+    assert world.part(2, 1).state is RoundState.SKIPPED
+    assert world.market().ether(world.address(2)) == 10**20
+    assert not world.problems()
+
+
+def test_a_quiet_end_that_another_commit_moves_is_in_time_again(tmp_path: Path) -> None:
+    world = World(tmp_path, mines=4)
+    world.scientist.post(terms(**quiet()))
+    run([world.node(0), world.node(1)], passes=1)
+    late, other = world.node(2), world.node(3)
+    world.advance(QUIET_S - COMMIT_MARGIN_S - 2)
+    first_end_s = deadlines_of(world.state()).commit_s
+    run([other], passes=1)
+    assert deadlines_of(world.state()).commit_s > first_end_s
+    world.advance(first_end_s - world.chain.now_s)
+    run([late], passes=1)
+    assert world.state().committed == 4
+    assert world.part(2, 1).state in AT_RISK
+
+
+def test_an_update_that_takes_too_long_for_the_quiet_end_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first one has to be made to know; from then on the mine knows how long it takes."""
+    world = World(tmp_path, mines=3)
+    world.scientist.post(terms(**quiet(rounds=2, cohort_cap=3)))
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    world.scientist.settle()
+    run(nodes[:2], passes=1)
+    made = trainer.make_update
+    monkeypatch.setattr("mine.work.updates.estimated_s", lambda _: 4.0)
+    monkeypatch.setattr(trainer, "make_update", lambda *_: pytest.fail("it was begun"))
+    world.advance(QUIET_S - COMMIT_MARGIN_S - 4)
+    assert "an update takes about 4 s" in nodes[2].tick().what
+    monkeypatch.setattr(trainer, "make_update", made)
+    monkeypatch.setattr("mine.work.updates.estimated_s", lambda _: 2.0)
+    world.advance(1)
+    nodes[2].tick()
+    assert world.part(2, 2).state in AT_RISK
+
+
+def test_an_update_that_took_longer_than_was_left_is_not_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that passes while it is made counts, though the head is still the one from before."""
+    world = World(tmp_path, mines=3)
+    world.scientist.post(terms(**quiet()))
+    run([world.node(0), world.node(1)], passes=1)
+    late, made = world.node(2), trainer.make_update
+
+    def slow_make(*args: object) -> object:
+        world.monotonic.now_s += QUIET_S
+        return made(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trainer, "make_update", slow_make)
+    assert "too little is left" in late.tick().what
+    assert world.part(2, 1).state is RoundState.TRAINED
+    world.advance(QUIET_S)
+    late.tick()
+    assert world.part(2, 1).state is RoundState.SKIPPED
+    assert world.market().ether(world.address(2)) == 10**20

@@ -21,8 +21,9 @@ from sonar.home import keystore
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.localchain import LocalChain
-from sonar.protocol.ids import Address, Digest
+from sonar.protocol.ids import ETHER, Address, Digest
 from sonar.telling.amounts import format_wei
+from sonar.telling.documents import BountyHistory, read
 from sonar.telling.terminal import run_app
 from tests.chain_kit import make_terms, wish
 from tests.token_kit import deploy_token
@@ -146,11 +147,13 @@ def test_status_tells_bounties_and_their_rounds(
     assert sonar("status", "--network", file, "--json") == 0
     [one] = json.loads(capsys.readouterr().out)
     assert (one["bounty"], one["status"], one["round"]) == (bounty, "commit", 1)
-    assert one["escrow_units"] == terms.escrow_units
+    assert one["escrow_units"] == str(terms.escrow_units)
     assert one["now_s"] < one["until_s"] <= one["now_s"] + terms.commit_window_s
     assert sonar("status", bounty, "--network", file, "--json") == 0
-    told = json.loads(capsys.readouterr().out)["events"]
-    assert [event["event"] for event in told] == ["BountyPosted", "RoundOpened"]
+    told = read(BountyHistory, capsys.readouterr().out)
+    assert [event["event"] for event in told.events] == ["BountyPosted", "RoundOpened"]
+    assert [(one.round, one.ended, one.committed) for one in told.history] == [(1, None, 0)]
+    assert (told.settler, told.quiet_s, told.overdue_bps) == (ETHER, 0, 10_000)
     assert sonar("status", bounty, "--network", file) == 0
     out = capsys.readouterr().out
     assert "commit" in out
@@ -158,7 +161,7 @@ def test_status_tells_bounties_and_their_rounds(
     assert (
         f"escrow {format_wei(terms.escrow_units)}\n" in out
     )  # people count neither in wei nor in thousandths
-    assert f"{terms.initial_loss / 1000:,.3f} → " in out
+    assert f"{terms.initial_loss / 1e6:.6f} → " in out
     monkeypatch.setattr("sonar.commands.status.EVENTS_SHOWN", 1)
     assert sonar("status", bounty, "--network", file) == 0
     assert "1 earlier events are left out; --json has all of them" in capsys.readouterr().out

@@ -19,6 +19,8 @@ from sonar.demo.launch import Settings, next_commands
 from sonar.demo.report import MineRow, Report, RoundRow, show
 from sonar.demo.view import SCIENTIST, LiveView
 from sonar.home.parties import MAX_MINES
+from sonar.protocol.ids import ETHER
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Event, Line, Round, State, Waiting
 from sonar.telling.terminal import run_app
 
@@ -48,7 +50,7 @@ def test_a_narrow_terminal_cuts_the_long_column_only() -> None:
 
 
 def test_a_mines_round_is_told_in_its_row_and_not_in_wei() -> None:
-    paid = Round(BOUNTY, 1, {"result": "paid", "share_bps": 3441, "reward_units": 1447753671595175926})
+    paid = Round(BOUNTY, 1, MineRound("paid", ETHER, 3441, reward_units=1447753671595175926))
     text = live(("mine-01", paid), width=80)
     assert "round 1: paid" in text
     assert "1447753671595175926" not in text

@@ -36,8 +36,10 @@ from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.allowlist import read_list
+from sonar.protocol.ids import ETHER
 from sonar.store.kubo.rpc import KuboRpc
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
+from sonar.telling.documents import MineRound
 from sonar.telling.progress import Line, Round, Waiting, describe, format_line, parse_line
 
 STRAINING = [b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b"1e999", b'"\\u0000"', b'"\\ud800"', b"'\0'", b"nan"]
@@ -264,7 +266,7 @@ def test_progress_lines() -> None:
     assert fuzz(make, decode, INPUTS // 2) > INPUTS // 1000
 
 
-EVENTS = [Waiting("blocks", 5), Round("0xab", 1, {"loss": 1.5, "fee_units": 5, "asset": "0x" + "00" * 20})]
+EVENTS = [Waiting("blocks", 5), Round("0xab", 1, MineRound("paid", ETHER, 5_000, 2**60, why="x"))]
 
 
 # ---- what nodes answer

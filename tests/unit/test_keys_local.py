@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,51 +11,17 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import small_key
+from test_family_inspection import PLAN, UNIT, WEIGHT_FRAC, D, Mine, mines_of, strided
 
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rules
 from sonar.paillier.affine import affine_update
-from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.paillier.slots import SlotPlan
 from tests.holder_kit import job_of, judged
 
-WEIGHT_FRAC, DATA_FRAC, D = 16, 20, 5
-UNIT = 1 << DATA_FRAC
-PLAN = SlotPlan.make(
-    key_bits=1024,
-    weights=D,
-    bounds=Bounds(weight_max=4096 << WEIGHT_FRAC, a_row_l1_max=64 * D * UNIT, b_max=4096 * UNIT),
-    mines_max=10,
-    weight_rows=100,
-)
-
-
-@dataclass
-class Mine:
-    """An honest mine: a fixed map of its rows."""
-
-    a: list[list[int]]
-    b: list[int]
-
-    def update(self, w: Sequence[int]) -> list[int]:
-        return [(self.b[i] << WEIGHT_FRAC) - sum(self.a[i][j] * w[j] for j in range(D)) for i in range(D)]
-
-
-def mines_of(
-    rng: np.random.Generator, count: int, *, mean: float = 150, unlike: float = 0.2, noise: float = 50
-) -> list[Mine]:
-    """Mines with 40 rows each whose features and targets are shifted against each other by `unlike`."""
-    mines = []
-    truth = rng.normal(0, 20, D - 1)
-    for _ in range(count):
-        x = rng.normal(rng.normal(0, unlike, D - 1), 1, (40, D - 1))
-        phi = np.c_[np.clip(x, -8, 8), np.ones(40)]
-        y = mean + x @ truth + rng.normal(0, noise, 40)
-        a = np.rint(phi.T @ phi / 40 * UNIT).astype(int).tolist()
-        mines.append(Mine(a, np.rint(phi.T @ y / 40 * UNIT).astype(int).tolist()))
-    return mines
-
+W_1, W_2, W_3 = [0] * D, strided([3 << 16, -(2 << 16), 5 << 16, 1 << 16, 150 << 16]), [127 << 16] * D
 
 # ---- what is remembered says what all of it would say
 
@@ -127,7 +92,7 @@ def test_a_key_tests_ciphertexts_and_its_ledger_counts() -> None:
     asking = Asking()
     key = asking.key
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 4))}
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
+    w_1, w_2 = W_1, W_2
     first = encrypted(key, mines, w_1)
     assert asking.ask(w_1, first) == dict.fromkeys(mines)
     assert asking.holder.revealed(asking.job) == {}
@@ -158,9 +123,9 @@ def test_a_comparison_counts_for_its_round_only() -> None:
     asking = Asking()
     rng = np.random.default_rng(3)
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(rng, 4))} | {
-        "unlike": mines_of(rng, 1, mean=500)[0]
+        "unlike": mines_of(rng, 1, mean=800)[0]
     }
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
+    w_1, w_2 = W_1, W_2
     assert asking.ask(w_1, encrypted(asking.key, mines, w_1)) == dict.fromkeys(mines) | {"unlike": "unlike"}
     assert asking.ask(w_2, encrypted(asking.key, mines, w_2)) == dict.fromkeys(mines)
 
@@ -170,8 +135,8 @@ def test_honest_data_that_look_like_a_replay_are_left_out_of_that_round_only() -
     asking = Asking()
     one, other, blind = mines_of(np.random.default_rng(3), 3)
     blind.a = [[0 if 0 in (i, j) else x for j, x in enumerate(row)] for i, row in enumerate(blind.a)]
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    w_4, w_5 = [1 << WEIGHT_FRAC, *w_2[1:]], [2 << WEIGHT_FRAC] * D
+    w_1, w_2 = W_1, W_2
+    w_4, w_5 = [W_2[0] + (127 << WEIGHT_FRAC), *W_2[1:]], [254 << WEIGHT_FRAC] * D
     twins = {"twin": one, "its twin": one, "other": other, "blind": blind}
     verdicts = []
     for number, w in enumerate([w_1, w_2, w_2, w_4, w_5], 1):
@@ -187,7 +152,7 @@ def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then(
     key = asking.key
     mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 5))}
     early = {name: mine for name, mine in mines.items() if name not in ("m0", "m1")}
-    w_1, w_2, w_3 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC], [1 << 16, 0, 0, 0, 150 << WEIGHT_FRAC]
+    w_1, w_2, w_3 = W_1, W_2, W_3
     asking.ask(w_1, encrypted(key, early, w_1))
     sent = encrypted(key, mines, w_2)
     sent["m0"] = asking.forged("m0", [key.public.mul_plain(c, 2) for c in sent["m0"].ciphertexts])
@@ -195,4 +160,4 @@ def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then(
         assert asking.ask(w_2, sent) == dict.fromkeys(mines)
         return
     assert asking.ask(w_2, sent) == dict.fromkeys(early) | {"m0": "newcomer", "m1": "newcomer"}
-    assert asking.ask(w_3, encrypted(key, mines, w_3)) == dict.fromkeys(mines) | {"m0": "curvature"}
+    assert asking.ask(w_3, encrypted(key, mines, w_3)) == dict.fromkeys(mines) | {"m0": "bias-unit"}

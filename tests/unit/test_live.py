@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from pysonar.show.live import LiveTold, told_live
 from pysonar.show.views import PlainTold
 from sonar.telling.amounts import IN_ETHER
+from sonar.telling.documents import CampaignRound, CampaignSummary
 from sonar.telling.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
@@ -37,17 +37,30 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, str]]]:
     return shown
 
 
-def round_line(number: int, loss: int | None, **changed: Any) -> dict[str, Any]:
-    line = {"round": number, "ended": "settled" if loss is not None else "failed", "loss": loss}
-    line |= {
+def round_line(number: int, loss: int | None, **changed: Any) -> CampaignRound:
+    line: dict[str, Any] = {
+        "round": number,
+        "ended": "settled" if loss is not None else "failed",
+        "loss": loss,
         "best_loss": loss,
         "cohort": ["0xa", "0xb"],
         "accepted": ["0xa"],
         "left_out": {},
-        "asset": asdict(IN_ETHER),
+        "shares_bps": {},
+        "scores": {},
+        "asset": IN_ETHER,
         "paid_units": 10**18,
+        "gas": {},
+        "seconds": {},
     }
-    return line | changed
+    return CampaignRound(**line | changed)
+
+
+def summary_of(rounds: list[CampaignRound]) -> CampaignSummary:
+    money = {"escrow_units": 10**18, "paid_units": 0, "refunded_units": 0}
+    return CampaignSummary(
+        "diabetes", None, "closed", "", 2048, 9000, 4000, 10, IN_ETHER, **money, rounds=rounds, payouts={}
+    )
 
 
 def tell(told: LiveTold, *events: Event) -> None:
@@ -66,7 +79,7 @@ def test_each_cell_has_a_display_of_its_own(shown: list[tuple[int, dict[str, str
     assert "5.000" not in shown[3][1]["text/html"]
     assert "failed" in shown[3][1]["text/html"]
     rounds = [round_line(1, 5000), round_line(2, None), round_line(3, 4000)]
-    tell(told, Done("closed", {"rounds": rounds}))
+    tell(told, Done("closed", summary_of(rounds)))
     assert all(text in shown[-1][1]["text/html"] for text in ("5.000", "failed", "4.000", "closed"))
     assert len(shown[-1][1]["text/plain"].splitlines()) == 4
 

@@ -88,6 +88,8 @@ def test_tokens_that_are_none(tmp_path: Path, line: str, told: str) -> None:
         ({"commit_window_s": 61}, Policy(max_window_s=60), "terms.commit_window_s", "60 s"),
         ({"reveal_window_s": (1 << 24) - 1}, Policy(), "terms.reveal_window_s", "604800 s"),
         ({"settle_window_s": 61}, Policy(max_window_s=60), "terms.settle_window_s", "60 s"),
+        ({"quiet_s": 9}, Policy(min_window_s=10), "terms.quiet_s", "10 s"),
+        ({"overdue_bps": 4_999}, Policy(), "terms.overdue_bps", "5000"),
     ],
 )
 def test_a_refusal_names_the_term_its_limit_and_what_to_do(
@@ -102,11 +104,11 @@ def test_a_refusal_names_the_term_its_limit_and_what_to_do(
 
 def test_what_is_exactly_at_its_limit_is_taken() -> None:
     policy = Policy(
-        TERMS.fee_units, TERMS.stake_units, 60, 60, max_weights=11, max_blob_bytes=5, max_train_s=30
+        TERMS.fee_units, TERMS.stake_units, 60, 60, 9_000, max_weights=11, max_blob_bytes=5, max_train_s=30
     )
-    consent.check_bounty(bounty(min_mines=2), policy)
+    consent.check_bounty(bounty(min_mines=2, overdue_bps=9_000, quiet_s=60), policy)
     consent.check_model(weights=11, key_bits=policy.min_key_bits, blob_bytes=5, policy=policy)
-    consent.check_work(30.0, 60, policy)
+    consent.check_work(30.0, replace(TERMS, quiet_s=60), policy)
 
 
 def test_an_escrow_that_cannot_cover_the_terms_is_refused() -> None:
@@ -174,12 +176,17 @@ def test_a_wrong_policy_names_its_field(tmp_path: Path, text: str, field: str) -
 
 
 @pytest.mark.parametrize(
-    ("train_s", "window_s", "policy", "field"),
-    [(61.0, 10_000, Policy(), "model.plan"), (31.0, 60, Policy(), "terms.commit_window_s")],
+    ("train_s", "window_s", "quiet_s", "field"),
+    [
+        (61.0, 10_000, 0, "model.plan"),
+        (31.0, 60, 0, "terms.commit_window_s"),
+        (31.0, 600, 60, "terms.quiet_s"),
+    ],
 )
 def test_work_that_makes_the_mine_late_is_refused(
-    train_s: float, window_s: int, policy: Policy, field: str
+    train_s: float, window_s: int, quiet_s: int, field: str
 ) -> None:
+    terms, policy = replace(TERMS, commit_window_s=window_s, quiet_s=quiet_s), Policy()
     with pytest.raises(ConsentError, match=field):
-        consent.check_work(train_s, window_s, policy)
-    consent.check_work(train_s / 2, 2 * window_s, policy)
+        consent.check_work(train_s, terms, policy)
+    consent.check_work(train_s / 2, replace(terms, commit_window_s=2 * window_s), policy)

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import DataError, RemoteError
-from sonar.protocol.ids import ETHER
+from sonar.protocol.ids import ETHER, Address
 from sonar.telling import progress as p
+from sonar.telling.documents import CampaignRound, CampaignSummary, MineRound, MineSummary
 from sonar.telling.progress import (
     Event,
     JsonLinesSink,
@@ -29,17 +30,18 @@ from sonar.telling.progress import (
     format_line,
     parse_line,
 )
+from tests.unit.test_documents import documents_of
 
-TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+TOKEN = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT,
-    "int": st.integers(-(2**200), 2**200),
+    "int": st.integers(-(2**53) + 1, 2**53 - 1),
+    "Amount": st.integers(0, 2**200),
     "ChainTime | None": st.none() | st.integers(0, 2**40 - 1),
     "float": st.floats(allow_nan=False, allow_infinity=False),
-    "dict[str, Any]": st.dictionaries(
-        TEXT, st.integers() | TEXT | st.lists(st.booleans(), max_size=2), max_size=3
-    ),
+    "RoundSummary": documents_of(MineRound) | documents_of(CampaignRound),
+    "Summary": st.none() | documents_of(MineSummary) | documents_of(CampaignSummary),
 }
 EVENTS = st.one_of(
     *(
@@ -135,9 +137,12 @@ def test_json_lines_are_flushed_whole() -> None:
     stream = Stream()
     told = Progress(JsonLinesSink(stream), "mine-01")
     told.note("a\nb")
-    told.done("over", wei=10**30)
+    told.emit(p.Done("over", MineSummary(TOKEN, 10**9)))
     lines = stream.getvalue().splitlines()
-    assert [parse_line(line).event for line in lines] == [p.Note("a\nb"), p.Done("over", {"wei": 10**30})]
+    assert [parse_line(line).event for line in lines] == [
+        p.Note("a\nb"),
+        p.Done("over", MineSummary(TOKEN, 10**9)),
+    ]
     assert stream.flushed == 2
 
 
@@ -154,14 +159,9 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
     assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]
 
 
-@pytest.mark.parametrize(
-    ("asset", "fee"),
-    [({}, "0.002 ether"), ({"asset": ETHER}, "0.002 ether"), ({"asset": TOKEN}, "units of 0xA0b8…eB48")],
-)
-def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: dict[str, str], fee: str) -> None:
-    text = p.describe(
-        p.Round("0x12", 1, {"result": "paid", "share_bps": 3256, "fee_units": 2 * 10**15, **asset})
-    )
+@pytest.mark.parametrize(("asset", "fee"), [(ETHER, "0.002 ether"), (TOKEN, "units of 0xA0b8…eB48")])
+def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: Address, fee: str) -> None:
+    text = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
     assert text.startswith("bounty 0x12 round 1 is over: result paid, share_bps 3256, fee ")
     assert text.endswith(fee)
 

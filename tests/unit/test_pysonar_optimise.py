@@ -33,8 +33,8 @@ def _fixed(values: Array, fraction_bits: int) -> Array:
     return np.round(values * 2**fraction_bits) / 2**fraction_bits
 
 
-def ground(curvature: Array, rows: int = HOLDOUT, weight_max: float = WEIGHT_MAX, **fields: Any) -> Ground:
-    return Ground(curvature, rows, fields.pop("outputs", 1), weight_max, **fields)
+def ground(curvature: Array, rows: int = HOLDOUT, weight_max: float = WEIGHT_MAX) -> Ground:
+    return Ground(curvature, rows, 1, weight_max)
 
 
 Makes = Callable[["Clear"], Optimiser]

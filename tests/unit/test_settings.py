@@ -16,6 +16,7 @@ from sonar.protocol.ids import Address
 CONTRACT = Address("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")
 PEER = "12D3KooWCqYwg9Y4GFQcxfFKRAZR6KCmuJkk5ixhLZobZ8iHtkL4"
 GOOD = f"""
+v = 2
 name = "test"
 chain_id = 31337
 rpc_url = "http://127.0.0.1:8545"
@@ -65,6 +66,14 @@ def test_every_name_survives(tmp_path: Path, name: str) -> None:
     assert NetworkConfig.load(tmp_path / "again.toml") == network
 
 
+def test_a_file_of_the_first_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"v in .*network file is of version 1, this program reads 2"
+    ) as caught:
+        NetworkConfig.load(write(tmp_path, GOOD.replace("v = 2\n", "")))
+    assert "new home" in caught.value.hint
+
+
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     plain = NetworkConfig.load(write(tmp_path, GOOD))
     (tmp_path / "network.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
@@ -82,6 +91,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("chain_id = 31337", "chain_id = '31337'", "chain_id"),
         ("chain_id = 31337", "chain_id = 0", "chain_id"),
+        ("v = 2", "v = 3", "v in .*is of version 3, this program reads 2"),
         ("chain_id = 31337", "", "chain_id"),
         ("http://127", "ftp://127", "rpc_url"),
         (CONTRACT, CONTRACT.replace("5aA", "5aa"), "contract.*checksum"),

@@ -124,6 +124,56 @@ contract RoundFuzzTest is Base {
         assertStatus(bounty, expected);
     }
 
+    /// However the commits are spread, the phase ends when the window is over, or when with `minMines` nobody has come
+    /// for the quiet time. Each commit comes some seconds after the one before; one that is too late is refused.
+    function testFuzz_Quiet(uint16 quiet, uint8 minMines, uint8[8] memory gaps, uint24 later) public {
+        (terms.cohortCap, terms.minMines) = (8, uint8(bound(minMines, 1, 8)));
+        terms.quiet = uint16(bound(quiet, MIN_WINDOW, WINDOW - 1));
+        bounty = post();
+        uint256 opened = vm.getBlockTimestamp();
+        uint256 end = opened + WINDOW;
+        uint256 time = opened;
+        uint256 committed;
+        for (; committed < gaps.length; ++committed) {
+            time += gaps[committed] % 40;
+            vm.warp(time);
+            if (time >= end) break;
+            commit(bounty, 1, mine(committed));
+            bool counts = committed + 1 >= terms.minMines && time + terms.quiet < opened + WINDOW;
+            end = counts ? time + terms.quiet : opened + WINDOW;
+            assertEq(commitEnds(bounty), end, "commit's end");
+        }
+        vm.warp(time > opened + later % (2 * WINDOW) ? time : opened + later % (2 * WINDOW));
+        if (vm.getBlockTimestamp() < end && committed < 8) assertStatus(bounty, Status.Commit);
+        else if (committed == 0) assertStatus(bounty, Status.Failed);
+        else if (vm.getBlockTimestamp() < opened + 2 * WINDOW) assertStatus(bounty, Status.Reveal);
+        assertEq(revealEnds(bounty), opened + 2 * WINDOW);
+        assertEq(settleEnds(bounty), opened + 3 * WINDOW);
+    }
+
+    /// No bytes but the settler's own signature settle, and that one settles nothing else.
+    function testFuzz_Signature(bytes memory junk, uint256 key, uint64 newLoss, uint64 otherLoss) public {
+        vm.assume(newLoss != otherLoss);
+        terms.settler = settler();
+        bounty = post();
+        cohort(bounty, 1, 2, 2);
+        key = bound(key, 1, SECP256K1_ORDER - 1);
+        vm.assume(key != SETTLER_KEY);
+        Award[] memory awards = equalAwards(2);
+        bytes32 digest = market.settlementDigestOf(bounty, 1, MODEL, newLoss, awards, EVIDENCE);
+        bytes memory right = sign(SETTLER_KEY, digest);
+        vm.assume(keccak256(junk) != keccak256(right));
+        bytes[2] memory wrong = [junk, sign(key, digest)];
+        vm.startPrank(scientist);
+        for (uint256 i; i < wrong.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(Errors.SettlementNotSigned.selector, terms.settler));
+            market.settle(bounty, 1, MODEL, newLoss, awards, EVIDENCE, wrong[i]);
+        }
+        vm.expectRevert(abi.encodeWithSelector(Errors.SettlementNotSigned.selector, terms.settler));
+        market.settle(bounty, 1, MODEL, otherLoss, awards, EVIDENCE, right);
+        market.settle(bounty, 1, MODEL, newLoss, awards, EVIDENCE, right);
+    }
+
     /// A seal opens with its own digest and salt alone.
     function testFuzz_Reveal(bytes32 update, bytes32 salt, bytes32 otherUpdate, bytes32 otherSalt) public {
         vm.assume(update != 0 && otherUpdate != 0 && (update != otherUpdate || salt != otherSalt));

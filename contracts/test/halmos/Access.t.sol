@@ -35,6 +35,23 @@ contract AccessProof is AnyMarket {
         assert(!callAs(bounty.scientist, 0, call));
     }
 
+    /// A cohort is fixed by the scientist, in Settle, in its round, to something, and once.
+    function check_OnlyTheScientistFixesACohortAndOnce(
+        bytes32 id,
+        uint8 round,
+        address caller,
+        uint40 time,
+        bytes32 digest
+    ) public {
+        Bounty memory bounty = etherBounty(id);
+        warpTo(time);
+        Status status = statusOf(id);
+        if (!callAs(caller, 0, abi.encodeCall(market.fixCohort, (id, round, digest)))) return;
+        assert(caller == bounty.scientist && status == Status.Settle && round == bounty.round);
+        assert(!bounty.cohortFixed && digest != 0);
+        assert(!callAs(caller, 0, abi.encodeCall(market.fixCohort, (id, round, digest))));
+    }
+
     function check_ExpiresWhenFailedOrOverdueAlone(
         bytes32 id,
         uint8 round,

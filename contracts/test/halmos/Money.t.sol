@@ -2,7 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {AnyMarket} from "./AnyMarket.sol";
-import {Bounty, Entry, EntryState} from "../../src/Types.sol";
+import {Bounty, Entry, EntryState, Status} from "../../src/Types.sol";
 
 /// @notice Proofs that calls which only add and subtract move this money, and no other.
 contract MoneyProof is AnyMarket {
@@ -51,6 +51,27 @@ contract MoneyProof is AnyMarket {
         Bounty memory now_ = market.getBounty(id);
         assert(address(market).balance == held);
         assert(now_.committed == bounty.committed && now_.revealed == bounty.revealed + 1);
+        assert(now_.escrow == bounty.escrow && now_.bestLoss == bounty.bestLoss);
+        unchanged(rest, rest.balance);
+    }
+
+    /// Fixing a cohort moves no money and no phase; all that changes is that it is fixed.
+    function check_FixingACohortChangesNothingElse(
+        bytes32 id,
+        bytes32 other,
+        uint8 round,
+        address caller,
+        bytes32 digest
+    ) public {
+        Bounty memory bounty = etherBounty(id);
+        Rest memory rest = remember(id, other, caller);
+        uint256 held = address(market).balance;
+        if (!callAs(caller, 0, abi.encodeCall(market.fixCohort, (id, round, digest)))) return;
+        Bounty memory now_ = market.getBounty(id);
+        assert(address(market).balance == held);
+        assert(now_.cohortFixed && !now_.closed && statusOf(id) == Status.Settle);
+        assert(now_.opened == bounty.opened && now_.round == bounty.round && now_.lastCommit == bounty.lastCommit);
+        assert(now_.committed == bounty.committed && now_.revealed == bounty.revealed);
         assert(now_.escrow == bounty.escrow && now_.bestLoss == bounty.bestLoss);
         unchanged(rest, rest.balance);
     }

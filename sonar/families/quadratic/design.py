@@ -32,12 +32,16 @@ Vector = NDArray[np.float64]
 
 MARGIN = 8.0
 """How far beyond the holdout's own values the bounds reach."""
-WEIGHT_BITS = 27
+STRIDE = 127
+"""All weights but the biases are multiples of this, in fixed point. So the bias's part of an answer is known
+modulo it, whatever a mine's data are, which is a test (`bias-unit` in `inspection`)."""
+WEIGHT_BITS = 27 + STRIDE.bit_length()
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
 DATA_FRAC = 20
-MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 34, 28
+MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC = 34 + STRIDE.bit_length(), 28
 """The same for maps that make many columns, close to collinear: with 70 products, the losses of 7 rounds were
-off by up to 2e-7; with 27 and 20 bits by up to 1e-5, with 30 and 24 by 2e-6."""
+off by up to 2e-7; with 7 or 8 bits less by up to 1e-5, with 4 less by 2e-6."""
+MAX_WEIGHT_FRAC = 40
 MAPPED_MARGIN = 32.0
 """How far A's rows then reach beyond the holdout's: all of a mine's rows may lie where products are large."""
 DEFAULT_TARGET_CLIP = 8.0
@@ -106,7 +110,6 @@ class Design:
             len(self.holdout.y),
             self.spec.outputs,
             self.weight_max,
-            2.0**-self.plan.weight_frac,
         )
 
     def loss_at(self, weights_int: Sequence[int]) -> int:
@@ -115,8 +118,13 @@ class Design:
 
     def rounded(self, w: Vector) -> tuple[int, ...]:
         """Return weights float64[d k] in fixed point. Raises PlanError if one exceeds the plan's bound."""
-        shaped = w if self.spec.outputs == 1 else by_output(self.spec, w)
-        return tuple(encode_weights(shaped, self.plan))
+        strides = np.full((self.spec.outputs, self.spec.width), float(STRIDE))
+        strides[:, -1] = 1.0
+        unit = 2.0**-self.plan.weight_frac * strides.ravel()
+        near = np.rint(np.asarray(w) / unit) * unit
+        return tuple(
+            encode_weights(near if self.spec.outputs == 1 else by_output(self.spec, near), self.plan)
+        )
 
     def starting_at(self, w: Vector) -> Design:
         """Return the design with a start of the scientist's own, float64[d k]. Raises PlanError."""
@@ -180,17 +188,17 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
     bits, wanted = (WEIGHT_BITS, DATA_FRAC) if plain else (MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC)
     weight_frac = wish.weight_frac
     if weight_frac is None:
-        weight_frac = min(max(bits - math.ceil(math.log2(weight_max)), 0), 32)
+        weight_frac = min(max(bits - math.ceil(math.log2(weight_max)), 0), MAX_WEIGHT_FRAC)
     data_frac = wish.data_frac
     if data_frac is None:
         room = 62 - math.ceil(math.log2(max(b_max, a_row_l1_max)))
-        data_frac = max(DATA_FRAC, min(max(wanted, weight_frac), room))
+        data_frac = max(DATA_FRAC, min(wanted, room))
     return SlotPlan.make(
         key_bits=wish.key_bits,
         weights=holdout.spec.weights,
         outputs=holdout.spec.outputs,
         bounds=Bounds(
-            weight_max=_fixed("weight_max", weight_max, weight_frac),
+            weight_max=-(-_fixed("weight_max", weight_max, weight_frac) // STRIDE) * STRIDE,
             a_row_l1_max=_fixed("a_row_l1_max", a_row_l1_max, data_frac),
             b_max=_fixed("b_max", b_max, data_frac),
         ),

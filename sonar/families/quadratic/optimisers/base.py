@@ -129,14 +129,13 @@ class Ground:
     """What an optimiser knows of a job. All outputs share the curvature.
 
     `curvature` float64[d, d]: the map's on the holdout, of one output. `rows`: how many held-out rows it is
-    made of. `weight_max`: no weight may exceed it in size. `resolution`: the least difference of two weights.
+    made of. `weight_max`: no weight may exceed it in size.
     """
 
     curvature: Matrix
     rows: int
     outputs: int
     weight_max: float
-    resolution: float = 0.0
 
 
 class OptimiserWish(BaseModel, ABC):

@@ -1,7 +1,6 @@
 """The tests of single updates: attackers of every kind are caught, and no honest mine is left out.
 
-The campaigns here run in the clear on the integers that decryption would give, so that many can be run; the
-last ones run through a key.
+The campaigns here run in the clear on the integers that opening would give, so that many can be run.
 """
 
 from __future__ import annotations
@@ -9,21 +8,19 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key
-from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rules, inspect
 
-from pysonar.keys.key import Key, MineUpdate, RoundUpdates
-from sonar.errors import UsageError
-from sonar.paillier.affine import affine_update
+from sonar.families.quadratic.design import STRIDE
+from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rounds, Rules, inspect, rules_of
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import Bounds, SlotPlan
 
-BOUNTY = b"b" * 32
 WEIGHT_FRAC, DATA_FRAC, D = 16, 20, 5
 UNIT = 1 << DATA_FRAC
 PLAN = SlotPlan.make(
@@ -48,7 +45,7 @@ class Mine:
 
 
 def mines_of(
-    rng: np.random.Generator, count: int, *, mean: float = 150, unlike: float = 0.2, noise: float = 50
+    rng: np.random.Generator, count: int, *, mean: float = 0, unlike: float = 0.2, noise: float = 50
 ) -> list[Mine]:
     """Mines with 40 rows each whose features and targets are shifted against each other by `unlike`."""
     mines = []
@@ -64,11 +61,11 @@ def mines_of(
 
 @dataclass
 class Campaign:
-    """Rounds in the clear: zero start, first step along the bias, then along gradients."""
+    """Rounds in the clear: zero start, then along gradients, all but the biases on the stride."""
 
     mines: dict[str, Mine]
     rng: np.random.Generator
-    bias_curvature: int | None = UNIT
+    unit: int | None = UNIT
     rounds: list[Opened] = field(default_factory=list)
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
     newcomers: list[str] = field(default_factory=list)
@@ -81,8 +78,9 @@ class Campaign:
                 continue
             updates[name] = tuple(tampered.get(name, list)(mine.update(self.weights)))
         self.rounds.append(Opened(tuple(self.weights), updates))
-        rules = Rules(PLAN, True, D - 1, self.bias_curvature, 2, secrets.randbits)
-        verdicts = inspect(rules, self.rounds, lambda name: name not in self.failed)
+        rules = Rules(PLAN, self.unit, 2, secrets.randbits)
+        *before, now = self.rounds
+        verdicts = inspect(rules, Rounds(before), now, lambda name: name not in self.failed)
         assert set(verdicts) == set(updates)
         for name, test in verdicts.items():
             if test == "newcomer":
@@ -92,9 +90,12 @@ class Campaign:
         good = [u for name, u in updates.items() if u is not None and verdicts[name] is None]
         if good:
             gradient = [sum(column) // len(good) >> DATA_FRAC for column in zip(*good, strict=True)]
-            step = gradient if len(self.rounds) > 1 else [0] * (D - 1) + [gradient[-1]]
-            rate = 1.0 if len(self.rounds) == 1 else 0.4
-            self.weights = [w + int(rate * g) for w, g in zip(self.weights, step, strict=True)]
+            self.weights = strided([w + int(0.4 * g) for w, g in zip(self.weights, gradient, strict=True)])
+
+
+def strided(weights: Sequence[int]) -> list[int]:
+    """Weights as a campaign rounds them."""
+    return [*(STRIDE * round(w / STRIDE) for w in weights[:-1]), weights[-1]]
 
 
 def run(
@@ -157,22 +158,25 @@ def test_attackers_are_caught_and_nobody_else(
         assert test in TESTS
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["times 10", "times 3", "times -3", "times 1.25", "times -1", "random over the slot", "random in range"],
-)
-@pytest.mark.parametrize("start", [1, 2, 4])
-def test_what_must_not_earn_is_caught_in_its_first_round(name: str, start: int) -> None:
+@pytest.mark.parametrize("name", ["times 10", "random over the slot", "random in range"])
+def test_what_must_not_earn_is_caught_in_the_first_round(name: str) -> None:
+    for seed in range(5):
+        assert run(seed, ATTACKS[name], 1).failed["mine 0"][0] == 1
+
+
+@pytest.mark.parametrize("name", ["times 3", "times 1.25", "times -1", "times -3"])
+def test_what_lies_within_the_comparisons_room_is_caught_by_the_second_round(name: str) -> None:
+    for seed in range(5):
+        assert run(seed, ATTACKS[name], 1).failed["mine 0"][0] <= 2
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if "replay" not in name])
+@pytest.mark.parametrize("start", [2, 3, 4])
+def test_whoever_was_honest_once_is_caught_at_once(name: str, start: int) -> None:
+    if name == "one value changed" and start == 2:
+        return  # one unit more in one entry needs a third update to show
     for seed in range(3):
-        campaign = run(seed, ATTACKS[name], start)
-        if (name, start) == ("times -1", 1):
-            assert campaign.failed["mine 0"] == (1, "bias-start")
-        if (name, start) == ("times 1.25", 1):
-            assert (
-                campaign.failed["mine 0"][0] <= 2
-            )  # within the comparison's room, then not 1.25 times a step
-        else:
-            assert campaign.failed["mine 0"][0] == start
+        assert run(seed, ATTACKS[name], start).failed["mine 0"][0] == start
 
 
 def test_a_stale_average_of_others_is_caught_within_three_rounds() -> None:
@@ -211,7 +215,7 @@ def test_exact_tests_pass_the_most_unlike_honest_mines(seed: int, absent: float)
     campaign = Campaign(mines, rng)
     for _ in range(7):
         campaign.round({}, absent)
-        campaign.weights = [int(w) for w in rng.integers(-(200 << 16), 200 << 16, D)]
+        campaign.weights = strided([int(w) for w in rng.integers(-(200 << 16), 200 << 16, D)])
         assert {test for _, test in campaign.failed.values()} <= ROUND_ONLY
         campaign.failed.clear()
 
@@ -219,50 +223,31 @@ def test_exact_tests_pass_the_most_unlike_honest_mines(seed: int, absent: float)
 def test_several_local_steps_skip_what_is_not_known() -> None:
     """A map of several steps has no unit curvature along the bias, and need not curve up."""
     mine = Mine([[(-UNIT if i == j else 0) for j in range(D)] for i in range(D)], [UNIT] * D)
-    for bias_curvature, expected in [(None, {}), (UNIT, {"mine 0": (2, "bias-unit")})]:
-        campaign = Campaign({"mine 0": mine}, np.random.default_rng(0), bias_curvature)
+    for unit, expected in [(None, {}), (UNIT, {"mine 0": (2, "bias-unit")})]:
+        campaign = Campaign({"mine 0": mine}, np.random.default_rng(0), unit)
         for _ in range(4):
             campaign.round({})
         assert campaign.failed == expected
 
 
-def test_targets_around_zero_are_not_compared() -> None:
-    """Means of centred targets have any sign and size: the median speaks for nobody; no test."""
-    skipped = 0
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        mines = mines_of(rng, 9, mean=0)
-        campaign = Campaign({f"mine {i}": m for i, m in enumerate(mines)}, rng)
-        campaign.round({})
-        skipped += campaign.failed == {}
-    assert skipped >= 15
-
-
-IN_ROOM: dict[str, Callable[[list[int]], Update]] = {
-    "times 10": lambda u: [10 * x for x in u],
-    "times -3": lambda u: [-3 * x for x in u],
-    "random in range": lambda u: [(secrets.randbelow(2 << 32) - (1 << 32)) << WEIGHT_FRAC for _ in u],
-}
-
-
-@pytest.mark.parametrize("name", IN_ROOM)
-@pytest.mark.parametrize("count", [3, 8])
-def test_what_must_not_earn_is_caught_at_once_with_targets_around_zero(name: str, count: int) -> None:
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        mines = dict(enumerate(mines_of(rng, count, mean=0, unlike=0.0, noise=10)))
-        updates = {str(i): tuple(mine.update([0] * D)) for i, mine in mines.items()}
-        rules = Rules(PLAN, False, D - 1, UNIT, 2, secrets.randbits)
-        honest = dict.fromkeys(updates)
-        assert inspect(rules, [Opened((0,) * D, updates)], lambda mine: True) == honest
-        forged = updates | {"0": tuple(IN_ROOM[name](list(updates["0"])))}
-        assert inspect(rules, [Opened((0,) * D, forged)], lambda mine: True) == honest | {"0": "unlike"}
+@pytest.mark.parametrize(
+    ("fields", "unit"),
+    [
+        ({}, UNIT),
+        ({"loss": "logistic-taylor"}, UNIT // 4),
+        ({"local_steps": 2, "local_rate_q32": 1 << 30}, None),
+    ],
+)
+def test_the_rules_follow_from_the_manifest(fields: dict[str, Any], unit: int | None) -> None:
+    target = {"name": "y", "centre_q32": 0, "scale_q32": 1 << 32, "clip_q32": 2 << 32}
+    spec = QuadraticSpec.parse({"features": list("abcd"), "targets": [target], "rows_min": 10, **fields})
+    assert rules_of(spec, PLAN, 3, secrets.randbits) == Rules(PLAN, unit, 3, secrets.randbits)
 
 
 def test_equal_updates_of_one_round_are_not_copies() -> None:
     """Nobody can copy what is not revealed; and weights that stand still give everybody the same update."""
     rng = np.random.default_rng(0)
-    one, other = mines_of(rng, 2)
+    one, other = mines_of(rng, 2, unlike=0.0, noise=10)
     campaign = Campaign({"a": one, "b": one, "c": other}, rng)
     campaign.round({})
     campaign.weights = [0] * D
@@ -332,9 +317,9 @@ def test_newcomers_are_taken_where_too_few_others_are_left() -> None:
 
 # ---- each test by itself: an honest mine passes where exactly one test fails for the other
 
-W_A, W_B, W_C = [0, 0, 0, 0, 7], [11, 4, -6, 8, 90], [5, -9, 2, 3, 40]
-W_BIAS = [0, 0, 0, 0, 7 + 4096]
-W_FLAT_B, W_FLAT_C = [900, 40, -60, 80, 7], [-50, 1100, 200, 30, 7]
+S = STRIDE
+W_A, W_B, W_C = [0, 0, 0, 0, 7], [11 * S, 4 * S, -6 * S, 8 * S, 90], [5 * S, -9 * S, 2 * S, 3 * S, 40]
+W_FLAT_B, W_FLAT_C = [900 * S, 40 * S, -60 * S, 80 * S, 7], [-50 * S, 1100 * S, 200 * S, 30 * S, 7]
 
 
 def change_by(factor: int) -> Callable[[Mine, list[int], list[int]], Update]:
@@ -347,12 +332,6 @@ def change_by(factor: int) -> Callable[[Mine, list[int], list[int]], Update]:
     return forge
 
 
-def across(mine: Mine, first: list[int], now: list[int]) -> Update:
-    """A change across the step, which no curvature along it shows."""
-    u, d = mine.update(now), [y - x for x, y in zip(first, now, strict=True)]
-    return [u[0] + 100 * UNIT * d[1], u[1] - 100 * UNIT * d[0], *u[2:]]
-
-
 def one_sided(mine: Mine, first: list[int], now: list[int]) -> Update:
     """A matrix with one entry changed and not its mirror image: positive still, with small changes only."""
     u = mine.update(now)
@@ -360,8 +339,22 @@ def one_sided(mine: Mine, first: list[int], now: list[int]) -> Update:
 
 
 def off_by_bias_step(mine: Mine, first: list[int], now: list[int]) -> Update:
+    """A[bias, bias] less by one in 2^20: symmetric, positive, and nearly the honest change."""
     u = mine.update(now)
-    return [*u[:-1], u[-1] - (now[-1] - first[-1])]
+    return [*u[:-1], u[-1] + (now[-1] - first[-1])]
+
+
+def leaning(mine: Mine, first: list[int], now: list[int]) -> Update:
+    """A mean of one column that its mean square does not allow."""
+    a = [list(row) for row in mine.a]
+    a[0][-1] = a[-1][0] = a[0][-1] + 5 * UNIT
+    return Mine(a, mine.b).update(now)
+
+
+def louder(mine: Mine, first: list[int], now: list[int]) -> Update:
+    """Data of which all but the ones are ten times as large."""
+    a = [[x * 10 ** ((i < D - 1) + (j < D - 1)) for j, x in enumerate(row)] for i, row in enumerate(mine.a)]
+    return Mine(a, mine.b).update(now)
 
 
 FORGERIES: dict[str, tuple[list[list[int]], Callable[[Mine, list[int], list[int]], Update]]] = {
@@ -369,12 +362,12 @@ FORGERIES: dict[str, tuple[list[list[int]], Callable[[Mine, list[int], list[int]
     "lattice": ([[0] * D], lambda mine, _, now: [1 + x for x in mine.update(now)]),
     "bounded-change": ([W_A, W_B], change_by(10_000)),
     "stale": ([W_A, W_B], change_by(0)),
-    "bias-unit": ([W_A, W_BIAS], off_by_bias_step),
-    "positive": ([W_A, W_B], change_by(-1)),
-    "spread": ([W_A, W_B], change_by(2)),
+    "bias-unit": ([W_A, W_B], off_by_bias_step),
+    "positive": ([W_A, W_FLAT_B], change_by(-1)),
+    "spread": ([W_A, W_FLAT_B], leaning),
     "symmetry": ([W_A, W_B, W_C], one_sided),
-    "unlike": ([W_A, W_B], across),
-    "curvature": ([W_A, W_FLAT_B, W_FLAT_C], change_by(8)),
+    "unlike": ([W_A], lambda mine, _, now: [10 * x for x in mine.update(now)]),
+    "curvature": ([W_A, W_FLAT_B, W_FLAT_C], louder),
 }
 
 
@@ -387,161 +380,33 @@ def test_each_test_catches_what_no_other_does(test: str) -> None:
         updates = {name: tuple(mine.update(weights)) for name, mine in mines.items()}
         updates["m0"] = tuple(forge(mines["m0"], path[0], weights))
         history.append(Opened(tuple(weights), updates))
-    rules = Rules(PLAN, True, D - 1, UNIT, 2, secrets.randbits)
-    assert inspect(rules, history, lambda mine: True) == dict.fromkeys(mines) | {"m0": test}
+    *before, now = history
+    rules = Rules(PLAN, UNIT, 2, secrets.randbits)
+    assert inspect(rules, Rounds(before), now, lambda mine: True) == dict.fromkeys(mines) | {"m0": test}
 
 
 def test_every_test_is_tested() -> None:
-    assert set(FORGERIES) | {"copy", "bias-start", "newcomer"} == set(TESTS)
-
-
-# ---- through a key
-
-
-def encrypted(
-    key: Key, plan: SlotPlan, rows: int, mines: dict[str, Mine], w: list[int]
-) -> dict[str, MineUpdate]:
-    enc_w = key.encrypt_weights(w)
-    return {
-        name: MineUpdate(name, rows, tuple(affine_update(key.public, plan, mine.a, mine.b, enc_w)))
-        for name, mine in mines.items()
-    }
-
-
-def ask(key: Key, history: list[RoundUpdates], **changes: object) -> dict[str, str | None]:
-    options = {"zero_start": True, "bias_index": D - 1, "bias_curvature": UNIT, "min_mines": 2, "plan": PLAN}
-    options |= {"bounty": BOUNTY, "round": history[-1].round, "history": history}
-    results = key.inspect(**(options | changes))  # type: ignore[arg-type]
-    assert all(result.passed == (result.failed is None) for result in results.values())
-    return {mine: result.failed for mine, result in results.items()}
-
-
-def test_a_key_tests_ciphertexts_and_its_ledger_counts() -> None:
-    key = Key(*small_key(1024).unsafe_primes())
-    mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 4))}
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, mines, w_1))
-    assert ask(key, [first]) == dict.fromkeys(mines)
-    assert key.ledger.totals(BOUNTY) == {}
-
-    sent = encrypted(key, PLAN, 40, mines, w_2)
-    sent["m0"] = MineUpdate("m0", 40, tuple(key.public.mul_plain(c, -3) for c in sent["m0"].ciphertexts))
-    blinding = key.public.blinding(secrets.randbelow)
-    stolen = [key.public.rerandomise(c, blinding) for c in first.updates["m2"].ciphertexts]
-    sent["m1"] = MineUpdate("m1", 40, tuple(stolen))
-    sent["hostile"] = MineUpdate("hostile", 40, (key.public.n,))
-    sent["filler"] = MineUpdate("filler", 40, tuple(key.encrypt_weights([key.public.n // 3])))
-    second = RoundUpdates(2, w_2, sent)
-    verdicts = {
-        "m1": "copy",
-        "m2": None,
-        "m3": None,
-        "hostile": "range",
-        "filler": "range",
-    }
-    for _ in range(2):
-        answer = ask(key, [first, second])
-        assert answer.pop("m0") in TESTS
-        assert answer == verdicts
-
-    third = RoundUpdates(3, w_1, encrypted(key, PLAN, 40, mines, w_1))
-    assert ask(key, [first, second, third])["m1"] not in {None, *ROUND_ONLY}  # honest again, too late
-    failed = {mine: revealed.failed_tests for mine, revealed in key.ledger.totals(BOUNTY).items()}
-    assert [number for number, _ in failed["m1"]] == [2, 3]
-    assert failed["m1"][0] == (2, "copy")
-    assert failed["hostile"] == failed["filler"] == [(2, "range")]
-    assert len(failed["m0"]) == 1
-    assert failed.keys() == {"m0", "m1", "hostile", "filler"}
-
-
-def test_a_comparison_counts_for_its_round_only() -> None:
-    key = Key(*small_key(1024).unsafe_primes())
-    rng = np.random.default_rng(3)
-    mines = {f"m{i}": mine for i, mine in enumerate(mines_of(rng, 4))} | {
-        "unlike": mines_of(rng, 1, mean=500)[0]
-    }
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, mines, w_1))
-    assert ask(key, [first]) == dict.fromkeys(mines) | {"unlike": "bias-start"}
-    second = RoundUpdates(2, w_2, encrypted(key, PLAN, 40, mines, w_2))
-    assert ask(key, [first, second]) == dict.fromkeys(mines)
-    around_zero = ask(key, [first], bounty=b"x" * 32, zero_start=False)
-    assert around_zero == dict.fromkeys(mines) | {"unlike": "unlike"}
-
-
-def test_honest_data_that_look_like_a_replay_are_left_out_of_that_round_only() -> None:
-    """Twins, one of which was absent while the weights stood; and rows that a step makes no difference to."""
-    key = Key(*small_key(1024).unsafe_primes())
-    one, other, blind = mines_of(np.random.default_rng(3), 3)
-    blind.a = [[0 if 0 in (i, j) else x for j, x in enumerate(row)] for i, row in enumerate(blind.a)]
-    w_1, w_2 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC]
-    w_4, w_5 = [1 << WEIGHT_FRAC, *w_2[1:]], [2 << WEIGHT_FRAC] * D
-    twins = {"twin": one, "its twin": one, "other": other, "blind": blind}
-    history, verdicts = [], []
-    for number, w in enumerate([w_1, w_2, w_2, w_4, w_5], 1):
-        present = {name: mine for name, mine in twins.items() if (number, name) != (2, "twin")}
-        history.append(RoundUpdates(number, w, encrypted(key, PLAN, 40, present, w)))
-        verdicts.append({name: test for name, test in ask(key, history).items() if test})
-    assert verdicts == [{}, {}, {"twin": "copy"}, {"blind": "stale"}, {}]
-
-
-def test_a_newcomer_is_left_out_of_its_round_only_and_held_to_what_it_sent_then() -> None:
-    key = Key(*small_key(1024).unsafe_primes())
-    mines = {f"m{i}": mine for i, mine in enumerate(mines_of(np.random.default_rng(3), 5))}
-    early = {name: mine for name, mine in mines.items() if name not in ("m0", "m1")}
-    w_1, w_2, w_3 = [0] * D, [0] * (D - 1) + [150 << WEIGHT_FRAC], [1 << 16, 0, 0, 0, 150 << WEIGHT_FRAC]
-    first = RoundUpdates(1, w_1, encrypted(key, PLAN, 40, early, w_1))
-    sent = encrypted(key, PLAN, 40, mines, w_2)
-    sent["m0"] = MineUpdate("m0", 40, tuple(key.public.mul_plain(c, 2) for c in sent["m0"].ciphertexts))
-    second = RoundUpdates(2, w_2, sent)
-    newcomers = {"m0": "newcomer", "m1": "newcomer"}
-    assert ask(key, [first, second]) == dict.fromkeys(early) | newcomers
-    assert ask(key, [first, second], min_mines=4, bounty=b"x" * 32) == dict.fromkeys(mines)
-    third = RoundUpdates(3, w_3, encrypted(key, PLAN, 40, mines, w_3))
-    assert ask(key, [first, second, third]) == dict.fromkeys(mines) | {"m0": "curvature"}
-
-
-def test_malformed_histories_are_refused() -> None:
-    key = small_key(1024)
-    one = RoundUpdates(1, [0] * D, {})
-    two = RoundUpdates(2, [0] * D, {})
-    for history, number in [([], 1), ([one], 2), ([two, one], 1), ([one, one], 1)]:
-        with pytest.raises(UsageError, match="history"):
-            ask(key, history, round=number) if history else key.inspect(
-                bounty=BOUNTY,
-                round=1,
-                plan=PLAN,
-                history=[],
-                zero_start=True,
-                bias_index=0,
-                bias_curvature=None,
-                min_mines=2,
-            )
-    with pytest.raises(UsageError, match="plan's 5 values"):
-        ask(key, [RoundUpdates(1, [0], {})])
-    with pytest.raises(UsageError, match="bias_index 5"):
-        ask(key, [one], bias_index=D)
-    assert ask(key, [one, two]) == {}
+    assert set(FORGERIES) | {"copy", "newcomer"} == set(TESTS)
 
 
 def test_order_of_mines_does_not_matter() -> None:
     rng = np.random.default_rng(9)
     updates = [(f"m{i}", tuple(mine.update([0] * D))) for i, mine in enumerate(mines_of(rng, 6))]
     updates[0] = ("m0", tuple(10 * x for x in updates[0][1]))
-    rules = Rules(PLAN, True, D - 1, UNIT, 2, secrets.randbits)
+    rules = Rules(PLAN, UNIT, 2, secrets.randbits)
     for _ in range(5):
         random.shuffle(updates)
-        verdicts = inspect(rules, [Opened((0,) * D, dict(updates))], lambda mine: True)
+        verdicts = inspect(rules, Rounds([]), Opened((0,) * D, dict(updates)), lambda mine: True)
         assert {mine for mine, test in verdicts.items() if test} == {"m0"}
 
 
 # ---- who is compared with whom
 
-ZERO, ALONG_BIAS, AWAY = [0] * D, [0] * (D - 1) + [1 << WEIGHT_FRAC], [1 << WEIGHT_FRAC] * D
+ZERO, ALONG_BIAS, AWAY = [0] * D, [0] * (D - 1) + [1 << WEIGHT_FRAC], [STRIDE << WEIGHT_FRAC] * D
 EYE = [[UNIT * (i == j) for j in range(D)] for i in range(D)]
 
 
-def of_bias(bias: int, rest: int = 1, curvatures: list[list[int]] | None = None) -> Mine:
+def of_bias(bias: int, rest: int = 0, curvatures: list[list[int]] | None = None) -> Mine:
     """A mine whose mean target is `bias`, and which has `rest` for each feature."""
     return Mine(curvatures or EYE, [rest * UNIT] * (D - 1) + [bias * UNIT])
 
@@ -550,66 +415,112 @@ def told(
     mines: dict[str, Mine],
     *weights: list[int],
     trusted: str = "abcdef",
-    zero_start: bool = True,
-    bias_curvature: int | None = UNIT,
+    unit: int | None = UNIT,
     absent_first: str = "",
     min_mines: int = 2,
 ) -> dict[str, str]:
     """Who fails what in the last of the rounds at `weights`, of which some mines miss the first."""
-    history = [
+    *before, now = [
         Opened(
             tuple(w),
             {name: tuple(mine.update(w)) for name, mine in mines.items() if i or name not in absent_first},
         )
         for i, w in enumerate(weights)
     ]
-    rules = Rules(PLAN, zero_start, D - 1, bias_curvature, min_mines, secrets.randbits)
-    return {name: test for name, test in inspect(rules, history, trusted.__contains__).items() if test}
+    verdicts = inspect(
+        Rules(PLAN, unit, min_mines, secrets.randbits), Rounds(before), now, trusted.__contains__
+    )
+    return {name: test for name, test in verdicts.items() if test}
 
 
 def test_three_are_compared_and_the_rooms_include_their_ends() -> None:
     a, b = of_bias(40), of_bias(40)
-    assert told({"a": a, "b": b, "c": of_bias(81)}, ZERO) == {"c": "bias-start"}
+    assert told({"a": a, "b": b, "c": of_bias(81)}, ZERO) == {"c": "unlike"}
     assert told({"a": a, "b": b, "c": of_bias(80)}, ZERO) == {}
-    assert told({"a": a, "b": b, "c": of_bias(20)}, ZERO) == {}
-    assert told({"a": a, "b": b, "c": of_bias(19)}, ZERO) == {"c": "bias-start"}
+    assert told({"a": a, "b": b, "c": of_bias(0)}, ZERO) == {}
+    assert told({"a": a, "b": b, "c": of_bias(-1)}, ZERO) == {"c": "unlike"}
     assert told({"a": a, "c": of_bias(400)}, ZERO) == {}
 
 
-def test_a_median_that_half_of_the_mines_are_far_from_speaks_for_nobody() -> None:
+def test_the_more_mines_differ_the_wider_is_the_room() -> None:
+    mines = {"a": of_bias(40), "b": of_bias(50), "c": of_bias(20)}  # with d, half of all are within 20 of 40
+    assert told(mines | {"d": of_bias(104)}, ZERO) == {}
+    assert told(mines | {"d": of_bias(106)}, ZERO) == {"d": "unlike"}  # 61 off the median, 45
+
+
+def test_whom_half_of_the_mines_are_far_from_speaks_for_nobody() -> None:
     halves = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(100), "d": of_bias(100)}
     assert told(halves, ZERO) == {}
-    assert told(halves | {"e": of_bias(10)}, ZERO) == {"c": "bias-start", "d": "bias-start"}
+    assert told(halves | {"e": of_bias(10)}, ZERO) == {"c": "unlike", "d": "unlike"}
 
 
-def test_who_is_left_out_or_fails_alone_sets_no_median() -> None:
+def test_who_is_left_out_or_fails_alone_is_not_compared_with() -> None:
     honest = {"a": of_bias(10), "b": of_bias(10)}
-    others = {name: of_bias(100) for name in "cde"}
-    assert told(honest | others, ZERO) == {"a": "bias-start", "b": "bias-start"}
-    assert told(honest | others, ZERO, trusted="ab") == {}
+    others = {name: of_bias(300) for name in "cde"}
+    assert told(honest | {"c": of_bias(21)}, ZERO) == {"c": "unlike"}
+    assert told(honest | others | {"f": of_bias(-1)}, ZERO, trusted="abf") == {"f": "unlike"}
     outside = {name: Mine(EYE, [*mine.b[:-1], PLAN.bounds.b_max * 3]) for name, mine in others.items()}
     assert told(honest | outside, ZERO) == dict.fromkeys("cde", "range")
 
 
 def test_newcomers_give_way_where_min_mines_others_are_left() -> None:
     mines = {name: of_bias(10) for name in "abc"}
-    assert told(mines, ZERO, ALONG_BIAS, absent_first="c") == {"c": "newcomer"}
-    assert told(mines, ZERO, ALONG_BIAS, absent_first="c", min_mines=3) == {}
-    assert told(mines, ZERO, ALONG_BIAS, absent_first="c", trusted="ac") == {}
+    assert told(mines, ZERO, AWAY, absent_first="c") == {"c": "newcomer"}
+    assert told(mines, ZERO, AWAY, absent_first="c", min_mines=3) == {}
+    assert told(mines, ZERO, AWAY, absent_first="c", trusted="ac") == {}
 
 
-def test_whole_updates_are_compared_from_zero_weights_where_means_are_not() -> None:
+def test_the_first_round_is_compared_whatever_it_starts_from() -> None:
     mines = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(10, rest=1000)}
-    assert told(mines, ZERO, zero_start=False) == {"c": "unlike"}
-    assert told(mines, ZERO, zero_start=True) == {}
-    assert told(mines, AWAY, zero_start=False) == {}
+    assert told(mines, ZERO) == told(mines, AWAY) == {"c": "unlike"}
+    assert told(mines, ZERO, AWAY) == {}
 
 
-def test_second_updates_are_compared_where_the_step_tests_no_bias_unit() -> None:
-    """A curvature of several local steps is not known, so that a step along the bias alone tells nothing."""
-    leaning = [
+def test_second_updates_are_compared_where_no_unit_is_known() -> None:
+    """A curvature of several local steps is not known."""
+    turned = [[10 * x for x in row] for row in EYE[::-1]]
+    mines = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(10, curvatures=turned)}
+    assert told(mines, ZERO, ALONG_BIAS, unit=None) == {"c": "curvature"}
+    across = [
         [UNIT * (i == j) + 5 * UNIT * ((i == D - 1) != (j == D - 1)) for j in range(D)] for i in range(D)
     ]
-    mines = {"a": of_bias(10), "b": of_bias(10), "c": of_bias(10, curvatures=leaning)}
-    assert told(mines, ZERO, ALONG_BIAS, bias_curvature=None) == {"c": "unlike"}
-    assert told(mines, ZERO, ALONG_BIAS) == {}
+    mines["c"] = of_bias(10, curvatures=across)
+    assert told(mines, ZERO, ALONG_BIAS, unit=None) == {"c": "unlike"}
+    assert told(mines, ZERO, ALONG_BIAS) == {}  # the unit is right, and is what such a step tells
+
+
+# ---- several targets
+
+
+def of_outputs(rng: np.random.Generator, outputs: int) -> tuple[list[list[int]], list[list[int]]]:
+    """The map of 40 rows with several targets: A [d, d], and b by output."""
+    phi = np.c_[rng.normal(0, 1, (40, D - 1)), np.ones(40)]
+    y = rng.normal(0, 50, (40, outputs))
+    a = np.rint(phi.T @ phi / 40 * UNIT).astype(int).tolist()
+    return a, np.rint(phi.T @ y / 40 * UNIT).T.astype(int).tolist()
+
+
+def answer_of(a: list[list[list[int]]], b: list[list[int]], w: list[int]) -> list[int]:
+    """What a mine answers that has a matrix for each output: an honest one has the same for all."""
+    parts = [w[o * D : (o + 1) * D] for o in range(len(b))]
+    pairs = zip(a, b, parts, strict=True)
+    return [x for matrix, cross, part in pairs for x in Mine(matrix, cross).update(part)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), outputs=st.integers(2, 4), rounds=st.integers(2, 4))
+def test_one_matrix_for_all_targets(seed: int, outputs: int, rounds: int) -> None:
+    """Honest answers pass; of a mine with another matrix in one output, the second one tells."""
+    rng = np.random.default_rng(seed)
+    plan = replace(PLAN, weights=D * outputs, outputs=outputs)
+    rules = Rules(plan, UNIT, 2, secrets.randbits)
+    (a, b), (other, _) = of_outputs(rng, outputs), of_outputs(rng, 1)
+    two_faced = [a] * (outputs - 1) + [other]
+    history: list[Opened] = []
+    for _ in range(rounds):
+        w = [x for _ in range(outputs) for x in strided(rng.integers(-(1 << 20), 1 << 20, D).tolist())]
+        sent = {"honest": tuple(answer_of([a] * outputs, b, w)), "false": tuple(answer_of(two_faced, b, w))}
+        history.append(Opened(tuple(w), sent))
+        verdicts = inspect(rules, Rounds(history[:-1]), history[-1], lambda _: True)
+        assert verdicts["honest"] is None
+    assert verdicts["false"] == "symmetry"

@@ -1,0 +1,246 @@
+"""What the commands answer with `--json`, each as its type: programs read with it what `mine` writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sonar.protocol.ids import ETHER, Address
+from sonar.telling.documents import Amount, PartyReady, document
+
+
+@document
+class DataFacts:
+    """A registered data set."""
+
+    name: str
+    kind: str
+    source: str
+    digest: str
+    columns: list[str]
+    rows: int
+
+
+@document
+class DataUse(DataFacts):
+    """The same, and in how many rounds it was used, of how many at most."""
+
+    used: int
+    max_rounds: int
+
+
+@document
+class Fit:
+    """Whether a data set fits a bounty; if not, why, and what to do."""
+
+    name: str
+    fits: bool
+    problem: str = ""
+    hint: str = ""
+
+
+@document
+class Check:
+    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
+
+    name: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+@document
+class Examination:
+    """What `mine doctor` found."""
+
+    ok: bool
+    checks: list[Check]
+
+
+@document
+class OfferFacts:
+    """A bounty as this mine sees it. `data`: which of its data fit, or why none does.
+
+    What the bounty's manifest says is empty where that could not be read.
+    """
+
+    bounty: str
+    name: str
+    scientist: Address
+    status: str
+    round: str
+    ends: int | None
+    mines: str
+    windows_s: list[int]
+    quiet_s: int
+    settler: Address
+    overdue_bps: int
+    asset: Address
+    stake: str
+    fee: str
+    reward: str
+    stake_units: Amount
+    fee_units: Amount
+    reward_units: Amount
+    key_bits: int
+    needs: list[str]
+    feature_map: str
+    data: list[str]
+    problem: str
+    hint: str
+    chain_time_s: int
+
+
+@document
+class JoinedFacts:
+    """A bounty that was just joined, and what an update takes of the idle time before it."""
+
+    bounty: str
+    data: str
+    rows: int
+    blindings: int
+    idle_s: float
+
+
+@document
+class Left:
+    """A bounty that was left."""
+
+    left: str
+
+
+@document
+class Told:
+    """What a bounty's rounds have told of a mine's data, beyond the sums over its cohorts."""
+
+    updates: int
+    score_bits: int
+    no_share: int
+    bits: int
+
+
+@document
+class Standing:
+    """A joined bounty, and the states of this mine's rounds in it."""
+
+    bounty: str
+    data: str
+    status: str
+    round: str
+    state: str
+    ends: int | None
+    states: dict[str, str]
+    revealed: Told
+
+
+@document
+class TokenHeld:
+    """What a mine has in a token, and what it is owed; None where the token does not answer."""
+
+    asset: Address
+    held_units: Amount | None
+    withdrawable_units: Amount
+    told: str
+
+
+@document
+class RefusalFacts:
+    """Why a bounty is refused, and what to do."""
+
+    bounty: str
+    error: str
+    hint: str
+
+
+@document
+class MineStatus:
+    """A mine, its bounties, its data, and what it told.
+
+    With a `problem` the chain could not be asked: what is of it is None, and the rest this home's own record.
+    """
+
+    address: Address
+    network: str
+    process: str
+    ipfs: dict[str, Any] | None
+    data: list[DataUse]
+    refused: list[RefusalFacts]
+    bounties: list[Standing]
+    problem: str = ""
+    block: int | None = None
+    chain_time_s: int | None = None
+    ether_wei: Amount | None = None
+    withdrawable_wei: Amount | None = None
+    tokens: list[TokenHeld] | None = None
+
+
+@document
+class RoundIncome:
+    """One round's income in the smallest unit of `asset`; gas in wei. See `mine.show.earnings`."""
+
+    bounty: str
+    round: int
+    state: str
+    share_bps: int
+    fee_units: Amount
+    reward_units: Amount
+    forfeit_units: Amount
+    stake_back_units: Amount
+    stake_lost_units: Amount
+    gas_wei: Amount
+    asset: Address
+    why: str
+    net_units: Amount
+
+
+@document
+class TokenIncome:
+    """What came of a token in all; None where the chain could not be asked."""
+
+    asset: Address
+    net_units: Amount
+    withdrawable_units: Amount | None
+    withdrawn_units: Amount | None
+    unit: str = ""
+    told: str = ""
+
+
+@document
+class Income:
+    """What a mine earned; with a `problem`, by its home's own record."""
+
+    address: Address
+    rounds: list[RoundIncome]
+    net_wei: Amount
+    other_gas_wei: Amount
+    withdrawable_wei: Amount | None
+    withdrawn_wei: Amount | None
+    tokens: list[TokenIncome]
+    problem: str = ""
+
+
+@document
+class Claimed:
+    """A withdrawal that is mined."""
+
+    to: Address
+    amount_units: Amount
+    amount: str
+    tx_hash: str
+    gas_wei: Amount
+    asset: Address = ETHER
+
+
+ANSWERS: dict[str, Any] = {
+    "init": PartyReady,
+    "doctor": Examination,
+    "data add": DataFacts,
+    "data list": list[DataUse],
+    "data check": list[Fit],
+    "bounties": list[OfferFacts],
+    "join": list[JoinedFacts],
+    "leave": Left,
+    "status": MineStatus,
+    "earnings": Income,
+    "claim": Claimed,
+}
+"""By command; `mine run` tells its progress instead (`sonar.telling.progress`)."""

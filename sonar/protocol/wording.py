@@ -1,0 +1,28 @@
+"""What is wrong with a record, in words: the one way in which the library's errors are told."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+MAX_SHOWN = 200
+
+
+def printable(text: str) -> str:
+    """Return hostile text fit for a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def first_fault(error: ValidationError, name: str, *, show: bool = False) -> tuple[str, str]:
+    """Return the first wrong field of the record `name`, by its path, and what is wrong with it.
+
+    `show`: say the wrong value too, as for what a person has written by hand; of others it may be hostile.
+    """
+    first = error.errors(include_url=False)[0]
+    path = ".".join(str(part)[:64] for part in first["loc"]) or name
+    given = repr(first["input"])[:60] if show else f"a value of type {type(first['input']).__name__}"
+    problem = f"{first['msg'].removeprefix('Value error, ')[:MAX_SHOWN]} (got {given})"
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        problem = f"unknown field in {name}"
+    elif first["type"] in ("missing", "missing_argument"):
+        problem = f"missing in {name}"
+    return printable(path), printable(problem)
