@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 
 from benchmarks.race import Result
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.records import Cohort, Records
 from pysonar.campaign.rounds import RoundWork

@@ -61,7 +61,7 @@ class Ending:
             finished = history.finished_of(n, told.get((means.id, n)), seconds, self._gas(n))
             records.put(finished, n)
             means.watch.begin_idle()
-            line = history.line_of(records, n, means.bounty.unit)
+            line = history.line_of(records, n, means.bounty)
             means.progress.emit(Round(hex32(means.id), n, history.round_of(line)))
             if finished.ended == "failed":
                 means.progress.note(self._why_failed(finished))
@@ -78,7 +78,7 @@ class Ending:
     def _why_failed(self, finished: Finished) -> str:
         bounty = self._means.bounty
         if not finished.committed:
-            columns = f"{', '.join(bounty.features)} and {bounty.target}"
+            columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
             return (
                 f"no mine committed: one needs a table with columns {columns}, within the bounds that "
                 "`explain` tells, and somebody who has it join this bounty"

@@ -16,18 +16,18 @@ and the same payments.
 
 from __future__ import annotations
 
-from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.explain import learned
+from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
 from pysonar.campaign.ending import Ending
 from pysonar.campaign.means import Means, Stopwatch
-from pysonar.campaign.model import LinearModel
 from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Finished, Posting, Records
 from pysonar.campaign.settling import Settling
 from pysonar.campaign.standing import model_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
+from pysonar.models.linear import LinearModel
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
@@ -240,7 +240,7 @@ class Campaign:
         if not self._let_go and (found := history.position(self.records, lambda: self._means.market)):
             self._up_to_date(found[1])
         rounds = range(1, self.records.finished() + 1)
-        return [history.line_of(self.records, n, self.bounty.unit) for n in rounds]
+        return [history.line_of(self.records, n, self.bounty) for n in rounds]
 
     def summary(self) -> dict[str, object]:
         """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""

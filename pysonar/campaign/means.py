@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Finished, Records
 from pysonar.keys.holder import KeyHolder
+from sonar.chain.contract.calls import Call
 from sonar.chain.contract.errors import (
     NothingToWithdraw,
     NotInCohort,
@@ -18,7 +19,7 @@ from sonar.chain.contract.errors import (
     WrongRound,
     WrongStatus,
 )
-from sonar.chain.contract.market import REORG_BLOCKS, Call, Market
+from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import InsufficientFunds

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pysonar.campaign.means import Means
-from pysonar.campaign.posting import fits, job_of, prepare, publish
+from pysonar.campaign.posting import check, fits, job_of, prepare, publish
 from pysonar.campaign.records import Posting
 from pysonar.keys.job import Job
 from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS
-from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.payment import pay
@@ -44,7 +43,7 @@ class Opening:
         if means.outbox.wanted(intent):
             with means.watch.timed(0, "publish"):
                 publish(posting, means.copies, means.store)
-            self._check_decimals()
+            check(means.market, means.bounty)
         try:
             receipt = pay(means.market, means.outbox, intent, call)
             block = receipt.block if receipt else None
@@ -106,14 +105,3 @@ class Opening:
         head, posted = market.head(), market.posting(bounty)
         confirmed = posted is not None and head.number - posted.block + 1 >= self._means.confirmations
         return posted.block if posted is not None and confirmed else None
-
-    def _check_decimals(self) -> None:
-        """Before money is sent: the token must count its units as the bounty's amounts do."""
-        meant = self._means.bounty.unit
-        told = unit_of(self._means.market, meant.asset)
-        if meant.known and told.known and told.decimals != meant.decimals:
-            raise ConfigError(
-                "asset_decimals",
-                f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
-                hint="correct it, and look at all amounts again",
-            )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verdict

@@ -14,7 +14,7 @@ from pysonar.campaign.opening import Opening
 from pysonar.campaign.posting import blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
-from sonar.chain.contract.market import Award, Call
+from sonar.chain.contract.calls import Award, Call
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.errors import BlobNotFound

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.model import LinearModel
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort, Outcome, Records, Verdict
+from pysonar.models.linear import LinearModel
 from sonar.errors import EnvironmentFault
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import Design
