@@ -40,10 +40,9 @@ from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, Head, quantity
+from sonar.chain.rpc import Chain, Head, Request, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State
-from sonar.chain.sending.fees import Asked
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.queue import Queue, request, with_margin
 from sonar.errors import (
@@ -214,24 +213,24 @@ class Outbox:
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
         gas, history, count, balance = self._chain.rpc.batch(
-            ("eth_estimateGas", request(call, self.address)),
+            Request("eth_estimateGas", (request(call, self.address),), quantity),
             fees.HISTORY,
-            ("eth_getTransactionCount", self.address, "pending"),
-            ("eth_getBalance", self.address, "latest"),
+            Request("eth_getTransactionCount", (self.address, "pending"), quantity),
+            Request("eth_getBalance", (self.address, "latest"), quantity),
         )
-        asked = Asked.read(history)
-        have_wei = quantity(_raised(balance), "eth_getBalance")
+        asked, have_wei = _raised(history), _raised(balance)
+        price = asked.price
         if isinstance(gas, RpcError):
             if (refusal := revert.from_rpc_error(gas)) is not None:
                 raise refusal from gas
             if have_wei < call.value_wei or "insufficient funds" in str(gas).lower():
-                need_wei = max(have_wei + 1, call.value_wei + 100_000 * asked.price.max_fee_wei)
+                need_wei = max(have_wei + 1, call.value_wei + 100_000 * price.max_fee_wei)
                 raise InsufficientFunds(self.address, have_wei, need_wei) from gas
             raise gas
-        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
-        if have_wei < (need_wei := call.value_wei + gas_limit * asked.price.max_fee_wei):
+        gas_limit = with_margin(gas)
+        if have_wei < (need_wei := call.value_wei + gas_limit * price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
-        self._queue.add(intent, call, quantity(_raised(count), "eth_getTransactionCount"), gas_limit, asked)
+        self._queue.add(intent, call, _raised(count), gas_limit, asked)
         self._queue.send(intent)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, quantity
+from sonar.chain.rpc import Chain, Request, fields_of, quantity
 from sonar.chain.sending import fees, pool
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
 from sonar.chain.sending.fees import Asked, Price
@@ -127,13 +127,12 @@ class Queue:
             return [], 0
         tries = [(intent, one) for intent in intents for one in self.open[intent].tries]
         head, used, pending, *receipts = self._chain.rpc.batch(
-            ("eth_blockNumber",),
-            ("eth_getTransactionCount", self.address, "latest"),
-            ("eth_getTransactionCount", self.address, "pending"),
-            *(("eth_getTransactionReceipt", one.hash) for _, one in tries),
+            Request("eth_blockNumber", (), quantity),
+            self._count("latest"),
+            self._count("pending"),
+            *(Request("eth_getTransactionReceipt", (one.hash,)) for _, one in tries),
         )
-        newest, count = _quantity(head, "eth_blockNumber"), _quantity(used, "eth_getTransactionCount")
-        self._newest = newest
+        self._newest, count = _raised(head), _raised(used)
         found = {}
         for (intent, one), receipt in zip(tries, receipts, strict=True):
             if isinstance(receipt, RpcError):
@@ -152,7 +151,7 @@ class Queue:
                     self._memory.pop(intent, None)
             except RpcError as fault:
                 refused[intent] = fault
-        return queue, max(count, _quantity(pending, "eth_getTransactionCount"))
+        return queue, max(count, _raised(pending))
 
     def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
@@ -160,7 +159,8 @@ class Queue:
         if self._newest - receipt.block + 1 < self.confirmations:
             return
         call = empty_transfer(self.address) if made.empty else self.open[intent].call
-        failed = quantity(found.get("status"), "status of a receipt") != 1
+        (status,) = fields_of(found, "a receipt", status=quantity)
+        failed = status != 1
         if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
             self._progress.transaction(
                 call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round
@@ -183,10 +183,9 @@ class Queue:
         """
         depth = max(self.confirmations, BURIED_BLOCKS)
         block = hex(max(0, self._newest - depth + 1))
-        count = self._chain.rpc.call("eth_getTransactionCount", self.address, block)
-        if quantity(count, "eth_getTransactionCount") <= entry.nonce:
+        if self._chain.rpc.quantity("eth_getTransactionCount", self.address, block) <= entry.nonce:
             return False
-        requests = (("eth_getTransactionReceipt", one.hash) for one in entry.tries)
+        requests = (Request("eth_getTransactionReceipt", (one.hash,)) for one in entry.tries)
         return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
 
     # ---- what was mined
@@ -199,8 +198,8 @@ class Queue:
         nothing comes of sending it again.
         """
         for _ in range(_ASKED):
-            used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
-            if (count := quantity(used, "eth_getTransactionCount")) >= self._entries.next:
+            count = self._chain.rpc.quantity("eth_getTransactionCount", self.address, "latest")
+            if count >= self._entries.next:
                 break
         else:
             self._reopen(count)
@@ -246,7 +245,8 @@ class Queue:
         if self._newest <= max(last.block, memory.priced):
             return False
         memory.priced = self._newest
-        return Asked.read(self._chain.rpc.call(*fees.HISTORY)).base_wei > last.price.max_fee_wei
+        (asked,) = self._chain.rpc.batch(fees.HISTORY)
+        return bool(_raised(asked).base_wei > last.price.max_fee_wei)
 
     def send(self, intent: Intent) -> None:
         """Send the newest try under `intent`; sending what the node has already is no error.
@@ -270,10 +270,10 @@ class Queue:
         `refused`: the node itself asks for it.
         """
         entry, last = self.open[intent], self.open[intent].last
-        history, balance = self._chain.rpc.batch(fees.HISTORY, ("eth_getBalance", self.address, "latest"))
-        if isinstance(history, RpcError) or isinstance(balance, RpcError):
+        balance = Request("eth_getBalance", (self.address, "latest"), quantity)
+        asked, have_wei = self._chain.rpc.batch(fees.HISTORY, balance)
+        if isinstance(asked, RpcError) or isinstance(have_wei, RpcError):
             return False
-        asked = Asked.read(history)
         price = asked.over(last.price)
         if asked.block <= last.block:
             self._tell(intent, "is not mined yet: no block has come since it was signed")
@@ -286,7 +286,7 @@ class Queue:
             self._tell(
                 intent, f"waits for a lower fee: the chain asks for more than the limit of {limit} gwei"
             )
-        elif quantity(balance, "eth_getBalance") < entry.cost_wei(price):
+        elif have_wei < entry.cost_wei(price):
             self._tell(
                 intent, f"is not mined yet, and {self.address} cannot pay the higher fee that is asked for"
             )
@@ -316,12 +316,11 @@ class Queue:
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
         self._tell(intent, "is refused, and holds up what was signed after it")
-        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
-        if isinstance(gas, RpcError) or isinstance(history, RpcError):
+        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        if isinstance(gas, RpcError) or isinstance(asked, RpcError):
             return
-        asked = Asked.read(history)
         price = asked.over(last.price)
-        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
+        gas_limit = with_margin(gas)
         if price is None or self._chain.ether(self.address) < gas_limit * price.max_fee_wei:
             return
         self._tell(intent, f"was refused ({refusal}); an empty transfer takes its nonce")
@@ -344,18 +343,21 @@ class Queue:
                 f"the chain knows {count} transactions of {self.address}, and {lowest} were sent from here",
                 hint="is the node behind, or did the chain start anew? After the latter, take a new home",
             )
-        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         filled = [Intent(Action.FILL, detail=str(nonce)) for nonce in range(count, lowest)]
-        gas_limit = with_margin(_quantity(gas, "eth_estimateGas"))
+        gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
-            self._add(intent, empty_transfer(self.address), nonce, gas_limit, Asked.read(history))
+            self._add(intent, empty_transfer(self.address), nonce, gas_limit, _raised(asked))
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
 
     # ---- parts
 
-    def _estimate_empty(self) -> tuple[Any, ...]:
-        return "eth_estimateGas", request(empty_transfer(self.address), self.address)
+    def _estimate_empty(self) -> Request:
+        return Request("eth_estimateGas", (request(empty_transfer(self.address), self.address),), quantity)
+
+    def _count(self, block: str) -> Request:
+        return Request("eth_getTransactionCount", (self.address, block), quantity)
 
     def _tell(self, intent: Intent, what: str) -> None:
         """Tell what a transaction waits for, once."""
@@ -375,7 +377,7 @@ def request(call: Call, sender: Address) -> dict[str, str]:
     return fields | ({"to": call.to} if call.to else {})
 
 
-def _quantity(answer: Any, what: str) -> int:
+def _raised(answer: Any) -> Any:
     if isinstance(answer, RpcError):
         raise answer
-    return quantity(answer, what)
+    return answer
