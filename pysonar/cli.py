@@ -122,14 +122,14 @@ def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = F
         print_json(
             {
                 "name": asked.settings.name,
-                "asset": asked.terms.asset,
-                "escrow_units": asked.terms.escrow_units,
-                "metric": asked.metric,
-                "initial_loss": asked.initial_loss,
-                "initial": holdout.told(asked.start_weights),
+                "asset": asked.offer.terms.asset,
+                "escrow_units": asked.offer.terms.escrow_units,
+                "metric": asked.design.metric,
+                "initial_loss": asked.design.initial_loss,
+                "initial": holdout.told(asked.design.start_weights),
                 "target_loss": asked.target_loss,
-                "target": holdout.said_all(asked.metric, asked.target_loss),
-                "features": list(asked.features),
+                "target": holdout.said_all(asked.design.metric, asked.target_loss),
+                "features": list(asked.held_out.features),
                 "plan": asked.design.plan.to_dict(),
                 "text": told(asked),
             }

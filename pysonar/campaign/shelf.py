@@ -54,8 +54,8 @@ class Shelf:
             v=2,
             settings=bounty.settings,
             columns=list(held_out.table.columns),
-            features=list(bounty.features),
-            targets=list(bounty.targets),
+            features=list(bounty.held_out.features),
+            targets=list(bounty.held_out.targets),
             begins="null" if bounty.start is None else "model",
         )
         rows = io.BytesIO()

@@ -124,7 +124,7 @@ def test_what_is_explained_is_posted_and_gone_on_with(tmp_path: Path, settings: 
     assert manifest.plan.model_dump() == taken.design.plan.to_dict()
     model = LinearModel(manifest.family, np.arange(float(manifest.family.weights)), 1)
     model.save(tmp_path / "model.json")
-    x = TABLE.matrix(posted.features)
+    x = TABLE.matrix(posted.held_out.features)
     assert (LinearModel.load(tmp_path / "model.json").predict(x) == model.predict(x)).all()
 
 
