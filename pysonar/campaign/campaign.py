@@ -28,6 +28,7 @@ from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
 from pysonar.models.linear import LinearModel
+from sonar.chain.contract.calls import Award, Call
 from sonar.chain.contract.errors import (
     BountyExists,
     NothingToWithdraw,
@@ -37,7 +38,7 @@ from sonar.chain.contract.errors import (
     WrongRound,
     WrongStatus,
 )
-from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
+from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox

@@ -21,7 +21,7 @@ from sonar.protocol.blobs import links_of
 def prepare(bounty: Bounty, key: Key) -> Posting:
     """Encrypt the start and describe it. The salt makes the bounty's id."""
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), design.spec.columns
+    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
     manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt_weights(design.start))
     allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
@@ -34,7 +34,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         key=manifest.cid(),
         blobs=links_of(blob),
         zero_start=design.zero_start,
-        holdout=commitment(salt, columns, bounty.held_out.table.matrix(columns)),
+        holdout=commitment(salt, columns, bounty.held_out.values),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(

@@ -25,7 +25,8 @@ from mine.cli import app, data_app, main
 from mine.show.documents import ANSWERS
 from mine.wiring import locked
 from sonar import localchain
-from sonar.chain.contract.market import Market, transfer
+from sonar.chain.contract.calls import transfer
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.intent import Intent

@@ -126,6 +126,8 @@ class Holdout:
         Raises ConfigError naming the metric: for what nothing can reach, or what is no better than the start.
         """
         found = self._said_in(metric)
+        if math.isnan(value):
+            raise ConfigError(metric, "is not a number", hint=self._hint(found))
         loss = _millionths(found.ratio(value, self._null(metric)), round)
         if loss <= 0:
             problem = f"{value:g} is out of reach: {metric} = {found.best:g} would be a model without fault"
