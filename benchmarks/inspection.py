@@ -21,7 +21,6 @@ from sonar.families.quadratic.answer import LocalMap, local_map, moments
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Opened, Rounds, Rules, inspect, rules_of
 from sonar.families.quadratic.losses.base import mapped
-from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.registry import family_of
 
@@ -97,12 +96,8 @@ def tables(seed: int) -> Iterator[tuple[str, Array, Array, int]]:
 def played(x: Array, y: Array, mines: int) -> Honest:
     """Return the campaign of honest mines on these rows, the first ones held out."""
     names = [f"c{i}" for i in range(x.shape[1])]
-    wish = Wish(
-        **dict.fromkeys(Wish.__dataclass_fields__)
-        | {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10, "key_bits": 2048}
-    )
     held = x[:HOLDOUT], y[:HOLDOUT, None]
-    design = design_of(wish, *held, names, ["y"], np.random.RandomState)
+    design = design_of(Wish(key_bits=2048), *held, names, ["y"], np.random.RandomState)
     parts = np.array_split(np.arange(HOLDOUT, len(x)), mines)
     maps = [_map(design, x[rows], y[rows]) for rows in parts]
     family, optimiser = family_of(design.spec), GradientMemory(design.ground)
@@ -133,7 +128,7 @@ def verdicts(honest: Honest, opened: Sequence[Opened]) -> dict[str, str | None]:
 
 
 def caught(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random.Generator) -> int:
-    """Return how many rounds a cheat was aggregated in: it comes in round `joined`, and forges from `start`."""
+    """Return in how many rounds a cheat counts that comes in round `joined`, and forges from `start` on."""
     opened, aggregated = [], 0
     for number, each in enumerate(honest.opened, 1):
         updates = dict(each.updates)
@@ -161,7 +156,7 @@ def measure(partitions: int) -> dict[str, Any]:
                 name, {"mines": 0, "left out": Counter(), "rounds aggregated, of those forged": {}}
             )
             line["mines"] += mines
-            out = {}
+            out: dict[str, str] = {}
             for number in range(1, ROUNDS + 1):
                 tests = verdicts(honest, honest.opened[:number])
                 out |= {mine: test for mine, test in tests.items() if test}

@@ -26,7 +26,7 @@ from mine.work.ending import Endings
 from mine.work.publisher import Publisher
 from mine.work.rounds import Rounds
 from mine.work.sender import Sender
-from mine.work.state import Book, Joined, Refusal
+from mine.work.state import Book, Joined, Refusal, Turn
 from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
 from mine.work.workshop import Workshop
@@ -46,7 +46,7 @@ from sonar.errors import (
 from sonar.ports import Store
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
-from sonar.protocol.phase import BountyState, Status, status_of
+from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
 from sonar.telling.progress import Done, Progress, Waiting, short
 
@@ -246,26 +246,24 @@ class Node:
         return waiting
 
     def _step(self, joined: Joined, head: Head) -> Waiting | None:
-        bounty = self._market.bounty(joined.bounty, at=head)
-        status = status_of(bounty, head.timestamp_s)
+        turn = Turn.at(head, joined, self._market.bounty(joined.bounty, at=head))
         for part in self._book.open_parts(joined.bounty):
-            if part.round < bounty.round or status is Status.CLOSED:
+            if part.round < turn.bounty.round or turn.status is Status.CLOSED:
                 self._endings.conclude(part, head)
-        if status is Status.CLOSED:
-            return self._finish(joined, bounty, head)
-        return self._rounds.advance(joined, bounty, status, head)
+        return self._finish(turn) if turn.status is Status.CLOSED else self._rounds.advance(turn)
 
-    def _finish(self, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
+    def _finish(self, turn: Turn) -> Waiting | None:
+        joined = turn.joined
         if self._options.claim:
             intent = Intent(Action.WITHDRAW, joined.bounty.hex())
-            waiting = self._sender.withdraw(intent, bounty.terms.asset, head)
+            waiting = self._sender.withdraw(intent, turn.bounty.terms.asset, turn.head)
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):
             return Waiting("a reveal in another bounty, before updates that are done with are unpinned")
         self._publisher.let_go(self._book.parts(joined.bounty))
         self._book.join(replace(joined, over=True))
-        self._progress.note(f"bounty {short(hex32(bounty.bounty))} is closed")
+        self._progress.note(f"bounty {short(hex32(joined.bounty))} is closed")
         return None
 
     def _paused(self, bounty: BountyId) -> Waiting | None:

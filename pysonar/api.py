@@ -3,8 +3,8 @@
     import pysonar
 
     network = pysonar.connect()                                # or network="network.toml"
-    bounty = pysonar.Bounty.of(x, y, target="progression", features=names, name="my-model")
-    print(bounty.explain())
+    bounty = pysonar.Bounty.of(x, y, target="progression", features=names, name="my-model", r2=0.5)
+    print(pysonar.explain(bounty))
     campaign = network.campaign(bounty)
     model = campaign.fit()                                     # runs until the last round is paid
     model.predict(new_patients)
@@ -23,11 +23,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.explain import explain
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
-from pysonar.campaign.model import LinearModel
 from pysonar.embedded import EmbeddedNetwork
 from pysonar.keys.keys import Key
+from pysonar.models.linear import LinearModel
 from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
@@ -38,7 +39,7 @@ from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
 
-__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect"]
+__all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain"]
 
 _EMBEDDED_GIFT = "1000 ether"
 _sessions: dict[tuple[object, ...], Session] = {}

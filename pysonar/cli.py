@@ -13,7 +13,7 @@ from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.wiring import Scientist
 
 app = new_app(
@@ -88,7 +88,7 @@ def key_new(
 
     Example: `pysonar key new diabetes --bits 3072`
     """
-    from pysonar.bounty.bounty import check_key
+    from pysonar.bounty.settings import check_key
     from pysonar.wiring import locked
     from sonar.home import keystore
 
@@ -107,29 +107,35 @@ def key_new(
 
 
 @app.command()
-def explain(bounty: FileArgument, as_json: JsonFlag = False) -> None:
+def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
+
+    A home is needed only by a bounty that starts from an earlier one.
 
     Example: `pysonar explain bounty.toml`
     """
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.explain import explain as told
 
-    asked = Bounty.from_toml(bounty)
+    asked = _asked(bounty, home, as_json)
     if as_json:
+        holdout = asked.design.holdout
         print_json(
             {
                 "name": asked.settings.name,
                 "asset": asked.terms.asset,
                 "escrow_units": asked.terms.escrow_units,
+                "metric": asked.metric,
                 "initial_loss": asked.initial_loss,
+                "initial": holdout.told(asked.start_weights),
                 "target_loss": asked.target_loss,
+                "target": holdout.said_all(asked.metric, asked.target_loss),
                 "features": list(asked.features),
                 "plan": asked.design.plan.to_dict(),
-                "text": asked.explain(),
+                "text": told(asked),
             }
         )
     else:
-        typer.echo(asked.explain())
+        typer.echo(told(asked))
 
 
 @app.command()
@@ -170,40 +176,62 @@ def run(
     All other fields have a default. Above [holdout]:
 
         loss = "squared"        # or "logistic-taylor": a target of -1 and 1
-        optimiser = "gradient-memory"   # or "gradient-descent", by rate
+        optimiser = "gradient-memory"   # or
+                                # { kind = "gradient-descent", rate = 0.1 }
         key_bits = 3072         # 2048 or more; less: insecure_key = true
         commit_window_s = 120   # and reveal_window_s, settle_window_s
         rows_min = 33           # of a mine, three per weight
         weight_rows = 33        # the most that a mine's rows weigh; rows_min: all alike
-        target_loss = 1672.6    # ends it; the best that is possible, if left out
-        feature_map = "standard"   # or "polynomial", by degree; or "fourier"
-        clip = 8.0              # standardised columns are cut off there
+        r2 = 0.53               # ends it, or mse; of classes log_loss or auc;
+                                # the best that is possible, if left out
+        start = "model.json"    # your own weights, or an earlier bounty's
+                                # name: only what is better is paid
+        feature_map = "standard"   # or a table, as below
+        settler = "0x5290..."   # who must sign each settlement, besides you
+        overdue_bps = 10_000    # of the unpaid reward, if you do not settle
+        quiet_s = 0             # a round's commits end so long after the
+                                # last one; 0: with their window
         local_steps = 1         # at the mine, by local_rate
-        weight_max = 2048.0     # and a_row_l1_max, b_max, target_max: bounds
+        weight_max = 64.0       # and a_row_l1_max, b_max, target_clip: bounds
         weight_frac = 16        # and data_frac: bits after the point
 
-    The polynomial map has products of up to degree = 2 (or 3) columns as well: 66 weights of 10 columns. The
-    fourier map is scikit-learn's RBFSampler on standardised columns, by n_components, gamma (1 / columns, if
-    left out) and random_state. A model has at most 1000 weights, and a mine needs three rows for each; more,
-    where many Fourier features are made of few columns.
+    Feature maps by their tables:
 
-    In [holdout]: features = ["age", "bmi"], if not all columns; example = "diabetes" in place of csv, with
-    rows = 42.
+        feature_map = { kind = "standard", clip = 8.0 }
+        feature_map = { kind = "polynomial", degree = 2 }
+        feature_map = { kind = "fourier", n_components = 50 }
+
+    Standardised columns are cut off at clip deviations, in each of them. The polynomial map has products of
+    up to degree = 2 (or 3) columns as well: 66 weights of 10 columns. The fourier map is scikit-learn's
+    RBFSampler on standardised columns, by n_components, gamma (1 / columns, if left out) and random_state. A
+    model has at most 1000 weights, and a mine needs three rows for each; more, where many Fourier features
+    are made of few columns.
+
+    In [holdout]: features = ["age", "bmi"], if not all columns; target = ["a", "b"] to predict several;
+    example = "diabetes" in place of csv, with rows = 42.
     """
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.explain import explain as told
     from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
-    asked = Bounty.from_toml(bounty)
+    asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
         name = asked.settings.name
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:
-            typer.echo(asked.explain())
+            typer.echo(told(asked))
             if not yes:
                 _confirm()
         _see_through(scientist, asked, password_file, as_json)
+
+
+def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
+    """Read a bounty's file. A home is opened only to look up the bounty that it starts from."""
+    from pysonar.bounty.request import Bounty
+    from pysonar.wiring import open_scientist
+
+    return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
 def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
@@ -269,32 +297,31 @@ def predict(
     save: Annotated[
         Path | None, typer.Option("--save", help="Also write the model to this JSON file.")
     ] = None,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Of classes: how likely label 1 is, not the likelier label.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Predict with the best model so far, one line per row.
+    """Predict with the best model so far, one line per row, with commas between several targets.
+
+    In the target's own unit, to the last digit.
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
-    from pysonar.campaign.history import check_age
-    from pysonar.campaign.records import Records
-    from pysonar.campaign.rounds import model_of
     from pysonar.wiring import open_scientist
 
-    scientist = open_scientist(home, sink_for(as_json))
-    asked = scientist.started(name)
-    records = Records(scientist.journal, asked.settings.name)
-    if not records.finished():
-        raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
-    check_age(records, lambda: scientist.market)
-    model = model_of(records, asked)
+    model = open_scientist(home, sink_for(as_json)).model(name)
     if save is not None:
         model.save(save)
-    predictions = model.predict_csv(csv).tolist()
+    x = model.read_csv(csv)
+    predictions = (model.probability if probability else model.predict)(x).tolist()
     if as_json:
-        print_json({"target": asked.target, "loss": model.loss, "predictions": predictions})
+        told = {"targets": list(model.targets), "loss": model.loss, "figures": dict(model.figures)}
+        print_json({**told, "predictions": predictions})
     else:
-        typer.echo("\n".join(f"{value:.6g}" for value in predictions))
+        rows = (row if isinstance(row, list) else [row] for row in predictions)
+        typer.echo("\n".join(",".join(map(repr, row)) for row in rows))
 
 
 def _confirm() -> None:

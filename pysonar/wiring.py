@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
-from sonar.errors import ConfigError, KeyFileError
+from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home import keystore
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
@@ -19,10 +19,11 @@ from sonar.telling.waiting import patiently
 from sonar.wiring import Party
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.campaign.campaign import Campaign
     from pysonar.campaign.shelf import Shelf
     from pysonar.keys.keys import Key
+    from pysonar.models.linear import LinearModel
 
 ROLE = "pysonar"
 
@@ -64,6 +65,22 @@ class Scientist(Party):
                 "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
             )
         return self.shelf.take(name or names[0])
+
+    def model(self, name: str = "") -> LinearModel:
+        """Return the best model so far of a bounty that was started here; without a name, of the only one.
+
+        Raises ConfigError; UsageError before its first round is over; JournalError if this home is an older
+        copy; EnvironmentFault if nothing was trained.
+        """
+        from pysonar.campaign.history import check_age
+        from pysonar.campaign.rounds import model_of
+
+        asked = self.started(name)
+        records = Records(self.journal, asked.settings.name)
+        if not records.finished():
+            raise UsageError("no round is over yet, so there is no model", hint="see `pysonar status`")
+        check_age(records, lambda: self.market)
+        return model_of(records, asked)
 
     def key_path(self, name: str) -> Path:
         """Where the Paillier key of the bounty `name` lies."""

@@ -12,7 +12,6 @@ from sonar.families.quadratic.answer import LocalMap, local_map, moments
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.losses.base import mapped
-from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -23,9 +22,7 @@ Array = NDArray[np.float64]
 
 def design_like(x: Array, y: Array, features: Sequence[str], targets: Sequence[str], **wishes: Any) -> Design:
     """Return the design for held-out rows x [n, f] and y [n, k], with the defaults of a bounty."""
-    none = dict.fromkeys(Wish.__dataclass_fields__)
-    given = {"feature_map": StandardWish(), "loss": "squared", "local_steps": 1, "cohort": 10}
-    wish = Wish(**none | given | {"key_bits": 2048} | wishes)
+    wish = Wish(**{"key_bits": 2048} | wishes)
     return design_of(wish, x, y.reshape(len(x), -1), features, targets, np.random.RandomState)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import held
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox

@@ -33,7 +33,6 @@ from sonar.chain.contract import token
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
-from sonar.families.registry import family_of
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
@@ -110,7 +109,7 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
         reward_units=terms.reward_units,
         key_bits=task.model.plan.key_bits if task else 0,
         needs=list(task.columns) if task else [],
-        feature_map=family_of(task.model.family).in_words(task.model.family) if task else "",
+        feature_map=task.family.in_words(task.model.family) if task else "",
         data=list(offer.fitting),
         problem=str(problem) if problem else "",
         hint=problem.hint if problem else "",

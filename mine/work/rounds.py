@@ -11,16 +11,16 @@ from mine.consent import Policy
 from mine.work.ending import Endings
 from mine.work.publisher import Publisher
 from mine.work.sender import Sender
-from mine.work.state import Book, Command, Joined, Part, decide
+from mine.work.state import Book, Command, Part, Turn, decide
 from mine.work.updates import Updates
 from mine.work.urgency import Urgency
-from sonar.chain.contract.market import Call, Market
-from sonar.chain.rpc import Head
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import EnvironmentFault, InsufficientFunds, RemoteError, UsageError
 from sonar.protocol import seal as seals
 from sonar.protocol.ids import Address, BountyId, Digest, hex32
-from sonar.protocol.phase import BountyState, EntryState, Status, deadlines_of
+from sonar.protocol.phase import EntryState, Status
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.progress import Progress, Waiting, short
 
@@ -46,67 +46,67 @@ class Rounds:
         self._urgency, self._updates, self._publisher = urgency, updates, publisher
         self._missed: dict[tuple[BountyId, int], int] = {}
 
-    def advance(self, joined: Joined, bounty: BountyState, status: Status, head: Head) -> Waiting:
+    def advance(self, turn: Turn) -> Waiting:
         """Do everything that can be done now in the current round, and return what it waits for then."""
+        status = turn.status
         while True:
-            part = self._book.part(bounty.bounty, bounty.round)
+            part = self._book.part(turn.bounty.bounty, turn.bounty.round)
             command = decide(part.state, status)
             if command in _NEEDS_ENTRY:
-                entry = self._entry(part, bounty, head)
+                entry = self._entry(part, turn)
                 part = self._agree_with_chain(part, entry, status)
                 command = decide(part.state, status)
                 if command is Command.FORFEIT and entry is EntryState.REVEALED:
                     command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
-            waiting = self._do(command, part, joined, bounty, status, head)
+            waiting = self._do(command, part, turn)
             if waiting is not None:
                 return waiting
 
-    def _do(
-        self, command: Command, part: Part, joined: Joined, bounty: BountyState, status: Status, head: Head
-    ) -> Waiting | None:
+    def _do(self, command: Command, part: Part, turn: Turn) -> Waiting | None:
         """Do one thing; None when the part has a new state to look at."""
         match command:
             case Command.TRAIN:
-                return self._train(part, joined, bounty, head)
+                return self._train(part, turn)
             case Command.COMMIT:
-                return self._commit(part, bounty, head)
+                return self._commit(part, turn)
             case Command.REVEAL:
-                return self._reveal(part, bounty)
+                return self._reveal(part, turn)
             case Command.EXPIRE:
-                return self._endings.expire(part, head)
+                return self._endings.expire(part, turn.head)
             case Command.SKIP:
-                if status is Status.REVEAL and self._sender.may_be_mined(_intent(Action.COMMIT, part)):
-                    what = f"what became of the commit of round {part.round}"
-                    return Waiting(what, deadlines_of(bounty).reveal_s)
+                sent = _intent(Action.COMMIT, part)
+                if turn.status is Status.REVEAL and self._sender.may_be_mined(sent):
+                    return Waiting(f"what became of the commit of round {part.round}", turn.ends.reveal_s)
                 return self._skip(part, "the commit window is over")
             case Command.FORFEIT:
-                return self._forfeit(part, bounty, head)
+                return self._forfeit(part, turn)
             case Command.WAIT:
-                self._look_after(part, bounty, status, head)
-                return _waiting(part, bounty, status)
+                self._look_after(part, turn)
+                return _waiting(turn)
 
-    def _look_after(self, part: Part, bounty: BountyState, status: Status, head: Head) -> None:
+    def _look_after(self, part: Part, turn: Turn) -> None:
         """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
         else asks for it any more. And an update that was revealed is kept in the store.
         """
-        if part.state in _WAS_COMMITTED and status is Status.COMMIT:
+        if part.state in _WAS_COMMITTED and turn.status is Status.COMMIT:
             self._sender.restore(
                 _intent(Action.COMMIT, part),
-                lambda: self._commit_call(part, bounty),
-                lambda: self._entry(part, bounty, head) is EntryState.NONE,
+                lambda: self._commit_call(part, turn),
+                lambda: self._entry(part, turn) is EntryState.NONE,
             )
-        if part.state in _WAS_REVEALED and status is Status.REVEAL:
+        if part.state in _WAS_REVEALED and turn.status is Status.REVEAL:
             self._sender.restore(
                 _intent(Action.REVEAL, part),
                 lambda: self._reveal_call(part),
-                lambda: self._entry(part, bounty, head) is EntryState.COMMITTED,
+                lambda: self._entry(part, turn) is EntryState.COMMITTED,
             )
         if part.state is RoundState.REVEALED:
             self._publisher.keep(part)
 
-    def _entry(self, part: Part, bounty: BountyState, head: Head) -> EntryState:
+    def _entry(self, part: Part, turn: Turn) -> EntryState:
         """What the chain knows of our part, in the same block as the bounty."""
-        entry = self._market.entry(bounty.bounty, self._me, at=head)
+        bounty = turn.bounty
+        entry = self._market.entry(bounty.bounty, self._me, at=turn.head)
         if entry.round != bounty.round or entry.state is EntryState.NONE:
             return EntryState.NONE
         if entry.seal != seals.kept(part.seal):
@@ -131,39 +131,38 @@ class Rounds:
 
     # ---- before the commit: nothing is at stake
 
-    def _train(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Waiting | None:
+    def _train(self, part: Part, turn: Turn) -> Waiting | None:
         """Make the update, and have it in the journal with its salt before anybody hears of it."""
-        ends_s = deadlines_of(bounty).commit_s
-        if not self._urgency.can_commit(bounty):
-            if ends_s < bounty.opened_s + bounty.terms.commit_window_s:
-                return _quiet(part, ends_s)
+        bounty, dataset = turn.bounty, turn.joined.dataset
+        if not self._urgency.can_commit(turn):
+            if turn.ends.commit_s < bounty.opened_s + bounty.terms.commit_window_s:
+                return _quiet(turn)
             return self._skip(part, "too little is left of the commit window")
         consent.check_bounty(bounty, self._policy)
-        consent.check_uses(self._book.uses(joined.dataset.digest), self._policy)
-        made = self._updates.make(part, joined, bounty, head)
+        consent.check_uses(self._book.uses(dataset.digest), self._policy)
+        made = self._updates.make(part, turn)
         if isinstance(made, Waiting):
             return made
-        self._book.save(made, uses=joined.dataset.digest)
+        self._book.save(made, uses=dataset.digest)
         return None
 
-    def _commit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
-        waiting = Waiting(f"the commit of round {part.round} to be mined", deadlines_of(bounty).commit_s)
+    def _commit(self, part: Part, turn: Turn) -> Waiting | None:
         if part.state is RoundState.TRAINED:
-            if not self._urgency.can_commit(bounty):
-                return _quiet(part, deadlines_of(bounty).commit_s)
+            if not self._urgency.can_commit(turn):
+                return _quiet(turn)
             part = self._book.save(part.after(RoundEvent.COMMIT_SENT))
         try:
-            mined = self._sender.mined(_intent(Action.COMMIT, part), self._commit_call(part, bounty))
+            mined = self._sender.mined(_intent(Action.COMMIT, part), self._commit_call(part, turn))
         except InsufficientFunds as poor:
-            return self._sender.stake_from_earnings(part, poor, head)
+            return self._sender.stake_from_earnings(part, poor, turn.head)
         if not mined:
-            return waiting
+            return Waiting(f"the commit of round {part.round} to be mined", turn.ends.commit_s)
         self._book.save(part.after(RoundEvent.COMMIT_SEEN))
         self._book.forget_refusal(part.bounty)
         return None
 
-    def _commit_call(self, part: Part, bounty: BountyState) -> Call:
-        terms = bounty.terms
+    def _commit_call(self, part: Part, turn: Turn) -> Call:
+        terms = turn.bounty.terms
         return self._market.commit(
             part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
         )
@@ -174,16 +173,15 @@ class Rounds:
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
-    def _reveal(self, part: Part, bounty: BountyState) -> Waiting | None:
-        until_s = deadlines_of(bounty).reveal_s
+    def _reveal(self, part: Part, turn: Turn) -> Waiting | None:
+        until_s = turn.ends.reveal_s
         self._missed.pop((part.bounty, part.round), None)
-        waiting = Waiting(f"the reveal of round {part.round} to be mined", until_s)
         if part.state is RoundState.COMMITTED:
             if not self._ready(part):
                 return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
             part = self._book.save(part.after(RoundEvent.REVEAL_SENT))
         if not self._sender.mined(_intent(Action.REVEAL, part), self._reveal_call(part)):
-            return waiting
+            return Waiting(f"the reveal of round {part.round} to be mined", until_s)
         self._book.save(part.after(RoundEvent.REVEAL_SEEN))
         return None
 
@@ -211,15 +209,16 @@ class Rounds:
         self._progress.problem(missing, "revealing without the update in the store, to save the stake")
         return True
 
-    def _forfeit(self, part: Part, bounty: BountyState, head: Head) -> Waiting | None:
+    def _forfeit(self, part: Part, turn: Turn) -> Waiting | None:
         """Give up the stake, once the block that ended the window is deep enough not to be replaced.
 
         Without a commit on the chain, nothing was lost.
         """
-        missed = self._missed.setdefault((part.bounty, part.round), head.number)
-        if head.number - missed + 1 < self._sender.confirmations:
+        number = turn.head.number
+        missed = self._missed.setdefault((part.bounty, part.round), number)
+        if number - missed + 1 < self._sender.confirmations:
             return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
-        if self._entry(part, bounty, head) is EntryState.NONE:
+        if self._entry(part, turn) is EntryState.NONE:
             return self._skip(part, "a reorganisation took the commit back")
         why = self._book.why(part, "the reveal window is over")
         self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
@@ -237,15 +236,16 @@ def _intent(action: Action, part: Part) -> Intent:
     return Intent.of_round(action, part.bounty, part.round)
 
 
-def _quiet(part: Part, ends_s: int) -> Waiting:
+def _quiet(turn: Turn) -> Waiting:
     """What a mine waits for that would be late, unless the commits of others move the end."""
-    return Waiting(f"the commits of round {part.round} to end: too little is left for ours", ends_s)
+    what = f"the commits of round {turn.bounty.round} to end: too little is left for ours"
+    return Waiting(what, turn.ends.commit_s)
 
 
-def _waiting(part: Part, bounty: BountyState, status: Status) -> Waiting:
+def _waiting(turn: Turn) -> Waiting:
     """What a mine waits for that has nothing to do now."""
-    ends, terms = deadlines_of(bounty), bounty.terms
-    match status:
+    bounty, ends, terms = turn.bounty, turn.ends, turn.bounty.terms
+    match turn.status:
         case Status.COMMIT:
             return Waiting(
                 f"{terms.cohort_cap - bounty.committed} more mines to commit in round {bounty.round}",

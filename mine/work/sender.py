@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from mine.work.state import Part
 from sonar.chain.contract import errors
-from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent

@@ -13,11 +13,12 @@ from enum import Enum
 from typing import Any
 
 from mine.data.dataset import DataSet
+from sonar.chain.rpc import Head
 from sonar.errors import ManifestError
 from sonar.home.journal import Journal
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
-from sonar.protocol.phase import Status
+from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
 from sonar.telling.progress import Progress
 
@@ -72,6 +73,22 @@ class Joined:
     map_digest: str
     block: int
     over: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one pass sees of a joined bounty: all of it is of the block `head`."""
+
+    joined: Joined
+    bounty: BountyState
+    head: Head
+    status: Status
+    ends: Deadlines
+
+    @classmethod
+    def at(cls, head: Head, joined: Joined, bounty: BountyState) -> Turn:
+        """Return what there is to see."""
+        return cls(joined, bounty, head, status_of(bounty, head.timestamp_s), deadlines_of(bounty))
 
 
 @dataclass(frozen=True)

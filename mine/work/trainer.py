@@ -18,7 +18,7 @@ from mine.work.pool import Pool
 from sonar.cores import cores_allowed, in_processes
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
-from sonar.families.registry import family_of
+from sonar.families.registry import AnyFamily, family_of
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
@@ -52,9 +52,14 @@ class Task:
     allowed: tuple[Address, ...] | None = None
 
     @property
+    def family(self) -> AnyFamily:
+        """What computes the answers."""
+        return family_of(self.model.family)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a data set must have: the features, then the targets."""
-        return family_of(self.model.family).columns(self.model.family)
+        return self.family.columns(self.model.family)
 
 
 def read_task(
@@ -163,15 +168,14 @@ def prepare(task: Task, dataset: DataSet) -> Prepared:
     Raises DataError, ConsentError, BoundsError.
     """
     spec = task.model.family
-    family_of(spec).check_rows(spec, dataset.rows)
-    prepared: Prepared = family_of(spec).prepare(spec, task.plan, dataset.batches(task.columns))
+    task.family.check_rows(spec, dataset.rows)
+    prepared: Prepared = task.family.prepare(spec, task.plan, dataset.batches(task.columns))
     return prepared
 
 
 def restored(task: Task, data: bytes) -> Prepared:
     """Return what `Prepared.to_bytes` made, for the same task. Raises DataError."""
-    spec = task.model.family
-    prepared: Prepared = family_of(spec).restored(spec, task.plan, data)
+    prepared: Prepared = task.family.restored(task.model.family, task.plan, data)
     return prepared
 
 
@@ -191,8 +195,7 @@ def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) 
     Raises CiphertextError, BoundsError, ConfigError.
     """
     parts = cores_allowed() if estimated_s(task.plan) >= LONG_S else 1
-    family = family_of(task.model.family)
-    update = family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
+    update = task.family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
 
@@ -206,7 +209,7 @@ def fits(task: Task, dataset: DataSet) -> None:
             f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
             hint=f"the bounty needs {', '.join(task.columns[:20])}",
         )
-    family_of(task.model.family).check_rows(task.model.family, dataset.rows)
+    task.family.check_rows(task.model.family, dataset.rows)
 
 
 _REPORT = "the bounty is malformed; leave it alone, or tell its scientist"

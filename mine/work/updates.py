@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from mine.work import trainer
-from mine.work.state import Joined, Part
+from mine.work.state import Joined, Part, Turn
 from mine.work.trainer import Task
 from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
 from mine.work.workshop import Workshop
 from sonar.chain.contract.market import Market
-from sonar.chain.rpc import Head
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.protocol import seal as seals
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
-from sonar.protocol.phase import BountyState, deadlines_of
+from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
 
@@ -52,12 +51,13 @@ class Updates:
         """What the bounties that this process has trained for ask for."""
         return [task for task, _ in self._cache.values()]
 
-    def make(self, part: Part, joined: Joined, bounty: BountyState, head: Head) -> Part | Waiting:
+    def make(self, part: Part, turn: Turn) -> Part | Waiting:
         """Return the part with its update, trained and not recorded yet, or what it waits for.
 
         The update's bytes are on the disk by then. Raises what `mine.work.trainer` and the drafts do.
         """
-        if (waiting := self._held_up(joined, bounty)) is not None:
+        joined, bounty = turn.joined, turn.bounty
+        if (waiting := self._held_up(turn)) is not None:
             return waiting
         with self._progress.timed("fetch", bounty.round):
             task = self._task(joined, bounty)
@@ -65,7 +65,7 @@ class Updates:
             trainer.check_frozen(task, model)
             weights = trainer.read_weights(self._store, task, model)
         mapped = self._map(joined, task)
-        if (waiting := self._held_up(joined, bounty)) is not None:
+        if (waiting := self._held_up(turn)) is not None:
             return waiting
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._workshop.pool)
@@ -89,9 +89,9 @@ class Updates:
             stake_units=bounty.terms.stake_units,
             asset=bounty.terms.asset,
             proof=trainer.proof(task, self._me),
-            since_block=head.number,
-            urgent_s=urgent_s(bounty),
-            reveal_s=deadlines_of(bounty).reveal_s,
+            since_block=turn.head.number,
+            urgent_s=urgent_s(turn),
+            reveal_s=turn.ends.reveal_s,
         )
 
     def _sealed(self, part: Part, update: Digest) -> Part:
@@ -101,23 +101,23 @@ class Updates:
         seal = seals.seal(market.chain_id, market.address, part.bounty, part.round, self._me, update, salt)
         return replace(part.after(RoundEvent.TRAINED), update=update, salt=salt, seal=seal)
 
-    def _held_up(self, joined: Joined, bounty: BountyState) -> Waiting | None:
+    def _held_up(self, turn: Turn) -> Waiting | None:
         """What an update waits for that would hold up a reveal, or has too few blindings.
 
         How long it takes is known once its task is.
         """
-        task = self._cache[joined.bounty][0] if joined.bounty in self._cache else None
+        task, _ = self._cache.get(turn.joined.bounty, (None, None))
         seconds = estimated_s(task.plan) if task else 0.0
-        ends_s = deadlines_of(bounty).commit_s
-        if not self._urgency.can_commit(bounty, seconds):
-            what = f"the commits of round {bounty.round} to end: an update takes about {seconds:.0f} s"
+        ends_s = turn.ends.commit_s
+        if not self._urgency.can_commit(turn, seconds):
+            what = f"the commits of round {turn.bounty.round} to end: an update takes about {seconds:.0f} s"
             return Waiting(what, ends_s)
         if not self._urgency.allows(STORE_CALL_S + seconds):
             what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
             return Waiting(what, ends_s)
-        return self._blindings(task, bounty) if task else None
+        return self._blindings(task, turn) if task else None
 
-    def _blindings(self, task: Task, bounty: BountyState) -> Waiting | None:
+    def _blindings(self, task: Task, turn: Turn) -> Waiting | None:
         """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
 
         A shorter wait is not worth a pass: `Pool.take` makes what is missing.
@@ -127,8 +127,8 @@ class Updates:
         seconds = self._workshop.pool.making_s(task.key, missing)
         if missing <= 0 or seconds <= _SHORT_WAIT_S:
             return None
-        what = f"{missing} of the {need} blindings that hide the update of round {bounty.round}"
-        return Waiting(f"{what}, about {seconds:.0f} s of idle time", deadlines_of(bounty).commit_s)
+        what = f"{missing} of the {need} blindings that hide the update of round {turn.bounty.round}"
+        return Waiting(f"{what}, about {seconds:.0f} s of idle time", turn.ends.commit_s)
 
     def _task(self, joined: Joined, bounty: BountyState) -> Task:
         if joined.bounty in self._cache:

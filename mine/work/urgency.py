@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mine.work.state import Book, Part
+from mine.work.state import Book, Part, Turn
 from sonar.chain.rpc import Head
-from sonar.protocol.phase import BountyState, deadlines_of
 
 STORE_CALL_S = 10.0
 """A call to a store that hangs is given up after about so long."""
@@ -21,9 +20,9 @@ RESERVE = 4
 """The last quarter of a reveal window is for the reveal alone: to send it, and to have it mined."""
 
 
-def urgent_s(bounty: BountyState) -> int:
+def urgent_s(turn: Turn) -> int:
     """Return from when on, in chain seconds, the current round's reveal goes before everything else."""
-    return deadlines_of(bounty).reveal_s - bounty.terms.reveal_window_s // RESERVE
+    return turn.ends.reveal_s - turn.bounty.terms.reveal_window_s // RESERVE
 
 
 class Urgency:
@@ -57,12 +56,12 @@ class Urgency:
         """Tell whether something that takes `seconds` can be done now without holding up a reveal."""
         return self.leaves(seconds, self.first_s())
 
-    def can_commit(self, bounty: BountyState, seconds: float = 0.0) -> bool:
+    def can_commit(self, turn: Turn, seconds: float = 0.0) -> bool:
         """Tell whether a commit that is ready in `seconds` is still in time.
 
         A quiet end that is near may move yet, with the commits of others: a later head tells.
         """
-        return self.now_s() + seconds + COMMIT_MARGIN_S < deadlines_of(bounty).commit_s
+        return self.now_s() + seconds + COMMIT_MARGIN_S < turn.ends.commit_s
 
     def presses(self, part: Part) -> bool:
         """Tell whether the part's own reveal can wait no longer, not even for one call to the store."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from sonar.families.quadratic.maps.compose import degree_of
-from sonar.families.registry import family_of
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps import compose
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import ETHER
+from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
+from sonar.telling.figures import heading, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from pysonar.keys.ledger import Revealed
 
 
@@ -49,15 +51,52 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 
 def _what(bounty: Bounty) -> list[str]:
-    terms, settings = bounty.terms, bounty.settings
+    terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
     return [
-        f"predict {bounty.target!r} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
-        f"feature map: {family_of(bounty.design.spec).in_words(bounty.design.spec)}",
-        f"{settings.loss} loss on {bounty.table.rows} held-out rows",
-        f"starts at {terms.initial_loss} millionths of the null model; ends at {terms.target_loss}, or after "
-        f"{terms.rounds} rounds",
-        f"optimiser: {settings.optimiser}",
+        f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
+        f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
+        f"{spec.loss} loss on {bounty.held_out.table.rows} held-out rows",
+        *_start(bounty),
+        f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
+        "on the chain, losses are in millionths of the null model's: it starts at "
+        f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
+        *_surrogate(bounty),
+        f"optimiser: {bounty.settings.optimiser.kind}",
         f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
+    ]
+
+
+def _start(bounty: Bounty) -> list[str]:
+    """Where it begins, and what that is worth to mines."""
+    figures = in_words(bounty.design.holdout.told(bounty.start_weights))
+    if bounty.start is not None:
+        return [f"starts from your own model: {figures}; only what is better than it is paid"]
+    return [
+        f"starts at zero weights, which are the null model: it says {_said_by_null(bounty)} of your held-out "
+        f"rows, whatever the columns are; {figures}",
+        "so a mine that knows no more than that earns nothing: only what is better is paid",
+    ]
+
+
+def _said_by_null(bounty: Bounty) -> str:
+    spec = bounty.design.spec
+    if LOSSES[spec.loss].labels:
+        return "how often each label is, " + ", ".join(f"{(1 + t.centre) / 2:.1%}" for t in spec.targets)
+    return ", ".join(f"{target.centre:.6g}" for target in spec.targets) + ", the mean"
+
+
+def _goal(bounty: Bounty) -> str:
+    goal = in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))
+    return goal if bounty.settings.target else f"{goal} (what no weights of this map can beat here)"
+
+
+def _surrogate(bounty: Bounty) -> list[str]:
+    """Say by what mines are paid, where that is not quite what the reward goes by."""
+    if bounty.design.holdout.metrics[bounty.metric].exact:
+        return []
+    return [
+        f"the reward of a round goes by {heading(bounty.metric)}; it is shared by what each mine did for the "
+        "quadratic loss that is trained, which is close to it"
     ]
 
 
@@ -89,8 +128,21 @@ def _time(bounty: Bounty) -> list[str]:
         f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
         f"at the latest after {' + '.join(map(str, windows))} s (commit, reveal, settle); "
         f"{terms.rounds * sum(windows)} s for all rounds",
-        "keep this program running: if you miss a settle window, the mines are paid by default and the "
-        "bounty closes",
+        *_quiet(bounty),
+        "keep this program running: if you miss a settle window, "
+        f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
+        "equal parts, and the bounty closes",
+        *([] if terms.settler == NOBODY else [f"{terms.settler} must sign each settlement too"]),
+    ]
+
+
+def _quiet(bounty: Bounty) -> list[str]:
+    terms = bounty.terms
+    if not terms.quiet_s:
+        return []
+    return [
+        f"with {terms.min_mines} mines or more, it stops waiting for others {terms.quiet_s} s after the last "
+        "one committed"
     ]
 
 
@@ -98,8 +150,8 @@ def _learned(bounty: Bounty) -> list[str]:
     terms, plan = bounty.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {plan.weights} rounds gives the pooled sums of A and b in full; of each mine a score of 16 "
-        "bits per round, and which test it failed",
+        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
+        "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
         "in plain words: you hold the key, so software other than this could open each mine's A and b, and "
@@ -108,26 +160,35 @@ def _learned(bounty: Bounty) -> list[str]:
         "other mines: the same; nothing of another's A and b",
         "nobody can check a mine's row count; so an answer weighs what "
         f"{plan.weight_rows} rows do, at most (weight_rows)",
-        "everybody: the terms, column names, the means and deviations of your holdout's columns"
-        f"{_OF_THE_MAP[bounty.settings.feature_map]}, row counts, losses, shares and payments",
+        *_published(bounty),
     ]
 
 
-_OF_THE_MAP = {
-    "standard": "",
-    "polynomial": " and of their products",
-    "fourier": " and of the cosines of them, which are drawn at random and published",
-}
+def _published(bounty: Bounty) -> list[str]:
+    rows, tells = bounty.held_out.table.rows, _tells(bounty)
+    return [
+        "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
+        f"deviation of each column of your holdout, targets included{tells}",
+        f"these say where your {rows} rows lie, and how far apart; who knows {rows - 1} of them learns the "
+        "last",
+    ]
+
+
+def _tells(bounty: Bounty) -> str:
+    """What else the map publishes; of one that came with the start, that is in its own stages."""
+    if bounty.start is None:
+        return bounty.settings.feature_map.tells
+    return ", or of the rows that your model was made with"
 
 
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are of, where it is not the columns themselves."""
-    kind = bounty.settings.feature_map
-    if kind == "standard":
-        return []
-    if kind == "fourier":
+    stages = bounty.design.spec.stages
+    if compose.mixes(stages):
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
-    most = 2 * degree_of(bounty.design.spec.stages)
+    most = 2 * compose.degree_of(stages)
+    if most == 2:
+        return []
     return [
         f"A and b are sums over rows of products of up to {most} columns; of columns of 0 and 1 these count "
         f"the rows that have {most} of them at once"
@@ -139,7 +200,7 @@ _WHO = ("you, with this program", "you, with other software", "a mine", "other m
 
 def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
     """Return what each party has learned after so many aggregates: by what it is, and by who knows it."""
-    needed = bounty.design.plan.weights
+    needed = bounty.design.spec.width
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)
     tested = f"{bits} bits of scores, and yes/no tests"
@@ -155,18 +216,26 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
-    degree = degree_of(spec.stages)
+    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
     lines = [
-        f"a table with these columns and {', '.join(repr(one.name) for one in spec.targets)}, "
-        f"{max(spec.rows_min, spec.least_rows)} rows at least",
-        *(
-            f"nine of ten values of {one.name!r} within {one.clip * one.scale:.4g} of {one.centre:.4g}"
-            for one in spec.targets
-        ),
-        "of a column of 0 and 1, five each",
+        f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
+        *_targets(bounty),
+        "of a column of 0 and 1, five rows of each",
     ]
     if degree > 1:
         lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")
     if train_s >= 1:
         lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")
     return lines
+
+
+def _targets(bounty: Bounty) -> list[str]:
+    spec = bounty.design.spec
+    if labels := LOSSES[spec.loss].labels:
+        return [f"labels {' and '.join(f'{label:g}' for label in labels)} as targets"]
+    ends = ((each, each.clip * each.scale) for each in spec.targets)
+    return [
+        f"{target.name!r} in your unit: what is below {target.centre - room:.6g} or above "
+        f"{target.centre + room:.6g} is taken as that; most rows lie within"
+        for target, room in ends
+    ]

@@ -19,15 +19,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pysonar.bounty.bounty import Bounty
 from pysonar.bounty.explain import learned
+from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
-from pysonar.campaign.model import LinearModel
-from pysonar.campaign.posting import fits, prepare, publish
+from pysonar.campaign.posting import check, fits, prepare, publish
 from pysonar.campaign.records import Cohort, Finished, Outcome, Posting, Publication, Records
 from pysonar.campaign.rounds import Place, RoundWork, model_of
 from pysonar.keys.keys import Key
 from pysonar.keys.ledger import Revealed
+from pysonar.models.linear import LinearModel
+from sonar.chain.contract.calls import Award, Call
 from sonar.chain.contract.errors import (
     BountyExists,
     NothingToWithdraw,
@@ -37,8 +38,7 @@ from sonar.chain.contract.errors import (
     WrongRound,
     WrongStatus,
 )
-from sonar.chain.contract.market import REORG_BLOCKS, Award, Call, Market
-from sonar.chain.contract.token import unit_of
+from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -244,7 +244,7 @@ class Campaign:
         call = self._market.post(terms, model_digest, key_digest, posting.salt)
         intent = Intent.of_posting(self.bounty.settings.name)
         if self._outbox.wanted(intent):
-            self._check_decimals()
+            check(self._market, self.bounty)
         bounty = self._id_of(posting)
         try:
             receipt = pay(self._market, self._outbox, intent, call)
@@ -273,17 +273,6 @@ class Campaign:
         head, posted = self._market.head(), self._market.posting(bounty)
         confirmed = posted is not None and head.number - posted.block + 1 >= self._confirmations
         return posted.block if posted is not None and confirmed else None
-
-    def _check_decimals(self) -> None:
-        """Before money is sent: the token must count its units as the bounty's amounts do."""
-        meant = self.bounty.unit
-        told = unit_of(self._market, meant.asset)
-        if meant.known and told.known and told.decimals != meant.decimals:
-            raise ConfigError(
-                "asset_decimals",
-                f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
-                hint="correct it, and look at all amounts again",
-            )
 
     # ---- a round in Commit
 
@@ -444,7 +433,7 @@ class Campaign:
             finished = history.finished_of(n, events, seconds, self._gas(n))
             self.records.put(finished, n)
             self._idle_since = self._timer()
-            line = history.line_of(self.records, n, self.bounty.unit)
+            line = history.line_of(self.records, n, self.bounty)
             self._progress.emit(Round(hex32(self._require_id()), n, history.round_of(line)))
             if finished.ended == "failed":
                 self._progress.note(self._why_failed(finished))
@@ -460,7 +449,7 @@ class Campaign:
 
     def _why_failed(self, finished: Finished) -> str:
         if not finished.committed:
-            columns = f"{', '.join(self.bounty.features)} and {self.bounty.target}"
+            columns = f"{', '.join(self.bounty.features)} and {', '.join(self.bounty.targets)}"
             return (
                 f"no mine committed: one needs a table with columns {columns}, within the bounds that "
                 "`explain` tells, and somebody who has it join this bounty"
@@ -559,12 +548,10 @@ class Campaign:
         """
         if not self._let_go and (found := history.position(self.records, lambda: self._market)):
             self._up_to_date(found[1])
-        return [
-            history.line_of(self.records, n, self.bounty.unit) for n in range(1, self._last_finished() + 1)
-        ]
+        return [history.line_of(self.records, n, self.bounty) for n in range(1, self._last_finished() + 1)]
 
     def summary(self) -> dict[str, object]:
-        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+        """Return what became of the bounty, in JSON's own types. Losses in millionths of the null model's."""
         return history.summary_of(self.records, self.bounty)
 
     # ---- parts

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
+from sonar.paillier.vector import decode_weights
 from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
 from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
 
 if TYPE_CHECKING:
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
     from sonar.chain.contract.market import Market
     from sonar.chain.rpc import Head
     from sonar.protocol.phase import BountyState
@@ -74,11 +76,13 @@ def check_age(records: Records, market: Callable[[], Market]) -> None:
     records.check_age(found[1].model_digest if found else b"")
 
 
-def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
-    """Return a finished round in JSON's own types; losses in thousandths, null where there is none.
+def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
+    """Return a finished round in JSON's own types; amounts in the smallest of the bounty's unit.
 
-    `unit` is the bounty's; amounts are in its smallest.
+    `loss` and `best_loss` are in millionths of the null model's, null where there is none; `figures` are of
+    this round's model, in people's units, and `best` says the least loss so far, in the bounty's metric.
     """
+    unit = bounty.unit
     finished: Finished = records.get(Finished, number)
     cohort: Cohort | None = records.get(Cohort, number)
     verdict: Verdict | None = records.get(Verdict, number)
@@ -89,6 +93,8 @@ def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
         "ended": finished.ended,
         "loss": finished.loss if settled else None,
         "best_loss": finished.best_loss if settled else None,
+        "figures": _figures(outcome, finished.loss, bounty) if settled else {},
+        "best": _said(bounty, finished.best_loss) if settled else {},
         "cohort": list(cohort.digests) if cohort else list(finished.payments),
         "accepted": list(verdict.accepted) if verdict and settled else [],
         "left_out": dict(verdict.left_out) if verdict and settled else {},
@@ -99,6 +105,18 @@ def line_of(records: Records, number: int, unit: Unit) -> dict[str, Any]:
         "gas": dict(finished.gas),
         "seconds": dict(finished.seconds),
     }
+
+
+def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, float]:
+    """All figures of a round's model; where this home has lost it, what its loss alone says."""
+    if outcome is None:
+        return _said(bounty, loss)
+    design = bounty.design
+    return design.holdout.told(decode_weights(outcome.weights, design.plan))
+
+
+def _said(bounty: Bounty, loss: int) -> dict[str, float]:
+    return bounty.design.holdout.said_all(bounty.metric, loss)
 
 
 def payouts_of(records: Records) -> dict[str, dict[str, int]]:
@@ -114,10 +132,15 @@ def payouts_of(records: Records) -> dict[str, dict[str, int]]:
 
 
 def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
-    """Return what became of the bounty so far, in JSON's own types; amounts in the asset's smallest unit."""
+    """Return what became of the bounty so far, in JSON's own types; amounts in the asset's smallest unit.
+
+    Losses are in millionths of the null model's; `initial`, `final` and `target` say them in people's units.
+    """
     posted, rounds = records.bounty(), records.finished()
-    lines = [line_of(records, number, bounty.unit) for number in range(1, rounds + 1)]
+    lines = [line_of(records, number, bounty) for number in range(1, rounds + 1)]
+    initial = bounty.design.holdout.told(bounty.start_weights)
     losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
+    better = [line for line in lines if line["loss"] is not None and line["loss"] < bounty.initial_loss]
     last: Finished | None = records.get(Finished, rounds) if rounds else None
     return {
         "name": bounty.settings.name,
@@ -128,6 +151,10 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "initial_loss": bounty.initial_loss,
         "final_loss": losses[-1] if losses else bounty.initial_loss,
         "target_loss": bounty.target_loss,
+        "metric": bounty.metric,
+        "initial": initial,
+        "final": min(better, key=itemgetter("loss"))["figures"] if better else initial,
+        "target": _said(bounty, bounty.target_loss),
         "asset": asdict(bounty.unit),
         "escrow_units": bounty.terms.escrow_units,
         "paid_units": sum(line["paid_units"] for line in lines),

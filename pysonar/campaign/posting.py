@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Posting, Publication
 from pysonar.keys.keys import Key
+from sonar.chain.contract.market import Market
+from sonar.chain.contract.token import unit_of
+from sonar.errors import ConfigError
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
@@ -31,7 +34,7 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         key=manifest.cid(),
         blobs=links_of(blob),
         zero_start=design.zero_start,
-        holdout=commitment(salt, columns, bounty.table.matrix(columns)),
+        holdout=commitment(salt, columns, bounty.held_out.table.matrix(columns)),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(
@@ -43,6 +46,26 @@ def prepare(bounty: Bounty, key: Key) -> Posting:
         salt,
         allowed.to_bytes() if allowed else b"",
     )
+
+
+def check(market: Market, bounty: Bounty) -> None:
+    """Check before money is sent what only the chain can tell of the bounty's terms.
+
+    The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
+    be as long as the network's windows. Raises ConfigError naming the field, and what the chain raises.
+    """
+    meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
+    if meant.known and told.known and told.decimals != meant.decimals:
+        raise ConfigError(
+            "asset_decimals",
+            f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
+            hint="correct it, and look at all amounts again",
+        )
+    quiet_s, least_s = bounty.terms.quiet_s, market.min_window_s()
+    if 0 < quiet_s < least_s:
+        hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
+        raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
+    market.check_settler(bounty.terms.settler)
 
 
 def fits(posting: Posting, bounty: Bounty, key: Key) -> bool:

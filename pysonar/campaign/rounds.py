@@ -8,11 +8,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.collect import Expected, fetch_update
-from pysonar.campaign.model import LinearModel
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Update, Verdict
 from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
+from pysonar.models.linear import LinearModel
 from sonar.errors import (
     BlobNotFound,
     DigestMismatch,

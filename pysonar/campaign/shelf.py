@@ -3,66 +3,95 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pysonar.bounty.bounty import Bounty, Settings
+from pysonar.bounty.request import Bounty
+from pysonar.bounty.settings import Settings
+from pysonar.bounty.tables import HeldOut
+from pysonar.models.linear import LinearModel
 from sonar.data.table import Table
 from sonar.errors import ConfigError, SonarError
 from sonar.home.keystore import read_private, write_private
 
-_SETTINGS, _ROWS = "bounty.json", "holdout.npy"
+_SETTINGS, _ROWS, _START = "bounty.json", "holdout.npy", "start.json"
 _AGAIN = "put it back from a copy, or go on with the bounty's own file: pysonar run bounty.toml"
+_OLD = "finish it with the version of Sonar that began it; a new bounty begins in a new home"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
+_MAX_START_BYTES = 1 << 24
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
+    v: Literal[2]
     settings: Settings
     columns: list[str]
     features: list[str]
-    target: str
+    targets: list[str]
+    begins: Literal["null", "model"]
 
 
 class Shelf:
-    """The folder `bounties` of a home: one folder per name, readable by its owner only."""
+    """Bounties by name, each in a folder of its own below `home`; only their owner can read them."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "bounties"
 
     def names(self) -> list[str]:
-        """Return the names of all bounties that were started here."""
+        """Return the names of the bounties that were started here."""
         return sorted(path.parent.name for path in self._path.glob(f"*/{_SETTINGS}"))
 
     def keep(self, bounty: Bounty) -> None:
         """Keep a bounty, in place of one of the same name. Raises KeyFileError if it cannot be written."""
-        folder = self._path / bounty.settings.name
+        folder, held_out = self._path / bounty.settings.name, bounty.held_out
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = _Document(
+            v=2,
             settings=bounty.settings,
-            columns=list(bounty.table.columns),
+            columns=list(held_out.table.columns),
             features=list(bounty.features),
-            target=bounty.target,
+            targets=list(bounty.targets),
+            begins="null" if bounty.start is None else "model",
         )
         rows = io.BytesIO()
-        np.save(rows, bounty.table.values, allow_pickle=False)
+        np.save(rows, held_out.table.values, allow_pickle=False)
         write_private(folder / _ROWS, rows.getvalue())
+        if bounty.start is not None:
+            write_private(folder / _START, bounty.start.to_bytes())
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
 
     def take(self, name: str) -> Bounty:
-        """Return a kept bounty. Raises ConfigError if its files are gone or damaged."""
+        """Return a kept bounty. Raises ConfigError if its files are gone or damaged, or of version 1."""
         folder = self._path / name
         try:
-            document = _Document.model_validate_json(
-                read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES)
-            )
-            values = np.load(folder / _ROWS, allow_pickle=False)
-            table = Table(tuple(document.columns), np.asarray(values, dtype=np.float64))
-            return Bounty(document.settings, table, tuple(document.features), document.target)
+            return self._read(folder)
         except Exception as error:  # numpy's reader raises whatever the parsers below it do
+            if _version(folder) == 1:
+                raise ConfigError(str(folder), "was kept by version 1", hint=_OLD) from error
             readable = not isinstance(error.__cause__, OSError)
             hint = (readable and isinstance(error, SonarError) and error.hint) or _AGAIN
             raise ConfigError(str(folder), f"is damaged: {error}", hint=hint) from error
+
+    def _read(self, folder: Path) -> Bounty:
+        kept = _Document.model_validate_json(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
+        values = np.load(folder / _ROWS, allow_pickle=False)
+        table = Table(tuple(kept.columns), np.asarray(values, dtype=np.float64))
+        start = None
+        if kept.begins == "model":
+            path = folder / _START
+            start = LinearModel.from_bytes(read_private(path, "start", _MAX_START_BYTES), str(path))
+        return Bounty(kept.settings, HeldOut(table, tuple(kept.features), tuple(kept.targets)), start)
+
+
+def _version(folder: Path) -> int:
+    """Return the version of a kept bounty, 0 if that cannot be read. Version 1 did not tell its own."""
+    try:
+        kept = json.loads(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
+        return int(kept.get("v", 1 if "settings" in kept else 0))
+    except (SonarError, ValueError, TypeError, AttributeError, RecursionError):
+        return 0

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from pysonar.show.views import PlainTold, loss_told, sentence_of
+from pysonar.show.views import PlainTold, sentence_of
 from sonar.telling.amounts import Unit, format_amount
 from sonar.telling.documents import CampaignSummary
+from sonar.telling.figures import cells, heading
 from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
 
 _CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
@@ -86,30 +87,40 @@ class LiveTold:
         rows = [self._rounds[number] for number in sorted(self._rounds)]
         parts = []
         if rows:
-            heads = "".join(f'<th style="{_CELL}">{h}</th>' for h in ("round", "loss", "", "updates", "paid"))
-            parts.append(f"<table><tr>{heads}</tr>{''.join(map(self._row, rows))}</table>")
+            names = next((list(row["figures"]) for row in rows if row["figures"]), ["loss"])
+            told = ["round", *map(heading, names), "", "updates", "paid"]
+            heads = "".join(f'<th style="{_CELL}">{_safe(each)}</th>' for each in told)
+            body = "".join(self._row(row, names) for row in rows)
+            parts.append(f"<table><tr>{heads}</tr>{body}</table>")
         if self._problem:
             parts.append(f'<div style="color:#cf222e">{_safe(self._problem)}</div>')
         parts.append(f'<div style="opacity:0.7">{_safe(self._now)}</div>')
         return "".join(parts)
 
-    def _row(self, row: dict[str, Any]) -> str:
-        """One round. The bar's length is the loss's logarithm, from the lowest to the highest shown."""
-        losses = [math.log(max(r["loss"], 1)) for r in self._rounds.values() if r["loss"] is not None]
-        bar, loss = "", escape(str(row["ended"]))
-        if row["loss"] is not None:
-            low, high = min(losses), max(losses)
-            part = (math.log(max(row["loss"], 1)) - low) / (high - low) if high > low else 1.0
-            bar, loss = (
-                f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>',
-                loss_told(row["loss"]),
-            )
-        left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
+    def _row(self, row: dict[str, Any], names: list[str]) -> str:
+        """One round, with the figures of these names."""
+        shown = (
+            cells(row["figures"], names) if row["figures"] else [str(row["ended"]), *[""] * (len(names) - 1)]
+        )
         updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
-        cells = (str(row["round"]), loss, updates, format_amount(row["paid_units"], Unit(**row["asset"])))
-        first, second, third, fourth = (f'<td style="{_CELL}">{_safe(text)}</td>' for text in cells)
-        drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{bar}</td>'
-        return f"<tr>{first}{second}{drawn}{third}{fourth}<td>{_safe(left_out)}</td></tr>"
+        before = [str(row["round"]), *shown]
+        after = [updates, format_amount(row["paid_units"], Unit(**row["asset"]))]
+        left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
+        drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{self._bar(row["loss"])}</td>'
+        return f"<tr>{_cells(before)}{drawn}{_cells(after)}<td>{_safe(left_out)}</td></tr>"
+
+    def _bar(self, loss: int | None) -> str:
+        """A bar as long as the loss's logarithm, from the lowest to the highest shown."""
+        if loss is None:
+            return ""
+        losses = [math.log(max(r["loss"], 1)) for r in self._rounds.values() if r["loss"] is not None]
+        low, high = min(losses), max(losses)
+        part = (math.log(max(loss, 1)) - low) / (high - low) if high > low else 1.0
+        return f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>'
+
+
+def _cells(texts: list[str]) -> str:
+    return "".join(f'<td style="{_CELL}">{_safe(text)}</td>' for text in texts)
 
 
 def _safe(text: str) -> str:

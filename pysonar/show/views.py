@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER
 from sonar.telling.amounts import Unit, format_amount, format_wei
+from sonar.telling.figures import cells, heading, in_words
 from sonar.telling.progress import Done, Line, Note, PlainSink, Round, printable, short
 from sonar.telling.tables import print_table
 
@@ -35,18 +36,13 @@ class PlainTold:
         self._plain.emit(Line(line.party, line.at_s, event))
 
 
-def loss_told(milli: int) -> str:
-    """Return a loss in its own unit (`squared`: MSE), as `explain` and `LinearModel.loss` have it."""
-    return f"{milli / 1000:,.3f}"
-
-
 def sentence_of(line: dict[str, Any]) -> str:
     """Return a finished round (`history.line_of`) as a sentence."""
     if line["loss"] is None:
         return f"round {line['round']} {line['ended']}, {len(line['cohort'])} revealed"
-    best = "" if line["loss"] == line["best_loss"] else f" (the best is {loss_told(line['best_loss'])})"
+    best = "" if line["loss"] == line["best_loss"] else f" (the best is {in_words(line['best'])})"
     told = (
-        f"round {line['round']}: loss {loss_told(line['loss'])}{best}, "
+        f"round {line['round']}: {in_words(line['figures'])}{best}, "
         f"{len(line['accepted'])} of {len(line['cohort'])} accepted, "
         f"paid {format_amount(line['paid_units'], Unit(**line['asset']))}"
     )
@@ -176,19 +172,19 @@ def print_result(summary: dict[str, Any]) -> None:
 
 
 def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
-    rows = [["start", loss_told(summary["initial_loss"]), "", "", ""]]
+    start = summary["initial"]
+    rows = [["start", *cells(start, start), "", ""]]
     for line in summary["rounds"]:
-        rows.append(
-            [
-                str(line["round"]),
-                line["ended"] if line["loss"] is None else loss_told(line["loss"]),
-                "" if line["best_loss"] is None else loss_told(line["best_loss"]),
-                f"{len(line['accepted'])} of {len(line['cohort'])}",
-                format_amount(line["paid_units"], unit),
-            ]
-        )
-    headings = ["round", "loss", "best", "accepted", "paid"]
+        shown = cells(line["figures"], start)
+        if line["loss"] is None:
+            shown[0] = line["ended"]
+        accepted = f"{len(line['accepted'])} of {len(line['cohort'])}"
+        rows.append([str(line["round"]), *shown, accepted, format_amount(line["paid_units"], unit)])
+    headings = ["round", *map(heading, start), "accepted", "paid"]
     print_table(headings, rows, right=headings)
+    if summary["final"] != start:
+        print(f"best     {in_words(summary['final'])}")
+    print(f"target   {in_words(summary['target'])}")
     for line in summary["rounds"]:
         for mine, why in line["left_out"].items():
             print(printable(f"round {line['round']} left out {short(mine)}: {why}"))

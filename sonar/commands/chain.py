@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from sonar.home.settings import NetworkConfig, StoreConfig
     from sonar.localchain import LocalChain
 
+HostOption = Annotated[
+    str,
+    typer.Option(help="Address to listen on. Whoever reaches it rules the chain: think before another."),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SONAR_CHAIN_URL", help="What the network file calls the chain. Default: http://HOST:PORT."
+    ),
+]
+StoreKindOption = Annotated[
+    Literal["folder", "kubo"],
+    typer.Option(help="Where blobs are: a folder of this machine, or a private IPFS swarm."),
+]
 FAUCET_WEI = 10**6 * 10**18
 DEPLOYER_WEI = 10**18
 FAUCET_FILE = "faucet.key"
@@ -39,23 +53,12 @@ def chain(
         int,
         typer.Option(min=0, max=65535, help="Port; 0 takes the home's last one if free, else any."),
     ] = 0,
-    host: Annotated[
-        str,
-        typer.Option(help="Address to listen on. Whoever reaches it rules the chain: think before another."),
-    ] = "127.0.0.1",
-    url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SONAR_CHAIN_URL", help="What the network file calls the chain. Default: http://HOST:PORT."
-        ),
-    ] = None,
+    host: HostOption = "127.0.0.1",
+    url: UrlOption = None,
     store: Annotated[
         Path | None, typer.Option(help="The network's blob folder. Default: `store` in the home.")
     ] = None,
-    store_kind: Annotated[
-        Literal["folder", "kubo"],
-        typer.Option(help="Where blobs are: a folder of this machine, or a private IPFS swarm."),
-    ] = "folder",
+    store_kind: StoreKindOption = "folder",
     swarm_listen: ListenOption = LOOPBACK,
     swarm_announce: AnnounceOption = "",
     min_window: Annotated[

@@ -14,21 +14,29 @@ from sonar.telling.terminal import JsonFlag, PasswordFileOption, print_json, sin
 if TYPE_CHECKING:
     from sonar.home.settings import NetworkConfig, StoreConfig
 
+BootstrapOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A peer of the network's IPFS swarm (`sonar peer` prints its own); may be repeated."),
+]
+SwarmKeyOption = Annotated[
+    str, typer.Option(help="Name of the swarm's key, beside the network file of whoever takes part.")
+]
+PlainOption = Annotated[
+    bool,
+    typer.Option(
+        "--plain",
+        help="Deploy to an address of this account's own, where the CREATE2 proxy cannot be had.",
+    ),
+]
+
 
 def deploy(
     rpc: Annotated[str, typer.Option(help="JSON-RPC address of a node of the chain.")],
     keystore: Annotated[Path, typer.Option(help="Encrypted key file of the account that pays.")],
     network_out: Annotated[Path, typer.Option(help="Where to write the network file.")],
     store: Annotated[Path | None, typer.Option(help="The network's blob folder, on one machine.")] = None,
-    bootstrap: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A peer of the network's IPFS swarm (`sonar peer` prints its own); may be repeated."
-        ),
-    ] = None,
-    swarm_key_file: Annotated[
-        str, typer.Option(help="Name of the swarm's key, beside the network file of whoever takes part.")
-    ] = "swarm.key",
+    bootstrap: BootstrapOption = None,
+    swarm_key_file: SwarmKeyOption = "swarm.key",
     name: Annotated[str, typer.Option(help="The network's name.")] = "sonar",
     min_window: Annotated[
         int, typer.Option(min=1, help="Shortest window of a bounty's phases, in seconds; fixed for ever.")
@@ -36,13 +44,7 @@ def deploy(
     confirmations: Annotated[
         int, typer.Option(min=1, max=1000, help="Blocks to wait for, here and in the network file.")
     ] = 3,
-    plain: Annotated[
-        bool,
-        typer.Option(
-            "--plain",
-            help="Deploy to an address of this account's own, where the CREATE2 proxy cannot be had.",
-        ),
-    ] = False,
+    plain: PlainOption = False,
     password_file: PasswordFileOption = None,
     json: JsonFlag = False,
 ) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
-from sonar.protocol.fold import RoundRecord, fold
 from sonar.telling.documents import BountyFacts, BountyHistory, RoundFacts, in_json
 from sonar.telling.terminal import JsonFlag, print_json
 
 if TYPE_CHECKING:
     from sonar.chain.contract.market import Market
     from sonar.protocol.events import Event
+    from sonar.protocol.fold import RoundRecord
     from sonar.protocol.ids import Address
     from sonar.protocol.phase import BountyState
     from sonar.telling.amounts import Unit
@@ -38,6 +38,7 @@ def status(
     Example: `sonar status --network ./net/network.toml`
     """
     from sonar.chain.contract.market import Market
+    from sonar.protocol.fold import fold
     from sonar.protocol.ids import parse_bounty
     from sonar.telling.progress import PlainSink, Progress
 
@@ -54,11 +55,12 @@ def status(
     identity = parse_bounty(bounty) if len(bounty) >= 64 else market.posted(bounty).bounty
     facts = _facts(market, market.bounty(identity), units)
     events = market.events(market.deployed_block, bounty=identity)
+    rounds = [_round(record) for record in fold(events).values()]
     if json:
-        print_json(_history(facts, events))
+        print_json(_history(facts, rounds, events))
     else:
         _show([facts])
-        _show_rounds([_round(record) for record in fold(events).values()], units[facts.asset])
+        _show_rounds(rounds, units[facts.asset])
         _show_events(events, units[facts.asset])
 
 
@@ -99,13 +101,11 @@ def _facts(market: Market, state: BountyState, units: dict[Address, Unit]) -> Bo
     )
 
 
-def _history(facts: BountyFacts, events: Sequence[Event]) -> BountyHistory:
+def _history(facts: BountyFacts, rounds: list[RoundFacts], events: Sequence[Event]) -> BountyHistory:
     """The bounty's facts with what its events tell."""
     told = [{"event": type(event).__name__, **in_json(event)} for event in events]
-    rounds = [_round(record) for record in fold(events).values()]
-    return BountyHistory(
-        **{one.name: getattr(facts, one.name) for one in fields(facts)}, history=rounds, events=told
-    )
+    own = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    return BountyHistory(**own, history=rounds, events=told)
 
 
 def _round(record: RoundRecord) -> RoundFacts:
@@ -145,7 +145,9 @@ def _show(found: Sequence[BountyFacts]) -> None:
         ]
         for one in found
     ]
-    print_table(["bounty", "status", "until", "round", "committed", "revealed", "loss", "escrow"], rows)
+    print_table(
+        ["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows
+    )
 
 
 def _loss(millionths: int) -> str:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
 from sonar.demo import launch
 from sonar.demo.launch import CHAIN, Settings
-from sonar.demo.read import read_report
+from sonar.demo.read import Record, read_report
 from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, View
 from sonar.errors import RemoteError, WaitTimeout
 from sonar.home.parties import told
 from sonar.home.settings import NetworkConfig
-from sonar.processes import Line, ProcessFailed, Supervisor
-from sonar.protocol.ids import Address
+from sonar.processes import Line, Supervisor
 from sonar.telling.documents import CampaignRound, ChainReady, PartyReady
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
@@ -30,26 +27,6 @@ RESTARTS_MAX = 30
 _ETHER = 10**18
 ALLOWANCE_WEI = {SCIENTIST: 20 * _ETHER}
 MINE_ALLOWANCE_WEI = 2 * _ETHER
-
-
-@dataclass
-class Record:
-    """What the run collects as it goes."""
-
-    pids: dict[str, int] = field(default_factory=dict)
-    addresses: dict[str, Address] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    rounds: dict[int, CampaignRound] = field(default_factory=dict)
-    restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    @contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Add the block's wall time to a part."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] += time.perf_counter() - start
 
 
 class Conductor:
@@ -157,6 +134,3 @@ class Conductor:
             self._view.stage(f"{party} was killed; starting it again from its journal")
             self.record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
         return bool(bad)
-
-
-__all__ = ["Conductor", "ProcessFailed", "Record"]

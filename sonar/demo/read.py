@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import quantity
@@ -13,9 +14,11 @@ from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
 from sonar.errors import RemoteError
+from sonar.families.quadratic.holdout import MILLION
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import (
@@ -27,11 +30,29 @@ from sonar.protocol.events import (
     Withdrawn,
 )
 from sonar.protocol.fold import RoundRecord, fold
-from sonar.protocol.ids import Digest, hex32, parse_address
+from sonar.protocol.ids import Address, Digest, hex32, parse_address
 from sonar.store.folder import FolderStore
+from sonar.telling.documents import CampaignRound
 
-if TYPE_CHECKING:
-    from sonar.demo.conduct import Record
+
+@dataclass
+class Record:
+    """What the run collects as it goes, and the chain does not know: filled by who conducts it."""
+
+    pids: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    rounds: dict[int, CampaignRound] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the block's wall time to a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,8 @@ def read_report(
         raise RemoteError("no bounty was posted on the demo's chain")
     store = FolderStore(settings.home / "store")
     key = KeyManifest.from_bytes(store.get(_manifest(posted.key_digest), KeyManifest.max_bytes))
+    model = ModelManifest.from_bytes(store.get(_manifest(posted.model_digest), ModelManifest.max_bytes))
+    null_mse = model.family.targets[0].scale ** 2
     receipts = _receipts(market, everything)
     folded = list(fold(everything).values())
     settled = [one.settled for one in folded if one.settled]
@@ -62,9 +85,11 @@ def read_report(
         key_bits=key.bits,
         chain={"client": network.client, "chain_id": market.chain_id},
         store=network.store.kind,
+        null_mse=null_mse,
         initial_loss=posted.terms.initial_loss,
+        initial=_figures(posted.terms.initial_loss, null_mse),
         final_loss=min(losses, default=posted.terms.initial_loss),
-        rounds=[_round(one, one.settled, receipts, store, record) for one in folded if one.settled],
+        rounds=[_round(one, one.settled, receipts, store, record, null_mse) for one in folded if one.settled],
         mines=_mines(everything, receipts, store, record),
         escrow_wei=posted.escrow_units,
         paid_wei=sum(event.paid_units for event in settled),
@@ -92,6 +117,7 @@ def _round(
     receipts: dict[str, _Receipt],
     store: FolderStore,
     record: Record,
+    null_mse: float,
 ) -> RoundRow:
     calls = {"commit": folded.commits.values(), "reveal": folded.reveals.values(), "settle": [settled]}
     gas = {
@@ -107,6 +133,7 @@ def _round(
         round=settled.round,
         loss=settled.new_loss,
         best_loss=settled.best_loss,
+        figures=_figures(settled.new_loss, null_mse),
         cohort=cohort,
         shares_bps=[folded.paid[address].share_bps for address in cohort],
         left_out={member.mine: member.reason for member in evidence.cohort if not member.accepted},
@@ -114,6 +141,12 @@ def _round(
         gas=gas,
         seconds=dict(record.rounds[settled.round].seconds) if settled.round in record.rounds else {},
     )
+
+
+def _figures(loss: int, null_mse: float) -> dict[str, float]:
+    """Return a loss in millionths as people say it."""
+    part = loss / MILLION
+    return {"r2": 1 - part, "mse": part * null_mse}
 
 
 def _mines(

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import format_wei
 from sonar.telling.documents import Amount, document
+from sonar.telling.figures import cells, heading
 from sonar.telling.tables import print_table
 
 _ETHER = 10**18
@@ -23,6 +24,7 @@ class RoundRow:
     round: int
     loss: int
     best_loss: int
+    figures: dict[str, float]
     cohort: list[Address]
     shares_bps: list[int]
     left_out: dict[str, str]
@@ -49,7 +51,10 @@ class MineRow:
 
 @document
 class Report:
-    """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`."""
+    """The whole run. `escrow_wei` = `paid_wei` + `refunded_wei` + `held_wei`.
+
+    Losses are in millionths of the null model's, whose MSE is `null_mse`; `initial` says it as people do.
+    """
 
     bounty: str
     scientist: str
@@ -57,7 +62,9 @@ class Report:
     key_bits: int
     chain: dict[str, str | int]
     store: str
+    null_mse: float
     initial_loss: int
+    initial: dict[str, float]
     final_loss: int
     rounds: list[RoundRow]
     mines: list[MineRow]
@@ -82,7 +89,7 @@ def show(report: Report, console: Console) -> None:
     console.print("[bold]Rounds[/]")
     _print_rounds(report, console)
     legend = (
-        "loss: mean squared error x 1000, on the scientist's held-out rows\n"
+        "R², MSE: on the scientist's held-out rows; the start is the null model, which predicts their mean\n"
         "shares: of each mine, in the order of the table below\n"
         "gas: commit/reveal/settle, the highest of the round, in thousands"
     )
@@ -134,19 +141,19 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 
 def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
-    headings = ("round", "loss", "shares %", "paid ETH", "gas", "sec")
-    rows = [["start", f"{report.initial_loss:,}", "", "", "", ""]]
+    names = ("r2", "mse")
+    headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas")
+    rows = [["start", *cells(report.initial, names), "", "", ""]]
     for row in report.rounds:
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
         rows.append(
             [
                 str(row.round),
-                f"{row.loss:,}",
+                *cells(row.figures, names),
                 " ".join(told),
                 f"{row.paid_wei / _ETHER:.4f}",
                 "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
-                f"{sum(row.seconds.values()):.1f}",
             ]
         )
     print_table(headings, rows, right={*headings} - {"shares %"}, file=console.file)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sonar.telling.documents import CampaignRound, MineRound
+from sonar.telling.figures import in_words
 from sonar.telling.progress import (
     Done,
     Line,
@@ -138,9 +139,9 @@ class LiveView:
 
 def _sentence(line: Line) -> str:
     match line.event:
-        case Round(_, number, CampaignRound(loss=int(loss)) as told):
+        case Round(_, number, CampaignRound(loss=int()) as told):
             accepted, cohort = len(told.accepted), len(told.cohort)
-            return f"round {number}: loss {loss:,}, {accepted} of {cohort} updates accepted"
+            return f"round {number}: {in_words(told.figures)}, {accepted} of {cohort} updates accepted"
         case Done(what, _):
             return what
         case event:

@@ -150,7 +150,7 @@ def load(path: Path, password: str) -> LocalAccount:
         wrong = "mac mismatch" in str(error).lower()
         problem = "the password is wrong" if wrong else "the file is damaged or no keystore"
         raise KeyFileError(f"{path}: {problem}", hint=_TRY_AGAIN if wrong else _RESTORE) from error
-    except Exception as error:
+    except Exception as error:  # the library raises what it likes on a damaged file
         problem = f"the file is damaged or no keystore ({type(error).__name__})"
         raise KeyFileError(f"{path}: {problem}", hint=_RESTORE) from error
     account: LocalAccount = Account.from_key(key)

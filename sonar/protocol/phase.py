@@ -52,7 +52,7 @@ class EntryState(IntEnum):
 
 @dataclass(frozen=True)
 class Terms:
-    """A bounty's immutable rules. Windows in seconds, losses in thousandths of the loss.
+    """A bounty's immutable rules. Windows in seconds, losses in millionths of the null model's.
 
     Amounts are in the smallest units of `asset`: of ether, in wei. `settler` must have signed a settlement
     besides the scientist. `overdue_bps`: the part of the unpaid reward that is due to those who revealed when

@@ -14,7 +14,7 @@ from mine.data.dataset import DataSet, register_example
 from mine.node import Node, Options
 from mine.work.state import Book
 from mine.work.workshop import Workshop
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
 from sonar.chain.contract.market import Market

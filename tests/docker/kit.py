@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = {name: f"sonar-network/{name}:0.1.0" for name in ("sonar", "mine", "pysonar")}
 BASE_IMAGE = "python:3.11-slim-bookworm"
 MIB = 1 << 20
-ROUND = re.compile(r"round (\d+): loss ([\d,.]+?),? (?:\(the best is [\d,.]+\), )?(\d+) of (\d+) accepted")
+ROUND = re.compile(
+    r"round (\d+): R² (-?[\d.]+), MSE [\d,.]+(?: \(the best is [^)]+\))?, (\d+) of \d+ accepted"
+)
 KILL_ALL = ["sh", "-c", "kill -9 -1"]
 """Run in a container: everything but its init, which then ends too."""
 
@@ -121,12 +123,10 @@ class Project:
         assert said, lines[-20:]
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$", r"\1+00:00", said.split()[0])).timestamp()
 
-    def rounds(self) -> dict[int, tuple[int, int]]:
-        """Per settled round: the loss in thousandths, and how many updates were accepted."""
-        return {
-            int(number): (round(float(loss.replace(",", "")) * 1000), int(accepted))
-            for number, loss, accepted, _ in ROUND.findall(self.logs("demo"))
-        }
+    def rounds(self) -> dict[int, tuple[str, int]]:
+        """Per settled round: R² as it is told, and how many updates were accepted."""
+        found = ROUND.findall(self.logs("demo"))
+        return {int(number): (r2, int(accepted)) for number, r2, accepted in found}
 
     def wait_for_round(self, number: int, within_s: float = 90) -> None:
         wait_until(f"round {number} to be settled", within_s, lambda: number in self.rounds())

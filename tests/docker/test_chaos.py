@@ -56,4 +56,5 @@ def test_a_campaign_survives_whatever_dies() -> None:
         project.run("restart")
         assert project.wait_for_demo() == 0, project.logs("demo")[-3000:]
         losses = rounded_losses(10, ROUNDS)[1:]
-        assert project.rounds() == {number: (loss, 10) for number, loss in enumerate(losses, 1)}
+        told = {number: (f"{1 - loss / 1e6:.4f}", 10) for number, loss in enumerate(losses, 1)}
+        assert project.rounds() == told

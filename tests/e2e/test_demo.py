@@ -42,8 +42,10 @@ def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path:
 
     assert report["key_bits"] == 2048
     assert report["chain"] == {"client": client, "chain_id": 31337}
-    assert report["initial_loss"] == 26_645_643
-    assert report["final_loss"] <= 2_620_000
+    assert report["initial_loss"] == 1_000_000
+    assert report["null_mse"] == pytest.approx(5_572.28, abs=0.01)
+    assert min(row["figures"]["mse"] for row in report["rounds"][:5]) <= 2_620
+    assert all(row["figures"]["r2"] == pytest.approx(1 - row["loss"] / 1e6) for row in report["rounds"])
     losses = [report["initial_loss"], *(r["loss"] for r in report["rounds"])]
     assert losses == pytest.approx(clear_losses(10, len(report["rounds"])), rel=1e-6)
 

@@ -12,7 +12,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
 from sonar.chain.contract.market import Market
@@ -150,6 +150,7 @@ class World:
     shards: int = 10
     settings: dict[str, Any] = field(default_factory=dict)
     token: str = ""
+    min_window_s: int = 1
     accounts: list[LocalAccount] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -159,7 +160,7 @@ class World:
         self.deployer, self.scientist, *miners = self.accounts
         self.fund = {Address(account.address): 100 * ETHER for account in self.accounts}
         self.chain = TesterChain(self.fund, clock=lambda: self.now_s)
-        deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=1)
+        deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=self.min_window_s)
         self.market: Market = deployed.market(self.chain.rpc())
         self.store = MemoryStore()
         self.sink = ListSink()

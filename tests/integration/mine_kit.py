@@ -20,7 +20,8 @@ from mine.work.state import Book, Part, tell
 from mine.work.workshop import Workshop, drafts_at, sums_at
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.keys import Key, MineUpdate
-from sonar.chain.contract.market import Award, Market, transfer
+from sonar.chain.contract.calls import Award, transfer
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.families.quadratic.fixed import Q32_ONE, to_q32

@@ -17,7 +17,7 @@ from mine.data.dataset import register_csv
 from mine.node import Node, Options
 from mine.work.state import Book
 from mine.work.workshop import Workshop
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.campaign import Campaign
 from pysonar.keys.keys import Key
 from sonar.chain.deploying.deploy import deploy
@@ -74,7 +74,7 @@ class TableWorld:
     def _node(self, index: int, account: Any, part: slice) -> Node:
         home = self.folder / f"mine-{index}"
         home.mkdir()
-        names = (*self.bounty.features, self.bounty.target)
+        names = self.bounty.held_out.columns
         rows = np.column_stack([self.x[part], self.y[part]]).tolist()
         lines = [",".join(names), *(",".join(map(repr, row)) for row in rows)]
         (home / "data.csv").write_text("\n".join(lines) + "\n")

@@ -12,8 +12,8 @@ from campaign_kit import World
 from eth_account import Account
 
 from pysonar.campaign.records import Cohort, Finished, Verdict
+from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.contract.errors import NothingToWithdraw, UnknownBounty
-from sonar.chain.contract.market import Call, transfer
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable

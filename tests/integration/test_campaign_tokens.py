@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from test_campaign_killed import Killer, run_to_the_end
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
+from sonar.chain.contract.calls import transfer
 from sonar.chain.contract.errors import NotAllowed
-from sonar.chain.contract.market import transfer
 from sonar.chain.contract.token import allowance, held
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
@@ -110,15 +111,36 @@ def test_every_boundary_survives_a_kill_with_an_escrow_in_a_token(tmp_path: Path
 def test_decimals_that_the_token_does_not_have_stop_the_post(tmp_path: Path) -> None:
     """Else every amount would be wrong by a power of ten."""
     world = among_named(tmp_path)
-    world.bounty = Bounty(
-        world.bounty.settings.model_copy(update={"asset_decimals": 5}),
-        world.bounty.table,
-        world.bounty.features,
-        world.bounty.target,
-    )
+    world.bounty = changed(world.bounty, asset_decimals=5)
     with pytest.raises(ConfigError, match=r"asset_decimals: is 5, and the token 0x\w+ says 6"):
         world.campaign().tick()
     assert Journal(world.folder / "pysonar.sqlite").events("transaction") == []
+
+
+def test_a_settler_that_cannot_answer_stops_the_post(tmp_path: Path) -> None:
+    """Else no round could be settled, and the reward would go by default."""
+    world = among_named(tmp_path)
+    world.bounty = changed(world.bounty, settler=world.asset)  # a contract, and it knows no EIP-1271
+    with pytest.raises(ConfigError, match=f"settler: the contract {world.asset} gives no answer"):
+        world.campaign().tick()
+    assert Journal(world.folder / "pysonar.sqlite").events("transaction") == []
+
+
+def test_a_quiet_end_shorter_than_the_networks_windows_stops_the_post(tmp_path: Path) -> None:
+    world = World(tmp_path / "w", min_window_s=15, settings={"quiet_s": 14})
+    with pytest.raises(ConfigError, match=r"quiet_s: 14 s is less than this network's 15 s") as told:
+        world.campaign().tick()
+    assert "give 15 at least, or 0" in told.value.hint
+    assert Journal(world.folder / "pysonar.sqlite").events("transaction") == []
+    world.bounty = changed(world.bounty, quiet_s=15)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    assert campaign.id is not None
+    assert world.market.bounty(campaign.id).terms.quiet_s == 15
+
+
+def changed(bounty: Bounty, **settings: Any) -> Bounty:
+    return replace(bounty, settings=bounty.settings.model_copy(update=settings))
 
 
 def test_a_scientist_without_enough_of_the_token_sends_nothing(tmp_path: Path) -> None:

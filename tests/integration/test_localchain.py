@@ -64,7 +64,8 @@ def test_an_independent_client_can_use_it(running: LocalChain) -> None:
     [item] = [item for item in abi.errors().values() if item.name == "UnknownBounty"]
     assert str(caught.value.data).startswith("0x" + item.selector.hex())
 
-    terms = ("0x" + "00" * 20, 3, 2, 3, 60, 60, 60, 10, 1, 100, 1000, 10, b"\0" * 32)
+    nobody = "0x" + "00" * 20
+    terms = (nobody, 3, 2, 3, 60, 60, 60, 0, 10_000, 10, 1, 100, 1000, 10, nobody, b"\0" * 32)
     post = contract.functions.postBounty(terms, b"\1" * 32, b"\2" * 32, b"\3" * 32)
     fields = {"from": RICH.address, "nonce": 1, "value": 109}
     signed = RICH.sign_transaction(post.build_transaction(fields))

@@ -16,7 +16,8 @@ from eth_utils.crypto import keccak
 from sonar import localchain
 from sonar.chain.contract import abi, errors, events
 from sonar.chain.contract.artifacts import training_market
-from sonar.chain.contract.market import Award, Market
+from sonar.chain.contract.calls import Award
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
 from sonar.chain.rpc import Rpc

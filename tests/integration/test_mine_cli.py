@@ -25,7 +25,8 @@ from mine.cli import app, data_app, main
 from mine.show.documents import ANSWERS
 from mine.wiring import locked
 from sonar import localchain
-from sonar.chain.contract.market import Market, transfer
+from sonar.chain.contract.calls import transfer
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.intent import Intent
@@ -104,7 +105,8 @@ class Cli:
         out = self.capsys.readouterr().out
         if code == 0 and args[0] != "run":
             command = " ".join(args[:2]) if args[0] == "data" else args[0]
-            assert write(read(ANSWERS[command], out)) == out.strip()
+            answer = out.splitlines()[-1]
+            assert write(read(ANSWERS[command], answer)) == answer
         return code, counted(json.loads(out.splitlines()[-1])) if out.strip() else None
 
     def text(self, *args: str) -> tuple[int, str]:

@@ -93,8 +93,13 @@ def too_few_mines_in_the_plan(scientist: TinyScientist) -> ModelManifest:
     return scientist.manifest(plan=PlanSpec(**(slot_plan().to_dict() | {"mines_max": 2})))
 
 
+def of_version_1(scientist: TinyScientist) -> bytes:
+    return codec.encode({**codec.decode(scientist.manifest().to_bytes()), "v": 1})
+
+
 SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "unknown field": (unknown_field, "backdoor"),
+    "an older program's": (of_version_1, "an older program wrote this ModelManifest"),
     "bytes after the end": (not_canonical, "after the end"),
     "manifest too large": (too_large, "the limit is 1048576"),
     "ciphertext 0": (ciphertext(lambda n: 0), "ciphertext 1"),

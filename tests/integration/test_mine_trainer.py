@@ -15,6 +15,8 @@ from pysonar.keys.keys import MineUpdate
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
+from sonar.paillier.slots import SlotPlan
+from sonar.paillier.vector import encode_weights
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 
@@ -194,3 +196,48 @@ def test_nothing_but_the_weights_may_change_between_rounds(scientist: TinyScient
     ):
         with pytest.raises(ManifestError, match=f"model.{field}"):
             trainer.check_frozen(task, scientist.manifest(2, **changes))
+
+
+def test_a_mine_answers_for_several_targets_at_once(scientist: TinyScientist, tmp_path: Path) -> None:
+    """A is shared by the outputs, and each has its own weights and its own b."""
+    targets = tuple(SPEC.targets[0].model_copy(update={"name": name}) for name in ("y", "z"))
+    spec = SPEC.model_copy(update={"targets": targets})
+    plan = SlotPlan.from_dict(slot_plan().to_dict() | {"weights": 6, "outputs": 2})
+    weights = np.array([0.5, -0.25, 2.0, -1.0, 0.75, 0.125])
+    enc = scientist.key.encrypt_weights(encode_weights(weights.reshape(2, 3).T, plan))
+    blobs = put_blob(scientist.store, scientist.key.public.encode_blob(enc))
+    task = read(scientist, family=spec, plan=PlanSpec(**plan.to_dict()), blobs=blobs)
+    assert task.columns == ("a", "b", "y", "z")
+
+    x = np.random.default_rng(3).normal(size=(40, 2))
+    y = np.column_stack([x @ [3.0, -1.0] + 5, x @ [-2.0, 0.5] - 1])
+    rows = np.column_stack([x, y]).tolist()
+    (tmp_path / "d.csv").write_text("a,b,y,z\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows))
+    dataset = data.register_csv(tmp_path / "d.csv")
+    trainer.fits(task, dataset)
+    prepared = trainer.prepare(task, dataset)
+    assert trainer.restored(task, prepared.to_bytes()).digest() == prepared.digest()
+    pool = Pool(tmp_path / "pool.sqlite")
+    update = trainer.make_update(
+        task, prepared, trainer.read_weights(scientist.store, task, task.model), pool
+    )
+
+    phi = np.column_stack([x, np.ones(40)])
+    a, b = (np.rint(phi.T @ each / 40 * 2**20) for each in (phi, y))
+    w = [round(one * 2**16) for one in weights]
+    clear = [
+        int(b[i, o]) * 2**16 - sum(int(a[i, j]) * w[3 * o + j] for j in range(3))
+        for o in range(2)
+        for i in range(3)
+    ]
+    opened = scientist.key.unsafe_decrypt_update(plan, MineUpdate("mine", 40, tuple(update)))
+    assert opened == clear
+
+
+@pytest.mark.parametrize("junk", [b"", b"1,2", b"1,x", b"30," + b"1," * 11 + b"1", b"\xff"])
+def test_sums_that_are_none_are_refused(scientist: TinyScientist, junk: bytes) -> None:
+    if junk.count(b",") == 12:  # as many as there should be: 3 x 3 and 3
+        assert trainer.restored(read(scientist), junk).rows == 30
+    else:
+        with pytest.raises(DataError, match="sums: are not the 12 numbers"):
+            trainer.restored(read(scientist), junk)

@@ -11,7 +11,7 @@ import pytest
 from eth_account import Account
 
 from sonar import localchain
-from sonar.chain.contract.market import transfer
+from sonar.chain.contract.calls import transfer
 from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.outbox import Outbox
 from sonar.chain.sending.queue import Queue

@@ -9,7 +9,7 @@ import pytest
 from eth_account import Account
 
 from sonar.chain.contract import abi
-from sonar.chain.contract.market import Award, Call, ordered
+from sonar.chain.contract.calls import Award, Call, ordered
 from sonar.chain.deploying.deploy import deploy
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.fold import Ending, RoundRecord, fold

@@ -11,8 +11,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sonar import localchain
+from sonar.chain.contract.calls import Award, Call
 from sonar.chain.contract.errors import BadSettler, SettlementNotSigned, SignatureNotTaken
-from sonar.chain.contract.market import Award, Call, Market
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox

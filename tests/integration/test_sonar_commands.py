@@ -13,7 +13,8 @@ from eth_utils.crypto import keccak
 from pysonar.bounty import bounty
 from pysonar.cli import main as pysonar_main
 from sonar import localchain
-from sonar.chain.contract.market import Market, transfer
+from sonar.chain.contract.calls import transfer
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import predicted
 from sonar.chain.sending.outbox import Outbox
 from sonar.cli import app

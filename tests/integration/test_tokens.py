@@ -14,7 +14,8 @@ from eth_account.signers.local import LocalAccount
 
 from sonar import localchain
 from sonar.chain.contract import errors, tokenerrors
-from sonar.chain.contract.market import Award, Market
+from sonar.chain.contract.calls import Award
+from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import allowance, held, unit_of
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc

@@ -73,15 +73,29 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
     gas = {"commit": 60_000, "reveal": 41_000, "settle": 365_000}
     shares = [900] * 10 + [1000]
     cohort = [mine.address for mine in mines[1:]]  # the first was not there
-    row = RoundRow(1, 5_631_546, 5_631_546, cohort, shares, {}, 4_307_400 * 10**12, gas, {"a": 2.6})
+    row = RoundRow(
+        1,
+        470_184,
+        470_184,
+        {"r2": 0.529816, "mse": 2619.98},
+        cohort,
+        shares,
+        {},
+        4_307_400 * 10**12,
+        gas,
+        {"a": 2.6},
+    )
     every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
-    report = Report(**every | {"initial_loss": 26_645_643, "rounds": [row], "mines": mines, "seconds": {}})
+    report = Report(
+        **every | {"initial": {"r2": 0.0, "mse": 5572.28}, "rounds": [row], "mines": mines, "seconds": {}}
+    )
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")
     out = io.StringIO()
     show(report, Console(file=out, color_system=None))
     lines = [re.sub(r"\x1b\[\d*m", "", line).split() for line in out.getvalue().splitlines()]
-    assert ["1", "5,631,546", "-", *["9"] * 10, "10", "4.3074", "60/41/365", "2.6"] in lines
+    assert ["1", "0.5298", "2,620.0", "-", *["9"] * 10, "10", "4.3074", "60/41/365"] in lines
+    assert ["start", "0.0000", "5,572.3"] in lines
     assert [
         mines[0].name,
         "0xabab…abab",
@@ -101,7 +115,8 @@ def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
     home = tmp_path / "a [bold]name[/] 'x'"
     settings = Settings(home)
     amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
-    report = Report(**amounts | {"chain": {"client": "anvil"}, "rounds": [], "mines": [], "seconds": {}})
+    amounts |= {"chain": {"client": "anvil"}, "initial": {"r2": 0.0, "mse": 1.0}}
+    report = Report(**amounts | {"rounds": [], "mines": [], "seconds": {}})
 
     def no_module(*_: object) -> None:
         raise ImportError("No module named 'matplotlib'")

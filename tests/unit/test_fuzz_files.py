@@ -21,10 +21,10 @@ from fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from network_file import write_network
 
 from mine.consent import POLICY_FILE, Policy
-from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.model import LinearModel
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.shelf import Shelf
 from pysonar.keys.ledger import Ledger
+from pysonar.models.linear import LinearModel
 from sonar.chain.contract import abi
 from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.revert import from_rpc_error

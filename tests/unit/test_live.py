@@ -43,6 +43,7 @@ def round_line(number: int, loss: int | None, **changed: Any) -> CampaignRound:
         "ended": "settled" if loss is not None else "failed",
         "loss": loss,
         "best_loss": loss,
+        "figures": {} if loss is None else {"r2": 1 - loss / 1e6, "mse": loss / 100},
         "cohort": ["0xa", "0xb"],
         "accepted": ["0xa"],
         "left_out": {},
@@ -71,16 +72,20 @@ def tell(told: LiveTold, *events: Event) -> None:
 def test_each_cell_has_a_display_of_its_own(shown: list[tuple[int, dict[str, str]]]) -> None:
     shell = SimpleNamespace(execution_count=1)
     told = LiveTold(shell)
-    tell(told, Note("posted"), Waiting("mines"), Timing("check", 1.0), Round("0x1", 1, round_line(1, 5000)))
+    tell(
+        told, Note("posted"), Waiting("mines"), Timing("check", 1.0), Round("0x1", 1, round_line(1, 500_000))
+    )
     shell.execution_count = 2
     tell(told, Round("0x1", 2, round_line(2, None)))
     assert [number for number, _ in shown] == [1, 1, 1, 2]
-    assert "5.000" in shown[2][1]["text/html"]
-    assert "5.000" not in shown[3][1]["text/html"]
+    assert "0.5000" in shown[2][1]["text/html"]
+    assert all(f">{head}</th>" in shown[2][1]["text/html"] for head in ("R²", "MSE"))
+    assert "R² 0.5000, MSE 5,000.0" in shown[2][1]["text/plain"]
+    assert "0.5000" not in shown[3][1]["text/html"]
     assert "failed" in shown[3][1]["text/html"]
-    rounds = [round_line(1, 5000), round_line(2, None), round_line(3, 4000)]
+    rounds = [round_line(1, 500_000), round_line(2, None), round_line(3, 400_000)]
     tell(told, Done("closed", summary_of(rounds)))
-    assert all(text in shown[-1][1]["text/html"] for text in ("5.000", "failed", "4.000", "closed"))
+    assert all(text in shown[-1][1]["text/html"] for text in ("0.5000", "failed", "0.6000", "closed"))
     assert len(shown[-1][1]["text/plain"].splitlines()) == 4
 
 
@@ -88,7 +93,7 @@ def test_a_problem_stays_until_a_round_is_over(shown: list[tuple[int, dict[str, 
     told = LiveTold(SimpleNamespace(execution_count=1))
     tell(told, Problem("the store is gone", "start it"), Waiting("the chain"))
     assert "the store is gone" in shown[-1][1]["text/html"]
-    tell(told, Round("0x1", 1, round_line(1, 5000)))
+    tell(told, Round("0x1", 1, round_line(1, 500_000)))
     assert "the store is gone" not in shown[-1][1]["text/html"]
 
 

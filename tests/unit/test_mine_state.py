@@ -134,6 +134,28 @@ def test_joining_leaving_and_refusals(journal: Journal) -> None:
     assert book.joined() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("data", {"kind": "an index of shells"}),
+        ("round", {"links": ["bafk"]}),
+        ("round", {"links": 7}),
+        ("round", {"blob": b"bytes"}),
+    ],
+)
+def test_a_record_that_this_version_cannot_mean_is_told(
+    journal: Journal, kind: str, change: dict[str, object]
+) -> None:
+    book = Book(journal)
+    book.register(DATA)
+    book.save(Part(ONE, 1).after(RoundEvent.TRAINED))
+    ((key, record),) = journal.items(f"{kind}/")
+    journal.put(key, {**record, **change})
+    with pytest.raises(JournalError, match="that this version does not read") as caught:
+        book.datasets() if kind == "data" else book.parts()
+    assert "the version of Sonar that wrote it" in caught.value.hint
+
+
 def test_records_of_another_version_are_told(journal: Journal) -> None:
     """A mine that went back to an older version must not end by a bug with its stake in a round."""
     book = Book(journal)

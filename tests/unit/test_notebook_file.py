@@ -18,7 +18,7 @@ OBJECTS = {
     "campaign": pysonar.Campaign,
     "model": pysonar.LinearModel,
 }
-FIELDS = {"loss", "weights"}
+FIELDS = {"figures", "loss", "weights"}
 """Attributes that a dataclass has on its objects only."""
 
 

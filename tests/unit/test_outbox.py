@@ -12,8 +12,8 @@ import httpx
 import pytest
 from eth_account import Account
 
+from sonar.chain.contract.calls import transfer
 from sonar.chain.contract.errors import AlreadyCommitted, CohortFull, NothingToWithdraw
-from sonar.chain.contract.market import transfer
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Chain
 from sonar.chain.sending.fees import MAX_FEE_PER_GAS_WEI

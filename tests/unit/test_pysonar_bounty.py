@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.explain import explain
+from pysonar.bounty.request import Bounty
 from pysonar.campaign.shelf import Shelf
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, SonarError
-from sonar.families.quadratic.answer import local_map
+from sonar.families.quadratic.design import STRIDE
 from sonar.protocol.allowlist import MAX_MINES, root_of
+from tests.family_kit import map_of
 
 FILE = """
 name = "diabetes"
@@ -42,9 +44,10 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     from_code = Bounty.example("diabetes", **settings, reward="2 ether", fee="10 gwei")
     assert from_file.digest == from_code.digest
     assert from_file.terms == from_code.terms
-    assert from_file.terms.initial_loss == 26_645_643
+    assert from_file.terms.initial_loss == 1_000_000
     assert from_file.terms.fee_units == 10**10
-    assert from_file.terms.target_loss < 2_505_272
+    pooled_r2 = 1 - 2_505.272 / 5_572.3
+    assert from_file.terms.target_loss < 1e6 * (1 - pooled_r2)
 
 
 def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
@@ -69,8 +72,8 @@ def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
 
 def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
     plan = Bounty.example("diabetes", key_bits=2048).design.plan
-    assert (plan.weight_frac, plan.data_frac, plan.ciphertexts) == (16, 20, 1)
-    assert plan.slot_bits <= 80
+    assert (plan.weight_frac, plan.data_frac, plan.ciphertexts) == (30, 20, 1)
+    assert plan.slot_bits <= 72
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -78,15 +81,15 @@ def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
 def test_honest_shards_keep_the_bounds_at_any_scale(scale: float, shards: int) -> None:
     table = examples.load("diabetes")
     features = [name for name in table.columns if name != "target"]
-    # Losses must fit what the contract counts in, which is narrower for the targets than for the columns.
-    x, y = table.matrix(features) * scale, table.column("target") * {1e-6: 1e-3, 1.0: 1.0, 1e6: 1e5}[scale]
+    x, y = table.matrix(features) * scale, table.column("target") * scale
     bounty = Bounty.of(x[:42], y[:42], target="y", features=features, name="scaled")
     spec, plan = bounty.design.spec, bounty.design.plan
     for rows in np.array_split(np.arange(42, 442), shards):
-        own = local_map(spec, x[rows], y[rows], data_frac=plan.data_frac)
+        own = map_of(spec, x[rows], y[rows], plan.data_frac)
         assert own.a_row_l1_max <= plan.bounds.a_row_l1_max
         assert own.b_max <= plan.bounds.b_max
-    pooled = np.linalg.lstsq(bounty.design.holdout.phi, y[:42], rcond=None)[0]
+    z = (y[:42] - y[:42].mean()) / y[:42].std()
+    pooled = np.linalg.lstsq(bounty.design.holdout.phi, z, rcond=None)[0]
     assert np.abs(pooled).max() < bounty.design.weight_max
 
 
@@ -95,7 +98,8 @@ def test_bounds_can_be_given() -> None:
         "diabetes", weight_max=100.0, a_row_l1_max=50.0, b_max=500.0, weight_frac=10, data_frac=12
     )
     bounds = bounty.design.plan.bounds
-    assert (bounds.weight_max, bounds.a_row_l1_max, bounds.b_max) == (100 << 10, 50 << 12, 500 << 12)
+    assert 100 << 10 <= bounds.weight_max < (100 << 10) + STRIDE
+    assert (bounds.a_row_l1_max, bounds.b_max) == (50 << 12, 500 << 12)
 
 
 def test_logistic_labels_are_checked() -> None:
@@ -103,25 +107,86 @@ def test_logistic_labels_are_checked() -> None:
     x = rng.normal(size=(60, 3))
     y = np.sign(x @ [1.0, -2.0, 0.5])
     bounty = Bounty.of(x, y, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor")
-    assert bounty.initial_loss == 693
+    assert bounty.initial_loss == 1_000_000
+    assert bounty.metric == "log_loss"
     with pytest.raises(DataError, match="-1 and 1"):
         _ = Bounty.of(
             x, y + 1, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor"
         ).terms
 
 
-def test_a_loss_that_the_contract_cannot_hold_is_told_before_posting() -> None:
-    x = np.random.default_rng(1).normal(size=(60, 2))
-    y = 6e8 * (1.0 + 0.1 * x[:, 0])
-    with pytest.raises(DataError, match="no larger one") as caught:
-        Bounty.of(x, y, target="y", features=["a", "b"], name="huge")
-    assert "divide the target" in caught.value.hint
-    assert Bounty.of(x, y / 1000, target="y", features=["a", "b"], name="large").initial_loss < 1 << 60
+@pytest.mark.parametrize(("offset", "spread"), [(0.30, 0.02), (1e8, 1e-3), (0.0, 1e8), (-5e-5, 1e-5)])
+def test_the_null_model_is_a_million_whatever_the_targets_unit(offset: float, spread: float) -> None:
+    """In thousandths of the unit, targets of 0.30 ± 0.02 were reached by weights of zero."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 2))
+    y = offset + spread * (x @ [0.8, 0.3] + 0.5 * rng.normal(size=60))
+    bounty = Bounty.of(x, y, target="y", features=["a", "b"], name="any", r2=0.5)
+    assert bounty.terms.initial_loss == 1_000_000
+    assert bounty.terms.target_loss == 500_000
+    assert bounty.design.holdout.told(bounty.start_weights)["mse"] == pytest.approx(y.var(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("said", "loss"),
+    [({"r2": 0.53}, 470_000), ({"mse": 0.25 * 5572.2817}, 250_000), ({}, None)],
+)
+def test_a_target_is_said_in_r2_or_mse_or_is_the_best_that_is_possible(
+    said: dict[str, float], loss: int | None
+) -> None:
+    bounty = Bounty.example("diabetes", **said)
+    assert bounty.metric == (next(iter(said)) if said else "r2")
+    if loss is None:
+        best = np.linalg.lstsq(bounty.design.holdout.phi, bounty.held_out.y[:, 0], rcond=None)[0]
+        left = bounty.held_out.y[:, 0] - bounty.design.holdout.phi @ best
+        loss = int(1e6 * np.mean(left**2) / bounty.held_out.y.var())
+    assert bounty.target_loss == pytest.approx(loss, abs=1)
+
+
+def test_targets_of_classes_are_log_loss_or_auc() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 3))
+    y = np.where(x @ [1.0, -2.0, 0.5] + rng.normal(size=400) + 0.8 > 0, 1.0, -1.0)
+    of = {"target": "ill", "features": ["a", "b", "c"], "name": "l", "loss": "logistic-taylor"}
+    auc = Bounty.of(x, y, **of, auc=0.8)
+    assert (auc.metric, auc.initial_loss, auc.target_loss) == ("auc", 1_000_000, 400_000)
+    p = np.mean(y > 0)
+    null = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+    log_loss = Bounty.of(x, y, **of, log_loss=0.6 * null)
+    assert (log_loss.metric, log_loss.target_loss) == ("log_loss", pytest.approx(600_000, abs=1))
+
+
+def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
+    table = examples.load("diabetes").slice(0, 42)
+    names = [name for name in table.columns if name not in ("target", "bmi")]
+    x, y = table.matrix(names), table.matrix(["target", "bmi"])
+    bounty = Bounty.of(x, y, target=["target", "bmi"], features=names, name="two", r2=0.3)
+    assert bounty.targets == ("target", "bmi")
+    assert (bounty.design.spec.outputs, bounty.design.spec.weights) == (2, 20)
+    columns = {name: table.column(name) for name in table.columns}
+    assert Bounty.of(columns, target=["target", "bmi"], name="two", r2=0.3).held_out.y.shape == (42, 2)
+    shelf = Shelf(tmp_path)
+    shelf.keep(bounty)
+    assert shelf.take("two") == bounty
+    with pytest.raises(ConfigError, match="mse: has a unit of its own for each of the 2 targets"):
+        _ = Bounty.of(x, y, target=["target", "bmi"], features=names, name="two", mse=3.0).terms
+    with pytest.raises(DataError, match=r"y: has shape \[42\]; \[rows, 2\] is needed"):
+        Bounty.of(x, y[:, 0], target=["target", "bmi"], features=names, name="two")
 
 
 def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
-    text = Bounty.example("diabetes", reward="1 ether", fee="0.002 ether", stake="0.01 ether").explain()
+    asked = {"reward": "1 ether", "fee": "0.002 ether", "stake": "0.01 ether", "mse": 2620.0}
+    text = explain(Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0]))
     for told in (
+        "the null model: it says 145.167, the mean of your held-out rows",
+        "R² 0.0000, MSE 5,572.3",
+        "a mine that knows no more than that earns nothing",
+        "ends at R² 0.5298, MSE 2,620",
+        "starts at 1,000,000 and ends at 470,184",
+        "stops waiting for others 60 s after the last one",
+        "25% of the reward that is unpaid",
+        f"{MINES[0]} must sign each settlement too",
+        "the mean and deviation of each column of your holdout, targets included",
         "escrow 1.14 ether",
         "stakes 0.01 ether",
         "120 + 120 + 180 s",
@@ -129,7 +194,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         "16 bits",
         "you hold the key",
         "addresses, not people",
-        "33 to 65535 rows",
+        "weighs what 33 rows do, at most",
         "slots of",
     ):
         assert told in " ".join(text.split()), told
@@ -148,7 +213,27 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\nrounds = 3"), "holdout.rounds: does not belong", "above [holdout]"),
         (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
-        (("rounds = 5", "rate = 0.2"), "rate: does nothing with", "gradient-descent"),
+        (("rounds = 5", "rate = 0.2"), "rate: is no field", '{ kind = "gradient-descent", rate = 0.2 }'),
+        (("rounds = 5", "target_loss = 1672.6"), "target_loss: is no field any more", "mse = 1672.6"),
+        (("rounds = 5", "degree = 2"), "degree: is no field", '{ kind = "polynomial", degree = 2 }'),
+        (("rounds = 5", "clip = 6.0"), "clip: is no field", '{ kind = "standard", clip = 6.0 }'),
+        (("rounds = 5", "target_max = 6.0"), "target_max: is no field", "target_clip"),
+        (("rounds = 5", 'feature_map = "cubic"'), "feature_map: must be a name, or a table", "--help"),
+        (("rounds = 5", "feature_map = { degree = 2 }"), "feature_map: must be a name", ""),
+        (("rounds = 5", 'feature_map = { kind = "polynomial", degree = 9 }'), "feature_map.", ""),
+        (("rounds = 5", 'loss = "hinge"'), "loss: must be one of squared, logistic-taylor", ""),
+        (("rounds = 5", "r2 = 1.0"), "r2: 1 is out of reach", ""),
+        (("rounds = 5", "r2 = 0.0"), "r2: 0 is no better than the null model", ""),
+        (("rounds = 5", "mse = 0.0"), "mse: 0 is out of reach", ""),
+        (("rounds = 5", "mse = 6000.0"), "mse: 6000 is no better than the null model", ""),
+        (("rounds = 5", "auc = 0.9"), "auc: is no metric of the loss 'squared'", "r2, mse"),
+        (("rounds = 5", "r2 = 0.5\nmse = 3000.0"), "r2: and mse are two targets", "leave mse out"),
+        (("rounds = 5", "overdue_bps = 10001"), "overdue_bps: Input should be less than", ""),
+        (("rounds = 5", "quiet_s = 500"), "quiet_s: 500 s never ends a round's commits sooner", "84"),
+        (("rounds = 5", 'settler = "me"'), "settler", ""),
+        (("rounds = 5", 'start = "none.json"'), "none.json: cannot be read", ""),
+        (("rounds = 5", 'start = "first"'), "start: the bounty 'first' can be looked up in a home only", ""),
+        (("rounds = 5", "start = 3"), "start: is no name", "model.json"),
         (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),
         (('name = "diabetes"', 'name = "../etc"'), "name", ""),
         (('name = "diabetes"', ""), "name", ""),
@@ -157,13 +242,16 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("key_bits = 2048", "key_bits = 1024"), "key_bits", "insecure_key"),
         (('reward = "2 ether"', 'reward = "2 dollars"'), "reward", "units"),
         (("rounds = 5", "rounds = 5\ncommit_window_s = 15"), "commit_window_s", "22"),
-        (("rounds = 5", "rounds = 5\ntarget_loss = 30000.0"), "target_loss", ""),
         (("[holdout]", "[holdout]\ncsv = 'a.csv'"), "holdout", "csv"),
         (('example = "diabetes"\nrows = 42', 'csv = "none.csv"\ntarget = "y"'), "holdout.csv", ""),
         (("rows = 42", "rows = 443"), "holdout.rows", ""),
         (("rounds = 5", "rounds = 5\nfeatures = ['age']"), "features", "below [holdout]"),
         (("[holdout]", "[houldout]"), "holdout", "add"),
-        (('name = "diabetes"', '[bounty]\nname = "diabetes"'), "bounty: there is no such table", "above it"),
+        (
+            ('name = "diabetes"', '[bounty]\nname = "diabetes"'),
+            "bounty: there is no such table",
+            "above [holdout]",
+        ),
         (("rows = 42", "rows = 42\ntarget = 'nix'"), "column nix", ""),
         (('"diabetes"\nrows', '"nix"\nrows'), "example", ""),
         (('name = "diabetes"', 'name = "my bounty"'), "name: must be 1 to 64 letters", ""),
@@ -229,7 +317,7 @@ _Y = [float(i) for i in range(12)]
         ([[one, 1e-12 * two] for one, two in _X], _Y, "column b: varies by less than"),
         (_X[:9], _Y[:9], "has 9 rows; at least 10"),
         ([[one, 10**400] for one, _ in _X], _Y, "x: is not numbers"),
-        (_X, [1e-3 * y for y in _Y], "column y: predicting 0 has a loss of 0, at least 0.02"),
+        (_X, [1e-12 * y for y in _Y], "column y: varies by less than 2\\^-32"),
         (_X, [-1.0] * 12, "column y: is -1 in every held-out row"),
         (_Y, _Y, r"x: has shape \[12\]; \[rows, columns\] is needed"),
         (_X, [1e10 * y for y in _Y], "column y: is not a number between"),
@@ -270,7 +358,7 @@ def test_numbers_that_numpy_counted_are_numbers() -> None:
 def test_an_example_can_have_another_name() -> None:
     """A changed bounty needs one."""
     bounty = Bounty.example("diabetes", name="second", rows=50)
-    assert (bounty.settings.name, bounty.table.rows) == ("second", 50)
+    assert (bounty.settings.name, bounty.held_out.table.rows) == ("second", 50)
     assert Bounty.example().settings.name == "diabetes"
     with pytest.raises(ConfigError, match=r"holdout\.rows"):
         Bounty.example(rows=0)
@@ -294,7 +382,7 @@ def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
     table = {"id": ["p1"] * 12, "a": [x[0] for x in _X], "b": [x[1] for x in _X], "y": _Y}
     bounty = Bounty.of(table, target="y", features=["b", "a"], name="d")
     assert bounty.features == ("b", "a")
-    assert "id" not in bounty.table.columns
+    assert "id" not in bounty.held_out.table.columns
     with pytest.raises(DataError, match="column 'id': is not numbers"):
         Bounty.of(table, target="y", name="d")
     with pytest.raises(DataError, match="column c: is missing; there are: id, a, b, y"):
@@ -341,8 +429,8 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
 
 
 def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:
-    plain = {"rounds": 3, "clip": 4.0, "min_mines": 2, "allow": list(MINES)}
-    numpys = {"rounds": np.int64(3), "clip": np.float32(4), "min_mines": np.uint8(2), "allow": tuple(MINES)}
+    plain = {"rounds": 3, "r2": 0.5, "min_mines": 2, "allow": list(MINES)}
+    numpys = {"rounds": np.int64(3), "r2": np.float32(0.5), "min_mines": np.uint8(2), "allow": tuple(MINES)}
     one, other = (
         Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d", **given) for given in (plain, numpys)
     )
@@ -386,7 +474,7 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
     )
     assert bounty.allowed == tuple(MINES)
     assert terms.allow_root == root_of(bounty.allowed)
-    text = bounty.explain()
+    text = explain(bounty)
     assert f"escrow 500.007 USDC {TOKEN[:6]}…{TOKEN[-4:]}" in text
     assert TOKEN in text
     assert "open to 2 mines by name" in text

@@ -15,7 +15,8 @@ import pytest
 from network_file import write_network
 from typer.main import get_command
 
-from pysonar.bounty.bounty import Bounty, HoldoutSettings, Settings
+from pysonar.bounty.request import Bounty
+from pysonar.bounty.settings import HoldoutSettings, Settings
 from pysonar.campaign.posting import key_manifest
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.shelf import Shelf
@@ -130,7 +131,10 @@ def test_explain_needs_no_home(bounty: Path, capsys: pytest.CaptureFixture[str])
     assert "Who learns what" in capsys.readouterr().out
     assert main(["explain", str(bounty), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["initial_loss"] == 26_645_643
+    assert document["initial_loss"] == 1_000_000
+    assert document["initial"]["mse"] == pytest.approx(5572.282, abs=1e-3)
+    assert document["metric"] == "r2"
+    assert document["target"]["r2"] == pytest.approx(1 - document["target_loss"] / 1e6)
     assert document["plan"]["weights"] == 11
 
 
@@ -234,7 +238,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
     with open_scientist(home, NullSink()).journal as journal:
         journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
         key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
-        Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b""))
+        Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b"", b""))
     if damage == "folder":
         shutil.rmtree(folder)
     else:

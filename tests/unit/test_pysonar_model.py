@@ -8,31 +8,69 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pysonar.bounty.bounty import Bounty
-from pysonar.campaign.aggregate import Course, Point, start_of
-from pysonar.campaign.model import LinearModel
+from pysonar.bounty.request import Bounty
+from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, KeyFileError
-from sonar.families.quadratic.step import ORIGIN
-from sonar.paillier.vector import encode_weights
+from sonar.families.quadratic.course import Course, Point, start_of
+from sonar.families.quadratic.optimisers.base import ORIGIN
 
 BOUNTY = Bounty.example("diabetes", key_bits=2048)
 TABLE = examples.load("diabetes")
 
 
-def fitted() -> LinearModel:
-    design = BOUNTY.design
-    best = np.linalg.lstsq(design.holdout.phi, design.holdout.y, rcond=None)[0]
-    point = Point(tuple(encode_weights(best, design.plan)), ORIGIN, design.holdout.loss_milli(best))
+def best_of(bounty: Bounty) -> LinearModel:
+    """The model of least squares on the holdout itself."""
+    design = bounty.design
+    centres = [target.centre for target in design.spec.targets]
+    scales = [target.scale for target in design.spec.targets]
+    wanted = (design.holdout.y - centres) / scales
+    best = np.linalg.lstsq(design.holdout.phi, wanted, rcond=None)[0].T.ravel()
+    loss = design.holdout.loss(best, bounty.metric)
+    point = Point(design.rounded(best), ORIGIN, loss)
     worse = Point(point.weights_int, ORIGIN, point.loss + 1)
     return LinearModel.of(design, Course((*start_of(design).points, point, worse)))
+
+
+def fitted() -> LinearModel:
+    return best_of(BOUNTY)
 
 
 def test_predictions_are_the_ones_that_the_loss_was_measured_by() -> None:
     model = fitted()
     x, y = TABLE.matrix(BOUNTY.features)[:42], TABLE.column("target")[:42]
-    assert np.mean((model.predict(x) - y) ** 2) == pytest.approx(model.loss, rel=1e-4)
-    assert model.loss * 1000 == pytest.approx(BOUNTY.target_loss, abs=1)
+    mse = np.mean((model.predict(x) - y) ** 2)
+    assert mse == pytest.approx(model.figures["mse"], rel=1e-4)
+    assert 1 - mse / y.var() == pytest.approx(model.figures["r2"], rel=1e-4)
+    assert model.loss == pytest.approx(1e6 * mse / y.var(), abs=2)
+    assert model.loss == pytest.approx(BOUNTY.target_loss, abs=1)
+
+
+def test_a_model_of_several_targets_predicts_each_in_its_own_unit() -> None:
+    names = [name for name in BOUNTY.features if name != "bmi"]
+    x, y = TABLE.matrix(names)[:42], TABLE.matrix(["target", "bmi"])[:42]
+    both = best_of(Bounty.of(x, y, target=["target", "bmi"], features=names, name="two"))
+    assert both.predict(x).shape == (42, 2)
+    for i, target in enumerate(("target", "bmi")):
+        alone = best_of(Bounty.of(x, y[:, i], target=target, features=names, name="one"))
+        assert both.predict(x)[:, i] == pytest.approx(alone.predict(x), rel=1e-4)
+        for name, per_unit in alone.coefficients.items():
+            told = both.coefficients[f"{target}: {name}"]
+            assert told == pytest.approx(per_unit, rel=1e-3, abs=1e-4 * np.abs(y[:, i]).max())
+
+
+def test_classes_are_labels_with_probabilities() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 3))
+    y = np.where(x @ [1.0, -2.0, 0.5] + 0.5 * rng.normal(size=200) > 0.3, 1.0, -1.0)
+    model = best_of(Bounty.of(x, y, target="ill", features=list("abc"), name="l", loss="logistic-taylor"))
+    labels, odds = model.predict(x), model.score(x)
+    assert set(np.unique(labels)) == {-1.0, 1.0}
+    assert np.mean(labels == y) == pytest.approx(model.figures["accuracy"])
+    assert model.probability(x) == pytest.approx(1 / (1 + np.exp(-odds)))
+    assert np.mean(np.log1p(np.exp(-y * odds))) == pytest.approx(model.figures["log_loss"], rel=1e-6)
+    with pytest.raises(ConfigError, match="there are no classes"):
+        fitted().probability(TABLE.matrix(BOUNTY.features))
 
 
 def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
@@ -54,9 +92,35 @@ def test_coefficients_are_in_the_columns_own_units() -> None:
     assert by_hand == pytest.approx(model.predict(x), abs=1e-3)  # the first rows are within the clip
 
 
+def test_the_coefficient_of_a_rare_flag_is_what_predict_moves_by() -> None:
+    """8 ones in 1,000 rows: eleven deviations from the mean, and the model takes eight of them."""
+    rng = np.random.default_rng(1)
+    flag, age = np.zeros(1000), rng.normal(50, 10, size=1000)
+    flag[:8] = 1.0
+    y = 1e6 * flag + 2_000.0 * age + rng.normal(size=1000)
+    x = np.column_stack([flag, age])
+    model = best_of(Bounty.of(x, y, target="y", features=["flag", "age"], name="rare"))
+    moved = float(np.diff(model.predict([[0.0, 50.0], [1.0, 50.0]]))[0])
+    assert model.coefficients["flag"] == pytest.approx(moved, rel=1e-12)
+    assert model.ranges["flag"] == (0.0, 1.0)
+    # The weight alone, over the deviation, would say half as much again.
+    spec, stage = model.spec, model.spec.stages[0]
+    alone = spec.targets[0].scale * model.weights[0] / (stage.std_q32[0] / 2**32)
+    assert alone > 1.3 * moved
+    # Of a column of many values it is the slope, up to where predict is flat.
+    low, high = model.ranges["age"]
+    assert (low, high) == pytest.approx((age.mean() - 8 * age.std(), age.mean() + 8 * age.std()))
+    ends = model.predict([[0.0, low], [0.0, high], [0.0, high + 100]])
+    assert ends[1] - ends[0] == pytest.approx(model.coefficients["age"] * (high - low))
+    assert ends[2] == ends[1]
+    by_hand = x @ [model.coefficients["flag"], model.coefficients["age"]] + model.coefficients["(bias)"]
+    assert by_hand == pytest.approx(model.predict(x), rel=1e-9)
+
+
 def test_a_model_is_shown_in_a_line_and_can_be_compared() -> None:
     model = fitted()
-    assert repr(model) == f"<LinearModel: 'target' from 10 columns, loss {model.loss:g}>"
+    told = f"R² {model.figures['r2']:.4f}, MSE {model.figures['mse']:,.1f}"
+    assert repr(model) == f"<LinearModel: 'target' from 10 columns, {told}>"
     assert model in [model]
     assert model not in [fitted()]
 
@@ -66,7 +130,9 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     model.save(path)
     again = LinearModel.load(path)
     assert again.weights.tolist() == model.weights.tolist()
-    assert (again.spec, again.loss) == (model.spec, model.loss)
+    assert (again.spec, again.loss, again.figures) == (model.spec, model.loss, model.figures)
+    assert again.coefficients == model.coefficients
+    assert again.to_bytes() == model.to_bytes()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -83,13 +149,22 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         text.replace("sonar-linear-model", "x"),
         text.replace('"weights": [', '"weights": [1.0,'),
         re.sub('("weights": .).*?,', r"\1 NaN,", text, count=1, flags=re.DOTALL),
-        text.replace('"loss": ', '"loss": 1e999, "was": '),
-        text.replace('"loss": ', f'"loss": {"9" * 400}, "was": '),
+        text.replace('"loss": ', '"loss": 1.5, "was": ', 1),
+        text.replace('"mse": ', '"mse": 1e999, "was": '),
+        text.replace('"mse": ', f'"mse": {"9" * 400}, "was": '),
+        text.replace('"v": 2', '"v": 1'),
     ):
         assert changed != text
         path.write_text(changed)
-        with pytest.raises(ConfigError, match=r"model\.json: (is not a model|has a weight or loss that)"):
+        with pytest.raises(
+            ConfigError,
+            match=r"model\.json: (is not a model|has a weight or figure that|is of version 1, not 2)",
+        ):
             LinearModel.load(path)
+    path.write_text(text.replace('"v": 2', '"v": 1'))
+    with pytest.raises(ConfigError) as old:
+        LinearModel.load(path)
+    assert "train it again, or read it with the version" in old.value.hint
     with pytest.raises(DataError, match="missing"):
         fitted().predict({"age": [1.0]})
     columns = {name: [1.0, 2.0] for name in BOUNTY.features}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from math import factorial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from sklearn.datasets import load_diabetes
 
-from pysonar.bounty.bounty import Bounty
+from pysonar.bounty.request import Bounty
 from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Ground, Optimiser, Visited
 from sonar.families.quadratic.optimisers.gradient_descent import GradientDescent, default_rate
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory

@@ -16,7 +16,10 @@ SUMMARY = {
     "status": "closed",
     "closed": "LAST_ROUND",
     "asset": asdict(IN_ETHER),
-    "initial_loss": 26_645_643,
+    "initial_loss": 1_000_000,
+    "initial": {"r2": 0.0, "mse": 5572.2817},
+    "final": {"r2": 0.5298, "mse": 2620.0},
+    "target": {"r2": 0.55, "mse": 2507.5},
     "escrow_units": 5 * 10**18,
     "paid_units": 4_307_363_123_456_789_012,
     "refunded_units": 692_636_876_543_210_988,
@@ -25,8 +28,10 @@ SUMMARY = {
         {
             "round": 1,
             "ended": "settled",
-            "loss": 5_631_546,
-            "best_loss": 5_631_546,
+            "loss": 470_184,
+            "best_loss": 470_184,
+            "figures": {"r2": 0.529816, "mse": 2619.998},
+            "best": {"r2": 0.529816, "mse": 2619.998},
             "cohort": [MINE] * 10,
             "accepted": [MINE] * 9,
             "left_out": {MINE: "test bias-start\x1b[2J: " + "far from the others " * 9},
@@ -44,6 +49,17 @@ def test_no_figure_is_cut_or_broken(
     monkeypatch.setenv("FORCE_COLOR", "1")
     print_result(SUMMARY)
     out = capsys.readouterr().out
-    for figure in ("26,645.643", "5,631.546", "9 of 10", "~4.307363 ether", MINE, "0x" + "cd" * 32):
+    for figure in (
+        "R²",
+        "0.0000",
+        "5,572.3",
+        "0.5298",
+        "2,620",
+        "0.5500",
+        "9 of 10",
+        "~4.307363 ether",
+        MINE,
+        "0x" + "cd" * 32,
+    ):
         assert figure in out
     assert "round 1 left out 0xAbAbAb…AbAb: test bias-start\ufffd[2J" in out

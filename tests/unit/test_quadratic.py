@@ -275,7 +275,7 @@ def test_sums_beyond_the_plan_are_refused() -> None:
 
 def test_the_diabetes_figures() -> None:
     """Pooled least squares through the demo's map, in the unit of the published figures."""
-    from pysonar.bounty.bounty import Bounty
+    from pysonar.bounty.request import Bounty
 
     table, design = examples.load("diabetes"), Bounty.example("diabetes").design
     maps = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from sonar.chain.contract.market import Call, transfer
+from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.rpc import Chain
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox

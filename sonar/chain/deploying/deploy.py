@@ -11,7 +11,8 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.artifacts import training_market
-from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.deploying import create2
 from sonar.chain.rpc import Chain, Rpc, data_bytes
 from sonar.chain.sending.intent import Action, Intent

@@ -6,7 +6,8 @@ import fcntl
 import tempfile
 from pathlib import Path
 
-from sonar.chain.contract.market import Market, transfer
+from sonar.chain.contract.calls import transfer
+from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.entries import Receipt
 from sonar.chain.sending.intent import Action, Intent

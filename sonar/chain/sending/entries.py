@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sonar.chain.contract.market import Call
+from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, data_bytes, quantity
 from sonar.chain.sending.fees import Price
 from sonar.chain.sending.intent import PREFIX, Intent

@@ -39,7 +39,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract import revert
-from sonar.chain.contract.market import Call
+from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, Head, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State

@@ -11,7 +11,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from sonar.chain.contract import token
-from sonar.chain.contract.market import Call, Market
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.sending.entries import Receipt
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sonar.chain.contract import revert
-from sonar.chain.contract.market import Call
+from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, quantity
 from sonar.chain.sending import fees, pool
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer

@@ -126,6 +126,8 @@ class Holdout:
         Raises ConfigError naming the metric: for what nothing can reach, or what is no better than the start.
         """
         found = self._said_in(metric)
+        if math.isnan(value):
+            raise ConfigError(metric, "is not a number", hint=self._hint(found))
         loss = _millionths(found.ratio(value, self._null(metric)), round)
         if loss <= 0:
             problem = f"{value:g} is out of reach: {metric} = {found.best:g} would be a model without fault"
@@ -142,6 +144,12 @@ class Holdout:
         Raises ConfigError.
         """
         return self._said_in(metric).value(loss / MILLION, self._null(metric))
+
+    def said_all(self, metric: str, loss: int) -> dict[str, float]:
+        """Return a loss in `metric`, and in the others that measure the same."""
+        found = self._said_in(metric)
+        same = [one for one in self.metrics.values() if one is found or (one.exact and found.exact)]
+        return {one.name: self.said(one.name, loss) for one in same if self.spec.outputs == 1 or one.pools}
 
     def _hint(self, metric: Metric) -> str:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))

@@ -88,9 +88,9 @@ def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: C
     return Rules(plan, unit, min_mines, random_bits)
 
 
-FAR, CURVED = 6.0, 5
-"""Honest mines' data vary, those of skewed columns most: `benchmarks/inspection.py` measures what these factors
-of `unlike` and `curvature` miss, and whom they leave out."""
+FAR, ALONG, CURVED = 6.0, 3.0, 5
+"""Factors of `unlike` and `curvature`. Honest mines' data vary, most where columns are skewed:
+`benchmarks/inspection.py` measures what they miss, and whom they leave out."""
 
 Part = tuple[Sequence[int], Sequence[int]]
 """The weights of a round and one mine's update in it."""
@@ -257,8 +257,8 @@ def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Seque
 
 
 def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Updates that no identity holds: those of the first round, and where no `bias-unit` does a mine's second,
-    by its change. From the third on there is `symmetry`.
+    """Updates that no identity holds: those of the first round, and where the unit is not known a mine's
+    second, by its change. From the third on there is `symmetry`.
     """
     far: set[str] = set()
     if not past.begun():
@@ -305,9 +305,11 @@ def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
 
 
 def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
-    """The mines whose vector is `FAR` times as far from the most central one as half of all are.
+    """The mines whose vector is far from the most central one: the one that half of all lie closest around.
 
-    None if fewer than three are compared, or if that were no minority.
+    That is further than it is long, and further than `FAR` times what half of all are; or `ALONG` times,
+    along its direction, in which a multiple of an honest update moves and honest data vary little. None if
+    fewer than three are compared, or if they were no minority.
     """
     if len(vectors) < 3:
         return set()
@@ -316,7 +318,11 @@ def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
     distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
     around = np.sort(distances, axis=1)[:, len(mines) // 2]
     centre = int(np.argmin(around))
-    far = {mine for mine, off in zip(mines, distances[centre], strict=True) if off > FAR * around[centre]}
+    room, size = float(around[centre]), float(np.linalg.norm(points[centre]))
+    along = points @ points[centre] / (size or 1.0)
+    too_far = distances[centre] > max(FAR * room, size)
+    too_far |= np.abs(along - np.median(along)) > max(ALONG * room, size)
+    far = {mine for mine, is_far in zip(mines, too_far.tolist(), strict=True) if is_far}
     return far if 2 * len(far) < len(vectors) else set()
 
 

@@ -139,6 +139,35 @@ class Repo:
         return _environment(self.path)
 
 
+_OFF = {"Enabled": False}
+_QUIET: dict[str, Any] = {
+    "AutoConf": _OFF,
+    "AutoTLS": _OFF,
+    "HTTPRetrieval": _OFF,
+    "Discovery": {"MDNS": _OFF},
+    "DNS": {"Resolvers": {}},
+    "Ipns": {"DelegatedPublishers": []},
+    # The newer provider waits for a public swarm and, in a private one, never tells what a node has; and
+    # a small swarm can afford to ask every connected peer.
+    "Provide": {"DHT": {"SweepEnabled": False}},
+    "Internal": {"Bitswap": {"BroadcastControl": {"Enable": False}}},
+    "Version": {"SwarmCheckEnabled": False},
+    "Swarm": {
+        "DisableNatPortMap": True,
+        "EnableHolePunching": False,
+        "RelayClient": _OFF,
+        "RelayService": _OFF,
+        # Otherwise a node takes 8 connections from an address, and more may be behind one: a site's, and
+        # containers that reach it through their engine. Kubo's limits for all together stay.
+        "ResourceMgr": {"Allowlist": ["/ip4/0.0.0.0/ipcidr/0", "/ip6/::/ipcidr/0"]},
+        "Transports": {
+            "Network": dict.fromkeys(("QUIC", "WebTransport", "WebRTCDirect", "Websocket", "Relay"), False)
+        },
+    },
+}
+"""What every node's configuration has: nothing public, and a small swarm finds its blocks."""
+
+
 def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, Any]:
     """Return `config` with everything set that privacy and durability depend on."""
     peers: dict[str, list[str]] = {}
@@ -147,8 +176,8 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
         if identity != config["Identity"]["PeerID"]:
             peers.setdefault(identity, []).append(address)
     token = _token(config) or secrets.token_urlsafe(24)
-    off = {"Enabled": False}
     changes: dict[str, Any] = {
+        **_QUIET,
         "Addresses": {
             "API": f"/ip4/127.0.0.1/tcp/{api_port}",
             "Gateway": [],
@@ -166,37 +195,12 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
         "Bootstrap": [f"{address}/p2p/{peer}" for peer, many in peers.items() for address in many],
         # Keeps a connection to them, and makes it again after they were gone.
         "Peering": {"Peers": [{"ID": peer, "Addrs": addresses} for peer, addresses in peers.items()]},
-        "AutoConf": off,
-        "AutoTLS": off,
-        "HTTPRetrieval": off,
-        "Discovery": {"MDNS": off},
-        "DNS": {"Resolvers": {}},
-        "Ipns": {"DelegatedPublishers": []},
         # With `none`, two nodes that know each other through a third only do not find each other's blocks.
         # Without the last one, peers on the same machine know of each other's blocks, but not where they are.
         "Routing": {
             "Type": "dhtserver",
             "DelegatedRouters": [],
             "LoopbackAddressesOnLanDHT": swarm.listen.startswith(("/ip4/127.", "/ip6/::1/")),
-        },
-        # The newer provider waits for a public swarm and, in a private one, never tells what a node has; and
-        # a small swarm can afford to ask every connected peer.
-        "Provide": {"DHT": {"SweepEnabled": False}},
-        "Internal": {"Bitswap": {"BroadcastControl": {"Enable": False}}},
-        "Version": {"SwarmCheckEnabled": False},
-        "Swarm": {
-            "DisableNatPortMap": True,
-            "EnableHolePunching": False,
-            "RelayClient": off,
-            "RelayService": off,
-            # Otherwise a node takes 8 connections from an address, and more may be behind one: a site's, and
-            # containers that reach it through their engine. Kubo's limits for all together stay.
-            "ResourceMgr": {"Allowlist": ["/ip4/0.0.0.0/ipcidr/0", "/ip6/::/ipcidr/0"]},
-            "Transports": {
-                "Network": dict.fromkeys(
-                    ("QUIC", "WebTransport", "WebRTCDirect", "Websocket", "Relay"), False
-                )
-            },
         },
     }
     merged = _merge(config, changes)

@@ -35,6 +35,8 @@ class Metric(ABC):
     name: ClassVar[str]
     pools: ClassVar[bool] = True
     """Whether its mean over several targets means something."""
+    exact: ClassVar[bool] = False
+    """Whether its loss is the quadratic that is trained and shared by; else that is only close to it."""
     best: ClassVar[float]
     """The value that nothing can reach."""
 
@@ -65,6 +67,9 @@ class Loss(ABC):
     metrics: tuple[Metric, ...]
     """What people may say a bounty's target in; by the first one it is measured if they say none."""
 
+    labels: tuple[float, ...] = ()
+    """Of classes: the labels that a target may be, the one that the log odds are of last."""
+
     @property
     def half(self) -> float:
         """h of this module's text."""
@@ -84,6 +89,10 @@ class Loss(ABC):
     @abstractmethod
     def predict(self, target: Target, s: Vector) -> Vector:
         """Return what the model says where phi w is s: in the target's unit, or the log odds of label 1."""
+
+    def decide(self, said: Vector) -> Vector:
+        """Return predictions, where the model says `said`: as they are, or the likelier label."""
+        return np.where(said > 0, self.labels[-1], self.labels[0]) if self.labels else said
 
     def told(self, target: Target, y: Vector, s: Vector) -> dict[str, float]:
         """Return how good the model is, in people's units, by name."""

@@ -123,4 +123,4 @@ class LogisticTaylor(Loss):
         return {**super().told(target, y, s), "accuracy": float(np.mean(right))}
 
 
-LOGISTIC_TAYLOR = LogisticTaylor("logistic-taylor", 0.25, 0.5, (LogLoss(), Auc()))
+LOGISTIC_TAYLOR = LogisticTaylor("logistic-taylor", 0.25, 0.5, (LogLoss(), Auc()), labels=(-1.0, 1.0))

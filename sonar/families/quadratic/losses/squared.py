@@ -13,6 +13,8 @@ from sonar.families.quadratic.target import Target
 
 
 class _SquaredError(Metric):
+    exact: ClassVar[bool] = True
+
     def loss(self, target: Target, y: Vector, s: Vector) -> float:
         """Return the mean squared error, in the square of the target's unit."""
         return float(np.mean((y - target.centre - target.scale * s) ** 2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -36,6 +37,32 @@ Seeded = Callable[[int], Draw]
 """Makes the source for a seed. The caller passes it in: nothing here draws by itself."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """A stage that is a line in each column, slope x + offset, between `low` and `high` and flat beyond."""
+
+    slope: Matrix
+    offset: Matrix
+    low: Matrix
+    high: Matrix
+
+    @classmethod
+    def unbounded(cls, width: int) -> Line:
+        """Return the line x itself, for `width` columns."""
+        return cls(np.ones(width), np.zeros(width), np.full(width, -np.inf), np.full(width, np.inf))
+
+    def through(self, place: int, first: float, second: float) -> Line:
+        """Return it with the column at `place` led through what it is at `first` and at `second`."""
+        ends = np.clip([first, second], self.low[place], self.high[place])
+        ends = self.slope[place] * ends + self.offset[place]
+        slope = (ends[1] - ends[0]) / (second - first)
+        parts = (slope, ends[0] - slope * first, first, second)
+        changed = [each.copy() for each in (self.slope, self.offset, self.low, self.high)]
+        for array, value in zip(changed, parts, strict=True):
+            array[place] = value
+        return Line(*changed)
+
+
 class BaseStage(BaseModel, ABC):
     """One stage as it stands in a manifest; constants are fixed-point integers, round(x * 2^32)."""
 
@@ -60,6 +87,10 @@ class BaseStage(BaseModel, ABC):
     def names(self, names: Names) -> Names:
         """Return a name for each column that it makes, as scikit-learn has them."""
         return names
+
+    def line(self) -> Line | None:
+        """Return it as a line in each column, where it is one."""
+        return None
 
     @abstractmethod
     def words(self) -> str:

@@ -18,7 +18,7 @@ from sonar.families.quadratic.fixed import (
     from_q32,
     to_q32,
 )
-from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Seeded
+from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Line, Matrix, Seeded
 from sonar.protocol.record import MAX_WEIGHTS
 
 DEFAULT_CLIP = 8.0
@@ -43,6 +43,11 @@ class Standard(BaseStage):
         """Return float64[n, width]."""
         clip = from_q32(self.clip_q32)
         return np.clip((x - floats(self.mean_q32)) / floats(self.std_q32), -clip, clip)
+
+    def line(self) -> Line:
+        """Return (x - mean) / std, within the clip."""
+        mean, std, clip = floats(self.mean_q32), floats(self.std_q32), from_q32(self.clip_q32)
+        return Line(1.0 / std, -mean / std, mean - clip * std, mean + clip * std)
 
     def words(self) -> str:
         """Say to what."""

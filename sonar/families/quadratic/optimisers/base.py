@@ -143,6 +143,8 @@ class OptimiserWish(BaseModel, ABC):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
+    kind: str
+
     @abstractmethod
     def optimiser(self, ground: Ground) -> Optimiser:
         """Return it for a job."""

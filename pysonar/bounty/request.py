@@ -1,0 +1,226 @@
+"""What a scientist asks for: holdout, model, money and windows, from code or from `bounty.toml`.
+
+    name = "diabetes"
+    rounds = 7
+    cohort = 10                # most mines per round
+    reward = "1 ether"
+    r2 = 0.53                  # ends it; or mse, log_loss, auc
+
+    asset = "0xA0b8…"          # a token; then asset_symbol and asset_decimals too, and amounts in that unit
+    feature_map = { kind = "polynomial", degree = 2 }
+    start = "model.json"       # your own weights, or an earlier bounty's name: what is better is paid
+    allow = ["0x5290…"]        # the mines that may take part; or allow_file, with an address a line
+
+    [holdout]
+    csv = "holdout.csv"        # or: example = "diabetes", rows = 42
+    target = "progression"     # or several: ["progression", "weight"]
+
+Everything that is not given has a default; `pysonar explain` tells them all, and what the bounty costs and
+reveals, before a wei is spent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysonar.bounty.files import content, take_allow_file
+from pysonar.bounty.settings import Settings, holdout_of, settings_of
+from pysonar.bounty.start import adopted, designed, named
+from pysonar.bounty.tables import HeldOut, in_memory, load
+from pysonar.bounty.terms import Offer, offer_of
+from pysonar.models.linear import LinearModel
+from sonar.errors import ConfigError
+from sonar.families.quadratic.course import start_of
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.home.settings import parse_toml
+from sonar.paillier.affine import estimated_s
+from sonar.protocol.ids import Address
+from sonar.protocol.phase import Terms
+from sonar.telling.amounts import Unit
+from sonar.telling.waiting import PATIENCE_S
+
+LEAST_GAIN = 100
+"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bounty:
+    """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
+
+    `start` is the model that it begins with, None for the null model. Two are equal if settings, data and
+    start are.
+    """
+
+    settings: Settings
+    held_out: HeldOut
+    start: LinearModel | None = None
+
+    @classmethod
+    def of(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        target: str | Sequence[str],
+        features: Sequence[str] | None = None,
+        start: Any = None,
+        **settings: Any,
+    ) -> Bounty:
+        """Make a bounty from held-out data in memory; `settings` are the fields of `Settings`.
+
+        `x` is an array [n, f] with `features` naming its columns and `y` [n], or [n, targets], or a mapping
+        from column name to values (a DataFrame will do), which may hold the targets too, and with `features`
+        other columns, which stay out. `start`: a fitted linear estimator of scikit-learn, a `LinearModel`, or
+        the path of one; only what is better than it is paid. Raises ConfigError, DataError.
+        """
+        return cls._begun(settings_of(settings), in_memory(x, y, target, features), start)
+
+    @classmethod
+    def example(
+        cls, example: str = "diabetes", /, *, rows: int = 42, start: Any = None, **settings: Any
+    ) -> Bounty:
+        """Make a bounty whose holdout is the first `rows` rows of a bundled example.
+
+        It is named as the example, or by `name` in `settings`. Raises ConfigError, DataError.
+        """
+        given = holdout_of({"example": example, "rows": rows})
+        return cls._begun(settings_of({"name": example, **settings}), load(given, Path()), start)
+
+    @classmethod
+    def from_toml(cls, path: Path | str, earlier: Callable[[str], LinearModel] | None = None) -> Bounty:
+        """Read `bounty.toml`; relative paths in it are looked up beside it.
+
+        `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
+        """
+        path = Path(path)
+        fields = parse_toml(content(path, "bounty"), str(path))
+        take_allow_file(fields, path.parent)
+        holdout, start = fields.pop("holdout", None), fields.pop("start", None)
+        if not isinstance(holdout, dict):
+            hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
+            raise ConfigError("holdout", "the table [holdout] is missing", hint=f"add:\n  {hint}")
+        settings, held_out = settings_of(fields), load(holdout_of(holdout), path.parent)
+        return cls._begun(settings, held_out, None if start is None else named(start, path.parent, earlier))
+
+    @classmethod
+    def _begun(cls, settings: Settings, held_out: HeldOut, start: Any) -> Bounty:
+        """Return the bounty that begins with what was given as its start."""
+        if start is None:
+            return cls(settings, held_out)
+        return cls(settings, held_out, adopted(start, settings, held_out))
+
+    def __post_init__(self) -> None:
+        if self.target_loss > self.initial_loss - LEAST_GAIN:
+            raise self._no_better()
+        _ = self.offer  # whatever cannot be posted is told now
+
+    def _no_better(self) -> ConfigError:
+        """The error for a target that the start has reached already."""
+        target, holdout = self.settings.target, self.design.holdout
+        if target is None:
+            problem = "is as good as any model of this map can be on the holdout"
+            return ConfigError("start", problem, hint="choose another feature_map, or other columns")
+        name, value = target
+        stands = f"{value:g} is no better than the start's {holdout.said(name, self.initial_loss):g}"
+        return ConfigError(name, stands, hint="ask for more than what is there already")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns to predict from."""
+        return self.held_out.features
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return self.held_out.targets
+
+    @cached_property
+    def design(self) -> Design:
+        """The model, its slot plan and the holdout, derived from settings, data and start."""
+        return designed(self.settings, self.held_out, self.start)
+
+    @property
+    def optimiser(self) -> Optimiser:
+        """What chooses the next weights."""
+        return self.settings.optimiser.optimiser(self.design.ground)
+
+    @property
+    def metric(self) -> str:
+        """What the loss is measured by: the target's metric, or the loss's own."""
+        return self.design.metric
+
+    @property
+    def initial_loss(self) -> int:
+        """Loss of the start on the holdout, in millionths of the null model's."""
+        return self.design.initial_loss
+
+    @property
+    def start_weights(self) -> NDArray[np.float64]:
+        """The weights of the first round, float64[d], output by output."""
+        return start_of(self.design).current.weights(self.design.plan)
+
+    @cached_property
+    def target_loss(self) -> int:
+        """The loss that ends the bounty, in millionths; by default what no weights can beat here."""
+        target, holdout = self.settings.target, self.design.holdout
+        return holdout.floor(self.metric) if target is None else holdout.loss_of(*target)
+
+    @cached_property
+    def offer(self) -> Offer:
+        """What mines are offered. Raises ConfigError naming a field of the settings."""
+        return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
+
+    @property
+    def terms(self) -> Terms:
+        """The terms as the contract takes them."""
+        return self.offer.terms
+
+    @property
+    def unit(self) -> Unit:
+        """What amounts are told in, by the settings' word alone."""
+        return self.offer.unit
+
+    @property
+    def allowed(self) -> tuple[Address, ...]:
+        """The mines that may take part, ascending; empty for all."""
+        return self.offer.allowed
+
+    @property
+    def patience_s(self) -> float:
+        """How long to try what fails: a round's windows at least, since nobody else settles it."""
+        terms = self.terms
+        windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
+        return max(PATIENCE_S, windows_s)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of settings, data and start: tells whether a file still says what was posted."""
+        table = self.held_out.table
+        names = (self.features, self.targets, table.columns, table.values.shape)
+        sha = hashlib.sha256(self.settings.model_dump_json().encode())
+        sha.update(repr(names).encode())
+        sha.update(np.ascontiguousarray(table.values).tobytes())
+        sha.update(b"" if self.start is None else self.start.to_bytes())
+        return sha.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bounty) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        # Without the rows: they would stay in the notebook that shows a bounty, and in every traceback.
+        return (
+            f"<Bounty {self.settings.name!r}: {', '.join(map(repr, self.targets))} from "
+            f"{len(self.features)} columns, {self.held_out.table.rows} held-out rows>"
+        )

@@ -1,0 +1,208 @@
+"""The fields of a bounty, checked one by one: what `bounty.toml` may hold, and what code may give."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sonar.errors import ConfigError
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.maps.registry import WISHES as MAPS
+from sonar.families.quadratic.maps.registry import MapWish
+from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
+from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
+from sonar.protocol.wording import first_fault
+from sonar.telling.amounts import MAX_DECIMALS
+
+MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
+METRICS = ("r2", "mse", "log_loss", "auc")
+"""The settings that say a target; at most one of them is given."""
+T = TypeVar("T", bound=BaseModel)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    return text
+
+
+def _one_of(known: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return name
+
+    return check
+
+
+def _kind_in(known: Collection[str]) -> Callable[[object], object]:
+    """A name alone is a table of nothing but its kind."""
+
+    def table(given: object) -> object:
+        if isinstance(given, BaseModel):
+            return given
+        table = {"kind": given} if isinstance(given, str) else given
+        if not isinstance(table, dict) or table.get("kind") not in known:
+            told = "must be a name, or a table with a kind, of " + ", ".join(known)
+            raise ValueError(told)
+        return table
+
+    return table
+
+
+_Amount = Annotated[str, Field(min_length=1, max_length=100)]
+_Window = Annotated[int, Field(ge=MIN_WINDOW_S, lt=1 << 24)]
+_Positive = Annotated[float, Field(gt=0, lt=1e15, allow_inf_nan=False)]
+_Fraction = Annotated[int, Field(ge=0, le=48)]
+_Target = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """All that a bounty is made of but the data, and the weights that it starts from.
+
+    `feature_map` and `optimiser` are names, or tables of `kind` and the parameters of that kind. `r2`, `mse`,
+    `log_loss` or `auc` is the target, measured on the holdout; without one, what no model of this map can
+    beat there. `asset` is a token's address, None for ether; stake, fee and reward are then in
+    `asset_symbol`, which has `asset_decimals` digits after the point, or in "units", the token's smallest.
+    `settler` is who must sign each settlement, too; `overdue_bps` of the unpaid reward, in basis points, is
+    due if the scientist does not settle; a round's commits end `quiet_s` after the last one, 0 for not so.
+    `allow`: the mines that may take part; None for all.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_name)]
+    loss: Annotated[str, AfterValidator(_one_of(LOSSES))] = "squared"
+    feature_map: Annotated[MapWish, BeforeValidator(_kind_in(MAPS))] = MAPS["standard"]()
+    optimiser: Annotated[AnyOptimiser, BeforeValidator(_kind_in(OPTIMISERS))] = GradientMemoryWish()
+    local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
+    local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
+    rounds: Annotated[int, Field(ge=1, le=254)] = 7
+    cohort: Annotated[int, Field(ge=1, le=255)] = 10
+    min_mines: Annotated[int, Field(ge=2, le=255)] = 3
+    rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
+    weight_rows: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
+    commit_window_s: _Window | None = None
+    reveal_window_s: _Window | None = None
+    settle_window_s: _Window | None = None
+    quiet_s: Annotated[int, Field(ge=0, lt=1 << 16)] = 0
+    asset: Annotated[str, Field(max_length=42)] | None = None
+    asset_symbol: Annotated[str, Field(max_length=16)] = ""
+    asset_decimals: Annotated[int, Field(ge=0, le=MAX_DECIMALS)] | None = None
+    stake: _Amount = "0.01 ether"
+    fee: _Amount = "0.002 ether"
+    reward: _Amount = "1 ether"
+    overdue_bps: Annotated[int, Field(ge=0, le=10_000)] = 10_000
+    settler: Annotated[str, Field(max_length=42)] | None = None
+    allow: Annotated[list[str], Field(strict=False)] | None = None
+    r2: _Target | None = None
+    mse: _Target | None = None
+    log_loss: _Target | None = None
+    auc: _Target | None = None
+    key_bits: Annotated[int, Field(ge=1024, le=8192, multiple_of=256)] = 3072
+    insecure_key: bool = False
+    weight_max: _Positive | None = None
+    a_row_l1_max: _Positive | None = None
+    b_max: _Positive | None = None
+    target_clip: _Positive | None = None
+    weight_frac: _Fraction | None = None
+    data_frac: _Fraction | None = None
+
+    @property
+    def target(self) -> tuple[str, float] | None:
+        """The metric that the target is said in, and its value."""
+        said = [(name, getattr(self, name)) for name in METRICS if getattr(self, name) is not None]
+        return said[0] if said else None
+
+
+class HoldoutSettings(BaseModel):
+    """Where the holdout comes from: the first `rows` of an example (42), or a CSV with a header line.
+
+    `target` is a column, or a list of columns that are predicted together.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    example: str | None = None
+    rows: Annotated[int, Field(ge=1)] | None = None
+    csv: str | None = None
+    target: str | list[str] | None = None
+    features: list[str] | None = None
+
+
+def settings_of(fields: Mapping[str, Any]) -> Settings:
+    """Return the checked settings. Raises ConfigError naming the field."""
+    for name in fields:
+        if name in _WRITTEN_NOW:
+            problem = "is no field any more"
+            raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
+    settings = _validated(Settings, fields, "")
+    if settings.local_rate is not None and settings.local_steps == 1:
+        hint = "leave it out, or ask for more local_steps, which go by it"
+        raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
+    said = [name for name in METRICS if getattr(settings, name) is not None]
+    if len(said) > 1:
+        hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"
+        raise ConfigError(said[0], f"and {', '.join(said[1:])} are two targets", hint=hint)
+    return settings
+
+
+def holdout_of(fields: Mapping[str, Any]) -> HoldoutSettings:
+    """Return the checked table [holdout]. Raises ConfigError naming the field."""
+    return _validated(HoldoutSettings, fields, "holdout.")
+
+
+def check_key(name: str, key_bits: int) -> None:
+    """Check what a key is made for: a bounty's name and its `key_bits`. Raises ConfigError."""
+    settings_of({"name": name, "key_bits": key_bits})
+
+
+_WRITTEN_NOW = {
+    "target_loss": "write mse = {}, or r2, of a squared loss; log_loss or auc of classes",
+    "clip": 'write feature_map = {{ kind = "standard", clip = {} }}',
+    "degree": 'write feature_map = {{ kind = "polynomial", degree = {} }}',
+    "n_components": 'write feature_map = {{ kind = "fourier", n_components = {} }}',
+    "gamma": 'write feature_map = {{ kind = "fourier", n_components = 50, gamma = {} }}',
+    "random_state": 'write feature_map = {{ kind = "fourier", n_components = 50, random_state = {} }}',
+    "rate": 'write optimiser = {{ kind = "gradient-descent", rate = {} }}',
+    "target_max": "leave it out, or give target_clip: how many deviations from its mean a target may be",
+}
+"""The fields of the bounties of version 1 that mean nothing any more, and what says the same now."""
+
+
+def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
+    """Return the checked record. Raises ConfigError; for an unknown field it tells the nearest known name."""
+    for name, given in fields.items():
+        if name not in model.model_fields:
+            raise _unknown(model, name, given, prefix)
+    try:
+        # numpy's numbers equal Python's, and are what a notebook often has.
+        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
+        return model.model_validate(plain)
+    except ValidationError as error:
+        name, problem = first_fault(error, "bounty", show=True)
+        hint = "see `pysonar run --help`"
+        if model is Settings and name in ("stake", "fee", "reward"):
+            hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'
+        raise ConfigError(f"{prefix}{name}", problem, hint=hint) from None
+
+
+def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> ConfigError:
+    """Return the error for a field that there is not."""
+    field = f"{prefix}{name}"[:80]
+    if isinstance(given, dict):
+        hint = "the tables are [holdout], feature_map and optimiser; other fields stand above [holdout]"
+        return ConfigError(field, "there is no such table", hint=hint)
+    if not prefix and name in HoldoutSettings.model_fields:
+        return ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")
+    if prefix and name in Settings.model_fields:
+        return ConfigError(field, "does not belong into the table [holdout]", hint="move it above [holdout]")
+    known = [*model.model_fields, *(["start", "allow_file", "holdout"] if not prefix else [])]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
+    return ConfigError(field, "there is no such field", hint=hint)

@@ -1,0 +1,118 @@
+"""From a bounty's settings to the terms that the contract takes: money, windows, who may take part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pysonar.bounty.settings import MIN_WINDOW_PER_MINE_S, MIN_WINDOW_S, Settings
+from sonar.errors import ConfigError
+from sonar.protocol.allowlist import read_list, root_of
+from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
+from sonar.protocol.phase import NOBODY, Terms
+from sonar.telling.amounts import IN_ETHER, Unit, format_amount, is_symbol, parse_amount
+
+MAX_TOTAL = 2**96 - 1
+"""Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What mines are offered: the terms, the unit of their amounts, and who may take part (empty: all)."""
+
+    terms: Terms
+    unit: Unit
+    allowed: tuple[Address, ...]
+
+
+def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float) -> Offer:
+    """Return what the settings offer; losses in millionths of the null model's.
+
+    `train_s`: about how long a mine computes for an update, on one core. Raises ConfigError naming a field.
+    """
+    _check_numbers(s)
+    unit, allowed = _unit(s), _allowed(s)
+    terms = _terms(s, unit, allowed, initial_loss, target_loss)
+    _check_money(terms, unit)
+    _check_times(terms, train_s)
+    return Offer(terms, unit, allowed)
+
+
+def _unit(s: Settings) -> Unit:
+    """What amounts are told in, by the settings' word alone."""
+    if s.asset is None:
+        if s.asset_symbol or s.asset_decimals is not None:
+            raise ConfigError("asset", "is missing", hint="give the token's address, or no asset_… field")
+        return IN_ETHER
+    asset = parse_address(s.asset, "asset")
+    if asset == ETHER:
+        raise ConfigError("asset", "the zero address is no token", hint="leave asset out to pay in ether")
+    if bool(s.asset_symbol) != (s.asset_decimals is not None):
+        raise ConfigError("asset_decimals", "goes with asset_symbol", hint="give both of them, or neither")
+    if s.asset_symbol and not is_symbol(s.asset_symbol):
+        problem = f"{s.asset_symbol!r} cannot be a unit"
+        raise ConfigError("asset_symbol", problem, hint="a short name, as USDC")
+    return Unit(asset, s.asset_symbol, s.asset_decimals)
+
+
+def _allowed(s: Settings) -> tuple[Address, ...]:
+    """The mines that may take part, ascending; empty for all."""
+    allowed = () if s.allow is None else read_list(s.allow, "allow")
+    if allowed and len(allowed) < s.min_mines:
+        problem = f"names {len(allowed)} mines, and a round takes min_mines = {s.min_mines}"
+        raise ConfigError("allow", problem, hint="name more mines, or lower min_mines")
+    return allowed
+
+
+def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
+    window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
+    return Terms(
+        asset=unit.asset,
+        cohort_cap=s.cohort,
+        min_mines=s.min_mines,
+        rounds=s.rounds,
+        commit_window_s=s.commit_window_s or window,
+        reveal_window_s=s.reveal_window_s or window,
+        settle_window_s=s.settle_window_s or settle,
+        quiet_s=s.quiet_s,
+        overdue_bps=s.overdue_bps,
+        stake_units=parse_amount(s.stake, unit, "stake"),
+        fee_units=parse_amount(s.fee, unit, "fee"),
+        reward_units=parse_amount(s.reward, unit, "reward"),
+        initial_loss=initial,
+        target_loss=target,
+        settler=NOBODY if s.settler is None else parse_address(s.settler, "settler"),
+        allow_root=root_of(allowed) if allowed else ZERO32,
+    )
+
+
+def _check_numbers(s: Settings) -> None:
+    if s.min_mines > s.cohort:
+        hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
+        raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
+    if s.key_bits < 2048 and not s.insecure_key:
+        hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
+        raise ConfigError("key_bits", f"{s.key_bits} bits protect nothing", hint=hint)
+    least = MIN_WINDOW_S + MIN_WINDOW_PER_MINE_S * s.cohort
+    for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
+        if (given := getattr(s, name)) is not None and given < least:
+            hint = f"give 10 s and 3 s per mine at least: {least}"
+            raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
+
+
+def _check_times(terms: Terms, train_s: float) -> None:
+    window_s, quiet_s = terms.commit_window_s, terms.quiet_s
+    if quiet_s and quiet_s >= window_s:
+        hint = f"give less than commit_window_s = {window_s}, or 0 to let every round last that long"
+        raise ConfigError("quiet_s", f"{quiet_s} s never ends a round's commits sooner", hint=hint)
+    for name, given_s in (("commit_window_s", window_s), ("quiet_s", quiet_s)):
+        if given_s and given_s < 2 * train_s:
+            problem = f"{given_s} s is too short for updates that take about {train_s:.0f} s each"
+            hint = f"give {2 * train_s + 1:.0f} at least, or ask for a model of fewer weights"
+            raise ConfigError(name, problem, hint=hint)
+
+
+def _check_money(terms: Terms, unit: Unit) -> None:
+    if terms.escrow_units + terms.stake_units * terms.cohort_cap * terms.rounds > MAX_TOTAL:
+        limit = format_amount(MAX_TOTAL, unit)
+        problem = f"with all fees and stakes it is more than the contract can hold, {limit}"
+        raise ConfigError("reward", problem, hint="lower reward, fee, stake, cohort or rounds")

@@ -1,0 +1,205 @@
+"""A trained linear model, in the clear: what the scientist keeps of a campaign."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.data.table import parse_csv
+from sonar.errors import ConfigError, DataError, ManifestError
+from sonar.families.quadratic.course import Course
+from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
+from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.home.keystore import write_private
+from sonar.telling.figures import in_words
+
+Array = NDArray[np.float64]
+
+FORMAT = 2
+_KIND = "sonar-linear-model"
+_MAX_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearModel:
+    """What a column is predicted to be: a published map of the features, times weights.
+
+    `weights` float64[spec.weights], output by output, the bias last in each. `loss` on the holdout is in
+    millionths of the null model's, by the bounty's metric; `figures` are R² and MSE, or log loss, AUC and
+    accuracy. `levels` are the two values of each column that had two on the holdout.
+    """
+
+    spec: QuadraticSpec
+    weights: Array
+    loss: int
+    figures: Mapping[str, float] = field(default_factory=dict)
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, design: Design, course: Course) -> LinearModel:
+        """Return the best point of a course as a model."""
+        best = course.best
+        return cls.at(design, best.weights(design.plan), best.loss)
+
+    @classmethod
+    def at(cls, design: Design, weights: Array, loss: int) -> LinearModel:
+        """Return the model of weights float64[spec.weights], told by the design's holdout."""
+        figures, levels = design.holdout.told(weights), levels_of(design.spec.features, design.holdout.x)
+        return cls(design.spec, weights, loss, figures, levels)
+
+    def __repr__(self) -> str:
+        what = f"{', '.join(map(repr, self.targets))} from {len(self.features)} columns"
+        return f"<LinearModel: {what}, {in_words(self.figures)}>"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that it reads, in order."""
+        return self.spec.features
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that it predicts, in order."""
+        return tuple(target.name for target in self.spec.targets)
+
+    @property
+    def slopes(self) -> dict[str, Slope]:
+        """By how much `score` moves per unit of a column, and from where to where that holds."""
+        return slopes_of(self.spec, self.weights, self.levels)
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """By how much `score` moves per unit of each column within its range, and the constant as "(bias)".
+
+        Of a column that had two values on the holdout, 0 and 1 say: between these two, whatever is clipped.
+        Of a polynomial, of each product of standardised columns, as "age^2" or "age bmi"; of Fourier
+        features, of each cosine. Of several targets, as "target: column".
+        """
+        return {name: slope.per_unit for name, slope in self.slopes.items()}
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """From where to where each coefficient holds: beyond, the model takes the column as cut off there."""
+        return {name: (slope.low, slope.high) for name, slope in self.slopes.items() if slope.bounded}
+
+    def score(self, x: Any) -> Array:
+        """Return what the model says of each row, float64[n], or [n, targets] of several.
+
+        In the target's own unit; of classes, the log odds of label 1. Raises DataError.
+        """
+        loss, phi = LOSSES[self.spec.loss], self.spec.transform(self._matrix(x))
+        raw = phi @ by_output(self.spec, self.weights)
+        told = [loss.predict(target, s) for target, s in zip(self.spec.targets, raw.T, strict=True)]
+        return told[0] if len(told) == 1 else np.column_stack(told)
+
+    def predict(self, x: Any) -> Array:
+        """Return predictions float64[n] for an array [n, f], or a mapping from column name to values.
+
+        In the target's own unit; of classes, the likelier label. Of several targets [n, targets]. Raises
+        DataError.
+        """
+        return LOSSES[self.spec.loss].decide(self.score(x))
+
+    def probability(self, x: Any) -> Array:
+        """Return of each row how likely label 1 is, as `predict` returns labels.
+
+        Raises DataError, and ConfigError for a model of no classes.
+        """
+        if not LOSSES[self.spec.loss].labels:
+            hint = "`predict` says what it is, in the target's own unit"
+            raise ConfigError("loss", f"of {self.spec.loss!r} there are no classes", hint=hint)
+        return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
+
+    def read_csv(self, path: Path | str) -> Array:
+        """Return the model's columns of a CSV with a header line, float64[n, f]. Raises DataError."""
+        path = Path(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(str(path), f"cannot be read: {error.strerror}") from error
+        return parse_csv(data, str(path), self.features).values
+
+    def predict_csv(self, path: Path | str) -> Array:
+        """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        return self.predict(self.read_csv(path))
+
+    def _matrix(self, x: Any) -> Array:
+        """Return the model's columns of x, float64[n, f]. Raises DataError."""
+        try:
+            if hasattr(x, "keys"):
+                missing = [name for name in self.features if name not in x]
+                if missing:
+                    hint = f"give {', '.join(self.features)}"
+                    raise DataError(f"column {missing[0]}", "is missing", hint=hint)
+                x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
+            matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError("x", f"is not numbers in columns of one length: {error}") from error
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            hint = f"give the columns {', '.join(self.features)}, in this order"
+            problem = f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]"
+            raise DataError("x", problem, hint=hint)
+        return matrix
+
+    def to_bytes(self) -> bytes:
+        """Return the model as JSON."""
+        document = {
+            "v": FORMAT,
+            "kind": _KIND,
+            "spec": self.spec.model_dump(mode="json"),
+            "weights": self.weights.tolist(),
+            "loss": self.loss,
+            "figures": dict(self.figures),
+            "levels": {name: list(values) for name, values in self.levels.items()},
+        }
+        return json.dumps(document, indent=1, allow_nan=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> LinearModel:
+        """Return the model that `to_bytes` wrote; errors call it `name`. Raises ConfigError."""
+        try:
+            return cls._parsed(json.loads(data), name)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ConfigError(name, f"is not a model that this program wrote: {error}") from error
+        except ManifestError as error:
+            raise ConfigError(name, f"is not a model that this program wrote: {error}") from error
+
+    @classmethod
+    def _parsed(cls, document: Any, name: str) -> LinearModel:
+        if document["kind"] != _KIND:
+            raise ConfigError(name, f"is not a model: its kind is {document['kind']!r}"[:200])
+        if document["v"] != FORMAT:
+            hint = "train it again, or read it with the version of Sonar that wrote it"
+            raise ConfigError(name, f"is of version {document['v']!r}, not {FORMAT}"[:200], hint=hint)
+        spec = QuadraticSpec.parse(document["spec"])
+        weights = np.asarray(document["weights"], dtype=np.float64)
+        loss, figures = document["loss"], {str(k): float(v) for k, v in document["figures"].items()}
+        levels = {str(k): (float(a), float(b)) for k, (a, b) in document["levels"].items()}
+        if weights.shape != (spec.weights,) or not isinstance(loss, int) or loss < 0:
+            raise ConfigError(name, f"is not a model of {spec.weights} weights, with their loss")
+        numbers = [*weights, *figures.values(), *(each for pair in levels.values() for each in pair)]
+        if not np.isfinite(numbers).all():
+            raise ConfigError(name, "has a weight or figure that is not finite")
+        return cls(spec, weights, loss, figures, levels)
+
+    def save(self, path: Path | str) -> None:
+        """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
+        write_private(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: Path | str) -> LinearModel:
+        """Read what `save` wrote. Raises ConfigError."""
+        path = Path(path)
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
+            return cls.from_bytes(path.read_bytes(), str(path))
+        except OSError as error:
+            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error

@@ -1,0 +1,178 @@
+"""One suite for every family of models. A new family is a subclass of FamilyContract with its one fixture."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pysonar.keys.secret import Secret
+from sonar.errors import ConsentError, DataError
+from sonar.families.base import Family
+from sonar.families.quadratic.design import Design, Wish
+from sonar.families.quadratic.family import Quadratic
+from sonar.families.quadratic.inspection import Opened, Rounds, inspect
+from sonar.families.quadratic.maps.standard import StandardWish
+from sonar.families.registry import AnyFamily, family_of
+from sonar.paillier.slots import SlotPlan
+from tests.family_kit import design_like
+
+Matrix = NDArray[np.float64]
+
+
+@cache
+def secret() -> Secret:
+    return Secret.generate(1024)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a family: its model, an optimiser, and the mines' tables float64[rows, columns]."""
+
+    design: Any
+    optimiser: Any
+    tables: list[Matrix]
+
+    @property
+    def family(self) -> AnyFamily:
+        return family_of(self.design.spec)
+
+    def prepared(self) -> list[Any]:
+        return [self.family.prepare(self.design.spec, self.design.plan, [table]) for table in self.tables]
+
+
+def opened(job: Job, prepared: Any, weights: tuple[int, ...]) -> list[int]:
+    """What a mine answers to encrypted weights, as the key opens it."""
+    key = secret().public
+    sent = job.family.answer(key, job.design.plan, prepared, secret().encrypt(list(weights)))
+    return [int(value) for value in job.design.plan.unpack(secret().decrypt(sent), weight=1)]
+
+
+class FamilyContract:
+    """What mines and scientists rely on, whatever is computed."""
+
+    @pytest.fixture
+    def job(self) -> Job:
+        raise NotImplementedError
+
+    def test_a_spec_finds_its_family_by_its_kind(self, job: Job) -> None:
+        assert job.family is family_of(type(job.design.spec).parse(job.design.spec.model_dump()))
+
+    def test_it_names_its_columns_once_each(self, job: Job) -> None:
+        columns = job.family.columns(job.design.spec)
+        assert len(set(columns)) == len(columns) == job.tables[0].shape[1]
+        assert job.family.in_words(job.design.spec)
+
+    def test_what_is_prepared_does_not_depend_on_batches(self, job: Job) -> None:
+        def split(table: Matrix) -> Iterator[Matrix]:
+            yield from np.array_split(table, 7)
+
+        spec, plan, table = job.design.spec, job.design.plan, job.tables[0]
+        whole = job.family.prepare(spec, plan, [table])
+        parts = job.family.prepare(spec, plan, split(table))
+        assert whole.digest() == parts.digest()
+        assert whole.rows == parts.rows == len(table)
+        assert len(whole.digest()) == 64
+
+    def test_one_other_value_is_another_digest(self, job: Job) -> None:
+        table = job.tables[0].copy()
+        table[3, 0] += 1.0
+        spec, plan = job.design.spec, job.design.plan
+        assert job.family.prepare(spec, plan, [table]).digest() != job.prepared()[0].digest()
+
+    def test_too_few_rows_are_refused_by_number_and_by_table(self, job: Job) -> None:
+        spec, plan = job.design.spec, job.design.plan
+        for rows in (0, 1, 9):
+            with pytest.raises(ConsentError, match="rows: the data set has"):
+                job.family.check_rows(spec, rows)
+        with pytest.raises(ConsentError):
+            job.family.prepare(spec, plan, [job.tables[0][:9]])
+
+    def test_a_table_of_another_shape_is_refused(self, job: Job) -> None:
+        with pytest.raises(DataError):
+            job.family.prepare(job.design.spec, job.design.plan, [job.tables[0][:, :-1]])
+
+    def test_a_rare_value_is_refused(self, job: Job) -> None:
+        table = job.tables[0].copy()
+        table[:, 0] = table[0, 0]
+        table[5, 0] += 1.0
+        with pytest.raises(ConsentError, match="same value in all but 1 rows"):
+            job.family.prepare(job.design.spec, job.design.plan, [table])
+
+    def test_an_answer_keeps_to_the_plan_and_depends_on_the_weights(self, job: Job) -> None:
+        one, start = job.prepared()[0], job.family.start(job.design).current.weights_int
+        first = opened(job, one, start)
+        assert len(first) == job.design.plan.weights
+        assert first == opened(job, one, start)
+        assert first != opened(job, one, tuple(w + 1 for w in start))
+
+    def test_a_campaign_gets_better_and_its_scores_add_up_to_what_was_gained(self, job: Job) -> None:
+        family, design = job.family, job.design
+        prepared = job.prepared()
+        course = family.start(design)
+        for number in (1, 2, 3):
+            answers = [opened(job, one, course.current.weights_int) for one in prepared]
+            rows = [one.rows for one in prepared]
+            sums = [sum(n * v for n, v in zip(rows, col, strict=True)) for col in zip(*answers, strict=True)]
+            course = course.seen(number, sums, sum(rows), [str(i) for i in range(len(rows))], design.plan)
+            point = family.step(design, job.optimiser, course)
+            if number == 1:
+                (vector,) = family.score_vectors(design, job.optimiser, course, point).values()
+                scale = 1 << design.plan.scale_bits
+                scores = [n * float(vector @ np.array(u)) / scale for n, u in zip(rows, answers, strict=True)]
+                gained = (course.best.loss - point.loss) / 1e6
+                assert sum(scores) == pytest.approx(gained, abs=2e-6)
+            course = course.moved(point)
+        assert course.best.loss < 0.8 * course.points[0].loss
+
+    def test_no_honest_answer_fails_and_a_forged_one_does(self, job: Job) -> None:
+        family, design = job.family, job.design
+        rules = family.tests(design.spec, design.plan, 2, secrets.randbits)
+        start = family.start(design).current.weights_int
+        other = design.rounded(np.linspace(-0.5, 0.7, design.plan.weights))
+        history = []
+        for weights in (start, other):
+            sent = {str(i): tuple(opened(job, one, weights)) for i, one in enumerate(job.prepared())}
+            history.append(Opened(weights, sent))
+        (first, second), honest = history, dict.fromkeys(history[0].updates)
+        assert inspect(rules, Rounds([]), first, lambda _: True) == honest
+        assert inspect(rules, Rounds([first]), second, lambda _: True) == honest
+        forged = dict(second.updates) | {"0": tuple(2 * x for x in second.updates["0"] or ())}
+        assert inspect(rules, Rounds([first]), replace(second, updates=forged), lambda _: True)["0"]
+
+
+class TestQuadratic(FamilyContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return quadratic_job(1)
+
+    def test_it_fits_the_port(self) -> None:
+        port: Family[Any, Any, Wish, Design, Any, Any, Any, Any] = Quadratic()
+        assert port.columns(quadratic_job(1).design.spec) == ("a", "b", "c", "y0")
+
+
+class TestQuadraticOfSeveralTargets(FamilyContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return quadratic_job(3)
+
+
+def quadratic_job(outputs: int) -> Job:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    y = x @ rng.normal(size=(3, outputs)) + 0.3 * rng.normal(size=(200, outputs)) + 5
+    names = [f"y{i}" for i in range(outputs)]
+    design = design_like(
+        x[:50], y[:50], list("abc"), names, feature_map=StandardWish(), key_bits=secret().public.bits
+    )
+    from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
+
+    tables = [np.column_stack([x[rows], y[rows]]) for rows in np.array_split(np.arange(50, 200), 3)]
+    assert isinstance(design.plan, SlotPlan)
+    return Job(design, GradientMemoryWish().optimiser(design.ground), tables)
