@@ -56,7 +56,7 @@ def manifest_of(plan: SlotPlan, name: str, local_steps: int) -> ModelManifest:
         key=Cid("dag-cbor", KEY_DIGEST),
         blobs=(Cid.of_blob(b"weights"),),
         zero_start=True,
-        holdout=b"h" * 32,
+        holdout=Digest(b"h" * 32),
     )
 
 

@@ -98,7 +98,7 @@ def test_a_weight_at_its_bound_is_told_once_and_the_others_go_on(tmp_path: Path)
 
 
 def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"target_loss": 4000.0})
+    world = World(tmp_path, settings={"mse": 4000.0})
     campaign = world.campaign()
     assert repr(campaign) == "<Campaign 'diabetes': not posted, 0 of 3 rounds are over>"
     done = world.run(campaign)
