@@ -17,7 +17,7 @@ import phe
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.phe_compat import to_phe_public, unsafe_to_phe_private
 from sonar.families.quadratic.answer import fixed_point, local_steps, moments
 from sonar.families.quadratic.losses.registry import LOSSES

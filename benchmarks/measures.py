@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import large, limit, packed, updates
+from benchmarks import campaign, large, limit, packed, updates
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -22,6 +22,7 @@ MEASURES: Mapping[str, Measure] = {
     "packed_sum_3072": lambda rounds, quick: packed.packed_sum(3072, rounds, quick),
     "encrypt_vs_heu": lambda rounds, quick: packed.encrypt_vs_heu(rounds, quick),
     "bytes_per_value": lambda rounds, quick: packed.bytes_per_value(),
+    "campaign": lambda rounds, quick: campaign.campaign(quick),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.phe_compat import to_phe_public, unsafe_to_phe_private
 from sonar.cores import cores_allowed
 from sonar.paillier.packed import PackedPlan

@@ -25,9 +25,9 @@ from types import TracebackType
 
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from pysonar.embedded import EmbeddedNetwork
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.models.linear import LinearModel
 from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home

@@ -20,9 +20,9 @@ from sonar.wiring import Party
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
-    from pysonar.campaign.campaign import Campaign
+    from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.shelf import Shelf
-    from pysonar.keys.keys import Key
+    from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
 
 ROLE = "pysonar"
@@ -73,7 +73,7 @@ class Scientist(Party):
         copy; EnvironmentFault if nothing was trained.
         """
         from pysonar.campaign.history import check_age
-        from pysonar.campaign.rounds import model_of
+        from pysonar.campaign.standing import model_of
 
         asked = self.started(name)
         records = Records(self.journal, asked.settings.name)
@@ -88,7 +88,7 @@ class Scientist(Party):
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
-        from pysonar.keys.keys import Key
+        from pysonar.keys.key import Key
 
         path = self.key_path(name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -98,7 +98,7 @@ class Scientist(Party):
 
     def key(self, bounty: Bounty, password: str) -> Key:
         """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
-        from pysonar.keys.keys import Key
+        from pysonar.keys.key import Key
 
         settings = bounty.settings
         path = self.key_path(settings.name)
@@ -122,7 +122,9 @@ class Scientist(Party):
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.
         """
-        from pysonar.campaign.campaign import Campaign
+        from pysonar.campaign.lifecycle import Campaign
+        from pysonar.keys.local import LocalHolder
+        from sonar.store.folder import FolderStore
 
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)
@@ -140,7 +142,8 @@ class Scientist(Party):
         return Campaign(
             self.market,
             self.store,
-            key,
+            FolderStore(self.home.path / "copies"),
+            LocalHolder(key),
             self.outbox(account),
             self.journal,
             bounty,

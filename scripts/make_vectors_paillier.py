@@ -17,7 +17,8 @@ from typing import Any
 import gmpy2
 from gmpy2 import mpz
 
-from pysonar.keys.keys import Key, MineUpdate, aggregate_digest
+from pysonar.keys.key import Key
+from pysonar.keys.updates import MineUpdate, aggregate_digest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.keyproof import challenges
 from sonar.paillier.public import PublicKey
@@ -117,7 +118,7 @@ def affine(public: PublicKey, plan: SlotPlan) -> dict[str, Any]:
     for i, rows in enumerate(ROWS):
         r = unit(f"blinding {i}", public.n)
         blinded = tuple(public.rerandomise(c, gmpy2.powmod(r, public.n, public.n2)) for c in update)
-        mines.append((r, MineUpdate(f"mine {i}", rows, blinded)))
+        mines.append((r, MineUpdate.of(public, f"mine {i}", rows, blinded)))
     updates = [mine for _, mine in mines]
     columns = zip(*(mine.ciphertexts for mine in updates), strict=True)
     sums = [public.weighted_sum(column, ROWS) for column in columns]
@@ -131,10 +132,7 @@ def affine(public: PublicKey, plan: SlotPlan) -> dict[str, Any]:
         "weights_blob": public.encode_blob(enc_w).hex(),
         "update": [str(x) for x in expected],
         "update_blob_before_blinding": public.encode_blob(update).hex(),
-        "mines": [
-            {"mine": m.mine, "rows": m.rows, "r": str(r), "blob": public.encode_blob(m.ciphertexts).hex()}
-            for r, m in mines
-        ],
+        "mines": [{"mine": m.mine, "rows": m.rows, "r": str(r), "blob": m.blob.hex()} for r, m in mines],
         "aggregate": [str(sum(ROWS) * x) for x in expected],
         "aggregate_blob": public.encode_blob(sums).hex(),
         "aggregate_digest": aggregate_digest(public, plan, updates).hex(),

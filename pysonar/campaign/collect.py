@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gmpy2 import mpz
-
+from pysonar.keys.updates import MineUpdate
 from sonar.errors import ManifestError
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.update import UpdateManifest
@@ -31,16 +31,12 @@ class Expected:
     plan: SlotPlan
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A well-formed update."""
-
-    rows: int
-    ciphertexts: tuple[mpz, ...]
-
-
-def fetch_update(store: Store, expected: Expected, mine: Address, digest: Digest) -> Fetched:
+def fetch_update(
+    store: Store, expected: Expected, mine: Address, digest: Digest
+) -> tuple[MineUpdate, tuple[Cid, ...]]:
     """Fetch and check what `mine` revealed as `digest`, and keep it from garbage collection.
+
+    Returns it with the links to its parts.
 
     Raises BlobNotFound and StoreUnavailable, which may pass; and ManifestError, CiphertextError, BlobTooLarge
     and DigestMismatch, which say what is wrong with it.
@@ -48,13 +44,18 @@ def fetch_update(store: Store, expected: Expected, mine: Address, digest: Digest
     link = Cid("dag-cbor", digest)
     manifest = UpdateManifest.from_bytes(store.get(link, UpdateManifest.max_bytes))
     _check(manifest, expected, mine)
-    count = expected.plan.ciphertexts
-    blob = joined(manifest.blobs, count * expected.key.ciphertext_bytes, store.get)
-    ciphertexts = tuple(expected.key.decode_blob(blob, count))
-    store.pin(link)
-    for part in manifest.blobs:
-        store.pin(part)
-    return Fetched(manifest.rows, ciphertexts)
+    update = fetch_ciphertexts(store, expected.key, expected.plan, mine, manifest.rows, manifest.blobs)
+    for each in (link, *manifest.blobs):
+        store.pin(each)
+    return update, manifest.blobs
+
+
+def fetch_ciphertexts(
+    store: Store, key: PublicKey, plan: SlotPlan, mine: str, rows: int, links: Sequence[Cid]
+) -> MineUpdate:
+    """Fetch the ciphertexts of an update by the links to its parts. Raises as `fetch_update`."""
+    blob = joined(links, plan.ciphertexts * key.ciphertext_bytes, store.get)
+    return MineUpdate.read(key, plan, mine, rows, blob)
 
 
 def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:

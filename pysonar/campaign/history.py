@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.paillier.vector import decode_weights
-from sonar.protocol.events import BountyClosed, Committed, Event, MinePaid, RoundFailed, RoundSettled
+from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
 from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
@@ -24,31 +24,26 @@ if TYPE_CHECKING:
 
 
 def finished_of(
-    number: int, events: Sequence[Event], seconds: dict[str, float], gas: dict[str, int]
+    number: int, record: RoundRecord | None, seconds: dict[str, float], gas: dict[str, int]
 ) -> Finished:
     """Return how round `number` ended. Raises RpcError if the chain's record does not say yet."""
-    mine = [event for event in events if getattr(event, "round", None) == number]
-    closed = next((event for event in mine if isinstance(event, BountyClosed)), None)
-    settled = next((event for event in mine if isinstance(event, RoundSettled)), None)
-    failed = next((event for event in mine if isinstance(event, RoundFailed)), None)
-    last = settled or failed or closed
-    if last is None:
+    if record is None or record.ended is None or record.ended_block is None:
         raise RpcError(f"round {number} is over, and the chain's node has no record yet of how")
+    settled, closed = record.settled, record.closed
     return Finished(
-        ended="settled" if settled else "failed" if failed else "overdue",
-        block=last.block,
-        committed=sum(isinstance(event, Committed) for event in mine),
+        ended=record.ended.value,
+        block=record.ended_block,
+        committed=len(record.commits),
         loss=settled.new_loss if settled else -1,
         best_loss=settled.best_loss if settled else -1,
         payments={
-            event.mine: {
-                "stake_units": event.stake_units,
-                "fee_units": event.fee_units,
-                "reward_units": event.reward_units,
-                "forfeit_units": event.forfeit_units,
+            mine: {
+                "stake_units": paid.stake_units,
+                "fee_units": paid.fee_units,
+                "reward_units": paid.reward_units,
+                "forfeit_units": paid.forfeit_units,
             }
-            for event in mine
-            if isinstance(event, MinePaid)
+            for mine, paid in record.paid.items()
         },
         closed=closed.reason.name if closed else "",
         refund_units=closed.refund_units if closed else 0,

@@ -1,46 +1,42 @@
 """What a campaign must know again after it was killed at any instant, in its home's journal.
 
 Each record is written once, before the effect that rests on it, and never changes: whoever reads it again
-goes on to the same end. Everything is under `campaign/<name>/`.
+goes on to the same end. Everything is under `campaign/<name>/`. Blobs are named by their links; their bytes
+lie in stores.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
 
 from sonar.errors import JournalError
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
-from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Codec
 from sonar.protocol.ids import digest_of
-
-Blob = tuple[bytes, Codec]
 
 
 @dataclass(frozen=True)
 class Posting:
     """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly.
 
-    `holdout_salt` opens the commitment to the holdout, for who audits it.
-
-    `allow_list` is empty if everybody may take part.
+    `holdout_salt` opens the commitment to the holdout, for who audits it. `allow_list` is empty if everybody
+    may take part.
     """
 
     digest: str
     salt: bytes
     key_manifest: bytes
     model_manifest: bytes
-    weights_blob: bytes
     holdout_salt: bytes
     allow_list: bytes = b""
 
-    def blobs(self) -> list[Blob]:
-        """Return what mines read of it, each before what links to it."""
-        manifests: list[Blob] = [(self.allow_list, "dag-cbor"), (self.key_manifest, "dag-cbor")]
-        return _there(*manifests, *_parts(self.weights_blob), (self.model_manifest, "dag-cbor"))
+    def manifests(self) -> list[bytes]:
+        """Return what mines read of it besides the weights, each before what links to it."""
+        return [each for each in (self.allow_list, self.key_manifest, self.model_manifest) if each]
 
 
 @dataclass(frozen=True)
@@ -57,10 +53,12 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Update:
-    """One revealed update: well-formed, with its ciphertexts as one blob, or left out for `reason`."""
+    """One revealed update: well-formed, with the links to its ciphertexts' parts, or left
+    out for `reason`.
+    """
 
     rows: int = 0
-    blob: bytes = b""
+    links: list[str] = field(default_factory=list)
     reason: str = ""
 
 
@@ -100,23 +98,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Publication:
-    """What the round is settled with. `model_manifest` and `weights_blob` are empty if the model stays."""
+    """What the round is settled with. `model_manifest` is empty if the model stays."""
 
     model_digest: bytes
     loss: int
     evidence: bytes
     model_manifest: bytes = b""
-    weights_blob: bytes = b""
 
-    def blobs(self) -> list[Blob]:
-        """Return what others read of it, each before what links to it."""
-        model: list[Blob] = [*_parts(self.weights_blob), (self.model_manifest, "dag-cbor")]
-        return _there(*model, (self.evidence, "dag-cbor"))
+    def manifests(self) -> list[bytes]:
+        """Return what others read of it besides the weights, each before what links to it."""
+        return [each for each in (self.model_manifest, self.evidence) if each]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a round ended, from the chain's record: "settled", "failed" or "overdue".
+    """How a round ended, from the chain's record: "settled", "failed", "overdue" or "taken back".
 
     `loss` and `best_loss` are -1 if it was not settled. `payments`: mine -> credited amounts in wei.
     `closed` is the reason why the bounty closed with this round, else empty. `model_digest` is what it was
@@ -136,39 +132,61 @@ class Finished:
     model_digest: bytes = b""
 
 
-def _parts(blob: bytes) -> list[Blob]:
-    return [(part, "raw") for part in parts_of(blob)]
-
-
-def _there(*blobs: Blob) -> list[Blob]:
-    return [blob for blob in blobs if blob[0]]
-
-
+_KEPT = 16
 _KINDS = (Posting, Cohort, Verdict, Outcome, Publication, Finished)
 
 
 class Records:
-    """The records of the campaign `name`. All methods raise JournalError."""
+    """The records of the campaign `name`. All methods raise JournalError.
+
+    What was read last stays in memory, as many as a round's work looks at; the rest is read again.
+    """
 
     def __init__(self, journal: Journal, name: str) -> None:
         self._journal, self.name = journal, name
         self._prefix = f"campaign/{name}/"
-        self._known: dict[str, Any] = {}
+        self._known: OrderedDict[str, Any] = OrderedDict()
+        self._bounty: tuple[bytes, int] | None = None
+        self._finished = 0
+        self._made: set[bytes] = set()
+        self._looked_at = 0
 
     def get(self, kind: type[Any], number: int = 0) -> Any:
         """Return the record of this kind (and round), or None."""
         assert kind in _KINDS
-        return self._read(self._key(kind, number), kind)
+        key = self._key(kind, number)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        record = self._read(key, kind)
+        if record is not None:
+            self._keep(key, record)
+        return record
 
     def put(self, record: Any, number: int = 0) -> None:
         """Write a record; it is on the disk when this returns."""
         assert type(record) in _KINDS
-        self._write(self._key(type(record), number), record)
+        key = self._key(type(record), number)
+        self._journal.put(self._prefix + key, asdict(record))
+        self._keep(key, record)
 
     def forget(self, kind: type[Any], number: int) -> None:
         """Take the record of this kind and round away."""
         self._journal.delete(self._prefix + self._key(kind, number))
         self._known.pop(self._key(kind, number), None)
+        self._finished = self._looked_at = 0
+
+    def put_verdict(self, verdict: Verdict, number: int, sent: Mapping[str, str]) -> None:
+        """Write a verdict, and with it who sent which ciphertexts first: `sent` by the name of `sender`."""
+        with self._journal.transaction():
+            for name, mine in sent.items():
+                self._journal.put(f"{self._prefix}sent/{name}", mine)
+            self._journal.put(self._prefix + self._key(Verdict, number), asdict(verdict))
+        self._keep(self._key(Verdict, number), verdict)
+
+    def sender(self, name: str) -> str | None:
+        """Return the mine that sent the ciphertexts of that name first, in a round with a verdict."""
+        return self._journal.get_as(str, f"{self._prefix}sent/{name}")
 
     def update(self, number: int, mine: str) -> Update | None:
         """Return what is known of a mine's update in a round."""
@@ -177,7 +195,7 @@ class Records:
 
     def put_update(self, number: int, mine: str, update: Update) -> None:
         """Write down a mine's update."""
-        self._write(f"{number:03}/update/{mine}", update)
+        self._journal.put(f"{self._prefix}{number:03}/update/{mine}", asdict(update))
 
     def set_bounty(self, bounty: bytes, block: int) -> None:
         """Write down that the bounty is posted, in `block`."""
@@ -185,30 +203,33 @@ class Records:
 
     def bounty(self) -> tuple[bytes, int] | None:
         """Return (bounty id, block of its posting), or None before it is posted."""
-        return self._journal.get_as(lambda found: (found["bounty"], found["block"]), f"{self._prefix}posted")
+        if self._bounty is None:
+            read = lambda found: (found["bounty"], found["block"])  # noqa: E731
+            self._bounty = self._journal.get_as(read, f"{self._prefix}posted")
+        return self._bounty
 
     def finished(self) -> int:
         """Return the number of the last round that is over, 0 if none is."""
-        number = 0
-        while self.get(Finished, number + 1) is not None:
-            number += 1
-        return number
+        while self.get(Finished, self._finished + 1) is not None:
+            self._finished += 1
+        return self._finished
 
     def check_age(self, newest: bytes = b"") -> None:
         """Check that every model that a round was settled with was made here, and `newest`, the contract's.
 
         Raises JournalError: this journal was copied before a settlement, and does not know what came then.
         """
-        posting: Posting | None = self.get(Posting)
-        rounds = range(1, self.finished() + 2)
-        published: dict[int, Publication] = {n: p for n in rounds if (p := self.get(Publication, n))}
-        ended: dict[int, Finished] = {n: f for n in rounds if (f := self.get(Finished, n))}
-        made = {b""} | {one.model_digest for one in published.values()}
-        made |= {digest_of(posting.model_manifest)} if posting else set()
-        if {newest, *(one.model_digest for one in ended.values())} <= made:
+        over = self.finished()
+        for number in range(self._looked_at + 1, over + 1):
+            self._made |= self._models_of(number)
+            ended: Finished = self.get(Finished, number)
+            if ended.model_digest not in self._made | self._models_of(0) | {b""}:
+                break
+            self._looked_at = number
+        made = self._made | self._models_of(0) | self._models_of(over + 1)
+        if self._looked_at == over and newest in made | {b""}:
             return
-        known = {n for n in rounds if n in published or (n in ended and ended[n].ended != "settled")}
-        first = next(n for n in count(1) if n not in known)
+        first = next(n for n in count(1) if not self._is_known(n))
         raise JournalError(
             f"the journal {self._journal.path} is an older copy: what the bounty {self.name!r} was settled "
             f"with from round {first} on is not in it, and so its newest model is not here",
@@ -217,17 +238,26 @@ class Records:
             "and takes out what is left of the escrow",
         )
 
+    def _models_of(self, number: int) -> set[bytes]:
+        """The digests of the models that were made here in a round, 0 for the posting."""
+        if number == 0:
+            posting: Posting | None = self.get(Posting)
+            return {digest_of(posting.model_manifest)} if posting else set()
+        published: Publication | None = self.get(Publication, number)
+        return {published.model_digest} if published else set()
+
+    def _is_known(self, number: int) -> bool:
+        """Tell whether it is known here what a round was settled with, if it was."""
+        ended: Finished | None = self.get(Finished, number)
+        return bool(self._models_of(number)) or (ended is not None and ended.ended != "settled")
+
     def _key(self, kind: type[Any], number: int) -> str:
         return f"{number:03}/{kind.__name__.lower()}"
 
     def _read(self, key: str, kind: type[Any]) -> Any:
-        if key not in self._known:
-            record = self._journal.get_as(lambda fields: kind(**fields), self._prefix + key)
-            if record is None:
-                return None
-            self._known[key] = record
-        return self._known[key]
+        return self._journal.get_as(lambda fields: kind(**fields), self._prefix + key)
 
-    def _write(self, key: str, record: Any) -> None:
-        self._journal.put(self._prefix + key, asdict(record))
+    def _keep(self, key: str, record: Any) -> None:
         self._known[key] = record
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)

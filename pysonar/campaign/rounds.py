@@ -5,189 +5,59 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.collect import Expected, fetch_update
-from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Update, Verdict
-from pysonar.keys.keys import Key, MineUpdate, RoundUpdates, aggregate_digest
-from pysonar.models.linear import LinearModel
-from sonar.errors import (
-    BlobNotFound,
-    DigestMismatch,
-    EnvironmentFault,
-    LedgerConflict,
-    RemoteError,
-    StoreUnavailable,
-)
+from pysonar.campaign.evidence import evidence_of
+from pysonar.campaign.gather import Gatherer
+from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verdict
+from pysonar.campaign.standing import Standing, course_of
+from pysonar.keys.holder import KeyHolder
+from pysonar.keys.job import Job
+from pysonar.keys.updates import MineUpdate, aggregate_digest, weight_of
+from sonar.errors import LedgerConflict
 from sonar.families.quadratic.course import Course, Point
-from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.families.quadratic.score import shares_of
 from sonar.families.registry import family_of
-from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest, digest_of
-
-_REASON_MAX = 200
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the bounty lives."""
-
-    chain_id: int
-    contract: Address
-    bounty: BountyId
-
-
-def course_of(records: Records, design: Design, before: int) -> Course:
-    """Return where a campaign's weights had been when round `before` began."""
-    course: Course = family_of(design.spec).start(design)
-    for number in range(1, before):
-        outcome: Outcome | None = records.get(Outcome, number)
-        if outcome is not None and outcome.sums:
-            verdict: Verdict = records.get(Verdict, number)
-            course = course.seen(number, outcome.sums, outcome.rows, verdict.accepted, design.plan).moved(
-                Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss)
-            )
-    return course
-
-
-def model_of(records: Records, bounty: Bounty) -> LinearModel:
-    """Return the best model of a campaign so far.
-
-    Raises EnvironmentFault if no round has trained one, JournalError if the records are an older copy.
-    """
-    records.check_age()
-    course = course_of(records, bounty.design, 1 + records.finished())
-    if len(course.points) == 1:
-        raise EnvironmentFault(
-            f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
-            hint="`pysonar status` shows how each round ended; what no mine was due comes back",
-        )
-    return LinearModel.of(bounty.design, course)
+from sonar.protocol.ids import Digest
+from sonar.store.mend import put_blob
 
 
 class RoundWork:
-    """Does the work of a bounty's rounds, in order."""
+    """Does the work of a bounty's rounds, in order. What it encrypts goes to `copies`, the home's own
+    store.
+    """
 
-    def __init__(self, store: Store, key: Key, records: Records, bounty: Bounty, place: Place) -> None:
-        self._store, self._key, self._records = store, key, records
-        self._bounty, self._place = bounty, place
+    def __init__(
+        self, store: Store, copies: Store, holder: KeyHolder, records: Records, bounty: Bounty, job: Job
+    ) -> None:
+        self._copies, self._holder, self._records, self._job = copies, holder, records, job
         self._design = bounty.design
-        self._optimiser = bounty.optimiser
-        self._family = family_of(bounty.design.spec)
-
-    def course(self, before: int) -> Course:
-        """Return where the weights had been when round `before` began."""
-        return course_of(self._records, self._design, before)
-
-    def left_out_for_good(self, before: int) -> dict[str, str]:
-        """Return the mines that rounds before `before` left out of the bounty, each with its reason."""
-        found: dict[str, str] = {}
-        for number in range(1, before):
-            verdict: Verdict | None = self._records.get(Verdict, number)
-            for mine, reason in (verdict.for_good if verdict else {}).items():
-                found.setdefault(mine, f"left out since round {number}: {reason}"[:_REASON_MAX])
-        return found
-
-    def withheld_before(self, mine: str, before: int) -> bool:
-        """Tell whether a mine's update could not be had in a round before `before`."""
-        earlier = (self._records.update(number, mine) for number in range(1, before))
-        return any(update is not None and update.reason == WITHHELD for update in earlier)
-
-    # ---- updates
+        self._optimiser, self._family = bounty.optimiser, family_of(bounty.design.spec)
+        self._standing = Standing(records, bounty.design)
+        self._gatherer = Gatherer(store, holder, records, job, bounty.design.spec)
+        self._reminded = False
 
     def collect(self, number: int, cohort: Cohort, model: Digest, *, last_try: bool) -> list[str]:
-        """Fetch what is not there yet, and return the mines that are still missing.
+        """Fetch the updates that are not there yet, and return the mines that are still missing.
 
-        With `last_try`, what is not to be had now is left out. Raises StoreUnavailable if that is why there
-        is no update at all; one that the store cannot give, while it gives others, is its mine's affair.
+        Who did not give an update in an earlier round is not waited for. With `last_try`, what is not to be
+        had now is left out. Raises StoreUnavailable if that is why there is no update at all.
         """
-        gone = self.left_out_for_good(number)
-        expected = Expected(
-            self._place.chain_id,
-            self._place.contract,
-            self._place.bounty,
-            number,
-            model,
-            self._key.public,
-            self._design.spec,
-            self._design.plan,
-        )
-        missing, fault = [], None
-        for mine, digest in cohort.digests.items():
-            if self._records.update(number, mine) is not None:
-                continue
-            try:
-                update = (
-                    Update(reason=gone[mine])
-                    if mine in gone
-                    else self._fetch(expected, Address(mine), digest)
-                )
-            except StoreUnavailable as error:
-                update, fault = None, error
-            if update is None:
-                missing.append(mine)
-            else:
-                self._records.put_update(number, mine, update)
-        if fault is not None and not self._updates(number):
-            raise fault
-        if last_try:
-            for mine in missing:
-                self._records.put_update(number, mine, Update(reason=WITHHELD))
-            return []
+        standing = self._standing.before(number)
+        missing = self._gatherer.collect(number, cohort, model, standing, last_try=last_try)
+        if missing and standing.withheld.issuperset(missing):
+            return self._gatherer.collect(number, cohort, model, standing, last_try=True)
         return missing
-
-    def _fetch(self, expected: Expected, mine: Address, digest: bytes) -> Update | None:
-        try:
-            fetched = fetch_update(self._store, expected, mine, Digest(digest))
-        except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be mended
-            return None
-        except RemoteError as error:
-            return Update(reason=_reason(f"malformed: {error}"))
-        return Update(fetched.rows, self._key.public.encode_blob(fetched.ciphertexts))
-
-    def _update(self, number: int, mine: str) -> MineUpdate | None:
-        """Return a mine's update, if it was well-formed."""
-        update = self._records.update(number, mine)
-        if update is None or not update.blob:
-            return None
-        count = self._design.plan.ciphertexts
-        return MineUpdate(mine, update.rows, tuple(self._key.public.decode_blob(update.blob, count)))
-
-    def _updates(self, number: int) -> dict[str, MineUpdate]:
-        cohort: Cohort | None = self._records.get(Cohort, number)
-        found = {mine: self._update(number, mine) for mine in (cohort.digests if cohort else ())}
-        return {mine: update for mine, update in found.items() if update is not None}
-
-    def _weighted(self, number: int) -> dict[str, MineUpdate]:
-        """Return the accepted updates of a round, with the rows that each is weighted by.
-
-        Row counts are the mines' own word, and their weight is worth money: none weighs more than
-        `plan.weight_rows`, a constant of the bounty.
-        """
-        verdict: Verdict = self._records.get(Verdict, number)
-        updates = self._updates(number)
-        accepted = {mine: updates[mine] for mine in verdict.accepted}
-        most = self._design.plan.weight_rows
-        return {mine: replace(update, rows=min(update.rows, most)) for mine, update in accepted.items()}
 
     def let_go(self) -> None:
         """Unpin the mines' updates when the bounty is closed; its models and evidence stay."""
         for number in range(1, self._records.finished() + 1):
-            cohort: Cohort | None = self._records.get(Cohort, number)
-            for mine, digest in (cohort.digests if cohort else {}).items():
-                update = self._records.update(number, mine)
-                if update is not None and update.blob:
-                    self._store.unpin(Cid("dag-cbor", Digest(digest)))
-                    for link in links_of(update.blob):
-                        self._store.unpin(link)
+            self._gatherer.let_go(number)
 
     # ---- verdict
 
@@ -206,54 +76,55 @@ class RoundWork:
                 if (update := self._records.update(number, mine)) is not None and update.reason
             }
             failed = self._tested(number)
+            copies, first = self._copied(cohort)
             for_good = {mine: f"test {test}" for mine, test in failed.items() if test not in ROUND_ONLY}
-            for_good |= self._rows_changed(number, cohort) | self._copied(number, cohort)
+            for_good |= self._rows_changed() | copies
             left_out = {mine: f"test {test}" for mine, test in failed.items()} | for_good | malformed
             accepted = [mine for mine in cohort.digests if mine not in left_out]
             verdict = Verdict(accepted, left_out, for_good)
-            self._records.put(verdict, number)
+            self._records.put_verdict(verdict, number, first)
         return verdict
 
-    def _copied(self, number: int, cohort: Cohort) -> dict[str, str]:
-        """The mines that sent another's ciphertexts; of two in one round, the one that committed later."""
-        owners: dict[bytes, str] = {}
-        for past in range(1, number):
-            for mine, update in self._updates(past).items():
-                owners.setdefault(self._name(update), mine)
-        updates, copies = self._updates(number), {}
-        for mine in cohort.commit_order:
-            if mine in updates and owners.setdefault(self._name(updates[mine]), mine) != mine:
-                copies[mine] = "copy: the same ciphertexts as another mine's"
-        return copies
-
-    def _name(self, update: MineUpdate) -> bytes:
-        return digest_of(self._key.public.encode_blob(update.ciphertexts))
-
-    def _rows_changed(self, number: int, cohort: Cohort) -> dict[str, str]:
-        changed = {}
-        for mine in cohort.digests:
-            now = self._update(number, mine)
-            earlier = (self._update(past, mine) for past in range(1, number))
-            rows = next((update.rows for update in earlier if update is not None), None)
-            if now is not None and rows is not None and now.rows != rows:
-                changed[mine] = f"rows: {now.rows} rows, and {rows} before; data are frozen per bounty"
-        return changed
-
     def _tested(self, number: int) -> dict[str, str]:
-        history = [
-            RoundUpdates(past, self.course(past).current.weights_int, updates)
-            for past in range(1, number + 1)
-            if (updates := self._updates(past)) or past == number
-        ]
-        results = self._key.inspect(
-            bounty=self._place.bounty,
-            round=number,
-            plan=self._design.plan,
-            history=history,
-            unit=self._family.tests(self._design.spec, self._design.plan, 2, int).unit,
-            min_mines=self._bounty.terms.min_mines,
-        )
-        return {mine: result.failed for mine, result in results.items() if result.failed is not None}
+        """The mines whose update failed a test, each with the first that it failed."""
+        updates = list(self._gatherer.updates.values())
+        if not updates:
+            return {}
+        self._remind(number)
+        weights = self._standing.before(number).course.current.weights_int
+        answers = self._holder.holds(self._job, number, weights, updates)
+        return {mine: test for mine, test in answers.items() if test is not None}
+
+    def _remind(self, before: int) -> None:
+        """Ask the holder again about rounds that it does not know any more, once after each start."""
+        for number in range(1, 1 if self._reminded else before):
+            judged = self._records.get(Verdict, number) is not None
+            known = not judged or self._holder.knows(self._job, number)
+            if updates := [] if known else self._gatherer.again(number):
+                weights = course_of(self._records, self._design, number).current.weights_int
+                self._holder.holds(self._job, number, weights, updates)
+        self._reminded = True
+
+    def _copied(self, cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
+        """The mines that sent another's ciphertexts; of two in one round, the one that committed later.
+
+        And who sent which ciphertexts first, of those that nobody had sent before.
+        """
+        updates, first, copies = self._gatherer.updates, dict[str, str](), dict[str, str]()
+        for mine in cohort.commit_order:
+            if mine in updates:
+                name = updates[mine].name.hex()
+                owner = self._records.sender(name) or first.setdefault(name, mine)
+                if owner != mine:
+                    copies[mine] = "copy: the same ciphertexts as another mine's"
+        return copies, first
+
+    def _rows_changed(self) -> dict[str, str]:
+        earlier, changed = self._standing.rows, {}
+        for mine, update in self._gatherer.updates.items():
+            if (rows := earlier.get(mine, update.rows)) != update.rows:
+                changed[mine] = f"rows: {update.rows} rows, and {rows} before; data are frozen per bounty"
+        return changed
 
     # ---- outcome
 
@@ -263,58 +134,31 @@ class RoundWork:
         if outcome is None:
             verdict: Verdict = self._records.get(Verdict, number)
             cohort: Cohort = self._records.get(Cohort, number)
-            outcome = self._unchanged(number, verdict, cohort)
-            if len(verdict.accepted) >= self._bounty.terms.min_mines:
-                # The key refuses where its answer and an earlier one would give a single mine away: another
-                # cohort at the same weights, or other updates after this journal was restored from a copy.
+            course = self._standing.before(number).course
+            outcome = _unchanged(course, verdict, cohort)
+            if len(verdict.accepted) >= self._holder.least(self._job):
+                # The holder refuses where its answer and an earlier one would give a single mine away:
+                # another cohort at the same weights, or other updates after this journal was restored from
+                # a copy.
                 with suppress(LedgerConflict):
-                    outcome = self._trained(number, verdict, cohort)
+                    outcome = self._trained(number, course, verdict, cohort)
             self._records.put(outcome, number)
         return outcome
 
-    def _trained(self, number: int, verdict: Verdict, cohort: Cohort) -> Outcome:
-        plan, accepted = self._design.plan, list(self._weighted(number).values())
-        sums = self._key.decrypt_aggregate(
-            bounty=self._place.bounty,
-            round=number,
-            plan=plan,
-            weights_int=self.course(number).current.weights_int,
-            updates=accepted,
-            min_mines=self._bounty.terms.min_mines,
-        )
-        rows = sum(update.rows for update in accepted)
-        course = self.course(number).seen(number, sums, rows, verdict.accepted, plan)
-        point = self._family.step(self._design, self._optimiser, course)
-        scores = self._scores(number, verdict, course, point)
-        return Outcome(
-            sums,
-            aggregate_digest(self._key.public, plan, accepted),
-            rows,
-            list(point.weights_int),
-            point.coefficients.listed(),
-            point.loss,
-            scores,
-            shares_of(scores, cohort.digests),
-        )
+    def _trained(self, number: int, course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
+        plan, updates = self._design.plan, self._gatherer.updates
+        accepted = [updates[mine] for mine in verdict.accepted]
+        sums = self._holder.open_sum(self._job, number, course.current.weights_int, accepted)
+        rows = sum(weight_of(plan, update) for update in accepted)
+        seen = course.seen(number, sums, rows, verdict.accepted, plan)
+        point = self._family.step(self._design, self._optimiser, seen)
+        vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
+        asked = {past: vector.tolist() for past, vector in vectors.items()}
+        scores = self._holder.score(self._job, number, asked)
+        return _outcome(point, sums, rows, self._named(accepted), scores, cohort)
 
-    def _unchanged(self, number: int, verdict: Verdict, cohort: Cohort) -> Outcome:
-        """Nothing is decrypted: model and loss stay, and who was accepted shares the fees."""
-        here = self.course(number).current
-        shares = shares_of(dict.fromkeys(verdict.accepted, 0.0), cohort.digests)
-        return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)
-
-    def _scores(self, number: int, verdict: Verdict, course: Course, point: Point) -> dict[str, int]:
-        vectors = self._family.score_vectors(self._design, self._optimiser, course, point)
-        weighted = {past: self._weighted(past) for past in vectors}
-        terms = {
-            mine: [
-                (update, (update.rows * vectors[past]).tolist())
-                for past, updates in weighted.items()
-                if (update := updates.get(mine)) is not None
-            ]
-            for mine in verdict.accepted
-        }
-        return self._key.score(bounty=self._place.bounty, round=number, plan=self._design.plan, terms=terms)
+    def _named(self, accepted: list[MineUpdate]) -> bytes:
+        return aggregate_digest(self._holder.public, self._design.plan, accepted)
 
     # ---- publication
 
@@ -326,51 +170,38 @@ class RoundWork:
         publication: Publication | None = self._records.get(Publication, number)
         if publication is None:
             outcome: Outcome = self._records.get(Outcome, number)
-            manifest, blob, loss = b"", b"", best_loss
-            new_model = model
+            manifest, loss, new_model = b"", best_loss, model
             if outcome.sums:
-                blob = self._key.public.encode_blob(self._key.encrypt_weights(outcome.weights))
-                new_model = model.model_copy(update={"round": number + 1, "blobs": links_of(blob)})
+                blob = self._holder.public.encode_blob(self._holder.encrypt(outcome.weights))
+                links = put_blob(self._copies, blob)
+                new_model = model.model_copy(update={"round": number + 1, "blobs": links})
                 manifest, loss = new_model.to_bytes(), outcome.loss
-            evidence = self._evidence(number, model, new_model, loss, min(loss, best_loss))
-            publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest, blob)
+            evidence = evidence_of(
+                self._records, self._job, number, (model, new_model), (loss, min(loss, best_loss))
+            )
+            publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest)
             self._records.put(publication, number)
         return publication
 
-    def _evidence(
-        self, number: int, model: ModelManifest, new_model: ModelManifest, loss: int, best_loss: int
-    ) -> EvidenceManifest:
-        verdict: Verdict = self._records.get(Verdict, number)
-        outcome: Outcome = self._records.get(Outcome, number)
-        cohort: Cohort = self._records.get(Cohort, number)
-        members = [
-            CohortMember(
-                mine=Address(mine),
-                update=Digest(digest),
-                rows=update.rows if (update := self._records.update(number, mine)) else 0,
-                accepted=mine in verdict.accepted,
-                reason=verdict.left_out.get(mine, ""),
-                share_bps=outcome.shares_bps[mine],
-            )
-            for mine, digest in cohort.digests.items()
-        ]
-        return EvidenceManifest(
-            chain_id=self._place.chain_id,
-            contract=self._place.contract,
-            bounty=self._place.bounty,
-            round=number,
-            model=model.cid(),
-            new_model=new_model.cid(),
-            loss=loss,
-            best_loss=best_loss,
-            accepted_rows=sum(member.rows for member in members if member.accepted),
-            aggregate=Digest(outcome.aggregate_digest) if outcome.sums else None,
-            cohort=tuple(members),
-        )
+
+def _unchanged(course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
+    """Nothing is opened: model and loss stay, and who was accepted shares the fees."""
+    here = course.current
+    shares = shares_of(dict.fromkeys(verdict.accepted, 0.0), cohort.digests)
+    return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)
 
 
-WITHHELD = "withheld: revealed, and not to be had from the store"
-
-
-def _reason(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)[:_REASON_MAX]
+def _outcome(
+    point: Point, sums: list[int], rows: int, name: bytes, scores: Mapping[str, int], cohort: Cohort
+) -> Outcome:
+    shares = shares_of(scores, cohort.digests)
+    return Outcome(
+        sums,
+        name,
+        rows,
+        list(point.weights_int),
+        point.coefficients.listed(),
+        point.loss,
+        dict(scores),
+        shares,
+    )

@@ -11,23 +11,25 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
+FORMAT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aggregate (
     bounty BLOB, round INTEGER, digest BLOB NOT NULL, weights BLOB NOT NULL, cohort BLOB NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aggregated (
-    ciphertexts BLOB PRIMARY KEY, bounty BLOB NOT NULL, round INTEGER NOT NULL, mine TEXT NOT NULL
-    ) WITHOUT ROWID;
+    ciphertexts BLOB PRIMARY KEY, bounty BLOB NOT NULL, round INTEGER NOT NULL, mine TEXT NOT NULL,
+    weight INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS aggregated_in ON aggregated (bounty, round);
 CREATE TABLE IF NOT EXISTS score (
-    bounty BLOB, round INTEGER, digest BLOB NOT NULL, bits INTEGER NOT NULL, scores TEXT NOT NULL,
+    bounty BLOB, round INTEGER, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS summed (vector BLOB PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed_test (
@@ -43,6 +45,14 @@ class Revealed:
     failed_tests: list[tuple[int, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Aggregated:
+    """One mine's part of an aggregate: the digest of its ciphertexts, and what they weighed."""
+
+    ciphertexts: bytes
+    weight: int
+
+
 class Ledger:
     """The record of one key's decryptions. `path` None keeps it in memory, for a key that is not saved.
 
@@ -51,6 +61,7 @@ class Ledger:
 
     def __init__(self, path: Path | None, fingerprint: bytes) -> None:
         self._lock = threading.Lock()
+        self.path = path
         new = path is None or not path.exists()
         try:
             if path is not None and new:
@@ -60,7 +71,15 @@ class Ledger:
             )
             self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.execute("PRAGMA synchronous = EXTRA")  # FULL would let power loss undo the last entry
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if not new and version != FORMAT and self._db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                raise KeyFileError(
+                    f"the ledger {path} has format {version}, this program reads {FORMAT}",
+                    hint="end its bounties with the version that began them; new ones take a new key",
+                )
             self._db.executescript(_SCHEMA)
+            if version != FORMAT:
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
             if new:
                 self._db.execute("INSERT INTO owner VALUES (?)", [fingerprint])
             owner = self._db.execute("SELECT fingerprint FROM owner").fetchone()
@@ -114,12 +133,12 @@ class Ledger:
         *,
         weights: bytes,
         cohort: bytes,
-        updates: Mapping[str, bytes],
+        updates: Mapping[str, Aggregated],
     ) -> None:
         """Allow the decryption of one aggregate of a round. The same again is allowed.
 
         `weights` and `cohort` are digests of what the updates were made on and of who made them, `updates`
-        each mine's ciphertexts' digest. Raises LedgerConflict when another aggregate of that round is on
+        what each mine gave. Raises LedgerConflict when another aggregate of that round is on
         record, or in any bounty of this key one of another cohort at the same weights, or one with one of
         these updates: two that differ by one mine would give that mine's update away.
         """
@@ -140,12 +159,10 @@ class Ledger:
                     f"{bounty.hex()}",
                     hint="the difference could be one mine's update; only the same cohort's can be decrypted",
                 )
-            for mine, ciphertexts in updates.items():
-                entry = [ciphertexts, bounty, round, mine]
-                if (
-                    self._db.execute("INSERT OR IGNORE INTO aggregated VALUES (?, ?, ?, ?)", entry).rowcount
-                    == 0
-                ):
+            for mine, one in updates.items():
+                entry = [one.ciphertexts, bounty, round, mine, one.weight]
+                query = "INSERT OR IGNORE INTO aggregated VALUES (?, ?, ?, ?, ?)"
+                if self._db.execute(query, entry).rowcount == 0:
                     raise LedgerConflict(
                         f"the update of {mine} was part of another aggregate that was decrypted",
                         hint="the difference could be one mine's update; an update enters one aggregate only",
@@ -168,47 +185,33 @@ class Ledger:
                         hint="the difference could be one party's vector; sum up the same vectors as before",
                     )
 
+    def aggregated(self, bounty: bytes, round: int) -> dict[str, Aggregated]:
+        """The updates in the aggregate of a round, by mine: none if none was decrypted."""
+        query = "SELECT mine, ciphertexts, weight FROM aggregated WHERE bounty = ? AND round = ?"
+        with self._locked("read"):
+            rows = self._db.execute(query, [bounty, round]).fetchall()
+        return {mine: Aggregated(ciphertexts, weight) for mine, ciphertexts, weight in rows}
+
+    def scores(self, bounty: bytes, round: int) -> dict[str, int] | None:
+        """The scores of a round that are on record, if there are any."""
+        query = "SELECT scores FROM score WHERE bounty = ? AND round = ?"
+        with self._locked("read"):
+            row = self._db.execute(query, [bounty, round]).fetchone()
+            return {mine: int(score) for mine, score in json.loads(row[0]).items()} if row else None
+
     def record_scores(
-        self,
-        bounty: bytes,
-        round: int,
-        digest: bytes,
-        bits: int,
-        scores: Mapping[str, int],
-        updates: Mapping[str, Collection[bytes]],
+        self, bounty: bytes, round: int, bits: int, scores: Mapping[str, int]
     ) -> dict[str, int]:
         """Record a round's scores, `bits` revealed of each mine, and return the ones on record.
 
-        The first answer of a round stands: asking again returns it, whatever `scores` now are. Raises
-        LedgerConflict when they were asked for with other updates (another `digest`), when a mine is not in
-        the aggregate of that round, or when one of its `updates` (its ciphertexts' digest) is in none of the
-        bounty's as its own.
+        The first answer of a round stands: asking again returns it, whatever `scores` now are.
         """
-        entry = [bounty, round, digest, bits, json.dumps(scores, sort_keys=True)]
+        entry = [bounty, round, bits, json.dumps(scores, sort_keys=True)]
         with self._writing():
-            self._check_aggregated(bounty, round, updates)
-            self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?, ?)", entry)
-            query = "SELECT digest, scores FROM score WHERE bounty = ? AND round = ?"
-            recorded, answer = self._db.execute(query, [bounty, round]).fetchone()
-            given = {mine: int(score) for mine, score in json.loads(answer).items()}
-        if recorded != digest:
-            raise LedgerConflict(
-                f"the scores of round {round} of bounty {bounty.hex()} were given for other updates",
-                hint="score the same updates as before; this round's scores cannot be asked for again",
-            )
-        return given
-
-    def _check_aggregated(self, bounty: bytes, round: int, updates: Mapping[str, Collection[bytes]]) -> None:
-        query = "SELECT mine, ciphertexts, round FROM aggregated WHERE bounty = ? AND round <= ?"
-        entries = self._db.execute(query, [bounty, round]).fetchall()
-        present = {mine for mine, _, number in entries if number == round}
-        known = {(mine, ciphertexts) for mine, ciphertexts, _ in entries}
-        for mine, asked in updates.items():
-            if mine not in present or not all((mine, ciphertexts) in known for ciphertexts in asked):
-                raise LedgerConflict(
-                    f"the score of {mine} in round {round} is not one of updates that were aggregated",
-                    hint="decrypt the round's aggregate first; a mine is scored by what it gave to it",
-                )
+            self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?)", entry)
+        recorded = self.scores(bounty, round)
+        assert recorded is not None
+        return recorded
 
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""

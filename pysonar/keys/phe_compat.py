@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gmpy2 import mpz
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.errors import ClientMissing, UsageError
 from sonar.paillier.public import PublicKey
 

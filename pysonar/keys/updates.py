@@ -1,54 +1,77 @@
-"""Encrypted updates as the key takes them, and the digests by which its ledger names what it was asked."""
+"""Encrypted updates as a key's holder takes them, and the digests by which its ledger names them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
+from sonar.errors import CiphertextError
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
 
 
 @dataclass(frozen=True)
 class MineUpdate:
-    """One mine's encrypted update: its address, the number of rows that weights it, its ciphertexts."""
+    """One mine's encrypted update: its address, its rows, its ciphertexts, and their `blob`.
+
+    `read` and `of` make one, and check every ciphertext; nobody has to check them again.
+    """
 
     mine: str
     rows: int
-    ciphertexts: tuple[mpz, ...]
+    ciphertexts: tuple[mpz, ...] = field(repr=False)
+    blob: bytes = field(repr=False)
 
+    @classmethod
+    def read(cls, key: PublicKey, plan: SlotPlan, mine: str, rows: int, blob: bytes) -> MineUpdate:
+        """Read what a mine sent. Raises CiphertextError."""
+        return cls(mine, rows, tuple(key.decode_blob(blob, plan.ciphertexts)), blob)
 
-@dataclass(frozen=True)
-class RoundUpdates:
-    """A round as the tests need it: its number, fixed-point weights int[d], the revealed updates by mine."""
+    @classmethod
+    def of(cls, key: PublicKey, mine: str, rows: int, ciphertexts: Sequence[mpz]) -> MineUpdate:
+        """Make one of ciphertexts. Raises CiphertextError."""
+        blob = key.encode_blob(ciphertexts)
+        return cls(mine, rows, tuple(mpz(c) for c in ciphertexts), blob)
 
-    round: int
-    weights_int: Sequence[int]
-    updates: Mapping[str, MineUpdate]
+    def check(self, key: PublicKey, plan: SlotPlan) -> None:
+        """Check that it is as long as the plan says, under this key. Raises CiphertextError."""
+        there, wanted = len(self.ciphertexts), plan.ciphertexts
+        if there != wanted or len(self.blob) != wanted * key.ciphertext_bytes:
+            raise CiphertextError(
+                f"{self.mine}: {there} ciphertexts in {len(self.blob)} bytes; the slot plan has {wanted} of "
+                f"{key.ciphertext_bytes} bytes each"
+            )
+
+    @property
+    def name(self) -> bytes:
+        """The digest of the ciphertexts, whoever sent them and however they are weighted."""
+        return digest_of_parts(self.blob)
 
 
 def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdate]) -> bytes:
-    """sha2-256 that names an aggregate: the key, the plan, and each mine's address, rows and ciphertexts.
+    """sha2-256 that names an aggregate: the key, the plan, and each mine's address, weight and ciphertexts.
 
     The order of `updates` does not matter.
     """
-    parts = (update_digest(key, update) for update in sorted(updates, key=lambda update: update.mine))
+    parts = (
+        digest_of_parts(one.mine.encode(), str(weight_of(plan, one)).encode(), one.blob)
+        for one in sorted(updates, key=lambda one: one.mine)
+    )
     return digest_of_parts(b"sonar aggregate", key.fingerprint, plan_bytes(plan), *parts)
+
+
+def weight_of(plan: SlotPlan, update: MineUpdate) -> int:
+    """What an update weighs in a sum: its rows, which are the mine's own word, but at most `weight_rows`."""
+    return min(update.rows, plan.weight_rows)
 
 
 def weights_digest(plan: SlotPlan, weights_int: Sequence[int]) -> bytes:
     """Name the weights themselves, whatever the scale that a plan writes them at."""
     finest = (int(w) << (MAX_FRAC - plan.weight_frac) for w in weights_int)
     return digest_of_parts(*(str(w).encode() for w in finest))
-
-
-def update_digest(key: PublicKey, update: MineUpdate) -> bytes:
-    """Name one mine's update, with its address and rows."""
-    blob = key.encode_blob(update.ciphertexts)
-    return digest_of_parts(update.mine.encode(), str(update.rows).encode(), blob)
 
 
 def plan_bytes(plan: SlotPlan) -> bytes:

@@ -13,8 +13,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.campaign import Campaign
-from pysonar.keys.keys import Key
+from pysonar.campaign.lifecycle import Campaign
+from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import held
 from sonar.chain.deploying.deploy import Deployment, deploy
@@ -36,6 +37,7 @@ from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePai
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
+from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress
 from tests.chain_kit import wish
@@ -189,11 +191,12 @@ class World:
         """The campaign of a program that was just started. `wrap` may put something around a part."""
         journal = wrap(Journal(self.folder / "pysonar.sqlite"), "journal")
         outbox = Outbox(self.market, self.scientist, journal, sleep=lambda _s: None)
-        key = wrap(Key.load(self.key_path, "test"), "key")
+        holder = wrap(LocalHolder(Key.load(self.key_path, "test")), "key")
         return Campaign(
             self.market,
             wrap(self.store, "store"),
-            key,
+            wrap(FolderStore(self.folder / "copies"), "copies"),
+            holder,
             wrap(outbox, "outbox"),
             journal,
             self.bounty,

@@ -19,7 +19,8 @@ from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from mine.work.workshop import Workshop, drafts_at, sums_at
 from pysonar.campaign.posting import key_manifest
-from pysonar.keys.keys import Key, MineUpdate
+from pysonar.keys.key import Key
+from pysonar.keys.updates import MineUpdate
 from sonar.chain.contract.calls import Award, transfer
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
@@ -141,8 +142,8 @@ class TinyScientist:
     def read_update(self, digest: Digest) -> tuple[UpdateManifest, MineUpdate]:
         manifest = UpdateManifest.from_bytes(self.store.get(Cid("dag-cbor", digest), 1 << 16))
         blob = joined(manifest.blobs, manifest.ciphertexts * self.key.public.ciphertext_bytes, self.store.get)
-        cs = self.key.public.decode_blob(blob, manifest.ciphertexts)
-        return manifest, MineUpdate(manifest.mine, manifest.rows, tuple(cs))
+        update = MineUpdate.read(self.key.public, slot_plan(), manifest.mine, manifest.rows, blob)
+        return manifest, update
 
     def settle(
         self,

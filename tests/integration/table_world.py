@@ -18,8 +18,8 @@ from mine.node import Node, Options
 from mine.work.state import Book
 from mine.work.workshop import Workshop
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.campaign import Campaign
-from pysonar.keys.keys import Key
+from pysonar.campaign.lifecycle import Campaign
+from pysonar.keys.key import Key
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from campaign_kit import World
 
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Publication
 from sonar.home.journal import Journal
 from sonar.protocol.events import BountyPosted, RoundSettled
@@ -18,7 +18,8 @@ ROUNDS = {"rounds": 2}
 EFFECTS = {
     "journal": ("put",),
     "store": ("put", "pin"),
-    "key": ("inspect", "decrypt_aggregate", "score", "encrypt_weights"),
+    "copies": ("put", "pin"),
+    "key": ("holds", "open_sum", "score", "encrypt"),
     "outbox": ("submit",),
 }
 
@@ -56,7 +57,7 @@ class Mortal:
 
         def effect(*args: Any, **named: Any) -> Any:
             # What the effect is about: a key of journal or outbox, bytes or their CID, a round.
-            about = str(args[0] if args else named.get("round"))
+            about = str(args[1] if self.name == "key" and len(args) > 1 else args[0])
             self.killer.at((self.name, method, about, "before"))
             result = real(*args, **named)
             self.killer.at((self.name, method, about, "after"))

@@ -13,6 +13,7 @@ from gmpy2 import mpz
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
+from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import MinePaid
 from sonar.protocol.ids import digest_of
@@ -36,8 +37,8 @@ def manifest_with(**changes: Any) -> Forge:
 def blob_of(make: Callable[[Any, bytes], bytes]) -> Forge:
     def forge(_mine: HonestMine, key: Any, manifest: bytes, blob: bytes) -> tuple[bytes, list[bytes]]:
         other = make(key, blob)
-        link = Cid.of_blob(other)
-        data = UpdateManifest.from_bytes(manifest).model_copy(update={"blob": link}).to_bytes()
+        links = links_of(other)
+        data = UpdateManifest.from_bytes(manifest).model_copy(update={"blobs": links}).to_bytes()
         return digest_of(data), [other, data]
 
     return forge
@@ -57,8 +58,8 @@ def number(value: Callable[[Any], int]) -> Forge:
 
 def others_blob(mine: HonestMine, _key: Any, manifest: bytes, _blob: bytes) -> tuple[bytes, list[bytes]]:
     """The update of a mine that has trained already, under its own name."""
-    stolen = Cid.of_blob(mine.world.miners[0].ready[1][2][0])
-    data = UpdateManifest.from_bytes(manifest).model_copy(update={"blob": stolen}).to_bytes()
+    stolen = links_of(mine.world.miners[0].ready[1][2][0])
+    data = UpdateManifest.from_bytes(manifest).model_copy(update={"blobs": stolen}).to_bytes()
     return digest_of(data), [data]
 
 
@@ -68,15 +69,16 @@ FORGED: dict[str, tuple[Forge, str]] = {
     "a multiple of p": (number(lambda key: mpz(PRIME[0]) * 12345), "shares a factor"),
     "ciphertext n^2": (number(lambda key: key.n2), "not between 0 and n^2"),
     "ciphertext 1": (number(lambda key: 1), ""),
-    "an empty blob": (blob_of(lambda _key, _blob: b""), "blob has 0 bytes"),
-    "a huge blob": (blob_of(lambda _key, _blob: bytes(1 << 22)), "limit is 256"),
+    "an empty blob": (blob_of(lambda _key, _blob: b""), "has 0 bytes"),
+    "a huge blob": (blob_of(lambda _key, _blob: bytes(1 << 22)), "4 parts"),
+    "a blob that is too long": (blob_of(lambda _key, _blob: bytes(1 << 20)), "limit is 256"),
     "rows 0": (manifest_with(rows=0), "rows"),
     "negative rows": (manifest_with(rows=-40), "rows"),
     "rows 2^63": (manifest_with(rows=2**63), "rows"),
     "rows as text": (manifest_with(rows="40"), "rows"),
     "too few rows": (manifest_with(rows=32), "rows: 32 is not between"),
-    "a link to a manifest": (manifest_with(blob=Cid("dag-cbor", digest_of(b"x"))), "blob"),
-    "bytes for a link": (manifest_with(blob=b"x" * 36), "blob"),
+    "a link to a manifest": (manifest_with(blobs=[Cid("dag-cbor", digest_of(b"x"))]), "blob"),
+    "bytes for a link": (manifest_with(blobs=[b"x" * 36]), "blob"),
     "an unknown field": (manifest_with(extra=[]), "unknown field"),
     "another chain": (manifest_with(chain_id=1), "chain_id"),
     "more ciphertexts": (manifest_with(ciphertexts=2), "ciphertexts"),

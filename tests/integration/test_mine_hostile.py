@@ -9,7 +9,7 @@ import pytest
 from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.campaign.posting import key_manifest
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, StoreUnavailable
 from sonar.manifests.key import KeyManifest

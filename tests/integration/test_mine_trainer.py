@@ -11,7 +11,7 @@ from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
-from pysonar.keys.keys import MineUpdate
+from pysonar.keys.updates import MineUpdate
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
@@ -47,8 +47,8 @@ def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
     second = trainer.make_update(task, mapped, weights, pool)
     assert first != second
     for update in (first, second):
-        mine = MineUpdate("mine", 30, tuple(update))
-        assert scientist_key().unsafe_decrypt_update(slot_plan(), mine) == clear_update(path)
+        plain = scientist_key().unsafe_decrypt(update)
+        assert slot_plan().unpack(plain, weight=1) == clear_update(path)
 
 
 def test_the_digest_of_the_map_tells_data_apart(scientist: TinyScientist, tmp_path: Path) -> None:

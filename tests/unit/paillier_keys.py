@@ -7,7 +7,7 @@ from functools import cache
 import gmpy2
 from gmpy2 import mpz
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 
 
 @cache
@@ -23,6 +23,11 @@ def small_key(bits: int = 512, which: int = 0) -> Key:
 @cache
 def real_key(bits: int = 2048) -> Key:
     return Key.generate(bits)
+
+
+def decrypted(key: Key, c: int) -> int:
+    """The plaintext of one ciphertext."""
+    return key.unsafe_decrypt([mpz(c)])[0]
 
 
 def textbook_decrypt(key: Key, c: int) -> int:

@@ -14,7 +14,7 @@ from paillier_keys import small_key
 
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys import keyfile
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.errors import KeyFileError, SonarError, UpdateOutOfRange
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest

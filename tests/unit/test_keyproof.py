@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import real_key, small_key
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.keys.secret import _Prime
 from sonar.errors import CiphertextError, EnvironmentFault
 from sonar.paillier import keyproof

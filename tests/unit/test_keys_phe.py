@@ -9,7 +9,7 @@ import phe
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import real_key, small_key
+from paillier_keys import decrypted, real_key, small_key
 
 from pysonar.keys.phe_compat import (
     from_phe_number,
@@ -44,9 +44,9 @@ def test_numbers_go_both_ways(value: float, scale_bits: int) -> None:
     number = to_phe_number(PUBLIC, KEY.encrypt_weights([fixed])[0], scale_bits=scale_bits)
     assert PHE_PRIVATE.decrypt(number) == fixed / 2**scale_bits
     finer = scale_bits + -scale_bits % 4
-    assert KEY._decrypt(from_phe_number(PUBLIC, number, scale_bits=finer)) == fixed << (finer - scale_bits)
+    assert decrypted(KEY, from_phe_number(PUBLIC, number, scale_bits=finer)) == fixed << (finer - scale_bits)
     theirs = PHE_PUBLIC.encrypt(value, precision=2**-32)
-    assert abs(KEY._decrypt(from_phe_number(PUBLIC, theirs, scale_bits=80)) / 2**80 - value) <= 2**-32
+    assert abs(decrypted(KEY, from_phe_number(PUBLIC, theirs, scale_bits=80)) / 2**80 - value) <= 2**-32
 
 
 def test_phe_makes_the_ciphertexts_of_the_vector_file() -> None:
@@ -78,7 +78,7 @@ def test_keys_go_both_ways() -> None:
     assert to_phe_public(from_phe_public(theirs)) == theirs
     ours = from_phe_private(secret)
     assert unsafe_to_phe_private(ours) == secret
-    assert ours._decrypt(theirs.raw_encrypt(42)) == 42
+    assert decrypted(ours, theirs.raw_encrypt(42)) == 42
     for short in (KEY, small_key(1024)):
         with pytest.raises(CiphertextError, match="at least 2048"):
             from_phe_private(unsafe_to_phe_private(short))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pysonar.keys.ledger import Ledger
+from pysonar.keys.ledger import Aggregated, Ledger
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
@@ -109,52 +109,47 @@ def test_an_empty_file_is_no_ledger(path: Path) -> None:
 
 def test_the_first_scores_of_a_round_stand(path: Path) -> None:
     ledger = Ledger(path, OWNER)
-    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}, {}) == {"x": 5, "y": -7}
-    assert ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 6, "y": 0}, {}) == {"x": 5, "y": -7}
-    with pytest.raises(LedgerConflict, match="scores of round 1"):
-        ledger.record_scores(BOUNTY, 1, b"e", 16, {"x": 5}, {})
+    assert ledger.scores(BOUNTY, 1) is None
+    assert ledger.record_scores(BOUNTY, 1, 16, {"x": 5, "y": -7}) == {"x": 5, "y": -7}
+    assert Ledger(path, OWNER).record_scores(BOUNTY, 1, 16, {"x": 6, "z": 0}) == {"x": 5, "y": -7}
+    assert ledger.scores(BOUNTY, 1) == {"x": 5, "y": -7}
+    assert ledger.scores(BOUNTY, 2) is ledger.scores(OTHER, 1) is None
+
+
+def given(**updates: bytes) -> dict[str, Aggregated]:
+    return {mine: Aggregated(ciphertexts, 7) for mine, ciphertexts in updates.items()}
 
 
 def test_an_update_is_part_of_one_aggregate(path: Path) -> None:
     ledger = Ledger(path, OWNER)
-    both = {"x": b"1", "y": b"2"}
+    both = given(x=b"1", y=b"2")
     for _ in range(2):
         ledger.record_aggregate(BOUNTY, 1, b"first", weights=b"w", cohort=b"all", updates=both)
-    for bounty, number, updates in ((OTHER, 1, {"x": b"1"}), (BOUNTY, 2, {"z": b"3", "a": b"2"})):
+    for bounty, number, updates in ((OTHER, 1, given(x=b"1")), (BOUNTY, 2, given(z=b"3", a=b"2"))):
         with pytest.raises(LedgerConflict, match="part of another aggregate"):
             ledger.record_aggregate(bounty, number, b"d", weights=b"v", cohort=b"some", updates=updates)
-    fresh = {"x": b"4", "z": b"3"}  # the refused aggregate left nothing behind
+    fresh = given(x=b"4", z=b"3")  # the refused aggregate left nothing behind
     ledger.record_aggregate(BOUNTY, 2, b"d", weights=b"v", cohort=b"some", updates=fresh)
+    assert ledger.aggregated(BOUNTY, 1) == both
+    assert ledger.aggregated(BOUNTY, 2) == fresh
+    assert ledger.aggregated(BOUNTY, 3) == ledger.aggregated(OTHER, 1) == {}
 
 
-def test_only_what_was_aggregated_is_scored(path: Path) -> None:
-    ledger = Ledger(path, OWNER)
-    ledger.record_aggregate(BOUNTY, 1, b"a", weights=b"w", cohort=b"xy", updates={"x": b"1", "y": b"2"})
-    ledger.record_aggregate(BOUNTY, 2, b"b", weights=b"v", cohort=b"xz", updates={"x": b"3", "z": b"4"})
-    refused: list[tuple[bytes, int, dict[str, list[bytes]]]] = [
-        (BOUNTY, 3, {"x": [b"1"]}),
-        (OTHER, 1, {"x": [b"1"]}),
-        (BOUNTY, 1, {"x": [b"2"]}),
-        (BOUNTY, 1, {"x": [b"1", b"3"]}),
-        (BOUNTY, 2, {"y": [b"2"]}),
-        (BOUNTY, 2, {"w": []}),
-    ]
-    for bounty, number, updates in refused:
-        with pytest.raises(LedgerConflict, match="aggregated"):
-            ledger.record_scores(bounty, number, b"d", 16, dict.fromkeys(updates, 1), updates)
-    assert ledger.totals(BOUNTY) == {}
-    assert ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5, "z": 1}, {"x": [b"1", b"3"], "z": []}) == {
-        "x": 5,
-        "z": 1,
-    }
+def test_a_ledger_of_an_older_version_is_refused(path: Path) -> None:
+    Ledger(path, OWNER).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 0")
+    with pytest.raises(KeyFileError, match="has format 0, this program reads 2") as caught:
+        Ledger(path, OWNER)
+    assert "new ones take a new key" in caught.value.hint
 
 
 def test_totals_count_each_bit_and_each_failure_once(path: Path) -> None:
     ledger = Ledger(path, OWNER)
     for _ in range(2):
-        ledger.record_scores(BOUNTY, 1, b"d", 16, {"x": 5, "y": -7}, {})
-        ledger.record_scores(BOUNTY, 2, b"d", 16, {"x": 5}, {})
-        ledger.record_scores(OTHER, 1, b"d", 16, {"x": 5}, {})
+        ledger.record_scores(BOUNTY, 1, 16, {"x": 5, "y": -7})
+        ledger.record_scores(BOUNTY, 2, 16, {"x": 5})
+        ledger.record_scores(OTHER, 1, 16, {"x": 5})
         ledger.record_failed_tests(BOUNTY, 2, [("y", "copy"), ("z", "range")])
         ledger.record_failed_tests(BOUNTY, 3, [("y", "copy")])
     totals = ledger.totals(BOUNTY)
@@ -193,7 +188,7 @@ def test_a_ledger_that_cannot_be_written_allows_nothing(path: Path) -> None:
     with pytest.raises(JournalBlocked, match="cannot be written"):
         ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
     with pytest.raises(JournalBlocked, match="cannot be written"):
-        ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
+        ledger.record_scores(BOUNTY, 1, 16, {"m": 1})
     with pytest.raises(JournalBlocked, match="cannot be written"):
         ledger.record_failed_tests(BOUNTY, 1, [("m", "range")])
     ledger._db.execute("PRAGMA query_only = OFF")
@@ -214,9 +209,9 @@ def test_a_damaged_ledger_is_told(path: Path) -> None:
     ledger = Ledger(path, OWNER)
     for scores in ("not JSON", "[1]", '{"m": "x"}', "7"):
         ledger._db.execute("DELETE FROM score")
-        ledger._db.execute("INSERT INTO score VALUES (?, 1, ?, 16, ?)", [BOUNTY, b"d", scores])
-        with pytest.raises(JournalError, match="cannot be written") as caught:
-            ledger.record_scores(BOUNTY, 1, b"d", 16, {"m": 1}, {})
+        ledger._db.execute("INSERT INTO score VALUES (?, 1, 16, ?)", [BOUNTY, scores])
+        with pytest.raises(JournalError, match="cannot be read") as caught:
+            ledger.record_scores(BOUNTY, 1, 16, {"m": 1})
         assert not isinstance(caught.value, JournalBlocked)  # nobody waits for that to pass
     ledger._db.execute("UPDATE score SET scores = 'not JSON'")
     with pytest.raises(JournalError, match="cannot be read"):

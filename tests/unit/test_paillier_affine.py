@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import real_key, small_key
+from paillier_keys import decrypted, real_key, small_key
 
 from sonar.errors import BoundsError, CiphertextError, PlanError
 from sonar.paillier import cost
@@ -61,7 +61,7 @@ def test_the_packed_product_equals_the_integer_product(
     plan, a, b, w = problem
     enc = affine_update(PUBLIC, plan, a, b, KEY.encrypt_weights(w), parts=parts, run=map)
     assert len(enc) == plan.ciphertexts
-    assert plan.unpack([KEY._decrypt(c) for c in enc], weight=1) == by_definition(plan, a, b, w)
+    assert plan.unpack([decrypted(KEY, c) for c in enc], weight=1) == by_definition(plan, a, b, w)
 
 
 def test_parts_are_the_whole_and_travel_to_other_processes() -> None:
@@ -90,7 +90,7 @@ def test_tables_are_shared_and_arrays_are_taken() -> None:
         a, b = rng.integers(-50, 51, (3, 3)), rng.integers(-5000, 5001, 3)
         for as_type in (np.int64, object):
             enc = affine_update(PUBLIC, plan, a.astype(as_type), b.astype(as_type), bases)
-            values = plan.unpack([KEY._decrypt(c) for c in enc], weight=1)
+            values = plan.unpack([decrypted(KEY, c) for c in enc], weight=1)
             assert values == by_definition(plan, a.tolist(), b.reshape(-1, 1).tolist(), w)
 
 
@@ -108,7 +108,7 @@ def test_shipped_sizes_with_31_features(bits: int) -> None:
     b = np.rint(phi.T @ rng.normal(size=40) / 40 * 2**24).astype(np.int64)
     w = [int(x) for x in rng.integers(-(3 << 24), 3 << 24, 31)]
     enc = affine_update(key.public, plan, a, b, key.encrypt_weights(w))
-    values = plan.unpack([key._decrypt(c) for c in enc], weight=1)
+    values = plan.unpack([decrypted(key, c) for c in enc], weight=1)
     assert values == by_definition(plan, a.tolist(), b.reshape(-1, 1).tolist(), w)
 
 

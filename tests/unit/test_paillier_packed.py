@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paillier_keys import real_key, small_key, textbook_decrypt
 
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from sonar.errors import CiphertextError, LedgerConflict, PlanError, UpdateOutOfRange, UsageError
 from sonar.paillier.packed import PackedPlan
 

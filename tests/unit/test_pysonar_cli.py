@@ -21,7 +21,7 @@ from pysonar.campaign.posting import key_manifest
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent

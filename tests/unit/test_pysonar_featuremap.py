@@ -16,7 +16,7 @@ from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.shelf import Shelf
-from pysonar.keys.keys import Key
+from pysonar.keys.key import Key
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import DataError, SonarError

@@ -11,7 +11,7 @@ from network_file import write_network
 
 import pysonar
 from pysonar import wiring
-from pysonar.campaign.campaign import Campaign
+from pysonar.campaign.lifecycle import Campaign
 from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError, UsageError
 from sonar.home import keystore
 from sonar.home.journal import Journal

@@ -1,0 +1,117 @@
+"""How rounds end on the chain, in whatever way; and the last withdrawal."""
+
+from __future__ import annotations
+
+from pysonar.campaign import history
+from pysonar.campaign.means import Means
+from pysonar.campaign.records import Finished, Outcome
+from pysonar.campaign.settling import Settling
+from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action, Intent
+from sonar.errors import MarketError
+from sonar.families.quadratic.course import held_weights
+from sonar.protocol.fold import fold
+from sonar.protocol.ids import hex32
+from sonar.protocol.phase import BountyState, Status
+from sonar.telling.progress import Round, Waiting
+
+
+class Ending:
+    """Writes down how rounds ended, ends those that cannot be settled, and takes out what is left."""
+
+    def __init__(self, means: Means, settling: Settling) -> None:
+        self._means, self._settling, self._records = means, settling, means.records
+
+    def expire(self, state: BountyState, head: Head, status: Status) -> Waiting | None:
+        """End a round that failed or is overdue; None when that is mined."""
+        n = state.round
+        cohort = self._settling.revealed(n, head)
+        if len(cohort) != state.revealed:
+            return Waiting(f"the reveals of round {n} to be in the chain's record")
+        why = "has failed" if status is Status.FAILED else "was not settled in time"
+        self._means.progress.note(f"round {n} {why}; the mines get their stakes back")
+        call = self._means.market.expire(self._means.id, n, cohort)
+        return self._means.transact(self._means.intent(Action.EXPIRE, n), call, f"the end of round {n}", None)
+
+    def withdraw(self, head: Head) -> Waiting | None:
+        """Take out what the contract owes this account; what other bounties owe in that asset comes along.
+
+        None when nothing is left to take out; then the mines' updates may be collected.
+        """
+        means = self._means
+        intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.terms.asset
+        me = means.outbox.address
+        if not means.outbox.wanted(intent) or means.market.withdrawable(me, head, asset=asset):
+            call = means.market.withdraw(me, asset)
+            if (waiting := means.transact(intent, call, "the withdrawal", None)) is not None:
+                return waiting
+        self._settling.rounds.let_go()
+        return None
+
+    def finish_rounds(self, state: BountyState, head: Head) -> None:
+        """Write down how each round ended that is over on the chain."""
+        self._forget_lost(state, head)
+        means, records = self._means, self._records
+        first, last = records.finished() + 1, state.round if state.closed else state.round - 1
+        if first > last:
+            return
+        told = fold(means.market.events(means.since(), head.number, means.id))
+        for n in range(first, last + 1):
+            seconds = means.watch.tell(n)
+            finished = history.finished_of(n, told.get((means.id, n)), seconds, self._gas(n))
+            records.put(finished, n)
+            means.watch.begin_idle()
+            line = history.line_of(records, n, means.bounty)
+            means.progress.emit(Round(hex32(means.id), n, history.round_of(line)))
+            if finished.ended == "failed":
+                means.progress.note(self._why_failed(finished))
+            self._tell_held(n)
+
+    def _forget_lost(self, state: BountyState, head: Head) -> None:
+        """Forget the ends of rounds that a reorganisation took back: they may end otherwise now."""
+        while not state.closed and (n := self._records.finished()) >= state.round:
+            if self._records.get(Finished, n).block > head.number:
+                return  # it is the node that is behind
+            self._records.forget(Finished, n)
+            self._means.progress.note(f"the chain's node has lost how round {n} ended; it ends again")
+
+    def _why_failed(self, finished: Finished) -> str:
+        bounty = self._means.bounty
+        if not finished.committed:
+            columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
+            return (
+                f"no mine committed: one needs a table with columns {columns}, within the bounds that "
+                "`explain` tells, and somebody who has it join this bounty"
+            )
+        return (
+            f"a round takes min_mines = {bounty.terms.min_mines} mines that reveal: have more of them "
+            "join, or post the next bounty with a smaller min_mines"
+        )
+
+    def _tell_held(self, n: int) -> None:
+        """Tell which weights cannot follow the gradient any more, when they are others than before."""
+        held = self._held(n)
+        if held and held != self._held(n - 1):
+            names = ", ".join(held[:5]) + ", …" * (len(held) > 5)
+            most = self._means.bounty.design.weight_max
+            self._means.progress.note(
+                f"round {n}: weight_max = {most:g} stops the weights of {names}; "
+                "if the loss stays too high, post another bounty with a larger weight_max, or without one"
+            )
+
+    def _held(self, n: int) -> list[str]:
+        outcome: Outcome | None = self._records.get(Outcome, n)
+        return held_weights(outcome.weights, self._means.bounty.design) if outcome else []
+
+    def _gas(self, n: int) -> dict[str, int]:
+        gas, outbox = {}, self._means.outbox
+        for action in (Action.SETTLE, Action.EXPIRE):
+            intent = self._means.intent(action, n)
+            if outbox.submitted(intent):
+                try:
+                    receipt = outbox.outcome(intent)
+                except MarketError:  # it was mined and failed; the round ended otherwise
+                    continue
+                if receipt is not None:
+                    gas[action.value] = receipt.gas_used
+        return gas

@@ -1,0 +1,247 @@
+"""A bounty from posting to withdrawal, as a state machine over the chain.
+
+Theory of operation. `tick` makes one pass that waits for nothing: it looks at the chain, does what can be
+done, and returns what it waits for. The chain says where the bounty stands; the journal says what this side
+has decided (`pysonar.campaign.records`). Each decision is on the disk before the effect that rests on it, and
+is never taken twice: the key's holder is asked for the same sum, the store for the same bytes, the outbox for
+the same transaction. So a campaign that is killed at any instant and started again ends with the same model
+and the same payments.
+
+    not posted          opening     post
+    Commit, Reveal      settling    keep in the store what mines read
+    Settle              settling    settle
+    Failed, Overdue     ending      expire
+    Closed              ending      withdraw
+"""
+
+from __future__ import annotations
+
+from pysonar.bounty.explain import learned
+from pysonar.bounty.request import Bounty
+from pysonar.campaign import history
+from pysonar.campaign.ending import Ending
+from pysonar.campaign.means import Means, Stopwatch
+from pysonar.campaign.opening import Opening
+from pysonar.campaign.records import Finished, Posting, Records
+from pysonar.campaign.settling import Settling
+from pysonar.campaign.standing import model_of
+from pysonar.keys.holder import KeyHolder
+from pysonar.keys.ledger import Revealed
+from pysonar.models.linear import LinearModel
+from sonar.chain.contract.errors import UnknownBounty
+from sonar.chain.contract.market import Market
+from sonar.chain.rpc import Head
+from sonar.chain.sending.outbox import Outbox
+from sonar.errors import ChainUnavailable, ConfigError, JournalError, RpcError, UsageError
+from sonar.home.journal import Journal
+from sonar.ports import Store
+from sonar.protocol.ids import BountyId
+from sonar.protocol.phase import BountyState, Status, deadlines_of, status_of
+from sonar.telling.progress import Done, Progress, Waiting
+from sonar.telling.waiting import drive, interrupts_held
+
+_LOOKS = 3
+"""How often one tick looks again after something of its own was mined."""
+
+
+class Campaign:
+    """The scientist's side of one bounty.
+
+    `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `holder`
+    has its key, the same through the whole campaign. `copies` is the home's own store, in which what others
+    read of the scientist lies until the bounty is closed, whatever the network's store loses. Raises
+    ConfigError if the journal holds another bounty of this name.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        copies: Store,
+        holder: KeyHolder,
+        outbox: Outbox,
+        journal: Journal,
+        bounty: Bounty,
+        *,
+        progress: Progress | None = None,
+        confirmations: int = 1,
+    ) -> None:
+        self.bounty = bounty
+        self.records = Records(journal, bounty.settings.name)
+        self._progress = progress or Progress()
+        means = Means(
+            market,
+            store,
+            copies,
+            holder,
+            outbox,
+            self.records,
+            bounty,
+            self._progress,
+            Stopwatch(self._progress),
+            confirmations,
+        )
+        self._means = means
+        self._opening = Opening(means)
+        self._settling = Settling(means, self._opening)
+        self._ending = Ending(means, self._settling)
+        self._let_go = self._told_age = False
+        holder.on_progress(
+            lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done")
+        )
+
+    def __repr__(self) -> str:
+        rounds, of = self.records.finished(), self.bounty.settings.rounds
+        stands = "not posted" if self.id is None else "closed" if self.done else "open"
+        return f"<Campaign {self.bounty.settings.name!r}: {stands}, {rounds} of {of} rounds are over>"
+
+    @property
+    def id(self) -> BountyId | None:
+        """The bounty's id, once it is posted."""
+        posted = self.records.bounty()
+        return BountyId(posted[0]) if posted else None
+
+    @property
+    def model(self) -> LinearModel:
+        """The best model so far: the lowest loss on the holdout.
+
+        Raises EnvironmentFault if no round has trained one, JournalError if this home is an older copy.
+        """
+        if not self._let_go:
+            history.check_age(self.records, lambda: self._means.market)
+        return model_of(self.records, self.bounty)
+
+    @property
+    def done(self) -> bool:
+        """Whether the bounty is closed on the chain and all of its rounds are in the journal."""
+        finished: Finished | None = self.records.get(Finished, max(self.records.finished(), 1))
+        return finished is not None and finished.closed != ""
+
+    def tick(self) -> Waiting | Done:
+        """Do what can be done now, and return what is waited for.
+
+        Raises ChainUnavailable, StoreUnavailable and other EnvironmentFaults, after which calling again is
+        right; InsufficientFunds for a posting that was not sent; UsageError after `close`; and what a faulty
+        setting raises.
+        """
+        if self._let_go:
+            problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
+            raise UsageError(problem, hint="ask an open session for the campaign")
+        try:
+            return self._pass()
+        except UnknownBounty as error:
+            name = self.bounty.settings.name
+            problem = f"this chain does not know the bounty {name!r}, which was posted from this home"
+            hint = "connect to the chain that it was posted on, or start again with another home"
+            raise ConfigError("network", problem, hint=hint) from error
+        except RpcError as error:  # a node that lags, or limits requests, may answer later
+            raise ChainUnavailable(str(error), hint=error.hint) from error
+
+    def _pass(self) -> Waiting | Done:
+        if (waiting := self._opening.post()) is not None:
+            return waiting
+        for _ in range(_LOOKS):
+            head = self._means.market.head()
+            self._means.outbox.recover(head)
+            state = self._opening.state(head)
+            self._ending.finish_rounds(state, head)
+            result = self._act(status_of(state, head.timestamp_s), state, head)
+            if result is not None:
+                return result
+        return Waiting("the chain to show what was mined")
+
+    def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
+        ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
+        up_to_date = self._up_to_date(state)
+        match status:
+            case Status.COMMIT:
+                self._settling.keep_in_store(n, head)
+                told = f"mines to commit to round {n} ({state.committed} of at most {cap} have)"
+                return Waiting(told, ends.commit_s)
+            case Status.REVEAL:
+                told = f"mines to reveal round {n} ({state.revealed} of {state.committed} have)"
+                return Waiting(told, ends.reveal_s)
+            case Status.SETTLE if not up_to_date:
+                return Waiting(f"round {n} to be overdue, since this home cannot settle it", ends.settle_s)
+            case Status.SETTLE:
+                return self._settling.settle(state, head, ends)
+            case Status.FAILED | Status.OVERDUE:
+                return self._ending.expire(state, head, status)
+            case _:
+                waiting = self._ending.withdraw(head)
+                closed = f"bounty {self.bounty.settings.name} is closed"
+                return waiting or Done(closed, history.document_of(self.summary()))
+
+    def _up_to_date(self, state: BountyState) -> bool:
+        """Tell whether this home has all models so far; where it is an older copy, that is told once.
+
+        Then its ledger may be older too: a round is neither opened nor settled with it, but let go.
+        """
+        try:
+            self.records.check_age(state.model_digest)
+        except JournalError as older:
+            if not self._told_age:
+                self._progress.problem(older)
+            self._told_age = True
+            return False
+        return True
+
+    # ---- running it, and results
+
+    def fit(self, *, poll_s: float = 0.25) -> LinearModel:
+        """Run the campaign to its end, telling each wait, and return the best model.
+
+        It may be interrupted at any time, and ends its current step before; calling it again, or on a new
+        object with the same home, goes on. Raises what `tick` raises; faults that may pass are tried again
+        for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained.
+        """
+        self.run(poll_s=poll_s)
+        return self.model
+
+    def run(self, *, poll_s: float = 0.25) -> None:
+        """Run the campaign to its end as `fit` does, with a model or without."""
+
+        def step() -> Waiting | Done:
+            with interrupts_held():
+                return self.tick()
+
+        drive(step, self._progress, poll_s=poll_s, patience_s=self.bounty.patience_s)
+
+    def resume(self, *, poll_s: float = 0.25) -> LinearModel:
+        """Go on with a campaign that was started before, as `fit` does. Raises ConfigError."""
+        if self.records.get(Posting) is None:
+            raise ConfigError(
+                "name", f"no bounty named {self.bounty.settings.name!r} was started in this home"
+            )
+        return self.fit(poll_s=poll_s)
+
+    def close(self) -> None:
+        """Do nothing more, since others may work in the home now; results can still be read."""
+        self._let_go = True
+
+    def payouts(self) -> dict[str, dict[str, int]]:
+        """Return what each mine was credited so far: stakes back, fees, rewards and forfeits in wei."""
+        return history.payouts_of(self.records)
+
+    def revealed(self) -> dict[str, Revealed]:
+        """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
+        return self._means.holder.revealed(self._opening.job()) if self.id else {}
+
+    def learned(self) -> dict[str, dict[str, str]]:
+        """Return who knows how much of what by now: by what it is, then by who knows it, in a few words."""
+        aggregates = sum(line["loss"] is not None for line in self.history())
+        return learned(self.bounty, aggregates, self.revealed())
+
+    def history(self) -> list[dict[str, object]]:
+        """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds.
+
+        That this home is an older copy, and so does not know how each round was settled, is told.
+        """
+        if not self._let_go and (found := history.position(self.records, lambda: self._means.market)):
+            self._up_to_date(found[1])
+        rounds = range(1, self.records.finished() + 1)
+        return [history.line_of(self.records, n, self.bounty) for n in rounds]
+
+    def summary(self) -> dict[str, object]:
+        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+        return history.summary_of(self.records, self.bounty)

@@ -1,0 +1,131 @@
+"""What a campaign works with, and how it sends."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.records import Finished, Records
+from pysonar.keys.holder import KeyHolder
+from sonar.chain.contract.calls import Call
+from sonar.chain.contract.errors import (
+    NothingToWithdraw,
+    NotInCohort,
+    WrongCohortSize,
+    WrongRound,
+    WrongStatus,
+)
+from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.sending.intent import Action, Intent
+from sonar.chain.sending.outbox import Outbox
+from sonar.errors import InsufficientFunds
+from sonar.ports import Store
+from sonar.protocol.ids import BountyId
+from sonar.telling.progress import Progress, Waiting
+
+
+class Stopwatch:
+    """What each part of each round took, in seconds; of round 0 the posting."""
+
+    def __init__(self, progress: Progress, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._progress, self._timer = progress, timer
+        self._seconds: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._idle_since = timer()
+
+    @contextmanager
+    def timed(self, number: int, part: str) -> Iterator[None]:
+        """Count what is done inside."""
+        start = self._timer()
+        try:
+            yield
+        finally:
+            self._seconds[number][part] += self._timer() - start
+
+    def end_idle(self, number: int) -> None:
+        """Count what was waited for a round's mines, once."""
+        if "waiting" not in self._seconds[number]:
+            self._seconds[number]["waiting"] = self._timer() - self._idle_since
+
+    def begin_idle(self) -> None:
+        """From now on the next round's mines are waited for."""
+        self._idle_since = self._timer()
+
+    def tell(self, number: int) -> dict[str, float]:
+        """Return and tell a round's seconds, and forget them."""
+        seconds = {part: round(value, 6) for part, value in self._seconds.pop(number, {}).items()}
+        for part, value in seconds.items():
+            self._progress.timing(part, value, number)
+        return seconds
+
+
+@dataclass
+class Means:
+    """The parts that one campaign works with. `copies` is the home's own store, for what others read of
+    her.
+    """
+
+    market: Market
+    store: Store
+    copies: Store
+    holder: KeyHolder
+    outbox: Outbox
+    records: Records
+    bounty: Bounty
+    progress: Progress
+    watch: Stopwatch
+    confirmations: int = 1
+    unpaid: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """The bounty's name."""
+        return self.bounty.settings.name
+
+    @property
+    def posted(self) -> tuple[BountyId, int]:
+        """Id and block of the bounty, which is posted."""
+        posted = self.records.bounty()
+        assert posted is not None
+        return BountyId(posted[0]), posted[1]
+
+    @property
+    def id(self) -> BountyId:
+        """The id of the bounty, which is posted."""
+        return self.posted[0]
+
+    def intent(self, action: Action, number: int) -> Intent:
+        """The intent to do something in a round of the bounty."""
+        return Intent.of_round(action, self.id, number)
+
+    def since(self) -> int:
+        """The block from which on to look for events of the round that is open."""
+        finished: Finished | None = self.records.get(Finished, self.records.finished())
+        return (finished.block if finished is not None else self.posted[1]) - REORG_BLOCKS
+
+    def transact(self, intent: Intent, call: Call, what: str, until_s: int | None) -> Waiting | None:
+        """Send once; None when it is mined."""
+        try:
+            self.outbox.submit(intent, call)
+            if self.outbox.outcome(intent) is None:
+                return Waiting(f"{what} to be mined", until_s)
+        except InsufficientFunds as poor:
+            return self.without_ether(poor, what, until_s)
+        except NothingToWithdraw:  # another campaign took it along, or the node is behind: `head` will tell
+            return Waiting("the chain's next block")
+        except (WrongRound, WrongStatus, WrongCohortSize, NotInCohort) as late:
+            # A deadline passed, somebody else moved the bounty, or a reorganisation changed its cohort,
+            # between the look and the transaction.
+            self.progress.note(f"{what} is not possible any more ({late}); looking again")
+            return Waiting("the chain's next block")
+        return None
+
+    def without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:
+        """What is waited for that the account cannot pay now: gas may fall, or somebody send ether."""
+        if what not in self.unpaid:
+            self.progress.problem(poor, f"trying again. {poor.hint}")
+        self.unpaid.add(what)
+        return Waiting(f"ether to pay for {what}", until_s)

@@ -1,0 +1,141 @@
+"""A round on the scientist's side: what mines read in it is kept there, and it is settled.
+
+A round in Settle goes through these; each does nothing if its record is there already:
+
+    cohort -> updates -> verdict -> outcome -> publication -> settle transaction
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from pysonar.campaign.means import Means
+from pysonar.campaign.opening import Opening
+from pysonar.campaign.posting import blobs_of, publish
+from pysonar.campaign.records import Cohort, Posting, Publication
+from pysonar.campaign.rounds import RoundWork
+from sonar.chain.contract.calls import Award, Call
+from sonar.chain.rpc import Head
+from sonar.chain.sending.intent import Action
+from sonar.errors import BlobNotFound
+from sonar.families.quadratic.score import shares_of
+from sonar.manifests.model import ModelManifest
+from sonar.protocol.fold import RoundRecord, record_of
+from sonar.protocol.ids import Address, Digest, digest_of
+from sonar.protocol.phase import BountyState, Deadlines
+from sonar.store.mend import LOOK_S, mend
+from sonar.telling.progress import Waiting
+
+
+class Settling:
+    """Settles rounds, once each."""
+
+    def __init__(self, means: Means, opening: Opening) -> None:
+        self._means, self._opening, self._records = means, opening, means.records
+        self._looked_s = 0
+
+    @cached_property
+    def rounds(self) -> RoundWork:
+        """The rounds' own work, of a bounty that is posted."""
+        means = self._means
+        return RoundWork(
+            means.store, means.copies, means.holder, means.records, means.bounty, self._opening.job()
+        )
+
+    def keep_in_store(self, number: int, head: Head) -> None:
+        """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        if head.timestamp_s < self._looked_s + LOOK_S:
+            return
+        means, lost = self._means, 0
+        for posted in (self._records.get(Posting), self._newest_model(number)):
+            try:
+                blobs = blobs_of(posted, means.copies, means.store) if posted else ()
+                lost += sum(mend(means.store, data, codec) for data, codec in blobs)
+            except BlobNotFound as gone:
+                means.progress.problem(gone, "no mine can train on this model without it")
+        if lost:
+            means.progress.note(f"the store had lost or spoilt {lost} blobs of this bounty: put them again")
+        self._looked_s = head.timestamp_s
+
+    def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
+        """Bring a round in Settle a step forward; None when its settlement is mined."""
+        means, n = self._means, state.round
+        cohort = self._cohort(state, head)
+        if cohort is None:
+            return Waiting(f"the reveals of round {n} to be confirmed", ends.settle_s)
+        means.watch.end_idle(n)
+        if (waiting := self._collect(state, head, ends, cohort)) is not None:
+            return waiting
+        publication, shares = self._worked_out(state)
+        intent = means.intent(Action.SETTLE, n)
+        if means.outbox.wanted(intent):
+            with means.watch.timed(n, "publish"):
+                publish(publication, means.copies, means.store)
+            there = self.revealed(n, head)
+            if len(there) != state.revealed:
+                return Waiting(f"the reveals of round {n} to be in the chain's record", ends.settle_s)
+            if set(there) != set(shares):
+                # A reorganisation changed what was confirmed; what was opened cannot be undone.
+                shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
+        with means.watch.timed(n, "settle"):
+            call = self._call(n, publication, shares)
+            return means.transact(intent, call, f"the settlement of round {n}", ends.settle_s)
+
+    def revealed(self, number: int, head: Head) -> tuple[Address, ...]:
+        """The mines that have revealed in the open round, by the chain's record at `head`."""
+        return self._record(number, head.number).cohort
+
+    def _worked_out(self, state: BountyState) -> tuple[Publication, dict[str, int]]:
+        """What the round is settled with, and each mine's share in basis points."""
+        n, timed = state.round, self._means.watch.timed
+        with timed(n, "check"):
+            self.rounds.judge(n)
+        with timed(n, "aggregate"):
+            outcome = self.rounds.compute(n)
+        with timed(n, "encrypt"):
+            publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)
+        return publication, outcome.shares_bps
+
+    def _call(self, number: int, publication: Publication, shares: dict[str, int]) -> Call:
+        awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
+        model, evidence = Digest(publication.model_digest), digest_of(publication.evidence)
+        return self._means.market.settle(self._means.id, number, model, publication.loss, awards, evidence)
+
+    def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
+        """Who revealed what in this round, once all of it is confirmed."""
+        n = state.round
+        cohort: Cohort | None = self._records.get(Cohort, n)
+        if cohort is None:
+            record = self._record(n, head.number - self._means.confirmations + 1)
+            if len(record.reveals) != state.revealed:
+                return None
+            digests = {str(mine): bytes(record.reveals[mine].update_digest) for mine in record.cohort}
+            cohort = Cohort(digests, [str(mine) for mine in record.commits], head.timestamp_s)
+            self._records.put(cohort, n)
+        return cohort
+
+    def _record(self, number: int, last: int) -> RoundRecord:
+        """What the chain's record says of the open round up to the block `last`."""
+        events = self._means.market.events(self._means.since(), last, self._means.id)
+        return record_of(events, self._means.id, number)
+
+    def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
+        """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
+        n, window = state.round, state.terms.settle_window_s
+        give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
+        late = head.timestamp_s >= give_up_s
+        with self._means.watch.timed(n, "collect"):
+            missing = self.rounds.collect(n, cohort, state.model_digest, last_try=late)
+        if missing:
+            return Waiting(f"the updates of {', '.join(missing[:3])} to be in the store", give_up_s)
+        return None
+
+    def _model_manifest(self, number: int) -> ModelManifest:
+        """The manifest that round `number` trained on."""
+        newest = self._newest_model(number) or self._records.get(Posting)
+        return ModelManifest.from_bytes(newest.model_manifest)
+
+    def _newest_model(self, number: int) -> Publication | None:
+        """What the last round before `number` that has changed the model was settled with."""
+        published = (self._records.get(Publication, past) for past in range(number - 1, 0, -1))
+        return next((each for each in published if each is not None and each.model_manifest), None)

@@ -1,0 +1,94 @@
+"""Where a campaign stands before a round: folded from the records, each round once."""
+
+from __future__ import annotations
+
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.records import Cohort, Outcome, Records, Verdict
+from pysonar.models.linear import LinearModel
+from sonar.errors import EnvironmentFault
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.design import Design
+from sonar.families.registry import family_of
+
+REASON_MAX = 200
+WITHHELD = "withheld: revealed, and not to be had from the store"
+
+
+class Standing:
+    """What the rounds so far have come to.
+
+    `course`: where the weights have been. `rows`: how many a mine said that it has, with its first update.
+    `withheld`: the mines of which some update could not be had. `gone`: who is left out for good, and why.
+    """
+
+    def __init__(self, records: Records, design: Design) -> None:
+        self._records, self._design = records, design
+        self._number = 1
+        self._begin()
+
+    def before(self, number: int) -> Standing:
+        """Take in the rounds up to `number`, and return itself as it stands before that round."""
+        if number < self._number:
+            self._number = 1
+            self._begin()
+        for past in range(self._number, number):
+            self._take_in(past)
+        self._number = number
+        return self
+
+    def _begin(self) -> None:
+        self.course = _start(self._design)
+        self.rows: dict[str, int] = {}
+        self.withheld: set[str] = set()
+        self.gone: dict[str, str] = {}
+
+    def _take_in(self, number: int) -> None:
+        self.course = _longer(self.course, self._records, self._design, number)
+        cohort: Cohort | None = self._records.get(Cohort, number)
+        for mine in cohort.digests if cohort else ():
+            update = self._records.update(number, mine)
+            if update is not None and update.links:
+                self.rows.setdefault(mine, update.rows)
+            elif update is not None and update.reason == WITHHELD:
+                self.withheld.add(mine)
+        verdict: Verdict | None = self._records.get(Verdict, number)
+        for mine, reason in (verdict.for_good if verdict else {}).items():
+            self.gone.setdefault(mine, f"left out since round {number}: {reason}"[:REASON_MAX])
+
+
+def course_of(records: Records, design: Design, before: int) -> Course:
+    """Return where a campaign's weights had been when round `before` began."""
+    course = _start(design)
+    for number in range(1, before):
+        course = _longer(course, records, design, number)
+    return course
+
+
+def _start(design: Design) -> Course:
+    start: Course = family_of(design.spec).start(design)
+    return start
+
+
+def _longer(course: Course, records: Records, design: Design, number: int) -> Course:
+    """Return the course with what round `number` came to, if it moved."""
+    outcome: Outcome | None = records.get(Outcome, number)
+    if outcome is None or not outcome.sums:
+        return course
+    verdict: Verdict = records.get(Verdict, number)
+    seen = course.seen(number, outcome.sums, outcome.rows, verdict.accepted, design.plan)
+    return seen.moved(Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss))
+
+
+def model_of(records: Records, bounty: Bounty) -> LinearModel:
+    """Return the best model of a campaign so far.
+
+    Raises EnvironmentFault if no round has trained one, JournalError if the records are an older copy.
+    """
+    records.check_age()
+    course = course_of(records, bounty.design, 1 + records.finished())
+    if len(course.points) == 1:
+        raise EnvironmentFault(
+            f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
+            hint="`pysonar status` shows how each round ended; what no mine was due comes back",
+        )
+    return LinearModel.of(bounty.design, course)

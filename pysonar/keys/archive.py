@@ -1,0 +1,200 @@
+"""The updates that a key's holder has opened, on disk, for the holder alone.
+
+One SQLite file beside the ledger. What a round's updates hold lies in it encrypted (AES-256-GCM, under a
+key made of the primes), one page for each round, so that memory need not hold more than one; and for each
+update a mark of its values (BLAKE2b with a key), by which it is found again when somebody sends the same.
+
+It is a cache: all of it can be made again by opening the same updates. So it is not synced to the disk at
+every step as the ledger is, and where it is lost or damaged, nothing is given away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
+
+from sonar.errors import JournalBlocked, JournalError
+from sonar.paillier.slots import SlotPlan
+
+FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS page (
+    bounty BLOB, round INTEGER, head TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (bounty, round));
+CREATE TABLE IF NOT EXISTS sent (
+    bounty BLOB, mark BLOB, round INTEGER, mine TEXT, PRIMARY KEY (bounty, mark, round, mine)) WITHOUT ROWID;
+"""
+_NONCE, _MARK = 12, 16
+_INT64_BITS = 62
+
+Values = NDArray[Any]
+"""Integers [mines, d]: int64 where the plan's updates fit, else Python's own."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One round, opened: its weights int[d]; by mine the digest of its ciphertexts, in the rows' order; the
+    `values` [mines, d], and who of them sent values outside the range (their rows are zeros).
+    """
+
+    round: int
+    weights: tuple[int, ...]
+    names: Mapping[str, bytes]
+    values: Values
+    outside: frozenset[str]
+
+    def row(self, mine: str) -> Values | None:
+        """One mine's values [d], None if it sent none or none in range."""
+        if mine not in self.names or mine in self.outside:
+            return None
+        found: Values = self.values[list(self.names).index(mine)]
+        return found
+
+    def rows(self) -> dict[str, Values]:
+        """The values [d] of every mine that sent some in range."""
+        inside = ((mine, self.values[i]) for i, mine in enumerate(self.names))
+        return {mine: row for mine, row in inside if mine not in self.outside}
+
+
+def values_of(rows: Sequence[Sequence[int] | None], plan: SlotPlan) -> Values:
+    """Return a plan's values [mines, d] as one array, with zeros for None."""
+    there = [row if row is not None else [0] * plan.weights for row in rows]
+    kind = np.int64 if plan.update_bits <= _INT64_BITS else object
+    return np.array(there, dtype=kind).reshape(len(there), plan.weights)
+
+
+class Archive:
+    """The pages of one key. `path` None keeps them in a temporary file that ends with the program.
+
+    Raises JournalError: what to do if the file is damaged.
+    """
+
+    def __init__(self, path: Path | None, secret: bytes) -> None:
+        self.path, self._lock = path, threading.Lock()
+        self._aead, self._mark_key = AESGCM(secret), hashlib.blake2b(b"marks", key=secret).digest()
+        with self._faults():
+            if path is not None and not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path or "", isolation_level=None, timeout=30, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = TRUNCATE")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def put(self, bounty: bytes, page: Page) -> None:
+        """Keep a page, in place of one of the same round."""
+        head = json.dumps(
+            {
+                "weights": [str(w) for w in page.weights],
+                "names": {mine: name.hex() for mine, name in page.names.items()},
+                "outside": sorted(page.outside),
+                "bytes": _bytes_of(page.values),
+            }
+        )
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = nonce + self._aead.encrypt(nonce, _packed(page.values), _bound(bounty, page.round, head))
+        marks = [(bounty, self._mark(row), page.round, mine) for mine, row in page.rows().items()]
+        with self._faults(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM sent WHERE bounty = ? AND round = ?", [bounty, page.round])
+            self._db.execute(
+                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?)", [bounty, page.round, head, sealed]
+            )
+            self._db.executemany("INSERT INTO sent VALUES (?, ?, ?, ?)", marks)
+
+    def page(self, bounty: bytes, round: int) -> Page | None:
+        """Return the page of a round, if it is there."""
+        query = "SELECT head, sealed FROM page WHERE bounty = ? AND round = ?"
+        with self._faults():
+            found = self._db.execute(query, [bounty, round]).fetchone()
+            return self._read(bounty, round, *found) if found else None
+
+    def has(self, bounty: bytes, round: int) -> bool:
+        """Tell whether a round has a page."""
+        query = "SELECT 1 FROM page WHERE bounty = ? AND round = ?"
+        with self._faults():
+            return self._db.execute(query, [bounty, round]).fetchone() is not None
+
+    def pages(self, bounty: bytes, since: int, before: int) -> Iterator[Page]:
+        """The pages of the rounds from `since` on, up to `before`, ascending; one is in memory at a time."""
+        query = "SELECT round FROM page WHERE bounty = ? AND round >= ? AND round < ? ORDER BY round"
+        with self._faults():
+            rounds = [number for (number,) in self._db.execute(query, [bounty, since, before])]
+        return (page for number in rounds if (page := self.page(bounty, number)) is not None)
+
+    def senders(self, bounty: bytes, before: int, row: Values) -> frozenset[str]:
+        """The mines that sent just these values in the first round, before `before`, in which one did."""
+        query = "SELECT round, mine FROM sent WHERE bounty = ? AND mark = ? AND round < ? ORDER BY round"
+        with self._faults():
+            found = self._db.execute(query, [bounty, self._mark(row), before]).fetchall()
+        return frozenset(mine for number, mine in found if number == found[0][0])
+
+    def _mark(self, row: Values) -> bytes:
+        return hashlib.blake2b(_packed(row), digest_size=_MARK, key=self._mark_key).digest()
+
+    def _read(self, bounty: bytes, round: int, head: str, sealed: bytes) -> Page:
+        fields = json.loads(head)
+        data = self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(bounty, round, head))
+        names = {mine: bytes.fromhex(name) for mine, name in fields["names"].items()}
+        weights = tuple(int(w) for w in fields["weights"])
+        values = _unpacked(data, fields["bytes"]).reshape(len(names), len(weights))
+        return Page(round, weights, names, values, frozenset(fields["outside"]))
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.OperationalError as error:
+            raise JournalBlocked(
+                f"what the key has opened cannot be kept in {self.path}: {error}",
+                hint="is the disk full, or the file locked by another program?",
+            ) from error
+        except (sqlite3.Error, OSError, InvalidTag, ValueError, KeyError, TypeError) as error:
+            raise JournalError(
+                f"what the key has opened cannot be read from {self.path}: {error or 'it was changed'}",
+                hint="delete the file: it is made again from the updates in the store",
+            ) from error
+
+
+def _bound(bounty: bytes, round: int, head: str) -> bytes:
+    return b"%s %d %s" % (bounty, round, head.encode())
+
+
+def _bytes_of(values: Values) -> int:
+    """How many bytes each value takes on disk."""
+    if values.dtype != object:
+        return 8
+    most = max((int(value).bit_length() for value in values.flat), default=0)
+    return most // 8 + 1
+
+
+def _packed(values: Values) -> bytes:
+    if values.dtype != object:
+        return values.astype("<i8").tobytes()
+    width = _bytes_of(values)
+    return b"".join(int(value).to_bytes(width, "little", signed=True) for value in values.flat)
+
+
+def _unpacked(data: bytes, width: int) -> Values:
+    if width == 8:
+        return np.frombuffer(data, dtype="<i8").astype(np.int64)
+    parts = (data[start : start + width] for start in range(0, len(data), width))
+    return np.array([int.from_bytes(part, "little", signed=True) for part in parts], dtype=object)

@@ -1,0 +1,95 @@
+"""The port to whoever can open: all that may be asked about the updates of a bounty.
+
+Campaign, rounds and posting know this alone. `pysonar.keys.local` is the key on this machine with its ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from gmpy2 import mpz
+
+from pysonar.keys.job import Job
+from pysonar.keys.ledger import Revealed
+from pysonar.keys.secret import Tell
+from pysonar.keys.updates import MineUpdate
+from sonar.paillier.public import PublicKey
+
+SCORE_BITS = 16
+"""What a score tells of one mine in a round."""
+
+
+class KeyHolder(Protocol):
+    """Answers few questions, and counts what it gives away before it gives it.
+
+    It decides by itself how many updates a sum takes at least: as many as the bounty's terms say, and no
+    fewer than its own policy does. Every question may be asked again, after a crash too, and gets the same
+    answer.
+    """
+
+    @property
+    def public(self) -> PublicKey:
+        """The public key."""
+        ...
+
+    @property
+    def proof(self) -> bytes:
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
+        ...
+
+    def on_progress(self, tell: Tell | None) -> None:
+        """Have `tell` called with (done, of) about once a second by work that takes longer."""
+        ...
+
+    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+        """One fresh ciphertext for each signed integer, |number| < n/2. Reveals nothing.
+        Raises UsageError.
+        """
+        ...
+
+    def least(self, job: Job) -> int:
+        """How many updates a sum of the bounty takes: by its terms, and by the holder's policy."""
+        ...
+
+    def knows(self, job: Job, round: int) -> bool:
+        """Tell whether it still has what `holds` was asked in a round: later rounds are held against it."""
+        ...
+
+    def holds(
+        self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
+    ) -> dict[str, str | None]:
+        """Reveal for each mine whether its update holds, None, or else the first test that it failed.
+
+        `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
+        in it. Rounds are asked about in order; one that the holder does not know any more is asked about
+        again. A mine that failed an exact test before fails again by the same; the tests of `ROUND_ONLY`
+        count for their round only. Raises UsageError, CiphertextError, EnvironmentFault.
+        """
+        ...
+
+    def open_sum(
+        self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
+    ) -> list[int]:
+        """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with n_i = min(rows_i, weight_rows).
+
+        Once a round, at the same weights of one cohort only, and each update in one sum only: raises
+        LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
+        for too few or too many updates, CiphertextError, UpdateOutOfRange, EnvironmentFault.
+        """
+        ...
+
+    def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
+        """Reveal for each mine i in the round's sum: sum_s n_i <vectors[s], u_i^s>, rounded to 16 bits.
+
+        `vectors` float64[d] by round, and u in real units; of a mine's updates those count that were in the
+        bounty's sums. All values are scaled together, so that the largest magnitude becomes 32767; a positive
+        one stays at least 1, since the sign says who is paid, and a cheat's huge negative score must not wipe
+        out the others'. The first answer of a round stands, whatever is asked later. Raises UsageError, also
+        for a vector of a round that it does not know; LedgerConflict for a round without a sum.
+        """
+        ...
+
+    def revealed(self, job: Job) -> dict[str, Revealed]:
+        """What was revealed of each mine in a bounty so far."""
+        ...

@@ -1,0 +1,72 @@
+"""A posted bounty as a key's holder knows it: nothing of it is the caller's word.
+
+The bounty's id is a hash of what it was posted with, so whoever names a bounty to the holder shows it all:
+terms and model's manifest cannot be others than those that mines have agreed to.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+
+from sonar.errors import UsageError
+from sonar.families.quadratic.inspection import Rules
+from sonar.families.registry import family_of
+from sonar.manifests.model import ModelManifest
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+from sonar.protocol.ids import Address, BountyId, Digest, digest_of
+from sonar.protocol.phase import Terms
+from sonar.protocol.seal import bounty_id
+
+LEAST_COHORT = 2
+"""The sum of one update is that update."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a bounty was posted with: `model` is the manifest of its first round, as bytes."""
+
+    chain_id: int
+    contract: Address
+    scientist: Address
+    terms: Terms
+    model: bytes
+    key_digest: Digest
+    salt: bytes
+
+    @cached_property
+    def bounty(self) -> BountyId:
+        """Its id on this chain and contract."""
+        place = self.chain_id, self.contract, self.scientist
+        return bounty_id(*place, self.terms, digest_of(self.model), self.key_digest, self.salt)
+
+    @cached_property
+    def manifest(self) -> ModelManifest:
+        """The model's manifest. Raises ManifestError."""
+        return ModelManifest.from_bytes(self.model)
+
+    @cached_property
+    def plan(self) -> SlotPlan:
+        """How updates are packed. Raises PlanError."""
+        return SlotPlan.from_dict(self.manifest.plan.model_dump())
+
+    @property
+    def least(self) -> int:
+        """How many updates a sum takes by the terms."""
+        return max(self.terms.min_mines, LEAST_COHORT)
+
+    def rules(self, least: int) -> Rules:
+        """What the model says about honest updates, where a sum takes `least` of them."""
+        spec = self.manifest.family
+        found: Rules = family_of(spec).tests(spec, self.plan, least, secrets.randbits)
+        return found
+
+    def check(self, key: PublicKey) -> None:
+        """Raise UsageError if it is not a bounty of this key."""
+        if self.manifest.key.digest != self.key_digest or self.plan.key_bits != key.bits:
+            raise UsageError(
+                f"the bounty is for another key, of {self.plan.key_bits} bits, not {key.bits}",
+                hint="give its own key",
+            )
