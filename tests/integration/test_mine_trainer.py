@@ -229,7 +229,7 @@ def test_a_mine_answers_for_several_targets_at_once(scientist: TinyScientist, tm
         for o in range(2)
         for i in range(3)
     ]
-    opened = scientist.key.unsafe_decrypt_update(plan, MineUpdate("mine", 40, tuple(update)))
+    opened = plan.unpack(scientist.key.unsafe_decrypt(update), weight=1)
     assert opened == clear
 
 
