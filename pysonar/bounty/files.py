@@ -26,7 +26,7 @@ def content(path: Path, field: str, max_bytes: int = MAX_TOML_BYTES) -> bytes:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the fields of a bounty's file, and the addresses that `allow_file` names. Raises ConfigError."""
+    """Return the fields of a bounty's file, with those of `allow_file`. Raises ConfigError."""
     fields = parse_toml(content(path, "bounty"), str(path))
     _take_allow_file(fields, path.parent)
     return fields

@@ -76,9 +76,9 @@ def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, 
         settle_window_s=s.settle_window_s or settle,
         quiet_s=s.quiet_s,
         overdue_bps=s.overdue_bps,
-        **{
-            f"{name}_units": parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward")
-        },
+        stake_units=amounts["stake"],
+        fee_units=amounts["fee"],
+        reward_units=amounts["reward"],
         initial_loss=initial,
         target_loss=target,
         settler=NOBODY if s.settler is None else parse_address(s.settler, "settler"),
