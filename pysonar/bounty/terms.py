@@ -66,7 +66,6 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
 
 def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
     window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
-    amounts = {name: parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward")}
     return Terms(
         asset=unit.asset,
         cohort_cap=s.cohort,
