@@ -78,7 +78,7 @@ class Bench:
         key.save(self.folder / "key", "bench", dev=True)
         self.holder, copies = LocalHolder(key), FolderStore(self.folder / "copies")
         posting = prepare(self.bounty, self.holder, copies)
-        terms, digest = self.bounty.offer.terms, digest_of(posting.key_manifest)
+        terms, digest = self.bounty.terms, digest_of(posting.key_manifest)
         self.job = Job(*PLACE, terms, posting.model_manifest, digest, posting.salt)
         self.records = Records(Journal(self.folder / "journal.sqlite"), "bench")
         self.work = RoundWork(self.store, copies, self.holder, self.records, self.bounty, self.job)

@@ -50,26 +50,24 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 
 def _what(bounty: Bounty) -> list[str]:
-    offer, spec, held_out = bounty.offer, bounty.design.spec, bounty.held_out
+    terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
     return [
-        f"predict {', '.join(map(repr, held_out.targets))} from {len(held_out.features)} columns: "
-        f"{', '.join(held_out.features)}",
+        f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
         f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
-        f"{spec.loss} loss on {held_out.table.rows} held-out rows",
+        f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
-        f"ends at {_goal(bounty)}, or after {offer.terms.rounds} rounds",
+        f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
         "on the chain, losses are in millionths of the null model's: it starts at "
-        f"{offer.terms.initial_loss:,} and ends at {offer.terms.target_loss:,}; the reward is paid in "
-        "proportion",
+        f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(offer.allowed)} mines by name" if offer.allowed else "open to every mine",
+        f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
     ]
 
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
+    figures = in_words(bounty.design.holdout.told(bounty.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -87,24 +85,24 @@ def _said_by_null(bounty: Bounty) -> str:
 
 
 def _goal(bounty: Bounty) -> str:
-    goal = in_words(bounty.design.holdout.said_all(bounty.design.metric, bounty.target_loss))
+    goal = in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))
     return goal if bounty.settings.target else f"{goal} (what no weights of this map can beat here)"
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
     """Say by what mines are paid, where that is not quite what the reward goes by."""
-    if bounty.design.holdout.metrics[bounty.design.metric].exact:
+    if bounty.design.holdout.metrics[bounty.metric].exact:
         return []
     return [
-        f"the reward of a round goes by {heading(bounty.design.metric)}; it is shared by what each mine did "
-        "for the quadratic loss that is trained, which is close to it"
+        f"the reward of a round goes by {heading(bounty.metric)}; it is shared by what each mine did for the "
+        "quadratic loss that is trained, which is close to it"
     ]
 
 
 def _cost(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
+    terms = bounty.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.offer.unit)
+        format_amount(amount, bounty.unit)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
@@ -123,7 +121,7 @@ def _cost(bounty: Bounty) -> list[str]:
 
 
 def _time(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
+    terms = bounty.terms
     windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
     return [
         f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
@@ -138,7 +136,7 @@ def _time(bounty: Bounty) -> list[str]:
 
 
 def _quiet(bounty: Bounty) -> list[str]:
-    terms = bounty.offer.terms
+    terms = bounty.terms
     if not terms.quiet_s:
         return []
     return [
@@ -148,7 +146,7 @@ def _quiet(bounty: Bounty) -> list[str]:
 
 
 def _learned(bounty: Bounty) -> list[str]:
-    terms, plan = bounty.offer.terms, bounty.design.plan
+    terms, plan = bounty.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
@@ -166,7 +164,7 @@ def _learned(bounty: Bounty) -> list[str]:
 
 
 def _published(bounty: Bounty) -> list[str]:
-    rows, tells = bounty.held_out.table.rows, _tells(bounty)
+    rows, tells = bounty.held_out.rows, _tells(bounty)
     return [
         "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
         f"deviation of each column of your holdout, targets included{tells}",
@@ -217,7 +215,7 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, bounty.offer.train_s
-    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.held_out.targets))
+    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
         *_targets(bounty),

@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pysonar.bounty.files import content, take_allow_file
+from pysonar.bounty.files import read
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load
@@ -39,8 +40,10 @@ from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
+from sonar.protocol.ids import Address
+from sonar.protocol.phase import Terms
+from sonar.telling.amounts import Unit
 from sonar.telling.waiting import PATIENCE_S
 
 LEAST_GAIN = 100
@@ -97,8 +100,7 @@ class Bounty:
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
         path = Path(path)
-        fields = parse_toml(content(path, "bounty"), str(path))
-        take_allow_file(fields, path.parent)
+        fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
@@ -114,7 +116,7 @@ class Bounty:
         return cls(settings, held_out, adopted(start, settings, held_out))
 
     def __post_init__(self) -> None:
-        if self.target_loss > self.design.initial_loss - LEAST_GAIN:
+        if self.target_loss > self.initial_loss - LEAST_GAIN:
             raise self._no_better()
         _ = self.offer  # whatever cannot be posted is told now
 
@@ -125,46 +127,84 @@ class Bounty:
             problem = "is as good as any model of this map can be on the holdout"
             return ConfigError("start", problem, hint="choose another feature_map, or other columns")
         name, value = target
-        stands = f"{value:g} is no better than the start's {holdout.said(name, self.design.initial_loss):g}"
+        stands = f"{value:g} is no better than the start's {holdout.said(name, self.initial_loss):g}"
         return ConfigError(name, stands, hint="ask for more than what is there already")
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """The columns to predict from."""
+        return self.held_out.features
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return self.held_out.targets
 
     @cached_property
     def design(self) -> Design:
         """The model, its slot plan and the holdout, derived from settings, data and start."""
         return designed(self.settings, self.held_out, self.start)
 
-    @property
+    @cached_property
     def optimiser(self) -> Optimiser:
         """What chooses the next weights."""
         return self.settings.optimiser.optimiser(self.design.ground)
 
     @cached_property
+    def metric(self) -> str:
+        """What the loss is measured by: the target's metric, or the loss's own."""
+        return self.design.metric
+
+    @cached_property
+    def initial_loss(self) -> int:
+        """Loss of the start on the holdout, in millionths of the null model's."""
+        return self.design.initial_loss
+
+    @cached_property
+    def start_weights(self) -> NDArray[np.float64]:
+        """The weights of the first round, float64[d], output by output."""
+        return self.design.start_weights
+
+    @cached_property
     def target_loss(self) -> int:
         """The loss that ends the bounty, in millionths; by default what no weights can beat here."""
         target, holdout = self.settings.target, self.design.holdout
-        return holdout.floor(self.design.metric) if target is None else holdout.loss_of(*target)
+        return holdout.floor(self.metric) if target is None else holdout.loss_of(*target)
 
     @cached_property
     def offer(self) -> Offer:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
-        design = self.design
-        return offer_of(self.settings, design.initial_loss, self.target_loss, estimated_s(design.plan))
+        return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
 
-    @property
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms as the contract takes them."""
+        return self.offer.terms
+
+    @cached_property
+    def unit(self) -> Unit:
+        """What amounts are told in, by the settings' word alone."""
+        return self.offer.unit
+
+    @cached_property
+    def allowed(self) -> tuple[Address, ...]:
+        """The mines that may take part, ascending; empty for all."""
+        return self.offer.allowed
+
+    @cached_property
     def patience_s(self) -> float:
         """How long to try what fails: a round's windows at least, since nobody else settles it."""
-        terms = self.offer.terms
+        terms = self.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
 
     @cached_property
     def digest(self) -> str:
         """Hex digest of settings, data and start: tells whether a file still says what was posted."""
-        held_out, table = self.held_out, self.held_out.table
-        names = (held_out.features, held_out.targets, table.columns, table.values.shape)
+        rows = self.held_out
         sha = hashlib.sha256(self.settings.model_dump_json().encode())
-        sha.update(repr(names).encode())
-        sha.update(np.ascontiguousarray(table.values).tobytes())
+        sha.update(repr((rows.features, rows.targets, rows.values.shape)).encode())
+        sha.update(np.ascontiguousarray(rows.values).tobytes())
         sha.update(b"" if self.start is None else self.start.to_bytes())
         return sha.hexdigest()
 
@@ -176,8 +216,7 @@ class Bounty:
 
     def __repr__(self) -> str:
         # Without the rows: they would stay in the notebook that shows a bounty, and in every traceback.
-        held_out = self.held_out
         return (
-            f"<Bounty {self.settings.name!r}: {', '.join(map(repr, held_out.targets))} from "
-            f"{len(held_out.features)} columns, {held_out.table.rows} held-out rows>"
+            f"<Bounty {self.settings.name!r}: {', '.join(map(repr, self.targets))} from "
+            f"{len(self.features)} columns, {self.held_out.rows} held-out rows>"
         )

@@ -19,8 +19,7 @@ MAX_TOTAL = 2**96 - 1
 class Offer:
     """What mines are offered: the terms, the unit of their amounts, and who may take part (empty: all).
 
-    `unit` is by the settings' word alone, `allowed` ascending; `train_s`: about how long a mine computes for
-    an update, on one core.
+    `train_s`: about how long a mine computes for an update, on one core.
     """
 
     terms: Terms
@@ -30,10 +29,7 @@ class Offer:
 
 
 def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float) -> Offer:
-    """Return what the settings offer; losses in millionths of the null model's.
-
-    `train_s`: about how long a mine computes for an update, on one core. Raises ConfigError naming a field.
-    """
+    """Return what the settings offer; losses in millionths of the null model's. Raises ConfigError."""
     _check_numbers(s)
     unit, allowed = _unit(s), _allowed(s)
     terms = _terms(s, unit, allowed, initial_loss, target_loss)
@@ -70,7 +66,6 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
 
 def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
     window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
-    stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward"))
     return Terms(
         asset=unit.asset,
         cohort_cap=s.cohort,
@@ -81,9 +76,9 @@ def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, 
         settle_window_s=s.settle_window_s or settle,
         quiet_s=s.quiet_s,
         overdue_bps=s.overdue_bps,
-        stake_units=stake,
-        fee_units=fee,
-        reward_units=reward,
+        stake_units=parse_amount(s.stake, unit, "stake"),
+        fee_units=parse_amount(s.fee, unit, "fee"),
+        reward_units=parse_amount(s.reward, unit, "reward"),
         initial_loss=initial,
         target_loss=target,
         settler=NOBODY if s.settler is None else parse_address(s.settler, "settler"),

@@ -39,7 +39,7 @@ class Ending:
         None when nothing is left to take out; then the mines' updates may be collected.
         """
         means = self._means
-        intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.offer.terms.asset
+        intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.terms.asset
         me = means.outbox.address
         if not means.outbox.wanted(intent) or means.market.withdrawable(me, head, asset=asset):
             call = means.market.withdraw(me, asset)
@@ -78,13 +78,13 @@ class Ending:
     def _why_failed(self, finished: Finished) -> str:
         bounty = self._means.bounty
         if not finished.committed:
-            columns = f"{', '.join(bounty.held_out.features)} and {', '.join(bounty.held_out.targets)}"
+            columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
             return (
                 f"no mine committed: one needs a table with columns {columns}, within the bounds that "
                 "`explain` tells, and somebody who has it join this bounty"
             )
         return (
-            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: have more of them "
+            f"a round takes min_mines = {bounty.terms.min_mines} mines that reveal: have more of them "
             "join, or post the next bounty with a smaller min_mines"
         )
 

@@ -34,7 +34,7 @@ class Opening:
             return None
         means, posting = self._means, self._prepared()
         call = means.market.post(
-            means.bounty.offer.terms,
+            means.bounty.terms,
             digest_of(posting.model_manifest),
             digest_of(posting.key_manifest),
             posting.salt,

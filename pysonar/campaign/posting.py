@@ -29,10 +29,10 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     The salt makes the bounty's id.
     """
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), design.spec.columns
+    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
     manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt(design.start))
-    allowed = AllowList(mines=bounty.offer.allowed) if bounty.offer.allowed else None
+    allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
@@ -42,7 +42,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
         key=manifest.cid(),
         blobs=put_blob(copies, blob),
         zero_start=design.zero_start,
-        holdout=commitment(salt, columns, bounty.held_out.table.matrix(columns)),
+        holdout=commitment(salt, columns, bounty.held_out.values),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(
@@ -61,18 +61,18 @@ def check(market: Market, bounty: Bounty) -> None:
     The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
     be as long as the network's windows. Raises ConfigError naming the field, and what the chain raises.
     """
-    meant, told = bounty.offer.unit, unit_of(market, bounty.offer.unit.asset)
+    meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
             "asset_decimals",
             f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
             hint="correct it, and look at all amounts again",
         )
-    quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
+    quiet_s, least_s = bounty.terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:
         hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
         raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
-    market.check_settler(bounty.offer.terms.settler)
+    market.check_settler(bounty.terms.settler)
 
 
 def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
@@ -86,7 +86,7 @@ def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address)
         market.chain_id,
         market.address,
         scientist,
-        bounty.offer.terms,
+        bounty.terms,
         posting.model_manifest,
         digest_of(posting.key_manifest),
         posting.salt,

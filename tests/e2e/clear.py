@@ -45,7 +45,6 @@ def rounded_losses(mines: int, rounds: int, absent: Collection[int] = ()) -> lis
     """The same in the mines' own fixed point: exactly what a run on encrypted weights must give."""
     bounty = Bounty.example("diabetes", cohort=mines, min_mines=2)
     spec, plan, table = bounty.design.spec, bounty.design.plan, examples.load("diabetes")
-    targets = bounty.held_out.targets
     shards = [examples.shard(table, i, mines) for i in range(mines) if i not in absent]
-    maps = [map_of(spec, s.matrix(spec.features), s.matrix(targets), plan.data_frac) for s in shards]
+    maps = [map_of(spec, s.matrix(spec.features), s.matrix(bounty.targets), plan.data_frac) for s in shards]
     return losses_of(run_clear(bounty.design, maps, rounds, bounty.optimiser))

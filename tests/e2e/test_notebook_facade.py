@@ -26,7 +26,7 @@ def test_a_bounty_from_the_notebook() -> None:
         model = campaign.fit()
 
         table = examples.load("diabetes")
-        predictions = model.predict({name: table.column(name) for name in bounty.held_out.features})
+        predictions = model.predict({name: table.column(name) for name in bounty.features})
         mse = np.mean((predictions[:42] - table.column("target")[:42]) ** 2)
         assert mse == pytest.approx(model.figures["mse"], rel=1e-4)
         assert model.figures["r2"] > 0.4

@@ -105,7 +105,7 @@ class HonestMine:
 
     def commit(self, bounty: BountyId, state: BountyState, made: bytes) -> None:
         n, terms = state.round, state.terms
-        proof = proof_of(self.world.bounty.offer.allowed, self.address) or []
+        proof = proof_of(self.world.bounty.allowed, self.address) or []
         call = self.market.commit(bounty, n, made, terms.stake_units, asset=terms.asset, proof=proof)
         pay_now(self.market, self.outbox, wish(f"{n}/c"), call)
 

@@ -76,12 +76,12 @@ def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
 
 
 def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.2})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 0.2}})
     campaign = world.campaign()
     world.run(campaign)
     losses = [line["loss"] for line in campaign.history()]
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < world.bounty.design.initial_loss
+    assert losses[-1] < world.bounty.initial_loss
     world.check_money()
 
 
@@ -93,7 +93,7 @@ def test_a_weight_at_its_bound_is_told_once_and_the_others_go_on(tmp_path: Path)
     assert [text.partition(";")[0] for text in told] == ["round 1: weight_max = 0.3 stops the weights of sex"]
     assert "larger weight_max" in told[0]
     first, second = (line["loss"] for line in campaign.history())
-    assert second < first < world.bounty.design.initial_loss
+    assert second < first < world.bounty.initial_loss
     assert abs(campaign.model.weights).max() == pytest.approx(0.3)
 
 
@@ -110,14 +110,14 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
 
 
 def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.9, "rounds": 2})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 0.9}, "rounds": 2})
     campaign = world.campaign()
     world.run(campaign)
     for line in campaign.history():
-        assert line["loss"] > line["best_loss"] == world.bounty.design.initial_loss
+        assert line["loss"] > line["best_loss"] == world.bounty.initial_loss
         assert sum(line["shares_bps"].values()) == 10_000
         assert line["paid_units"] == 3 * ETHER // 100
-    assert campaign.model.loss == world.bounty.design.initial_loss
+    assert campaign.model.loss == world.bounty.initial_loss
     assert not campaign.model.weights.any()
     world.check_money()
 
@@ -144,7 +144,7 @@ def test_a_round_with_too_few_fails_and_the_next_one_works(tmp_path: Path) -> No
     assert [line["ended"] for line in campaign.history()] == ["failed", "settled", "settled"]
     assert len(world.events(RoundFailed)) == 1
     assert sum("smaller min_mines" in told.text for told in world.sink.events if isinstance(told, Note)) == 1
-    assert campaign.model.loss < world.bounty.design.initial_loss
+    assert campaign.model.loss < world.bounty.initial_loss
     world.check_money()
 
 
@@ -215,9 +215,9 @@ def test_too_few_good_updates_decrypt_nothing_and_the_good_ones_share_the_fees(t
     campaign = world.campaign()
     world.run(campaign)
     first, second = campaign.history()
-    assert first["loss"] == first["best_loss"] == world.bounty.design.initial_loss
+    assert first["loss"] == first["best_loss"] == world.bounty.initial_loss
     assert first["shares_bps"][world.miners[0].address] == 10_000
-    assert second["loss"] < world.bounty.design.initial_loss
+    assert second["loss"] < world.bounty.initial_loss
     assert world.events(RoundSettled)[0].paid_units == 2 * ETHER // 100
     world.check_money()
 

@@ -89,8 +89,7 @@ def test_the_command_line_says_so(
     campaign.records._journal.close()
     shutil.copy(tmp_path / "pysonar.sqlite", home / "journal.sqlite")
     Shelf(home).keep(world.bounty)
-    features = world.bounty.held_out.features
-    rows.write_text(f"{','.join(features)}\n{','.join('1' * len(features))}\n")
+    rows.write_text(f"{','.join(world.bounty.features)}\n{','.join('1' * len(world.bounty.features))}\n")
     capsys.readouterr()
 
     assert main(["predict", "--csv", str(rows), "--home", str(home)]) == 1
@@ -118,5 +117,5 @@ def test_a_copy_that_misses_no_settlement_goes_on(tmp_path: Path) -> None:
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled"] * 3
     assert problems(world) == []
-    assert campaign.model.loss < world.bounty.design.initial_loss
+    assert campaign.model.loss < world.bounty.initial_loss
     world.check_money()

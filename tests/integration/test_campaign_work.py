@@ -116,7 +116,7 @@ def test_an_update_that_is_lost_with_what_the_holder_knew_of_it_is_done_without(
         {world.miners[0].address: "test newcomer"},
         {},
     ]
-    assert all(settled.best_loss < world.bounty.design.initial_loss for settled in world.events(RoundSettled))
+    assert all(settled.best_loss < world.bounty.initial_loss for settled in world.events(RoundSettled))
     world.check_money()
 
 

@@ -46,7 +46,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 def test_a_mine_absent_at_unchanged_weights_is_not_given_away(tmp_path: Path) -> None:
     """Steps too short for fixed point leave the weights as they were, while the cohort changes."""
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 1e-12})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 1e-12}})
     world.miners[2].absent = frozenset({2})
     campaign = world.campaign()
     world.run(campaign)
@@ -91,5 +91,5 @@ def test_a_journal_restored_from_a_copy_leads_to_no_second_sum(tmp_path: Path) -
     assert len(restored.records.get(Verdict, 1).accepted) == 2
     assert restored.records.get(Outcome, 1).sums == []
     assert [line["ended"] for line in restored.history()] == ["settled"] * 3
-    assert restored.model.loss < world.bounty.design.initial_loss
+    assert restored.model.loss < world.bounty.initial_loss
     world.check_money()

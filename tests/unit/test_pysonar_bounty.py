@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,11 @@ def test_the_file_and_the_code_make_the_same_bounty(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"rounds": 5, "cohort": 4, "min_mines": 2, "key_bits": 2048}
     from_code = Bounty.example("diabetes", **settings, reward="2 ether", fee="10 gwei")
     assert from_file.digest == from_code.digest
-    assert from_file.offer.terms == from_code.offer.terms
-    assert from_file.offer.terms.initial_loss == 1_000_000
-    assert from_file.offer.terms.fee_units == 10**10
+    assert from_file.terms == from_code.terms
+    assert from_file.terms.initial_loss == 1_000_000
+    assert from_file.terms.fee_units == 10**10
     pooled_r2 = 1 - 2_505.272 / 5_572.3
-    assert from_file.offer.terms.target_loss < 1e6 * (1 - pooled_r2)
+    assert from_file.terms.target_loss < 1e6 * (1 - pooled_r2)
 
 
 def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
@@ -70,10 +71,10 @@ def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
     assert from_home == from_file
 
 
-def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
+def test_an_update_of_the_example_is_one_ciphertext() -> None:
     plan = Bounty.example("diabetes", key_bits=2048).design.plan
-    assert (plan.weight_frac, plan.data_frac, plan.ciphertexts) == (30, 20, 1)
-    assert plan.slot_bits <= 72
+    assert plan.ciphertexts == 1
+    assert plan.slot_bits <= 80
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -107,12 +108,12 @@ def test_logistic_labels_are_checked() -> None:
     x = rng.normal(size=(60, 3))
     y = np.sign(x @ [1.0, -2.0, 0.5])
     bounty = Bounty.of(x, y, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor")
-    assert bounty.design.initial_loss == 1_000_000
-    assert bounty.design.metric == "log_loss"
+    assert bounty.initial_loss == 1_000_000
+    assert bounty.metric == "log_loss"
     with pytest.raises(DataError, match="-1 and 1"):
         _ = Bounty.of(
             x, y + 1, target="ill", features=["a", "b", "c"], name="l", loss="logistic-taylor"
-        ).offer.terms
+        ).terms
 
 
 @pytest.mark.parametrize(("offset", "spread"), [(0.30, 0.02), (1e8, 1e-3), (0.0, 1e8), (-5e-5, 1e-5)])
@@ -122,9 +123,9 @@ def test_the_null_model_is_a_million_whatever_the_targets_unit(offset: float, sp
     x = rng.normal(size=(60, 2))
     y = offset + spread * (x @ [0.8, 0.3] + 0.5 * rng.normal(size=60))
     bounty = Bounty.of(x, y, target="y", features=["a", "b"], name="any", r2=0.5)
-    assert bounty.offer.terms.initial_loss == 1_000_000
-    assert bounty.offer.terms.target_loss == 500_000
-    assert bounty.design.holdout.told(bounty.design.start_weights)["mse"] == pytest.approx(y.var(), rel=1e-4)
+    assert bounty.terms.initial_loss == 1_000_000
+    assert bounty.terms.target_loss == 500_000
+    assert bounty.design.holdout.told(bounty.start_weights)["mse"] == pytest.approx(y.var(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_a_target_is_said_in_r2_or_mse_or_is_the_best_that_is_possible(
     said: dict[str, float], loss: int | None
 ) -> None:
     bounty = Bounty.example("diabetes", **said)
-    assert bounty.design.metric == (next(iter(said)) if said else "r2")
+    assert bounty.metric == (next(iter(said)) if said else "r2")
     if loss is None:
         best = np.linalg.lstsq(bounty.design.holdout.phi, bounty.held_out.y[:, 0], rcond=None)[0]
         left = bounty.held_out.y[:, 0] - bounty.design.holdout.phi @ best
@@ -149,11 +150,11 @@ def test_targets_of_classes_are_log_loss_or_auc() -> None:
     y = np.where(x @ [1.0, -2.0, 0.5] + rng.normal(size=400) + 0.8 > 0, 1.0, -1.0)
     of = {"target": "ill", "features": ["a", "b", "c"], "name": "l", "loss": "logistic-taylor"}
     auc = Bounty.of(x, y, **of, auc=0.8)
-    assert (auc.design.metric, auc.design.initial_loss, auc.target_loss) == ("auc", 1_000_000, 400_000)
+    assert (auc.metric, auc.initial_loss, auc.target_loss) == ("auc", 1_000_000, 400_000)
     p = np.mean(y > 0)
     null = -(p * np.log(p) + (1 - p) * np.log(1 - p))
     log_loss = Bounty.of(x, y, **of, log_loss=0.6 * null)
-    assert (log_loss.design.metric, log_loss.target_loss) == ("log_loss", pytest.approx(600_000, abs=1))
+    assert (log_loss.metric, log_loss.target_loss) == ("log_loss", pytest.approx(600_000, abs=1))
 
 
 def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
     names = [name for name in table.columns if name not in ("target", "bmi")]
     x, y = table.matrix(names), table.matrix(["target", "bmi"])
     bounty = Bounty.of(x, y, target=["target", "bmi"], features=names, name="two", r2=0.3)
-    assert bounty.held_out.targets == ("target", "bmi")
+    assert bounty.targets == ("target", "bmi")
     assert (bounty.design.spec.outputs, bounty.design.spec.weights) == (2, 20)
     columns = {name: table.column(name) for name in table.columns}
     assert Bounty.of(columns, target=["target", "bmi"], name="two", r2=0.3).held_out.y.shape == (42, 2)
@@ -169,7 +170,7 @@ def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
     shelf.keep(bounty)
     assert shelf.take("two") == bounty
     with pytest.raises(ConfigError, match="mse: has a unit of its own for each of the 2 targets"):
-        _ = Bounty.of(x, y, target=["target", "bmi"], features=names, name="two", mse=3.0).offer.terms
+        _ = Bounty.of(x, y, target=["target", "bmi"], features=names, name="two", mse=3.0).terms
     with pytest.raises(DataError, match=r"y: has shape \[42\]; \[rows, 2\] is needed"):
         Bounty.of(x, y[:, 0], target=["target", "bmi"], features=names, name="two")
 
@@ -264,7 +265,7 @@ def test_a_mistake_in_the_file_is_named(
 ) -> None:
     assert change[0] in FILE
     with pytest.raises(SonarError) as caught:
-        _ = Bounty.from_toml(written(tmp_path, FILE.replace(*change))).offer.terms
+        _ = Bounty.from_toml(written(tmp_path, FILE.replace(*change))).terms
     assert field in str(caught.value)
     assert hint in caught.value.hint
 
@@ -277,7 +278,7 @@ def test_a_text_column_says_how_to_leave_it_out(tmp_path: Path) -> None:
     assert "features = [...] in [holdout]" in caught.value.hint
     plain = path.read_text()
     path.write_text(plain + 'features = ["x"]\n')
-    assert Bounty.from_toml(path).held_out.features == ("x",)
+    assert Bounty.from_toml(path).features == ("x",)
     path.write_text(plain)
     (tmp_path / "h.csv").write_text("id;x;y\n1;2;3\n")
     with pytest.raises(DataError, match="semicolons") as caught:
@@ -358,7 +359,7 @@ def test_numbers_that_numpy_counted_are_numbers() -> None:
 def test_an_example_can_have_another_name() -> None:
     """A changed bounty needs one."""
     bounty = Bounty.example("diabetes", name="second", rows=50)
-    assert (bounty.settings.name, bounty.held_out.table.rows) == ("second", 50)
+    assert (bounty.settings.name, bounty.held_out.rows) == ("second", 50)
     assert Bounty.example().settings.name == "diabetes"
     with pytest.raises(ConfigError, match=r"holdout\.rows"):
         Bounty.example(rows=0)
@@ -381,8 +382,8 @@ def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
     """As in a CSV: the table of a DataFrame often has a column of names."""
     table = {"id": ["p1"] * 12, "a": [x[0] for x in _X], "b": [x[1] for x in _X], "y": _Y}
     bounty = Bounty.of(table, target="y", features=["b", "a"], name="d")
-    assert bounty.held_out.features == ("b", "a")
-    assert "id" not in bounty.held_out.table.columns
+    assert bounty.features == ("b", "a")
+    assert "id" not in bounty.held_out.columns
     with pytest.raises(DataError, match="column 'id': is not numbers"):
         Bounty.of(table, target="y", name="d")
     with pytest.raises(DataError, match="column c: is missing; there are: id, a, b, y"):
@@ -428,6 +429,28 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
     assert "pysonar run bounty.toml" in caught.value.hint
 
 
+def test_a_bounty_that_version_1_kept_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(Bounty.example("diabetes"))
+    path = tmp_path / "bounties" / "diabetes" / "bounty.json"
+    kept = json.loads(path.read_text())
+    del kept["v"]
+    path.write_text(json.dumps(kept | {"target": "target", "columns": kept["features"]}))
+    with pytest.raises(ConfigError, match="was kept by version 1") as told:
+        shelf.take("diabetes")
+    assert "finish it with the version of Sonar that began it" in told.value.hint
+
+
+def test_a_quiet_end_leaves_time_for_twice_the_training() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 43))
+    names = [f"c{i}" for i in range(43)]
+    wanted: dict[str, Any] = {"feature_map": "polynomial", "commit_window_s": 900}
+    with pytest.raises(ConfigError, match=r"quiet_s: 40 s is too short for updates that take about \d+ s"):
+        Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=40)
+    slow = Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=400)
+    assert slow.terms.quiet_s >= 2 * slow.offer.train_s > 40
+
+
 def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:
     plain = {"rounds": 3, "r2": 0.5, "min_mines": 2, "allow": list(MINES)}
     numpys = {"rounds": np.int64(3), "r2": np.float32(0.5), "min_mines": np.uint8(2), "allow": tuple(MINES)}
@@ -444,7 +467,7 @@ def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> Non
     plain = Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d")
     shelf.keep(bounty)
     assert shelf.take("d").digest == bounty.digest == plain.digest
-    assert Bounty.of(_X, _Y, target="y", features=range(2), name="d").held_out.features == ("0", "1")
+    assert Bounty.of(_X, _Y, target="y", features=range(2), name="d").features == ("0", "1")
 
 
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
@@ -465,15 +488,15 @@ MINES = ["0x52908400098527886E0F7030069857D2E4169EE7", "0x5aAeb6053F3E94C9b9A09f
 def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
     (tmp_path / "mines.txt").write_text(f"# ours\n{MINES[1]}  # the second\n\n{MINES[0].lower()}\n")
     bounty = Bounty.from_toml(written(tmp_path, IN_TOKEN + 'allow_file = "mines.txt"\n' + HOLDOUT))
-    terms = bounty.offer.terms
+    terms = bounty.terms
     assert (terms.asset, terms.stake_units, terms.fee_units, terms.reward_units) == (
         TOKEN,
         5 * 10**6,
         100,
         5 * 10**8,
     )
-    assert bounty.offer.allowed == tuple(MINES)
-    assert terms.allow_root == root_of(bounty.offer.allowed)
+    assert bounty.allowed == tuple(MINES)
+    assert terms.allow_root == root_of(bounty.allowed)
     text = explain(bounty)
     assert f"escrow 500.007 USDC {TOKEN[:6]}…{TOKEN[-4:]}" in text
     assert TOKEN in text
@@ -482,7 +505,7 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
     shelf.keep(bounty)
     assert shelf.take("diabetes").digest == bounty.digest
     in_line = Bounty.from_toml(written(tmp_path, IN_TOKEN + f"allow = {MINES}\n" + HOLDOUT))
-    assert in_line.offer.terms == terms
+    assert in_line.terms == terms
 
 
 @pytest.mark.parametrize(
@@ -520,5 +543,5 @@ def test_the_longest_list_is_kept_and_taken_again(tmp_path: Path) -> None:
     bounty = Bounty.example("diabetes", allow=allow)
     shelf = Shelf(tmp_path)
     shelf.keep(bounty)
-    assert shelf.take("diabetes").offer.allowed == bounty.offer.allowed
-    assert len(bounty.offer.allowed) == MAX_MINES
+    assert shelf.take("diabetes").allowed == bounty.allowed
+    assert len(bounty.allowed) == MAX_MINES

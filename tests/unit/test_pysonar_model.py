@@ -26,7 +26,7 @@ def best_of(bounty: Bounty) -> LinearModel:
     scales = [target.scale for target in design.spec.targets]
     wanted = (design.holdout.y - centres) / scales
     best = np.linalg.lstsq(design.holdout.phi, wanted, rcond=None)[0].T.ravel()
-    loss = design.holdout.loss(best, bounty.design.metric)
+    loss = design.holdout.loss(best, bounty.metric)
     point = Point(design.rounded(best), ORIGIN, loss)
     worse = Point(point.weights_int, ORIGIN, point.loss + 1)
     return LinearModel.of(design, Course((*start_of(design).points, point, worse)))
@@ -38,7 +38,7 @@ def fitted() -> LinearModel:
 
 def test_predictions_are_the_ones_that_the_loss_was_measured_by() -> None:
     model = fitted()
-    x, y = TABLE.matrix(BOUNTY.held_out.features)[:42], TABLE.column("target")[:42]
+    x, y = TABLE.matrix(BOUNTY.features)[:42], TABLE.column("target")[:42]
     mse = np.mean((model.predict(x) - y) ** 2)
     assert mse == pytest.approx(model.figures["mse"], rel=1e-4)
     assert 1 - mse / y.var() == pytest.approx(model.figures["r2"], rel=1e-4)
@@ -47,7 +47,7 @@ def test_predictions_are_the_ones_that_the_loss_was_measured_by() -> None:
 
 
 def test_a_model_of_several_targets_predicts_each_in_its_own_unit() -> None:
-    names = [name for name in BOUNTY.held_out.features if name != "bmi"]
+    names = [name for name in BOUNTY.features if name != "bmi"]
     x, y = TABLE.matrix(names)[:42], TABLE.matrix(["target", "bmi"])[:42]
     both = best_of(Bounty.of(x, y, target=["target", "bmi"], features=names, name="two"))
     assert both.predict(x).shape == (42, 2)
@@ -70,14 +70,14 @@ def test_classes_are_labels_with_probabilities() -> None:
     assert model.probability(x) == pytest.approx(1 / (1 + np.exp(-odds)))
     assert np.mean(np.log1p(np.exp(-y * odds))) == pytest.approx(model.figures["log_loss"], rel=1e-6)
     with pytest.raises(ConfigError, match="there are no classes"):
-        fitted().probability(TABLE.matrix(BOUNTY.held_out.features))
+        fitted().probability(TABLE.matrix(BOUNTY.features))
 
 
 def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
-    model, x = fitted(), TABLE.matrix(BOUNTY.held_out.features)[100:105]
+    model, x = fitted(), TABLE.matrix(BOUNTY.features)[100:105]
     expected = model.predict(x)
     assert model.predict(x[0]) == pytest.approx(expected[:1])
-    columns = {name: x[:, i] for i, name in reversed(list(enumerate(BOUNTY.held_out.features)))}
+    columns = {name: x[:, i] for i, name in reversed(list(enumerate(BOUNTY.features)))}
     assert model.predict(columns) == pytest.approx(expected)
     path = tmp_path / "new.csv"
     path.write_text("\n".join([",".join(columns), *(",".join(map(str, row[::-1])) for row in x)]))
@@ -86,9 +86,9 @@ def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
 
 
 def test_coefficients_are_in_the_columns_own_units() -> None:
-    model, x = fitted(), TABLE.matrix(BOUNTY.held_out.features)[:42]
+    model, x = fitted(), TABLE.matrix(BOUNTY.features)[:42]
     own = model.coefficients
-    by_hand = x @ [own[name] for name in BOUNTY.held_out.features] + own["(bias)"]
+    by_hand = x @ [own[name] for name in BOUNTY.features] + own["(bias)"]
     assert by_hand == pytest.approx(model.predict(x), abs=1e-3)  # the first rows are within the clip
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     assert "train it again, or read it with the version" in old.value.hint
     with pytest.raises(DataError, match="missing"):
         fitted().predict({"age": [1.0]})
-    columns = {name: [1.0, 2.0] for name in BOUNTY.held_out.features}
+    columns = {name: [1.0, 2.0] for name in BOUNTY.features}
     for x in ([["a"] * 10], columns | {"age": ["a", "b"]}, columns | {"age": [1.0]}):
         with pytest.raises(DataError, match="x: is not numbers"):
             fitted().predict(x)

@@ -41,9 +41,9 @@ def test_an_estimator_is_the_start_and_only_what_is_better_is_paid() -> None:
     assert bounty.start is not None
     assert bounty.start.predict(X[:42]) == pytest.approx(said, rel=1e-6)
     mse = np.mean((said - Y[:42]) ** 2)
-    assert bounty.offer.terms.initial_loss == pytest.approx(1e6 * mse / Y[:42].var(), abs=3)
-    assert bounty.offer.terms.initial_loss < 900_000
-    assert bounty.offer.terms.reward_at(bounty.offer.terms.initial_loss) == 0
+    assert bounty.terms.initial_loss == pytest.approx(1e6 * mse / Y[:42].var(), abs=3)
+    assert bounty.terms.initial_loss < 900_000
+    assert bounty.terms.reward_at(bounty.terms.initial_loss) == 0
     assert "starts from your own model: R²" in explain(bounty)
     assert bounty.start.coefficients["bmi"] == pytest.approx(estimator.coef_[NAMES.index("bmi")], rel=1e-4)
     assert bounty.start.coefficients["(bias)"] == pytest.approx(estimator.intercept_, rel=1e-4)
@@ -64,7 +64,7 @@ def test_a_classifier_is_the_start_of_classes() -> None:
     bounty = Bounty.of(X[:42], LABELS[:42], **ILL, start=estimator)
     assert bounty.start is not None
     assert bounty.start.probability(X[:42]) == pytest.approx(estimator.predict_proba(X[:42])[:, 1], rel=1e-5)
-    assert bounty.offer.terms.initial_loss < 1_000_000
+    assert bounty.terms.initial_loss < 1_000_000
 
 
 def test_several_targets_start_from_one_estimator() -> None:
@@ -85,7 +85,7 @@ def test_a_sonar_model_brings_its_map(tmp_path: Path) -> None:
     assert bounty.design.holdout.told(np.zeros(66))["r2"] == pytest.approx(0.0, abs=1e-9)
     assert bounty.start is not None
     mse = np.mean((model.predict(X[:42]) - Y[:42]) ** 2)
-    assert bounty.design.holdout.told(bounty.design.start_weights)["mse"] == pytest.approx(mse, rel=1e-4)
+    assert bounty.design.holdout.told(bounty.start_weights)["mse"] == pytest.approx(mse, rel=1e-4)
 
     model.save(tmp_path / "model.json")
     text = 'name = "own"\nkey_bits = 2048\nstart = "model.json"\n[holdout]\nexample = "diabetes"\n'
