@@ -204,15 +204,19 @@ class Workshop:
 def changed_since(revision: str) -> set[tuple[str, int]]:
     """The lines of the sources, by file and number, that were added or changed since a revision of git."""
     command = ["git", "diff", "--unified=0", "--no-prefix", revision, "--", "contracts/src"]
-    diff = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return added_lines(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def added_lines(diff: str) -> set[tuple[str, int]]:
+    """The lines, by file and number, that a diff without context adds."""
     lines: set[tuple[str, int]] = set()
     file = ""
     for line in diff.splitlines():
         if line.startswith("+++ "):
             file = Path(line[4:]).name
         elif hunk := re.match(r"@@ .* \+(\d+)(?:,(\d+))? @@", line):
-            first = int(hunk[1])
-            lines |= {(file, number) for number in range(first, first + int(hunk[2] or 1))}
+            first, count = int(hunk[1]), int(hunk[2] or 1)
+            lines |= {(file, number) for number in range(first, first + count)}
     return lines
 
 

@@ -329,9 +329,8 @@ contract TrainingMarket is ITrainingMarket, IERC5267, ReentrancyGuardTransient {
             uint256[] memory extensions
         )
     {
-        (fields, name, version) = (SettlementHash.FIELDS, SettlementHash.NAME, SettlementHash.VERSION);
-        (chainId, verifyingContract) = (block.chainid, address(this));
-        return (fields, name, version, chainId, verifyingContract, salt, extensions);
+        (name, version) = (SettlementHash.NAME, SettlementHash.VERSION);
+        return (SettlementHash.FIELDS, name, version, block.chainid, address(this), salt, extensions);
     }
 
     /// @inheritdoc ITrainingMarket

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps import compose
-from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
@@ -55,7 +54,7 @@ def _what(bounty: Bounty) -> list[str]:
     return [
         f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
         f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
-        f"{spec.loss} loss on {bounty.held_out.table.rows} held-out rows",
+        f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
         f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
         "on the chain, losses are in millionths of the null model's: it starts at "
@@ -165,7 +164,7 @@ def _learned(bounty: Bounty) -> list[str]:
 
 
 def _published(bounty: Bounty) -> list[str]:
-    rows, tells = bounty.held_out.table.rows, _tells(bounty)
+    rows, tells = bounty.held_out.rows, _tells(bounty)
     return [
         "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
         f"deviation of each column of your holdout, targets included{tells}",
@@ -215,7 +214,7 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 
 def _needs(bounty: Bounty) -> list[str]:
-    spec, train_s = bounty.design.spec, estimated_s(bounty.design.plan)
+    spec, train_s = bounty.design.spec, bounty.offer.train_s
     degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",

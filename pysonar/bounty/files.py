@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import ConfigError
+from sonar.home.settings import parse_toml
 
 MAX_TOML_BYTES = 1 << 20
 
@@ -24,7 +25,14 @@ def content(path: Path, field: str, max_bytes: int = MAX_TOML_BYTES) -> bytes:
     return data
 
 
-def take_allow_file(fields: dict[str, Any], folder: Path) -> None:
+def read(path: Path) -> dict[str, Any]:
+    """Return the fields of a bounty's file, with those of `allow_file`. Raises ConfigError."""
+    fields = parse_toml(content(path, "bounty"), str(path))
+    _take_allow_file(fields, path.parent)
+    return fields
+
+
+def _take_allow_file(fields: dict[str, Any], folder: Path) -> None:
     """Put the addresses of `allow_file`, one a line, in the place of that field. Raises ConfigError."""
     named = fields.pop("allow_file", None)
     if named is None:

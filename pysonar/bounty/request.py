@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import content, take_allow_file
+from pysonar.bounty.files import read
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load
@@ -41,7 +41,6 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.course import start_of
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.home.settings import parse_toml
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms
@@ -102,8 +101,7 @@ class Bounty:
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
         path = Path(path)
-        fields = parse_toml(content(path, "bounty"), str(path))
-        take_allow_file(fields, path.parent)
+        fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
@@ -133,12 +131,12 @@ class Bounty:
         stands = f"{value:g} is no better than the start's {holdout.said(name, self.initial_loss):g}"
         return ConfigError(name, stands, hint="ask for more than what is there already")
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """The columns to predict from."""
         return self.held_out.features
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
         """The columns to predict."""
         return self.held_out.targets
@@ -148,22 +146,22 @@ class Bounty:
         """The model, its slot plan and the holdout, derived from settings, data and start."""
         return designed(self.settings, self.held_out, self.start)
 
-    @property
+    @cached_property
     def optimiser(self) -> Optimiser:
         """What chooses the next weights."""
         return self.settings.optimiser.optimiser(self.design.ground)
 
-    @property
+    @cached_property
     def metric(self) -> str:
         """What the loss is measured by: the target's metric, or the loss's own."""
         return self.design.metric
 
-    @property
+    @cached_property
     def initial_loss(self) -> int:
         """Loss of the start on the holdout, in millionths of the null model's."""
         return self.design.initial_loss
 
-    @property
+    @cached_property
     def start_weights(self) -> NDArray[np.float64]:
         """The weights of the first round, float64[d], output by output."""
         return start_of(self.design).current.weights(self.design.plan)
@@ -179,22 +177,22 @@ class Bounty:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
         return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
 
-    @property
+    @cached_property
     def terms(self) -> Terms:
         """The terms as the contract takes them."""
         return self.offer.terms
 
-    @property
+    @cached_property
     def unit(self) -> Unit:
         """What amounts are told in, by the settings' word alone."""
         return self.offer.unit
 
-    @property
+    @cached_property
     def allowed(self) -> tuple[Address, ...]:
         """The mines that may take part, ascending; empty for all."""
         return self.offer.allowed
 
-    @property
+    @cached_property
     def patience_s(self) -> float:
         """How long to try what fails: a round's windows at least, since nobody else settles it."""
         terms = self.terms
@@ -204,11 +202,10 @@ class Bounty:
     @cached_property
     def digest(self) -> str:
         """Hex digest of settings, data and start: tells whether a file still says what was posted."""
-        table = self.held_out.table
-        names = (self.features, self.targets, table.columns, table.values.shape)
+        rows = self.held_out
         sha = hashlib.sha256(self.settings.model_dump_json().encode())
-        sha.update(repr(names).encode())
-        sha.update(np.ascontiguousarray(table.values).tobytes())
+        sha.update(repr((rows.features, rows.targets, rows.values.shape)).encode())
+        sha.update(np.ascontiguousarray(rows.values).tobytes())
         sha.update(b"" if self.start is None else self.start.to_bytes())
         return sha.hexdigest()
 
@@ -222,5 +219,5 @@ class Bounty:
         # Without the rows: they would stay in the notebook that shows a bounty, and in every traceback.
         return (
             f"<Bounty {self.settings.name!r}: {', '.join(map(repr, self.targets))} from "
-            f"{len(self.features)} columns, {self.held_out.table.rows} held-out rows>"
+            f"{len(self.features)} columns, {self.held_out.rows} held-out rows>"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -113,7 +114,7 @@ class Settings(BaseModel):
     weight_frac: _Fraction | None = None
     data_frac: _Fraction | None = None
 
-    @property
+    @cached_property
     def target(self) -> tuple[str, float] | None:
         """The metric that the target is said in, and its value."""
         said = [(name, getattr(self, name)) for name in METRICS if getattr(self, name) is not None]

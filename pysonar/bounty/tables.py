@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +26,31 @@ LEAST_ROWS = 10
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The scientist's own rows, with the names of the columns to predict from, and of those to predict."""
+    """The scientist's own rows, float64[rows, columns]: those to predict from, then those to predict."""
 
-    table: Table
     features: tuple[str, ...]
     targets: tuple[str, ...]
+    values: Array
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Features, then targets."""
+        """The names of all columns, in order."""
         return (*self.features, *self.targets)
 
-    @property
+    @cached_property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @cached_property
     def x(self) -> Array:
         """The features, float64[rows, features]."""
-        return self.table.matrix(self.features)
+        return self.values[:, : len(self.features)]
 
-    @property
+    @cached_property
     def y(self) -> Array:
         """The targets, float64[rows, targets]."""
-        return self.table.matrix(self.targets)
+        return self.values[:, len(self.features) :]
 
 
 def load(given: HoldoutSettings, folder: Path) -> HeldOut:
@@ -156,27 +162,27 @@ def _chosen(table: Table, targets: Sequence[str], features: Sequence[str] | None
     if len({*names, *targets}) < len(names) + len(targets):
         told = ", ".join(map(repr, targets))
         raise DataError("features", f"name a column twice, or the target {told}", hint="name each once")
-    _require_rows(table, (*names, *targets))
-    _require_spread(table, targets)
-    return HeldOut(table, names, tuple(targets))
+    held_out = HeldOut(names, tuple(targets), table.matrix((*names, *targets)))
+    _require_numbers(held_out)
+    _require_spread(held_out)
+    return held_out
 
 
-def _require_rows(table: Table, names: Iterable[str]) -> None:
+def _require_numbers(held_out: HeldOut) -> None:
     """Check that there are `LEAST_ROWS` rows, and that all of their values are numbers. Raises DataError."""
-    if table.rows < LEAST_ROWS:
-        problem = f"has {table.rows} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
+    rows = held_out.rows
+    if rows < LEAST_ROWS:
+        problem = f"has {rows} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
         raise DataError("holdout", problem, hint="hold out more rows")
-    for name in names:
-        missing = ~np.isfinite(table.column(name))
+    for name, missing in zip(held_out.columns, ~np.isfinite(held_out.values).T, strict=True):
         if count := int(np.count_nonzero(missing)):
             first = int(np.argmax(missing)) + 1
-            problem = f"{count} of {table.rows} rows are missing or infinite, row {first} first"
+            problem = f"{count} of {rows} rows are missing or infinite, row {first} first"
             raise DataError(f"column {name}", problem, hint="drop such rows, or fill in their values")
 
 
-def _require_spread(table: Table, targets: Iterable[str]) -> None:
-    for target in targets:
-        y = table.column(target)
+def _require_spread(held_out: HeldOut) -> None:
+    for target, y in zip(held_out.targets, held_out.y.T, strict=True):
         if (y == y[0]).all():
             problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
             raise DataError(f"column {target}", problem, hint="shuffle the data before you hold rows out")

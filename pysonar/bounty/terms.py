@@ -17,24 +17,25 @@ MAX_TOTAL = 2**96 - 1
 
 @dataclass(frozen=True)
 class Offer:
-    """What mines are offered: the terms, the unit of their amounts, and who may take part (empty: all)."""
+    """What mines are offered: the terms, the unit of their amounts, and who may take part (empty: all).
+
+    `train_s`: about how long a mine computes for an update, on one core.
+    """
 
     terms: Terms
     unit: Unit
     allowed: tuple[Address, ...]
+    train_s: float
 
 
 def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float) -> Offer:
-    """Return what the settings offer; losses in millionths of the null model's.
-
-    `train_s`: about how long a mine computes for an update, on one core. Raises ConfigError naming a field.
-    """
+    """Return what the settings offer; losses in millionths of the null model's. Raises ConfigError."""
     _check_numbers(s)
     unit, allowed = _unit(s), _allowed(s)
     terms = _terms(s, unit, allowed, initial_loss, target_loss)
     _check_money(terms, unit)
     _check_times(terms, train_s)
-    return Offer(terms, unit, allowed)
+    return Offer(terms, unit, allowed, train_s)
 
 
 def _unit(s: Settings) -> Unit:

@@ -29,7 +29,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     The salt makes the bounty's id.
     """
     design = bounty.design
-    salt, columns = secrets.token_bytes(SALT_BYTES), design.spec.columns
+    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
     manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt(design.start))
     allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
@@ -42,7 +42,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
         key=manifest.cid(),
         blobs=put_blob(copies, blob),
         zero_start=design.zero_start,
-        holdout=commitment(salt, columns, bounty.held_out.table.matrix(columns)),
+        holdout=commitment(salt, columns, bounty.held_out.values),
         allow_list=allowed.cid() if allowed else None,
     )
     return Posting(

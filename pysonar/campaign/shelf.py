@@ -14,7 +14,6 @@ from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import Settings
 from pysonar.bounty.tables import HeldOut
 from pysonar.models.linear import LinearModel
-from sonar.data.table import Table
 from sonar.errors import ConfigError, SonarError
 from sonar.home.keystore import read_private, write_private
 
@@ -30,7 +29,6 @@ class _Document(BaseModel):
 
     v: Literal[2]
     settings: Settings
-    columns: list[str]
     features: list[str]
     targets: list[str]
     begins: Literal["null", "model"]
@@ -53,13 +51,12 @@ class Shelf:
         document = _Document(
             v=2,
             settings=bounty.settings,
-            columns=list(held_out.table.columns),
-            features=list(bounty.features),
-            targets=list(bounty.targets),
+            features=list(held_out.features),
+            targets=list(held_out.targets),
             begins="null" if bounty.start is None else "model",
         )
         rows = io.BytesIO()
-        np.save(rows, held_out.table.values, allow_pickle=False)
+        np.save(rows, held_out.values, allow_pickle=False)
         write_private(folder / _ROWS, rows.getvalue())
         if bounty.start is not None:
             write_private(folder / _START, bounty.start.to_bytes())
@@ -80,12 +77,14 @@ class Shelf:
     def _read(self, folder: Path) -> Bounty:
         kept = _Document.model_validate_json(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
         values = np.load(folder / _ROWS, allow_pickle=False)
-        table = Table(tuple(kept.columns), np.asarray(values, dtype=np.float64))
+        held_out = HeldOut(tuple(kept.features), tuple(kept.targets), np.asarray(values, dtype=np.float64))
+        if held_out.values.shape != (held_out.rows, len(held_out.columns)):
+            raise ConfigError(str(folder), f"holds rows of another shape: {list(held_out.values.shape)}")
         start = None
         if kept.begins == "model":
             path = folder / _START
             start = LinearModel.from_bytes(read_private(path, "start", _MAX_START_BYTES), str(path))
-        return Bounty(kept.settings, HeldOut(table, tuple(kept.features), tuple(kept.targets)), start)
+        return Bounty(kept.settings, held_out, start)
 
 
 def _version(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def load_script(name):
 TABLES = load_script("contract_tables")
 COVERAGE = load_script("contract_coverage")
 SLITHER = load_script("check_slither")
+MUTATION = load_script("mutate_contracts")
 
 
 class TestTables:
@@ -106,3 +108,40 @@ class TestSlither:
     def test_a_failed_analysis_is_no_clean_one(self):
         with pytest.raises(ValueError, match="broken"):
             SLITHER.findings({"success": False, "error": "broken", "results": {}})
+
+
+SOURCE = """library Flags {
+    function set(uint8 flags) internal pure returns (uint8) {
+        flags |= 4; // never this: |= &
+        return flags & ~2 | 8;
+    }
+}
+"""
+DIFF = """--- contracts/src/Flags.sol
++++ contracts/src/Flags.sol
+@@ -3 +3,2 @@ library Flags {
+-    old
++    new
++    newer
+@@ -9,2 +10,0 @@
+-    gone
+-    gone
+"""
+
+
+class TestMutation:
+    def test_bits_are_mutated_and_comments_are_not(self):
+        changed = {what for _, _, _, what in MUTATION.changes(MUTATION.blank("\n" + SOURCE))}
+        assert {"|= -> &=", "& -> |", "4 -> 5", "removed"} <= changed
+        starts = [start for start, *_ in MUTATION.changes(MUTATION.blank("\n" + SOURCE))]
+        comment = SOURCE.index("//") + 1
+        assert not [start for start in starts if comment <= start < SOURCE.index("return flags")]
+
+    def test_lines_that_a_diff_adds(self):
+        assert MUTATION.added_lines(DIFF) == {("Flags.sol", 3), ("Flags.sol", 4)}
+
+    def test_every_reason_is_of_a_mutant_that_there_is(self):
+        keys = {mutant.key for mutant in MUTATION.mutants()}
+        reasons = [(r["file"], r["text"], r["change"]) for r in json.loads(MUTATION.REASONS.read_text())]
+        assert set(reasons) <= keys
+        assert len(set(reasons)) == len(reasons)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,10 @@ def test_a_csv_beside_the_file_and_arrays_make_the_same_bounty(
     assert from_home == from_file
 
 
-def test_the_plan_for_the_example_is_the_one_that_was_measured() -> None:
+def test_an_update_of_the_example_is_one_ciphertext() -> None:
     plan = Bounty.example("diabetes", key_bits=2048).design.plan
-    assert (plan.weight_frac, plan.data_frac, plan.ciphertexts) == (30, 20, 1)
-    assert plan.slot_bits <= 72
+    assert plan.ciphertexts == 1
+    assert plan.slot_bits <= 80
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -358,7 +359,7 @@ def test_numbers_that_numpy_counted_are_numbers() -> None:
 def test_an_example_can_have_another_name() -> None:
     """A changed bounty needs one."""
     bounty = Bounty.example("diabetes", name="second", rows=50)
-    assert (bounty.settings.name, bounty.held_out.table.rows) == ("second", 50)
+    assert (bounty.settings.name, bounty.held_out.rows) == ("second", 50)
     assert Bounty.example().settings.name == "diabetes"
     with pytest.raises(ConfigError, match=r"holdout\.rows"):
         Bounty.example(rows=0)
@@ -382,7 +383,7 @@ def test_columns_that_are_not_asked_for_may_hold_anything() -> None:
     table = {"id": ["p1"] * 12, "a": [x[0] for x in _X], "b": [x[1] for x in _X], "y": _Y}
     bounty = Bounty.of(table, target="y", features=["b", "a"], name="d")
     assert bounty.features == ("b", "a")
-    assert "id" not in bounty.held_out.table.columns
+    assert "id" not in bounty.held_out.columns
     with pytest.raises(DataError, match="column 'id': is not numbers"):
         Bounty.of(table, target="y", name="d")
     with pytest.raises(DataError, match="column c: is missing; there are: id, a, b, y"):
@@ -426,6 +427,28 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="damaged") as caught:
         shelf.take("other")
     assert "pysonar run bounty.toml" in caught.value.hint
+
+
+def test_a_bounty_that_version_1_kept_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(Bounty.example("diabetes"))
+    path = tmp_path / "bounties" / "diabetes" / "bounty.json"
+    kept = json.loads(path.read_text())
+    del kept["v"]
+    path.write_text(json.dumps(kept | {"target": "target", "columns": kept["features"]}))
+    with pytest.raises(ConfigError, match="was kept by version 1") as told:
+        shelf.take("diabetes")
+    assert "finish it with the version of Sonar that began it" in told.value.hint
+
+
+def test_a_quiet_end_leaves_time_for_twice_the_training() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 43))
+    names = [f"c{i}" for i in range(43)]
+    wanted: dict[str, Any] = {"feature_map": "polynomial", "commit_window_s": 900}
+    with pytest.raises(ConfigError, match=r"quiet_s: 40 s is too short for updates that take about \d+ s"):
+        Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=40)
+    slow = Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=400)
+    assert slow.terms.quiet_s >= 2 * slow.offer.train_s > 40
 
 
 def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:

@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
@@ -24,14 +21,11 @@ from pysonar.keys.local import LocalHolder
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
-from sonar.families.quadratic.answer import LocalMap
-from sonar.families.quadratic.course import Course, Point, held_weights, start_of
+from sonar.families.quadratic.course import Course, Point, start_of
 from sonar.families.quadratic.maps import compose
-from sonar.families.quadratic.optimisers.base import ORIGIN, Visited
+from sonar.families.quadratic.optimisers.base import ORIGIN
 from sonar.manifests.model import ModelManifest
-from sonar.paillier.affine import check_bounds
 from sonar.store.memory import MemoryStore
-from tests.family_kit import losses_of, map_of, run_clear
 
 Array = NDArray[np.float64]
 TABLE = examples.load("diabetes")
@@ -57,50 +51,6 @@ def bounty_of(x: Array, y: Array, **settings: Any) -> Bounty:
 def told(bounty: Bounty) -> str:
     """What `explain` says, whatever the width of its lines."""
     return " ".join(explain(bounty).split())
-
-
-def fixed(x: Array) -> Any:
-    """Within the fixed point of published constants."""
-    return pytest.approx(x, abs=1e-6, rel=1e-6)
-
-
-@given(
-    columns=st.integers(1, 5),
-    degree=st.sampled_from([2, 3]),
-    rows=st.integers(10, 30),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_a_polynomial_is_scikit_learns_between_two_scalers(
-    columns: int, degree: int, rows: int, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(rng.normal(0, 100, columns), rng.uniform(0.01, 100, columns), (rows, columns))
-    bounty = bounty_of(x, rng.normal(5, 1, rows), **polynomial(degree=degree, clip=1000.0))
-    spec = bounty.design.spec
-    expand = PolynomialFeatures(degree, include_bias=False)
-    products = expand.fit_transform(StandardScaler().fit_transform(x))
-    phi = spec.transform(x)
-    assert phi[:, :-1] == fixed(StandardScaler().fit_transform(products))
-    assert spec.weight_names == (*expand.get_feature_names_out(list(spec.features)), "(bias)")
-    assert spec.weights == phi.shape[1]
-    assert (phi[:, -1] == 1).all()
-
-
-@pytest.mark.parametrize(
-    ("given_", "sampler"),
-    [
-        ({}, {"gamma": "scale", "random_state": 0}),
-        ({"gamma": 0.3, "random_state": 7}, {"gamma": 0.3, "random_state": 7}),
-    ],
-)
-def test_fourier_features_are_scikit_learns_rbf_sampler(
-    given_: dict[str, Any], sampler: dict[str, Any]
-) -> None:
-    x, y = np.random.default_rng(0).normal(3, 5, (40, 4)), np.arange(40.0)
-    spec = bounty_of(x, y, **fourier(**given_)).design.spec
-    cosines = RBFSampler(n_components=12, **sampler).fit_transform(StandardScaler().fit_transform(x))
-    assert spec.transform(x)[:, :-1] == fixed(StandardScaler().fit_transform(cosines))
-    assert spec.weight_names == (*(f"fourier {i}" for i in range(1, 13)), "(bias)")
 
 
 def in_toml(value: Any) -> str:
@@ -185,26 +135,6 @@ def test_the_largest_maps_fit_into_a_manifest() -> None:
         assert ModelManifest.from_bytes(manifest).family == bounty.design.spec
 
 
-def test_a_square_that_says_nothing_is_left_alone() -> None:
-    """Of a column of two values, in half of the rows each, it is the same in all rows, up to rounding."""
-    rng = np.random.default_rng(0)
-    x = np.column_stack([np.tile([1.2, 3.7], 50), rng.normal(size=100)])
-    bounty = bounty_of(x[:40], 9 + x[:40, 1], **POLYNOMIAL)
-    design = bounty.design
-    assert np.abs(design.spec.transform(x)[:, design.spec.weight_names.index("c0^2")]).max() < 1e-6
-    assert design.weight_max <= 2 * bounty_of(x[:40], 9 + x[:40, 1]).design.weight_max
-    own = map_of(design.spec, x[40:], 9 + x[40:, 1], design.plan.data_frac)
-    check_bounds(design.plan, own.a_int.tolist(), own.b_int.tolist())
-
-
-def test_a_weight_at_its_bound_is_named_by_its_product() -> None:
-    design = Bounty.example("diabetes", **POLYNOMIAL).design
-    most = design.plan.bounds.weight_max
-    weights = [0] * design.plan.weights
-    weights[10], weights[-1] = most, -most
-    assert held_weights(weights, design) == ["age^2", "(bias)"]
-
-
 def test_coefficients_of_products_are_scikit_learns() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(5, 2, (60, 3))
@@ -225,70 +155,3 @@ def test_coefficients_with_one_name_are_not_mixed_up() -> None:
     model = LinearModel(bounty.design.spec, np.zeros(10), 1_000_000)
     with pytest.raises(DataError, match="one name"):
         _ = model.coefficients
-
-
-# ---- campaigns in the clear
-
-
-def shards(bounty: Bounty, x: Array, y: Array, parts: list[Array]) -> list[LocalMap]:
-    """Each mine's map; raises BoundsError if it breaks what the bounty declares."""
-    design = bounty.design
-    maps = [map_of(design.spec, x[rows], y[rows], design.plan.data_frac) for rows in parts]
-    for own in maps:
-        check_bounds(design.plan, own.a_int.tolist(), own.b_int.tolist())
-    return maps
-
-
-def float_run(bounty: Bounty, x: Array, y: Array, rounds: int) -> list[int]:
-    """The losses of a campaign with no rounding to fixed point."""
-    design, holdout, optimiser = bounty.design, bounty.design.holdout, bounty.optimiser
-    target = design.spec.targets[0]
-    phi, z = design.spec.transform(x), (y - target.centre) / target.scale
-    weights, coefficients, visited = np.zeros(design.spec.weights), ORIGIN, []
-    losses = [holdout.loss(weights)]
-    for number in range(1, rounds + 1):
-        gradient = phi.T @ (z - phi @ weights) / len(z)
-        visited.append(Visited(number, weights, gradient, frozenset("all"), coefficients))
-        step = optimiser.step(visited)
-        weights, coefficients = step.weights, step.coefficients
-        losses.append(holdout.loss(weights))
-    return losses
-
-
-def correlated(seed: int, rows: int) -> tuple[Array, Array]:
-    """Five columns, of which two are almost copies, and a target that is no line in them."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, 5))
-    x[:, 3] = x[:, 0] + 0.1 * rng.normal(size=rows)
-    x[:, 4] = x[:, 1] + 0.02 * rng.normal(size=rows)
-    y = 3 + x[:, 0] * x[:, 1] + x[:, 2] ** 2 + 0.5 * x[:, 3] + 0.3 * rng.normal(size=rows)
-    return x, 1000 * y
-
-
-@pytest.mark.parametrize("settings", [POLYNOMIAL, polynomial(degree=3), fourier(69)])
-def test_encrypted_rounds_lose_no_six_digits(settings: dict[str, Any]) -> None:
-    for seed in range(4):
-        x, y = correlated(seed, 1200)
-        bounty = bounty_of(x[:200], y[:200], **settings)
-        maps = shards(bounty, x, y, np.array_split(np.arange(200, 1200), 5))
-        losses = losses_of(run_clear(bounty.design, maps, 7, bounty.optimiser))
-        assert losses == pytest.approx(float_run(bounty, x[200:], y[200:], 7), rel=1e-6)
-
-
-def test_local_steps_on_products_do_not_diverge() -> None:
-    """Of heavy tails: a mine's curvature is three times the holdout's now and then."""
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        x = rng.standard_t(4, size=(570, 4))
-        bounty = bounty_of(x[:70], 5 + x[:70, 0], **POLYNOMIAL, local_steps=3)
-        shards(bounty, x, np.clip(5 + x[:, 0], -30, 30), np.array_split(np.arange(70, 570), 5))
-
-
-def test_a_mine_with_rows_of_one_kind_keeps_the_bounds() -> None:
-    """Its products lie where they are large: the tenth with the largest values of a column."""
-    x, y = TABLE.matrix(["bmi", "bp", "s5"]), TABLE.column("target")
-    for seed in range(20):
-        order = np.random.default_rng(seed).permutation(len(y))
-        bounty = bounty_of(x[order[:42]], y[order[:42]], **POLYNOMIAL)
-        rest = order[42:]
-        shards(bounty, x, y, np.array_split(rest[np.argsort(x[rest, 0])], 10))

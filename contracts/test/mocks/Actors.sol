@@ -70,6 +70,7 @@ contract Reenterer {
         attempt(abi.encodeCall(ITrainingMarket.postBounty, (terms, "model", "key", "salt")));
         attempt(abi.encodeCall(ITrainingMarket.commit, (bounty, 1, "seal", new bytes32[](0))));
         attempt(abi.encodeCall(ITrainingMarket.reveal, (bounty, 1, "update", "salt")));
+        attempt(abi.encodeCall(ITrainingMarket.fixCohort, (bounty, 1, "set")));
         attempt(abi.encodeCall(ITrainingMarket.settle, (bounty, 1, "model", 0, new Award[](0), "evidence", "")));
         attempt(abi.encodeCall(ITrainingMarket.expire, (bounty, 1, new address[](0))));
         attempt(abi.encodeCall(ITrainingMarket.close, (bounty)));

@@ -65,6 +65,9 @@ contract WithdrawTest is Base {
         vm.prank(mine(0));
         vm.expectRevert(abi.encodeWithSelector(Errors.InvalidReceiver.selector, token));
         market.withdraw(token, token);
+        vm.prank(mine(0));
+        vm.expectRevert(abi.encodeWithSelector(Errors.InvalidReceiver.selector, address(0)));
+        market.withdraw(token, address(0)); // of ether, nobody is the asset as well
     }
 
     function test_RevertWhen_TheCallerHasNoBalanceInTheAsset() public {
