@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sonar.chain.rpc import Request, quantity
@@ -42,7 +43,7 @@ class Asked:
         block, base_wei, tip_wei = (quantity(each, what) for each in found)
         return cls(block, base_wei, min(max(tip_wei, TIP_FLOOR_WEI), TIP_CEILING_WEI))
 
-    @property
+    @cached_property
     def price(self) -> Price:
         """What to offer. Twice the base fee leaves room for six full blocks before it is too little."""
         capped_wei = min(2 * self.base_wei + self.tip_wei, MAX_FEE_PER_GAS_WEI)

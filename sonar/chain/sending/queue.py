@@ -66,23 +66,18 @@ class Queue:
         progress: Progress,
         monotonic: Callable[[], float],
     ) -> None:
-        self._chain, self.address, self._entries = chain, address, entries
-        self.confirmations, self._patience_s = confirmations, patience_s
+        self._chain, self._address, self._entries = chain, address, entries
+        self._confirmations, self._patience_s = confirmations, patience_s
         self._progress, self._monotonic = progress, monotonic
         self._memory: defaultdict[Intent, _Memory] = defaultdict(_Memory)
         self._newest = 0  # the newest block at the last pass
         self._gap_s: float | None = None  # since when nonces before ours are missing
 
-    @property
-    def open(self) -> dict[Intent, Entry]:
-        """The transactions that are signed and not done with."""
-        return self._entries.open
-
     def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
         """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
         # No node lags by more: it was lost for good.
         known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
-        nonce = max([count, known, *(other.nonce + 1 for other in self.open.values())])
+        nonce = max([count, known, *(other.nonce + 1 for other in self._entries.open.values())])
         self._add(intent, call, nonce, gas_limit, asked)
 
     def _add(self, intent: Intent, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
@@ -111,7 +106,7 @@ class Queue:
                 self._memory[intent].refused_s = None
             except (InsufficientFunds, RpcError) as refusal:
                 refused[intent] = refusal
-                stands = count > self.open[intent].nonce and self._wanted(intent)
+                stands = count > self._entries.open[intent].nonce and self._wanted(intent)
                 if place == 0 and (asked is None or len(queue) > 1) and not stands:
                     with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
                         self._make_empty(intent, refusal)
@@ -122,10 +117,10 @@ class Queue:
 
         And how many transactions the node counts, its pool included.
         """
-        intents = sorted(self.open, key=lambda intent: self.open[intent].nonce)
+        intents = sorted(self._entries.open, key=lambda intent: self._entries.open[intent].nonce)
         if not intents:
             return [], 0
-        tries = [(intent, one) for intent in intents for one in self.open[intent].tries]
+        tries = [(intent, one) for intent in intents for one in self._entries.open[intent].tries]
         head, used, pending, *receipts = self._chain.rpc.batch(
             Request("eth_blockNumber", (), quantity),
             self._count("latest"),
@@ -144,9 +139,9 @@ class Queue:
             try:
                 if intent in found:
                     self._settle(intent, *found[intent])
-                elif self.open[intent].nonce >= count:
+                elif self._entries.open[intent].nonce >= count:
                     queue.append(intent)
-                elif self._buried(self.open[intent]):
+                elif self._buried(self._entries.open[intent]):
                     self._entries.spent(intent)
                     self._memory.pop(intent, None)
             except RpcError as fault:
@@ -156,9 +151,9 @@ class Queue:
     def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
         receipt = Receipt.read(found)
-        if self._newest - receipt.block + 1 < self.confirmations:
+        if self._newest - receipt.block + 1 < self._confirmations:
             return
-        call = empty_transfer(self.address) if made.empty else self.open[intent].call
+        call = empty_transfer(self._address) if made.empty else self._entries.open[intent].call
         (status,) = fields_of(found, "a receipt", status=quantity)
         failed = status != 1
         if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
@@ -170,7 +165,7 @@ class Queue:
     def _why(self, call: Call, receipt: Receipt) -> bytes:
         """Return the bytes that the call is reverted with now, as it was when it was mined."""
         try:
-            self._chain.rpc.call("eth_call", request(call, self.address), hex(receipt.block))
+            self._chain.rpc.call("eth_call", request(call, self._address), hex(receipt.block))
         except RpcError as error:
             if (data := revert.find_data(error.data)) is not None:
                 return data
@@ -181,9 +176,9 @@ class Queue:
 
         The count is asked for before the receipts: one that is mined in between is then found.
         """
-        depth = max(self.confirmations, BURIED_BLOCKS)
+        depth = max(self._confirmations, BURIED_BLOCKS)
         block = hex(max(0, self._newest - depth + 1))
-        if self._chain.rpc.quantity("eth_getTransactionCount", self.address, block) <= entry.nonce:
+        if self._chain.rpc.quantity("eth_getTransactionCount", self._address, block) <= entry.nonce:
             return False
         requests = (Request("eth_getTransactionReceipt", (one.hash,)) for one in entry.tries)
         return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
@@ -198,12 +193,12 @@ class Queue:
         nothing comes of sending it again.
         """
         for _ in range(_ASKED):
-            count = self._chain.rpc.quantity("eth_getTransactionCount", self.address, "latest")
+            count = self._chain.rpc.quantity("eth_getTransactionCount", self._address, "latest")
             if count >= self._entries.next:
                 break
         else:
             self._reopen(count)
-        if any(entry.receipt for entry in self.open.values()):
+        if any(entry.receipt for entry in self._entries.open.values()):
             self.serve()
 
     def _reopen(self, count: int) -> None:
@@ -229,7 +224,7 @@ class Queue:
         if waited_s < self._patience_s and first and self._priced_out(intent):
             self._raise_fee(intent, refused=True)
         elif waited_s < self._patience_s:
-            missing = self.open[intent].nonce >= count
+            missing = self._entries.open[intent].nonce >= count
             if not missing or memory.again >= len(_AGAIN_S) or waited_s < _AGAIN_S[memory.again]:
                 return
             memory.again += 1
@@ -241,7 +236,7 @@ class Queue:
 
     def _priced_out(self, intent: Intent) -> bool:
         """Tell whether the next block asks for more than is offered at most. One request for each block."""
-        last, memory = self.open[intent].last, self._memory[intent]
+        last, memory = self._entries.open[intent].last, self._memory[intent]
         if self._newest <= max(last.block, memory.priced):
             return False
         memory.priced = self._newest
@@ -253,14 +248,14 @@ class Queue:
 
         What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
         """
-        while (said := pool.offer(self._chain.rpc, self.open[intent].last.raw)) is Said.CHEAP:
+        while (said := pool.offer(self._chain.rpc, self._entries.open[intent].last.raw)) is Said.CHEAP:
             if not self._raise_fee(intent, refused=True):
                 return
         if said is Said.POOR:
-            have_wei, need_wei = self._chain.ether(self.address), self.open[intent].cost_wei()
+            have_wei, need_wei = self._chain.ether(self._address), self._entries.open[intent].cost_wei()
             if have_wei >= need_wei:  # a node's pool adds up what is open
-                need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self.open.values()))
-            raise InsufficientFunds(self.address, have_wei, need_wei)
+                need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self._entries.open.values()))
+            raise InsufficientFunds(self._address, have_wei, need_wei)
         if said is Said.THERE:
             self._memory[intent].sent_s = self._monotonic()
 
@@ -269,8 +264,8 @@ class Queue:
 
         `refused`: the node itself asks for it.
         """
-        entry, last = self.open[intent], self.open[intent].last
-        balance = Request("eth_getBalance", (self.address, "latest"), quantity)
+        entry, last = self._entries.open[intent], self._entries.open[intent].last
+        balance = Request("eth_getBalance", (self._address, "latest"), quantity)
         asked, have_wei = self._chain.rpc.batch(fees.HISTORY, balance)
         if isinstance(asked, RpcError) or isinstance(have_wei, RpcError):
             return False
@@ -288,7 +283,7 @@ class Queue:
             )
         elif have_wei < entry.cost_wei(price):
             self._tell(
-                intent, f"is not mined yet, and {self.address} cannot pay the higher fee that is asked for"
+                intent, f"is not mined yet, and {self._address} cannot pay the higher fee that is asked for"
             )
         else:
             self._sign(intent, entry, price, asked.block)
@@ -311,7 +306,7 @@ class Queue:
         memory = self._memory[intent]
         if memory.refused_s is None:
             memory.refused_s = self._monotonic()
-        entry, last = self.open[intent], self.open[intent].last
+        entry, last = self._entries.open[intent], self._entries.open[intent].last
         lasting = self._monotonic() - memory.refused_s >= self._patience_s
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
@@ -321,7 +316,7 @@ class Queue:
             return
         price = asked.over(last.price)
         gas_limit = with_margin(gas)
-        if price is None or self._chain.ether(self.address) < gas_limit * price.max_fee_wei:
+        if price is None or self._chain.ether(self._address) < gas_limit * price.max_fee_wei:
             return
         self._tell(intent, f"was refused ({refusal}); an empty transfer takes its nonce")
         self._sign(intent, replace(entry, empty=True, gas_limit=gas_limit), price, asked.block)
@@ -332,7 +327,7 @@ class Queue:
 
         A node forgets what another program sent, and a development chain that starts anew knows nothing.
         """
-        if not queue or count >= (lowest := self.open[queue[0]].nonce):
+        if not queue or count >= (lowest := self._entries.open[queue[0]].nonce):
             self._gap_s = None
             return queue
         self._gap_s = self._monotonic() if self._gap_s is None else self._gap_s
@@ -340,30 +335,30 @@ class Queue:
             return queue
         if lowest - count > MAX_GAP:
             raise TransactionStuck(
-                f"the chain knows {count} transactions of {self.address}, and {lowest} were sent from here",
+                f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
                 hint="is the node behind, or did the chain start anew? After the latter, take a new home",
             )
         gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         filled = [Intent(Action.FILL, detail=str(nonce)) for nonce in range(count, lowest)]
         gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
-            self._add(intent, empty_transfer(self.address), nonce, gas_limit, _raised(asked))
+            self._add(intent, empty_transfer(self._address), nonce, gas_limit, _raised(asked))
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
 
     # ---- parts
 
     def _estimate_empty(self) -> Request:
-        return Request("eth_estimateGas", (request(empty_transfer(self.address), self.address),), quantity)
+        return Request("eth_estimateGas", (request(empty_transfer(self._address), self._address),), quantity)
 
     def _count(self, block: str) -> Request:
-        return Request("eth_getTransactionCount", (self.address, block), quantity)
+        return Request("eth_getTransactionCount", (self._address, block), quantity)
 
     def _tell(self, intent: Intent, what: str) -> None:
         """Tell what a transaction waits for, once."""
         if self._memory[intent].told != what:
             self._memory[intent].told = what
-            self._progress.note(f"{self.open[intent].call.name} {what}")
+            self._progress.note(f"{self._entries.open[intent].call.name} {what}")
 
 
 def with_margin(gas: int) -> int:
