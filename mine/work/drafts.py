@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from sonar.errors import JournalError
 from sonar.home.private import PrivateFolder
 from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import digest_of
+from sonar.protocol.cid import Cid, digest_of
 
 
 class Drafts:

@@ -12,7 +12,8 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.payment import pay
 from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds
-from sonar.protocol.ids import BountyId, digest_of, hex32
+from sonar.protocol.cid import digest_of
+from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import BountyState
 from sonar.telling.progress import Waiting
 

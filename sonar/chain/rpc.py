@@ -240,6 +240,13 @@ def hash32(value: Any, what: str) -> str:
     return "0x" + data_bytes(value, what, 32).hex()
 
 
+def words(value: Any, what: str) -> list[bytes]:
+    """Return a list of 32 bytes each. Raises RpcError naming `what`."""
+    if not isinstance(value, list):
+        raise RpcError(f"{what}: the node answered no list")
+    return [data_bytes(each, what, 32) for each in value]
+
+
 def fields_of(found: Any, what: str, **reads: Callable[[Any, str], Any]) -> list[Any]:
     """Return the named fields of a JSON object, each as its `read` takes it. Raises RpcError naming it."""
     if not isinstance(found, dict):

@@ -14,9 +14,8 @@ from sonar.manifests.key import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid
+from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import MinePaid
-from sonar.protocol.ids import digest_of
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]
 """(mine, key, the honest manifest, the honest blob) -> the digest to reveal, and what goes into the store."""
