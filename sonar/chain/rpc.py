@@ -263,11 +263,15 @@ class Head(NamedTuple):
 
 
 class Chain:
-    """A chain behind a node. With `chain_id`, construction checks that the node serves that chain."""
+    """A chain behind a node. With `chain_id`, construction checks that the node serves that chain.
+
+    `place` is what transactions are meant for, in words of its own: a chain of one id may begin anew.
+    """
 
     def __init__(self, rpc: Rpc, chain_id: int | None = None) -> None:
         self.rpc = rpc
         self.chain_id = rpc.quantity("eth_chainId")
+        self.place = str(self.chain_id)
         if chain_id is not None and chain_id != self.chain_id:
             raise ConfigError(
                 "chain_id",
@@ -283,11 +287,6 @@ class Chain:
     def ether(self, account: Address) -> int:
         """Return what the account holds on the chain itself, in wei."""
         return self.rpc.quantity("eth_getBalance", account, "latest")
-
-    @property
-    def place(self) -> str:
-        """What transactions are meant for, in words of its own: a chain of one id may begin anew."""
-        return str(self.chain_id)
 
     def check_code(self) -> None:
         """Check that what transactions are meant for is there: on a chain alone, nothing is."""

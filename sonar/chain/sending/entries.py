@@ -217,8 +217,7 @@ class Entries:
         self.journal.put(intent.key, asdict(entry))
 
     def _known(self) -> dict[Intent, Entry]:
-        intents = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
-        return dict(zip(intents, self.journal.items_as(Entry.read, PREFIX), strict=True))
+        return {Intent.read(key): entry for key, entry in self.journal.pairs_as(Entry.read, PREFIX)}
 
     def _is_kept(self, entry: Entry) -> bool:
         """Tell whether this was mined here, and what was signed for it is there to be sent again.
