@@ -76,7 +76,7 @@ def test_every_round_encrypts_the_weights_afresh(tmp_path: Path) -> None:
 
 
 def test_gradient_descent_is_slower_and_works(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.2})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 0.2}})
     campaign = world.campaign()
     world.run(campaign)
     losses = [line["loss"] for line in campaign.history()]
@@ -110,7 +110,7 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
 
 
 def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 0.9, "rounds": 2})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 0.9}, "rounds": 2})
     campaign = world.campaign()
     world.run(campaign)
     for line in campaign.history():

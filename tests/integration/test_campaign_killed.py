@@ -22,7 +22,7 @@ EFFECTS = {
     "key": ("holds", "open_sum", "score", "encrypt"),
     "outbox": ("submit",),
 }
-FRESH = {("copies", "put"), ("copies", "pin"), ("key", "encrypt")}
+FRESH = {("copies", "put"), ("copies", "pin")}
 
 
 class Killed(BaseException):

@@ -98,8 +98,8 @@ def test_every_boundary_survives_a_kill_with_an_escrow_in_a_token(tmp_path: Path
     before = held(world.market, world.asset, Address(world.scientist.address))
     campaign, deaths = run_to_the_end(world, killer)
     assert deaths == len(killer.boundaries)
-    approval = Intent.of_posting(campaign.bounty.settings.name).approval
-    assert any(boundary[2] == str(approval) for boundary in killer.boundaries)
+    approval = str(Intent.of_posting(campaign.bounty.settings.name).approval)
+    assert any(boundary[2] == approval for boundary in killer.boundaries)
     assert len(world.events(BountyPosted)) == 1
     world.check_money()
     journal = Journal(world.folder / "pysonar.sqlite")

@@ -46,7 +46,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 def test_a_mine_absent_at_unchanged_weights_is_not_given_away(tmp_path: Path) -> None:
     """Steps too short for fixed point leave the weights as they were, while the cohort changes."""
-    world = World(tmp_path, settings={"optimiser": "gradient-descent", "rate": 1e-12})
+    world = World(tmp_path, settings={"optimiser": {"kind": "gradient-descent", "rate": 1e-12}})
     world.miners[2].absent = frozenset({2})
     campaign = world.campaign()
     world.run(campaign)

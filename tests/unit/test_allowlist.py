@@ -133,7 +133,7 @@ def test_the_longest_list_fits_its_manifest() -> None:
     ],
 )
 def test_a_hostile_manifest_is_refused(mines: object) -> None:
-    data = codec.encode({"v": 1, "kind": "allowlist", "mines": mines})
+    data = codec.encode({"v": 2, "kind": "allowlist", "mines": mines})
     with pytest.raises(ManifestError, match="mines"):
         AllowList.from_bytes(data)
 

@@ -39,6 +39,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "packed_sum_3072",
         "encrypt_vs_heu",
         "bytes_per_value",
+        "campaign",
         "share_of_limit",
     ]
 
