@@ -243,5 +243,5 @@ class Campaign:
         return [history.line_of(self.records, n, self.bounty) for n in rounds]
 
     def summary(self) -> dict[str, object]:
-        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+        """Return what became of the bounty, in JSON's own types. Losses are in millionths of the null model's."""
         return history.summary_of(self.records, self.bounty)
