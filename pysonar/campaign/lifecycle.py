@@ -243,5 +243,5 @@ class Campaign:
         return [history.line_of(self.records, n, self.bounty) for n in rounds]
 
     def summary(self) -> dict[str, object]:
-        """Return what became of the bounty, in JSON's own types. Losses are in millionths of the null model's."""
+        """Return what became of the bounty, in JSON's own types; losses in millionths."""
         return history.summary_of(self.records, self.bounty)
