@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import ETHER, HonestMine, World, shard_map
 
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.key import Key
@@ -21,6 +20,7 @@ from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
 from tests.chain_kit import wish
 from tests.family_kit import losses_of, run_clear
+from tests.integration.campaign_kit import ETHER, HonestMine, World, shard_map
 
 
 def clear_losses(world: World, rounds: int) -> list[int]:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import HonestMine, World
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from test_campaign_killed import Killer, run_to_the_end
 
 from pysonar.bounty.request import Bounty
 from sonar.chain.contract.calls import transfer
@@ -26,6 +24,8 @@ from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
 from tests.chain_kit import ETHER_WEI, wish
+from tests.integration.campaign_kit import HonestMine, World
+from tests.integration.test_campaign_killed import Killer, run_to_the_end
 from tests.token_kit import mint
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 
 from pysonar.campaign.records import Cohort, Outcome, Update, Verdict
 from pysonar.campaign.standing import WITHHELD
@@ -17,6 +16,7 @@ from pysonar.keys.updates import MineUpdate
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
 from sonar.store.memory import MemoryStore
+from tests.integration.campaign_kit import World
 
 
 class Killed(BaseException):

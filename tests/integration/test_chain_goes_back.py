@@ -6,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import campaign_kit
-import mine_kit
 import pytest
 
 from sonar.chain.contract.errors import WrongStatus
@@ -24,6 +22,7 @@ from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done
 from tests.chain_kit import go_back
+from tests.integration import campaign_kit, mine_kit
 
 DEPTHS = (4, 9)
 

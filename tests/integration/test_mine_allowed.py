@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mine_kit import TOKENS_EACH, World, run, terms
 
 from mine import setup
 from mine.consent import Policy
@@ -20,6 +19,7 @@ from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done, short
+from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
 
 def named(world: World, *indices: int) -> AllowList:

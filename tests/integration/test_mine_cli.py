@@ -19,7 +19,6 @@ import pytest
 import stamina
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
 from mine.show.documents import ANSWERS
@@ -41,6 +40,7 @@ from sonar.store.folder import FolderStore
 from sonar.telling.documents import read, write
 from sonar.telling.progress import Done, ListSink, parse_line
 from tests.chain_kit import counted, serving, wish
+from tests.integration.mine_kit import TinyScientist, terms, write_csv
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gmpy2
 import pytest
-from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.key import Key
@@ -22,6 +21,7 @@ from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import LOOK_S, put_blob
+from tests.integration.mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
 from mine.data import dataset as data
@@ -25,6 +24,7 @@ from sonar.protocol.ids import BountyId, digest_of, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done, Waiting
+from tests.integration.mine_kit import World, clear_update, run, slot_plan, terms
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from mine_kit import World, run, terms
 
 from mine.work import trainer
 from sonar.protocol.round import RoundState
+from tests.integration.mine_kit import World, run, terms
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gmpy2 import mpz
-from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
 from mine.consent import Policy
 from mine.data import dataset as data
@@ -19,6 +18,15 @@ from sonar.paillier.slots import SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
+from tests.integration.mine_kit import (
+    SPEC,
+    TERMS,
+    TinyScientist,
+    clear_update,
+    scientist_key,
+    slot_plan,
+    write_csv,
+)
 
 POLICY = Policy(insecure_keys=True)
 STATE = SimpleNamespace(terms=TERMS)

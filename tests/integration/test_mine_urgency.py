@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from mine_kit import TinyScientist, World, run, terms
 
 from mine.node import Node
 from mine.work import trainer
@@ -16,6 +15,7 @@ from sonar.protocol.ids import BountyId
 from sonar.protocol.phase import BountyState, Status, deadlines_of
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
+from tests.integration.mine_kit import TinyScientist, World, run, terms
 
 HANG_S, TRAIN_S = 10, 50
 AT_RISK = (RoundState.COMMITTED, RoundState.REVEALING)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import INPUTS, JUNK, Rng, changed_bytes, changed_value, fuzz
-from paillier_keys import small_key
 
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys import keyfile
@@ -27,6 +25,8 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol import codec
 from sonar.protocol.record import Manifest
+from tests.unit.fuzzing import INPUTS, JUNK, Rng, changed_bytes, changed_value, fuzz
+from tests.unit.paillier_keys import small_key
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())["valid"]
 PUBLIC = small_key().public

@@ -17,8 +17,6 @@ import httpx
 import numpy as np
 import pytest
 from eth_abi.abi import encode
-from fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
-from network_file import write_network
 
 from mine.consent import POLICY_FILE, Policy
 from pysonar.bounty.request import Bounty
@@ -41,6 +39,8 @@ from sonar.store.kubo.rpc import KuboRpc
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Line, Round, Waiting, describe, format_line, parse_line
+from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
+from tests.unit.network_file import write_network
 
 STRAINING = [b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b"1e999", b'"\\u0000"', b'"\\ud800"', b"'\0'", b"nan"]
 """What parsers of whole languages stumble over: depth, length, and values that few think of."""

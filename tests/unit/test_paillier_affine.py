@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import decrypted, real_key, small_key
 
 from sonar.errors import BoundsError, CiphertextError, PlanError
 from sonar.paillier import cost
 from sonar.paillier.affine import Part, affine_update, check_bounds, estimated_s, shape
 from sonar.paillier.powers import Bases
 from sonar.paillier.slots import Bounds, SlotPlan
+from tests.unit.paillier_keys import decrypted, real_key, small_key
 
 KEY = small_key()
 PUBLIC = KEY.public

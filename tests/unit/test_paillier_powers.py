@@ -11,12 +11,12 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key
 
 from sonar.errors import CiphertextError
 from sonar.paillier import cost, powers
 from sonar.paillier.cost import Method, Shape
 from sonar.paillier.powers import Bases, even_digits, sliding_digits
+from tests.unit.paillier_keys import small_key
 
 KEY = small_key()
 PUBLIC = KEY.public

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
-from network_file import write_network
 from typer.main import get_command
 
 from pysonar.bounty.request import Bounty
@@ -27,6 +26,7 @@ from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.telling.progress import NullSink
+from tests.unit.network_file import write_network
 
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
-from network_file import write_network
 
 import pysonar
 from pysonar import wiring
@@ -16,6 +15,7 @@ from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError
 from sonar.home import keystore
 from sonar.home.journal import Journal
 from sonar.telling.progress import NullSink
+from tests.unit.network_file import write_network
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key, textbook_decrypt
 
 from pysonar.keys import secret
 from pysonar.keys.secret import Secret, _Prime
@@ -18,6 +17,7 @@ from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
 from sonar.processes import ProcessFailed
+from tests.unit.paillier_keys import small_key, textbook_decrypt
 
 KEY = small_key()
 N, N2 = KEY.public.n, KEY.public.n2
