@@ -48,7 +48,7 @@ def checks(answer: dict) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory) -> Iterator[Path]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("net") / "chain"
     with running(
         "sonar", "chain", "--home", str(home), "--client", "eth-tester", "--store-kind", "kubo", "--json"
@@ -59,7 +59,7 @@ def network(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def home(network, tmp_path_factory) -> Path:
+def home(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("mine") / "home"
     code, _ = told(
         "mine", "init", "--home", str(home), "--network", str(network), "--dev", "--example", "diabetes"
@@ -68,7 +68,7 @@ def home(network, tmp_path_factory) -> Path:
     return home
 
 
-def test_a_mine_runs_its_own_node_and_shows_it(home):
+def test_a_mine_runs_its_own_node_and_shows_it(home: Path) -> None:
     _, before = told("mine", "status", "--home", str(home))
     assert before["ipfs"] == {"peer_id": "", "running": False, "own": True, "peers": 0, "version": ""}
     with running("mine", "run", "--home", str(home), "--join-all", "--json") as process:
@@ -89,7 +89,7 @@ def test_a_mine_runs_its_own_node_and_shows_it(home):
     assert not told("mine", "status", "--home", str(home))[1]["ipfs"]["running"]
 
 
-def test_doctor_says_what_a_wrong_or_missing_key_does(home, tmp_path):
+def test_doctor_says_what_a_wrong_or_missing_key_does(home: Path, tmp_path: Path) -> None:
     key = tmp_path / "swarm.key"
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -107,7 +107,7 @@ def test_doctor_says_what_a_wrong_or_missing_key_does(home, tmp_path):
         assert "swarm key" in checks(answer)["swarm"]["hint"]
 
 
-def test_a_second_peer_joins_by_the_key_and_the_address(network, tmp_path):
+def test_a_second_peer_joins_by_the_key_and_the_address(network: Path, tmp_path: Path) -> None:
     key = tmp_path / "peer" / "swarm.key"
     key.parent.mkdir(mode=0o700)
     key.write_bytes((network.parent / "swarm.key").read_bytes())
@@ -121,7 +121,7 @@ def test_a_second_peer_joins_by_the_key_and_the_address(network, tmp_path):
         eventually(lambda: describe_node(config, key.parent)["peers"] >= 1)
 
 
-def test_without_the_program_a_mine_says_what_to_install(home):
+def test_without_the_program_a_mine_says_what_to_install(home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(ENVIRONMENT, "SONAR_IPFS", raising=False)
         patch.setitem(ENVIRONMENT, "PATH", "")
