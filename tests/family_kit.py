@@ -34,10 +34,15 @@ def map_of(spec: QuadraticSpec, x: Array, y: Array, data_frac: int) -> LocalMap:
 
 
 def opened_sum(maps: Sequence[LocalMap], course: Course, design: Design) -> list[int]:
-    """Return the sum over a cohort, as the key opens it, where every row counts."""
+    """Return the sum over a cohort, as the key opens it."""
     w, frac = course.current.weights_int, design.plan.weight_frac
-    answers = [[one.rows * value for value in one.answer(w, frac)] for one in maps]
+    answers = [[weight_of(one, design) * value for value in one.answer(w, frac)] for one in maps]
     return [sum(column) for column in zip(*answers, strict=True)]
+
+
+def weight_of(one: LocalMap, design: Design) -> int:
+    """Return what a mine's answer weighs in the sum."""
+    return min(one.rows, design.plan.weight_rows)
 
 
 def run_clear(
@@ -55,7 +60,7 @@ def run_clear(
         cohort = sorted(present(number)) if present else range(len(maps))
         there = [maps[i] for i in cohort]
         sums = opened_sum(there, course, design)
-        rows = sum(one.rows for one in there)
+        rows = sum(weight_of(one, design) for one in there)
         course = course.seen(number, sums, rows, [str(i) for i in cohort], design.plan)
         course = course.moved(family.step(design, optimiser, course))
     return course

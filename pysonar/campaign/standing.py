@@ -23,6 +23,7 @@ class Standing:
 
     def __init__(self, records: Records, design: Design) -> None:
         self._records, self._design = records, design
+        self._cohorts: dict[frozenset[str], frozenset[str]] = {}
         self._number = 1
         self._begin()
 
@@ -43,7 +44,7 @@ class Standing:
         self.gone: dict[str, str] = {}
 
     def _take_in(self, number: int) -> None:
-        self.course = _longer(self.course, self._records, self._design, number)
+        self.course = _longer(self.course, self._records, self._design, number, self._cohorts)
         cohort: Cohort | None = self._records.get(Cohort, number)
         for mine in cohort.digests if cohort else ():
             update = self._records.update(number, mine)
@@ -58,9 +59,9 @@ class Standing:
 
 def course_of(records: Records, design: Design, before: int) -> Course:
     """Return where a campaign's weights had been when round `before` began."""
-    course = _start(design)
+    course, cohorts = _start(design), dict[frozenset[str], frozenset[str]]()
     for number in range(1, before):
-        course = _longer(course, records, design, number)
+        course = _longer(course, records, design, number, cohorts)
     return course
 
 
@@ -69,13 +70,21 @@ def _start(design: Design) -> Course:
     return start
 
 
-def _longer(course: Course, records: Records, design: Design, number: int) -> Course:
-    """Return the course with what round `number` came to, if it moved."""
+def _longer(
+    course: Course,
+    records: Records,
+    design: Design,
+    number: int,
+    cohorts: dict[frozenset[str], frozenset[str]],
+) -> Course:
+    """Return the course with what round `number` came to, if it moved. A cohort that comes again is one set."""
     outcome: Outcome | None = records.get(Outcome, number)
     if outcome is None or not outcome.sums:
         return course
     verdict: Verdict = records.get(Verdict, number)
-    seen = course.seen(number, outcome.sums, outcome.rows, verdict.accepted, design.plan)
+    accepted = frozenset(verdict.accepted)
+    accepted = cohorts.setdefault(accepted, accepted)
+    seen = course.seen(number, outcome.sums, outcome.rows, accepted, design.plan)
     return seen.moved(Point(tuple(outcome.weights), outcome.as_coefficients(), outcome.loss))
 
 

@@ -135,7 +135,11 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
             "its own data; the weights only as ciphertexts, and what public losses and shares imply of them.",
         ),
         ("other mines", "nothing of a mine's data but its row count and its public shares."),
-        ("the public", "row counts, losses, shares and payments; every blob in the store is encrypted."),
+        (
+            "the public",
+            "row counts, losses, shares and payments; mean and deviation of each held-out column, the target's"
+            " included; every blob in the store is encrypted.",
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from mine.work.workshop import Workshop
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
@@ -24,6 +25,7 @@ from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.events import BountyClosed, BountyPosted, Event, MinePaid, Revealed, RoundSettled
 from sonar.protocol.ids import Address
+from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
@@ -123,7 +125,8 @@ class World:
         return Campaign(
             self.market,
             self.store,
-            Key.generate(2048),
+            FolderStore(home / "copies"),
+            LocalHolder(Key.generate(2048)),
             self._outbox(account, journal),
             journal,
             bounty,

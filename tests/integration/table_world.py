@@ -20,11 +20,13 @@ from mine.work.workshop import Workshop
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import Address
+from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.family_kit import map_of
@@ -60,7 +62,8 @@ class TableWorld:
         self.campaign = Campaign(
             self.market,
             self.store,
-            Key(*primes()),
+            FolderStore(self.folder / "copies"),
+            LocalHolder(Key(*primes())),
             Outbox(self.market, scientist, journal, sleep=lambda _s: None),
             journal,
             self.bounty,

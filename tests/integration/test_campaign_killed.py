@@ -22,6 +22,7 @@ EFFECTS = {
     "key": ("holds", "open_sum", "score", "encrypt"),
     "outbox": ("submit",),
 }
+FRESH = {("copies", "put"), ("copies", "pin"), ("key", "encrypt")}
 
 
 class Killed(BaseException):
@@ -57,7 +58,9 @@ class Mortal:
 
         def effect(*args: Any, **named: Any) -> Any:
             # What the effect is about: a key of journal or outbox, bytes or their CID, a round.
+            # Fresh ciphertexts, which go to the copies, are others each time.
             about = str(args[1] if self.name == "key" and len(args) > 1 else args[0])
+            about = about if (self.name, method) not in FRESH else ""
             self.killer.at((self.name, method, about, "before"))
             result = real(*args, **named)
             self.killer.at((self.name, method, about, "after"))

@@ -10,7 +10,6 @@ from mine.data import dataset as data
 from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
-from pysonar.keys.updates import MineUpdate
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
@@ -238,7 +237,7 @@ def test_a_mine_answers_for_several_targets_at_once(scientist: TinyScientist, tm
         for o in range(2)
         for i in range(3)
     ]
-    opened = scientist.key.unsafe_decrypt_update(plan, MineUpdate("mine", 40, tuple(update)))
+    opened = plan.unpack(scientist.key.unsafe_decrypt(update), weight=1)
     assert opened == clear
 
 

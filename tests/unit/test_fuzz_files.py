@@ -21,7 +21,7 @@ from eth_abi.abi import encode
 from mine.consent import POLICY_FILE, Policy
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.shelf import Shelf
-from pysonar.keys.ledger import Ledger
+from pysonar.keys.ledger import Aggregated, Ledger
 from pysonar.models.linear import LinearModel
 from sonar.chain.contract import abi
 from sonar.chain.contract.events import decode_log
@@ -209,9 +209,10 @@ def test_journals(tmp_path: Path) -> None:
 
 def test_ledgers(tmp_path: Path) -> None:
     path, key, bounty = tmp_path / "ledger", b"f" * 32, b"b" * 32
+    given = {"m": Aggregated(b"u", 1)}
     with closing(Ledger(path, key)) as ledger:
-        ledger.record_aggregate(bounty, 1, b"d", weights=b"w", cohort=b"c", updates={"m": b"u"})
-        ledger.record_scores(bounty, 1, b"d", 16, {"m": 5}, {"m": [b"u"]})
+        ledger.record_aggregate(bounty, 1, b"d", weights=b"w", cohort=b"c", updates=given)
+        ledger.record_scores(bounty, 1, 16, {"m": 5})
         ledger.record_failed_tests(bounty, 1, [("m", "range")])
     good = path.read_bytes()
 
@@ -220,8 +221,9 @@ def test_ledgers(tmp_path: Path) -> None:
         with closing(Ledger(path, key)) as ledger:
             ledger.totals(bounty)
             ledger.failed_before(bounty, 2)
-            ledger.record_scores(bounty, 1, b"d", 16, {"m": 5}, {"m": [b"u"]})
-            ledger.record_aggregate(bounty, 1, b"d", weights=b"w", cohort=b"c", updates={"m": b"u"})
+            ledger.aggregated(bounty, 1)
+            ledger.record_scores(bounty, 1, 16, {"m": 5})
+            ledger.record_aggregate(bounty, 1, b"d", weights=b"w", cohort=b"c", updates=given)
 
     def make(rng: Rng) -> bytes:
         page = 4096 * rng.randrange(len(good) // 4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -426,6 +427,28 @@ def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="damaged") as caught:
         shelf.take("other")
     assert "pysonar run bounty.toml" in caught.value.hint
+
+
+def test_a_bounty_that_version_1_kept_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(Bounty.example("diabetes"))
+    path = tmp_path / "bounties" / "diabetes" / "bounty.json"
+    kept = json.loads(path.read_text())
+    del kept["v"]
+    path.write_text(json.dumps(kept | {"target": "target", "columns": kept["features"]}))
+    with pytest.raises(ConfigError, match="was kept by version 1") as told:
+        shelf.take("diabetes")
+    assert "finish it with the version of Sonar that began it" in told.value.hint
+
+
+def test_a_quiet_end_leaves_time_for_twice_the_training() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 43))
+    names = [f"c{i}" for i in range(43)]
+    wanted: dict[str, Any] = {"feature_map": "polynomial", "commit_window_s": 900}
+    with pytest.raises(ConfigError, match=r"quiet_s: 40 s is too short for updates that take about \d+ s"):
+        Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=40)
+    slow = Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **wanted, quiet_s=400)
+    assert slow.terms.quiet_s >= 2 * slow.offer.train_s > 40
 
 
 def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:

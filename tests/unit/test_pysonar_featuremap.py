@@ -17,6 +17,7 @@ from pysonar.bounty.request import Bounty
 from pysonar.campaign.posting import prepare
 from pysonar.campaign.shelf import Shelf
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
@@ -24,6 +25,7 @@ from sonar.families.quadratic.course import Course, Point, start_of
 from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.optimisers.base import ORIGIN
 from sonar.manifests.model import ModelManifest
+from sonar.store.memory import MemoryStore
 
 Array = NDArray[np.float64]
 TABLE = examples.load("diabetes")
@@ -65,7 +67,7 @@ def test_what_is_explained_is_posted_and_gone_on_with(tmp_path: Path, settings: 
     assert compose.in_words(explained.design.spec.stages) in told(explained)
     posted = Bounty.example("diabetes", name="d", **settings)
     key = Key.generate(1024, insecure=True)
-    manifest = ModelManifest.from_bytes(prepare(posted, key).model_manifest)
+    manifest = ModelManifest.from_bytes(prepare(posted, LocalHolder(key), MemoryStore()).model_manifest)
     shelf = Shelf(tmp_path)
     shelf.keep(posted)
     taken = shelf.take("d")
@@ -127,7 +129,9 @@ def test_the_largest_maps_fit_into_a_manifest() -> None:
         names = [chr(0x20000 + i) * 64 for i in range(columns)]
         x = rng.normal(size=(30, columns))
         bounty = Bounty.of(x, 5 + x[:, 0], target="y", features=names, name="w", **settings, **windows)
-        manifest = prepare(bounty, Key.generate(1024, insecure=True)).model_manifest
+        manifest = prepare(
+            bounty, LocalHolder(Key.generate(1024, insecure=True)), MemoryStore()
+        ).model_manifest
         assert ModelManifest.from_bytes(manifest).family == bounty.design.spec
 
 

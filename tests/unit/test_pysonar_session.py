@@ -84,8 +84,9 @@ def test_a_closed_session_does_nothing_more(
     """Its lock on the home is gone: two programs would send with one account, and decrypt with one key."""
 
     def campaign_of(scientist: wiring.Scientist, bounty: pysonar.Bounty, _: str) -> Campaign:
-        key, outbox = pysonar.Key.generate(1024, insecure=True), SimpleNamespace(submitted=lambda _: False)
-        return Campaign(None, None, key, outbox, Journal(tmp_path / "j"), bounty)  # type: ignore[arg-type]
+        holder, outbox = SimpleNamespace(on_progress=lambda _: None), SimpleNamespace()
+        journal = Journal(tmp_path / "j")
+        return Campaign(None, None, None, holder, outbox, journal, bounty)  # type: ignore[arg-type]
 
     monkeypatch.setattr(wiring.Scientist, "campaign", campaign_of)
     with opened(network) as session:

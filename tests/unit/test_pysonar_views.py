@@ -34,7 +34,7 @@ SUMMARY = {
             "best": {"r2": 0.529816, "mse": 2619.998},
             "cohort": [MINE] * 10,
             "accepted": [MINE] * 9,
-            "left_out": {MINE: "test bias-start\x1b[2J: " + "far from the others " * 9},
+            "left_out": {MINE: "test bias-unit\x1b[2J: " + "far from the others " * 9},
             "paid_units": 4_307_363_123_456_789_012,
         }
     ],
@@ -62,4 +62,4 @@ def test_no_figure_is_cut_or_broken(
         "0x" + "cd" * 32,
     ):
         assert figure in out
-    assert "round 1 left out 0xAbAbAb…AbAb: test bias-start\ufffd[2J" in out
+    assert "round 1 left out 0xAbAbAb…AbAb: test bias-unit\ufffd[2J" in out

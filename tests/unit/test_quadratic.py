@@ -190,6 +190,27 @@ def test_targets_beyond_the_clip_are_in_another_unit() -> None:
     assert "in the units that the bounty asks for?" in e.value.hint
 
 
+def test_a_target_map_that_singles_out_rows_is_refused() -> None:
+    """Of a target of few values, a clip just where most rows lie makes one that all but three share."""
+    rng = np.random.default_rng(0)
+    y = np.array([0.0] * 94 + [1.0] * 3 + [-1.0] * 3)
+    table = np.column_stack([rng.normal(size=(100, 3)), y])
+    fields = {"name": "y0", "scale_q32": to_q32(0.5), "clip_q32": to_q32(8.0)}
+    fair, hostile = (spec(targets=[fields | {"centre_q32": to_q32(c)}]) for c in (0.0, 4.0))
+    assert prepare(fair, plan(fair), [table]).rows == 100
+    with pytest.raises(ConsentError, match="column y0"):
+        prepare(hostile, plan(hostile), [table])
+
+
+@pytest.mark.parametrize("scale", [1, 1 << 62])
+def test_no_published_unit_makes_sums_overflow_silently(scale: int) -> None:
+    phi, y, _ = problem(3)
+    asked = spec(targets=[{"name": "y", "centre_q32": 0, "scale_q32": scale, "clip_q32": (1 << 63) - 1}])
+    table = np.column_stack([phi[:, :-1], 1e300 * y])
+    with pytest.raises((BoundsError, DataError)):
+        prepare(asked, plan(asked, b_max=1 << 30), [table])
+
+
 @pytest.mark.parametrize(
     ("loss", "bad", "words"),
     [

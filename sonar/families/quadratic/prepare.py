@@ -61,6 +61,7 @@ class _Seen:
         self._totals = np.zeros(len(spec.features))
         self._raw = Columns(spec.columns)
         self._phi = Columns(compose.names_of(spec.stages, spec.features))
+        self._z = Columns([target.name for target in spec.targets])
         self._combinations = Combinations(spec.features, compose.degree_of(spec.stages))
         self._kinds = Kinds(spec.width) if compose.mixes(spec.stages) else None
 
@@ -82,6 +83,7 @@ class _Seen:
         self._totals += x.sum(axis=0)
         self._raw.see(batch)
         self._phi.see(phi)
+        self._z.see(z)
         self._combinations.see(x)
         if self._kinds is not None:
             self._kinds.see(x)
@@ -89,11 +91,11 @@ class _Seen:
     def check(self) -> None:
         """Check all that is known at the end of the table. Raises ConsentError."""
         check_rows(self.rows, self.spec)
-        for each in (self._raw, self._phi, self._combinations, self._kinds):
-            if each is not None:
-                each.check()
         for target, clipped in zip(self.spec.targets, self._clipped.tolist(), strict=True):
             check_clipped(target, clipped, self.rows)
+        for each in (self._raw, self._phi, self._combinations, self._kinds, self._z):
+            if each is not None:
+                each.check()
 
     def unlike(self) -> str:
         """Name the columns that are least like those which the bounty's scientist took its constants from.

@@ -106,7 +106,8 @@ class Loss(ABC):
 
 def mapped(target: Target, y: Vector) -> Vector:
     """Return z for targets y float64[n]: how far they lie from the centre, in published units, clipped."""
-    return np.clip((y - target.centre) / target.scale, -target.clip, target.clip)
+    with np.errstate(over="ignore"):  # what is infinite is clipped
+        return np.clip((y - target.centre) / target.scale, -target.clip, target.clip)
 
 
 def check_clipped(target: Target, clipped: int, rows: int) -> None:
