@@ -20,6 +20,7 @@ from sonar.families.registry import family_of
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
+from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, Committed, Revealed
 from sonar.protocol.ids import Address, digest_of
@@ -150,7 +151,7 @@ class HostileMine:
             key=task.key.fingerprint,
             rows=rows,
             ciphertexts=len(update),
-            blob=Cid.of_blob(blob),
+            blobs=links_of(blob),
         )
         return Opening(manifest.to_bytes(), blob, secrets.token_bytes(32))
 

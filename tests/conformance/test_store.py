@@ -79,7 +79,7 @@ class StoreContract:
 
     def test_later_changes_of_the_callers_buffer_do_not_matter(self, store: Store) -> None:
         buffer = bytearray(b"before")
-        cid = store.put(buffer)
+        cid = store.put(buffer)  # type: ignore[arg-type]
         buffer[:] = b"after!"
         assert store.get(cid, 6) == b"before"
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -35,7 +36,12 @@ def running(*argv: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=60)
 
 
-def told(*argv: str) -> tuple[int, dict]:
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def told(*argv: str) -> tuple[int, dict[str, Any]]:
     """Run a command with --json; return its exit code and what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", *argv, "--json"], env=ENVIRONMENT, capture_output=True, timeout=60, check=False
@@ -43,7 +49,7 @@ def told(*argv: str) -> tuple[int, dict]:
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
-def checks(answer: dict) -> dict[str, dict]:
+def checks(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in answer["checks"]}
 
 
@@ -53,7 +59,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with running(
         "sonar", "chain", "--home", str(home), "--client", "eth-tester", "--store-kind", "kubo", "--json"
     ) as chain:
-        ready = json.loads(chain.stdout.readline())
+        ready = json.loads(line_of(chain))
         assert ready["bootstrap"] == list(NetworkConfig.load(home / "network.toml").store.bootstrap)
         yield home / "network.toml"
 
@@ -72,7 +78,7 @@ def test_a_mine_runs_its_own_node_and_shows_it(home: Path) -> None:
     _, before = told("mine", "status", "--home", str(home))
     assert before["ipfs"] == {"peer_id": "", "running": False, "own": True, "peers": 0, "version": ""}
     with running("mine", "run", "--home", str(home), "--join-all", "--json") as process:
-        assert "works on" in process.stdout.readline()
+        assert "works on" in line_of(process)
         _, status = told("mine", "status", "--home", str(home))
         assert status["ipfs"]["running"]
         assert status["ipfs"]["peer_id"].startswith("12D3Koo")
@@ -114,7 +120,7 @@ def test_a_second_peer_joins_by_the_key_and_the_address(network: Path, tmp_path:
     key.chmod(0o600)
     (first,) = NetworkConfig.load(network).store.bootstrap
     with running("sonar", "peer", "--home", str(key.parent), "--bootstrap", first, "--json") as process:
-        ready = json.loads(process.stdout.readline())
+        ready = json.loads(line_of(process))
         assert ready["bootstrap"] != [first]
         assert ready["bootstrap"][0].startswith("/ip4/127.0.0.1/tcp/")
         config = NetworkConfig.load(network).store

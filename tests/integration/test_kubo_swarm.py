@@ -60,8 +60,9 @@ def test_a_new_node_reads_from_the_peer_that_it_started_with(three: Three, numbe
 
 def test_a_restarted_node_reads_from_who_was_quicker_to_connect(three: Three) -> None:
     _, a, b, _ = three
-    os.kill(a.pid, signal.SIGKILL)
     pid = a.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     eventually(lambda: a.pid != pid and b.peer_id() in a.peers())
     data = secrets.token_bytes(1000)
     cid = KuboStore(b.api_url).put(data)
@@ -153,6 +154,7 @@ def test_a_killed_daemon_comes_back_with_everything(three: Three) -> None:
     cid = store.put(data)
     store.pin(cid)
     identity, pid = b.peer_id(), b.pid
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: b.pid != pid and store.has(cid))
     assert store.rpc.call("pin/ls", arg=str(cid))["Keys"][str(cid)]["Type"] == "direct"
@@ -256,6 +258,8 @@ def test_the_daemon_ends_with_its_owner(tmp_path: Path, number: int) -> None:
     owner = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    assert owner.stdin is not None
+    assert owner.stdout is not None
     owner.stdin.write(swarm_key())
     owner.stdin.close()
     daemon = psutil.Process(int(owner.stdout.readline()))

@@ -363,7 +363,8 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
 
 
 def test_every_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [[command.name or command.callback.__name__] for command in app.registered_commands]
+    named = ((command.name, command.callback) for command in app.registered_commands)
+    commands = [[name or getattr(callback, "__name__", "")] for name, callback in named]
     commands += [["data", str(command.name)] for command in data_app.registered_commands]
     assert len(commands) == 12
     for command in commands:

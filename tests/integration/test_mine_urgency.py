@@ -148,12 +148,12 @@ def test_a_stake_that_is_lost_holds_up_nothing(world: World) -> None:
     node = world.node(0)
     run([node], passes=1)
     world.advance(90)
-    bounty = node._market.bounty
+    ask = node._market.bounty
 
-    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
-        if wanted == first:
+    def tell_bounty(bounty: BountyId, at: Head | None = None) -> BountyState:
+        if bounty == first:
             raise RpcError("eth_call: pruned")
-        return bounty(wanted, at)
+        return ask(bounty, at)
 
     node._market.bounty = tell_bounty  # type: ignore[method-assign]
     other = TinyScientist(world.market(), world.store, world.scientist.outbox)

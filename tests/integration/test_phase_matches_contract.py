@@ -51,7 +51,13 @@ class Walk:
         """Send a transaction whatever comes of it; tell whether it went through."""
         nonce = self.nonces.get(account.address, 0)
         self.nonces[account.address] = nonce + 1
-        fields = {"to": call.to, "data": call.data, "value": call.value_wei, "nonce": nonce, "gas": 1_000_000}
+        fields: dict[str, Any] = {
+            "to": call.to,
+            "data": call.data,
+            "value": call.value_wei,
+            "nonce": nonce,
+            "gas": 1_000_000,
+        }
         fields |= {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 0, "chainId": self.market.chain_id}
         signed = account.sign_transaction(fields)
         tx = self.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
