@@ -134,8 +134,8 @@ def test_a_hostile_bounty_is_told_once_and_does_not_stop_a_good_one(tmp_path: Pa
     sabotage, field = SABOTAGES[name]
     world = World(tmp_path, mines=1)
     made = sabotage(world.scientist)
-    as_bytes = isinstance(made, bytes)
-    hostile = world.scientist.post(raw=made) if as_bytes else world.scientist.post(model=made)
+    model, raw = (None, made) if isinstance(made, bytes) else (made, None)
+    hostile = world.scientist.post(model=model, raw=raw)
     good = TinyScientist(world.market(), world.store, world.scientist.outbox)
     good.post(terms(rounds=1))
     node = world.node(0)
@@ -280,17 +280,17 @@ def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> N
         spammer.post(raw=raw)
         del world.store._blobs[Cid.of_manifest(raw).digest]  # type: ignore[attr-defined]
     looked: list[str] = []
-    get, bounty = world.store.get, node._market.bounty
+    get, ask = world.store.get, node._market.bounty
 
     def slow_get(cid: Cid, max_bytes: int) -> bytes:
         world.monotonic.now_s += 0.5
         looked.append("offer")
         return get(cid, max_bytes)
 
-    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
-        if wanted == good.bounty:
+    def tell_bounty(bounty: BountyId, at: Head | None = None) -> BountyState:
+        if bounty == good.bounty:
             looked.append("own")
-        return bounty(wanted, at)
+        return ask(bounty, at)
 
     world.store.get = slow_get  # type: ignore[method-assign]
     node._market.bounty = tell_bounty  # type: ignore[method-assign]

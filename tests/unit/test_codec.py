@@ -30,7 +30,7 @@ values = st.recursive(
 )
 
 
-def for_dag_cbor(value: object) -> object:
+def for_dag_cbor(value: object) -> Any:
     if isinstance(value, Cid):
         return CID.decode(value.to_bytes())
     if isinstance(value, list):

@@ -14,6 +14,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sonar.errors import DataError
 from sonar.families.quadratic.fixed import from_q32, to_q32
+from sonar.families.quadratic.maps.base import BaseStage
 from sonar.families.quadratic.maps.standard import standard_stage
 from sonar.families.quadratic.spec import QuadraticSpec
 
@@ -22,7 +23,7 @@ X = RNG.normal(3.0, 20.0, (50, 4))
 NAMES = ["a", "b", "c", "d"]
 
 
-def spec(*stages: Mapping[str, object], features: list[str] = NAMES) -> QuadraticSpec:
+def spec(*stages: Mapping[str, object] | BaseStage, features: list[str] = NAMES) -> QuadraticSpec:
     return QuadraticSpec.parse(
         {
             "features": features,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,8 +35,8 @@ KINDS: dict[str, type[Manifest]] = {
     "allowlist": AllowList,
 }
 VALID = {case["name"]: (KINDS[case["kind"]], bytes.fromhex(case["bytes"])) for case in VECTORS["valid"]}
-MODEL, MODEL_BYTES = VALID["model, standardised columns"]
-UPDATE, UPDATE_BYTES = VALID["update"]
+MODEL, MODEL_BYTES = ModelManifest, VALID["model, standardised columns"][1]
+UPDATE, UPDATE_BYTES = UpdateManifest, VALID["update"][1]
 EVIDENCE, EVIDENCE_BYTES = VALID["evidence, one left out"]
 LINK = Cid.of_manifest(b"")
 
@@ -64,7 +65,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
     """Return the manifest with the field at `path` set, or removed for `...`."""
     fields = codec.decode(data, max_bytes=1 << 20)
     *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    inner = fields
+    inner: Any = fields
     for part in parents:
         inner = inner[part]
     if value is ...:
@@ -217,7 +218,8 @@ def test_what_is_not_a_map_is_refused() -> None:
 def test_addresses_are_text_in_python_and_bytes_on_the_wire() -> None:
     update = UPDATE.from_bytes(UPDATE_BYTES)
     assert update.mine.startswith("0x")
-    assert codec.decode(UPDATE_BYTES)["mine"] == bytes.fromhex(update.mine[2:])
+    fields: Any = codec.decode(UPDATE_BYTES)
+    assert fields["mine"] == bytes.fromhex(update.mine[2:])
     lower = dict(update) | {"mine": update.mine.lower()}
     assert UPDATE.parse(lower) == update
     other_case = "0x" + update.mine[2:].swapcase()
@@ -228,7 +230,7 @@ def test_addresses_are_text_in_python_and_bytes_on_the_wire() -> None:
 
 def test_a_valid_manifest_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        MODEL.from_bytes(MODEL_BYTES).name = "other"
+        MODEL.from_bytes(MODEL_BYTES).name = "other"  # type: ignore[misc]
 
 
 def test_widths_of_feature_maps() -> None:

@@ -171,7 +171,7 @@ def shape_for(d: int) -> Shape:
 
 @pytest.mark.parametrize("d", [1, 2, 11, 31, 100, 1000, 4096])
 def test_the_method_chosen_is_the_cheapest_that_fits(d: int) -> None:
-    every = [Method(name, w) for name in ("straus", "buckets") for w in cost.WINDOWS]  # type: ignore[arg-type]
+    every = [Method(name, w) for name in ("straus", "buckets") for w in cost.WINDOWS]
     for bytes_max in (1 << 20, 64 << 20, 1 << 40):
         chosen = cost.choose(shape_for(d), 2048, bytes_max=bytes_max)
         fitting = [m for m in every if m.name == "buckets" or cost.table_bytes(m, d, 2048) <= bytes_max]

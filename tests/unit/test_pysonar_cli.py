@@ -21,6 +21,7 @@ from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent
@@ -237,7 +238,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
     folder = home / "bounties" / "diabetes"
     with open_scientist(home, NullSink()).journal as journal:
         journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
-        key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
+        key = key_manifest(LocalHolder(Key.generate(1024, insecure=True))).to_bytes()
         Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b"", b""))
     if damage == "folder":
         shutil.rmtree(folder)

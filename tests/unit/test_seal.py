@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,13 +67,14 @@ def test_terms_and_bounty_id_are_the_abi_encoding(terms: Terms) -> None:
         ["uint256", "address", "address", "bytes32", "bytes32", "bytes32", "bytes32"],
         [1337, A, B, keccak(encode_terms(terms)), b"m" * 32, b"k" * 32, b"s" * 32],
     )
-    assert bounty_id(1337, A, B, terms, b"m" * 32, b"k" * 32, b"s" * 32) == keccak(expected)
+    assert bounty_id(1337, A, B, terms, Digest(b"m" * 32), Digest(b"k" * 32), b"s" * 32) == keccak(expected)
 
 
 def test_every_field_of_a_seal_counts() -> None:
-    base = [1, A, b"b" * 32, 1, A, b"u" * 32, b"s" * 32]
-    other = [2, B, b"c" * 32, 2, B, b"v" * 32, b"t" * 32]
-    seals = {seal(*base)} | {seal(*base[:i], other[i], *base[i + 1 :]) for i in range(len(base))}
+    base: list[Any] = [1, A, b"b" * 32, 1, A, b"u" * 32, b"s" * 32]
+    other: list[Any] = [2, B, b"c" * 32, 2, B, b"v" * 32, b"t" * 32]
+    changed = [[*base[:i], other[i], *base[i + 1 :]] for i in range(len(base))]
+    seals = {seal(*base)} | {seal(*each) for each in changed}
     assert len(seals) == len(base) + 1
 
 
@@ -141,9 +142,10 @@ def test_a_settlement_is_signed_as_typed_data(
 
 
 def test_a_settlement_whose_fields_do_not_fit_is_named() -> None:
-    fields = [1, A, b"b" * 32, 1, b"m" * 32, 5, [(B, 10_000)], b"e" * 32]
+    fields: list[Any] = [1, A, b"b" * 32, 1, b"m" * 32, 5, [(B, 10_000)], b"e" * 32]
     wrong = {3: 256, 4: b"", 5: -1, 6: [(B, 1 << 16)], 7: b"e" * 31}
     names = {3: "round", 4: "new_model_digest", 5: "new_loss", 6: "share_bps", 7: "evidence_digest"}
     for place, value in wrong.items():
+        changed = [*fields[:place], value, *fields[place + 1 :]]
         with pytest.raises(UsageError, match=names[place]):
-            settlement_digest(*fields[:place], value, *fields[place + 1 :])
+            settlement_digest(*changed)
