@@ -77,7 +77,10 @@ def _longer(
     number: int,
     cohorts: dict[frozenset[str], frozenset[str]],
 ) -> Course:
-    """Return the course with what round `number` came to, if it moved. A cohort that comes again is one set."""
+    """Return the course with what round `number` came to, if it moved.
+
+    A cohort that comes again is one set.
+    """
     outcome: Outcome | None = records.get(Outcome, number)
     if outcome is None or not outcome.sums:
         return course

@@ -137,8 +137,8 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
         ("other mines", "nothing of a mine's data but its row count and its public shares."),
         (
             "the public",
-            "row counts, losses, shares and payments; mean and deviation of each held-out column, the target's"
-            " included; every blob in the store is encrypted.",
+            "row counts, losses, shares and payments; mean and deviation of each held-out column, also of the"
+            " target; every blob in the store is encrypted.",
         ),
     )
 

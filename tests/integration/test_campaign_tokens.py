@@ -14,6 +14,7 @@ from pysonar.bounty.request import Bounty
 from sonar.chain.contract.calls import transfer
 from sonar.chain.contract.errors import NotAllowed
 from sonar.chain.contract.token import allowance, held
+from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.home.journal import Journal
@@ -98,8 +99,8 @@ def test_every_boundary_survives_a_kill_with_an_escrow_in_a_token(tmp_path: Path
     before = held(world.market, world.asset, Address(world.scientist.address))
     campaign, deaths = run_to_the_end(world, killer)
     assert deaths == len(killer.boundaries)
-    name = campaign.bounty.settings.name
-    assert any(boundary[2] == f"{name}/post/approve/0" for boundary in killer.boundaries)
+    approval = Intent.of_posting(campaign.bounty.settings.name).approval
+    assert any(boundary[2] == str(approval) for boundary in killer.boundaries)
     assert len(world.events(BountyPosted)) == 1
     world.check_money()
     journal = Journal(world.folder / "pysonar.sqlite")

@@ -28,7 +28,7 @@ from sonar.families.quadratic.optimisers.base import ORIGIN, Visited
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.registry import family_of
 from sonar.paillier.affine import check_bounds
-from tests.family_kit import Array, design_like, losses_of, map_of, opened_sum
+from tests.family_kit import Array, design_like, losses_of, map_of, opened_sum, weight_of
 
 TABLE = examples.load("diabetes")
 POLYNOMIAL = PolynomialWish()
@@ -146,7 +146,7 @@ def fixed_point_run(design: Design, maps: list[LocalMap], rounds: int) -> tuple[
         verdicts = inspect(rules, Rounds(history), Opened(w, opened), lambda _mine: True)
         history.append(Opened(w, opened))
         failed += filter(None, verdicts.values())
-        rows = sum(one.rows for one in maps)
+        rows = sum(weight_of(one, design) for one in maps)
         course = course.seen(number, opened_sum(maps, course, design), rows, ["all"], design.plan)
         course = course.moved(family.step(design, optimiser, course))
     return losses_of(course), failed
