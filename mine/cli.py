@@ -207,7 +207,7 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(mine, joined), printing.JOINED, as_json, "no bounty that the data fit")
+    _show(views.joined(joined), printing.JOINED, as_json, "no bounty that the data fit")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.home import keystore
@@ -37,9 +38,13 @@ class Party:
         return NetworkConfig.load(self.home.network)
 
     @cached_property
+    def _key_file(self) -> Path:
+        return keystore.find(self.home.keystore)
+
+    @cached_property
     def address(self) -> Address:
         """The party's account; its key stays locked. Raises KeyFileError."""
-        return Address(keystore.find(self.home.keystore).stem)
+        return Address(self._key_file.stem)
 
     @cached_property
     def journal(self) -> Journal:
@@ -76,7 +81,7 @@ class Party:
     def unlock(self, password: str) -> LocalAccount:
         """Open the keystore; once, since that takes a second where money is at stake. Raises KeyFileError."""
         if self._account is None:
-            self._account = keystore.load(keystore.find(self.home.keystore), password)
+            self._account = keystore.load(self._key_file, password)
         return self._account
 
     def outbox(self, account: LocalAccount) -> Outbox:

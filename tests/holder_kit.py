@@ -16,9 +16,9 @@ from pysonar.keys.past import Remembered
 from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate, weight_of
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.target import Target
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan

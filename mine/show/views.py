@@ -117,11 +117,10 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
     )
 
 
-def joined(mine: Mine, found: Sequence[Joined]) -> list[JoinedFacts]:
+def joined(found: Sequence[tuple[Joined, Task]]) -> list[JoinedFacts]:
     """Bounties that were just joined, and what an update takes of the idle time before it."""
     rows = []
-    for one in found:
-        task = joining.task_of(mine.market, mine.store, mine.policy, one)
+    for one, task in found:
         need = task.plan.ciphertexts
         idle_s = round(making_s(task.key.bits, need), 3)
         rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s))

@@ -85,8 +85,10 @@ def join(
     sums: Sums,
     posted: BountyPosted,
     data: str | None = None,
-) -> Joined:
+) -> tuple[Joined, Task]:
     """Check a bounty and a data set against each other to the end, and record that they are joined.
+
+    Returns what is recorded, and what the bounty asks for.
 
     `data` names the data set; without it, the first one that passes every check. Joining again is no error as
     long as the data stay the same. Raises what the checks raise, UsageError if the bounty is over.
@@ -104,7 +106,7 @@ def join(
         posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block
     )
     book.join(joined)
-    return joined
+    return joined, task
 
 
 def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from mine.data.dataset import DataSet
@@ -120,7 +121,7 @@ class Part:
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def cids(self) -> tuple[Cid, ...]:
         """What the update consists of: the parts of its blob, and then its manifest, which names them."""
         return (*self.links, Cid("dag-cbor", Digest(self.update))) if self.update else ()

@@ -38,7 +38,6 @@ from pysonar.bounty.tables import HeldOut, in_memory, load
 from pysonar.bounty.terms import Offer, offer_of
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
-from sonar.families.quadratic.course import start_of
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.paillier.affine import estimated_s
@@ -164,7 +163,7 @@ class Bounty:
     @cached_property
     def start_weights(self) -> NDArray[np.float64]:
         """The weights of the first round, float64[d], output by output."""
-        return start_of(self.design).current.weights(self.design.plan)
+        return self.design.start_weights
 
     @cached_property
     def target_loss(self) -> int:

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import httpx
@@ -27,6 +28,14 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # Without this, Python writes each of stamina's retries to standard error where nothing configured logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+
+class Request(NamedTuple):
+    """What a node is asked. `read` takes result and method; it returns what that says, or raises RpcError."""
+
+    method: str
+    params: tuple[Any, ...] = ()
+    read: Callable[[Any, str], Any] = lambda result, _method: result
 
 
 class Rpc:
@@ -72,26 +81,35 @@ class Rpc:
             raise result
         return result
 
-    def batch(self, *requests: tuple[Any, ...]) -> list[Any]:
-        """Return the results of several requests, (method, *params) each, in one exchange.
+    def quantity(self, method: str, *params: Any) -> int:
+        """Return the result of a request for a quantity."""
+        return quantity(self.call(method, *params), method)
 
-        What the node refused is in the list as an RpcError, not raised.
+    def data(self, method: str, *params: Any, what: str = "") -> bytes:
+        """Return the result of a request for bytes; `what` names them in errors, not the method."""
+        return data_bytes(self.call(method, *params), what or method)
+
+    def batch(self, *requests: Request) -> list[Any]:
+        """Return what the results of several requests say, in one exchange.
+
+        What the node refused, or answered with nonsense, is in the list as an RpcError, not raised.
         """
-        sent = [self._request(method, params) for method, *params in requests]
+        sent = [self._request(one.method, one.params) for one in requests]
         answers = self._exchange(json.dumps(sent))
         if not isinstance(answers, list):
             # A node that takes no batches answers with one error for all of them.
-            return [self._call_alone(method, params) for method, *params in requests]
+            return [self._alone(one) for one in requests]
         by_id = {
             answer["id"]: answer
             for answer in answers
             if isinstance(answer, dict) and isinstance(answer.get("id"), int)
         }
-        return [_unwrap(by_id.get(one["id"]), one["id"], one["method"]) for one in sent]
+        results = [_unwrap(by_id.get(one["id"]), one["id"], one["method"]) for one in sent]
+        return [_said(request, result) for request, result in zip(requests, results, strict=True)]
 
-    def _call_alone(self, method: str, params: list[Any]) -> Any:
+    def _alone(self, request: Request) -> Any:
         try:
-            return self.call(method, *params)
+            return request.read(self.call(request.method, *request.params), request.method)
         except RpcError as error:
             return error
 
@@ -186,6 +204,14 @@ def _unwrap(answer: Any, number: int, method: str) -> Any:
     return answer["result"]
 
 
+def _said(request: Request, result: Any) -> Any:
+    """Return what a result says, or an RpcError."""
+    try:
+        return result if isinstance(result, RpcError) else request.read(result, request.method)
+    except RpcError as error:
+        return error
+
+
 def quantity(value: Any, what: str) -> int:
     """Return a JSON-RPC quantity ("0x1f") as an int below 2^256. Raises RpcError naming `what`."""
     if isinstance(value, str) and value.startswith("0x") and 3 <= len(value) <= 66:
@@ -209,6 +235,18 @@ def data_bytes(value: Any, what: str, size: int | None = None) -> bytes:
     raise RpcError(f"{what}: the node answered {str(value)[:100]!r}, which is not {wanted}")
 
 
+def hash32(value: Any, what: str) -> str:
+    """Return a hash as the hex that it is asked for by. Raises RpcError naming `what`."""
+    return "0x" + data_bytes(value, what, 32).hex()
+
+
+def fields_of(found: Any, what: str, **reads: Callable[[Any, str], Any]) -> list[Any]:
+    """Return the named fields of a JSON object, each as its `read` takes it. Raises RpcError naming it."""
+    if not isinstance(found, dict):
+        raise RpcError(f"{what}: the node answered none")
+    return [read(found.get(name), f"{name} of {what}") for name, read in reads.items()]
+
+
 class Head(NamedTuple):
     """The newest block. Its time is the only clock that deadlines are compared with."""
 
@@ -222,7 +260,7 @@ class Chain:
 
     def __init__(self, rpc: Rpc, chain_id: int | None = None) -> None:
         self.rpc = rpc
-        self.chain_id = quantity(rpc.call("eth_chainId"), "eth_chainId")
+        self.chain_id = rpc.quantity("eth_chainId")
         if chain_id is not None and chain_id != self.chain_id:
             raise ConfigError(
                 "chain_id",
@@ -233,17 +271,11 @@ class Chain:
     def head(self) -> Head:
         """Return the newest block. One request."""
         block = self.rpc.call("eth_getBlockByNumber", "latest", False)
-        if not isinstance(block, dict):
-            raise RpcError("eth_getBlockByNumber: the node has no newest block")
-        return Head(
-            quantity(block.get("number"), "number of the newest block"),
-            quantity(block.get("timestamp"), "timestamp of the newest block"),
-            "0x" + data_bytes(block.get("hash"), "hash of the newest block", 32).hex(),
-        )
+        return Head(*fields_of(block, "the newest block", number=quantity, timestamp=quantity, hash=hash32))
 
     def ether(self, account: Address) -> int:
         """Return what the account holds on the chain itself, in wei."""
-        return quantity(self.rpc.call("eth_getBalance", account, "latest"), "eth_getBalance")
+        return self.rpc.quantity("eth_getBalance", account, "latest")
 
     @property
     def place(self) -> str:
@@ -255,4 +287,4 @@ class Chain:
 
     def code(self, address: Address) -> bytes:
         """Return the code at an address; empty where there is none."""
-        return data_bytes(self.rpc.call("eth_getCode", address, "latest"), "eth_getCode")
+        return self.rpc.data("eth_getCode", address, "latest")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sonar.chain.contract.market import Market
-from sonar.chain.rpc import quantity
+from sonar.chain.rpc import Request, fields_of, quantity
 from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
@@ -187,13 +187,12 @@ def _mines(
 
 def _receipts(market: Market, events: Iterable[Event]) -> dict[str, _Receipt]:
     hashes = list(dict.fromkeys(event.tx_hash for event in events))
-    answers = market.rpc.batch(*(("eth_getTransactionReceipt", tx_hash) for tx_hash in hashes))
+    answers = market.rpc.batch(*(Request("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in hashes))
     found: dict[str, _Receipt] = {}
     for tx_hash, answer in zip(hashes, answers, strict=True):
         if not isinstance(answer, dict):
             raise RemoteError(f"the chain's node has no receipt of {tx_hash}")
-        gas_used = quantity(answer.get("gasUsed"), "gas used")
-        price = quantity(answer.get("effectiveGasPrice"), "the gas price")
+        gas_used, price = fields_of(answer, "a receipt", gasUsed=quantity, effectiveGasPrice=quantity)
         found[tx_hash] = _Receipt(gas_used, gas_used * price, parse_address(str(answer.get("from"))))
     return found
 

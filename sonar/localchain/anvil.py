@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sonar.chain.rpc import Rpc, quantity
+from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
 from sonar.localchain.statefile import STATE_FILE, StateFile
 from sonar.processes import die_with_parent
@@ -136,7 +136,7 @@ class Anvil:
         while not self._stopping.wait(BEAT_S / 10):
             now_s = time.monotonic()
             with suppress(SonarError):  # whoever waits for the chain tells that it does not answer
-                if (newest := quantity(rpc.call("eth_blockNumber"), "eth_blockNumber")) != seen:
+                if (newest := rpc.quantity("eth_blockNumber")) != seen:
                     seen, last_transaction_s, last_block_s = newest, now_s, now_s
                 pause_s = min(max(BEAT_S, (now_s - last_transaction_s) / 10), LONGEST_BEAT_S)
                 if now_s - last_block_s >= pause_s:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from zlib import error as BadDeflate
 
-from sonar.chain.rpc import Rpc, data_bytes, quantity
+from sonar.chain.rpc import Rpc
 from sonar.errors import RpcError
 
 STATE_FILE = "anvil-state.json"
@@ -52,7 +52,7 @@ class StateFile:
         """Write the chain's state down, or leave the last one. Raises ChainUnavailable, RpcError, OSError."""
         for _ in range(_TRIES):
             before, began_s = _newest(rpc), self._monotonic()
-            state = data_bytes(rpc.call("anvil_dumpState"), "anvil_dumpState")
+            state = rpc.data("anvil_dumpState")
             took_s = self._monotonic() - began_s
             self._due_s = began_s + max(LEAST_PAUSE_S, PAUSE_PER_WORK * took_s)
             if _newest(rpc) == before:  # else its accounts may be of another block than its record
@@ -75,7 +75,7 @@ class StateFile:
 
 
 def _newest(rpc: Rpc) -> int:
-    return quantity(rpc.call("eth_blockNumber"), "eth_blockNumber")
+    return rpc.quantity("eth_blockNumber")
 
 
 def _is_whole(path: Path) -> bool:

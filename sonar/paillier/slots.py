@@ -107,7 +107,7 @@ class SlotPlan:
         bounds = Bounds(**{name: ints.pop(name) for name in names})
         return cls(bounds=bounds, **ints)
 
-    @property
+    @cached_property
     def features(self) -> int:
         """Weights per output: A is [features, features], and value o features + i belongs to output o."""
         return self.weights // self.outputs

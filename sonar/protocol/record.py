@@ -15,7 +15,8 @@ are no floats on the wire: a name that ends in `_q32` holds round(x * 2^32).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
@@ -104,6 +105,17 @@ class Record(BaseModel):
         """Return the record with these fields. Raises ManifestError, which names the first wrong field."""
         return cls._validated(dict(fields), {})
 
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+        """Give the fields and their values, without what follows from them (cached properties)."""
+        return ((name, getattr(self, name)) for name in type(self).model_fields)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other fields. What follows from them (cached properties) is derived anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     @classmethod
     def _validated(cls, fields: Any, context: dict[str, Any]) -> Self:
         try:
@@ -142,9 +154,14 @@ class Manifest(Record):
 
     max_bytes: ClassVar[int] = codec.MAX_BYTES
 
+    @cached_property
+    def encoded(self) -> bytes:
+        """The canonical encoding."""
+        return codec.encode(_plain(self))
+
     def to_bytes(self) -> bytes:
         """Return the canonical encoding."""
-        return codec.encode(_plain(self))
+        return self.encoded
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -154,17 +171,17 @@ class Manifest(Record):
             raise ManifestError(cls.__name__, f"is not a map (got a value of type {type(fields).__name__})")
         _check_version(cls, fields)
         manifest = cls._validated(fields, _WIRE)
-        if manifest.to_bytes() != data:
+        if manifest.encoded != data:
             raise ManifestError(cls.__name__, "is not in canonical form", hint="encode it again")
         return manifest
 
     def cid(self) -> Cid:
         """Return the CID of the encoded manifest."""
-        return Cid.of_manifest(self.to_bytes())
+        return Cid.of_manifest(self.encoded)
 
     def digest(self) -> Digest:
         """Return the sha2-256 digest of the encoded manifest, which is what the contract holds."""
-        return digest_of(self.to_bytes())
+        return digest_of(self.encoded)
 
 
 def _check_version(kind: type[Manifest], fields: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sonar.chain.rpc import Rpc
+from sonar.chain.rpc import Request, Rpc
 from sonar.localchain.statefile import STATE_FILE
 from sonar.processes import die_with_parent
 
@@ -42,7 +42,9 @@ def not_kept(rpc: Rpc, state: Path) -> int:
     """How many transactions a kill would cost now."""
     kept = int(json.loads(state.read_bytes())["best_block_number"])
     newest = int(rpc.call("eth_blockNumber"), 16)
-    blocks = rpc.batch(*(("eth_getBlockByNumber", hex(n), False) for n in range(kept + 1, newest + 1)))
+    blocks = rpc.batch(
+        *(Request("eth_getBlockByNumber", (hex(n), False)) for n in range(kept + 1, newest + 1))
+    )
     return sum(len(block["transactions"]) for block in blocks)
 
 

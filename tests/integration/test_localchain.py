@@ -24,7 +24,7 @@ from web3.logs import DISCARD
 from sonar import localchain
 from sonar.chain.contract import abi
 from sonar.chain.contract.artifacts import training_market
-from sonar.chain.rpc import Rpc
+from sonar.chain.rpc import Request, Rpc
 from sonar.errors import ChainUnavailable, ConfigError, PortInUse, RpcError
 from sonar.localchain import LocalChain, anvil
 from sonar.localchain.statefile import STATE_FILE, StateFile
@@ -380,7 +380,9 @@ def test_the_server_bounds_what_it_reads(tester: LocalChain) -> None:
 
 
 def test_batches_are_answered_in_order(tester: LocalChain) -> None:
-    chain_id, error, accounts = Rpc(tester.url).batch(("eth_chainId",), ("eth_nonsense",), ("eth_accounts",))
+    chain_id, error, accounts = Rpc(tester.url).batch(
+        *map(Request, ("eth_chainId", "eth_nonsense", "eth_accounts"))
+    )
     assert (chain_id, accounts) == ("0x7a69", [])
     assert isinstance(error, RpcError)
     assert error.code == -32601

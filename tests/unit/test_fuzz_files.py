@@ -26,7 +26,7 @@ from pysonar.models.linear import LinearModel
 from sonar.chain.contract import abi
 from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.revert import from_rpc_error
-from sonar.chain.rpc import Chain, Rpc, quantity
+from sonar.chain.rpc import Chain, Request, Rpc, quantity
 from sonar.data.table import csv_batches, csv_columns, parse_csv
 from sonar.errors import RpcError
 from sonar.home import keystore
@@ -306,9 +306,8 @@ def test_answers_of_a_chains_node() -> None:
 
     def decode(data: bytes) -> None:
         node.answer, rpc._ids = data, itertools.count(1)
-        (told,) = rpc.batch(("eth_blockNumber",))
-        if not isinstance(told, RpcError):
-            quantity(told, "block")
+        (told,) = rpc.batch(Request("eth_blockNumber", read=quantity))
+        assert isinstance(told, int | RpcError)
         rpc._ids = itertools.count(1)
         chain.head()
 

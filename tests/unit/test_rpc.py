@@ -10,7 +10,7 @@ import httpx
 import pytest
 import stamina
 
-from sonar.chain.rpc import Rpc
+from sonar.chain.rpc import Request, Rpc
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
 from tests.chain_kit import drip, serving
 
@@ -102,7 +102,7 @@ def test_no_message_tells_a_secret_of_the_address() -> None:
 @pytest.mark.parametrize("content", [b'[{"id":[1],"result":"0x1"}]', b'[{"id":{},"result":1},7]', b"[]"])
 def test_a_batch_answer_without_its_numbers_is_no_answer(content: bytes) -> None:
     rpc, _ = answering(httpx.Response(200, content=content))
-    (result,) = rpc.batch(("eth_chainId",))
+    (result,) = rpc.batch(Request("eth_chainId"))
     assert isinstance(result, RpcError)
 
 

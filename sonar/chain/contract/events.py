@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from sonar.chain.contract import abi
-from sonar.chain.rpc import data_bytes, quantity
+from sonar.chain.rpc import data_bytes, fields_of, hash32, quantity
 from sonar.errors import RemoteError
 from sonar.protocol.events import Event
 from sonar.protocol.phase import CloseReason
@@ -25,8 +25,8 @@ def decode_log(log: Any) -> Event:
         raise RemoteError("the node answered a log that is not one")
     if log.get("removed"):
         raise RemoteError("the node answered a log that a reorganisation has removed")
-    topics = [data_bytes(topic, "a log's topic", 32) for topic in log["topics"]]
-    item, values = abi.decode_log(topics, data_bytes(log.get("data"), "a log's data"))
+    topics, data, *place = fields_of(log, "a log", topics=_topics, data=data_bytes, **_PLACE)
+    item, values = abi.decode_log(topics, data)
     try:
         converted = [
             _CONVERTED.get((item.name, name), lambda value: value)(value)
@@ -34,9 +34,12 @@ def decode_log(log: Any) -> Event:
         ]
     except (ValueError, TypeError) as error:
         raise RemoteError(f"a log {item.name} has a value out of range: {error}") from error
-    return CLASSES[item.name](
-        *converted,
-        block=quantity(log.get("blockNumber"), "a log's block"),
-        tx_hash="0x" + data_bytes(log.get("transactionHash"), "a log's transaction", 32).hex(),
-        log_index=quantity(log.get("logIndex"), "a log's index"),
-    )
+    block, tx_hash, log_index = place
+    return CLASSES[item.name](*converted, block=block, tx_hash=tx_hash, log_index=log_index)
+
+
+_PLACE = {"blockNumber": quantity, "transactionHash": hash32, "logIndex": quantity}
+
+
+def _topics(found: Any, what: str) -> list[bytes]:
+    return [data_bytes(topic, what, 32) for topic in found]

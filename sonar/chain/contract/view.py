@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sonar.chain.contract import revert
-from sonar.chain.rpc import Head, Rpc, data_bytes
+from sonar.chain.rpc import Head, Rpc
 from sonar.errors import RpcError
 from sonar.protocol.ids import Address
 
@@ -19,9 +19,8 @@ def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) 
     request = {"to": to, "data": "0x" + data.hex()}
     block = "latest" if at is None else {"blockHash": at.hash, "requireCanonical": True}
     try:
-        answer = rpc.call("eth_call", request, block)
+        return rpc.data("eth_call", request, block, what=what)
     except RpcError as error:
         if (refusal := revert.from_rpc_error(error)) is not None:
             raise refusal from error
         raise
-    return data_bytes(answer, what)

@@ -14,7 +14,7 @@ from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.calls import Call
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying import create2
-from sonar.chain.rpc import Chain, Rpc, data_bytes
+from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, RemoteError, RpcError, WrongContract
@@ -118,8 +118,8 @@ def _deployed_block(chain: Chain, address: Address) -> int:
     try:
         while first < last:
             middle = (first + last) // 2
-            answer = chain.rpc.call("eth_getCode", address, hex(middle))
-            first, last = (first, middle) if data_bytes(answer, "eth_getCode") else (middle + 1, last)
+            code = chain.rpc.data("eth_getCode", address, hex(middle))
+            first, last = (first, middle) if code else (middle + 1, last)
     except RpcError as error:
         raise ConfigError(
             "--rpc",

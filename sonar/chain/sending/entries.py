@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, data_bytes, quantity
+from sonar.chain.rpc import Chain, fields_of, hash32, quantity
 from sonar.chain.sending.fees import Price
 from sonar.chain.sending.intent import PREFIX, Intent
 from sonar.home.journal import Journal
@@ -37,16 +37,18 @@ class Receipt:
     @classmethod
     def read(cls, found: dict[str, Any]) -> Receipt:
         """Return what a node's receipt says. Raises RpcError."""
-        gas_used = quantity(found.get("gasUsed"), "gasUsed of a receipt")
-        price_wei = quantity(found.get("effectiveGasPrice"), "effectiveGasPrice of a receipt")
+        tx_hash, block, gas_used, price_wei = fields_of(found, "a receipt", **_RECEIPT)
         created = found.get("contractAddress")
-        return cls(
-            "0x" + data_bytes(found.get("transactionHash"), "transactionHash of a receipt", 32).hex(),
-            quantity(found.get("blockNumber"), "blockNumber of a receipt"),
-            gas_used,
-            gas_used * price_wei,
-            parse_address(str(created), "contractAddress") if created is not None else None,
-        )
+        contract = parse_address(str(created), "contractAddress") if created is not None else None
+        return cls(tx_hash, block, gas_used, gas_used * price_wei, contract)
+
+
+_RECEIPT = {
+    "transactionHash": hash32,
+    "blockNumber": quantity,
+    "gasUsed": quantity,
+    "effectiveGasPrice": quantity,
+}
 
 
 class State(StrEnum):

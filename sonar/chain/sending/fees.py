@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from sonar.chain.rpc import quantity
+from sonar.chain.rpc import Request, quantity
 from sonar.errors import RpcError
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
@@ -13,8 +14,6 @@ MAX_FEE_PER_GAS_WEI = 10**12
 """1,000 gwei: above that a transaction waits, whatever fee the node suggests."""
 BUMP = (5, 4)
 """A replacement offers 5/4 of the fee; nodes ask for at least 11/10."""
-HISTORY = ("eth_feeHistory", "0x1", "latest", [50])
-"""The request whose answer `Asked.read` reads."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +33,17 @@ class Asked:
     tip_wei: int
 
     @classmethod
-    def read(cls, answer: Any) -> Asked:
+    def read(cls, answer: Any, what: str) -> Asked:
         """Return what the answer to HISTORY says. Raises RpcError."""
-        if isinstance(answer, RpcError):
-            raise answer
         try:
-            block = quantity(answer["oldestBlock"], "oldestBlock")
-            base_wei = quantity(answer["baseFeePerGas"][-1], "baseFeePerGas")
             rewards = answer.get("reward") or [["0x0"]]
-            tip_wei = quantity(rewards[-1][0], "reward")
+            found = answer["oldestBlock"], answer["baseFeePerGas"][-1], rewards[-1][0]
         except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise RpcError("eth_feeHistory: the node's answer has no fees") from error
+            raise RpcError(f"{what}: the node's answer has no fees") from error
+        block, base_wei, tip_wei = (quantity(each, what) for each in found)
         return cls(block, base_wei, min(max(tip_wei, TIP_FLOOR_WEI), TIP_CEILING_WEI))
 
-    @property
+    @cached_property
     def price(self) -> Price:
         """What to offer. Twice the base fee leaves room for six full blocks before it is too little."""
         capped_wei = min(2 * self.base_wei + self.tip_wei, MAX_FEE_PER_GAS_WEI)
@@ -62,3 +58,7 @@ class Asked:
         tip_wei = max(self.price.tip_wei, last.tip_wei * BUMP[0] // BUMP[1] + 1)
         max_fee_wei = max(self.price.max_fee_wei, last.max_fee_wei * BUMP[0] // BUMP[1] + 1, tip_wei)
         return Price(tip_wei, max_fee_wei) if max_fee_wei <= MAX_FEE_PER_GAS_WEI else None
+
+
+HISTORY = Request("eth_feeHistory", ("0x1", "latest", [50]), Asked.read)
+"""The request for what the newest block asks."""

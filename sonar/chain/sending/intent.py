@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from sonar.errors import JournalError, LocalProtocolError
 from sonar.protocol.ids import ETHER, Address, BountyId
@@ -69,7 +70,7 @@ class Intent:
         """Return the same intent for the given attempt, the first being 0."""
         return replace(self, attempt=attempt)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Its key in the journal: all have this one order."""
         return f"{PREFIX}{self.subject}/{self.round:03}/{self.action.value}/{self.detail}/{self.attempt:04}"

@@ -40,10 +40,9 @@ from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, Head, quantity
+from sonar.chain.rpc import Chain, Head, Request, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State
-from sonar.chain.sending.fees import Asked
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.queue import Queue, request, with_margin
 from sonar.errors import (
@@ -67,7 +66,8 @@ class Outbox:
     """Sends the transactions of one account. One outbox per account and journal, in one process.
 
     The first call that is saved for an intent wins, however often it is asked for. Methods raise
-    ChainUnavailable and RpcError besides what they say; calling again is always safe.
+    ChainUnavailable and RpcError besides what they say; calling again is always safe. `address` is the
+    sender's; `confirmations`: how many blocks deep a transaction is believed, 1 being the newest.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Outbox:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._chain = chain
+        self._chain, self.address, self.confirmations = chain, Address(account.address), confirmations
         self._entries = Entries(chain, account, journal)
         self._progress = progress or Progress()
         self._stuck_after_s = stuck_after_s
@@ -92,23 +92,13 @@ class Outbox:
         self._recovered = ""
         self._queue = Queue(
             chain,
-            Address(account.address),
+            self.address,
             self._entries,
             confirmations=confirmations,
             patience_s=bump_after_s,
             progress=self._progress,
             monotonic=monotonic,
         )
-
-    @property
-    def address(self) -> Address:
-        """The sender's address."""
-        return self._queue.address
-
-    @property
-    def confirmations(self) -> int:
-        """How many blocks deep a transaction is believed; 1 is the newest."""
-        return self._queue.confirmations
 
     # ---- for state machines: nothing here waits for a block
 
@@ -131,7 +121,7 @@ class Outbox:
         LocalProtocolError for one that was never submitted.
         """
         with self._lock:
-            refused = self._queue.serve(intent) if intent in self._queue.open else {}
+            refused = self._queue.serve(intent) if intent in self._entries.open else {}
             entry = self._entries.get(intent)
             if entry is None:
                 raise LocalProtocolError(f"nothing was submitted for {intent.key!r}")
@@ -164,13 +154,13 @@ class Outbox:
 
     def under_way(self, intent: Intent) -> bool:
         """Tell whether there is a transaction for `intent` that is not confirmed, or is so no longer."""
-        return intent in self._queue.open
+        return intent in self._entries.open
 
     def next(self, intent: Intent) -> Intent:
         """Return the attempt at `intent` that is under way, else the first that was never made."""
         made = len(self._entries.journal.items(intent.attempts))
         last = intent.again(max(made - 1, 0))
-        return last if last in self._queue.open else intent.again(made)
+        return last if last in self._entries.open else intent.again(made)
 
     def busy(self, asset: Address) -> bool:
         """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
@@ -180,7 +170,7 @@ class Outbox:
             return self._concerned(asset)
 
     def _concerned(self, asset: Address) -> bool:
-        return any(entry.call.asset == asset for entry in self._queue.open.values())
+        return any(entry.call.asset == asset for entry in self._entries.open.values())
 
     # ---- for everybody else
 
@@ -214,24 +204,24 @@ class Outbox:
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
         gas, history, count, balance = self._chain.rpc.batch(
-            ("eth_estimateGas", request(call, self.address)),
+            Request("eth_estimateGas", (request(call, self.address),), quantity),
             fees.HISTORY,
-            ("eth_getTransactionCount", self.address, "pending"),
-            ("eth_getBalance", self.address, "latest"),
+            Request("eth_getTransactionCount", (self.address, "pending"), quantity),
+            Request("eth_getBalance", (self.address, "latest"), quantity),
         )
-        asked = Asked.read(history)
-        have_wei = quantity(_raised(balance), "eth_getBalance")
+        asked, have_wei = _raised(history), _raised(balance)
+        price = asked.price
         if isinstance(gas, RpcError):
             if (refusal := revert.from_rpc_error(gas)) is not None:
                 raise refusal from gas
             if have_wei < call.value_wei or "insufficient funds" in str(gas).lower():
-                need_wei = max(have_wei + 1, call.value_wei + 100_000 * asked.price.max_fee_wei)
+                need_wei = max(have_wei + 1, call.value_wei + 100_000 * price.max_fee_wei)
                 raise InsufficientFunds(self.address, have_wei, need_wei) from gas
             raise gas
-        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
-        if have_wei < (need_wei := call.value_wei + gas_limit * asked.price.max_fee_wei):
+        gas_limit = with_margin(gas)
+        if have_wei < (need_wei := call.value_wei + gas_limit * price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
-        self._queue.add(intent, call, quantity(_raised(count), "eth_getTransactionCount"), gas_limit, asked)
+        self._queue.add(intent, call, _raised(count), gas_limit, asked)
         self._queue.send(intent)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, quantity
+from sonar.chain.rpc import Chain, Request, fields_of, quantity
 from sonar.chain.sending import fees, pool
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
 from sonar.chain.sending.fees import Asked, Price
@@ -66,23 +66,18 @@ class Queue:
         progress: Progress,
         monotonic: Callable[[], float],
     ) -> None:
-        self._chain, self.address, self._entries = chain, address, entries
-        self.confirmations, self._patience_s = confirmations, patience_s
+        self._chain, self._address, self._entries = chain, address, entries
+        self._confirmations, self._patience_s = confirmations, patience_s
         self._progress, self._monotonic = progress, monotonic
         self._memory: defaultdict[Intent, _Memory] = defaultdict(_Memory)
         self._newest = 0  # the newest block at the last pass
         self._gap_s: float | None = None  # since when nonces before ours are missing
 
-    @property
-    def open(self) -> dict[Intent, Entry]:
-        """The transactions that are signed and not done with."""
-        return self._entries.open
-
     def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
         """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
         # No node lags by more: it was lost for good.
         known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
-        nonce = max([count, known, *(other.nonce + 1 for other in self.open.values())])
+        nonce = max([count, known, *(other.nonce + 1 for other in self._entries.open.values())])
         self._add(intent, call, nonce, gas_limit, asked)
 
     def _add(self, intent: Intent, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
@@ -111,7 +106,7 @@ class Queue:
                 self._memory[intent].refused_s = None
             except (InsufficientFunds, RpcError) as refusal:
                 refused[intent] = refusal
-                stands = count > self.open[intent].nonce and self._wanted(intent)
+                stands = count > self._entries.open[intent].nonce and self._wanted(intent)
                 if place == 0 and (asked is None or len(queue) > 1) and not stands:
                     with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
                         self._make_empty(intent, refusal)
@@ -122,18 +117,17 @@ class Queue:
 
         And how many transactions the node counts, its pool included.
         """
-        intents = sorted(self.open, key=lambda intent: self.open[intent].nonce)
+        intents = sorted(self._entries.open, key=lambda intent: self._entries.open[intent].nonce)
         if not intents:
             return [], 0
-        tries = [(intent, one) for intent in intents for one in self.open[intent].tries]
+        tries = [(intent, one) for intent in intents for one in self._entries.open[intent].tries]
         head, used, pending, *receipts = self._chain.rpc.batch(
-            ("eth_blockNumber",),
-            ("eth_getTransactionCount", self.address, "latest"),
-            ("eth_getTransactionCount", self.address, "pending"),
-            *(("eth_getTransactionReceipt", one.hash) for _, one in tries),
+            Request("eth_blockNumber", (), quantity),
+            self._count("latest"),
+            self._count("pending"),
+            *(Request("eth_getTransactionReceipt", (one.hash,)) for _, one in tries),
         )
-        newest, count = _quantity(head, "eth_blockNumber"), _quantity(used, "eth_getTransactionCount")
-        self._newest = newest
+        self._newest, count = _raised(head), _raised(used)
         found = {}
         for (intent, one), receipt in zip(tries, receipts, strict=True):
             if isinstance(receipt, RpcError):
@@ -145,22 +139,23 @@ class Queue:
             try:
                 if intent in found:
                     self._settle(intent, *found[intent])
-                elif self.open[intent].nonce >= count:
+                elif self._entries.open[intent].nonce >= count:
                     queue.append(intent)
-                elif self._buried(self.open[intent]):
+                elif self._buried(self._entries.open[intent]):
                     self._entries.spent(intent)
                     self._memory.pop(intent, None)
             except RpcError as fault:
                 refused[intent] = fault
-        return queue, max(count, _quantity(pending, "eth_getTransactionCount"))
+        return queue, max(count, _raised(pending))
 
     def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
         receipt = Receipt.read(found)
-        if self._newest - receipt.block + 1 < self.confirmations:
+        if self._newest - receipt.block + 1 < self._confirmations:
             return
-        call = empty_transfer(self.address) if made.empty else self.open[intent].call
-        failed = quantity(found.get("status"), "status of a receipt") != 1
+        call = empty_transfer(self._address) if made.empty else self._entries.open[intent].call
+        (status,) = fields_of(found, "a receipt", status=quantity)
+        failed = status != 1
         if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
             self._progress.transaction(
                 call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round
@@ -170,7 +165,7 @@ class Queue:
     def _why(self, call: Call, receipt: Receipt) -> bytes:
         """Return the bytes that the call is reverted with now, as it was when it was mined."""
         try:
-            self._chain.rpc.call("eth_call", request(call, self.address), hex(receipt.block))
+            self._chain.rpc.call("eth_call", request(call, self._address), hex(receipt.block))
         except RpcError as error:
             if (data := revert.find_data(error.data)) is not None:
                 return data
@@ -181,12 +176,11 @@ class Queue:
 
         The count is asked for before the receipts: one that is mined in between is then found.
         """
-        depth = max(self.confirmations, BURIED_BLOCKS)
+        depth = max(self._confirmations, BURIED_BLOCKS)
         block = hex(max(0, self._newest - depth + 1))
-        count = self._chain.rpc.call("eth_getTransactionCount", self.address, block)
-        if quantity(count, "eth_getTransactionCount") <= entry.nonce:
+        if self._chain.rpc.quantity("eth_getTransactionCount", self._address, block) <= entry.nonce:
             return False
-        requests = (("eth_getTransactionReceipt", one.hash) for one in entry.tries)
+        requests = (Request("eth_getTransactionReceipt", (one.hash,)) for one in entry.tries)
         return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
 
     # ---- what was mined
@@ -199,12 +193,12 @@ class Queue:
         nothing comes of sending it again.
         """
         for _ in range(_ASKED):
-            used = self._chain.rpc.call("eth_getTransactionCount", self.address, "latest")
-            if (count := quantity(used, "eth_getTransactionCount")) >= self._entries.next:
+            count = self._chain.rpc.quantity("eth_getTransactionCount", self._address, "latest")
+            if count >= self._entries.next:
                 break
         else:
             self._reopen(count)
-        if any(entry.receipt for entry in self.open.values()):
+        if any(entry.receipt for entry in self._entries.open.values()):
             self.serve()
 
     def _reopen(self, count: int) -> None:
@@ -230,7 +224,7 @@ class Queue:
         if waited_s < self._patience_s and first and self._priced_out(intent):
             self._raise_fee(intent, refused=True)
         elif waited_s < self._patience_s:
-            missing = self.open[intent].nonce >= count
+            missing = self._entries.open[intent].nonce >= count
             if not missing or memory.again >= len(_AGAIN_S) or waited_s < _AGAIN_S[memory.again]:
                 return
             memory.again += 1
@@ -242,25 +236,26 @@ class Queue:
 
     def _priced_out(self, intent: Intent) -> bool:
         """Tell whether the next block asks for more than is offered at most. One request for each block."""
-        last, memory = self.open[intent].last, self._memory[intent]
+        last, memory = self._entries.open[intent].last, self._memory[intent]
         if self._newest <= max(last.block, memory.priced):
             return False
         memory.priced = self._newest
-        return Asked.read(self._chain.rpc.call(*fees.HISTORY)).base_wei > last.price.max_fee_wei
+        (asked,) = self._chain.rpc.batch(fees.HISTORY)
+        return bool(_raised(asked).base_wei > last.price.max_fee_wei)
 
     def send(self, intent: Intent) -> None:
         """Send the newest try under `intent`; sending what the node has already is no error.
 
         What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
         """
-        while (said := pool.offer(self._chain.rpc, self.open[intent].last.raw)) is Said.CHEAP:
+        while (said := pool.offer(self._chain.rpc, self._entries.open[intent].last.raw)) is Said.CHEAP:
             if not self._raise_fee(intent, refused=True):
                 return
         if said is Said.POOR:
-            have_wei, need_wei = self._chain.ether(self.address), self.open[intent].cost_wei()
+            have_wei, need_wei = self._chain.ether(self._address), self._entries.open[intent].cost_wei()
             if have_wei >= need_wei:  # a node's pool adds up what is open
-                need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self.open.values()))
-            raise InsufficientFunds(self.address, have_wei, need_wei)
+                need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self._entries.open.values()))
+            raise InsufficientFunds(self._address, have_wei, need_wei)
         if said is Said.THERE:
             self._memory[intent].sent_s = self._monotonic()
 
@@ -269,11 +264,11 @@ class Queue:
 
         `refused`: the node itself asks for it.
         """
-        entry, last = self.open[intent], self.open[intent].last
-        history, balance = self._chain.rpc.batch(fees.HISTORY, ("eth_getBalance", self.address, "latest"))
-        if isinstance(history, RpcError) or isinstance(balance, RpcError):
+        entry, last = self._entries.open[intent], self._entries.open[intent].last
+        balance = Request("eth_getBalance", (self._address, "latest"), quantity)
+        asked, have_wei = self._chain.rpc.batch(fees.HISTORY, balance)
+        if isinstance(asked, RpcError) or isinstance(have_wei, RpcError):
             return False
-        asked = Asked.read(history)
         price = asked.over(last.price)
         if asked.block <= last.block:
             self._tell(intent, "is not mined yet: no block has come since it was signed")
@@ -286,9 +281,9 @@ class Queue:
             self._tell(
                 intent, f"waits for a lower fee: the chain asks for more than the limit of {limit} gwei"
             )
-        elif quantity(balance, "eth_getBalance") < entry.cost_wei(price):
+        elif have_wei < entry.cost_wei(price):
             self._tell(
-                intent, f"is not mined yet, and {self.address} cannot pay the higher fee that is asked for"
+                intent, f"is not mined yet, and {self._address} cannot pay the higher fee that is asked for"
             )
         else:
             self._sign(intent, entry, price, asked.block)
@@ -311,18 +306,17 @@ class Queue:
         memory = self._memory[intent]
         if memory.refused_s is None:
             memory.refused_s = self._monotonic()
-        entry, last = self.open[intent], self.open[intent].last
+        entry, last = self._entries.open[intent], self._entries.open[intent].last
         lasting = self._monotonic() - memory.refused_s >= self._patience_s
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
         self._tell(intent, "is refused, and holds up what was signed after it")
-        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
-        if isinstance(gas, RpcError) or isinstance(history, RpcError):
+        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        if isinstance(gas, RpcError) or isinstance(asked, RpcError):
             return
-        asked = Asked.read(history)
         price = asked.over(last.price)
-        gas_limit = with_margin(quantity(gas, "eth_estimateGas"))
-        if price is None or self._chain.ether(self.address) < gas_limit * price.max_fee_wei:
+        gas_limit = with_margin(gas)
+        if price is None or self._chain.ether(self._address) < gas_limit * price.max_fee_wei:
             return
         self._tell(intent, f"was refused ({refusal}); an empty transfer takes its nonce")
         self._sign(intent, replace(entry, empty=True, gas_limit=gas_limit), price, asked.block)
@@ -333,7 +327,7 @@ class Queue:
 
         A node forgets what another program sent, and a development chain that starts anew knows nothing.
         """
-        if not queue or count >= (lowest := self.open[queue[0]].nonce):
+        if not queue or count >= (lowest := self._entries.open[queue[0]].nonce):
             self._gap_s = None
             return queue
         self._gap_s = self._monotonic() if self._gap_s is None else self._gap_s
@@ -341,27 +335,30 @@ class Queue:
             return queue
         if lowest - count > MAX_GAP:
             raise TransactionStuck(
-                f"the chain knows {count} transactions of {self.address}, and {lowest} were sent from here",
+                f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
                 hint="is the node behind, or did the chain start anew? After the latter, take a new home",
             )
-        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         filled = [Intent(Action.FILL, detail=str(nonce)) for nonce in range(count, lowest)]
-        gas_limit = with_margin(_quantity(gas, "eth_estimateGas"))
+        gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
-            self._add(intent, empty_transfer(self.address), nonce, gas_limit, Asked.read(history))
+            self._add(intent, empty_transfer(self._address), nonce, gas_limit, _raised(asked))
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
 
     # ---- parts
 
-    def _estimate_empty(self) -> tuple[Any, ...]:
-        return "eth_estimateGas", request(empty_transfer(self.address), self.address)
+    def _estimate_empty(self) -> Request:
+        return Request("eth_estimateGas", (request(empty_transfer(self._address), self._address),), quantity)
+
+    def _count(self, block: str) -> Request:
+        return Request("eth_getTransactionCount", (self._address, block), quantity)
 
     def _tell(self, intent: Intent, what: str) -> None:
         """Tell what a transaction waits for, once."""
         if self._memory[intent].told != what:
             self._memory[intent].told = what
-            self._progress.note(f"{self.open[intent].call.name} {what}")
+            self._progress.note(f"{self._entries.open[intent].call.name} {what}")
 
 
 def with_margin(gas: int) -> int:
@@ -375,7 +372,7 @@ def request(call: Call, sender: Address) -> dict[str, str]:
     return fields | ({"to": call.to} if call.to else {})
 
 
-def _quantity(answer: Any, what: str) -> int:
+def _raised(answer: Any) -> Any:
     if isinstance(answer, RpcError):
         raise answer
-    return quantity(answer, what)
+    return answer

@@ -101,7 +101,12 @@ class Design:
     @cached_property
     def initial_loss(self) -> int:
         """The start's loss, in millionths: a million for the null model."""
-        return self.loss_at(self.start)
+        return self.holdout.loss(self.start_weights, self.metric)
+
+    @cached_property
+    def start_weights(self) -> Vector:
+        """The weights of the first round, float64[d k], output by output."""
+        return self._weights(self.start)
 
     @cached_property
     def ground(self) -> Ground:
@@ -115,7 +120,10 @@ class Design:
 
     def loss_at(self, weights_int: Sequence[int]) -> int:
         """Return the loss of weights in fixed point, in millionths."""
-        return self.holdout.loss(decode_weights(weights_int, self.plan).ravel(order="F"), self.metric)
+        return self.holdout.loss(self._weights(weights_int), self.metric)
+
+    def _weights(self, weights_int: Sequence[int]) -> Vector:
+        return decode_weights(weights_int, self.plan).ravel(order="F")
 
     def rounded(self, w: Vector) -> tuple[int, ...]:
         """Return weights float64[d k] in fixed point. Raises PlanError if one exceeds the plan's bound."""

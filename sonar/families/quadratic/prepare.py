@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from sonar.errors import BoundsError, DataError
 from sonar.families.quadratic.answer import LocalMap, Moments, local_map, moments
-from sonar.families.quadratic.fixed import floats
 from sonar.families.quadratic.losses.base import check_clipped, mapped
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps import compose
@@ -105,7 +104,7 @@ class _Seen:
         spec = self.spec
         if not spec.stages or not isinstance(first := spec.stages[0], Standard):
             return ""
-        means, deviations = floats(first.mean_q32), floats(first.std_q32)
+        means, deviations, _ = first.constants
         away = np.abs(self._totals / self.rows - means) / deviations
         farthest = sorted(range(len(away)), key=lambda i: -away[i])[:3]
         named = [f"{spec.features[i]!r} ({means[i]:.4g})" for i in farthest if away[i] > _FAR]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
+from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
-from sonar.families.quadratic.target import Target
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
 
@@ -39,32 +40,32 @@ class QuadraticSpec(Record):
     local_rate_q32: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     rows_min: Rows
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """Number of targets."""
         return len(self.targets)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of weights of one output: the columns that the stages make, and the bias."""
         return compose.widths(self.stages, len(self.features))[-1] + 1
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Number of weights over all outputs."""
         return self.width * self.outputs
 
-    @property
+    @cached_property
     def columns(self) -> Names:
         """The columns that a table must have: the features, then the targets."""
         return (*self.features, *(target.name for target in self.targets))
 
-    @property
+    @cached_property
     def least_rows(self) -> int:
         """Number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
         return compose.least_rows(self.stages, len(self.features), self.outputs)
 
-    @property
+    @cached_property
     def weight_names(self) -> Names:
         """A name for each weight: of several outputs "target: column"."""
         names = compose.names_of(self.stages, self.features)

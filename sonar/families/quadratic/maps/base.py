@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from sonar.protocol.record import MAX_WEIGHTS
+from sonar.protocol.record import MAX_WEIGHTS, Record
 
 Matrix = NDArray[np.float64]
 Names = tuple[str, ...]
@@ -63,10 +63,8 @@ class Line:
         return Line(*changed)
 
 
-class BaseStage(BaseModel, ABC):
+class BaseStage(Record, ABC):
     """One stage as it stands in a manifest; constants are fixed-point integers, round(x * 2^32)."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     mixes: ClassVar[bool] = False
     """Whether each column that it makes depends on all that it takes, and is no product of a few."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -33,6 +34,11 @@ class Standard(BaseStage):
     std_q32: PositiveQ32Row
     clip_q32: PositiveQ32
 
+    @cached_property
+    def constants(self) -> tuple[Matrix, Matrix, float]:
+        """Mean and deviation of each column, float64[width], and the clip."""
+        return floats(self.mean_q32), floats(self.std_q32), from_q32(self.clip_q32)
+
     def width_after(self, width: int, where: str) -> int:
         """Return `width`, for which it has a constant each."""
         if not len(self.mean_q32) == len(self.std_q32) == width:
@@ -41,17 +47,17 @@ class Standard(BaseStage):
 
     def apply(self, x: Matrix) -> Matrix:
         """Return float64[n, width]."""
-        clip = from_q32(self.clip_q32)
-        return np.clip((x - floats(self.mean_q32)) / floats(self.std_q32), -clip, clip)
+        mean, std, clip = self.constants
+        return np.clip((x - mean) / std, -clip, clip)
 
     def line(self) -> Line:
         """Return (x - mean) / std, within the clip."""
-        mean, std, clip = floats(self.mean_q32), floats(self.std_q32), from_q32(self.clip_q32)
+        mean, std, clip = self.constants
         return Line(1.0 / std, -mean / std, mean - clip * std, mean + clip * std)
 
     def words(self) -> str:
         """Say to what."""
-        return f"standardised to ±{from_q32(self.clip_q32):g}"
+        return f"standardised to ±{self.constants[2]:g}"
 
 
 class StandardWish(BaseWish):
