@@ -26,6 +26,11 @@ def design_like(x: Array, y: Array, features: Sequence[str], targets: Sequence[s
     return design_of(wish, x, y.reshape(len(x), -1), features, targets, np.random.RandomState)
 
 
+def least_squares(phi: Array, z: Array) -> Array:
+    """Return the weights [d] or [d, k] of least squares over rows phi [n, d] and z [n] or [n, k]."""
+    return np.asarray(np.linalg.lstsq(phi, z, rcond=None)[0], np.float64)
+
+
 def map_of(spec: QuadraticSpec, x: Array, y: Array, data_frac: int) -> LocalMap:
     """Return (A, b) of rows x [n, f] and y [n] or [n, k], without the checks that a mine makes."""
     y = y.reshape(len(x), -1)

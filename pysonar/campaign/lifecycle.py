@@ -16,6 +16,8 @@ and the same payments.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pysonar.bounty.explain import learned
 from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
@@ -232,7 +234,7 @@ class Campaign:
         aggregates = sum(line["loss"] is not None for line in self.history())
         return learned(self.bounty, aggregates, self.revealed())
 
-    def history(self) -> list[dict[str, object]]:
+    def history(self) -> list[dict[str, Any]]:
         """Return a line per finished round: loss, cohort, left out and why, shares, payments, seconds.
 
         That this home is an older copy, and so does not know how each round was settled, is told.
@@ -242,6 +244,6 @@ class Campaign:
         rounds = range(1, self.records.finished() + 1)
         return [history.line_of(self.records, n, self.bounty) for n in rounds]
 
-    def summary(self) -> dict[str, object]:
-        """Return what became of the bounty, in JSON's own types. Losses in thousandths, amounts in wei."""
+    def summary(self) -> dict[str, Any]:
+        """Return what became of the bounty, in JSON's own types; losses in millionths."""
         return history.summary_of(self.records, self.bounty)

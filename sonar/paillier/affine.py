@@ -61,7 +61,7 @@ def affine_update(
     key: PublicKey,
     plan: SlotPlan,
     a_int: Matrix,
-    b_int: Vector,
+    b_int: Matrix | Vector,
     enc_w: Sequence[int] | Bases,
     *,
     parts: int = 1,
@@ -148,7 +148,7 @@ def _packed_rows(plan: SlotPlan, a: Ints, b: Ints, bases: Bases, method: cost.Me
     return bases.product(-a[rows], shifts, firsts, method, constant)
 
 
-def _checked(plan: SlotPlan, a_int: Matrix, b_int: Vector) -> tuple[Ints, Ints]:
+def _checked(plan: SlotPlan, a_int: Matrix, b_int: Matrix | Vector) -> tuple[Ints, Ints]:
     """A int64[d, d] and b int64[d, k] within the plan's bounds, which are below 2^63. Raises BoundsError."""
     d, bounds = plan.features, plan.bounds
     a, b = _objects(a_int), _objects(b_int)

@@ -66,7 +66,9 @@ def test_an_attack_from_the_start_earns_nothing(attack: str, tmp_path: Path, yar
     world = play(tmp_path, ATTACKS[attack])
     assert world.earned_wei(CHEAT) == 0
     if attack == "copies a seal":
-        assert any("SealMismatch" in refusal for refusal in world.parties[CHEAT].refusals)  # it did try
+        cheat = world.parties[CHEAT]
+        assert isinstance(cheat, HostileMine)
+        assert any("SealMismatch" in refusal for refusal in cheat.refusals)  # it did try
     assert world.final_loss() <= 1.05 * yardstick
     check_the_honest(world)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavai
 from sonar.ports import MAX_BLOB_BYTES, Store
 from sonar.protocol.cid import Cid
 from sonar.store.folder import FolderStore
+from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import KuboStore
 from sonar.store.lazy import LazyStore
 from sonar.store.memory import MemoryStore
@@ -26,43 +28,43 @@ class StoreContract:
         raise NotImplementedError
 
     @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 1000], ids=["empty", "one", "256k"])
-    def test_what_is_put_can_be_got(self, store, data):
+    def test_what_is_put_can_be_got(self, store: Store, data: bytes) -> None:
         cid = store.put(data)
         assert cid == Cid.of_blob(data)
         assert store.get(cid, max_bytes=len(data)) == data
 
-    def test_codec_is_part_of_the_name(self, store):
+    def test_codec_is_part_of_the_name(self, store: Store) -> None:
         assert store.put(b"\xa0", codec="dag-cbor") == Cid.of_manifest(b"\xa0")
         assert store.get(Cid.of_manifest(b"\xa0"), 1) == b"\xa0"
 
-    def test_the_same_bytes_are_one_block_under_both_codecs(self, store):
+    def test_the_same_bytes_are_one_block_under_both_codecs(self, store: Store) -> None:
         store.put(b"\xa0")
         assert store.get(Cid.of_manifest(b"\xa0"), 1) == b"\xa0"
 
-    def test_put_is_idempotent(self, store):
+    def test_put_is_idempotent(self, store: Store) -> None:
         assert store.put(b"x") == store.put(b"x")
         assert store.get(Cid.of_blob(b"x"), 1) == b"x"
 
-    def test_missing(self, store):
+    def test_missing(self, store: Store) -> None:
         assert not store.has(MISSING)
         with pytest.raises(BlobNotFound, match=str(MISSING)) as caught:
             store.get(MISSING, 10)
         assert caught.value.cid == str(MISSING)
 
-    def test_has(self, store):
+    def test_has(self, store: Store) -> None:
         assert store.has(store.put(b"x"))
 
-    def test_get_refuses_more_than_the_limit(self, store):
+    def test_get_refuses_more_than_the_limit(self, store: Store) -> None:
         cid = store.put(b"12345")
         with pytest.raises(BlobTooLarge, match="the limit is 4"):
             store.get(cid, max_bytes=4)
         assert store.get(cid, max_bytes=5) == b"12345"
 
-    def test_put_refuses_more_than_any_store_takes(self, store):
+    def test_put_refuses_more_than_any_store_takes(self, store: Store) -> None:
         with pytest.raises(BlobTooLarge):
             store.put(bytes(MAX_BLOB_BYTES + 1))
 
-    def test_pins(self, store):
+    def test_pins(self, store: Store) -> None:
         cid = store.put(b"x")
         store.pin(cid)
         store.pin(cid)
@@ -71,33 +73,33 @@ class StoreContract:
         store.unpin(cid)
         store.unpin(MISSING)
 
-    def test_only_what_is_there_can_be_pinned(self, store):
+    def test_only_what_is_there_can_be_pinned(self, store: Store) -> None:
         with pytest.raises(BlobNotFound):
             store.pin(MISSING)
 
-    def test_later_changes_of_the_callers_buffer_do_not_matter(self, store):
+    def test_later_changes_of_the_callers_buffer_do_not_matter(self, store: Store) -> None:
         buffer = bytearray(b"before")
-        cid = store.put(buffer)
+        cid = store.put(buffer)  # type: ignore[arg-type]
         buffer[:] = b"after!"
         assert store.get(cid, 6) == b"before"
 
 
 class TestMemory(StoreContract):
     @pytest.fixture
-    def store(self):
+    def store(self) -> Store:
         return MemoryStore()
 
 
 class TestLazy(StoreContract):
     @pytest.fixture
-    def store(self):
+    def store(self) -> Store:
         opened = MemoryStore()
         return LazyStore(lambda: opened)
 
-    def test_it_is_opened_anew_until_that_works(self):
+    def test_it_is_opened_anew_until_that_works(self) -> None:
         faults, opened = [StoreUnavailable("not up yet")], MemoryStore()
 
-        def open_it():
+        def open_it() -> Store:
             if faults:
                 raise faults.pop()
             return opened
@@ -110,12 +112,12 @@ class TestLazy(StoreContract):
 
 class TestFolder(StoreContract):
     @pytest.fixture
-    def store(self, tmp_path):
+    def store(self, tmp_path: Path) -> Store:
         return FolderStore(tmp_path / "store")
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KuboNode]:
     with swarm_in(tmp_path_factory.mktemp("kubo")) as nodes:
         yield nodes.start("node")
 
@@ -123,10 +125,10 @@ def node(tmp_path_factory):
 @needs_kubo
 class TestKubo(StoreContract):
     @pytest.fixture
-    def store(self, node):
+    def store(self, node: KuboNode) -> Store:
         return KuboStore(node.api_url, get_timeout_s=0.5)
 
-    def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(self, node, store):
+    def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(self, node: KuboNode, store: Store) -> None:
         cid = store.put(b"right here")
         (path,) = (
             path for path in node.repo.path.glob("blocks/*/*.data") if path.read_bytes() == b"right here"
@@ -143,7 +145,7 @@ class TestKubo(StoreContract):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> FolderStore:
     return FolderStore(tmp_path / "store")
 
 
@@ -152,7 +154,7 @@ def block_of(store: FolderStore, cid: Cid) -> Path:
     return store.path / "blocks" / name[:2] / name
 
 
-def test_another_process_sees_it_and_a_reopened_store_too(folder):
+def test_another_process_sees_it_and_a_reopened_store_too(folder: FolderStore) -> None:
     cid = folder.put(b"shared")
     folder.pin(cid)
     again = FolderStore(str(folder.path))
@@ -162,7 +164,7 @@ def test_another_process_sees_it_and_a_reopened_store_too(folder):
     assert not list((folder.path / "pins").iterdir())
 
 
-def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(folder):
+def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(folder: FolderStore) -> None:
     cid = folder.put(b"right")
     block_of(folder, cid).write_bytes(b"wrong")
     with pytest.raises(DigestMismatch) as caught:
@@ -172,7 +174,7 @@ def test_spoilt_bytes_are_noticed_and_mended_by_the_next_put(folder):
     assert folder.get(cid, 5) == b"right"
 
 
-def test_a_swollen_file_is_not_read(folder):
+def test_a_swollen_file_is_not_read(folder: FolderStore) -> None:
     cid = folder.put(b"small")
     with block_of(folder, cid).open("wb") as file:
         file.truncate(1 << 40)  # sparse: reading it would need a terabyte
@@ -180,14 +182,14 @@ def test_a_swollen_file_is_not_read(folder):
         folder.get(cid, 5)
 
 
-def test_nothing_is_left_over(folder):
+def test_nothing_is_left_over(folder: FolderStore) -> None:
     folder.put(b"x")
     assert not list((folder.path / "tmp").iterdir())
     assert block_of(folder, Cid.of_blob(b"x")).stat().st_mode & 0o777 == 0o644
 
 
-def test_a_failed_write_leaves_nothing_behind(folder, monkeypatch):
-    def full(*_):
+def test_a_failed_write_leaves_nothing_behind(folder: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
@@ -200,13 +202,13 @@ def test_a_failed_write_leaves_nothing_behind(folder, monkeypatch):
     assert not list((folder.path / "tmp").iterdir())
 
 
-def test_a_path_that_cannot_be_a_folder(tmp_path):
+def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable):
         FolderStore(tmp_path / "file" / "store")
 
 
-def test_a_folder_in_the_place_of_a_block(folder):
+def test_a_folder_in_the_place_of_a_block(folder: FolderStore) -> None:
     block_of(folder, MISSING).mkdir(parents=True)
     assert not folder.has(MISSING)
     with pytest.raises(StoreUnavailable):
@@ -214,7 +216,7 @@ def test_a_folder_in_the_place_of_a_block(folder):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-def test_no_permission(folder):
+def test_no_permission(folder: FolderStore) -> None:
     cid = folder.put(b"x")
     block_of(folder, cid).chmod(0)
     with pytest.raises(StoreUnavailable, match="Permission denied"):
@@ -228,7 +230,7 @@ def _put_many(path: Path, rounds: int) -> None:
         assert store.get(store.put(data), len(data)) == data
 
 
-def test_many_writers_of_the_same_blocks(folder):
+def test_many_writers_of_the_same_blocks(folder: FolderStore) -> None:
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_put_many, args=(folder.path, 30)) for _ in range(3)]
     for writer in writers:

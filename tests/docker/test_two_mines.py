@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from docker.models.containers import Container
@@ -206,7 +207,9 @@ def test_the_log_says_that_a_clock_is_wrong(project: Project) -> None:
     """Last, since nothing here is well with it."""
     ahead = f"{HEALTH}; ask('http://127.0.0.1:8545', 'evm_increaseTime', 3600)"
     run_python(project.one("sonar"), ahead)
+
+    def told(service: str) -> bool:
+        return "ahead of this clock" in project.logs(service)
+
     for service in ("sonar", "mine"):
-        wait_until(
-            "it to be said", 90, lambda service=service: "ahead of this clock" in project.logs(service)
-        )
+        wait_until("it to be said", 90, partial(told, service))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mine.wiring import locked
@@ -12,12 +14,12 @@ from sonar.telling.progress import JsonLinesSink
 from sonar.telling.waiting import drive
 from tests.attacks.hostile import HostileMine, random_slots, times
 
-ATTACKS = {
-    "random": lambda *parts: HostileMine(*parts, forge=random_slots),
-    "times-ten": lambda *parts: HostileMine(*parts, forge=times(10)),
-    "minus-three-late": lambda *parts: HostileMine(*parts, forge=times(-3, from_round=4)),
-    "never-reveals": lambda *parts: HostileMine(*parts, reveals=False),
-    "withholds": lambda *parts: HostileMine(*parts, publishes_blob=False),
+ATTACKS: dict[str, Callable[..., HostileMine]] = {
+    "random": partial(HostileMine, forge=random_slots),
+    "times-ten": partial(HostileMine, forge=times(10)),
+    "minus-three-late": partial(HostileMine, forge=times(-3, from_round=4)),
+    "never-reveals": partial(HostileMine, reveals=False),
+    "withholds": partial(HostileMine, publishes_blob=False),
 }
 
 

@@ -87,7 +87,7 @@ def test_three_cheats_among_ten_processes(tmp_path: Path, monkeypatch: pytest.Mo
     report = Conductor(Settings(tmp_path / "home", rounds=rounds, chain=CHAIN), QuietView()).run()
 
     mines = {m.name: m for m in report.mines}
-    reasons = {m.address: m.name for m in report.mines}
+    reasons: dict[str, str] = {m.address: m.name for m in report.mines}
     for cheat in ("mine-03", "mine-09"):
         assert mines[cheat].fees_wei == mines[cheat].rewards_wei == 0
     late = [

@@ -47,7 +47,7 @@ def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path:
     assert min(row["figures"]["mse"] for row in report["rounds"][:5]) <= 2_620
     assert all(row["figures"]["r2"] == pytest.approx(1 - row["loss"] / 1e6) for row in report["rounds"])
     losses = [report["initial_loss"], *(r["loss"] for r in report["rounds"])]
-    assert losses == pytest.approx(clear_losses(10, len(report["rounds"])), rel=1e-6)
+    assert losses == pytest.approx(clear_losses(10, len(report["rounds"])), abs=1)  # the last digit
 
     mines = report["mines"]
     assert len({m["address"] for m in mines}) == len({m["pid"] for m in mines}) == len(mines) == 10

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -35,7 +36,12 @@ def running(*argv: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=60)
 
 
-def told(*argv: str) -> tuple[int, dict]:
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def told(*argv: str) -> tuple[int, dict[str, Any]]:
     """Run a command with --json; return its exit code and what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", *argv, "--json"], env=ENVIRONMENT, capture_output=True, timeout=60, check=False
@@ -43,23 +49,23 @@ def told(*argv: str) -> tuple[int, dict]:
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
-def checks(answer: dict) -> dict[str, dict]:
+def checks(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in answer["checks"]}
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory) -> Iterator[Path]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("net") / "chain"
     with running(
         "sonar", "chain", "--home", str(home), "--client", "eth-tester", "--store-kind", "kubo", "--json"
     ) as chain:
-        ready = json.loads(chain.stdout.readline())
+        ready = json.loads(line_of(chain))
         assert ready["bootstrap"] == list(NetworkConfig.load(home / "network.toml").store.bootstrap)
         yield home / "network.toml"
 
 
 @pytest.fixture(scope="module")
-def home(network, tmp_path_factory) -> Path:
+def home(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("mine") / "home"
     code, _ = told(
         "mine", "init", "--home", str(home), "--network", str(network), "--dev", "--example", "diabetes"
@@ -68,11 +74,11 @@ def home(network, tmp_path_factory) -> Path:
     return home
 
 
-def test_a_mine_runs_its_own_node_and_shows_it(home):
+def test_a_mine_runs_its_own_node_and_shows_it(home: Path) -> None:
     _, before = told("mine", "status", "--home", str(home))
     assert before["ipfs"] == {"peer_id": "", "running": False, "own": True, "peers": 0, "version": ""}
     with running("mine", "run", "--home", str(home), "--join-all", "--json") as process:
-        assert "works on" in process.stdout.readline()
+        assert "works on" in line_of(process)
         _, status = told("mine", "status", "--home", str(home))
         assert status["ipfs"]["running"]
         assert status["ipfs"]["peer_id"].startswith("12D3Koo")
@@ -89,7 +95,7 @@ def test_a_mine_runs_its_own_node_and_shows_it(home):
     assert not told("mine", "status", "--home", str(home))[1]["ipfs"]["running"]
 
 
-def test_doctor_says_what_a_wrong_or_missing_key_does(home, tmp_path):
+def test_doctor_says_what_a_wrong_or_missing_key_does(home: Path, tmp_path: Path) -> None:
     key = tmp_path / "swarm.key"
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -107,21 +113,21 @@ def test_doctor_says_what_a_wrong_or_missing_key_does(home, tmp_path):
         assert "swarm key" in checks(answer)["swarm"]["hint"]
 
 
-def test_a_second_peer_joins_by_the_key_and_the_address(network, tmp_path):
+def test_a_second_peer_joins_by_the_key_and_the_address(network: Path, tmp_path: Path) -> None:
     key = tmp_path / "peer" / "swarm.key"
     key.parent.mkdir(mode=0o700)
     key.write_bytes((network.parent / "swarm.key").read_bytes())
     key.chmod(0o600)
     (first,) = NetworkConfig.load(network).store.bootstrap
     with running("sonar", "peer", "--home", str(key.parent), "--bootstrap", first, "--json") as process:
-        ready = json.loads(process.stdout.readline())
+        ready = json.loads(line_of(process))
         assert ready["bootstrap"] != [first]
         assert ready["bootstrap"][0].startswith("/ip4/127.0.0.1/tcp/")
         config = NetworkConfig.load(network).store
         eventually(lambda: describe_node(config, key.parent)["peers"] >= 1)
 
 
-def test_without_the_program_a_mine_says_what_to_install(home):
+def test_without_the_program_a_mine_says_what_to_install(home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(ENVIRONMENT, "SONAR_IPFS", raising=False)
         patch.setitem(ENVIRONMENT, "PATH", "")

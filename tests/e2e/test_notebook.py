@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from tests.e2e.clear import rounded_losses
@@ -41,8 +42,14 @@ class Running:
         self.client, self.cells = client, client.nb.cells
 
     @property
+    def kernel(self) -> AsyncKernelManager:
+        assert isinstance(self.client.km, AsyncKernelManager)
+        return self.client.km
+
+    @property
     def pid(self) -> int:
-        return int(self.client.km.provisioner.pid)
+        provisioner: Any = self.kernel.provisioner
+        return int(provisioner.pid)
 
     def index(self, text: str) -> int:
         (found,) = (i for i, c in enumerate(self.cells) if c.cell_type == "code" and text in c.source)
@@ -51,6 +58,9 @@ class Running:
     def run(self, *indices: int) -> None:
         for index in indices:
             self.client.execute_cell(self.cells[index], index)
+
+    async def interrupt(self) -> None:
+        await self.kernel.interrupt_kernel()
 
     def figures(self) -> dict[str, Any]:
         self.cells.append(nbformat.v4.new_code_cell(FIGURES))
@@ -73,7 +83,7 @@ class Running:
             while not (self.text(index) and shown in self.text(index)) and not ended.wait(0.02):
                 pass
             if not ended.wait(after_s):
-                asyncio.run(self.client.km.interrupt_kernel())
+                asyncio.run(self.interrupt())
 
         watch = threading.Thread(target=press)
         watch.start()

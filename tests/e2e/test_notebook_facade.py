@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_bounty_from_the_notebook() -> None:
 
 def test_an_embedded_network_with_a_home_goes_on_where_its_chain_does(tmp_path: Path) -> None:
     bounty = pysonar.Bounty.example("diabetes", rounds=1, cohort=2, min_mines=2, key_bits=2048)
-    place = {"home": tmp_path, "embedded": True, "mines": 2, "password": "secret"}
+    place: dict[str, Any] = {"home": tmp_path, "embedded": True, "mines": 2, "password": "secret"}
     with pysonar.connect(**place, progress=ListSink()) as session:
         assert pysonar.connect(**place) is session
         first = session.campaign(bounty).fit()

@@ -30,6 +30,7 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
 from sonar.protocol.allowlist import proof_of
 from sonar.protocol.blobs import joined, links_of
 from sonar.protocol.cid import Cid
@@ -39,6 +40,7 @@ from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
+from sonar.telling.documents import CampaignSummary
 from sonar.telling.progress import Done, ListSink, Progress
 from tests.chain_kit import wish
 from tests.family_kit import map_of
@@ -164,7 +166,7 @@ class World:
         self.chain = TesterChain(self.fund, clock=lambda: self.now_s)
         deployed: Deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=self.min_window_s)
         self.market: Market = deployed.market(self.chain.rpc())
-        self.store = MemoryStore()
+        self.store: Store = MemoryStore()
         self.sink = ListSink()
         self.miners = [HonestMine(self, i, account) for i, account in enumerate(miners)]
         money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
@@ -218,6 +220,18 @@ class World:
             if self.market.head() == before:
                 self.move()
         raise AssertionError(f"still waiting for {result}")
+
+    @property
+    def memory(self) -> MemoryStore:
+        """The store, where a test looks at what only one in memory tells."""
+        assert isinstance(self.store, MemoryStore)
+        return self.store
+
+    def run_to_end(self, campaign: Campaign) -> CampaignSummary:
+        """Run it, and return what became of it."""
+        summary = self.run(campaign).summary
+        assert isinstance(summary, CampaignSummary)
+        return summary
 
     def run_until(self, campaign: Campaign, reached: Callable[[], bool]) -> None:
         for _ in range(500):

@@ -20,6 +20,7 @@ from mine.work.state import Book, Part, tell
 from mine.work.workshop import Workshop, drafts_at, sums_at
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.chain.contract.calls import Award, transfer
 from sonar.chain.contract.market import Market
@@ -90,21 +91,19 @@ def clear_update(path: Path, weights: NDArray[np.float64] = WEIGHTS) -> list[int
     return [int(b[i]) * 2**16 - sum(int(a[i, j]) * w[j] for j in range(3)) for i in range(3)]
 
 
-class TinyScientist:
-    """Posts one bounty and settles its rounds with equal shares."""
+class TinyModels:
+    """Makes the manifests of one small bounty; knows of no chain."""
 
-    def __init__(self, market: Market, store: Store, outbox: Outbox, key: Key | None = None) -> None:
-        self.market, self.store, self.outbox = market, store, outbox
+    def __init__(self, store: Store, key: Key | None = None) -> None:
+        self.store = store
         self.key = key or scientist_key()
-        self.key_manifest = key_manifest(self.key)
-        self.bounty = BountyId(b"")
-        self.model: ModelManifest | None = None
+        self.key_manifest = key_manifest(LocalHolder(self.key))
 
     def blob(self, weights: NDArray[np.float64] = WEIGHTS) -> bytes:
         public = self.key.public
         return public.encode_blob(self.key.encrypt_weights(encode_weights(weights, slot_plan())))
 
-    def manifest(self, round_number: int = 1, **changes: object) -> ModelManifest:
+    def manifest(self, round_number: int = 1, **changes: Any) -> ModelManifest:
         model = ModelManifest(
             name="tiny",
             round=round_number,
@@ -117,6 +116,16 @@ class TinyScientist:
             holdout=Digest(b"h" * 32),
         )
         return model.model_copy(update=changes)
+
+
+class TinyScientist(TinyModels):
+    """Posts one bounty and settles its rounds with equal shares."""
+
+    def __init__(self, market: Market, store: Store, outbox: Outbox, key: Key | None = None) -> None:
+        super().__init__(store, key)
+        self.market, self.outbox = market, outbox
+        self.bounty = BountyId(b"")
+        self.model: ModelManifest | None = None
 
     def post(
         self, terms: Terms = TERMS, model: ModelManifest | None = None, raw: bytes | None = None
@@ -169,7 +178,7 @@ def replace_round(scientist: TinyScientist, round_number: int) -> Digest:
     return scientist.store.put(scientist.manifest(round_number).to_bytes(), "dag-cbor").digest
 
 
-def terms(**changes: object) -> Terms:
+def terms(**changes: Any) -> Terms:
     return replace(TERMS, **changes)
 
 
@@ -217,7 +226,7 @@ class World:
                 mint(outbox, self.token, party, TOKENS_EACH)
             self.policy = replace(self.policy, tokens={self.token: TokenPolicy(10**6)})
 
-    def terms(self, **changes: object) -> Terms:
+    def terms(self, **changes: Any) -> Terms:
         """Terms in the world's token."""
         money = {"asset": self.token, "stake_units": 10_000, "fee_units": 100, "reward_units": 10**6}
         return terms(**money | changes)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import ETHER, HonestMine, World, shard_map
 
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
 from pysonar.keys.key import Key
@@ -21,6 +20,7 @@ from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
 from tests.chain_kit import wish
 from tests.family_kit import losses_of, run_clear
+from tests.integration.campaign_kit import ETHER, HonestMine, World, shard_map
 
 
 def clear_losses(world: World, rounds: int) -> list[int]:
@@ -34,11 +34,11 @@ def clear_losses(world: World, rounds: int) -> list[int]:
 def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None:
     world = World(tmp_path, mines=10, settings={"rounds": 7})
     campaign = world.campaign()
-    done = world.run(campaign)
+    summary = world.run_to_end(campaign)
     losses = [line["loss"] for line in campaign.history()]
     assert losses == clear_losses(world, 7)
     assert min(losses[:5]) <= 1_000_000 * 2620 / 5572.3  # mean squared errors
-    assert done.summary.final_loss == min(losses)
+    assert summary.final_loss == min(losses)
     assert campaign.model.loss == min(losses)
     world.check_money()
     assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
@@ -46,7 +46,7 @@ def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None
     assert sum(isinstance(event, Round) for event in world.sink.events) == 7
     updates = [d for n in range(1, 8) for d in campaign.records.get(Cohort, n).digests.values()]
     assert len(updates) == 70
-    assert not any(world.store.pinned(Cid("dag-cbor", digest)) for digest in updates)
+    assert not any(world.memory.pinned(Cid("dag-cbor", digest)) for digest in updates)
 
 
 def test_the_evidence_says_what_the_contract_paid_by(tmp_path: Path) -> None:
@@ -101,11 +101,11 @@ def test_a_target_that_is_reached_closes_the_bounty(tmp_path: Path) -> None:
     world = World(tmp_path, settings={"mse": 4000.0})
     campaign = world.campaign()
     assert repr(campaign) == "<Campaign 'diabetes': not posted, 0 of 3 rounds are over>"
-    done = world.run(campaign)
+    summary = world.run_to_end(campaign)
     assert repr(campaign) == "<Campaign 'diabetes': closed, 1 of 3 rounds are over>"
-    assert done.summary.closed == "TARGET_REACHED"
+    assert summary.closed == "TARGET_REACHED"
     assert len(campaign.history()) == 1
-    assert done.summary.paid_units == 1 * ETHER + 3 * ETHER // 100
+    assert summary.paid_units == 1 * ETHER + 3 * ETHER // 100
     world.check_money()
 
 
@@ -152,9 +152,9 @@ def test_a_bounty_that_nobody_wants_comes_back_whole(tmp_path: Path) -> None:
     world = World(tmp_path)
     for mine in world.miners:
         mine.absent = frozenset({1})
-    done = world.run(world.campaign())
-    assert done.summary.closed == "NO_COMMITS"
-    assert done.summary.refunded_units == done.summary.escrow_units
+    summary = world.run_to_end(world.campaign())
+    assert summary.closed == "NO_COMMITS"
+    assert summary.refunded_units == summary.escrow_units
     world.check_money()
 
 
@@ -227,9 +227,9 @@ def test_nobody_is_paid_when_nobody_was_accepted(tmp_path: Path) -> None:
     for mine in world.miners:
         mine.withhold = frozenset({1})
     campaign = world.campaign()
-    done = world.run(campaign)
-    assert done.summary.paid_units == 0
-    assert done.summary.refunded_units == done.summary.escrow_units
+    summary = world.run_to_end(campaign)
+    assert summary.paid_units == 0
+    assert summary.refunded_units == summary.escrow_units
     world.check_money()
 
 
@@ -240,8 +240,8 @@ def test_an_overdue_round_pays_the_mines_and_closes(tmp_path: Path) -> None:
     for _ in range(4):
         world.let_mines_act(campaign)
     world.move(200)
-    done = world.run(world.campaign())
-    assert done.summary.closed == "OVERDUE"
+    summary = world.run_to_end(world.campaign())
+    assert summary.closed == "OVERDUE"
     assert [line["ended"] for line in campaign.history()[:1]] == ["settled"]
     assert all(e.fee_units > 0 for e in world.events(MinePaid) if e.round == 2)
     world.check_money()
@@ -264,8 +264,8 @@ def test_a_settlement_that_comes_too_late_ends_in_overdue(tmp_path: Path) -> Non
             self.outbox.submit(intent, call)
 
     campaign = world.campaign(lambda part, name: SlowOutbox(part) if name == "outbox" else part)
-    done = world.run(campaign)
-    assert done.summary.closed == "OVERDUE"
+    summary = world.run_to_end(campaign)
+    assert summary.closed == "OVERDUE"
     world.check_money()
 
 
@@ -387,7 +387,7 @@ def test_before_anything_was_sent_the_bounty_may_still_change(tmp_path: Path) ->
     world.bounty = replace(
         world.bounty, settings=world.bounty.settings.model_copy(update={"reward": "1 ether"})
     )
-    assert world.run(world.campaign()).summary.escrow_units < 2 * ETHER
+    assert world.run_to_end(world.campaign()).escrow_units < 2 * ETHER
     world.check_money()
 
 

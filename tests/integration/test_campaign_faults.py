@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 from eth_account import Account
 
 from pysonar.campaign.records import Cohort, Finished, Verdict
@@ -25,6 +24,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting
 from tests.chain_kit import wish
+from tests.integration.campaign_kit import World
 
 
 class Instead:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Publication
 from sonar.home.journal import Journal
 from sonar.protocol.events import BountyPosted, RoundSettled
 from sonar.telling.progress import Done
+from tests.integration.campaign_kit import World
 
 ROUNDS = {"rounds": 2}
 EFFECTS = {

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from campaign_kit import World
 
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Outcome
@@ -19,6 +18,7 @@ from sonar.chain.contract.market import Market
 from sonar.errors import JournalError
 from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.telling.progress import Problem
+from tests.integration.campaign_kit import World
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import HonestMine, World
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from test_campaign_killed import Killer, run_to_the_end
 
 from pysonar.bounty.request import Bounty
 from sonar.chain.contract.calls import transfer
@@ -27,6 +25,8 @@ from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address
 from tests.chain_kit import ETHER_WEI, wish
+from tests.integration.campaign_kit import HonestMine, World
+from tests.integration.test_campaign_killed import Killer, run_to_the_end
 from tests.token_kit import mint
 
 
@@ -49,7 +49,7 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
         campaign.tick()
     stranger = uninvited(world)
     with pytest.raises(NotAllowed) as caught:
-        stranger.tick(campaign.id)  # type: ignore[arg-type]
+        stranger.tick(campaign.id)
     assert caught.value.mine == stranger.address
     world.run(campaign)
     world.check_money()
@@ -57,10 +57,10 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     (posted,) = world.events(BountyPosted)
     summary = campaign.summary()
     state = world.market.bounty(posted.bounty)
-    assert summary["escrow_units"] == summary["paid_units"] + summary["refunded_units"] + state.escrow_units  # type: ignore[operator]
+    assert summary["escrow_units"] == summary["paid_units"] + summary["refunded_units"] + state.escrow_units
     assert (state.escrow_units, state.closed) == (0, True)
     assert summary["asset"] == {"asset": world.asset, "symbol": "TST", "decimals": 6}
-    assert summary["paid_units"] > 0  # type: ignore[operator]
+    assert summary["paid_units"] > 0
     assert stranger.address not in {event.mine for event in world.events(Committed)}
     for mine in world.miners:
         if world.market.withdrawable(mine.address, asset=world.asset):
@@ -68,8 +68,9 @@ def test_a_campaign_in_a_token_among_named_mines(tmp_path: Path, kind: str) -> N
     assert held(world.market, world.asset, world.market.address) == 0
     after = {account: held(world.market, world.asset, account) for account in everybody(world)}
     assert sum(after.values()) == sum(before.values())
-    assert before[world.scientist.address] - after[world.scientist.address] == summary["paid_units"]
-    assert allowance(world.market, world.asset, Address(world.scientist.address), world.market.address) == 0
+    scientist = Address(world.scientist.address)
+    assert before[scientist] - after[scientist] == summary["paid_units"]
+    assert allowance(world.market, world.asset, scientist, world.market.address) == 0
 
 
 def uninvited(world: World) -> HonestMine:

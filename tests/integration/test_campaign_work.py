@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 
 from pysonar.campaign.records import Cohort, Outcome, Update, Verdict
 from pysonar.campaign.standing import WITHHELD
@@ -17,6 +16,7 @@ from pysonar.keys.updates import MineUpdate
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
 from sonar.store.memory import MemoryStore
+from tests.integration.campaign_kit import World
 
 
 class Killed(BaseException):
@@ -103,8 +103,9 @@ def test_an_update_that_is_lost_with_what_the_holder_knew_of_it_is_done_without(
     world = World(tmp_path, settings={"rounds": 3})
     first = world.campaign()
     world.run_until(first, lambda: first.records.finished() == 1)
-    update: Update = first.records.update(1, world.miners[0].address)
-    forget(world.store, update)
+    update = first.records.update(1, world.miners[0].address)
+    assert update is not None
+    forget(world.memory, update)
     (archive,) = world.key_path.parent.glob("*.opened")
     archive.unlink()
     campaign = world.campaign()
@@ -137,7 +138,9 @@ def test_an_update_that_the_store_loses_before_it_was_summed_counts_as_withheld(
     lost = world.miners[1].address
     decided: Verdict | None = killed.records.get(Verdict, 2)
     assert (decided is not None) == (method == "open_sum")
-    forget(world.store, killed.records.update(2, lost))
+    update = killed.records.update(2, lost)
+    assert update is not None
+    forget(world.memory, update)
 
     campaign = world.campaign()
     world.run(campaign)
@@ -159,6 +162,6 @@ def test_the_journal_holds_links_and_no_ciphertexts(tmp_path: Path) -> None:
     world.run(campaign)
     with sqlite3.connect(tmp_path / "pysonar.sqlite") as db:
         rows = db.execute("SELECT key, value FROM entries WHERE key LIKE 'campaign/%'").fetchall()
-    blobs = [data.hex() for data in world.store._blobs.values() if len(data) % 256 == 0]
+    blobs = [data.hex() for data in world.memory._blobs.values() if len(data) % 256 == 0]
     assert len(blobs) >= 8
     assert not [key for key, value in rows if any(blob[:64] in value for blob in blobs)]

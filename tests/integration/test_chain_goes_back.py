@@ -6,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import campaign_kit
-import mine_kit
 import pytest
 
 from sonar.chain.contract.errors import WrongStatus
@@ -24,6 +22,7 @@ from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done
 from tests.chain_kit import go_back
+from tests.integration import campaign_kit, mine_kit
 
 DEPTHS = (4, 9)
 
@@ -35,12 +34,12 @@ def test_a_campaign_ends_as_if_nothing_had_happened(tmp_path: Path, kind: Any, b
     campaign = world.campaign()
     world.run_until(campaign, lambda: bool(world.events(kind)))
     with pytest.MonkeyPatch.context() as patch:  # it looks once more, and does nothing
-        patch.setattr(campaign, "_act", lambda *_: Done("", {}))
+        patch.setattr(campaign, "_act", lambda *_: Done(""))
         campaign.tick()
     go_back(world.chain, world.fund, min(blocks, world.market.head().number - world.market.deployed_block))
     run(world, campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled"] * 2
-    assert [len(line["shares_bps"]) for line in campaign.history()] == [3, 3]  # type: ignore[arg-type]
+    assert [len(line["shares_bps"]) for line in campaign.history()] == [3, 3]
     assert [finished["loss"] for finished in campaign.history()] == [
         event.new_loss for event in world.events(RoundSettled)
     ]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 
 from pysonar.campaign.records import Outcome, Verdict
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import BlobNotFound
 from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
+from tests.integration.campaign_kit import World
 
 
 class Killed(BaseException):

@@ -31,7 +31,7 @@ def test_the_proxy_s_transaction_makes_the_proxy_and_nobody_has_its_key() -> Non
     signer = Account.recover_transaction(create2.PROXY_TRANSACTION)
     assert signer == create2.PROXY_SIGNER
     created = keccak(rlp.encode([bytes.fromhex(signer[2:]), b""]))[12:]
-    assert to_checksum_address(created) == create2.PROXY
+    assert Address(to_checksum_address(created)) == create2.PROXY
     nonce, price, gas, to, value, data, v, _, _ = rlp.decode(create2.PROXY_TRANSACTION)
     assert (nonce, to, value, v) == (b"", b"", b"", b"\x1b")  # 27: of no chain, so of every chain
     assert int.from_bytes(price, "big") * int.from_bytes(gas, "big") == create2.PROXY_COST_WEI
@@ -74,7 +74,7 @@ def test_a_plain_deployment_is_at_an_address_of_the_account_s_own(
     url, account, _ = place
     done = deploy(Rpc(url), account, min_window_s=10, plain=True)
     created = keccak(rlp.encode([bytes.fromhex(account.address[2:]), b""]))[12:]
-    assert done.contract == to_checksum_address(created)
+    assert done.contract == Address(to_checksum_address(created))
     assert done.market(Rpc(url)).min_window_s() == 10
 
 

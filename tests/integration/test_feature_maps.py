@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign_kit import World
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from table_world import Array
-from test_other_tables import play
 
 from pysonar.bounty.explain import explain
 from pysonar.campaign.records import Posting
@@ -21,6 +18,9 @@ from pysonar.campaign.shelf import Shelf
 from sonar.families.quadratic.maps.compose import in_words
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import RoundSettled
+from tests.integration.campaign_kit import World
+from tests.integration.table_world import Array
+from tests.integration.test_other_tables import play
 
 HOLDOUT, MINES, ROWS = 200, 5, 400
 ALL = HOLDOUT + MINES * ROWS

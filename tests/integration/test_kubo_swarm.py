@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,22 +20,25 @@ from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, StoreUnavailab
 from sonar.home.settings import StoreConfig
 from sonar.protocol.cid import Cid
 from sonar.store.choose import describe_node, open_store
+from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import MAX_BLOCK_BYTES, KuboStore
-from sonar.telling.progress import Problem
-from tests.kubo_kit import eventually, needs_kubo, swarm_in, swarm_key
+from sonar.telling.progress import Problem, Progress
+from tests.kubo_kit import Nodes, eventually, needs_kubo, swarm_in, swarm_key
 
 pytestmark = needs_kubo
 
+Three = tuple[Nodes, KuboNode, KuboNode, KuboNode]
+
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     """Three nodes of one swarm: `b` and `c` are told of `a` only."""
     with swarm_in(tmp_path_factory.mktemp("swarm")) as nodes:
         first = nodes.start("a")
         yield nodes, first, nodes.start("b", *first.addresses()), nodes.start("c", *first.addresses())
 
 
-def test_a_blob_is_read_through_the_swarm_alone(three):
+def test_a_blob_is_read_through_the_swarm_alone(three: Three) -> None:
     _, _, b, c = three
     data = secrets.token_bytes(50_000)
     cid = KuboStore(b.api_url).put(data)
@@ -45,7 +49,7 @@ def test_a_blob_is_read_through_the_swarm_alone(three):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_new_node_reads_from_the_peer_that_it_started_with(three, number):
+def test_a_new_node_reads_from_the_peer_that_it_started_with(three: Three, number: int) -> None:
     nodes, a, _, _ = three
     new = nodes.start(f"new{number}", *a.addresses())
     data = secrets.token_bytes(1000)
@@ -54,17 +58,18 @@ def test_a_new_node_reads_from_the_peer_that_it_started_with(three, number):
     new.stop()
 
 
-def test_a_restarted_node_reads_from_who_was_quicker_to_connect(three):
+def test_a_restarted_node_reads_from_who_was_quicker_to_connect(three: Three) -> None:
     _, a, b, _ = three
-    os.kill(a.pid, signal.SIGKILL)
     pid = a.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     eventually(lambda: a.pid != pid and b.peer_id() in a.peers())
     data = secrets.token_bytes(1000)
     cid = KuboStore(b.api_url).put(data)
     assert KuboStore(a.api_url).get(cid, len(data)) == data
 
 
-def test_two_megabytes_pass_between_nodes_and_more_is_refused(three):
+def test_two_megabytes_pass_between_nodes_and_more_is_refused(three: Three) -> None:
     _, _, b, c = three
     data = secrets.token_bytes(MAX_BLOCK_BYTES)
     store = KuboStore(b.api_url)
@@ -75,7 +80,7 @@ def test_two_megabytes_pass_between_nodes_and_more_is_refused(three):
         store.put(data + b"x")
 
 
-def test_another_key_shuts_a_node_out(three):
+def test_another_key_shuts_a_node_out(three: Three) -> None:
     nodes, a, _, _ = three
     stranger = nodes.start("stranger", *a.addresses(), key=swarm_key())
     cid = KuboStore(a.api_url).put(secrets.token_bytes(1000))
@@ -88,7 +93,7 @@ def test_another_key_shuts_a_node_out(three):
     stranger.stop()
 
 
-def test_it_listens_on_this_machine_alone_and_calls_nobody_else(three):
+def test_it_listens_on_this_machine_alone_and_calls_nobody_else(three: Three) -> None:
     for node in three[1:]:
         sockets = psutil.Process(node.pid).net_connections()
         assert {each.laddr.ip for each in sockets} == {"127.0.0.1"}
@@ -107,8 +112,8 @@ def own_address() -> str:
 
 
 @pytest.mark.skipif(own_address().startswith("127."), reason="of loopback, Kubo counts no connections")
-def test_many_members_behind_one_address_are_let_in(tmp_path):
-    def is_open(connection):
+def test_many_members_behind_one_address_are_let_in(tmp_path: Path) -> None:
+    def is_open(connection: socket.socket) -> bool:
         try:
             return connection.recv(1) != b""
         except TimeoutError:
@@ -126,14 +131,14 @@ def test_many_members_behind_one_address_are_let_in(tmp_path):
         assert [is_open(one) for one in callers[-3:]] == [True] * 3
 
 
-def test_the_api_wants_its_password(three):
+def test_the_api_wants_its_password(three: Three) -> None:
     url = three[1].api_url
     bare = "http://" + url.rpartition("@")[2]
     with pytest.raises(StoreUnavailable, match="refuses us"):
         KuboStore(bare).has(Cid.of_blob(b""))
 
 
-def test_no_secret_of_ours_reaches_the_daemon(three, monkeypatch):
+def test_no_secret_of_ours_reaches_the_daemon(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = psutil.Process(three[1].pid).environ()
     assert not [name for name in environment if name.startswith("SONAR_")]
     assert environment["LIBP2P_FORCE_PNET"] == "1"
@@ -142,13 +147,14 @@ def test_no_secret_of_ours_reaches_the_daemon(three, monkeypatch):
         assert oct((three[0].folder / "a/ipfs" / name).stat().st_mode)[-3:] == "600"
 
 
-def test_a_killed_daemon_comes_back_with_everything(three):
+def test_a_killed_daemon_comes_back_with_everything(three: Three) -> None:
     nodes, _, b, c = three
     store = KuboStore(b.api_url)
     data = secrets.token_bytes(5000)
     cid = store.put(data)
     store.pin(cid)
     identity, pid = b.peer_id(), b.pid
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: b.pid != pid and store.has(cid))
     assert store.rpc.call("pin/ls", arg=str(cid))["Keys"][str(cid)]["Type"] == "direct"
@@ -158,7 +164,7 @@ def test_a_killed_daemon_comes_back_with_everything(three):
     eventually(lambda: b.peers() and KuboStore(c.api_url, get_timeout_s=1).get(cid, 5000) == data)
 
 
-def test_ipfshttpclient_reads_what_we_stored(three):
+def test_ipfshttpclient_reads_what_we_stored(three: Three) -> None:
     client = pytest.importorskip("ipfshttpclient", reason="ipfshttpclient is not installed")
     url = three[1].api_url
     user, _, rest = url.removeprefix("http://").partition("@")
@@ -168,7 +174,7 @@ def test_ipfshttpclient_reads_what_we_stored(three):
         assert reader.cat(str(cid)) == b"read by another program"
 
 
-def test_what_was_put_under_one_codec_is_pinned_and_unpinned_alone(three):
+def test_what_was_put_under_one_codec_is_pinned_and_unpinned_alone(three: Three) -> None:
     store = KuboStore(three[1].api_url)
     link = Cid.of_blob(b"not there")
     manifest = b"\xa1\x61a\xd8\x2a\x58\x25\x00" + link.to_bytes()  # {"a": link}: pinning must not follow it
@@ -179,7 +185,7 @@ def test_what_was_put_under_one_codec_is_pinned_and_unpinned_alone(three):
     assert str(cid) not in store.rpc.call("pin/ls").get("Keys", {})
 
 
-def test_a_second_program_uses_the_daemon_that_runs(three, tmp_path):
+def test_a_second_program_uses_the_daemon_that_runs(three: Three, tmp_path: Path) -> None:
     nodes, a, _, _ = three
     (tmp_path / "swarm.key").write_bytes(nodes.key)
     (tmp_path / "swarm.key").chmod(0o600)
@@ -192,13 +198,11 @@ def test_a_second_program_uses_the_daemon_that_runs(three, tmp_path):
     assert a.addresses()
 
 
-def _silent():
-    from sonar.telling.progress import Progress
-
+def _silent() -> Progress:
     return Progress()
 
 
-def test_without_the_swarm_key_nothing_starts(tmp_path):
+def test_without_the_swarm_key_nothing_starts(tmp_path: Path) -> None:
     config = StoreConfig(kind="kubo", swarm_key_file=str(tmp_path / "swarm.key"))
     with pytest.raises(ConfigError, match=r"no swarm key at .*swarm\.key") as caught:
         open_store(config, tmp_path / "home", _silent())
@@ -206,7 +210,7 @@ def test_without_the_swarm_key_nothing_starts(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
-def test_a_newer_kubos_repository_is_told_with_what_to_do(tmp_path):
+def test_a_newer_kubos_repository_is_told_with_what_to_do(tmp_path: Path) -> None:
     with swarm_in(tmp_path) as nodes:
         repo = nodes.start("a").repo.path
     (repo / "version").write_text("99\n")
@@ -215,7 +219,7 @@ def test_a_newer_kubos_repository_is_told_with_what_to_do(tmp_path):
     assert "newer Kubo" in caught.value.hint
 
 
-def test_a_port_in_use_is_told_with_what_to_do(three, tmp_path):
+def test_a_port_in_use_is_told_with_what_to_do(three: Three, tmp_path: Path) -> None:
     taken = three[1].addresses()[0].partition("/p2p/")[0]
     with (
         swarm_in(tmp_path) as nodes,
@@ -225,7 +229,9 @@ def test_a_port_in_use_is_told_with_what_to_do(three, tmp_path):
     assert "SONAR_SWARM_LISTEN" in caught.value.hint
 
 
-def test_a_node_that_bootstraps_from_elsewhere_is_refused(three, monkeypatch):
+def test_a_node_that_bootstraps_from_elsewhere_is_refused(
+    three: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
     b = three[2]
     monkeypatch.setenv("SONAR_IPFS_API", b.api_url)
     with pytest.raises(StoreUnavailable, match="not this network's"):
@@ -247,11 +253,13 @@ with KuboNode(Path(sys.argv[1]), Swarm(sys.stdin.buffer.read())) as node:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
-def test_the_daemon_ends_with_its_owner(tmp_path, number):
+def test_the_daemon_ends_with_its_owner(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-c", _OWNER, str(tmp_path / "ipfs")]
     owner = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    assert owner.stdin is not None
+    assert owner.stdout is not None
     owner.stdin.write(swarm_key())
     owner.stdin.close()
     daemon = psutil.Process(int(owner.stdout.readline()))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 from gmpy2 import mpz
 
 from sonar.manifests.key import KeyManifest
@@ -16,6 +15,7 @@ from sonar.protocol import codec
 from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import MinePaid
+from tests.integration.campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]
 """(mine, key, the honest manifest, the honest blob) -> the digest to reveal, and what goes into the store."""

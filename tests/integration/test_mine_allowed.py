@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mine_kit import TOKENS_EACH, World, run, terms
 
 from mine import setup
 from mine.consent import Policy
@@ -19,7 +18,9 @@ from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
+from sonar.telling.documents import in_json
 from sonar.telling.progress import Done, short
+from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
 
 def named(world: World, *indices: int) -> AllowList:
@@ -88,7 +89,7 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     market = world.market()
     brought = held(market, world.token, world.address(0)) - TOKENS_EACH
     assert brought > 0
-    document = earnings(market, world.book(0), world.address(0), [world.token]).to_json()
+    document = in_json(earnings(market, world.book(0), world.address(0), [world.token]).document())
     (token,) = document["tokens"]
     assert token == {
         "asset": world.token,
@@ -106,7 +107,8 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     # What was earned stays earned when the bounty is left, and so does the asset that it was earned in.
     book = world.book(0)
     setup.leave(book, hex32(world.scientist.bounty))
-    assert earnings(market, book, world.address(0), book.assets() - {ETHER}).to_json() == document
+    again = earnings(market, book, world.address(0), book.assets() - {ETHER})
+    assert in_json(again.document()) == document
 
 
 def test_a_mine_without_the_token_says_so_and_sends_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The command line against a real node over HTTP; the node's loop as real processes."""
 
-import importlib.util
 import json
 import os
 import re
@@ -19,7 +18,6 @@ import pytest
 import stamina
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from mine_kit import TinyScientist, terms, write_csv
 
 from mine.cli import app, data_app, main
 from mine.show.documents import ANSWERS
@@ -41,6 +39,8 @@ from sonar.store.folder import FolderStore
 from sonar.telling.documents import read, write
 from sonar.telling.progress import Done, ListSink, parse_line
 from tests.chain_kit import counted, serving, wish
+from tests.integration.mine_kit import TinyScientist, terms, write_csv
+from tests.script_kit import load
 from tests.token_kit import deploy_token, mint
 
 ROOT = Path(__file__).parents[2]
@@ -256,11 +256,7 @@ def test_run_works_while_its_store_cannot_be_opened(
 def test_a_container_waits_for_the_chain_and_for_ether(
     cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = importlib.util.spec_from_file_location("fund", ROOT / "docker" / "fund.py")
-    assert spec is not None
-    assert spec.loader is not None
-    container = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(container)
+    container = load("fund", ROOT / "docker" / "fund.py")
     address = cli.init(net)["address"]
     monkeypatch.setenv("SONAR_NETWORK", str(net.file))
     monkeypatch.setattr(container, "POLL_S", 0.01)
@@ -367,7 +363,8 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
 
 
 def test_every_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [[command.name or command.callback.__name__] for command in app.registered_commands]
+    named = ((command.name, command.callback) for command in app.registered_commands)
+    commands = [[name or getattr(callback, "__name__", "")] for name, callback in named]
     commands += [["data", str(command.name)] for command in data_app.registered_commands]
     assert len(commands) == 12
     for command in commands:

@@ -1,15 +1,17 @@
 """What a hostile scientist or store can send a mine: each is told with its field, and nothing is lost."""
 
 from collections.abc import Callable
+from functools import partial
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import gmpy2
 import pytest
-from mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, StoreUnavailable
 from sonar.manifests.key import KeyManifest
@@ -22,6 +24,7 @@ from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import LOOK_S, put_blob
+from tests.integration.mine_kit import SPEC, TinyScientist, World, run, slot_plan, terms
 
 Sabotage = Callable[[TinyScientist], ModelManifest | bytes]
 
@@ -61,7 +64,7 @@ def blob_too_short(scientist: TinyScientist) -> ModelManifest:
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
-    manifest = key_manifest(Key.generate(1024, insecure=True))
+    manifest = key_manifest(LocalHolder(Key.generate(1024, insecure=True)))
     scientist.store.put(manifest.to_bytes(), "dag-cbor")
     return scientist.manifest(key=manifest.cid())
 
@@ -94,7 +97,8 @@ def too_few_mines_in_the_plan(scientist: TinyScientist) -> ModelManifest:
 
 
 def of_version_1(scientist: TinyScientist) -> bytes:
-    return codec.encode({**codec.decode(scientist.manifest().to_bytes()), "v": 1})
+    fields: Any = codec.decode(scientist.manifest().to_bytes())
+    return codec.encode({**fields, "v": 1})
 
 
 SABOTAGES: dict[str, tuple[Sabotage, str]] = {
@@ -130,8 +134,8 @@ def test_a_hostile_bounty_is_told_once_and_does_not_stop_a_good_one(tmp_path: Pa
     sabotage, field = SABOTAGES[name]
     world = World(tmp_path, mines=1)
     made = sabotage(world.scientist)
-    raw = made if isinstance(made, bytes) else None
-    hostile = world.scientist.post(model=None if raw else made, raw=raw)
+    model, raw = (None, made) if isinstance(made, bytes) else (made, None)
+    hostile = world.scientist.post(model=model, raw=raw)
     good = TinyScientist(world.market(), world.store, world.scientist.outbox)
     good.post(terms(rounds=1))
     node = world.node(0)
@@ -276,17 +280,17 @@ def test_many_bad_offers_do_not_keep_a_mine_from_its_rounds(tmp_path: Path) -> N
         spammer.post(raw=raw)
         del world.store._blobs[Cid.of_manifest(raw).digest]  # type: ignore[attr-defined]
     looked: list[str] = []
-    get, bounty = world.store.get, node._market.bounty
+    get, ask = world.store.get, node._market.bounty
 
     def slow_get(cid: Cid, max_bytes: int) -> bytes:
         world.monotonic.now_s += 0.5
         looked.append("offer")
         return get(cid, max_bytes)
 
-    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
-        if wanted == good.bounty:
+    def tell_bounty(bounty: BountyId, at: Head | None = None) -> BountyState:
+        if bounty == good.bounty:
             looked.append("own")
-        return bounty(wanted, at)
+        return ask(bounty, at)
 
     world.store.get = slow_get  # type: ignore[method-assign]
     node._market.bounty = tell_bounty  # type: ignore[method-assign]
@@ -302,15 +306,15 @@ def test_an_offer_is_not_lost_when_the_chain_goes_away_while_it_is_looked_at(tmp
     world = World(tmp_path, mines=1)
     world.scientist.post()
     node = world.node(0)
-    bounty = node._market.bounty
+    ask = node._market.bounty
 
-    def gone(wanted: BountyId, at: Head | None = None) -> BountyState:
+    def gone(bounty: BountyId, at: Head | None = None) -> BountyState:
         raise ChainUnavailable("gone")
 
     node._market.bounty = gone  # type: ignore[method-assign]
     with pytest.raises(ChainUnavailable):
         node.tick()
-    node._market.bounty = bounty  # type: ignore[method-assign]
+    node._market.bounty = ask  # type: ignore[method-assign]
     run([node])
     assert world.part(0, 1).state is RoundState.COMMITTED
 
@@ -335,7 +339,7 @@ def test_rules_that_change_in_a_later_round_are_refused(tmp_path: Path) -> None:
     run(nodes)
     honest = scientist.manifest
     wider = PlanSpec(**(slot_plan().to_dict() | {"b_max": 900 << 20}))
-    scientist.manifest = lambda round_number=1: honest(round_number, plan=wider)  # type: ignore[method-assign]
+    scientist.manifest = partial(honest, plan=wider)  # type: ignore[method-assign]
     scientist.settle()
     run(nodes)
     assert any(

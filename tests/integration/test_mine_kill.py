@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mine_kit import TOKENS_EACH, World, run, terms
 
 from sonar.chain.contract.token import allowance, held
 from sonar.protocol.events import Committed, Revealed
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done
+from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
 EFFECTS = {
     "journal": ("put", "delete", "transaction", "log"),

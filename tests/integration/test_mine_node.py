@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from mine_kit import World, clear_update, run, slot_plan, terms
 
 from mine import setup
 from mine.data import dataset as data
@@ -24,7 +23,9 @@ from sonar.protocol.events import Committed, Event
 from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
+from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, Waiting
+from tests.integration.mine_kit import World, clear_update, run, slot_plan, terms
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def world(tmp_path: Path) -> World:
 
 
 def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
-    scientist = world.scientist
+    scientist, store = world.scientist, world.store
+    assert isinstance(store, MemoryStore)
     scientist.post()
     nodes = [world.node(i, claim=True) for i in range(3)]
     for round_number in (1, 2):
@@ -46,15 +48,15 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
             clear = clear_update(world.home(index) / "data.csv")
             plain = scientist.key.unsafe_decrypt(update.ciphertexts)
             assert slot_plan().unpack(plain, weight=1) == clear
-            assert world.store.pinned(Cid("dag-cbor", digest))
-            assert all(map(world.store.pinned, manifest.blobs))
+            assert store.pinned(Cid("dag-cbor", digest))
+            assert all(map(store.pinned, manifest.blobs))
         before = [world.market().ether(world.address(i)) for i in range(3)]
         scientist.settle(loss=500_000 // round_number)
     assert all(isinstance(result, Done) for result in run(nodes))
     for round_number in (1, 2):
         for digest in scientist.cohort(round_number).values():
-            assert not world.store.pinned(Cid("dag-cbor", digest))
-            assert not any(map(world.store.pinned, scientist.read_update(digest)[0].blobs))
+            assert not store.pinned(Cid("dag-cbor", digest))
+            assert not any(map(store.pinned, scientist.read_update(digest)[0].blobs))
     for i in range(3):
         assert not list(world.home(i).glob("drafts/*"))
         assert not list(world.home(i).glob("sums/*"))
@@ -266,7 +268,7 @@ def test_an_overdue_scientist_pays_by_expiry(world: World) -> None:
     world.advance(200)
     assert world.status() is Status.OVERDUE
     waits = run(nodes, passes=1)
-    turns = sorted(wait.until_s for wait in waits)
+    turns = sorted(wait.until_s or 0 for wait in waits if isinstance(wait, Waiting))
     assert turns == [world.chain.now_s + 2 + 3 * i for i in range(3)]
     world.advance(2)
     assert all(isinstance(result, Done) for result in run(nodes))
@@ -380,7 +382,12 @@ def test_a_commit_that_a_reorganisation_took_back_is_looked_after_until_it_is_co
     def wrap(thing: Any, name: str) -> Any:
         if name == "outbox":
             outcome = thing.outcome
-            thing.outcome = lambda intent: (asked.append(intent), outcome(intent))[1]
+
+            def told(intent: Intent) -> Any:
+                asked.append(intent)
+                return outcome(intent)
+
+            thing.outcome = told
         return thing
 
     bounty = world.scientist.post(terms(cohort_cap=2))

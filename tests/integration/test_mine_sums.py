@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from mine_kit import World, run, terms
 
+from mine.data.dataset import DataSet
 from mine.work import trainer
 from sonar.protocol.round import RoundState
+from tests.integration.mine_kit import World, run, terms
 
 
 @pytest.fixture
@@ -17,9 +18,10 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the data sets that were read, once for each reading."""
-    made, read = trainer.prepare, []
+    made = trainer.prepare
+    read: list[str] = []
 
-    def count(task: trainer.Task, dataset: trainer.DataSet) -> object:
+    def count(task: trainer.Task, dataset: DataSet) -> object:
         read.append(dataset.name)
         return made(task, dataset)
 

@@ -1,10 +1,9 @@
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from gmpy2 import mpz
-from mine_kit import SPEC, TERMS, TinyScientist, clear_update, scientist_key, slot_plan, write_csv
 
 from mine.consent import Policy
 from mine.data import dataset as data
@@ -12,31 +11,51 @@ from mine.work import trainer
 from mine.work.pool import Pool
 from mine.work.trainer import Task
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
+from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
 from sonar.paillier.slots import SlotPlan
 from sonar.paillier.vector import encode_weights
+from sonar.protocol.ids import ETHER, BountyId, Digest
+from sonar.protocol.phase import BountyState
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
+from tests.integration.mine_kit import (
+    SPEC,
+    TERMS,
+    TinyModels,
+    clear_update,
+    scientist_key,
+    slot_plan,
+    write_csv,
+)
 
 POLICY = Policy(insecure_keys=True)
-STATE = SimpleNamespace(terms=TERMS)
+STATE = BountyState(
+    BountyId(b"b" * 32), ETHER, 0, 1, 0, 0, False, TERMS, 0, TERMS.initial_loss, Digest(b"m" * 32)
+)
 
 
 @pytest.fixture
-def scientist() -> TinyScientist:
-    return TinyScientist(None, MemoryStore(), None)
+def scientist() -> TinyModels:
+    return TinyModels(MemoryStore())
 
 
-def read(scientist: TinyScientist, **changes: object) -> Task:
+def read(scientist: TinyModels, **changes: Any) -> Task:
     model = scientist.manifest(**changes)
     scientist.store.put(scientist.key_manifest.to_bytes(), "dag-cbor")
     digest = scientist.store.put(model.to_bytes(), "dag-cbor").digest
     return trainer.read_task(scientist.store, STATE, digest, scientist.key_manifest.digest(), POLICY)
 
 
+def prepared(task: Task, dataset: data.DataSet) -> LocalMap:
+    made = trainer.prepare(task, dataset)
+    assert isinstance(made, LocalMap)
+    return made
+
+
 def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
-    scientist: TinyScientist, tmp_path: Path
+    scientist: TinyModels, tmp_path: Path
 ) -> None:
     path, pool = write_csv(tmp_path / "d.csv"), Pool(tmp_path / "pool.sqlite")
     task = read(scientist)
@@ -50,7 +69,7 @@ def test_an_update_decrypts_to_what_numpy_computes_in_the_clear(
         assert slot_plan().unpack(plain, weight=1) == clear_update(path)
 
 
-def test_the_digest_of_the_map_tells_data_apart(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_the_digest_of_the_map_tells_data_apart(scientist: TinyModels, tmp_path: Path) -> None:
     task = read(scientist)
     one = trainer.prepare(task, data.register_csv(write_csv(tmp_path / "1.csv", seed=1)))
     two = trainer.prepare(task, data.register_csv(write_csv(tmp_path / "2.csv", seed=2)))
@@ -60,7 +79,7 @@ def test_the_digest_of_the_map_tells_data_apart(scientist: TinyScientist, tmp_pa
 
 
 def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
-    scientist: TinyScientist, tmp_path: Path
+    scientist: TinyModels, tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "d.csv")
     x = np.sort(np.loadtxt(path, delimiter=",", skiprows=1, usecols=0))
@@ -75,14 +94,12 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
         trainer.prepare(task, data.register_csv(path))
 
 
-def mapped(scientist: TinyScientist, **stage: object) -> Task:
+def mapped(scientist: TinyModels, **stage: object) -> Task:
     spec = type(SPEC).parse(SPEC.model_dump() | {"stages": (stage,)})
     return read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
 
 
-def test_the_least_rows_are_for_the_weights_that_the_map_makes(
-    scientist: TinyScientist, tmp_path: Path
-) -> None:
+def test_the_least_rows_are_for_the_weights_that_the_map_makes(scientist: TinyModels, tmp_path: Path) -> None:
     task = mapped(scientist, kind="polynomial", degree=3)
     few = data.register_csv(write_csv(tmp_path / "few.csv", rows=29))
     for check in (trainer.fits, trainer.prepare):
@@ -90,12 +107,10 @@ def test_the_least_rows_are_for_the_weights_that_the_map_makes(
             check(task, few)
     enough = data.register_csv(write_csv(tmp_path / "enough.csv", rows=30))
     trainer.fits(task, enough)
-    assert trainer.prepare(task, enough).a_int.shape == (10, 10)
+    assert prepared(task, enough).a_int.shape == (10, 10)
 
 
-def test_no_map_makes_a_mine_look_at_combinations_without_end(
-    scientist: TinyScientist, tmp_path: Path
-) -> None:
+def test_no_map_makes_a_mine_look_at_combinations_without_end(scientist: TinyModels, tmp_path: Path) -> None:
     """A cosine makes one column of many, and products after it are not of the columns."""
     names = [f"c{i}" for i in range(60)]
     one = {"kind": "fourier", "weights_q32": [[1 << 32] * 60], "phases_q32": [0]}
@@ -104,11 +119,11 @@ def test_no_map_makes_a_mine_look_at_combinations_without_end(
     task = read(scientist, family=spec, plan=PlanSpec(**slot_plan().to_dict() | {"weights": spec.weights}))
     table = np.random.default_rng(0).integers(0, 2, (80, 61)).tolist()
     (tmp_path / "d.csv").write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *table]))
-    mapped = trainer.prepare(task, data.register_csv(tmp_path / "d.csv"))
+    mapped = prepared(task, data.register_csv(tmp_path / "d.csv"))
     assert mapped.a_int.shape == (20, 20)
 
 
-def test_a_product_that_singles_out_rows_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_a_product_that_singles_out_rows_is_named(scientist: TinyModels, tmp_path: Path) -> None:
     rows = [(0, 0)] * 14 + [(1, 0)] * 7 + [(0, 1)] * 7 + [(1, 1)] * 2
     (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{a + b}\n" for a, b in rows))
     flags = data.register_csv(tmp_path / "d.csv")
@@ -120,7 +135,7 @@ def test_a_product_that_singles_out_rows_is_named(scientist: TinyScientist, tmp_
         trainer.prepare(mapped(scientist, kind="polynomial", degree=2), data.register_csv(tmp_path / "e.csv"))
 
 
-def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyModels, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "d.csv")
     few, many = "1,1,x,101\n" * 3, "1,1,x,-101\n"  # of 33 rows, 34: up to one of ten may be clipped
     path.write_text(path.read_text() + few)
@@ -130,14 +145,14 @@ def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyScientist,
         trainer.prepare(read(scientist), data.register_csv(path))
 
 
-def test_data_beyond_the_plan_s_bounds_are_refused(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_data_beyond_the_plan_s_bounds_are_refused(scientist: TinyModels, tmp_path: Path) -> None:
     plan = slot_plan().to_dict() | {"b_max": 1 << 20}
     task = read(scientist, plan=PlanSpec(**plan))
     with pytest.raises(BoundsError, match="b_max"):
         trainer.prepare(task, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 
-def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_a_column_in_other_units_is_named(scientist: TinyModels, tmp_path: Path) -> None:
     """Its own mean stays where it is: the refusal goes into logs."""
     stage = {
         "kind": "standard",
@@ -152,13 +167,13 @@ def test_a_column_in_other_units_is_named(scientist: TinyScientist, tmp_path: Pa
     assert caught.value.hint.endswith("Farthest from their means in the bounty are 'b' (37.5).")
 
 
-def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyModels, tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 30)
     with pytest.raises(DataError, match="no column 'b'"):
         trainer.fits(read(scientist), data.register_csv(tmp_path / "d.csv"))
 
 
-def test_weights_of_another_key_do_not_pass(scientist: TinyScientist) -> None:
+def test_weights_of_another_key_do_not_pass(scientist: TinyModels) -> None:
     n = int(scientist.key.public.n)
     task = read(scientist)
     width = scientist.key.public.ciphertext_bytes
@@ -178,13 +193,13 @@ def test_weights_of_another_key_do_not_pass(scientist: TinyScientist) -> None:
     ],
 )
 def test_a_task_that_contradicts_itself_is_refused(
-    scientist: TinyScientist, changes: dict[str, object], problem: str
+    scientist: TinyModels, changes: dict[str, object], problem: str
 ) -> None:
     with pytest.raises(ManifestError, match=problem):
         read(scientist, **changes)
 
 
-def test_nothing_but_the_weights_may_change_between_rounds(scientist: TinyScientist) -> None:
+def test_nothing_but_the_weights_may_change_between_rounds(scientist: TinyModels) -> None:
     task = read(scientist)
     trainer.check_frozen(task, scientist.manifest(2))
     other = PlanSpec(**(slot_plan().to_dict() | {"b_max": 5 << 20}))
@@ -197,7 +212,7 @@ def test_nothing_but_the_weights_may_change_between_rounds(scientist: TinyScient
             trainer.check_frozen(task, scientist.manifest(2, **changes))
 
 
-def test_a_mine_answers_for_several_targets_at_once(scientist: TinyScientist, tmp_path: Path) -> None:
+def test_a_mine_answers_for_several_targets_at_once(scientist: TinyModels, tmp_path: Path) -> None:
     """A is shared by the outputs, and each has its own weights and its own b."""
     targets = tuple(SPEC.targets[0].model_copy(update={"name": name}) for name in ("y", "z"))
     spec = SPEC.model_copy(update={"targets": targets})
@@ -234,7 +249,7 @@ def test_a_mine_answers_for_several_targets_at_once(scientist: TinyScientist, tm
 
 
 @pytest.mark.parametrize("junk", [b"", b"1,2", b"1,x", b"30," + b"1," * 11 + b"1", b"\xff"])
-def test_sums_that_are_none_are_refused(scientist: TinyScientist, junk: bytes) -> None:
+def test_sums_that_are_none_are_refused(scientist: TinyModels, junk: bytes) -> None:
     if junk.count(b",") == 12:  # as many as there should be: 3 x 3 and 3
         assert trainer.restored(read(scientist), junk).rows == 30
     else:

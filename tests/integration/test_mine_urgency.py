@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from mine_kit import TinyScientist, World, run, terms
 
 from mine.node import Node
 from mine.work import trainer
@@ -16,6 +15,7 @@ from sonar.protocol.ids import BountyId
 from sonar.protocol.phase import BountyState, Status, deadlines_of
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
+from tests.integration.mine_kit import TinyScientist, World, run, terms
 
 HANG_S, TRAIN_S = 10, 50
 AT_RISK = (RoundState.COMMITTED, RoundState.REVEALING)
@@ -148,12 +148,12 @@ def test_a_stake_that_is_lost_holds_up_nothing(world: World) -> None:
     node = world.node(0)
     run([node], passes=1)
     world.advance(90)
-    bounty = node._market.bounty
+    ask = node._market.bounty
 
-    def tell_bounty(wanted: BountyId, at: Head | None = None) -> BountyState:
-        if wanted == first:
+    def tell_bounty(bounty: BountyId, at: Head | None = None) -> BountyState:
+        if bounty == first:
             raise RpcError("eth_call: pruned")
-        return bounty(wanted, at)
+        return ask(bounty, at)
 
     node._market.bounty = tell_bounty  # type: ignore[method-assign]
     other = TinyScientist(world.market(), world.store, world.scientist.outbox)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from table_world import Array, TableWorld
 
 from pysonar.bounty.request import Bounty
+from tests.integration.table_world import Array, TableWorld
 
 
 def play(folder: Path, x: Array, y: Array, *, holdout: int, sizes: list[int], **settings: Any) -> TableWorld:

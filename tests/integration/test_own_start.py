@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign_kit import World
 from sklearn.linear_model import Ridge
-from table_world import TableWorld
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Posting
@@ -18,6 +16,8 @@ from pysonar.campaign.shelf import Shelf
 from sonar.data import examples
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import MinePaid
+from tests.integration.campaign_kit import World
+from tests.integration.table_world import TableWorld
 
 TABLE = examples.load("diabetes")
 NAMES = [name for name in TABLE.columns if name != "target"]

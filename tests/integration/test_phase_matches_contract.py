@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_account.signers.local import LocalAccount
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Award, Call, ordered
@@ -46,17 +48,23 @@ class Walk:
         self.bounty = BountyId(b"")
         self.ended: dict[tuple[BountyId, int], tuple[Ending, list[Address], int]] = {}
 
-    def send(self, account, call: Call) -> bool:
+    def send(self, account: LocalAccount, call: Call) -> bool:
         """Send a transaction whatever comes of it; tell whether it went through."""
         nonce = self.nonces.get(account.address, 0)
         self.nonces[account.address] = nonce + 1
-        fields = {"to": call.to, "data": call.data, "value": call.value_wei, "nonce": nonce, "gas": 1_000_000}
+        fields: dict[str, Any] = {
+            "to": call.to,
+            "data": call.data,
+            "value": call.value_wei,
+            "nonce": nonce,
+            "gas": 1_000_000,
+        }
         fields |= {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 0, "chainId": self.market.chain_id}
         signed = account.sign_transaction(fields)
         tx = self.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
         return self.rpc.call("eth_getTransactionReceipt", tx)["status"] == "0x1"
 
-    def read(self, function, *arguments):
+    def read(self, function: str, *arguments: Any) -> tuple[Any, ...]:
         request = {"to": self.market.address, "data": "0x" + abi.encode_call(function, *arguments).hex()}
         return abi.decode_result(function, bytes.fromhex(self.rpc.call("eth_call", request, "latest")[2:]))
 
@@ -69,11 +77,11 @@ class Walk:
         assert self.bounty == self.market.bounty_id(scientist, *args)
         assert self.send(self.scientist, self.market.post(*args))
 
-    def entry(self, account):
+    def entry(self, account: LocalAccount) -> EntryState:
         entry = self.market.entry(self.bounty, Address(account.address))
         return entry.state if entry.round == self.market.bounty(self.bounty).round else EntryState.NONE
 
-    def seal_of(self, account) -> bytes:
+    def seal_of(self, account: LocalAccount) -> bytes:
         state = self.market.bounty(self.bounty)
         args = (self.bounty, state.round, Address(account.address), UPDATE, SALT)
         made = seal(self.market.chain_id, self.market.address, *args)
@@ -84,7 +92,7 @@ class Walk:
         done = [Address(mine.address) for mine in self.mines if self.entry(mine) is EntryState.REVEALED]
         return sorted(done, key=lambda mine: int(mine, 16))
 
-    def do(self, action: str, mine) -> bool:
+    def do(self, action: str, mine: LocalAccount) -> bool:
         state = self.market.bounty(self.bounty)
         args = (self.bounty, state.round)
         if action == "commit":
@@ -106,7 +114,7 @@ class Walk:
         signed = state.terms.settler == self.settler.address
         return self.send(self.scientist, self.market.settle(*settlement, signature if signed else b""))
 
-    def may(self, action: str, mine) -> bool:
+    def may(self, action: str, mine: LocalAccount) -> bool:
         """Say, with our twin of the status, whether the contract will take this action in the next block."""
         state = self.market.bounty(self.bounty)
         if action not in ALLOWED[status_of(state, self.chain.now_s + 1)]:
@@ -123,7 +131,7 @@ class Walk:
         state = self.market.bounty(self.bounty)
         return state.opened_s + state.terms.commit_window_s
 
-    def step(self, action: str, mine, status: Status) -> bool:
+    def step(self, action: str, mine: LocalAccount, status: Status) -> bool:
         """Do something, and write down how the round ended if it has by that."""
         before, cohort = self.market.bounty(self.bounty), self.revealed()
         ending = {"settle": Ending.SETTLED, "close": Ending.TAKEN_BACK}.get(
@@ -144,11 +152,11 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk():
+def walk() -> Walk:
     return Walk()
 
 
-def test_status_deadlines_and_what_they_allow_along_random_rounds(walk):
+def test_status_deadlines_and_what_they_allow_along_random_rounds(walk: Walk) -> None:
     choose = random.Random(2017)
     seen, steps, early = set(), 0, False
     for turn in range(12):
@@ -215,7 +223,7 @@ def check_record(
         (True, [*[Status.SETTLE] * 3, Status.OVERDUE]),
     ],
 )
-def test_every_deadline_to_the_second(walk, revealing, expected):
+def test_every_deadline_to_the_second(walk: Walk, revealing: bool, expected: list[Status]) -> None:
     walk.post(TERMS)
     for mine in walk.mines[:2]:
         assert walk.do("commit", mine)
@@ -232,7 +240,7 @@ def test_every_deadline_to_the_second(walk, revealing, expected):
     assert statuses == expected
 
 
-def test_the_contract_keeps_the_part_of_the_seal_that_we_say(walk):
+def test_the_contract_keeps_the_part_of_the_seal_that_we_say(walk: Walk) -> None:
     walk.post(TERMS)
     mine = walk.mines[0]
     assert walk.do("commit", mine)

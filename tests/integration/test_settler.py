@@ -9,6 +9,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_typing import Hash32
 
 from sonar import localchain
 from sonar.chain.contract.calls import Award, Call
@@ -140,9 +141,11 @@ def test_a_settlement_counts_with_the_settlers_signature_alone(net: Net, kind: s
     bounty = net.revealed(settler)
     awards = [Award(net.address(1), 4_000), Award(net.address(2), 6_000)]
     settlement = (bounty, 1, NEXT, 100, awards, EVIDENCE)
-    good = bytes(net.signer.unsafe_sign_hash(market.settlement_digest(*settlement)).signature)
+    good = bytes(net.signer.unsafe_sign_hash(Hash32(market.settlement_digest(*settlement))).signature)
     other = bytes(
-        net.signer.unsafe_sign_hash(market.settlement_digest(bounty, 1, NEXT, 99, awards, EVIDENCE)).signature
+        net.signer.unsafe_sign_hash(
+            Hash32(market.settlement_digest(bounty, 1, NEXT, 99, awards, EVIDENCE))
+        ).signature
     )
     for wrong in (b"", other, good[:-1]):
         with pytest.raises(SettlementNotSigned) as caught:

@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from pysonar.bounty import bounty
+from pysonar.bounty import terms as money_and_time
 from pysonar.cli import main as pysonar_main
 from sonar import localchain
 from sonar.chain.contract.calls import transfer
@@ -222,7 +222,7 @@ def test_every_command_teaches_by_an_example(command: str, capsys: pytest.Captur
 def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounty, "MIN_WINDOW_PER_MINE_S", 0)  # 10 s are as short as it gets
+    monkeypatch.setattr(money_and_time, "MIN_WINDOW_PER_MINE_S", 0)  # 10 s are as short as it gets
     monkeypatch.setenv("SONAR_PASSWORD", "secret")
     home, terms = str(tmp_path / "scientist"), tmp_path / "bounty.toml"
     terms.write_text(

@@ -19,7 +19,22 @@ INPUTS = int(os.environ.get("SONAR_FUZZ_INPUTS", "10000"))
 MEMORY_CAP_KIB = 64 * 1024
 """What all inputs of one decoder may add to the process' largest size."""
 
-JUNK = [None, True, False, -1, 0, 1, 2**31, 2**63, 2**64, -(2**63), 2**4000, 1.0, 1e308, float("nan")]
+JUNK: list[Any] = [
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63),
+    2**4000,
+    1.0,
+    1e308,
+    float("nan"),
+]
 JUNK += [float("inf"), "", "x", "1", b"", b"\0", [], [1], {}, {"a": 1}, "\ud800", "9" * 5000, 10**30]
 
 Rng = random.Random

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.protocol.ids import Address
 
 
 def write_network(folder: Path) -> Path:
@@ -15,7 +16,7 @@ def write_network(folder: Path) -> Path:
         dev=True,
         chain_id=31337,
         rpc_url="http://127.0.0.1:9",
-        contract="0x" + "11" * 20,
+        contract=Address("0x" + "11" * 20),
         code_hash=b"h" * 32,
         store=StoreConfig(path=str(folder / "store")),
     ).save(path)

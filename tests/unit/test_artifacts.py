@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
 from sonar.chain.contract.artifacts import training_market, verify_file
+from tests.script_kit import load
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/build_contracts.py"
@@ -28,12 +28,7 @@ needs_node = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build_contracts", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("build_contracts", SCRIPT)
 
 
 def test_abi_has_every_call_and_error() -> None:

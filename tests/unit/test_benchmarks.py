@@ -9,8 +9,8 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -86,8 +86,12 @@ def test_a_wrong_result_stops_the_race() -> None:
 def test_contenders_run_once_a_round() -> None:
     calls: list[str] = []
 
-    def runner(name: str, seconds: list[float]) -> Any:
-        return lambda: calls.append(name) or seconds[calls.count(name) - 1]
+    def runner(name: str, seconds: list[float]) -> Callable[[], float]:
+        def run() -> float:
+            calls.append(name)
+            return seconds[calls.count(name) - 1]
+
+        return run
 
     medians = race({"a": runner("a", [1, 5, 2]), "b": runner("b", [7, 7, 9])}, 3)
     assert medians == {"a": 2, "b": 7}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,13 +28,13 @@ def blob_of(length: int) -> bytes:
 @pytest.mark.parametrize(
     "case", json.loads((VECTORS / "blobs.json").read_text()), ids=lambda c: str(c["bytes"])
 )
-def test_vectors_of_blobs(case):
+def test_vectors_of_blobs(case: dict[str, Any]) -> None:
     assert [str(link) for link in links_of(blob_of(case["bytes"]))] == case["parts"]
 
 
 @settings(max_examples=20, deadline=None)
 @given(length=st.integers(0, 3 * PART_BYTES + 2))
-def test_what_is_put_comes_back_whole(length):
+def test_what_is_put_comes_back_whole(length: int) -> None:
     store, data = MemoryStore(), blob_of(length)
     links = put_blob(store, data)
     assert links == links_of(data)
@@ -42,7 +43,7 @@ def test_what_is_put_comes_back_whole(length):
     assert joined(links, length, store.get) == data
 
 
-def test_another_number_of_parts_is_refused_before_any_is_asked_for():
+def test_another_number_of_parts_is_refused_before_any_is_asked_for() -> None:
     asked: list[Cid] = []
 
     def get(link: Cid, most: int) -> bytes:
@@ -56,7 +57,7 @@ def test_another_number_of_parts_is_refused_before_any_is_asked_for():
     assert not asked
 
 
-def test_a_part_of_another_length_is_refused_before_the_next_is_asked_for():
+def test_a_part_of_another_length_is_refused_before_the_next_is_asked_for() -> None:
     store = MemoryStore()
     short, rest = store.put(b"short"), store.put(b"rest")
     with pytest.raises(ManifestError, match=r"blobs\.0: has 5 bytes, not 1048576"):
@@ -67,13 +68,13 @@ def test_a_part_of_another_length_is_refused_before_the_next_is_asked_for():
 
 
 @pytest.mark.parametrize("case", json.loads((VECTORS / "holdouts.json").read_text()), ids=lambda c: c["name"])
-def test_vectors_of_holdouts(case):
+def test_vectors_of_holdouts(case: dict[str, Any]) -> None:
     salt, rows = bytes.fromhex(case["salt"]), np.array(case["rows"])
     assert commitment(salt, case["columns"], rows).hex() == case["commitment"]
 
 
 @given(data=st.data())
-def test_a_commitment_binds_to_every_part_of_a_holdout(data):
+def test_a_commitment_binds_to_every_part_of_a_holdout(data: st.DataObject) -> None:
     rows = np.array(
         data.draw(st.lists(st.lists(st.floats(-9, 9), min_size=2, max_size=2), min_size=2, max_size=4))
     )
@@ -91,7 +92,7 @@ def test_a_commitment_binds_to_every_part_of_a_holdout(data):
     assert made not in others
 
 
-def test_what_is_no_holdout_is_refused():
+def test_what_is_no_holdout_is_refused() -> None:
     with pytest.raises(UsageError, match="32 bytes, not 5"):
         commitment(b"short", ["a"], np.zeros((1, 1)))
     with pytest.raises(UsageError, match="2 columns are named"):

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.script_kit import load_script
+
 ROOT = Path(__file__).parents[2]
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("check_imports", ROOT / "scripts" / "check_imports.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = load_script("check_imports")
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Path:
     """A small copy of the layout, to which a test adds one module."""
     for folder in (
         "sonar/protocol",
@@ -41,7 +33,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_this_repository_keeps_the_rules():
+def test_this_repository_keeps_the_rules() -> None:
     assert [str(offence) for offence in SCRIPT.check(ROOT)] == []
 
 
@@ -100,7 +92,7 @@ def test_this_repository_keeps_the_rules():
         ("pysonar/bounty/bad.py", "import pysonar.campaign.rounds"),
     ],
 )
-def test_an_offence_is_found(tree, capsys, path, source):
+def test_an_offence_is_found(tree: Path, capsys: pytest.CaptureFixture[str], path: str, source: str) -> None:
     (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(f"'''A docstring.'''\n{source}\n")
     assert SCRIPT.main([str(tree)]) == 1
@@ -127,7 +119,7 @@ def test_an_offence_is_found(tree, capsys, path, source):
         ("sonar/demo/good.py", "import subprocess, matplotlib\nimport sonar.localchain"),
     ],
 )
-def test_what_is_allowed_passes(tree, path, source):
+def test_what_is_allowed_passes(tree: Path, path: str, source: str) -> None:
     (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(source + "\n")
     assert SCRIPT.check(tree) == []

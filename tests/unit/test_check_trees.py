@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.script_kit import load_script
+
 ROOT = Path(__file__).parents[2]
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("check_trees", ROOT / "scripts" / "check_trees.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = load_script("check_trees")
 CLOSE = SCRIPT.UNIT / "close.tree"
 CLOSE_TESTS = SCRIPT.UNIT / "Close.t.sol"
 
 
 @pytest.fixture
-def copy(tmp_path):
+def copy(tmp_path: Path) -> Path:
     """A copy of what is checked, in which a test changes one thing."""
     shutil.copytree(ROOT / SCRIPT.UNIT, tmp_path / SCRIPT.UNIT)
     (tmp_path / "contracts/src").mkdir()
@@ -35,7 +27,7 @@ def copy(tmp_path):
     return tmp_path
 
 
-def test_this_repository_agrees():
+def test_this_repository_agrees() -> None:
     assert SCRIPT.check(ROOT) == []
 
 
@@ -57,24 +49,24 @@ def test_this_repository_agrees():
         (SCRIPT.INTERFACE, "function close(", "function shut(", "shut.tree is missing"),
     ],
 )
-def test_finds(copy, path, old, new, found):
+def test_finds(copy: Path, path: Path, old: str, new: str, found: str) -> None:
     text = (copy / path).read_text()
     assert old in text
     (copy / path).write_text(text.replace(old, new))
     assert any(found in offence for offence in SCRIPT.check(copy)), SCRIPT.check(copy)
 
 
-def test_finds_a_tree_without_tests(copy):
+def test_finds_a_tree_without_tests(copy: Path) -> None:
     (copy / CLOSE_TESTS).unlink()
     assert any("Close.t.sol is missing" in offence for offence in SCRIPT.check(copy))
 
 
-def test_finds_tests_without_a_tree(copy):
+def test_finds_tests_without_a_tree(copy: Path) -> None:
     (copy / SCRIPT.UNIT / "Stray.t.sol").write_text("function test_Something() public {}")
     assert any("Stray.t.sol has no tree" in offence for offence in SCRIPT.check(copy))
 
 
-def test_a_test_is_named_after_its_condition():
+def test_a_test_is_named_after_its_condition() -> None:
     text = "T\n├── when a proof is given\n│   └── it should revert\n└── given it is so\n    └── it should go"
     assert [each.test for each in SCRIPT.read_tree(text)] == [
         "test_RevertWhen_AProofIsGiven",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import dag_cbor
 import libipld
@@ -14,6 +15,7 @@ from multiformats import CID
 from sonar.errors import BlobTooLarge, ManifestError, UsageError
 from sonar.protocol import codec
 from sonar.protocol.cid import Cid
+from sonar.protocol.codec import Value
 
 CID_BYTES = Cid.of_manifest(b"x").to_bytes()
 LINK = "d82a582500" + CID_BYTES.hex()
@@ -28,7 +30,7 @@ values = st.recursive(
 )
 
 
-def for_dag_cbor(value):
+def for_dag_cbor(value: object) -> Any:
     if isinstance(value, Cid):
         return CID.decode(value.to_bytes())
     if isinstance(value, list):
@@ -38,13 +40,13 @@ def for_dag_cbor(value):
     return value
 
 
-def depth(value):
+def depth(value: object) -> int:
     inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
 
 @given(values)
-def test_round_trip_and_agreement_with_dag_cbor(value):
+def test_round_trip_and_agreement_with_dag_cbor(value: Value) -> None:
     assume(depth(value) <= codec.MAX_DEPTH)
     data = codec.encode(value)
     assert codec.decode(data) == value
@@ -54,14 +56,14 @@ def test_round_trip_and_agreement_with_dag_cbor(value):
 
 
 @given(st.binary(max_size=80))
-def test_whatever_is_accepted_is_canonical(data):
+def test_whatever_is_accepted_is_canonical(data: bytes) -> None:
     with suppress(ManifestError):
         assert codec.encode(codec.decode(data)) == data
         libipld.decode_dag_cbor(data)
 
 
 @given(values, st.data())
-def test_a_changed_byte_gives_another_value_or_a_clear_error(value, draw):
+def test_a_changed_byte_gives_another_value_or_a_clear_error(value: Value, draw: st.DataObject) -> None:
     data = bytearray(codec.encode(value))
     at = draw.draw(st.integers(0, len(data) - 1))
     data[at] ^= draw.draw(st.integers(1, 255))
@@ -115,13 +117,13 @@ def test_a_changed_byte_gives_another_value_or_a_clear_error(value, draw):
         (LINK[:-2], "ends early"),
     ],
 )
-def test_what_is_refused(data, problem):
+def test_what_is_refused(data: str, problem: str) -> None:
     with pytest.raises(ManifestError, match=problem) as caught:
         codec.decode(bytes.fromhex(data), what="update")
     assert caught.value.field == "update"
 
 
-def test_size_is_checked_before_parsing():
+def test_size_is_checked_before_parsing() -> None:
     with pytest.raises(BlobTooLarge, match="has 11 bytes; the limit is 10"):
         codec.decode(b"\xff" * 11, max_bytes=10)
 
@@ -129,12 +131,12 @@ def test_size_is_checked_before_parsing():
 @pytest.mark.parametrize(
     "value", [1.0, float("nan"), {1: 2}, 1 << 64, -(1 << 64) - 1, "\ud800", {"a": {"\ud800": 1}}, object()]
 )
-def test_what_cannot_be_encoded(value):
+def test_what_cannot_be_encoded(value: Any) -> None:
     with pytest.raises(UsageError):
         codec.encode(value)
 
 
-def test_a_link_is_never_bytes():
+def test_a_link_is_never_bytes() -> None:
     """libipld confuses the two, in both directions; that is why the codec is ours."""
     link, body = bytes.fromhex(LINK), CID_BYTES
     assert codec.decode(link) == Cid.from_bytes(body)

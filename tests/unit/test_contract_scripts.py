@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.script_kit import load_script
+
 ROOT = Path(__file__).parents[2]
-
-
-def load_script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 TABLES = load_script("contract_tables")
@@ -27,17 +19,17 @@ MUTATION = load_script("mutate_contracts")
 
 
 class TestTables:
-    def test_the_readme_is_that_of_the_committed_snapshots(self):
+    def test_the_readme_is_that_of_the_committed_snapshots(self) -> None:
         text = TABLES.README.read_text(encoding="utf-8")
         assert TABLES.with_tables(text, TABLES.read(TABLES.SNAPSHOTS)) == text
 
-    def test_another_figure_makes_another_readme(self):
+    def test_another_figure_makes_another_readme(self) -> None:
         snapshots = TABLES.read(TABLES.SNAPSHOTS)
         snapshots["gas-ether"]["reveal"] += 1
         text = TABLES.README.read_text(encoding="utf-8")
         assert TABLES.with_tables(text, snapshots) != text
 
-    def test_a_readme_without_a_place_for_a_table_is_refused(self):
+    def test_a_readme_without_a_place_for_a_table_is_refused(self) -> None:
         with pytest.raises(ValueError, match="0 places for the table of calls"):
             TABLES.with_tables("", TABLES.read(TABLES.SNAPSHOTS))
 
@@ -52,10 +44,10 @@ class TestTables:
             ("calls", {"reveal": 1001}, True),
         ],
     )
-    def test_what_differs_from_the_committed(self, group, measured, found):
+    def test_what_differs_from_the_committed(self, group: str, measured: dict[str, int], found: bool) -> None:
         assert bool(TABLES.differences({group: {"reveal": 1000}}, {group: measured})) == found
 
-    def test_every_error_has_a_name_by_its_selector(self):
+    def test_every_error_has_a_name_by_its_selector(self) -> None:
         names = TABLES.error_names()
         assert names[898634188] == "WrongStatus"
         assert {"BountyExists", "CommitsExist", "UnknownBounty"} < set(names.values())
@@ -74,7 +66,7 @@ end_of_record
 """
 
 
-def test_coverage_counts_the_sources_alone_and_names_what_is_missed():
+def test_coverage_counts_the_sources_alone_and_names_what_is_missed() -> None:
     total, missed = COVERAGE.read(LCOV)
     assert total == 4
     assert missed == [
@@ -86,26 +78,26 @@ def test_coverage_counts_the_sources_alone_and_names_what_is_missed():
 class TestSlither:
     FINDING = ("timestamp", "low", "TrainingMarket._statusOf")
 
-    def test_the_committed_explanations_can_be_read(self):
+    def test_the_committed_explanations_can_be_read(self) -> None:
         assert self.FINDING in SLITHER.explained(SLITHER.EXPLAINED.read_text(encoding="utf-8"))
 
-    def test_a_line_that_cannot_be_read_is_no_explanation(self):
+    def test_a_line_that_cannot_be_read_is_no_explanation(self) -> None:
         with pytest.raises(ValueError, match="1 lines"):
             SLITHER.explained("| `timestamp` | low | `A.b` |  |")
 
-    def test_a_finding_without_explanation_and_the_other_way_round(self):
+    def test_a_finding_without_explanation_and_the_other_way_round(self) -> None:
         assert SLITHER.differences([self.FINDING], [self.FINDING]) == []
         assert SLITHER.differences([self.FINDING], []) == [
             "not explained: timestamp low TrainingMarket._statusOf"
         ]
         assert SLITHER.differences([], [self.FINDING])[0].startswith("not found any more")
 
-    def test_findings_are_known_by_detector_severity_and_place(self):
+    def test_findings_are_known_by_detector_severity_and_place(self) -> None:
         element = {"name": "_statusOf", "type_specific_fields": {"parent": {"name": "TrainingMarket"}}}
         found = {"check": "timestamp", "impact": "Low", "elements": [element]}
         assert SLITHER.findings({"success": True, "results": {"detectors": [found]}}) == [self.FINDING]
 
-    def test_a_failed_analysis_is_no_clean_one(self):
+    def test_a_failed_analysis_is_no_clean_one(self) -> None:
         with pytest.raises(ValueError, match="broken"):
             SLITHER.findings({"success": False, "error": "broken", "results": {}})
 
@@ -130,17 +122,17 @@ DIFF = """--- contracts/src/Flags.sol
 
 
 class TestMutation:
-    def test_bits_are_mutated_and_comments_are_not(self):
+    def test_bits_are_mutated_and_comments_are_not(self) -> None:
         changed = {what for _, _, _, what in MUTATION.changes(MUTATION.blank("\n" + SOURCE))}
         assert {"|= -> &=", "& -> |", "4 -> 5", "removed"} <= changed
         starts = [start for start, *_ in MUTATION.changes(MUTATION.blank("\n" + SOURCE))]
         comment = SOURCE.index("//") + 1
         assert not [start for start in starts if comment <= start < SOURCE.index("return flags")]
 
-    def test_lines_that_a_diff_adds(self):
+    def test_lines_that_a_diff_adds(self) -> None:
         assert MUTATION.added_lines(DIFF) == {("Flags.sol", 3), ("Flags.sol", 4)}
 
-    def test_every_reason_is_of_a_mutant_that_there_is(self):
+    def test_every_reason_is_of_a_mutant_that_there_is(self) -> None:
         keys = {mutant.key for mutant in MUTATION.mutants()}
         reasons = [(r["file"], r["text"], r["change"]) for r in json.loads(MUTATION.REASONS.read_text())]
         assert set(reasons) <= keys

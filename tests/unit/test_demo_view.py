@@ -19,7 +19,7 @@ from sonar.demo.launch import Settings, next_commands
 from sonar.demo.report import MineRow, Report, RoundRow, show
 from sonar.demo.view import SCIENTIST, LiveView
 from sonar.home.parties import MAX_MINES
-from sonar.protocol.ids import ETHER
+from sonar.protocol.ids import ETHER, Address
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Event, Line, Round, State, Waiting
 from sonar.telling.terminal import run_app
@@ -66,8 +66,17 @@ def test_the_next_commands_can_be_pasted_with_a_space_in_the_path() -> None:
 
 def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     amounts = {"fees_wei": 10**17, "rewards_wei": 10**18, "stakes_back_wei": 10**18, "forfeits_wei": 0}
+    amounts |= {"gas_wei": 10**13, "withdrawn_wei": 10**18}
     mines = [
-        MineRow(f"mine-{n:02}", f"0xabab{n:032}abab", 1, 40, **amounts, gas_wei=10**13, withdrawn_wei=10**18)
+        MineRow(
+            f"mine-{n:02}",
+            Address(f"0xabab{n:032}abab"),
+            1,
+            40,
+            **amounts,
+            gas_wei=10**13,
+            withdrawn_wei=10**18,
+        )
         for n in range(1, MAX_MINES + 1)
     ]
     gas = {"commit": 60_000, "reveal": 41_000, "settle": 365_000}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -19,7 +20,7 @@ from sonar.errors import DataError
 DIABETES = examples.load("diabetes")
 
 
-def test_diabetes_is_scikit_learns():
+def test_diabetes_is_scikit_learns() -> None:
     theirs = load_diabetes(scaled=False)
     assert DIABETES.columns == (*theirs.feature_names, "target")
     assert tuple(theirs.feature_names) == examples.DIABETES_FEATURES
@@ -27,14 +28,14 @@ def test_diabetes_is_scikit_learns():
     assert np.array_equal(DIABETES.column("target"), theirs.target)
 
 
-def test_holdout_and_shards_are_all_rows_in_order():
+def test_holdout_and_shards_are_all_rows_in_order() -> None:
     parts = [examples.holdout(DIABETES), *(examples.shard(DIABETES, index, 10) for index in range(10))]
     assert [part.rows for part in parts] == [42, *[40] * 10]
     assert np.array_equal(np.concatenate([part.values for part in parts]), DIABETES.values)
 
 
 @pytest.mark.parametrize("of", [1, 3, 7, 399, 400])
-def test_any_number_of_shards(of):
+def test_any_number_of_shards(of: int) -> None:
     sizes = [examples.shard(DIABETES, index, of).rows for index in range(of)]
     assert sum(sizes) == 400
     assert max(sizes) - min(sizes) <= 1
@@ -55,7 +56,7 @@ def test_any_number_of_shards(of):
         lambda: DIABETES.matrix(["age", "weight"]),
     ],
 )
-def test_refused(call):
+def test_refused(call: Callable[[], object]) -> None:
     with pytest.raises(DataError) as caught:
         call()
     assert caught.value.problem
@@ -72,14 +73,14 @@ def test_refused(call):
         '"a","b"\n1,2\n-350,+4.0',
     ],
 )
-def test_csv_as_people_write_it(text):
+def test_csv_as_people_write_it(text: str) -> None:
     for data in (text, text.encode()):
         table = parse_csv(data, "x.csv")
         assert table.columns == ("a", "b")
         assert table.values.tolist() == [[1.0, 2.0], [-350.0, 4.0]]
 
 
-def test_only_the_columns_asked_for_need_be_numbers():
+def test_only_the_columns_asked_for_need_be_numbers() -> None:
     text = 'name,b,a_c\n"Smith, John",1,2\n"O""Neill\nJr",3,4\n'
     table = parse_csv(text, "x.csv", ["a_c", "b"])
     assert table.columns == ("a_c", "b")
@@ -112,38 +113,38 @@ def test_only_the_columns_asked_for_need_be_numbers():
         ("a,b\n" + "9" * 200_000 + ",1\n", "x.csv, line 2", "field limit"),
     ],
 )
-def test_csv_that_is_refused(text, where, problem):
+def test_csv_that_is_refused(text: str | bytes, where: str, problem: str) -> None:
     with pytest.raises(DataError) as caught:
         parse_csv(text, "x.csv")
     assert caught.value.field == where
     assert problem in caught.value.problem
 
 
-def test_a_missing_column_is_named_with_what_there_is():
+def test_a_missing_column_is_named_with_what_there_is() -> None:
     with pytest.raises(DataError, match="column bmi: is missing; there are: a, b"):
         parse_csv("a,b\n1,2\n", "x.csv", ["a", "bmi"])
 
 
-def test_too_large(monkeypatch):
+def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sonar.data.table.MAX_CSV_BYTES", 5)
     with pytest.raises(DataError, match="limit of 5 bytes"):
         parse_csv("a,b\n1,2\n", "x.csv")
 
 
 @given(st.lists(st.tuples(*[st.floats(allow_nan=False, allow_infinity=False, width=64)] * 3), min_size=1))
-def test_every_finite_number_survives(rows):
+def test_every_finite_number_survives(rows: list[tuple[float, float, float]]) -> None:
     text = "a,b,c\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows)
     assume(all(math.isfinite(sum(row)) for row in rows))  # a row that cannot be added up is refused
     assert parse_csv(text, "x.csv").values.tolist() == [list(row) for row in rows]
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60))
-def test_anything_gives_a_table_or_a_data_error(data):
+def test_anything_gives_a_table_or_a_data_error(data: str | bytes) -> None:
     with suppress(DataError):
         assert parse_csv(data, "x.csv").rows > 0
 
 
-def test_large_files_are_quick():
+def test_large_files_are_quick() -> None:
     line = ",".join(["123.456789"] * 10) + "\n"
     text = ",".join("abcdefghij") + "\n" + line * 100_000
     start = time.process_time()

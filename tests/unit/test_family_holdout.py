@@ -16,7 +16,7 @@ from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LOSS_MAX, MILLION, require_rows
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import by_output
-from tests.family_kit import Array, design_like
+from tests.family_kit import Array, design_like, least_squares
 
 METRICS = [(name, metric.name) for name, loss in LOSSES.items() for metric in loss.metrics]
 
@@ -250,7 +250,7 @@ def test_a_holdout_that_says_too_little(x: Array, y: Array, told: str) -> None:
 
 def test_a_start_of_ones_own_is_where_the_loss_begins() -> None:
     design = design_for("squared", 7)
-    fit = np.linalg.lstsq(design.holdout.phi, design.holdout._z[:, 0], rcond=None)[0]
+    fit = least_squares(design.holdout.phi, design.holdout._z[:, 0])
     own = design.starting_at(0.9 * fit)
     assert not own.zero_start
     assert own.initial_loss == pytest.approx(design.holdout.loss(0.9 * fit), abs=1)

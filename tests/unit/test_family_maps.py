@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
@@ -124,7 +126,7 @@ def test_a_weight_at_its_bound_is_named_by_its_product() -> None:
     assert held_weights(weights, design) == ["age^2", "(bias)"]
 
 
-def shards(design: Design, x: Array, y: Array, parts: list[Array]) -> list[LocalMap]:
+def shards(design: Design, x: Array, y: Array, parts: Sequence[NDArray[np.intp]]) -> list[LocalMap]:
     """Each mine's map; raises BoundsError if it breaks what the bounty declares."""
     maps = [map_of(design.spec, x[rows], y[rows], design.plan.data_frac) for rows in parts]
     for own in maps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypedDict
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,15 @@ from sonar.protocol.phase import CloseReason
 BOUNTY = BountyId(b"b" * 32)
 MINES = [parse_address("0x" + digit * 40) for digit in "fa1"]
 MODEL, UPDATE = Digest(b"m" * 32), Digest(b"u" * 32)
-PLACE = {"block": 7, "tx_hash": "0x" + "00" * 32, "log_index": 0}
+
+
+class Place(TypedDict):
+    block: int
+    tx_hash: str
+    log_index: int
+
+
+PLACE: Place = {"block": 7, "tx_hash": "0x" + "00" * 32, "log_index": 0}
 SETTLED = RoundSettled(BOUNTY, 1, MODEL, 90, 90, 60, 40, MODEL, **PLACE)
 FAILED = RoundFailed(BOUNTY, 1, 3, 0, **PLACE)
 
@@ -48,6 +57,11 @@ def settled_round(number: int = 1) -> list[Event]:
         *(MinePaid(BOUNTY, number, mine, 3_333, 10, 5, 15, 0, **PLACE) for mine in MINES),
         replace(SETTLED, round=number),
     ]
+
+
+def paid_other(event: Event) -> MinePaid:
+    assert isinstance(event, MinePaid)
+    return replace(event, share_bps=1)
 
 
 def test_a_settled_round() -> None:
@@ -90,7 +104,7 @@ def test_how_a_round_ended(events: list[Event], ended: Ending | None) -> None:
         [SETTLED, closed(CloseReason.OVERDUE)],
         [SETTLED, replace(SETTLED, log_index=1)],
         [*settled_round(), replace(settled_round()[1], block=8)],
-        [*settled_round(), replace(settled_round()[-2], share_bps=1)],
+        [*settled_round(), paid_other(settled_round()[-2])],
     ],
 )
 def test_a_node_that_contradicts_itself_is_not_believed(events: list[Event]) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import INPUTS, JUNK, Rng, changed_bytes, changed_value, fuzz
-from paillier_keys import small_key
 
 from pysonar.campaign.posting import key_manifest
 from pysonar.keys import keyfile
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from sonar.errors import KeyFileError, SonarError, UpdateOutOfRange
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
@@ -27,6 +26,8 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol import codec
 from sonar.protocol.record import Manifest
+from tests.unit.fuzzing import INPUTS, JUNK, Rng, changed_bytes, changed_value, fuzz
+from tests.unit.paillier_keys import small_key
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())["valid"]
 PUBLIC = small_key().public
@@ -227,6 +228,6 @@ def test_key_files_that_are_opened(key_path: Path, tmp_path: Path) -> None:
 
 
 def test_a_real_keys_manifest_is_among_what_is_taken() -> None:
-    manifest = key_manifest(small_key(1024))
+    manifest = key_manifest(LocalHolder(small_key(1024)))
     read = KeyManifest.from_bytes(manifest.to_bytes())
     keyproof.check(PublicKey.from_bytes(read.n, insecure=True), read.proof)

@@ -17,8 +17,6 @@ import httpx
 import numpy as np
 import pytest
 from eth_abi.abi import encode
-from fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
-from network_file import write_network
 
 from mine.consent import POLICY_FILE, Policy
 from pysonar.bounty.request import Bounty
@@ -40,7 +38,9 @@ from sonar.protocol.ids import ETHER
 from sonar.store.kubo.rpc import KuboRpc
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
 from sonar.telling.documents import MineRound
-from sonar.telling.progress import Line, Round, Waiting, describe, format_line, parse_line
+from sonar.telling.progress import Event, Line, Round, Waiting, describe, format_line, parse_line
+from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
+from tests.unit.network_file import write_network
 
 STRAINING = [b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b"1e999", b'"\\u0000"', b'"\\ud800"', b"'\0'", b"nan"]
 """What parsers of whole languages stumble over: depth, length, and values that few think of."""
@@ -146,7 +146,7 @@ def test_swarm_keys(tmp_path: Path) -> None:
 def test_saved_models(tmp_path: Path) -> None:
     bounty = Bounty.example(rows=42)
     path = tmp_path / "model.json"
-    LinearModel(bounty.design.spec, np.ones(11), 1.5).save(path)
+    LinearModel(bounty.design.spec, np.ones(11), 1).save(path)
     text = path.read_bytes()
     document = json.loads(text)
 
@@ -268,7 +268,10 @@ def test_progress_lines() -> None:
     assert fuzz(make, decode, INPUTS // 2) > INPUTS // 1000
 
 
-EVENTS = [Waiting("blocks", 5), Round("0xab", 1, MineRound("paid", ETHER, 5_000, 2**60, why="x"))]
+EVENTS: list[Event] = [
+    Waiting("blocks", 5),
+    Round("0xab", 1, MineRound("paid", ETHER, 5_000, 2**60, why="x")),
+]
 
 
 # ---- what nodes answer
@@ -291,7 +294,7 @@ def test_answers_of_a_chains_node() -> None:
     node = Node()
     rpc = Rpc("http://127.0.0.1:1", attempts=1, transport=node)
     chain = chain_at(rpc, node)
-    results = ["0x1", HEAD, {"error": {"code": 3, "message": "no", "data": BLOB}}]
+    results: list[Any] = ["0x1", HEAD, {"error": {"code": 3, "message": "no", "data": BLOB}}]
 
     def make(rng: Rng) -> bytes:
         result = rng.choice(results)
@@ -336,7 +339,7 @@ def test_logs(item: abi.Item) -> None:
     both = list(zip(item.inputs, item.indexed, strict=True))
     topics = [item.selector, *(encoded([kind]) for kind, indexed in both if indexed)]
     data = encoded([kind for kind, indexed in both if not indexed])
-    good = {"blockNumber": "0x1", "transactionHash": "0x" + "22" * 32, "logIndex": "0x0"}
+    good: dict[str, Any] = {"blockNumber": "0x1", "transactionHash": "0x" + "22" * 32, "logIndex": "0x0"}
     good |= {"topics": ["0x" + topic.hex() for topic in topics], "data": "0x" + data.hex()}
     assert type(decode_log(good)).__name__ == item.name
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.script_kit import load_script
+
 ROOT = Path(__file__).parents[2]
 
 
-def load_script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def load_house(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))  # it imports its neighbour
-    spec = importlib.util.spec_from_file_location("house", ROOT / "scripts" / "house.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "house", module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("house")
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return load_script(monkeypatch)
+    return load_house(monkeypatch)
 
 
 def write(root: Path, sources: dict[str, str]) -> None:

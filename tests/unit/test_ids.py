@@ -15,7 +15,7 @@ CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
 
 @pytest.mark.parametrize("text", [CHECKSUMMED, CHECKSUMMED.lower(), "0x" + CHECKSUMMED[2:].upper()])
-def test_addresses_become_checksummed(text):
+def test_addresses_become_checksummed(text: str) -> None:
     assert parse_address(text) == CHECKSUMMED
 
 
@@ -31,13 +31,13 @@ def test_addresses_become_checksummed(text):
         ("", "40 hex digits"),
     ],
 )
-def test_what_is_no_address(text, problem):
+def test_what_is_no_address(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as caught:
         parse_address(text, "contract")
     assert caught.value.field == "contract"
 
 
-def test_32_bytes():
+def test_32_bytes() -> None:
     value = bytes(range(32))
     assert parse_bytes32(hex32(value), "salt") == parse_bytes32(value.hex().upper(), "salt") == value
     assert parse_bounty(hex32(value)) == value
@@ -46,5 +46,5 @@ def test_32_bytes():
             parse_bounty(text)
 
 
-def test_digest():
+def test_digest() -> None:
     assert digest_of(b"x") == hashlib.sha256(b"x").digest()

@@ -11,7 +11,6 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import real_key, small_key
 
 from pysonar.keys.key import Key
 from pysonar.keys.secret import _Prime
@@ -19,6 +18,7 @@ from sonar.errors import CiphertextError, EnvironmentFault
 from sonar.paillier import keyproof
 from sonar.paillier.keyproof import ROOTS
 from sonar.paillier.public import PublicKey
+from tests.unit.paillier_keys import real_key, small_key
 
 
 @pytest.mark.parametrize("bits", [2048, 3072])

@@ -15,7 +15,6 @@ import gmpy2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key, textbook_decrypt
 
 from pysonar.keys import keyfile
 from pysonar.keys.holder import KeyHolder
@@ -35,6 +34,7 @@ from sonar.errors import (
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from tests.holder_kit import job_of
+from tests.unit.paillier_keys import small_key, textbook_decrypt
 
 PLAN = SlotPlan.make(
     key_bits=512,

@@ -10,8 +10,6 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key
-from test_family_inspection import PLAN, UNIT, WEIGHT_FRAC, D, Mine, mines_of, strided
 
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
@@ -20,6 +18,8 @@ from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rules
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import SlotPlan
 from tests.holder_kit import job_of, judged
+from tests.unit.paillier_keys import small_key
+from tests.unit.test_family_inspection import PLAN, UNIT, WEIGHT_FRAC, D, Mine, mines_of, strided
 
 W_1, W_2, W_3 = [0] * D, strided([3 << 16, -(2 << 16), 5 << 16, 1 << 16, 150 << 16]), [127 << 16] * D
 

@@ -9,7 +9,6 @@ import phe
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import decrypted, real_key, small_key
 
 from pysonar.keys.phe_compat import (
     from_phe_number,
@@ -22,6 +21,7 @@ from pysonar.keys.phe_compat import (
 from sonar.errors import CiphertextError, UsageError
 from sonar.paillier.affine import affine_update
 from sonar.paillier.slots import Bounds, SlotPlan
+from tests.unit.paillier_keys import decrypted, real_key, small_key
 
 KEY = small_key()
 PUBLIC = KEY.public

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
@@ -17,7 +18,17 @@ from pysonar.keys.ledger import Aggregated, Ledger
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
 
 OWNER, BOUNTY, OTHER = b"o" * 32, b"b" * 32, b"c" * 32
-HERE = {"weights": b"w", "cohort": b"all", "updates": {}}
+
+
+class Beside(TypedDict):
+    """What an aggregate is recorded with."""
+
+    weights: bytes
+    cohort: bytes
+    updates: dict[str, Aggregated]
+
+
+HERE: Beside = {"weights": b"w", "cohort": b"all", "updates": {}}
 
 
 @pytest.fixture

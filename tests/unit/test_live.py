@@ -58,9 +58,21 @@ def round_line(number: int, loss: int | None, **changed: Any) -> CampaignRound:
 
 
 def summary_of(rounds: list[CampaignRound]) -> CampaignSummary:
-    money = {"escrow_units": 10**18, "paid_units": 0, "refunded_units": 0}
     return CampaignSummary(
-        "diabetes", None, "closed", "", 2048, 9000, 4000, 10, IN_ETHER, **money, rounds=rounds, payouts={}
+        "diabetes",
+        None,
+        "closed",
+        "",
+        2048,
+        9000,
+        4000,
+        10,
+        IN_ETHER,
+        10**18,
+        0,
+        0,
+        rounds=rounds,
+        payouts={},
     )
 
 

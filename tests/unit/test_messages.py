@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,14 +34,14 @@ KINDS: dict[str, type[Manifest]] = {
     "allowlist": AllowList,
 }
 VALID = {case["name"]: (KINDS[case["kind"]], bytes.fromhex(case["bytes"])) for case in VECTORS["valid"]}
-MODEL, MODEL_BYTES = VALID["model, standardised columns"]
-UPDATE, UPDATE_BYTES = VALID["update"]
+MODEL, MODEL_BYTES = ModelManifest, VALID["model, standardised columns"][1]
+UPDATE, UPDATE_BYTES = UpdateManifest, VALID["update"][1]
 EVIDENCE, EVIDENCE_BYTES = VALID["evidence, one left out"]
 LINK = Cid.of_manifest(b"")
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_round_trip(name):
+def test_round_trip(name: str) -> None:
     kind, data = VALID[name]
     manifest = kind.from_bytes(data)
     assert manifest.to_bytes() == data
@@ -51,7 +53,7 @@ def test_round_trip(name):
 
 @pytest.mark.parametrize("name", VALID)
 @pytest.mark.parametrize("other", KINDS)
-def test_a_manifest_of_another_kind_is_refused(name, other):
+def test_a_manifest_of_another_kind_is_refused(name: str, other: str) -> None:
     kind, data = VALID[name]
     if KINDS[other] is not kind:
         with pytest.raises(ManifestError):
@@ -62,7 +64,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
     """Return the manifest with the field at `path` set, or removed for `...`."""
     fields = codec.decode(data, max_bytes=1 << 20)
     *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    inner = fields
+    inner: Any = fields
     for part in parents:
         inner = inner[part]
     if value is ...:
@@ -135,7 +137,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ),
     ],
 )
-def test_what_a_model_manifest_may_not_hold(path, value, field, problem):
+def test_what_a_model_manifest_may_not_hold(path: str, value: object, field: str, problem: str) -> None:
     with pytest.raises(ManifestError) as caught:
         MODEL.from_bytes(changed(MODEL_BYTES, path, value))
     assert caught.value.field == field
@@ -162,7 +164,7 @@ def test_what_a_model_manifest_may_not_hold(path, value, field, problem):
         ("model", None, "model"),
     ],
 )
-def test_what_an_update_manifest_may_not_hold(path, value, field):
+def test_what_an_update_manifest_may_not_hold(path: str, value: object, field: str) -> None:
     with pytest.raises(ManifestError) as caught:
         UPDATE.from_bytes(changed(UPDATE_BYTES, path, value))
     assert caught.value.field == field
@@ -185,7 +187,7 @@ def test_what_an_update_manifest_may_not_hold(path, value, field):
         ("cohort.1.share_bps", 5, "left out"),
     ],
 )
-def test_evidence(path, value, problem):
+def test_evidence(path: str, value: object, problem: str | None) -> None:
     data = changed(EVIDENCE_BYTES, path, value)
     if problem is None:
         assert EVIDENCE.from_bytes(data).to_bytes() == data
@@ -195,27 +197,28 @@ def test_evidence(path, value, problem):
 
 
 @pytest.mark.parametrize(("bits", "n_bytes"), [(71, 9), (73, 9), (72, 10)])
-def test_a_modulus_has_exactly_the_bits_it_says_in_as_few_bytes(bits, n_bytes):
+def test_a_modulus_has_exactly_the_bits_it_says_in_as_few_bytes(bits: int, n_bytes: int) -> None:
     n = 1 << 71
     KeyManifest.parse({"bits": 72, "n": n.to_bytes(9, "big"), "proof": b""})
     with pytest.raises(ManifestError, match="n must have exactly `bits` bits"):
         KeyManifest.parse({"bits": bits, "n": n.to_bytes(n_bytes, "big"), "proof": b""})
 
 
-def test_size_is_checked_before_anything_else():
+def test_size_is_checked_before_anything_else() -> None:
     with pytest.raises(BlobTooLarge):
         UPDATE.from_bytes(b"\xff" * (UPDATE.max_bytes + 1))
 
 
-def test_what_is_not_a_map_is_refused():
+def test_what_is_not_a_map_is_refused() -> None:
     with pytest.raises(ManifestError, match="is not a map"):
         UPDATE.from_bytes(b"\x80")
 
 
-def test_addresses_are_text_in_python_and_bytes_on_the_wire():
+def test_addresses_are_text_in_python_and_bytes_on_the_wire() -> None:
     update = UPDATE.from_bytes(UPDATE_BYTES)
     assert update.mine.startswith("0x")
-    assert codec.decode(UPDATE_BYTES)["mine"] == bytes.fromhex(update.mine[2:])
+    fields: Any = codec.decode(UPDATE_BYTES)
+    assert fields["mine"] == bytes.fromhex(update.mine[2:])
     lower = dict(update) | {"mine": update.mine.lower()}
     assert UPDATE.parse(lower) == update
     other_case = "0x" + update.mine[2:].swapcase()
@@ -224,13 +227,13 @@ def test_addresses_are_text_in_python_and_bytes_on_the_wire():
         UPDATE.parse(lower | {"mine": other_case})
 
 
-def test_a_valid_manifest_does_not_change():
+def test_a_valid_manifest_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        MODEL.from_bytes(MODEL_BYTES).name = "other"
+        MODEL.from_bytes(MODEL_BYTES).name = "other"  # type: ignore[misc]
 
 
-def test_widths_of_feature_maps():
-    def outputs(*stages):
+def test_widths_of_feature_maps() -> None:
+    def outputs(*stages: Mapping[str, object]) -> int:
         return QuadraticSpec.parse(
             {
                 "features": ["a", "b", "c"],
@@ -252,7 +255,7 @@ def test_widths_of_feature_maps():
 
 @pytest.mark.parametrize("kind", KINDS.values())
 @given(st.binary(max_size=120))
-def test_random_bytes(kind, data):
+def test_random_bytes(kind: type[Manifest], data: bytes) -> None:
     with suppress(SonarError):
         kind.from_bytes(data)
 
@@ -269,7 +272,7 @@ junk = st.recursive(
 )
 
 
-def paths(value, prefix=()):
+def paths(value: object, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield prefix
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
@@ -277,7 +280,7 @@ def paths(value, prefix=()):
 
 
 @given(st.sampled_from(sorted(VALID)), junk, st.data())
-def test_valid_manifests_with_one_field_replaced(name, value, draw):
+def test_valid_manifests_with_one_field_replaced(name: str, value: object, draw: st.DataObject) -> None:
     kind, data = VALID[name]
     some = [path for path in paths(codec.decode(data, max_bytes=1 << 20)) if path]
     data = changed(data, ".".join(draw.draw(st.sampled_from(some))), value)
@@ -286,7 +289,7 @@ def test_valid_manifests_with_one_field_replaced(name, value, draw):
 
 
 @given(st.sampled_from(sorted(VALID)), st.data())
-def test_valid_manifests_with_bytes_changed(name, draw):
+def test_valid_manifests_with_bytes_changed(name: str, draw: st.DataObject) -> None:
     kind, data = VALID[name]
     edited = bytearray(data)
     for _ in range(draw.draw(st.integers(1, 3))):

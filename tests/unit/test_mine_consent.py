@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ ONE = Address("0x" + "11" * 20)
 TERMS = Terms(ETHER, 10, 5, 7, 60, 60, 60, 10**16, 10**15, 10**18, 1000, 100)
 
 
-def bounty(**changes: object) -> BountyState:
+def bounty(**changes: Any) -> BountyState:
     terms = replace(TERMS, **changes)
     return BountyState(
         BountyId(b"b" * 32),

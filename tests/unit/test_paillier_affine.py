@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
+from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import decrypted, real_key, small_key
 
 from sonar.errors import BoundsError, CiphertextError, PlanError
 from sonar.paillier import cost
 from sonar.paillier.affine import Part, affine_update, check_bounds, estimated_s, shape
 from sonar.paillier.powers import Bases
 from sonar.paillier.slots import Bounds, SlotPlan
+from tests.unit.paillier_keys import decrypted, real_key, small_key
 
 KEY = small_key()
 PUBLIC = KEY.public
@@ -77,7 +80,11 @@ def test_parts_are_the_whole_and_travel_to_other_processes() -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         assert affine_update(PUBLIC, plan, a, b, enc_w, parts=2, run=pool.map) == whole
     counted: list[Part] = []
-    run = lambda compute, parts: [counted.append(part) or compute(part) for part in parts]  # noqa: E731
+
+    def run(compute: Callable[[Part], list[mpz]], parts: Sequence[Part]) -> list[list[mpz]]:
+        counted.extend(parts)
+        return [compute(part) for part in parts]
+
     assert affine_update(PUBLIC, plan, a, b, enc_w, parts=99, run=run) == whole
     assert [list(part.which) for part in counted] == [[c] for c in range(plan.ciphertexts)]
 

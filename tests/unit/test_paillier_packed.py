@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import real_key, small_key, textbook_decrypt
 
 from pysonar.keys.key import Key
 from sonar.errors import CiphertextError, LedgerConflict, PlanError, UpdateOutOfRange, UsageError
 from sonar.paillier.packed import PackedPlan
+from tests.unit.paillier_keys import real_key, small_key, textbook_decrypt
 
 
 def fresh_key() -> Key:

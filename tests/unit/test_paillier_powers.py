@@ -11,12 +11,12 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key
 
 from sonar.errors import CiphertextError
 from sonar.paillier import cost, powers
 from sonar.paillier.cost import Method, Shape
 from sonar.paillier.powers import Bases, even_digits, sliding_digits
+from tests.unit.paillier_keys import small_key
 
 KEY = small_key()
 PUBLIC = KEY.public
@@ -171,7 +171,7 @@ def shape_for(d: int) -> Shape:
 
 @pytest.mark.parametrize("d", [1, 2, 11, 31, 100, 1000, 4096])
 def test_the_method_chosen_is_the_cheapest_that_fits(d: int) -> None:
-    every = [Method(name, w) for name in ("straus", "buckets") for w in cost.WINDOWS]  # type: ignore[arg-type]
+    every = [Method(name, w) for name in ("straus", "buckets") for w in cost.WINDOWS]
     for bytes_max in (1 << 20, 64 << 20, 1 << 40):
         chosen = cost.choose(shape_for(d), 2048, bytes_max=bytes_max)
         fitting = [m for m in every if m.name == "buckets" or cost.table_bytes(m, d, 2048) <= bytes_max]

@@ -7,10 +7,10 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
-from paillier_keys import decrypted, real_key, small_key, textbook_decrypt
 
 from sonar.errors import CiphertextError, UsageError
 from sonar.paillier.public import PublicKey
+from tests.unit.paillier_keys import decrypted, real_key, small_key, textbook_decrypt
 
 KEY = small_key()
 PUBLIC = KEY.public

@@ -28,7 +28,7 @@ OPEN = BountyState(
 ORDER = [Status.COMMIT, Status.REVEAL, Status.SETTLE, Status.OVERDUE]
 
 
-def test_deadlines_are_absolute_from_the_opening():
+def test_deadlines_are_absolute_from_the_opening() -> None:
     assert deadlines_of(OPEN) == (1010, 1030, 1060)
 
 
@@ -52,7 +52,7 @@ def test_deadlines_are_absolute_from_the_opening():
         (3, 1, 9999, Status.FAILED),
     ],
 )
-def test_status(committed, revealed, now, status):
+def test_status(committed: int, revealed: int, now: int, status: Status) -> None:
     bounty = replace(OPEN, committed=committed, revealed=revealed)
     assert status_of(bounty, now) is status
     assert status_of(replace(bounty, closed=True), now) is Status.CLOSED
@@ -71,7 +71,7 @@ QUIET = replace(OPEN, terms=replace(TERMS, quiet_s=3))
         (3, 1008, 1010),  # never later than the window
     ],
 )
-def test_a_quiet_end_is_the_commit_phases_alone(committed, last_commit, commit_ends):
+def test_a_quiet_end_is_the_commit_phases_alone(committed: int, last_commit: int, commit_ends: int) -> None:
     bounty = replace(QUIET, committed=committed, last_commit_s=last_commit)
     assert deadlines_of(bounty) == (commit_ends, 1030, 1060)
     assert deadlines_of(replace(bounty, terms=TERMS)) == (1010, 1030, 1060)
@@ -80,7 +80,7 @@ def test_a_quiet_end_is_the_commit_phases_alone(committed, last_commit, commit_e
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.lists(st.integers(1000, 1100), min_size=2, max_size=8))
-def test_a_phase_never_goes_backwards(committed, revealed, times):
+def test_a_phase_never_goes_backwards(committed: int, revealed: int, times: list[int]) -> None:
     last = 1005 if committed else 0
     bounty = replace(QUIET, committed=committed, revealed=min(revealed, committed), last_commit_s=last)
     seen = [status_of(bounty, now) for now in sorted(times)]
@@ -92,12 +92,12 @@ def test_a_phase_never_goes_backwards(committed, revealed, times):
     assert ranks == sorted(ranks)
 
 
-def test_escrow_and_the_part_of_the_reward_that_is_earned():
+def test_escrow_and_the_part_of_the_reward_that_is_earned() -> None:
     assert TERMS.escrow_units == 1000 + 2 * 4 * 3
     assert [TERMS.reward_at(loss) for loss in (1000, 900, 500, 101, 100, 0)] == [0, 0, 500, 998, 1000, 1000]
 
 
-def test_what_is_due_of_the_reward_when_the_scientist_is_overdue():
+def test_what_is_due_of_the_reward_when_the_scientist_is_overdue() -> None:
     assert [TERMS.overdue_at(loss) for loss in (900, 500, 100)] == [1000, 500, 0]
     half = replace(TERMS, overdue_bps=5_000)
     assert [half.overdue_at(loss) for loss in (900, 501, 100)] == [500, 251, 0]

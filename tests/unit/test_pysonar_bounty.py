@@ -133,7 +133,7 @@ def test_the_null_model_is_a_million_whatever_the_targets_unit(offset: float, sp
     [({"r2": 0.53}, 470_000), ({"mse": 0.25 * 5572.2817}, 250_000), ({}, None)],
 )
 def test_a_target_is_said_in_r2_or_mse_or_is_the_best_that_is_possible(
-    said: dict[str, float], loss: int | None
+    said: dict[str, Any], loss: int | None
 ) -> None:
     bounty = Bounty.example("diabetes", **said)
     assert bounty.metric == (next(iter(said)) if said else "r2")
@@ -154,7 +154,8 @@ def test_targets_of_classes_are_log_loss_or_auc() -> None:
     p = np.mean(y > 0)
     null = -(p * np.log(p) + (1 - p) * np.log(1 - p))
     log_loss = Bounty.of(x, y, **of, log_loss=0.6 * null)
-    assert (log_loss.metric, log_loss.target_loss) == ("log_loss", pytest.approx(600_000, abs=1))
+    assert log_loss.metric == "log_loss"
+    assert log_loss.target_loss == pytest.approx(600_000, abs=1)
 
 
 def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
 
 
 def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
-    asked = {"reward": "1 ether", "fee": "0.002 ether", "stake": "0.01 ether", "mse": 2620.0}
+    asked: dict[str, Any] = {"reward": "1 ether", "fee": "0.002 ether", "stake": "0.01 ether", "mse": 2620.0}
     text = explain(Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0]))
     for told in (
         "the null model: it says 145.167, the mean of your held-out rows",
@@ -463,11 +464,12 @@ def test_settings_may_be_numpys_numbers_and_lists_of_any_kind() -> None:
 def test_names_of_any_kind_of_string_are_kept_as_they_are(tmp_path: Path) -> None:
     """A campaign goes on with a kept bounty only if it has the digest of the one that was posted."""
     shelf, names = Shelf(tmp_path), np.array(["a", "b"])
-    bounty = Bounty.of(_X, _Y, target=np.str_("y"), features=names, name="d")
+    bounty = Bounty.of(_X, _Y, target=np.str_("y"), features=names, name="d")  # type: ignore[arg-type]
     plain = Bounty.of(_X, _Y, target="y", features=["a", "b"], name="d")
     shelf.keep(bounty)
     assert shelf.take("d").digest == bounty.digest == plain.digest
-    assert Bounty.of(_X, _Y, target="y", features=range(2), name="d").features == ("0", "1")
+    numbered = Bounty.of(_X, _Y, target="y", features=range(2), name="d")  # type: ignore[arg-type]
+    assert numbered.features == ("0", "1")
 
 
 TOKEN = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
-from network_file import write_network
 from typer.main import get_command
 
 from pysonar.bounty.request import Bounty
@@ -22,11 +21,13 @@ from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.shelf import Shelf
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ChainUnavailable, WrongContract
 from sonar.telling.progress import NullSink
+from tests.unit.network_file import write_network
 
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
@@ -237,7 +238,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
     folder = home / "bounties" / "diabetes"
     with open_scientist(home, NullSink()).journal as journal:
         journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
-        key = key_manifest(Key.generate(1024, insecure=True)).to_bytes()
+        key = key_manifest(LocalHolder(Key.generate(1024, insecure=True))).to_bytes()
         Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b"", b""))
     if damage == "folder":
         shutil.rmtree(folder)

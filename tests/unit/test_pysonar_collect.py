@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from paillier_keys import small_key
 
 from pysonar.campaign.collect import Expected, fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
@@ -17,6 +16,7 @@ from sonar.protocol.blobs import links_of
 from sonar.protocol.cid import Cid
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.store.memory import MemoryStore
+from tests.unit.paillier_keys import small_key
 
 MINE, OTHER = (Address("0x" + digit * 40) for digit in "12")
 KEY = small_key()

@@ -13,7 +13,9 @@ from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, KeyFileError
 from sonar.families.quadratic.course import Course, Point, start_of
+from sonar.families.quadratic.maps.standard import Standard
 from sonar.families.quadratic.optimisers.base import ORIGIN
+from tests.family_kit import least_squares
 
 BOUNTY = Bounty.example("diabetes", key_bits=2048)
 TABLE = examples.load("diabetes")
@@ -25,7 +27,7 @@ def best_of(bounty: Bounty) -> LinearModel:
     centres = [target.centre for target in design.spec.targets]
     scales = [target.scale for target in design.spec.targets]
     wanted = (design.holdout.y - centres) / scales
-    best = np.linalg.lstsq(design.holdout.phi, wanted, rcond=None)[0].T.ravel()
+    best = least_squares(design.holdout.phi, wanted).T.ravel()
     loss = design.holdout.loss(best, bounty.metric)
     point = Point(design.rounded(best), ORIGIN, loss)
     worse = Point(point.weights_int, ORIGIN, point.loss + 1)
@@ -105,6 +107,7 @@ def test_the_coefficient_of_a_rare_flag_is_what_predict_moves_by() -> None:
     assert model.ranges["flag"] == (0.0, 1.0)
     # The weight alone, over the deviation, would say half as much again.
     spec, stage = model.spec, model.spec.stages[0]
+    assert isinstance(stage, Standard)
     alone = spec.targets[0].scale * model.weights[0] / (stage.std_q32[0] / 2**32)
     assert alone > 1.3 * moved
     # Of a column of many values it is the slope, up to where predict is flat.

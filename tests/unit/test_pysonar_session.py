@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
-from network_file import write_network
 
 import pysonar
 from pysonar import wiring
@@ -16,6 +16,7 @@ from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError
 from sonar.home import keystore
 from sonar.home.journal import Journal
 from sonar.telling.progress import NullSink
+from tests.unit.network_file import write_network
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,14 @@ def test_a_mistyped_password_is_told_at_once(tmp_path: Path, network: Path) -> N
 
 def test_the_keystore_is_opened_once(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes most of a second where money is at stake."""
-    load, loaded = keystore.load, []
-    monkeypatch.setattr(keystore, "load", lambda *args: loaded.append(args) or load(*args))
+    load = keystore.load
+    loaded: list[tuple[Any, ...]] = []
+
+    def counted(*args: Any) -> Any:
+        loaded.append(args)
+        return load(*args)
+
+    monkeypatch.setattr(keystore, "load", counted)
     with opened(network) as session:
         for name in ("one", "other"):
             with pytest.raises(ChainUnavailable):
@@ -64,7 +71,7 @@ def test_in_a_notebook_the_password_is_asked_for(network: Path, monkeypatch: pyt
     shell = SimpleNamespace(kernel=None)
     monkeypatch.setattr("pysonar.api.notebook_shell", lambda: shell)
     typed = iter(["one", "another", "secret", "secret", "secret"])
-    monkeypatch.setattr(keystore.getpass, "getpass", lambda _: next(typed))
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(typed))
     with pytest.raises(KeyFileError, match="differ"):  # a new account's is asked for twice
         opened(network, None)
     opened(network, None).close()
@@ -73,7 +80,7 @@ def test_in_a_notebook_the_password_is_asked_for(network: Path, monkeypatch: pyt
     def no_reader(_: str) -> NoReturn:
         raise NotImplementedError("no frontend")
 
-    monkeypatch.setattr(keystore.getpass, "getpass", no_reader)
+    monkeypatch.setattr(getpass, "getpass", no_reader)
     with pytest.raises(KeyFileError, match="no password"):
         opened(None, None)
 

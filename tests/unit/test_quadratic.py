@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sonar.data import examples
 from sonar.errors import BoundsError, ConsentError, DataError
@@ -260,10 +261,16 @@ def test_no_batch_is_larger_than_its_share_of_memory(monkeypatch: pytest.MonkeyP
     from sonar.families.quadratic import prepare as module
 
     monkeypatch.setattr(module, "_CHUNK_ROWS", 10)
-    asked, seen = spec(), []
+    asked = spec()
+    seen: list[int] = []
     table = np.column_stack([problem(2, n=95)[0][:, :-1], problem(2, n=95)[1]])
     original = QuadraticSpec.transform
-    monkeypatch.setattr(QuadraticSpec, "transform", lambda self, x: seen.append(len(x)) or original(self, x))
+
+    def counted(self: QuadraticSpec, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        seen.append(len(x))
+        return original(self, x)
+
+    monkeypatch.setattr(QuadraticSpec, "transform", counted)
     own = prepare(asked, plan(asked), [table])
     assert max(seen) == 10
     assert own.rows == 95
@@ -304,7 +311,8 @@ def test_the_diabetes_figures() -> None:
         part = examples.shard(table, index, 10)
         maps.append(prepare(design.spec, design.plan, [part.matrix(design.spec.columns)]))
     assert [one.rows for one in maps] == [40] * 10
-    a, b = sum(one.a_int for one in maps).astype(float), sum(one.b_int for one in maps).astype(float)
+    a = np.sum([one.a_int for one in maps], axis=0).astype(float)
+    b = np.sum([one.b_int for one in maps], axis=0).astype(float)
     told = design.holdout.told(np.linalg.solve(a, b)[:, 0])
     assert told["mse"] == pytest.approx(2_505.272, abs=0.01)
     assert told["r2"] == pytest.approx(1 - 2_505.272 / 5_572.282, abs=1e-5)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sonar.chain.contract import abi, errors, revert
 from sonar.chain.contract.abi import Item
+from sonar.chain.contract.refusal import Refusal
 from sonar.errors import MarketError, RpcError
 from sonar.protocol.phase import Status
 
@@ -30,11 +31,11 @@ def test_the_abi_has_its_errors() -> None:
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
 def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item) -> None:
     kind = getattr(errors, item.name)
-    assert issubclass(kind, revert.Refusal)
+    assert issubclass(kind, Refusal)
     assert tuple(get_annotations(kind)) == item.names
     error = revert.from_data(data_of(item))
     assert type(error) is kind
-    assert isinstance(error, revert.Refusal)
+    assert isinstance(error, Refusal)
     assert str(error).startswith(f"{item.name}(")
     assert all(f"{name}=" in str(error) for name in item.names)
     assert [getattr(error, name) for name in item.names] == list(error.values)
@@ -42,7 +43,7 @@ def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item)
 
 
 def test_no_class_is_left_over() -> None:
-    ours = {kind.__name__ for kind in revert.Refusal.__subclasses__()} - {"Panic", "Reverted", "TokenRefusal"}
+    ours = {kind.__name__ for kind in Refusal.__subclasses__()} - {"Panic", "Reverted", "TokenRefusal"}
     assert ours == {item.name for item in ITEMS}
 
 
@@ -91,7 +92,7 @@ def test_what_a_token_refuses_is_read_too(
 ) -> None:
     data = bytes.fromhex(selector) + encode(types, [v.lower() if isinstance(v, str) else v for v in values])
     error = revert.from_data(data)
-    assert isinstance(error, revert.Refusal)
+    assert isinstance(error, Refusal)
     assert (str(error), error.data) == (told, data)
     assert isinstance(revert.from_data(data[:-1]), revert.Reverted)
 

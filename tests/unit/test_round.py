@@ -46,12 +46,12 @@ def walk(events: list[RoundEvent]) -> RoundState:
         ([*HONEST, E.COMMIT_REFUSED], S.SKIPPED),
     ],
 )
-def test_every_way_through(events, end):
+def test_every_way_through(events: list[RoundEvent], end: RoundState) -> None:
     assert walk(events) is end
     assert is_final(end)
 
 
-def test_every_state_is_in_the_table_and_can_be_reached():
+def test_every_state_is_in_the_table_and_can_be_reached() -> None:
     reached, todo = {S.IDLE}, [S.IDLE]
     while todo:
         for following in TRANSITIONS[todo.pop()].values():
@@ -63,7 +63,7 @@ def test_every_state_is_in_the_table_and_can_be_reached():
 
 
 @given(st.lists(st.sampled_from(RoundEvent), max_size=30))
-def test_illegal_events_change_nothing_and_no_state_comes_back(events):
+def test_illegal_events_change_nothing_and_no_state_comes_back(events: list[RoundEvent]) -> None:
     state, seen = S.IDLE, [S.IDLE]
     for event in events:
         try:
@@ -75,7 +75,7 @@ def test_illegal_events_change_nothing_and_no_state_comes_back(events):
     assert len(seen) <= 7
 
 
-def test_the_error_says_what_could_have_happened():
+def test_the_error_says_what_could_have_happened() -> None:
     with pytest.raises(
         LocalProtocolError, match=r"'reveal sent' cannot happen in state 'idle'; possible: 'trained'"
     ):
@@ -84,13 +84,13 @@ def test_the_error_says_what_could_have_happened():
         advance(S.PAID, E.TRAINED)
 
 
-def test_stake_is_at_risk_from_the_sending_of_the_commit_to_the_reveal_only():
+def test_stake_is_at_risk_from_the_sending_of_the_commit_to_the_reveal_only() -> None:
     """A commit that was sent may be mined whenever it likes: nothing that its mine does is needed for it."""
     at_risk = {state for state in RoundState if has_stake_at_risk(state)}
     assert at_risk == {S.COMMITTING, S.COMMITTED, S.REVEALING}
 
 
-def test_the_diagram_has_every_transition():
+def test_the_diagram_has_every_transition() -> None:
     lines = mermaid().splitlines()
     assert lines[:2] == ["stateDiagram-v2", "    [*] --> IDLE"]
     arrows = [line for line in lines if ": " in line]

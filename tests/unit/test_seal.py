@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import UsageError
-from sonar.protocol.ids import ETHER, parse_address
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest, parse_address
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import (
     bounty_id,
@@ -38,7 +39,9 @@ addresses = st.binary(min_size=20, max_size=20).map(lambda raw: parse_address("0
 @given(
     st.tuples(st.integers(0, (1 << 256) - 1), addresses, words, st.integers(0, 255), addresses, words, words)
 )
-def test_seal_is_the_hash_of_the_abi_encoding(args):
+def test_seal_is_the_hash_of_the_abi_encoding(
+    args: tuple[int, Address, BountyId, int, Address, Digest, bytes],
+) -> None:
     types = ["uint256", "address", "bytes32", "uint256", "address", "bytes32", "bytes32"]
     assert seal(*args) == keccak(encode(types, args))
     assert kept(seal(*args)) == seal(*args)[:29]
@@ -57,20 +60,21 @@ def test_seal_is_the_hash_of_the_abi_encoding(args):
         *[st.integers(0, (1 << 16) - 1)] * 2,
     )
 )
-def test_terms_and_bounty_id_are_the_abi_encoding(terms):
+def test_terms_and_bounty_id_are_the_abi_encoding(terms: Terms) -> None:
     assert encode_terms(terms) == encode([TERMS_TYPE], [terms_values(terms)])
     assert terms_of(terms_values(terms)) == terms
     expected = encode(
         ["uint256", "address", "address", "bytes32", "bytes32", "bytes32", "bytes32"],
         [1337, A, B, keccak(encode_terms(terms)), b"m" * 32, b"k" * 32, b"s" * 32],
     )
-    assert bounty_id(1337, A, B, terms, b"m" * 32, b"k" * 32, b"s" * 32) == keccak(expected)
+    assert bounty_id(1337, A, B, terms, Digest(b"m" * 32), Digest(b"k" * 32), b"s" * 32) == keccak(expected)
 
 
-def test_every_field_of_a_seal_counts():
-    base = [1, A, b"b" * 32, 1, A, b"u" * 32, b"s" * 32]
-    other = [2, B, b"c" * 32, 2, B, b"v" * 32, b"t" * 32]
-    seals = {seal(*base)} | {seal(*base[:i], other[i], *base[i + 1 :]) for i in range(len(base))}
+def test_every_field_of_a_seal_counts() -> None:
+    base: list[Any] = [1, A, b"b" * 32, 1, A, b"u" * 32, b"s" * 32]
+    other: list[Any] = [2, B, b"c" * 32, 2, B, b"v" * 32, b"t" * 32]
+    changed = [[*base[:i], other[i], *base[i + 1 :]] for i in range(len(base))]
+    seals = {seal(*base)} | {seal(*each) for each in changed}
     assert len(seals) == len(base) + 1
 
 
@@ -90,7 +94,7 @@ def test_every_field_of_a_seal_counts():
         ({"asset": "nothing"}, "asset"),
     ],
 )
-def test_a_term_that_does_not_fit_is_named(change, field):
+def test_a_term_that_does_not_fit_is_named(change: dict[str, Any], field: str) -> None:
     with pytest.raises(UsageError, match=field):
         encode_terms(replace(TERMS, **change))
 
@@ -103,7 +107,14 @@ def test_a_term_that_does_not_fit_is_named(change, field):
     st.lists(st.tuples(addresses, st.integers(0, (1 << 16) - 1)), max_size=4),
     words,
 )
-def test_a_settlement_is_signed_as_typed_data(bounty, number, model, loss, awards, evidence):
+def test_a_settlement_is_signed_as_typed_data(
+    bounty: BountyId,
+    number: int,
+    model: Digest,
+    loss: int,
+    awards: list[tuple[Address, int]],
+    evidence: Digest,
+) -> None:
     """Against the typed data of an independent library."""
     message = {
         "bounty": bounty,
@@ -130,10 +141,11 @@ def test_a_settlement_is_signed_as_typed_data(bounty, number, model, loss, award
     assert settlement_digest(1337, A, bounty, number, model, loss, awards, evidence) == expected
 
 
-def test_a_settlement_whose_fields_do_not_fit_is_named():
-    fields = [1, A, b"b" * 32, 1, b"m" * 32, 5, [(B, 10_000)], b"e" * 32]
+def test_a_settlement_whose_fields_do_not_fit_is_named() -> None:
+    fields: list[Any] = [1, A, b"b" * 32, 1, b"m" * 32, 5, [(B, 10_000)], b"e" * 32]
     wrong = {3: 256, 4: b"", 5: -1, 6: [(B, 1 << 16)], 7: b"e" * 31}
     names = {3: "round", 4: "new_model_digest", 5: "new_loss", 6: "share_bps", 7: "evidence_digest"}
     for place, value in wrong.items():
+        changed = [*fields[:place], value, *fields[place + 1 :]]
         with pytest.raises(UsageError, match=names[place]):
-            settlement_digest(*fields[:place], value, *fields[place + 1 :])
+            settlement_digest(*changed)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Sequence
 
 import gmpy2
 import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paillier_keys import small_key, textbook_decrypt
 
 from pysonar.keys import secret
 from pysonar.keys.secret import Secret, _Prime
@@ -18,6 +19,7 @@ from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
 from sonar.processes import ProcessFailed
+from tests.unit.paillier_keys import small_key, textbook_decrypt
 
 KEY = small_key()
 N, N2 = KEY.public.n, KEY.public.n2
@@ -103,7 +105,7 @@ def test_a_prime_that_changed_in_memory_is_found() -> None:
 
 def test_long_work_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
-    monkeypatch.setattr(secret.time, "monotonic", lambda: next(now) / 2)  # half a second a look
+    monkeypatch.setattr(time, "monotonic", lambda: next(now) / 2)  # half a second a look
     some, told = fresh(), []
     some.cores, some.tell = 1, lambda done, of: told.append((done, of))
     some.decrypt(some.encrypt(list(range(40))))
@@ -136,7 +138,7 @@ def test_spreading_keeps_the_order(items: list[int], cores: int, at_a_time: int)
 def test_a_fault_stops_what_has_not_begun() -> None:
     begun = []
 
-    def work(part: list[int]) -> list[int]:
+    def work(part: Sequence[int]) -> Sequence[int]:
         begun.append(part[0])
         if part[0] == 3:
             raise ValueError("three")

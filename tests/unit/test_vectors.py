@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,27 +9,23 @@ import pytest
 
 from sonar.errors import ManifestError
 from sonar.protocol.cid import Cid
+from tests.script_kit import load_script
 
 ROOT = Path(__file__).parents[2]
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("make_vectors", ROOT / "scripts" / "make_vectors.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = load_script()
+SCRIPT = load_script("make_vectors")
 
 
 @pytest.mark.parametrize("name", SCRIPT.FILES)
-def test_the_committed_file_is_what_the_code_makes(name):
+def test_the_committed_file_is_what_the_code_makes(name: str) -> None:
     committed = (ROOT / "tests" / "vectors" / name).read_text(encoding="utf-8")
     assert committed == SCRIPT.render(SCRIPT.FILES[name])
 
 
-def test_the_check_notices_a_difference(tmp_path, monkeypatch, capsys):
+def test_the_check_notices_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(SCRIPT, "FOLDER", tmp_path)
     assert SCRIPT.main([]) == 0
     assert SCRIPT.main(["--check"]) == 0
@@ -39,7 +34,7 @@ def test_the_check_notices_a_difference(tmp_path, monkeypatch, capsys):
     assert "cids.json" in capsys.readouterr().out
 
 
-def test_refused_cids():
+def test_refused_cids() -> None:
     for text in json.loads((ROOT / "tests" / "vectors" / "cids.json").read_text())["refused"]:
         with pytest.raises(ManifestError):
             Cid.parse(text)

@@ -100,9 +100,14 @@ def interrupted(step: Callable[[], object]) -> None:
 
 
 def test_a_held_interrupt_comes_after_the_step() -> None:
-    done = []
+    done: list[str] = []
+
+    def step() -> None:
+        press()
+        done.append("whole")
+
     with pytest.raises(KeyboardInterrupt):
-        interrupted(lambda: (press(), done.append("whole")))
+        interrupted(step)
     assert done == ["whole"]
     with pytest.raises(KeyboardInterrupt):  # and what held it is gone
         press()
@@ -110,14 +115,24 @@ def test_a_held_interrupt_comes_after_the_step() -> None:
 
 def test_a_second_interrupt_comes_at_once() -> None:
     done: list[str] = []
+
+    def step() -> None:
+        press()
+        press()
+        done.append("whole")
+
     with pytest.raises(KeyboardInterrupt):
-        interrupted(lambda: (press(), press(), done.append("whole")))
+        interrupted(step)
     assert done == []
 
 
 def test_an_interrupt_is_not_lost_to_a_fault() -> None:
+    def step() -> None:
+        press()
+        raise KeyError("gone")
+
     with pytest.raises(KeyboardInterrupt):
-        interrupted(lambda: (press(), {}["gone"]))
+        interrupted(step)
 
 
 def test_beside_the_main_thread_nothing_is_held() -> None:
