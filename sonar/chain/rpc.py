@@ -282,6 +282,8 @@ class Chain:
     def head(self) -> Head:
         """Return the newest block. One request."""
         block = self.rpc.call("eth_getBlockByNumber", "latest", False)
+        if not isinstance(block, dict):
+            raise RpcError("eth_getBlockByNumber: the node has no newest block")
         return Head(*fields_of(block, "the newest block", number=quantity, timestamp=quantity, hash=hash32))
 
     def ether(self, account: Address) -> int:

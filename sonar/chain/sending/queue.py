@@ -82,7 +82,7 @@ class Queue:
         known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
         nonce = max([count, known, *(other.nonce + 1 for other in self._entries.open.values())])
         self._add(intent, call, nonce, gas_limit, asked)
-        self._send(intent)
+        self.send(intent)
 
     def _add(self, intent: Intent, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
         entry = Entry(State.SAVED, call, self._chain.place, nonce, gas_limit)
@@ -234,7 +234,7 @@ class Queue:
             memory.again = 0
             if memory.sent_s is not None and first:
                 self._raise_fee(intent)
-        self._send(intent)
+        self.send(intent)
 
     def _priced_out(self, intent: Intent) -> bool:
         """Tell whether the next block asks for more than is offered at most. One request for each block."""
@@ -245,7 +245,7 @@ class Queue:
         (asked,) = self._chain.rpc.batch(fees.HISTORY)
         return bool(_raised(asked).base_wei > last.price.max_fee_wei)
 
-    def _send(self, intent: Intent) -> None:
+    def send(self, intent: Intent) -> None:
         """Send the newest try under `intent`; sending what the node has already is no error.
 
         What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
@@ -322,7 +322,7 @@ class Queue:
             return
         self._tell(intent, f"was refused ({refusal}); an empty transfer takes its nonce")
         self._sign(intent, replace(entry, empty=True, gas_limit=gas_limit), price, asked.block)
-        self._send(intent)
+        self.send(intent)
 
     def _fill_gap(self, queue: list[Intent], count: int) -> list[Intent]:
         """Give nonces below our lowest that nobody uses to empty transfers; return all that are to send.
