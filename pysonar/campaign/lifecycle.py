@@ -24,6 +24,7 @@ from pysonar.campaign.means import Means, Stopwatch
 from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Finished, Posting, Records
 from pysonar.campaign.settling import Settling
+from pysonar.campaign.signing import Signing
 from pysonar.campaign.standing import model_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
@@ -48,7 +49,8 @@ class Campaign:
     """The scientist's side of one bounty.
 
     `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `holder`
-    has its key, the same through the whole campaign. `copies` is the home's own store, in which what others
+    has its key, the same through the whole campaign. `signing` is asked for the signatures of the settler that
+    its terms may name. `copies` is the home's own store, in which what others
     read of the scientist lies until the bounty is closed, whatever the network's store loses. Raises
     ConfigError if the journal holds another bounty of this name.
     """
@@ -59,6 +61,7 @@ class Campaign:
         store: Store,
         copies: Store,
         holder: KeyHolder,
+        signing: Signing,
         outbox: Outbox,
         journal: Journal,
         bounty: Bounty,
@@ -74,6 +77,7 @@ class Campaign:
             store,
             copies,
             holder,
+            signing,
             outbox,
             self.records,
             bounty,
