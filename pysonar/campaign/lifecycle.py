@@ -49,10 +49,10 @@ class Campaign:
     """The scientist's side of one bounty.
 
     `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `holder`
-    has its key, the same through the whole campaign. `signing` is asked for the signatures of the settler that
-    its terms may name. `copies` is the home's own store, in which what others
-    read of the scientist lies until the bounty is closed, whatever the network's store loses. Raises
-    ConfigError if the journal holds another bounty of this name.
+    has its key, the same through the whole campaign. `signing` is asked for the signatures of a settler, if
+    the terms name one. `copies` is the home's own store, in which what others read of the scientist lies
+    until the bounty is closed, whatever the network's store loses. Raises ConfigError if the journal holds
+    another bounty of this name.
     """
 
     def __init__(

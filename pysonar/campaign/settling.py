@@ -77,9 +77,10 @@ class Settling:
             if set(there) != set(shares):
                 # A reorganisation changed what was confirmed; what was opened cannot be undone.
                 shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
-            call = self._call(state, publication, shares, ends)
-            if isinstance(call, Waiting):
-                return call
+            made = self._call(state, publication, shares, ends)
+            if isinstance(made, Waiting):
+                return made
+            call = made
         with means.watch.timed(n, "settle"):
             return means.transact(intent, call, f"the settlement of round {n}", ends.settle_s)
 

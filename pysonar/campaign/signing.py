@@ -1,8 +1,8 @@
 """Asks a bounty's settler for its signatures: the port, and the files by which it is done.
 
-Theory of operation. A round's settlement is decided before it is asked for, and is the same after a restart. So
-the request may be written again at any time, and a signature that is there is checked against this settlement
-each time it is read, whoever put it there: nothing of it needs to be remembered.
+Theory of operation. A round's settlement is decided before it is asked for, and is the same after a restart.
+So the request may be written again at any time, and a signature that is there is checked against this
+settlement each time it is read, whoever put it there: nothing of it needs to be remembered.
 """
 
 from __future__ import annotations
@@ -57,13 +57,15 @@ class SignatureFiles:
         try:
             signature = read_signature(path.with_suffix(SUFFIX))
         except ConfigError as error:
-            return self._refuse(error)
+            self._tell(error)
+            return None
         if signature is None:
             return None
         digest = parse_bytes32(settlement.digest, "digest")
         if problem := self._market.signature_fault(settlement.settler, digest, signature):
             hint = f"sign {path}, and put the signature in the place of this one"
-            return self._refuse(ConfigError(str(path.with_suffix(SUFFIX)), problem, hint=hint))
+            self._tell(ConfigError(str(path.with_suffix(SUFFIX)), problem, hint=hint))
+            return None
         return signature
 
     def _path(self, settlement: Settlement) -> Path:
@@ -76,7 +78,7 @@ class SignatureFiles:
                 return
         write_private(path, settlement.to_bytes())
 
-    def _refuse(self, error: ConfigError) -> None:
+    def _tell(self, error: ConfigError) -> None:
         if str(error) != self._told:
             self._progress.problem(error)
             self._told = str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,8 +52,8 @@ def sign(
     if not yes:
         _confirm(json)
     account = keystore.load(key, keystore.read_password(password_file))
-    digest = asked.check()
     target = expanded(output or settlement.with_suffix(SUFFIX), "--output")
+    digest: Any = asked.check()  # computed from the fields; the library has a type of its own for it
     write_signature(target, bytes(account.unsafe_sign_hash(digest).signature))
     signed = Signed(Address(account.address), hex32(digest), str(target), asked.chain_id, asked.contract)
     if json:
@@ -66,7 +66,9 @@ def sign(
 
 def _check_settler(asked: Settlement, own: Address) -> None:
     """Check that this account's signature is what is waited for. Raises UsageError."""
-    if asked.settler != own:
+    from sonar.protocol.ids import parse_address
+
+    if parse_address(asked.settler, "settler") != own:
         hint = (
             f"sign with the home of {asked.settler}; if it is a contract, write what it takes for its "
             "signature into the file, in hex"

@@ -1,7 +1,7 @@
-"""A settlement that waits for its settler's signature: a file that says it whole, and the signature beside it.
+"""A settlement that waits for its settler's signature, as a file, and the signature in a file beside it.
 
-The scientist's program writes the one, `sonar sign` or a wallet the other. Each comes from another machine, so
-each is hostile until checked; neither is a secret.
+The scientist's program writes the one, `sonar sign` or a wallet the other. Each comes from another machine,
+so each is hostile until checked; neither is a secret.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class SettlementAward:
 class Settlement:
     """What a settler signs, and what it must know of it.
 
-    `chain_id` to `evidence_digest` are signed, as `digest`; `settler` and `until_s`, in chain time, tell whose
-    signature counts until when. Digests and ids as hex, `new_loss` in millionths of the null model's.
+    `chain_id` to `evidence_digest` are signed, as `digest`; `settler` and `until_s`, in chain time, tell
+    whose signature counts until when. Digests and ids as hex, `new_loss` in millionths of the null model's.
     """
 
     chain_id: Integer
@@ -127,8 +127,7 @@ def write_signature(path: Path, signature: bytes) -> None:
 def read_file(path: Path, max_bytes: int) -> bytes:
     """Return a file's bytes. Raises FileNotFoundError, and ConfigError if it is none or too large."""
     try:
-        # Not to be held up by a pipe that somebody put in the file's place.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(str(path), "is no file", hint="put the file there itself")
             data = file.read(max_bytes + 1)
@@ -141,3 +140,8 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise ConfigError(str(path), f"has more than {max_bytes} bytes", hint="is it the right file?")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without being held up by a pipe that somebody put in its place."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""A bounty with a settler, on the real contract: signed in time it is as any other, unsigned it is Overdue."""
+"""A bounty with a settler, on the real contract: signed in time it ends as any other, unsigned Overdue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from pysonar.campaign.lifecycle import Campaign
-from pysonar.campaign.signing import SignatureFiles
+from pysonar.campaign.signing import SignatureFiles, Signing
 from sonar.chain.contract.calls import Call
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
@@ -36,6 +36,7 @@ class SignedWorld(World):
     """A world whose bounty names a settler; `act` is called, in its turn, with each request's path."""
 
     signer: LocalAccount
+    signing: Signing
     act: Callable[[Path], object] = staticmethod(lambda _path: None)
 
     def __init__(self, folder: Path, settler: Address | None = None, **more: Any) -> None:
@@ -76,7 +77,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[World,
     return sign
 
 
-def payments(world: World) -> list[tuple[int, Address, int, int, int]]:
+def payments(world: World) -> list[tuple[int, str, int, int, int]]:
     events = world.events(MinePaid)
     return [(e.round, e.mine, e.share_bps, e.fee_units, e.reward_units) for e in events]
 
@@ -108,7 +109,7 @@ def test_signed_by_the_command_it_ends_as_without_a_settler(
     assert world.problems() == []
     settled = world.events(RoundSettled)[0]
     told = read_settlement(world.requests / "diabetes-1.json")
-    assert (told.new_loss, told.settler) == (settled.new_loss, world.signer.address)
+    assert (told.new_loss, told.settler) == (settled.new_loss, str(world.signer.address))
     shares = {e.mine: e.share_bps for e in world.events(MinePaid) if e.round == 1}
     assert {award.mine: award.share_bps for award in told.awards} == shares
     shown = capsys.readouterr().out
@@ -141,7 +142,8 @@ def test_wrong_signatures_are_told_once_each_and_the_right_one_is_taken(
     campaign = world.campaign()
     world.run_until(campaign, lambda: (world.requests / "diabetes-1.json").exists())
     request = world.requests / "diabetes-1.json"
-    file, digest = request.with_suffix(".signature"), parse_bytes32(read_settlement(request).digest, "digest")
+    file = request.with_suffix(".signature")
+    digest: Any = parse_bytes32(read_settlement(request).digest, "digest")
     other, good = (bytes(one.unsafe_sign_hash(digest).signature) for one in (Account.create(), world.signer))
     for content, problem in (
         (b"no hex", "'no hex' is no signature"),
@@ -245,9 +247,9 @@ def test_a_contract_settles_by_the_signature_that_it_takes(tmp_path: Path) -> No
     name_contract(world)
 
     def act(path: Path) -> None:
-        digest = parse_bytes32(read_settlement(path).digest, "digest")
+        digest: Any = parse_bytes32(read_settlement(path).digest, "digest")
         good = bytes(world.signer.unsafe_sign_hash(digest).signature)
-        wrong = bool(world.problems()) is False
+        wrong = not world.problems()
         write_signature(path.with_suffix(".signature"), secrets.token_bytes(65) if wrong else good)
 
     world.act = act

@@ -58,7 +58,7 @@ def signature_fault(chain: Chain, settler: Address, digest: bytes, signature: by
 def _signer(digest: bytes, signature: bytes) -> str:
     try:
         return str(Account._recover_hash(digest, signature=signature))
-    except Exception:  # the library raises what it likes on numbers that are no signature
+    except Exception:  # noqa: BLE001 - the library raises what it likes on numbers that are no signature
         return "nobody"
 
 
