@@ -123,6 +123,7 @@ class Scientist(Party):
         KeyFileError, and what `market` and `store` raise.
         """
         from pysonar.campaign.lifecycle import Campaign
+        from pysonar.campaign.signing import SignatureFiles
         from pysonar.keys.local import LocalHolder
         from sonar.store.folder import FolderStore
 
@@ -144,6 +145,7 @@ class Scientist(Party):
             self.store,
             FolderStore(self.home.path / "copies"),
             LocalHolder(key),
+            SignatureFiles(self.home.path / "settlements", name, self.market, self.progress),
             self.outbox(account),
             self.journal,
             bounty,

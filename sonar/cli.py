@@ -6,6 +6,7 @@ from sonar.commands.chain import chain
 from sonar.commands.deploy import deploy
 from sonar.commands.fund import fund
 from sonar.commands.peer import peer
+from sonar.commands.sign import sign
 from sonar.commands.status import status
 from sonar.commands.swarm_key import swarm_key
 from sonar.commands.verify import verify
@@ -23,6 +24,7 @@ app.command()(deploy)
 app.command()(status)
 app.command()(verify)
 app.command()(fund)
+app.command()(sign)
 app.command()(peer)
 app.add_typer(swarm_key, name="swarm-key")
 

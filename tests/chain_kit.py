@@ -21,6 +21,7 @@ from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.home.journal import Journal
+from sonar.home.settlement import Settlement
 from sonar.localchain.jsonrpc import answer
 from sonar.localchain.tester import TesterChain
 from sonar.protocol.ids import ETHER, Address
@@ -36,6 +37,16 @@ MODEL, KEY, SALT = b"\1" * 32, b"\2" * 32, b"\3" * 32
 
 class Killed(BaseException):
     """The process ends here: no handler of ours may catch it."""
+
+
+class NobodySigns:
+    """For bounties without a settler: that it is never asked, each of their tests shows."""
+
+    def signature(self, settlement: Settlement) -> bytes | None:
+        raise AssertionError(settlement)
+
+    def place(self, settlement: Settlement) -> str:
+        raise AssertionError(settlement)
 
 
 class Clock:

@@ -131,7 +131,17 @@ def _time(bounty: Bounty) -> list[str]:
         "keep this program running: if you miss a settle window, "
         f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
         "equal parts, and the bounty closes",
-        *([] if terms.settler == NOBODY else [f"{terms.settler} must sign each settlement too"]),
+        *_settler(bounty),
+    ]
+
+
+def _settler(bounty: Bounty) -> list[str]:
+    settler = bounty.terms.settler
+    if settler == NOBODY:
+        return []
+    return [
+        f"each settlement waits for the signature of {settler}; without it, the settle window is missed, and "
+        "the bounty ends as Overdue, with what is due then"
     ]
 
 

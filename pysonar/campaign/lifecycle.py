@@ -26,6 +26,7 @@ from pysonar.campaign.means import Means, Stopwatch
 from pysonar.campaign.opening import Opening
 from pysonar.campaign.records import Finished, Posting, Records
 from pysonar.campaign.settling import Settling
+from pysonar.campaign.signing import Signing
 from pysonar.campaign.standing import model_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.ledger import Revealed
@@ -50,9 +51,10 @@ class Campaign:
     """The scientist's side of one bounty.
 
     `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `holder`
-    has its key, the same through the whole campaign. `copies` is the home's own store, in which what others
-    read of the scientist lies until the bounty is closed, whatever the network's store loses. Raises
-    ConfigError if the journal holds another bounty of this name.
+    has its key, the same through the whole campaign. `signing` is asked for the signatures of a settler, if
+    the terms name one. `copies` is the home's own store, in which what others read of the scientist lies
+    until the bounty is closed, whatever the network's store loses. Raises ConfigError if the journal holds
+    another bounty of this name.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Campaign:
         store: Store,
         copies: Store,
         holder: KeyHolder,
+        signing: Signing,
         outbox: Outbox,
         journal: Journal,
         bounty: Bounty,
@@ -76,6 +79,7 @@ class Campaign:
             store,
             copies,
             holder,
+            signing,
             outbox,
             self.records,
             bounty,

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Finished, Records
+from pysonar.campaign.signing import Signing
 from pysonar.keys.holder import KeyHolder
 from sonar.chain.contract.calls import Call
 from sonar.chain.contract.errors import (
     NothingToWithdraw,
     NotInCohort,
+    SettlementNotSigned,
     WrongCohortSize,
     WrongRound,
     WrongStatus,
@@ -22,7 +24,7 @@ from sonar.chain.contract.errors import (
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import InsufficientFunds
+from sonar.errors import InsufficientFunds, SonarError
 from sonar.ports import Store
 from sonar.protocol.ids import BountyId
 from sonar.telling.progress import Progress, Waiting
@@ -72,13 +74,14 @@ class Means:
     store: Store
     copies: Store
     holder: KeyHolder
+    signing: Signing
     outbox: Outbox
     records: Records
     bounty: Bounty
     progress: Progress
     watch: Stopwatch
     confirmations: int = 1
-    unpaid: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -106,10 +109,11 @@ class Means:
         finished: Finished | None = self.records.get(Finished, self.records.finished())
         return (finished.block if finished is not None else self.posted[1]) - REORG_BLOCKS
 
-    def transact(self, intent: Intent, call: Call, what: str, until_s: int | None) -> Waiting | None:
-        """Send once; None when it is mined."""
+    def transact(self, intent: Intent, call: Call | None, what: str, until_s: int | None) -> Waiting | None:
+        """Send once; None when it is mined. Without a `call`, only what was sent before is waited for."""
         try:
-            self.outbox.submit(intent, call)
+            if call is not None:
+                self.outbox.submit(intent, call)
             if self.outbox.outcome(intent) is None:
                 return Waiting(f"{what} to be mined", until_s)
         except InsufficientFunds as poor:
@@ -121,11 +125,19 @@ class Means:
             # between the look and the transaction.
             self.progress.note(f"{what} is not possible any more ({late}); looking again")
             return Waiting("the chain's next block")
+        except SettlementNotSigned as unsigned:  # a settler's contract may change its mind
+            self.tell_once(what, unsigned)
+            return Waiting(f"the settler {unsigned.settler} to agree to {what}", until_s)
         return None
 
     def without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:
         """What is waited for that the account cannot pay now: gas may fall, or somebody send ether."""
-        if what not in self.unpaid:
-            self.progress.problem(poor, f"trying again. {poor.hint}")
-        self.unpaid.add(what)
+        self.tell_once(what, poor, f"trying again. {poor.hint}")
         return Waiting(f"ether to pay for {what}", until_s)
+
+    def tell_once(self, what: str, problem: SonarError, hint: str = "") -> None:
+        """Tell a problem, once of each kind and `what` it holds up."""
+        key = f"{type(problem).__name__} {what}"
+        if key not in self.told:
+            self.progress.problem(problem, hint)
+        self.told.add(key)

@@ -2,7 +2,7 @@
 
 A round in Settle goes through these; each does nothing if its record is there already:
 
-    cohort -> updates -> verdict -> outcome -> publication -> settle transaction
+    cohort -> updates -> verdict -> outcome -> publication -> [settler's signature] -> settle transaction
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pysonar.campaign.opening import Opening
 from pysonar.campaign.posting import blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
-from sonar.chain.contract.calls import Award, Call
+from sonar.chain.contract.calls import Award, Call, ordered
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
+from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.cid import digest_of
 from sonar.protocol.fold import RoundRecord, record_of
-from sonar.protocol.ids import Address, Digest
-from sonar.protocol.phase import BountyState, Deadlines
+from sonar.protocol.ids import Address, Digest, hex32
+from sonar.protocol.phase import NOBODY, BountyState, Deadlines
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
 
@@ -33,7 +34,7 @@ class Settling:
 
     def __init__(self, means: Means, opening: Opening) -> None:
         self._means, self._opening, self._records = means, opening, means.records
-        self._looked_s = 0
+        self._looked_s = self._published = 0
 
     @cached_property
     def rounds(self) -> RoundWork:
@@ -68,19 +69,28 @@ class Settling:
         if (waiting := self._collect(state, head, ends, cohort)) is not None:
             return waiting
         publication, shares = self._worked_out(state)
-        intent = means.intent(Action.SETTLE, n)
+        intent, call = means.intent(Action.SETTLE, n), None
         if means.outbox.wanted(intent):
-            with means.watch.timed(n, "publish"):
-                publish(publication, means.copies, means.store)
+            self._publish(n, publication)
             there = self.revealed(n, head)
             if len(there) != state.revealed:
                 return Waiting(f"the reveals of round {n} to be in the chain's record", ends.settle_s)
             if set(there) != set(shares):
                 # A reorganisation changed what was confirmed; what was opened cannot be undone.
                 shares = shares_of({mine: shares[mine] for mine in there if shares.get(mine)}, there)
+            made = self._call(state, publication, shares, ends)
+            if isinstance(made, Waiting):
+                return made
+            call = made
         with means.watch.timed(n, "settle"):
-            call = self._call(n, publication, shares)
             return means.transact(intent, call, f"the settlement of round {n}", ends.settle_s)
+
+    def _publish(self, number: int, publication: Publication) -> None:
+        """Put what a round is settled with into the store, once: a settler may take its time."""
+        if self._published != number:
+            with self._means.watch.timed(number, "publish"):
+                publish(publication, self._means.copies, self._means.store)
+            self._published = number
 
     def revealed(self, number: int, head: Head) -> tuple[Address, ...]:
         """The mines that have revealed in the open round, by the chain's record at `head`."""
@@ -97,10 +107,34 @@ class Settling:
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)
         return publication, outcome.shares_bps
 
-    def _call(self, number: int, publication: Publication, shares: dict[str, int]) -> Call:
+    def _call(
+        self, state: BountyState, publication: Publication, shares: dict[str, int], ends: Deadlines
+    ) -> Call | Waiting:
+        """The transaction that settles a round; if a settler must sign it, what is waited for till it did."""
+        means, n, settler = self._means, state.round, state.terms.settler
         awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
         model, evidence = Digest(publication.model_digest), digest_of(publication.evidence)
-        return self._means.market.settle(self._means.id, number, model, publication.loss, awards, evidence)
+        settlement = (means.id, n, model, publication.loss, awards, evidence)
+        if settler == NOBODY:
+            return means.market.settle(*settlement)
+        request = Settlement(
+            chain_id=means.market.chain_id,
+            contract=means.market.address,
+            bounty=hex32(means.id),
+            round=n,
+            new_model_digest=hex32(model),
+            new_loss=publication.loss,
+            awards=[SettlementAward(*line) for line in ordered(awards)],
+            evidence_digest=hex32(evidence),
+            digest=hex32(means.market.settlement_digest(*settlement)),
+            settler=settler,
+            until_s=ends.settle_s,
+        )
+        signature = means.signing.signature(request)
+        if signature is None:
+            what = f"the signature of the settler {settler} of round {n}: {means.signing.place(request)}"
+            return Waiting(what, ends.settle_s)
+        return means.market.settle(*settlement, signature)
 
     def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
         """Who revealed what in this round, once all of it is confirmed."""

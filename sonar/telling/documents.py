@@ -271,6 +271,17 @@ class Funded:
 
 
 @document
+class Signed:
+    """A settler's signature over a settlement, in a file; it counts on this chain, for this contract."""
+
+    settler: Address
+    digest: str
+    file: str
+    chain_id: Integer
+    contract: Address
+
+
+@document
 class PeerReady:
     """A peer of the store's swarm serves."""
 

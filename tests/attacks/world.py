@@ -29,6 +29,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
+from tests.chain_kit import NobodySigns
 
 ETHER = 10**18
 START_S = 1_800_000_000
@@ -127,6 +128,7 @@ class World:
             self.store,
             FolderStore(home / "copies"),
             LocalHolder(Key.generate(2048)),
+            NobodySigns(),
             self._outbox(account, journal),
             journal,
             bounty,

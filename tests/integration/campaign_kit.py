@@ -14,6 +14,7 @@ from eth_account.signers.local import LocalAccount
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.lifecycle import Campaign
+from pysonar.campaign.signing import Signing
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.chain.contract.market import Market
@@ -42,7 +43,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.documents import CampaignSummary
 from sonar.telling.progress import Done, ListSink, Progress
-from tests.chain_kit import wish
+from tests.chain_kit import NobodySigns, wish
 from tests.family_kit import map_of
 from tests.token_kit import deploy_token, mint, pay_now
 
@@ -156,6 +157,7 @@ class World:
     token: str = ""
     min_window_s: int = 1
     accounts: list[LocalAccount] = field(default_factory=list)
+    signing: Signing = field(default_factory=NobodySigns)
 
     def __post_init__(self) -> None:
         self.now_s = 1_800_000_000.0
@@ -199,6 +201,7 @@ class World:
             wrap(self.store, "store"),
             wrap(FolderStore(self.folder / "copies"), "copies"),
             holder,
+            self.signing,
             wrap(outbox, "outbox"),
             journal,
             self.bounty,

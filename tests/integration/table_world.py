@@ -29,6 +29,7 @@ from sonar.protocol.ids import Address
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
+from tests.chain_kit import NobodySigns
 from tests.family_kit import map_of
 
 ETHER = 10**18
@@ -64,6 +65,7 @@ class TableWorld:
             self.store,
             FolderStore(self.folder / "copies"),
             LocalHolder(Key(*primes())),
+            NobodySigns(),
             Outbox(self.market, scientist, journal, sleep=lambda _s: None),
             journal,
             self.bounty,

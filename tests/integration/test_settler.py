@@ -147,7 +147,10 @@ def test_a_settlement_counts_with_the_settlers_signature_alone(net: Net, kind: s
             Hash32(market.settlement_digest(bounty, 1, NEXT, 99, awards, EVIDENCE))
         ).signature
     )
-    for wrong in (b"", other, good[:-1]):
+    digest = market.settlement_digest(*settlement)
+    assert market.signature_fault(settler, digest, good) == ""
+    for wrong in (b"", other, good[:-1], good * 200):
+        assert market.signature_fault(settler, digest, wrong)
         with pytest.raises(SettlementNotSigned) as caught:
             scientist.perform(wish(f"wrong {kind}"), market.settle(*settlement, wrong))
         assert "signature" in caught.value.hint

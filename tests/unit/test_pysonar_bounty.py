@@ -187,7 +187,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         "starts at 1,000,000 and ends at 470,184",
         "stops waiting for others 60 s after the last one",
         "25% of the reward that is unpaid",
-        f"{MINES[0]} must sign each settlement too",
+        f"the signature of {MINES[0]}; without it",
         "the mean and deviation of each column of your holdout, targets included",
         "escrow 1.14 ether",
         "stakes 0.01 ether",

@@ -93,7 +93,7 @@ def test_a_closed_session_does_nothing_more(
     def campaign_of(scientist: wiring.Scientist, bounty: pysonar.Bounty, _: str) -> Campaign:
         holder, outbox = SimpleNamespace(on_progress=lambda _: None), SimpleNamespace()
         journal = Journal(tmp_path / "j")
-        return Campaign(None, None, None, holder, outbox, journal, bounty)  # type: ignore[arg-type]
+        return Campaign(None, None, None, holder, None, outbox, journal, bounty)  # type: ignore[arg-type]
 
     monkeypatch.setattr(wiring.Scientist, "campaign", campaign_of)
     with opened(network) as session:

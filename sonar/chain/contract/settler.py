@@ -1,4 +1,4 @@
-"""Tries whoever is to sign a bounty's settlements, before money rests on it.
+"""Tries whoever is to sign a bounty's settlements, before money rests on it, and each of its signatures.
 
 A settlement counts if its settler signed it: an account by its key, a contract by its word (EIP-1271). A
 contract that cannot say no is found here; that it will say yes, nobody can know.
@@ -7,6 +7,7 @@ contract that cannot say no is found here; that it will say yes, nobody can know
 from __future__ import annotations
 
 from eth_abi.abi import encode
+from eth_account import Account
 from eth_utils.abi import function_signature_to_4byte_selector
 
 from sonar.chain.rpc import Chain, data_bytes
@@ -17,9 +18,10 @@ from sonar.protocol.phase import NOBODY
 GAS = 5_000_000
 """What an answer may take: with the largest cohort's settlement it still fits one transaction (EIP-7825)."""
 _SELECTOR = function_signature_to_4byte_selector("isValidSignature(bytes32,bytes)")
-_QUESTION = _SELECTOR + encode(("bytes32", "bytes"), (b"\x5a" * 32, b""))
-_CODE_BYTES = 50
+_CODE_BYTES = 62
 """How long the code of `_program` is; the question follows."""
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Of the curve secp256k1. Of the two signatures s and -s, the contract takes the lesser (EIP-2)."""
 _HINT = (
     "name an account, or a contract with isValidSignature of EIP-1271 that answers in less than "
     f"{GAS:,} gas; or no settler"
@@ -33,8 +35,31 @@ def check_settler(chain: Chain, settler: Address) -> None:
     """
     if settler == NOBODY or not chain.code(settler):
         return
-    if problem := _problem(*_ask(chain, settler)):
+    if problem := _problem(*_ask(chain, settler, b"\x5a" * 32, b"")):
         raise ConfigError("settler", f"the contract {settler} {problem}", hint=_HINT)
+
+
+def signature_fault(chain: Chain, settler: Address, digest: bytes, signature: bytes) -> str:
+    """Return why a signature over `digest` (32 bytes) is not the settler's; nothing if it is.
+
+    Asks what the market asks. Raises ChainUnavailable, and RpcError if the node gives no sound answer.
+    """
+    if chain.code(settler):
+        yes = _is_yes(*_ask(chain, settler, digest, signature))
+        return "" if yes else f"the contract {settler} does not take this signature for this settlement"
+    if len(signature) != 65:
+        return f"an account's signature has 65 bytes, not {len(signature)}"
+    if signature[64] not in (27, 28) or int.from_bytes(signature[32:64]) > _HALF_ORDER:
+        return "the contract takes no signature of this form: v must be 27 or 28, s at most half of the order"
+    signer = _signer(digest, signature)
+    return "" if signer == settler else f"{signer} signed this, or {settler} signed something else"
+
+
+def _signer(digest: bytes, signature: bytes) -> str:
+    try:
+        return str(Account._recover_hash(digest, signature=signature))
+    except Exception:  # noqa: BLE001 - the library raises what it likes on numbers that are no signature
+        return "nobody"
 
 
 def _problem(succeeded: bool, size: int, word: bytes) -> str:
@@ -43,18 +68,23 @@ def _problem(succeeded: bool, size: int, word: bytes) -> str:
         return "gives no answer to isValidSignature of EIP-1271: its settlements could never be made"
     if succeeded and size < 32:
         return f"answers isValidSignature of EIP-1271 with {size} bytes, not 32"
-    if succeeded and word[:4] == _SELECTOR and not any(word[4:]):
+    if _is_yes(succeeded, size, word):
         return "takes an empty signature for its own: anybody could settle in its name"
     return ""
 
 
-def _ask(chain: Chain, settler: Address) -> tuple[bool, int, bytes]:
+def _is_yes(succeeded: bool, size: int, word: bytes) -> bool:
+    return succeeded and size >= 32 and word[:4] == _SELECTOR and not any(word[4:])
+
+
+def _ask(chain: Chain, settler: Address, digest: bytes, signature: bytes) -> tuple[bool, int, bytes]:
     """Return the settler's answer: whether it succeeds, how many bytes it returns, and the first 32 of them.
 
     Asked as the market asks, by a static call with almost all gas: a small program is run in place of a
     contract's creation, so nothing comes to be.
     """
-    request = {"data": "0x" + _program(settler).hex(), "gas": hex(GAS)}
+    question = _SELECTOR + encode(("bytes32", "bytes"), (digest, signature))
+    request = {"data": "0x" + _program(settler, question).hex(), "gas": hex(GAS)}
     try:
         told = data_bytes(chain.rpc.call("eth_call", request, "latest"), "the settler's answer", 96)
     except RpcError as error:
@@ -63,15 +93,18 @@ def _ask(chain: Chain, settler: Address) -> tuple[bool, int, bytes]:
     return any(told[:32]), int.from_bytes(told[32:64]), told[64:]
 
 
-def _program(settler: Address) -> bytes:
-    """Return code that asks `settler` _QUESTION, and returns success, size and first word of its answer."""
-    size = len(_QUESTION)
-    answer, told = 0xC0, 0x80  # where in memory; the question stands from 0, and is shorter than 0x80
-    steps = (
-        (0x60, size, 0x60, _CODE_BYTES, 0x60, 0, 0x39),  # CODECOPY(0, after the code, size)
-        (0x60, 32, 0x60, answer, 0x60, size, 0x60, 0, 0x73, *bytes.fromhex(settler[2:]), 0x5A),
-        (0xFA, 0x60, told, 0x52),  # STATICCALL(all gas, settler, 0, size, answer, 32); MSTORE its success
-        (0x3D, 0x60, told + 32, 0x52),  # RETURNDATASIZE; MSTORE
-        (0x60, 96, 0x60, told, 0xF3),  # RETURN(told, 96)
+def _program(settler: Address, question: bytes) -> bytes:
+    """Return code that asks `settler` a question, and returns success, size and first word of its answer."""
+    told = len(question)  # where in memory; the question stands from 0
+    size, answer, success, length = (
+        (0x62, *n.to_bytes(3))
+        for n in (told, told + 64, told, told + 32)  # PUSH3
     )
-    return bytes(byte for step in steps for byte in step) + _QUESTION
+    steps = (
+        (*size, 0x60, _CODE_BYTES, 0x60, 0, 0x39),  # CODECOPY(0, after the code, size)
+        (0x60, 32, *answer, *size, 0x60, 0, 0x73, *bytes.fromhex(settler[2:]), 0x5A),
+        (0xFA, *success, 0x52),  # STATICCALL(all gas, settler, 0, size, answer, 32); MSTORE its success
+        (0x3D, *length, 0x52),  # RETURNDATASIZE; MSTORE
+        (0x60, 96, *success, 0xF3),  # RETURN(success, 96)
+    )
+    return bytes(byte for step in steps for byte in step) + question
