@@ -1,9 +1,8 @@
 """Updates that nobody has seen yet: their bytes lie in the home as long as their round goes on.
 
 An update must not be in the store before its reveal, or others could copy it, and must be on the disk before
-its seal goes out. The journal names the bytes by their CIDs, a file is named by its digest, and the bytes are
-written before the journal is. So a kill leaves bytes that nothing names, at worst; the next start removes
-them.
+its seal goes out. The journal names the bytes by their CIDs, and they are written before it does. So a kill
+leaves bytes that nothing names, at worst; the next start removes them.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from collections.abc import Iterable
 from sonar.errors import JournalError
 from sonar.home.private import PrivateFolder
 from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import digest_of
+from sonar.protocol.cid import Cid, digest_of
 
 
 class Drafts:
@@ -33,7 +31,7 @@ class Drafts:
 
     def get(self, cid: Cid) -> bytes:
         """Return the bytes of `cid`. Raises JournalError if they are lost or damaged."""
-        data = self._folder.get(cid.digest.hex())
+        data = self._folder.get(str(cid))
         if data is None or digest_of(data) != cid.digest:
             raise JournalError(
                 f"part {cid} of an update is {'lost' if data is None else 'damaged'}",
@@ -43,8 +41,8 @@ class Drafts:
 
     def keep_only(self, cids: Iterable[Cid]) -> None:
         """Remove everything else: what is over, and what a kill has left before the journal named it."""
-        self._folder.keep_only(cid.digest.hex() for cid in cids)
+        self._folder.keep_only(map(str, cids))
 
     def _put(self, cid: Cid, data: bytes) -> Cid:
-        self._folder.put(cid.digest.hex(), data)
+        self._folder.put(str(cid), data)
         return cid

@@ -65,6 +65,7 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
 
 
 def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
+    stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward"))
     window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
     return Terms(
         asset=unit.asset,
@@ -76,9 +77,9 @@ def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, 
         settle_window_s=s.settle_window_s or settle,
         quiet_s=s.quiet_s,
         overdue_bps=s.overdue_bps,
-        stake_units=parse_amount(s.stake, unit, "stake"),
-        fee_units=parse_amount(s.fee, unit, "fee"),
-        reward_units=parse_amount(s.reward, unit, "reward"),
+        stake_units=stake,
+        fee_units=fee,
+        reward_units=reward,
         initial_loss=initial,
         target_loss=target,
         settler=NOBODY if s.settler is None else parse_address(s.settler, "settler"),

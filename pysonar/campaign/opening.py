@@ -12,7 +12,7 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.payment import pay
 from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds
-from sonar.protocol.ids import BountyId, digest_of, hex32
+from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import BountyState
 from sonar.telling.progress import Waiting
 
@@ -33,13 +33,9 @@ class Opening:
         if self._records.bounty() is not None:
             return None
         means, posting = self._means, self._prepared()
-        call = means.market.post(
-            means.bounty.terms,
-            digest_of(posting.model_manifest),
-            digest_of(posting.key_manifest),
-            posting.salt,
-        )
-        intent, bounty = Intent.of_posting(means.name), self.job(posting).bounty
+        job = self.job(posting)
+        intent, bounty = Intent.of_posting(means.name), job.bounty
+        call = means.market.post(job.terms, job.model_digest, job.key_digest, job.salt)
         if means.outbox.wanted(intent):
             with means.watch.timed(0, "publish"):
                 publish(posting, means.copies, means.store)

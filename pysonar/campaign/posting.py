@@ -18,8 +18,8 @@ from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.ports import Store
 from sonar.protocol.blobs import PART_BYTES
-from sonar.protocol.cid import Cid, Codec
-from sonar.protocol.ids import Address, digest_of
+from sonar.protocol.cid import Cid, Codec, digest_of
+from sonar.protocol.ids import Address
 from sonar.store.mend import put_blob
 
 

@@ -20,8 +20,9 @@ from sonar.chain.sending.intent import Action
 from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.manifests.model import ModelManifest
+from sonar.protocol.cid import digest_of
 from sonar.protocol.fold import RoundRecord, record_of
-from sonar.protocol.ids import Address, Digest, digest_of
+from sonar.protocol.ids import Address, Digest
 from sonar.protocol.phase import BountyState, Deadlines
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting

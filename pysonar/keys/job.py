@@ -16,7 +16,8 @@ from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.ids import Address, BountyId, Digest, digest_of
+from sonar.protocol.cid import digest_of
+from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id
 
@@ -37,10 +38,15 @@ class Job:
     salt: bytes
 
     @cached_property
+    def model_digest(self) -> Digest:
+        """Of the model's manifest."""
+        return digest_of(self.model)
+
+    @cached_property
     def bounty(self) -> BountyId:
         """Its id on this chain and contract."""
         place = self.chain_id, self.contract, self.scientist
-        return bounty_id(*place, self.terms, digest_of(self.model), self.key_digest, self.salt)
+        return bounty_id(*place, self.terms, self.model_digest, self.key_digest, self.salt)
 
     @cached_property
     def manifest(self) -> ModelManifest:

@@ -36,13 +36,14 @@ from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicK
 class Key:
     """A Paillier key pair with its ledger.
 
+    `public` is the public half, `ledger` the record of what this key has given away.
     The constructor trusts its primes, for tests and conversions; use `generate` and `load`.
     """
 
     def __init__(self, p: int, q: int, ledger: Ledger | None = None) -> None:
         self._open_secret: Secret | None = Secret(p, q)
-        self._public = self._secret.public
-        self._ledger = ledger or Ledger(None, self._public.fingerprint)
+        self.public = self._secret.public
+        self.ledger = ledger or Ledger(None, self.public.fingerprint)
 
     @classmethod
     def generate(cls, bits: int = 3072, *, insecure: bool = False) -> Key:
@@ -62,24 +63,14 @@ class Key:
             raise UsageError("the key is closed", hint="load it again")
         return self._open_secret
 
-    @property
-    def public(self) -> PublicKey:
-        """The public half."""
-        return self._public
-
     @cached_property
     def proof(self) -> bytes:
         """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
-        return keyproof.encode(self._public, self._secret.roots(keyproof.challenges(self._public)))
+        return keyproof.encode(self.public, self._secret.roots(keyproof.challenges(self.public)))
 
     def on_progress(self, tell: Tell | None) -> None:
         """Have `tell` called with (done, of) about once a second by work that takes longer."""
         self._secret.tell = tell
-
-    @property
-    def ledger(self) -> Ledger:
-        """The record of what this key has given away."""
-        return self._ledger
 
     def save(self, path: Path, passphrase: str, *, dev: bool = False) -> None:
         """Write the key to `path`, encrypted, and its ledger, named by the fingerprint, into the same folder.
@@ -88,16 +79,16 @@ class Key:
         here on this object uses the ledger on disk. Raises KeyFileError, also when either exists.
         """
         path = Path(path)
-        ledger_path = _ledger_path(path, self._public.fingerprint)
+        ledger_path = _ledger_path(path, self.public.fingerprint)
         if path.exists() or ledger_path.exists():
             raise KeyFileError(f"{path} or {ledger_path} exists", hint="load it, or move it away")
-        half = self._public.bits // 16
+        half = self.public.bits // 16
         secret = b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
-        ledger = Ledger(ledger_path, self._public.fingerprint)
-        self._ledger.copy_to(ledger)
-        keyfile.write(path, secret, self._public.fingerprint, passphrase, light=dev)
-        self._ledger.close()
-        self._ledger = ledger
+        ledger = Ledger(ledger_path, self.public.fingerprint)
+        self.ledger.copy_to(ledger)
+        keyfile.write(path, secret, self.public.fingerprint, passphrase, light=dev)
+        self.ledger.close()
+        self.ledger = ledger
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> Key:
@@ -122,7 +113,7 @@ class Key:
     def close(self) -> None:
         """Close the ledger, and let go of the key."""
         self._open_secret = None
-        self._ledger.close()
+        self.ledger.close()
 
     def encrypt_weights(self, w_int: Sequence[int]) -> list[mpz]:
         """One fresh ciphertext for each signed integer, |w| < n/2. Reveals nothing. Raises UsageError."""
@@ -143,11 +134,11 @@ class Key:
         self._check_bits(plan)
         if len(vectors) < 2:
             raise UsageError("the sum of one vector is that vector; at least 2 are needed")
-        total = plan.add(self._public, vectors)
-        digests = sorted(digest_of_parts(self._public.encode_blob(vector)) for vector in vectors)
+        total = plan.add(self.public, vectors)
+        digests = sorted(digest_of_parts(self.public.encode_blob(vector)) for vector in vectors)
         if len(set(digests)) != len(digests):
             raise UsageError("a vector occurs twice in one sum")
-        self._ledger.record_sum(digests, digest_of_parts(b"sonar packed sum", *digests))
+        self.ledger.record_sum(digests, digest_of_parts(b"sonar packed sum", *digests))
         return plan.unpack(self._secret.decrypt(total), addends=len(vectors))
 
     def unsafe_decrypt(self, ciphertexts: Sequence[mpz]) -> list[int]:
@@ -159,7 +150,7 @@ class Key:
 
     def unsafe_derive(self, purpose: bytes) -> bytes:
         """Return 32 bytes that only this key makes, for a purpose: they encrypt what it keeps on disk."""
-        half = self._public.bits // 16
+        half = self.public.bits // 16
         primes = sorted(int(prime).to_bytes(half, "big") for prime in self.unsafe_primes())
         return hashlib.blake2b(
             b"".join(primes), digest_size=32, person=b"sonar derived", key=purpose
@@ -170,14 +161,14 @@ class Key:
         return self._secret.primes()
 
     def __repr__(self) -> str:
-        return f"<Key {self._public.bits} bits, fingerprint {self._public.fingerprint.hex()[:16]}>"
+        return f"<Key {self.public.bits} bits, fingerprint {self.public.fingerprint.hex()[:16]}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Key is neither pickled nor copied; use save and load")
 
     def _check_bits(self, plan: PackedPlan) -> None:
-        if plan.key_bits != self._public.bits:
-            raise UsageError(f"the plan is for a key of {plan.key_bits} bits, not {self._public.bits}")
+        if plan.key_bits != self.public.bits:
+            raise UsageError(f"the plan is for a key of {plan.key_bits} bits, not {self.public.bits}")
 
 
 def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:

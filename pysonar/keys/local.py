@@ -35,7 +35,6 @@ from pysonar.keys.updates import (
 )
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect
-from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
@@ -48,15 +47,10 @@ class LocalHolder:
     """
 
     def __init__(self, key: Key, *, least: int = LEAST_COHORT) -> None:
-        self._key, self._least = key, max(least, LEAST_COHORT)
+        self._key, self.public, self._least = key, key.public, max(least, LEAST_COHORT)
         path = key.ledger.path
         self._archive = Archive(path and path.with_suffix(".opened"), key.unsafe_derive(b"archive"))
         self._past: dict[bytes, Remembered] = {}
-
-    @property
-    def public(self) -> PublicKey:
-        """The public key."""
-        return self._key.public
 
     @property
     def proof(self) -> bytes:

@@ -240,6 +240,13 @@ def hash32(value: Any, what: str) -> str:
     return "0x" + data_bytes(value, what, 32).hex()
 
 
+def words(value: Any, what: str) -> list[bytes]:
+    """Return a list of 32 bytes each. Raises RpcError naming `what`."""
+    if not isinstance(value, list):
+        raise RpcError(f"{what}: the node answered no list")
+    return [data_bytes(each, what, 32) for each in value]
+
+
 def fields_of(found: Any, what: str, **reads: Callable[[Any, str], Any]) -> list[Any]:
     """Return the named fields of a JSON object, each as its `read` takes it. Raises RpcError naming it."""
     if not isinstance(found, dict):
@@ -256,11 +263,15 @@ class Head(NamedTuple):
 
 
 class Chain:
-    """A chain behind a node. With `chain_id`, construction checks that the node serves that chain."""
+    """A chain behind a node. With `chain_id`, construction checks that the node serves that chain.
+
+    `place` is what transactions are meant for, in words of its own: a chain of one id may begin anew.
+    """
 
     def __init__(self, rpc: Rpc, chain_id: int | None = None) -> None:
         self.rpc = rpc
         self.chain_id = rpc.quantity("eth_chainId")
+        self.place = str(self.chain_id)
         if chain_id is not None and chain_id != self.chain_id:
             raise ConfigError(
                 "chain_id",
@@ -271,16 +282,13 @@ class Chain:
     def head(self) -> Head:
         """Return the newest block. One request."""
         block = self.rpc.call("eth_getBlockByNumber", "latest", False)
+        if not isinstance(block, dict):
+            raise RpcError("eth_getBlockByNumber: the node has no newest block")
         return Head(*fields_of(block, "the newest block", number=quantity, timestamp=quantity, hash=hash32))
 
     def ether(self, account: Address) -> int:
         """Return what the account holds on the chain itself, in wei."""
         return self.rpc.quantity("eth_getBalance", account, "latest")
-
-    @property
-    def place(self) -> str:
-        """What transactions are meant for, in words of its own: a chain of one id may begin anew."""
-        return str(self.chain_id)
 
     def check_code(self) -> None:
         """Check that what transactions are meant for is there: on a chain alone, nothing is."""

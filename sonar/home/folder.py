@@ -52,6 +52,8 @@ def expanded(path: Path, field: str) -> Path:
 class Home:
     """A home folder of one role. `lock` must be held to change anything in it.
 
+    `keystore` is its folder of encrypted account keys, `journal` and `network` are files.
+
     With `create`, makes the folder (mode 0700) and marks it with its role; without, raises ConfigError if it
     is not there. Raises ConfigError for a folder that others may write to, or that belongs to another role,
     and KeyFileError if it cannot be marked.
@@ -59,6 +61,8 @@ class Home:
 
     def __init__(self, path: Path, role: str, *, create: bool = True) -> None:
         self.path = expanded(path, "home")
+        self.keystore = self.path / "keystore"
+        self.journal, self.network = self.path / "journal.sqlite", self.path / "network.toml"
         self.role = role
         self._lock_file: int | None = None
         try:
@@ -104,21 +108,6 @@ class Home:
             raise ConfigError("home", problem, hint="name another with --home")
         if version != FORMAT:
             raise ConfigError("home", f"{self.path} has format {version}, this program reads {FORMAT}")
-
-    @property
-    def keystore(self) -> Path:
-        """The folder of encrypted account keys."""
-        return self.path / "keystore"
-
-    @property
-    def journal(self) -> Path:
-        """The journal's file."""
-        return self.path / "journal.sqlite"
-
-    @property
-    def network(self) -> Path:
-        """The network file."""
-        return self.path / "network.toml"
 
     def lock(self) -> Home:
         """Take the home for this process, until `unlock` or its end. Use as a context.

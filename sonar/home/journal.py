@@ -136,7 +136,11 @@ class Journal:
 
     def items_as(self, read: Callable[[Any], T], prefix: str = "") -> list[T]:
         """Return `read` of every value whose key starts with `prefix`, in the order of keys. As `get_as`."""
-        return [self._read(read, key, value) for key, value in self.items(prefix)]
+        return [value for _, value in self.pairs_as(read, prefix)]
+
+    def pairs_as(self, read: Callable[[Any], T], prefix: str = "") -> list[tuple[str, T]]:
+        """Return the keys that start with `prefix`, in order, each with `read` of its value. As `get_as`."""
+        return [(key, self._read(read, key, value)) for key, value in self.items(prefix)]
 
     def _read(self, read: Callable[[Any], T], key: str, value: Any) -> T:
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
 from sonar.errors import ManifestError
-from sonar.protocol.ids import Digest, digest_of
+from sonar.protocol.ids import Digest
 
 Codec = Literal["raw", "dag-cbor"]
 
@@ -16,6 +17,11 @@ _CODE: dict[Codec, int] = {"raw": 0x55, "dag-cbor": 0x71}
 _CODEC: dict[int, Codec] = {code: codec for codec, code in _CODE.items()}
 _SHA2_256 = b"\x12\x20"  # multihash: function 0x12, 32 bytes
 _LENGTH = 36
+
+
+def digest_of(data: bytes) -> Digest:
+    """Return the sha2-256 digest of `data`."""
+    return Digest(hashlib.sha256(data).digest())
 
 
 @dataclass(frozen=True, order=True)

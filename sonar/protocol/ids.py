@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import NewType
@@ -21,11 +20,6 @@ Digest = NewType("Digest", bytes)
 ETHER = Address("0x" + "0" * 40)
 """The asset that stands for the chain's own coin."""
 ZERO32 = b"\0" * 32
-
-
-def digest_of(data: bytes) -> Digest:
-    """Return the sha2-256 digest of `data`."""
-    return Digest(hashlib.sha256(data).digest())
 
 
 def parse_address(text: str, field: str = "address") -> Address:

@@ -32,8 +32,8 @@ from pydantic import (
 
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest, digest_of, parse_address
+from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Address, BountyId, Digest, parse_address
 from sonar.protocol.wording import first_fault
 
 MAX_COHORT = 255

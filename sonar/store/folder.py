@@ -19,8 +19,8 @@ from pathlib import Path
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavailable
 from sonar.ports import MAX_BLOB_BYTES
-from sonar.protocol.cid import Cid, Codec
-from sonar.protocol.ids import Digest, digest_of
+from sonar.protocol.cid import Cid, Codec, digest_of
+from sonar.protocol.ids import Digest
 
 
 class FolderStore:

@@ -21,9 +21,9 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
 from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid
+from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import BountyPosted, Committed, Revealed
-from sonar.protocol.ids import Address, digest_of
+from sonar.protocol.ids import Address
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.mend import put_blob

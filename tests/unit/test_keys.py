@@ -456,7 +456,8 @@ def test_one_update_is_opened_only_by_the_unsafe_call() -> None:
     assert PLAN.unpack(key.unsafe_decrypt(one.ciphertexts), weight=1) == [1, -2, LIMIT]
     assert PLAN.unpack([textbook_decrypt(key, c) for c in one.ciphertexts], weight=1) == [1, -2, LIMIT]
     public = {
-        kind: {name for name in dir(kind) if not name.startswith("_")} for kind in (type(key), LocalHolder)
+        type(made): {name for name in dir(made) if not name.startswith("_")}
+        for made in (key, LocalHolder(key))
     }
     assert public[Key] == {
         "close",

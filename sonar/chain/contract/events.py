@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from sonar.chain.contract import abi
-from sonar.chain.rpc import data_bytes, fields_of, hash32, quantity
+from sonar.chain.rpc import data_bytes, fields_of, hash32, quantity, words
 from sonar.errors import RemoteError
 from sonar.protocol.events import Event
 from sonar.protocol.phase import CloseReason
@@ -21,11 +21,9 @@ _CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
 
 def decode_log(log: Any) -> Event:
     """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
-    if not isinstance(log, dict) or not isinstance(log.get("topics"), list):
-        raise RemoteError("the node answered a log that is not one")
-    if log.get("removed"):
+    if isinstance(log, dict) and log.get("removed"):
         raise RemoteError("the node answered a log that a reorganisation has removed")
-    topics, data, *place = fields_of(log, "a log", topics=_topics, data=data_bytes, **_PLACE)
+    topics, data, *place = fields_of(log, "a log", topics=words, data=data_bytes, **_PLACE)
     item, values = abi.decode_log(topics, data)
     try:
         converted = [
@@ -39,7 +37,3 @@ def decode_log(log: Any) -> Event:
 
 
 _PLACE = {"blockNumber": quantity, "transactionHash": hash32, "logIndex": quantity}
-
-
-def _topics(found: Any, what: str) -> list[bytes]:
-    return [data_bytes(topic, what, 32) for topic in found]

@@ -53,7 +53,7 @@ class Market(Chain, Calls):
         progress: Progress | None = None,
     ) -> None:
         super().__init__(rpc, chain_id)
-        self.address = address
+        self.address, self.place = address, f"{self.chain_id}/{address}"
         self.deployed_block = deployed_block
         self._progress = progress or Progress()
         self._code_hash = code_hash
@@ -72,11 +72,6 @@ class Market(Chain, Calls):
             deployed_block=network.deployed_block,
             progress=progress,
         )
-
-    @property
-    def place(self) -> str:
-        """The contract on its chain."""
-        return f"{self.chain_id}/{self.address}"
 
     def check_code(self) -> None:
         """Check that the contract is there. Raises WrongContract, ChainUnavailable (a node that lags)."""

@@ -35,12 +35,12 @@ class Receipt:
     contract: Address | None = None
 
     @classmethod
-    def read(cls, found: dict[str, Any]) -> Receipt:
-        """Return what a node's receipt says. Raises RpcError."""
-        tx_hash, block, gas_used, price_wei = fields_of(found, "a receipt", **_RECEIPT)
+    def read(cls, found: dict[str, Any]) -> tuple[Receipt, bool]:
+        """Return what a node's receipt says, and whether the transaction failed. Raises RpcError."""
+        tx_hash, block, gas_used, price_wei, status = fields_of(found, "a receipt", **_RECEIPT)
         created = found.get("contractAddress")
         contract = parse_address(str(created), "contractAddress") if created is not None else None
-        return cls(tx_hash, block, gas_used, gas_used * price_wei, contract)
+        return cls(tx_hash, block, gas_used, gas_used * price_wei, contract), status != 1
 
 
 _RECEIPT = {
@@ -48,6 +48,7 @@ _RECEIPT = {
     "blockNumber": quantity,
     "gasUsed": quantity,
     "effectiveGasPrice": quantity,
+    "status": quantity,
 }
 
 
@@ -216,8 +217,7 @@ class Entries:
         self.journal.put(intent.key, asdict(entry))
 
     def _known(self) -> dict[Intent, Entry]:
-        intents = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
-        return dict(zip(intents, self.journal.items_as(Entry.read, PREFIX), strict=True))
+        return {Intent.read(key): entry for key, entry in self.journal.pairs_as(Entry.read, PREFIX)}
 
     def _is_kept(self, entry: Entry) -> bool:
         """Tell whether this was mined here, and what was signed for it is there to be sent again.

@@ -222,7 +222,6 @@ class Outbox:
         if have_wei < (need_wei := call.value_wei + gas_limit * price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
         self._queue.add(intent, call, _raised(count), gas_limit, asked)
-        self._queue.send(intent)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:
         """Sign anew what can no longer be mined under its nonce."""

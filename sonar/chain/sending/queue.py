@@ -15,7 +15,7 @@ from typing import Any
 
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
-from sonar.chain.rpc import Chain, Request, fields_of, quantity
+from sonar.chain.rpc import Chain, Request, quantity
 from sonar.chain.sending import fees, pool
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
 from sonar.chain.sending.fees import Asked, Price
@@ -74,11 +74,15 @@ class Queue:
         self._gap_s: float | None = None  # since when nonces before ours are missing
 
     def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
-        """Sign `call` for the next nonce and save it. `count`: the account's, the node's pool included."""
+        """Sign `call` for the next nonce, save it and send it.
+
+        `count`: the account's, the node's pool included. Raises InsufficientFunds, RpcError.
+        """
         # No node lags by more: it was lost for good.
         known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
         nonce = max([count, known, *(other.nonce + 1 for other in self._entries.open.values())])
         self._add(intent, call, nonce, gas_limit, asked)
+        self.send(intent)
 
     def _add(self, intent: Intent, call: Call, nonce: int, gas_limit: int, asked: Asked) -> None:
         entry = Entry(State.SAVED, call, self._chain.place, nonce, gas_limit)
@@ -150,12 +154,10 @@ class Queue:
 
     def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
-        receipt = Receipt.read(found)
+        receipt, failed = Receipt.read(found)
         if self._newest - receipt.block + 1 < self._confirmations:
             return
         call = empty_transfer(self._address) if made.empty else self._entries.open[intent].call
-        (status,) = fields_of(found, "a receipt", status=quantity)
-        failed = status != 1
         if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
             self._progress.transaction(
                 call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -34,7 +33,7 @@ class Standard(BaseStage):
     std_q32: PositiveQ32Row
     clip_q32: PositiveQ32
 
-    @cached_property
+    @property
     def constants(self) -> tuple[Matrix, Matrix, float]:
         """Mean and deviation of each column, float64[width], and the clip."""
         return floats(self.mean_q32), floats(self.std_q32), from_q32(self.clip_q32)
