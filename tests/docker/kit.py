@@ -107,7 +107,7 @@ class Project:
         labels = [f"com.docker.compose.project={self.name}"]
         labels += [f"com.docker.compose.service={service}"] if service else []
         # `ignore_removed`: one that goes away between the listing and the look is not there.
-        return self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+        return list(self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True))
 
     def one(self, service: str) -> Container:
         (found,) = self.containers(service)
@@ -135,7 +135,7 @@ class Project:
         return int(self.one("demo").wait(timeout=within_s)["StatusCode"])
 
     def volumes(self) -> list[Any]:
-        return self.client.volumes.list(filters={"label": f"com.docker.compose.project={self.name}"})
+        return list(self.client.volumes.list(filters={"label": f"com.docker.compose.project={self.name}"}))
 
     def in_volumes(self, service: str, script: str) -> Any:
         """Run Python in a new container of a service, and return what it printed as JSON."""

@@ -9,7 +9,7 @@ import pytest
 from sonar.demo import launch
 from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
-from sonar.demo.report import Report
+from sonar.demo.report import MineRow, Report
 from sonar.processes import Supervisor
 from tests.e2e.clear import rounded_losses
 from tests.e2e.kit import Killer, QuietView, has_anvil
@@ -104,6 +104,6 @@ def test_three_cheats_among_ten_processes(tmp_path: Path, monkeypatch: pytest.Mo
     assert report.contract_balance_wei == sum(unclaimed_wei(mines[cheat]) for cheat in CHEATS)
 
 
-def unclaimed_wei(mine: object) -> int:
-    fields = ("fees_wei", "rewards_wei", "stakes_back_wei", "forfeits_wei")
-    return sum(getattr(mine, name) for name in fields) - mine.withdrawn_wei  # type: ignore[attr-defined]
+def unclaimed_wei(mine: MineRow) -> int:
+    credited = mine.fees_wei + mine.rewards_wei + mine.stakes_back_wei + mine.forfeits_wei
+    return credited - mine.withdrawn_wei

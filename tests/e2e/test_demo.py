@@ -101,7 +101,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
 def wait_for_children(pid: int, count: int) -> list[psutil.Process]:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        children = psutil.Process(pid).children(recursive=True)
+        children = list(psutil.Process(pid).children(recursive=True))
         if len(children) >= count:
             return children
         time.sleep(0.1)

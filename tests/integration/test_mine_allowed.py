@@ -8,6 +8,7 @@ import pytest
 
 from mine import setup
 from mine.consent import Policy
+from mine.show.documents import TokenIncome
 from mine.show.earnings import earnings
 from mine.work import joining
 from mine.work.workshop import sums_at
@@ -18,7 +19,6 @@ from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
-from sonar.telling.documents import in_json
 from sonar.telling.progress import Done, short
 from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
@@ -89,26 +89,20 @@ def test_a_mine_is_paid_in_a_token_that_its_operator_allows(tmp_path: Path, kind
     market = world.market()
     brought = held(market, world.token, world.address(0)) - TOKENS_EACH
     assert brought > 0
-    document = in_json(earnings(market, world.book(0), world.address(0), [world.token]).document())
-    (token,) = document["tokens"]
-    assert token == {
-        "asset": world.token,
-        "net_units": brought,
-        "withdrawable_units": 0,
-        "withdrawn_units": brought + 10_000,
-    }
-    (line,) = document["rounds"]
-    assert (line["asset"], line["net_units"], line["stake_back_units"]) == (world.token, brought, 10_000)
+    document = earnings(market, world.book(0), world.address(0), [world.token]).document()
+    assert document.tokens == [TokenIncome(world.token, brought, 0, brought + 10_000)]
+    (line,) = document.rounds
+    assert (line.asset, line.net_units, line.stake_back_units) == (world.token, brought, 10_000)
     # All gas, the approval's too, is of the ether and of the round that it was for.
     gas = 10**20 - market.ether(world.address(0))
-    assert (document["net_wei"], document["withdrawn_wei"]) == (-gas, 0)
-    assert line["gas_wei"] + document["other_gas_wei"] == gas
-    assert document["other_gas_wei"] < line["gas_wei"]
+    assert (document.net_wei, document.withdrawn_wei) == (-gas, 0)
+    assert line.gas_wei + document.other_gas_wei == gas
+    assert document.other_gas_wei < line.gas_wei
     # What was earned stays earned when the bounty is left, and so does the asset that it was earned in.
     book = world.book(0)
     setup.leave(book, hex32(world.scientist.bounty))
     again = earnings(market, book, world.address(0), book.assets() - {ETHER})
-    assert in_json(again.document()) == document
+    assert again.document() == document
 
 
 def test_a_mine_without_the_token_says_so_and_sends_nothing(tmp_path: Path) -> None:

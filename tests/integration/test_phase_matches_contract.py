@@ -62,7 +62,7 @@ class Walk:
         fields |= {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 0, "chainId": self.market.chain_id}
         signed = account.sign_transaction(fields)
         tx = self.rpc.call("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
-        return self.rpc.call("eth_getTransactionReceipt", tx)["status"] == "0x1"
+        return bool(self.rpc.call("eth_getTransactionReceipt", tx)["status"] == "0x1")
 
     def read(self, function: str, *arguments: Any) -> tuple[Any, ...]:
         request = {"to": self.market.address, "data": "0x" + abi.encode_call(function, *arguments).hex()}

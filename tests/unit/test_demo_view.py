@@ -68,15 +68,7 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
     amounts = {"fees_wei": 10**17, "rewards_wei": 10**18, "stakes_back_wei": 10**18, "forfeits_wei": 0}
     amounts |= {"gas_wei": 10**13, "withdrawn_wei": 10**18}
     mines = [
-        MineRow(
-            f"mine-{n:02}",
-            Address(f"0xabab{n:032}abab"),
-            1,
-            40,
-            **amounts,
-            gas_wei=10**13,
-            withdrawn_wei=10**18,
-        )
+        MineRow(f"mine-{n:02}", Address(f"0xabab{n:032}abab"), 1, 40, **amounts)
         for n in range(1, MAX_MINES + 1)
     ]
     gas = {"commit": 60_000, "reveal": 41_000, "settle": 365_000}

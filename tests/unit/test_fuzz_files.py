@@ -364,7 +364,7 @@ def test_results_of_the_contract() -> None:
 def test_refusals_of_the_contract() -> None:
     errors = list(abi.errors().values())
 
-    def make(rng: Rng) -> dict[str, Any]:
+    def make(rng: Rng) -> Any:
         item = rng.choice(errors)
         data = changed_bytes(rng, item.selector + encoded(item.inputs))
         return changed_value(rng, {"data": rng.choice(("0x" + data.hex(), {"data": "0x" + data.hex()}))})

@@ -11,6 +11,7 @@ import pytest
 from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sonar.errors import CiphertextError
 from sonar.paillier import cost, powers
@@ -159,10 +160,10 @@ def test_the_cost_model_counts_what_is_done(
         assert key.n.reductions == pytest.approx(expected, rel=tolerance), window
 
 
-def gram(d: int, data_frac: int) -> np.ndarray:
+def gram(d: int, data_frac: int) -> NDArray[np.int64]:
     """A mine's A from 44 random rows."""
     phi = np.random.default_rng(d).normal(size=(44, d))
-    return np.rint(phi.T @ phi / 44 * 2**data_frac).astype(np.int64)
+    return np.asarray(np.rint(phi.T @ phi / 44 * 2**data_frac), np.int64)
 
 
 def shape_for(d: int) -> Shape:

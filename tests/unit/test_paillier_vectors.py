@@ -16,7 +16,7 @@ PATH = ROOT / "tests" / "vectors" / "paillier.json"
 
 @pytest.fixture(scope="module")
 def vectors() -> dict[str, Any]:
-    return json.loads(PATH.read_text())
+    return dict(json.loads(PATH.read_text()))
 
 
 def test_the_code_makes_the_file(vectors: dict[str, Any]) -> None:

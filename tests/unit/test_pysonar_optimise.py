@@ -29,7 +29,8 @@ Array = NDArray[np.float64]
 
 
 def _fixed(values: Array, fraction_bits: int) -> Array:
-    return np.round(values * 2**fraction_bits) / 2**fraction_bits
+    fixed: Array = np.round(values * 2**fraction_bits) / 2**fraction_bits
+    return fixed
 
 
 def ground(curvature: Array, rows: int = HOLDOUT, weight_max: float = WEIGHT_MAX) -> Ground:
@@ -73,7 +74,8 @@ class Clear:
 
     def loss_gradient(self, w: Array) -> Array:
         held = self.phi[:HOLDOUT]
-        return 2 * held.T @ (held @ w - self.z[:HOLDOUT]) / HOLDOUT
+        gradient: Array = 2 * held.T @ (held @ w - self.z[:HOLDOUT]) / HOLDOUT
+        return gradient
 
     def run(self, rounds: int) -> list[int]:
         """Return the losses in millionths, the start's first."""
