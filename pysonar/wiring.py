@@ -20,8 +20,8 @@ from sonar.wiring import Party
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
+    from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
-    from pysonar.campaign.shelf import Shelf
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
 
@@ -34,7 +34,7 @@ class Scientist(Party):
     @cached_property
     def shelf(self) -> Shelf:
         """The bounties that were started here."""
-        from pysonar.campaign.shelf import Shelf
+        from pysonar.bounty.shelf import Shelf
 
         return Shelf(self.home.path)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.records import Outcome
-from pysonar.campaign.shelf import Shelf
 from pysonar.cli import main
 from sonar.chain.contract.market import Market
 from sonar.errors import JournalError

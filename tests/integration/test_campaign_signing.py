@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaign_kit import World
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -28,6 +27,7 @@ from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Done, Problem, Progress, Waiting
 from sonar.telling.terminal import run_app
 from tests.chain_kit import Killed, wish
+from tests.integration.campaign_kit import World
 
 TEST_SETTLER = bytes.fromhex((Path(__file__).parents[1] / "tokens/TestSettler.hex").read_text())
 

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from pysonar.bounty.explain import explain
+from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Posting
-from pysonar.campaign.shelf import Shelf
 from sonar.families.quadratic.maps.compose import in_words
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import RoundSettled

@@ -11,8 +11,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from pysonar.bounty.request import Bounty
+from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Posting
-from pysonar.campaign.shelf import Shelf
 from sonar.data import examples
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import MinePaid

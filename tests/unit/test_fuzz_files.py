@@ -20,7 +20,7 @@ from eth_abi.abi import encode
 
 from mine.consent import POLICY_FILE, Policy
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.shelf import Shelf
+from pysonar.bounty.shelf import Shelf
 from pysonar.keys.ledger import Aggregated, Ledger
 from pysonar.models.linear import LinearModel
 from sonar.chain.contract import abi

@@ -12,7 +12,7 @@ import pytest
 
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.shelf import Shelf
+from pysonar.bounty.shelf import Shelf
 from sonar.data import examples
 from sonar.errors import ConfigError, DataError, SonarError
 from sonar.families.quadratic.design import STRIDE

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.shelf import Shelf
+from pysonar.bounty.shelf import Shelf
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import ConfigError

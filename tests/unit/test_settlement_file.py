@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +32,7 @@ from sonar.home.settlement import (
 from sonar.protocol.ids import Address, hex32, parse_bytes32
 from sonar.telling.documents import Signed, read
 from sonar.telling.terminal import run_app
+from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/settlements.json").read_text())
 SIGNER = Account.from_key(VECTORS["settler_key"])
