@@ -85,8 +85,15 @@ def _said_by_null(bounty: Bounty) -> str:
 
 
 def _goal(bounty: Bounty) -> str:
-    goal = in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))
-    return goal if bounty.settings.target else f"{goal} (what no weights of this map can beat here)"
+    holdout, metric = bounty.design.holdout, bounty.metric
+    goal, best = in_words(holdout.said_all(metric, bounty.target_loss)), holdout.floor(metric)
+    if not bounty.settings.target:
+        return f"{goal} (what no weights of this map can beat here)"
+    if bounty.target_loss >= best:
+        return goal
+    about = "" if holdout.metrics[metric].exact else "about "
+    reached = in_words(holdout.said_all(metric, best))
+    return f"{goal} (out of reach: the best weights of this map have {about}{reached} here)"
 
 
 def _surrogate(bounty: Bounty) -> list[str]:

@@ -171,6 +171,8 @@ _WRITTEN_NOW = {
     "gamma": 'write feature_map = {{ kind = "fourier", n_components = 50, gamma = {} }}',
     "random_state": 'write feature_map = {{ kind = "fourier", n_components = 50, random_state = {} }}',
     "rate": 'write optimiser = {{ kind = "gradient-descent", rate = {} }}',
+    "rows_max": "leave it out: a mine with more rows weighs what weight_rows rows do",
+    "rows_factor": "write weight_rows = the most that a mine's rows weigh, or leave it out: all weigh alike",
     "target_max": "leave it out, or give target_clip: how many deviations from its mean a target may be",
 }
 """The fields of the bounties of version 1 that mean nothing any more, and what says the same now."""

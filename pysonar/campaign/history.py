@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
-from sonar.paillier.vector import decode_weights
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32
 from sonar.telling.amounts import Unit
@@ -107,7 +106,7 @@ def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, fl
     if outcome is None:
         return _said(bounty, loss)
     design = bounty.design
-    return design.holdout.told(decode_weights(outcome.weights, design.plan))
+    return design.holdout.told(design.weights(outcome.weights))
 
 
 def _said(bounty: Bounty, loss: int) -> dict[str, float]:

@@ -39,7 +39,7 @@ class Opening:
         if means.outbox.wanted(intent):
             with means.watch.timed(0, "publish"):
                 publish(posting, means.copies, means.store)
-            check(means.market, means.bounty)
+            check(means.market, means.bounty, means.outbox.address)
         try:
             receipt = pay(means.market, means.outbox, intent, call)
             block = receipt.block if receipt else None

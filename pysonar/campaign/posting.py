@@ -55,11 +55,12 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     )
 
 
-def check(market: Market, bounty: Bounty) -> None:
+def check(market: Market, bounty: Bounty, me: Address) -> None:
     """Check before money is sent what only the chain can tell of the bounty's terms.
 
     The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
-    be as long as the network's windows. Raises ConfigError naming the field, and what the chain raises.
+    be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming the field,
+    and what the chain raises.
     """
     meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
@@ -72,6 +73,10 @@ def check(market: Market, bounty: Bounty) -> None:
     if 0 < quiet_s < least_s:
         hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
         raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
+    if bounty.terms.settler in (me, market.address):
+        whose = "your own account" if bounty.terms.settler == me else "the market, which signs nothing"
+        hint = "name somebody else who agrees to each settlement, or leave it out"
+        raise ConfigError("settler", f"{bounty.terms.settler} is {whose}", hint=hint)
     market.check_settler(bounty.terms.settler)
 
 

@@ -24,6 +24,7 @@ from sonar.telling.figures import in_words
 Array = NDArray[np.float64]
 
 FORMAT = 2
+_SAVED = "give a file that `pysonar predict --save` or `LinearModel.save` wrote"
 _KIND = "sonar-linear-model"
 _MAX_BYTES = 1 << 24
 
@@ -166,15 +167,21 @@ class LinearModel:
         """Return the model that `to_bytes` wrote; errors call it `name`. Raises ConfigError."""
         try:
             return cls._parsed(json.loads(data), name)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ConfigError(name, f"is not a model that this program wrote: {error}") from error
-        except ManifestError as error:
-            raise ConfigError(name, f"is not a model that this program wrote: {error}") from error
+        except KeyError as error:
+            raise ConfigError(
+                name, f"is not a model that is whole: it has no {error}", hint=_SAVED
+            ) from error
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, ManifestError) as error:
+            raise ConfigError(
+                name, f"is not a model that this program wrote: {error}", hint=_SAVED
+            ) from error
 
     @classmethod
     def _parsed(cls, document: Any, name: str) -> LinearModel:
-        if document["kind"] != _KIND:
-            raise ConfigError(name, f"is not a model: its kind is {document['kind']!r}"[:200])
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if kind != _KIND:
+            found = "has none" if kind is None else f"is {kind!r}"[:200]
+            raise ConfigError(name, f"is not a model: its kind {found}, not {_KIND!r}", hint=_SAVED)
         if document["v"] != FORMAT:
             hint = "train it again, or read it with the version of Sonar that wrote it"
             raise ConfigError(name, f"is of version {document['v']!r}, not {FORMAT}"[:200], hint=hint)

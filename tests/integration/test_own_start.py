@@ -79,5 +79,7 @@ def test_two_targets_end_near_the_pooled_least_squares(tmp_path: Path) -> None:
         mse = float(np.mean((predicted[:, i] - y[:60, i]) ** 2))
         assert mse == pytest.approx(model.figures[f"mse {target}"], rel=1e-4)
         assert model.figures[f"r2 {target}"] > 0.9
+    told = min(world.campaign.history(), key=lambda line: float(line["loss"]))["figures"]
+    assert told == pytest.approx(dict(model.figures))  # what people read of that round is the model's
     assert model.coefficients["u: a"] == pytest.approx(5.0, abs=0.3)
     assert model.coefficients["v: c"] == pytest.approx(3e-3, abs=3e-4)

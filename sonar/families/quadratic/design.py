@@ -106,7 +106,7 @@ class Design:
     @cached_property
     def start_weights(self) -> Vector:
         """The weights of the first round, float64[d k], output by output."""
-        return self._weights(self.start)
+        return self.weights(self.start)
 
     @cached_property
     def ground(self) -> Ground:
@@ -120,9 +120,10 @@ class Design:
 
     def loss_at(self, weights_int: Sequence[int]) -> int:
         """Return the loss of weights in fixed point, in millionths."""
-        return self.holdout.loss(self._weights(weights_int), self.metric)
+        return self.holdout.loss(self.weights(weights_int), self.metric)
 
-    def _weights(self, weights_int: Sequence[int]) -> Vector:
+    def weights(self, weights_int: Sequence[int]) -> Vector:
+        """Return weights in fixed point as numbers, float64[d k], output by output."""
         return decode_weights(weights_int, self.plan).ravel(order="F")
 
     def rounded(self, w: Vector) -> tuple[int, ...]:

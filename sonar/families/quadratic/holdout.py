@@ -153,7 +153,7 @@ class Holdout:
 
     def _hint(self, metric: Metric) -> str:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
-        return f"say a value between, as the null model's and what is best here ({floor:.6g}) allow"
+        return f"say a value between the null model's and the best that is possible here, {floor:.6g}"
 
     def _said_in(self, name: str) -> Metric:
         metric = self.metric(name)
