@@ -19,6 +19,7 @@ def test_the_notebook_reaches_the_demos_figures() -> None:
         wait_until("ten mines", 120, lambda: project.logs("mine").count("waiting for a bounty") == 10)
         done = project.run("exec", "-T", "pysonar", "sh", "-c", EXECUTE, timeout_s=240)
         outputs = [out for cell in json.loads(done.stdout)["cells"] for out in cell.get("outputs", [])]
-        printed = "".join("".join(out.get("text", [])) for out in outputs)
+        shown = (out.get("text") or out.get("data", {}).get("text/plain", []) for out in outputs)
+        printed = "\n".join("".join(lines) for lines in shown)
         assert f"R² {1 - min(rounded_losses(10, 7)) / 1e6:.4f}" in printed, printed[-3000:]
         assert sum("image/png" in out.get("data", {}) for out in outputs) >= 4
