@@ -59,6 +59,7 @@ from sonar.telling.progress import Progress
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+_NO_EFFECT = "its receipt was no receipt: the chain does not show what it did"
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 
 
@@ -151,6 +152,17 @@ class Outbox:
         """Tell whether `submit` would sign something for `intent`: nothing that is mined or can be."""
         entry = self._entries.get(intent)
         return entry is None or entry.state in (State.FAILED, State.SPENT)
+
+    def doubt(self, intent: Intent) -> None:
+        """Take what was mined by its receipt for failed: the chain does not show what it did.
+
+        Then `submit` signs it anew, if the simulation lets it: nothing that was done is done twice.
+        """
+        with self._lock:
+            entry = self._entries.get(intent)
+            if entry is not None and entry.state is State.MINED:
+                self._progress.note(f"the chain does not show what {entry.call.name} did; trying it anew")
+                self._entries.refused(intent, entry, revert.reason_data(_NO_EFFECT))
 
     def under_way(self, intent: Intent) -> bool:
         """Tell whether there is a transaction for `intent` that is not confirmed, or is so no longer."""

@@ -110,6 +110,7 @@ class Queue:
                 self._memory[intent].refused_s = None
             except (InsufficientFunds, RpcError) as refusal:
                 refused[intent] = refusal
+                self._measure_anew(intent)
                 stands = count > self._entries.open[intent].nonce and self._wanted(intent)
                 if place == 0 and (asked is None or len(queue) > 1) and not stands:
                     with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
@@ -137,7 +138,8 @@ class Queue:
             if isinstance(receipt, RpcError):
                 refused[intent] = receipt
             elif isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
-                found[intent] = (one, receipt)
+                if self._entries.open[intent].nonce < count:  # what is mined has used its nonce
+                    found[intent] = (one, receipt)
         queue = []
         for intent in intents:
             try:
@@ -293,6 +295,20 @@ class Queue:
             return True
         return False
 
+    def _measure_anew(self, intent: Intent) -> None:
+        """Sign what the node refuses with another gas limit, if a newer block asks for a quite different one:
+        the one that it was signed with may have been nonsense.
+        """
+        entry = self._entries.open[intent]
+        estimate = Request("eth_estimateGas", (request(entry.sent(self._address), self._address),), quantity)
+        gas, asked = self._chain.rpc.batch(estimate, fees.HISTORY)
+        if isinstance(gas, RpcError) or isinstance(asked, RpcError) or asked.block <= entry.last.block:
+            return
+        gas_limit, price = with_margin(gas), asked.over(entry.last.price)
+        if price is not None and not entry.gas_limit // 2 <= gas_limit <= 2 * entry.gas_limit:
+            self._tell(intent, f"is refused; offering {gas_limit} gas in place of {entry.gas_limit}")
+            self._sign(intent, replace(entry, gas_limit=gas_limit), price, asked.block)
+
     # ---- what holds up the others
 
     def _wanted(self, intent: Intent) -> bool:
@@ -336,6 +352,8 @@ class Queue:
         if self._monotonic() - self._gap_s < self._patience_s:
             return queue
         if lowest - count > MAX_GAP:
+            if lowest > self._entries.next:
+                return self._renumber(queue, max(count, self._entries.next))
             raise TransactionStuck(
                 f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
                 hint="is the node behind, or did the chain start anew? After the latter, take a new home",
@@ -347,6 +365,15 @@ class Queue:
             self._add(intent, empty_transfer(self._address), nonce, gas_limit, _raised(asked))
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
+
+    def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
+        """Sign all anew from `nonce` on: nobody here used those before, so the count that told of them was a lie."""
+        (asked,) = self._chain.rpc.batch(fees.HISTORY)
+        for place, intent in enumerate(queue):
+            entry = replace(self._entries.open[intent], nonce=nonce + place, tries=())
+            self._sign(intent, entry, _raised(asked).price, _raised(asked).block)
+            self._tell(intent, f"was signed for a nonce that nobody comes to; it takes {nonce + place}")
+        return queue
 
     # ---- parts
 
