@@ -290,8 +290,7 @@ class Node:
 
     def _finish(self, turn: Turn) -> Waiting | None:
         joined = turn.joined
-        self._endings.check_closed(joined, turn.head)
-        if self._book.open_parts(joined.bounty):
+        if not self._endings.closed(joined, turn.head) or self._book.open_parts(joined.bounty):
             return Waiting(f"the end of bounty {short(hex32(joined.bounty))} to be confirmed")
         if self._options.claim:
             intent = Intent(Action.WITHDRAW, joined.bounty.hex())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mine.work.sender import Sender
 from mine.work.state import Book, Joined, Part
 from mine.work.urgency import STORE_CALL_S, Urgency
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
@@ -18,7 +19,7 @@ from sonar.protocol.cid import Cid
 from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
 from sonar.protocol.ids import Address, BountyId, hex32
-from sonar.protocol.phase import Entry, EntryState
+from sonar.protocol.phase import BountyState, Entry, EntryState
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting
@@ -70,8 +71,8 @@ class Endings:
         one answer of a node. Raises RpcError as long as they do not.
         """
         deep = self._sender.deep(head)
-        state = self._market.bounty(part.bounty, at=deep)
-        if not (part.round < state.round or state.closed):
+        state = self._state(part.bounty, deep)
+        if state is None or not (part.round < state.round or state.closed):
             return False
         if part.round > state.round:  # it never came: a lie told of it
             self._tell(self._book.save(part.after(RoundEvent.COMMIT_REFUSED, "the bounty ended before it")))
@@ -84,16 +85,26 @@ class Endings:
         self._tell(self._book.save(part))
         return True
 
-    def check_closed(self, joined: Joined, head: Head) -> None:
-        """Check that a bounty is closed in the confirmed block, by the contract and by its record.
+    def closed(self, joined: Joined, head: Head) -> bool:
+        """Tell whether a bounty is closed in the confirmed block, by the contract and by its record.
 
-        Raises RpcError.
+        Raises RpcError if the record does not say so.
         """
         deep = self._sender.deep(head)
-        state = self._market.bounty(joined.bounty, at=deep)
+        state = self._state(joined.bounty, deep)
+        if state is None or not state.closed:
+            return False
         last = Part(joined.bounty, state.round)
-        if not state.closed or not self._record(last, joined.block, deep, _is_closed).closed:
+        if not self._record(last, joined.block, deep, _is_closed).closed:
             raise RpcError("the chain's node has no record yet that the bounty is closed")
+        return True
+
+    def _state(self, bounty: BountyId, deep: Head) -> BountyState | None:
+        """The bounty in a block; None if it was not posted then."""
+        try:
+            return self._market.bounty(bounty, at=deep)
+        except UnknownBounty:
+            return None
 
     def _tell(self, part: Part) -> None:
         told = MineRound(part.state.value, part.asset, **part.paid, why=part.why)
@@ -126,9 +137,7 @@ def _is_closed(record: RoundRecord) -> bool:
 _MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
 
 
-def ended(
-    part: Part, record: RoundRecord, me: Address, why: str, entry: Entry | None = None
-) -> Part:
+def ended(part: Part, record: RoundRecord, me: Address, why: str, entry: Entry | None = None) -> Part:
     """Return the part of `me` as its round ended by what the chain recorded of that; `why`, if it was missed.
 
     `entry`, if given, is what the contract holds of `me`: it tells of the newest round alone. Raises RpcError

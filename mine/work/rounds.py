@@ -17,6 +17,7 @@ from mine.work.state import Book, Command, Part, Turn, decide
 from mine.work.updates import Updates
 from mine.work.urgency import Urgency
 from sonar.chain.contract.calls import Call
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
@@ -113,16 +114,19 @@ class Rounds:
         return entry.state
 
     def _agree_with_chain(self, part: Part, turn: Turn) -> Part:
-        """Take over what the chain knows of our part where it is deep enough: a transaction may have been
-        mined while we were away, and a receipt or a head may have been a lie.
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away,
+        and what told of it a lie. What can still be sent again is believed when it is deep enough.
         """
         known = self._entry(part, turn)
         if part.state in _BEFORE_COMMIT and known is EntryState.NONE:
             return self._of_this_model(part, turn)
-        if part.state in _FOLLOWS and known is not EntryState.NONE:
-            deep = self._entry(part, turn, self._sender.deep(turn.head))
-            for event in _FOLLOWS[part.state].get(deep, ()):
-                part = self._book.save(part.after(event))
+        if known is not EntryState.NONE and (part.state, turn.status) in _BY_DEPTH:
+            try:
+                known = self._entry(part, turn, self._sender.deep(turn.head))
+            except UnknownBounty:  # it is younger than that
+                known = EntryState.NONE
+        for event in _FOLLOWS.get((part.state, known), ()):
+            part = self._book.save(part.after(event))
         return part
 
     def _of_this_model(self, part: Part, turn: Turn) -> Part:
@@ -183,7 +187,8 @@ class Rounds:
         sent = Action.COMMIT if part.state in _BEFORE_COMMIT else Action.REVEAL
         if part.state is RoundState.REVEALING and self._entry(part, turn) is EntryState.REVEALED:
             return Waiting(f"the reveal of round {number} to be confirmed", turn.ends.settle_s)
-        self._sender.may_be_mined(_intent(sent, part))  # brings it on its way
+        if self._sender.may_be_mined(_intent(sent, part)) and turn.status is Status.REVEAL:
+            return Waiting(f"what became of the commit of round {number}", turn.ends.reveal_s)
         window = "commit" if sent is Action.COMMIT else "reveal"
         told = self._book.why(part, why or f"the {window} window is over")
         if part.why != told:
@@ -234,17 +239,18 @@ _WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
 _BEFORE_COMMIT = {RoundState.IDLE, RoundState.TRAINED, RoundState.COMMITTING}
 _GIVEN_UP = {RoundState.SKIPPED, RoundState.FORFEIT}
 _NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.MISS}
-_STANDS, _IS_REVEALED = (RoundEvent.COMMIT_STANDS,), (RoundEvent.REVEAL_SENT, RoundEvent.REVEAL_SEEN)
-_FOLLOWS: dict[RoundState, dict[EntryState, tuple[RoundEvent, ...]]] = {
-    RoundState.COMMITTING: {
-        EntryState.COMMITTED: (RoundEvent.COMMIT_SEEN,),
-        EntryState.REVEALED: (RoundEvent.COMMIT_SEEN, *_IS_REVEALED),
-    },
-    RoundState.COMMITTED: {EntryState.REVEALED: _IS_REVEALED},
-    RoundState.REVEALING: {EntryState.REVEALED: _IS_REVEALED[1:]},
-    **{state: {EntryState.COMMITTED: _STANDS, EntryState.REVEALED: (*_STANDS, *_IS_REVEALED)} for state in _GIVEN_UP},
+_BY_DEPTH = {(RoundState.COMMITTING, Status.COMMIT)} | {
+    (RoundState.REVEALING, status) for status in (Status.REVEAL, Status.SETTLE)
 }
-"""What has happened to a part in each state, by what the chain knows of it."""
+_C, _R, _E = EntryState.COMMITTED, EntryState.REVEALED, RoundEvent
+_FOLLOWS: dict[tuple[RoundState, EntryState], tuple[RoundEvent, ...]] = {
+    (RoundState.COMMITTING, _C): (_E.COMMIT_SEEN,),
+    (RoundState.COMMITTING, _R): (_E.COMMIT_SEEN, _E.REVEAL_SENT, _E.REVEAL_SEEN),
+    (RoundState.COMMITTED, _R): (_E.REVEAL_SENT, _E.REVEAL_SEEN),
+    (RoundState.REVEALING, _R): (_E.REVEAL_SEEN,),
+    **{(state, known): (_E.COMMIT_STANDS,) for state in _GIVEN_UP for known in (_C, _R)},
+}
+"""What has happened to a part in a state, by what the chain knows of it."""
 
 
 def _intent(action: Action, part: Part) -> Intent:

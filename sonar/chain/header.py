@@ -15,15 +15,8 @@ from eth_utils.crypto import keccak
 
 from sonar.errors import RpcError
 
-_DATA = (
-    "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom extraData mixHash nonce "
-    "withdrawalsRoot parentBeaconBlockRoot requestsHash"
-).split()
-_ORDER = (
-    "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit "
-    "gasUsed timestamp extraData mixHash nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas "
-    "parentBeaconBlockRoot requestsHash"
-).split()
+_DATA = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "extraData", "mixHash", "nonce", "withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash"]
+_ORDER = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash"]
 _MUST = _ORDER[:15]
 _BESIDES = {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
 """What a node tells of a block and is no part of its header."""

@@ -267,7 +267,10 @@ class Chain:
     """A chain behind a node. With `chain_id`, construction checks that the node serves that chain.
 
     `place` is what transactions are meant for, in words of its own: a chain of one id may begin anew.
+    `deployed_block` is where that is from, if it is known.
     """
+
+    deployed_block = 0
 
     def __init__(self, rpc: Rpc, chain_id: int | None = None) -> None:
         self.rpc, self._headers = rpc, Headers()
@@ -291,7 +294,7 @@ class Chain:
         """
         if confirmations <= 1:
             return head
-        number = max(0, head.number - confirmations + 1)
+        number = max(min(self.deployed_block, head.number), head.number - confirmations + 1)
         found = self._block(hex(number), f"block {number}")
         if found.number != number:
             raise RpcError(f"the chain's node answered block {found.number}, and was asked for {number}")

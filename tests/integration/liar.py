@@ -270,7 +270,7 @@ def _phantom(liar: Liar, request: Request, found: Any) -> Answer:
         return _swallow(liar, request, found)
     honest = liar._honest(request)
     if honest.get("result") is not None:
-        return honest
+        return dict(honest)
     head = liar.chain._head()
     receipt = {
         "transactionHash": request["params"][0],
@@ -324,7 +324,21 @@ def _fees(liar: Liar, request: Request, found: Any) -> Answer:
 
 @_kind("garbage", *_ALL)
 def _garbage(liar: Liar, request: Request, found: Any) -> Answer:
-    nothing = [None, 7, "0x", "", [], {}, "zz", True, [[]], {"a": 1}, "0x" + "ff" * 32, "0x" + "00" * 64, -1]
+    nothing: list[Any] = [
+        None,
+        7,
+        "0x",
+        "",
+        [],
+        {},
+        "zz",
+        True,
+        [[]],
+        {"a": 1},
+        "0x" + "ff" * 32,
+        "0x" + "00" * 64,
+        -1,
+    ]
     return {"jsonrpc": "2.0", "id": request["id"], "result": liar.rng.choice(nothing)}
 
 
