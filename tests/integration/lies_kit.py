@@ -1,4 +1,4 @@
-"""A whole network in this process, in which everybody hears of the chain from a node of their own that lies."""
+"""A whole network in this process, in which everybody hears of the chain from a node that lies."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Lied:
 
 
 class World:
-    """`mines` real mines, a real campaign, and the lies of `plan`. Everybody may be ended and started anew."""
+    """`mines` real mines, a real campaign, and the lies of `plan`. Everybody may be started anew."""
 
     def __init__(
         self,
@@ -91,7 +91,10 @@ class World:
         self.deployment = deploy(self.chain.rpc(), self.deployer, min_window_s=1)
         self.market = self.deployment.market(self.chain.rpc())
         self.store = MemoryStore()
-        self.liars = {who: Liar(self.chain, seed * 100 + who) for who in range(-1, mines)}
+        otherwise = self.rng.random() < 0.6
+        self.liars = {
+            who: Liar(self.chain, seed * 100 + who, hashes_otherwise=otherwise) for who in range(-1, mines)
+        }
         self.sinks = {who: ListSink() for who in range(-1, mines)}
         windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), WINDOW_S)
         money: dict[str, Any] = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}

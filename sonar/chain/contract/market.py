@@ -10,11 +10,12 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.events import decode_log
 from sonar.chain.contract.settler import check_settler, signature_fault
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc
-from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
+from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, UsageError, WrongContract
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, Entry, EntryState, Status, Terms
@@ -220,7 +221,12 @@ class Market(Chain, Calls):
 
     def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
         data = abi.encode_call(function, *arguments)
-        answer = view(self.rpc, self.address, data, function, at)
+        try:
+            answer = view(self.rpc, self.address, data, function, at)
+        except UnknownBounty:
+            raise
+        except MarketError as refusal:  # no read is refused for another reason
+            raise RpcError(f"{function}: the chain's node answered a refusal: {refusal}") from refusal
         if not answer:  # every function returns something; without code there is nothing that could refuse
             self.check_code()
             raise RpcError(f"{function}: the chain's node answered nothing")
