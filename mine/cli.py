@@ -11,7 +11,15 @@ import typer
 from sonar.errors import ConfigError, UsageError
 from sonar.telling.documents import PartyReady
 from sonar.telling.progress import printable
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    JsonFlag,
+    PasswordFileOption,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+    told_when_stopped,
+)
 
 if TYPE_CHECKING:
     from mine.wiring import Mine
@@ -228,6 +236,12 @@ def leave(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = F
         typer.echo(f"left {left}")
 
 
+_STOPPED = (
+    "Stopped. Nothing is lost; start again with `mine run`. An update that is committed must be revealed in "
+    "time, or its stake is lost: `mine status` shows until when."
+)
+
+
 @app.command()
 def run(
     join_all: Annotated[
@@ -252,19 +266,20 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
-    from mine.service import serve
-    from mine.wiring import locked
+    with told_when_stopped(lambda: _STOPPED, as_json):
+        from mine.service import serve
+        from mine.wiring import locked
 
-    with locked(home, sink_for(as_json)) as mine:
-        _require_dev(mine, join_all, "--join-all")
-        serve(
-            mine,
-            password_file,
-            max_rounds=max_rounds,
-            join_all=join_all,
-            exit_when_done=exit_when_done,
-            claim=claim,
-        )
+        with locked(home, sink_for(as_json)) as mine:
+            _require_dev(mine, join_all, "--join-all")
+            serve(
+                mine,
+                password_file,
+                max_rounds=max_rounds,
+                join_all=join_all,
+                exit_when_done=exit_when_done,
+                claim=claim,
+            )
 
 
 @app.command()

@@ -11,7 +11,15 @@ import typer
 from pysonar.bounty import manual
 from sonar.errors import UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    JsonFlag,
+    PasswordFileOption,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+    told_when_stopped,
+)
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -148,20 +156,22 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
-    from pysonar.bounty.explain import explain as told
-    from pysonar.show.views import PlainTold
-    from pysonar.wiring import locked
+    again = f"Stopped. Nothing is lost; start again with `pysonar run {bounty}`."
+    with told_when_stopped(lambda: again, as_json):
+        from pysonar.bounty.explain import explain as told
+        from pysonar.show.views import PlainTold
+        from pysonar.wiring import locked
 
-    asked = _asked(bounty, home, as_json)
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        name = asked.settings.name
-        if scientist.posted(name):
-            scientist.progress.note(f"going on with {name!r}, which was started here before")
-        elif not as_json:
-            typer.echo(told(asked))
-            if not yes:
-                _confirm()
-        _see_through(scientist, asked, password_file, as_json)
+        asked = _asked(bounty, home, as_json)
+        with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
+            name = asked.settings.name
+            if scientist.posted(name):
+                scientist.progress.note(f"going on with {name!r}, which was started here before")
+            elif not as_json:
+                typer.echo(told(asked))
+                if not yes:
+                    _confirm()
+            _see_through(scientist, asked, password_file, as_json)
 
 
 def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
@@ -184,7 +194,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who "
+                f"the bounty is open: `pysonar resume {asked.settings.name}` goes on with it as well. Who "
                 "misses a settle window pays the mines by default, and the bounty closes"
             )
         raise
@@ -204,12 +214,14 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.show.views import PlainTold
-    from pysonar.wiring import locked
+    again = f"Stopped. Nothing is lost; start again with `pysonar resume {name}`.".replace(" `.", "`.")
+    with told_when_stopped(lambda: again, as_json):
+        from pysonar.show.views import PlainTold
+        from pysonar.wiring import locked
 
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        asked = scientist.started(name)
-        _see_through(scientist, asked, password_file, as_json)
+        with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
+            asked = scientist.started(name)
+            _see_through(scientist, asked, password_file, as_json)
 
 
 @app.command()

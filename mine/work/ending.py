@@ -64,8 +64,8 @@ class Endings:
         return Waiting(f"the end of round {part.round} to be mined")
 
     def conclude(self, joined: Joined, part: Part, head: Head) -> bool:
-        """Bring the part of a round that is over to its end, by the confirmed block and what is recorded up to
-        that; False while the round is not over there.
+        """Bring the part of a round that is over to its end, by what is known of the confirmed block; False
+        while the round is not over there.
 
         What the contract holds and what it has recorded must agree, and the record must add up: each is
         one answer of a node. Raises RpcError as long as they do not.

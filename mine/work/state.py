@@ -230,7 +230,7 @@ class Book:
         return [part for part in self.parts(bounty) if not is_final(part.state)]
 
     def drafts_of(self) -> set[Cid]:
-        """What updates that may still be asked for consist of: those of open parts, and each bounty's newest."""
+        """What the updates consist of that may still be asked for: of open parts, and each bounty's newest."""
         parts = [part for one in self.joined() if not one.over for part in self.parts(one.bounty)[-1:]]
         return {cid for part in (*self.open_parts(), *parts) for cid in part.cids}
 

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 
 def check_whole(number: int, record: RoundRecord) -> None:
-    """Check that the chain's record tells how round `number` ended, and leaves nothing out. Raises RpcError."""
+    """Check that the chain's record tells all of how round `number` ended. Raises RpcError."""
     if not record.is_whole:
         raise RpcError(f"round {number} is over, and the chain's node has no whole record yet of how")
 
 
 def finished_of(record: RoundRecord, seconds: dict[str, float], gas: dict[str, int]) -> Finished:
     """Return how a round ended, by its whole record."""
-    assert record.ended is not None and record.ended_block is not None
+    assert record.ended is not None
+    assert record.ended_block is not None
     settled, closed = record.settled, record.closed
     return Finished(
         ended=record.ended.value,

@@ -1,8 +1,8 @@
 """Whether a block's header is what its hash says: a header whose time or number was changed has another hash.
 
-A block's hash is keccak256 over the RLP of its header's fields (Ethereum's yellow paper, section 4.4.3, and the
-EIPs that added fields at the end). Chains of other kinds hash otherwise, and a fork yet to come may add a field
-that is not known here: then nothing can be said.
+A block's hash is keccak256 over the RLP of its header's fields (Ethereum's yellow paper, section 4.4.3, and
+the EIPs that added fields at the end). Chains of other kinds hash otherwise, and a fork yet to come may add a
+field that is not known here: then nothing can be said.
 """
 
 from __future__ import annotations
@@ -15,8 +15,44 @@ from eth_utils.crypto import keccak
 
 from sonar.errors import RpcError
 
-_DATA = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "extraData", "mixHash", "nonce", "withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash"]
-_ORDER = ["parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash"]
+_DATA = [
+    "parentHash",
+    "sha3Uncles",
+    "miner",
+    "stateRoot",
+    "transactionsRoot",
+    "receiptsRoot",
+    "logsBloom",
+    "extraData",
+    "mixHash",
+    "nonce",
+    "withdrawalsRoot",
+    "parentBeaconBlockRoot",
+    "requestsHash",
+]
+_ORDER = [
+    "parentHash",
+    "sha3Uncles",
+    "miner",
+    "stateRoot",
+    "transactionsRoot",
+    "receiptsRoot",
+    "logsBloom",
+    "difficulty",
+    "number",
+    "gasLimit",
+    "gasUsed",
+    "timestamp",
+    "extraData",
+    "mixHash",
+    "nonce",
+    "baseFeePerGas",
+    "withdrawalsRoot",
+    "blobGasUsed",
+    "excessBlobGas",
+    "parentBeaconBlockRoot",
+    "requestsHash",
+]
 _MUST = _ORDER[:15]
 _BESIDES = {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
 """What a node tells of a block and is no part of its header."""

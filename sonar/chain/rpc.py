@@ -284,7 +284,7 @@ class Chain:
             )
 
     def head(self) -> Head:
-        """Return the newest block. One request. Raises RpcError for a header that is not what its hash says."""
+        """Return the newest block. One request. Raises RpcError for a header that its hash does not fit."""
         return self._block("latest", "the newest block")
 
     def at_depth(self, head: Head, confirmations: int) -> Head:

@@ -12,9 +12,9 @@ REVEALING the mine does not know yet, and after a restart it looks for the recei
 again. Until the commit is sent, nothing is lost by giving up; from then on a stake is at risk, and only a
 reveal gets it back.
 
-That a window is over is one node's word at first, and no event: a round is skipped, or its stake forfeit, when
-the chain has moved on to the next one, deep enough to be believed. Should it turn out all the same that a
-commit stands in a round that goes on, it is taken up again.
+That a window is over is one node's word at first, and no event: a round is skipped, or its stake forfeit,
+when the chain has moved on to the next one, deep enough to be believed. Should it turn out all the same that
+a commit stands in a round that goes on, it is taken up again.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ import typer
 
 from sonar.errors import SonarError, UsageError
 from sonar.telling import documents
-from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Problem, Sink, painted, printable
+from sonar.telling.progress import RED, JsonLinesSink, Note, PlainSink, Problem, Sink, painted, printable
 from sonar.telling.versions import version_of
 
 JsonFlag = Annotated[
@@ -134,6 +134,20 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
         return 143 if terminated else 130
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def told_when_stopped(told: Callable[[], str], as_json: bool) -> Iterator[None]:
+    """Say after Ctrl-C or SIGTERM, in the words of `told`, what becomes of the work and how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            if as_json:
+                print_json(Note(told()))
+            else:
+                print(told(), file=sys.stderr, flush=True)
+        raise
 
 
 def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:

@@ -66,12 +66,12 @@ class Liar(httpx.BaseTransport):
     def _one(self, request: Request) -> Answer:
         now_s = self.chain.now_s
         for lie in self.lies:
-            if lie.from_s <= now_s < lie.until_s and request["method"] in KINDS[lie.kind].methods:
-                if self.rng.random() < lie.rate:
-                    before = None if KINDS[lie.kind].swallows else self._honest(request)
-                    after = KINDS[lie.kind].tell(self, request, json.loads(json.dumps(before)))
-                    self.told += after != before
-                    return after
+            fits = lie.from_s <= now_s < lie.until_s and request["method"] in KINDS[lie.kind].methods
+            if fits and self.rng.random() < lie.rate:
+                before = None if KINDS[lie.kind].swallows else self._honest(request)
+                after = KINDS[lie.kind].tell(self, request, json.loads(json.dumps(before)))
+                self.told += after != before
+                return after
         return self._honest(request)
 
 
@@ -163,8 +163,7 @@ def _old_state(liar: Liar, request: Request, found: Any) -> Answer:
             return {**found, "result": []}
     else:
         params = [params[0], old]
-    made = liar._honest({**request, "params": params})
-    return made
+    return liar._honest({**request, "params": params})
 
 
 @_kind("another status", "eth_call")

@@ -40,6 +40,8 @@ ETHER = 10**18
 START_S = 1_800_000_000
 WINDOW_S = 60
 LONGEST_STEP_S = 8
+LIES_EACH = 4
+"""So many lies are told in each run."""
 
 
 @cache
@@ -272,15 +274,15 @@ class World:
 
 
 def plan_of(seed: int, mines: int = 3, kinds: Sequence[str] = NAMES) -> list[Lied]:
-    """One to three lies, each shorter than a quarter of a window, to some of the parties."""
+    """Some lies, each shorter than a quarter of a window, to some of the parties; every kind in turn."""
     rng = random.Random(seed)
     places = [(0, Status.NONE)] + [
         (n, s) for n in (1, 2) for s in (Status.COMMIT, Status.REVEAL, Status.SETTLE)
     ]
     places.append((2, Status.CLOSED))
     found = []
-    for index in range(rng.randrange(1, 4)):
-        kind = kinds[(seed + 7 * index) % len(kinds)]
+    for index in range(LIES_EACH):
+        kind = kinds[(seed * LIES_EACH + index) % len(kinds)]
         to = rng.choice([(-1,), (rng.randrange(mines),), tuple(range(mines)), tuple(range(-1, mines))])
         round_, status = rng.choice(places)
         seconds = rng.choice([2, 5, 9, 14])

@@ -1,7 +1,8 @@
 """Whether the digests that a round's record tells are those that its mines revealed.
 
-The contract keeps the seal that a mine committed to, and no digest. A log tells the digest, and the transaction
-that it came with has the salt. Both open the seal, or one of these answers is not what is on the chain.
+The contract keeps the seal that a mine committed to, and no digest. A log tells the digest, and the
+transaction that it came with has the salt. Both open the seal, or one of these answers is not what is on the
+chain.
 """
 
 from __future__ import annotations

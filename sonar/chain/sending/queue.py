@@ -138,8 +138,8 @@ class Queue:
             if isinstance(receipt, RpcError):
                 refused[intent] = receipt
             elif isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
-                if self._entries.open[intent].nonce < count:  # what is mined has used its nonce
-                    found[intent] = (one, receipt)
+                used = self._entries.open[intent].nonce < count  # or it cannot be mined
+                found |= {intent: (one, receipt)} if used else {}
         queue = []
         for intent in intents:
             try:
@@ -367,7 +367,9 @@ class Queue:
         return filled + queue
 
     def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
-        """Sign all anew from `nonce` on: nobody here used those before, so the count that told of them was a lie."""
+        """Sign all anew from `nonce` on: as nobody here used those before, the count that told of them was a
+        lie.
+        """
         (asked,) = self._chain.rpc.batch(fees.HISTORY)
         for place, intent in enumerate(queue):
             entry = replace(self._entries.open[intent], nonce=nonce + place, tries=())
