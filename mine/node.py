@@ -198,8 +198,8 @@ class Node:
 
         Refusals are told once.
         """
-        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting. What a lie
-        # has left out is found when all is searched again.
+        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting. What a
+        # lie has left out is found when all is searched again.
         self._searched_to = min(self._searched_to, head.number)
         if self._monotonic() >= self._search_again_s:
             self._searched_to = self._market.deployed_block - 1

@@ -136,7 +136,8 @@ RULES = (
     Rule("sonar.processes", DOWN, _TELLING),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
-    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.rpc"), libraries=_NETWORK),
+    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.chain.header")),
+    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.header", "sonar.chain.rpc"), libraries=_NETWORK),
     Rule(
         "sonar.chain.contract", DOWN, (*_HOME, "sonar.chain.rpc", "sonar.chain.contract"), libraries=_NETWORK
     ),

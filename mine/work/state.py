@@ -101,8 +101,8 @@ class Part:
     comes of this part is mined later, unless that head was a lie. `proof` shows the contract that the mine is
     on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its reveal goes before everything
     else, until it is too late for it. `why` it was skipped, is forfeit or has no share; of a part that is
-    open, why it would be. `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in the smallest
-    unit of `asset`.
+    open, why it would be. `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in
+    the smallest unit of `asset`.
     """
 
     bounty: BountyId
@@ -230,7 +230,7 @@ class Book:
         return [part for part in self.parts(bounty) if not is_final(part.state)]
 
     def drafts_of(self) -> set[Cid]:
-        """What the updates consist of that may still be asked for: of open parts, and each bounty's newest."""
+        """What the updates consist of that may be asked for yet: of open parts, and each bounty's newest."""
         parts = [part for one in self.joined() if not one.over for part in self.parts(one.bounty)[-1:]]
         return {cid for part in (*self.open_parts(), *parts) for cid in part.cids}
 

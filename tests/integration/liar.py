@@ -163,7 +163,7 @@ def _old_state(liar: Liar, request: Request, found: Any) -> Answer:
             return {**found, "result": []}
     else:
         params = [params[0], old]
-    return liar._honest({**request, "params": params})
+    return dict(liar._honest({**request, "params": params}))
 
 
 @_kind("another status", "eth_call")
@@ -271,7 +271,7 @@ def _swallow(liar: Liar, request: Request, found: Any) -> Answer:
 @_kind("swallowed, and a receipt", "eth_sendRawTransaction", _RECEIPT, swallows=True)
 def _phantom(liar: Liar, request: Request, found: Any) -> Answer:
     if request["method"] == "eth_sendRawTransaction":
-        return _swallow(liar, request, found)
+        return dict(_swallow(liar, request, found))
     honest = liar._honest(request)
     if honest.get("result") is not None:
         return dict(honest)

@@ -43,8 +43,9 @@ from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, Head, Request, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State
+from sonar.chain.sending.gas import estimate, with_margin
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.queue import Queue, request, with_margin
+from sonar.chain.sending.queue import Queue
 from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
@@ -216,7 +217,7 @@ class Outbox:
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
         gas, history, count, balance = self._chain.rpc.batch(
-            Request("eth_estimateGas", (request(call, self.address),), quantity),
+            estimate(call, self.address),
             fees.HISTORY,
             Request("eth_getTransactionCount", (self.address, "pending"), quantity),
             Request("eth_getBalance", (self.address, "latest"), quantity),
