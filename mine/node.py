@@ -36,6 +36,7 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import (
+    BlockMissing,
     ChainUnavailable,
     DigestMismatch,
     EnvironmentFault,
@@ -123,6 +124,7 @@ class Node:
         self._seen: tuple[Head, Waiting | Done] | None = None
         self._newest = 0
         self._told: set[str] = set()
+        self._late: set[BountyId] = set()
         self._tidied = -1
 
     def tick(self) -> Waiting | Done:
@@ -254,10 +256,16 @@ class Node:
             waiting = self._step(joined, head)
         except ChainUnavailable:
             raise
+        except BlockMissing as late:  # what came before took long: the next pass has a newer block
+            if joined.bounty not in self._late:
+                self._late.add(joined.bounty)
+                return Waiting(f"bounty {short(hex32(joined.bounty))} to work again: {late}"[:300])
+            return self._pause(joined.bounty, late, _PAUSES_S)
         except SonarError as error:
             at_risk = any(part.bounty == joined.bounty for part in self._book.at_risk())
             return self._pause(joined.bounty, error, _RISK_PAUSES_S if at_risk else _PAUSES_S)
         self._pauses.pop(joined.bounty, None)
+        self._late.discard(joined.bounty)
         return waiting
 
     def _step(self, joined: Joined, head: Head) -> Waiting | None:
