@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from sonar.errors import JournalError
 from sonar.home.private import PrivateFolder
-from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Cid, digest_of, parts_of
 
 
 class Drafts:

@@ -28,9 +28,7 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
-from sonar.protocol.blobs import joined
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import ZERO32, Address, Digest
+from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")

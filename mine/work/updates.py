@@ -17,8 +17,7 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.protocol import seal as seals
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting

@@ -17,9 +17,7 @@ from sonar.manifests.holdout import SALT_BYTES, commitment
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.ports import Store
-from sonar.protocol.blobs import PART_BYTES
-from sonar.protocol.cid import Cid, Codec, digest_of
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import PART_BYTES, Address, Cid, Codec, digest_of
 from sonar.store.mend import put_blob
 
 

@@ -21,9 +21,8 @@ from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
-from sonar.protocol.cid import digest_of
 from sonar.protocol.fold import RoundRecord, record_of
-from sonar.protocol.ids import Address, Digest, hex32
+from sonar.protocol.ids import Address, Digest, digest_of, hex32
 from sonar.protocol.phase import NOBODY, BountyState, Deadlines
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting

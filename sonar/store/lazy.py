@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from sonar.ports import Store
-from sonar.protocol.cid import Cid, Codec
+from sonar.protocol.ids import Cid, Codec
 
 
 class LazyStore:

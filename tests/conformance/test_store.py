@@ -11,7 +11,7 @@ import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavailable
 from sonar.ports import MAX_BLOB_BYTES, Store
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.folder import FolderStore
 from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import KuboStore

@@ -36,10 +36,8 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.paillier.vector import encode_weights
 from sonar.ports import Store
-from sonar.protocol.blobs import joined
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import Revealed
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, joined
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob

@@ -17,8 +17,7 @@ from sonar.errors import ChainUnavailable, StoreUnavailable
 from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest, PlanSpec
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
-from sonar.protocol.ids import BountyId
+from sonar.protocol.ids import BountyId, Cid, digest_of
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore

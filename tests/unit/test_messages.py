@@ -21,7 +21,7 @@ from sonar.manifests.key import KeyManifest
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Cid, digest_of
 from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())

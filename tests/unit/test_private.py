@@ -15,8 +15,7 @@ import pytest
 from mine.work.drafts import Drafts
 from sonar.errors import JournalBlocked, JournalError
 from sonar.home.private import PrivateFolder
-from sonar.protocol.blobs import PART_BYTES, links_of
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import PART_BYTES, Cid, links_of
 
 
 @pytest.fixture
