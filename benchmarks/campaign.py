@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.race import Result
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.campaign.records import Cohort, Records
 from pysonar.campaign.rounds import RoundWork
 from pysonar.keys.job import Job

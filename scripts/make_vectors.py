@@ -19,12 +19,9 @@ from typing import Any
 import numpy as np
 
 from sonar.errors import SonarError
-from sonar.manifests.allowlist import AllowList
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.holdout import commitment
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest, commitment
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
 from sonar.protocol.ids import (

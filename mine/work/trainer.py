@@ -19,12 +19,9 @@ from sonar.cores import cores_allowed, in_processes
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
-from sonar.manifests.allowlist import AllowList
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
-from sonar.paillier import keyproof
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.paillier.affine import estimated_s
-from sonar.paillier.public import PublicKey
+from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
@@ -139,7 +136,7 @@ def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
             "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
         )
     key = PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
-    keyproof.check(key, manifest.proof)
+    check_proof(key, manifest.proof)
     return key
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from pysonar.campaign.means import Means
-from pysonar.campaign.opening import Opening
-from pysonar.campaign.posting import blobs_of, publish
+from pysonar.campaign.opening import Opening, blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered

@@ -28,9 +28,15 @@ from pysonar.keys.ledger import Ledger
 from pysonar.keys.secret import Secret, Tell
 from pysonar.keys.updates import digest_of_parts
 from sonar.errors import KeyFileError, UsageError
-from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan, Vector
-from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
+from sonar.paillier.public import (
+    MAX_BITS,
+    MIN_BITS,
+    MIN_BITS_INSECURE,
+    PublicKey,
+    encode_proof,
+    proof_challenges,
+)
 
 
 class Key:
@@ -65,8 +71,8 @@ class Key:
 
     @cached_property
     def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
-        return keyproof.encode(self.public, self._secret.roots(keyproof.challenges(self.public)))
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
+        return encode_proof(self.public, self._secret.roots(proof_challenges(self.public)))
 
     def on_progress(self, tell: Tell | None) -> None:
         """Have `tell` called with (done, of) about once a second by work that takes longer."""

@@ -17,8 +17,7 @@ from sonar.errors import RemoteError
 from sonar.families.quadratic.holdout import MILLION
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.events import (
     BountyPosted,

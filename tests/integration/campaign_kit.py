@@ -25,8 +25,7 @@ from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey

@@ -18,8 +18,7 @@ from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.home.journal import Journal
-from sonar.manifests.allowlist import AllowList
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, ModelManifest
 from sonar.protocol.allowlist import root_of
 from sonar.protocol.events import BountyPosted, Committed
 from sonar.protocol.ids import Address, Cid

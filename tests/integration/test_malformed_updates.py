@@ -9,7 +9,7 @@ from typing import Any
 
 from gmpy2 import mpz
 
-from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
 from sonar.protocol.events import MinePaid

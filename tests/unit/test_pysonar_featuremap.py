@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.shelf import Shelf
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.models.linear import LinearModel
