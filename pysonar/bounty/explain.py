@@ -6,7 +6,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
 from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
@@ -53,7 +52,7 @@ def _what(bounty: Bounty) -> list[str]:
     terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
     return [
         f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
-        f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
+        f"feature map: {spec.words}",
         f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
         f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
@@ -199,10 +198,10 @@ def _tells(bounty: Bounty) -> str:
 
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are of, where it is not the columns themselves."""
-    stages = bounty.design.spec.stages
-    if compose.mixes(stages):
+    spec = bounty.design.spec
+    if spec.mixes:
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
-    most = 2 * compose.degree_of(stages)
+    most = 2 * spec.degree
     if most == 2:
         return []
     return [
@@ -232,7 +231,7 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, bounty.offer.train_s
-    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
+    degree, names = spec.degree, ", ".join(map(repr, bounty.targets))
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
         *_targets(bounty),
