@@ -76,7 +76,7 @@ class Mine(Party):
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
-        from sonar.store.lazy import LazyStore
+        from sonar.store.choose import LazyStore
 
         outbox = self.outbox(account)
         lost = "it was deleted, and another one made: all that is lost is idle time"

@@ -49,9 +49,10 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 
 def _what(bounty: Bounty) -> list[str]:
-    terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
+    terms, allowed = bounty.offer.terms, bounty.offer.allowed
+    spec, names = bounty.design.spec, ", ".join(map(repr, bounty.targets))
     return [
-        f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
+        f"predict {names} from {len(spec.features)} columns: {', '.join(spec.features)}",
         f"feature map: {spec.words}",
         f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
@@ -60,13 +61,15 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
+        f"open to {len(bounty.offer.allowed)} mines by name"
+        if bounty.offer.allowed
+        else "open to every mine",
     ]
 
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.start_weights))
+    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -106,9 +109,9 @@ def _surrogate(bounty: Bounty) -> list[str]:
 
 
 def _cost(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.unit)
+        format_amount(amount, bounty.offer.unit)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
@@ -127,7 +130,7 @@ def _cost(bounty: Bounty) -> list[str]:
 
 
 def _time(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
     return [
         f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
@@ -142,7 +145,7 @@ def _time(bounty: Bounty) -> list[str]:
 
 
 def _settler(bounty: Bounty) -> list[str]:
-    settler = bounty.terms.settler
+    settler = bounty.offer.terms.settler
     if settler == NOBODY:
         return []
     return [
@@ -152,7 +155,7 @@ def _settler(bounty: Bounty) -> list[str]:
 
 
 def _quiet(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     if not terms.quiet_s:
         return []
     return [
@@ -162,7 +165,7 @@ def _quiet(bounty: Bounty) -> list[str]:
 
 
 def _learned(bounty: Bounty) -> list[str]:
-    terms, plan = bounty.terms, bounty.design.plan
+    terms, plan = bounty.offer.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "

@@ -15,10 +15,11 @@ from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.token import unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.payment import pay
+from sonar.chain.sending.outbox import pay
 from sonar.errors import (
     BlobNotFound,
     BlobTooLarge,
@@ -138,7 +139,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
     manifest = key_manifest(key)
     blob = key.public.encode_blob(key.encrypt(design.start))
-    allowed = AllowList(mines=bounty.allowed) if bounty.allowed else None
+    allowed = AllowList(mines=bounty.offer.allowed) if bounty.offer.allowed else None
     model = ModelManifest(
         name=bounty.settings.name,
         round=1,
@@ -154,10 +155,10 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     return Posting(
         bounty.digest,
         secrets.token_bytes(32),
-        manifest.to_bytes(),
-        model.to_bytes(),
+        manifest.encoded,
+        model.encoded,
         salt,
-        allowed.to_bytes() if allowed else b"",
+        allowed.encoded if allowed else b"",
     )
 
 
@@ -168,27 +169,27 @@ def check(market: Market, bounty: Bounty, me: Address) -> None:
     be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming the field,
     and what the chain raises.
     """
-    meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
+    meant, told = bounty.offer.unit, unit_of(market, bounty.offer.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
             "asset_decimals",
             f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
             hint="correct it, and look at all amounts again",
         )
-    quiet_s, least_s = bounty.terms.quiet_s, market.min_window_s()
+    quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:
         hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
         raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
-    if bounty.terms.settler in (me, market.address):
-        whose = "your own account" if bounty.terms.settler == me else "the market, which signs nothing"
+    if bounty.offer.terms.settler in (me, market.address):
+        whose = "your own account" if bounty.offer.terms.settler == me else "the market, which signs nothing"
         hint = "name somebody else who agrees to each settlement, or leave it out"
-        raise ConfigError("settler", f"{bounty.terms.settler} is {whose}", hint=hint)
-    market.check_settler(bounty.terms.settler)
+        raise ConfigError("settler", f"{bounty.offer.terms.settler} is {whose}", hint=hint)
+    check_settler(market, bounty.offer.terms.settler)
 
 
 def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
     """Tell whether `posting` is of this bounty, under this key."""
-    return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).to_bytes())
+    return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).encoded)
 
 
 def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
@@ -197,7 +198,7 @@ def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address)
         market.chain_id,
         market.address,
         scientist,
-        bounty.terms,
+        bounty.offer.terms,
         posting.model_manifest,
         digest_of(posting.key_manifest),
         posting.salt,

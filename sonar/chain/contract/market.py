@@ -9,7 +9,6 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
-from sonar.chain.contract.settler import check_settler, signature_fault
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
@@ -188,14 +187,6 @@ class Market(Chain, Calls):
                     return event
             last = first - 1
         return None
-
-    def check_settler(self, settler: Address) -> None:
-        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
-        check_settler(self, settler)
-
-    def signature_fault(self, settler: Address, digest: bytes, signature: bytes) -> str:
-        """Return why the contract would not take this for the settler's signature; nothing if it would."""
-        return signature_fault(self, settler, digest, signature)
 
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
