@@ -61,9 +61,7 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(bounty.offer.allowed)} mines by name"
-        if bounty.offer.allowed
-        else "open to every mine",
+        f"open to {len(allowed)} mines by name" if allowed else "open to every mine",
     ]
 
 
