@@ -42,14 +42,14 @@ from sonar.paillier.public import (
 class Key:
     """A Paillier key pair with its ledger.
 
-    `public` is the public half, `ledger` the record of what this key has given away.
-    The constructor trusts its primes, for tests and conversions; use `generate` and `load`.
+    `public` is the public half. The constructor trusts its primes, for tests and conversions; use
+    `generate` and `load`.
     """
 
     def __init__(self, p: int, q: int, ledger: Ledger | None = None) -> None:
         self._open_secret: Secret | None = Secret(p, q)
         self.public = self._secret.public
-        self.ledger = ledger or Ledger(None, self.public.fingerprint)
+        self._ledger = ledger
 
     @classmethod
     def generate(cls, bits: int = 3072, *, insecure: bool = False) -> Key:
@@ -62,6 +62,13 @@ class Key:
         if type(bits) is not int or bits % 16 or not least <= bits <= MAX_BITS:
             raise UsageError(f"bits must be a multiple of 16 from {least} to {MAX_BITS}, got {bits!r}")
         return cls(*Secret.generate(bits).primes())
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of what this key has given away: in memory until the key is saved."""
+        if self._ledger is None:
+            self._ledger = Ledger(None, self.public.fingerprint)
+        return self._ledger
 
     @property
     def _secret(self) -> Secret:
@@ -91,10 +98,11 @@ class Key:
         half = self.public.bits // 16
         secret = b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
         ledger = Ledger(ledger_path, self.public.fingerprint)
-        self.ledger.copy_to(ledger)
+        if self._ledger is not None:
+            self._ledger.copy_to(ledger)
         keyfile.write(path, secret, self.public.fingerprint, passphrase, light=dev)
-        self.ledger.close()
-        self.ledger = ledger
+        self._close_ledger()
+        self._ledger = ledger
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> Key:
@@ -119,7 +127,11 @@ class Key:
     def close(self) -> None:
         """Close the ledger, and let go of the key."""
         self._open_secret = None
-        self.ledger.close()
+        self._close_ledger()
+
+    def _close_ledger(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
 
     def encrypt_weights(self, w_int: Sequence[int]) -> list[mpz]:
         """One fresh ciphertext for each signed integer, |w| < n/2. Reveals nothing. Raises UsageError."""
