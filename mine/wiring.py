@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mine.node import Node, Options
     from mine.work.state import Book
-    from mine.work.sums import Sums
+    from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
     from sonar.errors import JournalError
 
