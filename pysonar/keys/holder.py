@@ -11,8 +11,8 @@ from typing import Protocol
 from gmpy2 import mpz
 
 from pysonar.keys.job import Job
+from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate
 from sonar.paillier.public import PublicKey
 
