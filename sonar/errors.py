@@ -239,6 +239,13 @@ class JournalBlocked(JournalError):
 class MemoryShort(EnvironmentFault):
     """This process may not take the memory that it needs."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="give the container or the shell more (docker run --memory, ulimit -v), or use another "
+            "machine; docs/operate.md says what each program needs",
+        )
+
 
 class TransactionStuck(EnvironmentFault):
     """A transaction was sent, and is neither mined nor replaced."""

@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from sonar.errors import ConfigError, KeyFileError
-from sonar.home.files import remedy, text_of
-from sonar.home.keystore import encoded, read_private
+from sonar.errors import KeyFileError
+from sonar.home.files import remedy
+from sonar.home.keystore import encoded, read_private_text
 from sonar.home.memory import reserved, scrypt_bytes
 from sonar.protocol.wording import other_version
 
@@ -74,7 +74,7 @@ def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, lig
 def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
     """Return (secret, fingerprint) of a key file. Raises KeyFileError, MemoryShort."""
     check_private(path)
-    header, data = parse(path, read_private(path, "key file", _MAX_BYTES))
+    header, data = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
     try:
         secret = _cipher(header, passphrase).decrypt(_nonce(header), data, _associated(header))
     except InvalidTag as error:
@@ -100,7 +100,7 @@ def check_private(path: Path) -> None:
 def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the header and the encrypted part of a key file's `content`. Raises KeyFileError."""
     try:
-        document = json.loads(text_of(content, str(path)))
+        document = json.loads(content)
         data = _unhex(document.pop("data"))
         kdf, cipher = document["kdf"], document["cipher"]
         good = (
@@ -115,7 +115,7 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
             and len(_unhex(cipher["nonce"])) == 12
             and len(_unhex(document["fingerprint"])) == 32
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{path} is not a key file"
         raise KeyFileError(problem, hint="restore it from a copy, or name the right file") from error
     if document["kind"] == _KIND and document["v"] != 1:
@@ -138,7 +138,7 @@ def _unhex(text: str) -> bytes:
 def _cipher(header: dict[str, Any], passphrase: str) -> AESGCM:
     kdf = header["kdf"]
     cost = {name: kdf[name] for name in "nrp"}
-    with reserved(scrypt_bytes(**cost), "the Paillier key's file"):
+    with reserved(scrypt_bytes(**cost), "deriving what encrypts the Paillier key"):
         scrypt = Scrypt(bytes.fromhex(kdf["salt"]), length=32, **cost)
         return AESGCM(scrypt.derive(encoded(passphrase)))
 

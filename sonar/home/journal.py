@@ -225,7 +225,14 @@ class Journal:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file's name that is not in UTF-8
+        return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False)
+    return text
 
 
 def _encode(value: Any) -> Any:

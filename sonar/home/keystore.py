@@ -57,7 +57,7 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False, n
     if password_file is None and PASSWORD_VARIABLE not in os.environ and PASSWORD_FILE_VARIABLE in os.environ:
         password_file = Path(os.environ[PASSWORD_FILE_VARIABLE])
     if password_file is not None:
-        password = _text_of_password(password_file)
+        password = read_private_text(password_file, "password file").rstrip("\r\n")
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
     else:
@@ -66,15 +66,6 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False, n
         raise KeyFileError("the password is empty", hint="choose one; it protects the account's money")
     encoded(password)
     return password
-
-
-def _text_of_password(path: Path) -> str:
-    """Return the password in a file, without the end of its line. Raises KeyFileError."""
-    data = read_private(path, "password file")
-    try:
-        return text_of(data, f"the password file {path}").rstrip("\r\n")
-    except ConfigError as error:
-        raise KeyFileError(str(error), hint=error.hint) from error
 
 
 def _asked(confirm: bool, notebook: bool) -> str:
@@ -122,7 +113,7 @@ def save(folder: Path, account: LocalAccount, password: str, *, dev: bool = Fals
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{account.address}.json"
     cost = _SCRYPT_N_DEV if dev else _SCRYPT_N
-    with reserved(scrypt_bytes(cost, 8, 1), f"encrypting the key for {path}"):
+    with reserved(scrypt_bytes(cost, 8, 1), f"encrypting the new key in {folder}"):
         fields = Account.encrypt(bytes(account.key), password, kdf="scrypt", iterations=cost)
     if not path.exists():
         write_private(path, json.dumps(fields).encode())
@@ -188,9 +179,9 @@ def _fields(path: Path) -> dict[str, Any]:
     """Return the fields of a key file, their names in lower case. Raises KeyFileError."""
     data = read_private(path, "key file")
     try:
-        fields = json.loads(text_of(data, str(path)), object_pairs_hook=_bearable)
+        fields = json.loads(text_of(data, "text"), object_pairs_hook=_bearable)
     except (ValueError, RecursionError, ConfigError) as error:
-        told = f" ({error})" if data else ": it is empty"
+        told = f" ({error})" if data.strip() else ": it is empty"
         raise KeyFileError(f"{path}: the file is damaged or no keystore{told}", hint=_RESTORE) from error
     if not isinstance(fields, dict) or "crypto" not in fields:
         problem = f"{path}: the file is damaged or no keystore: it has no `crypto`"
@@ -273,6 +264,15 @@ def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> byte
     return data
 
 
+def read_private_text(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> str:
+    """Return the text of a file that nobody but its user may read, as `text_of`. Raises KeyFileError."""
+    data = read_private(path, what, max_bytes)
+    try:
+        return text_of(data, f"the {what} {path}")
+    except ConfigError as error:
+        raise KeyFileError(str(error), hint=error.hint) from error
+
+
 def _kept_private(found: os.stat_result, user: int, read_only: Callable[[], bool]) -> bool:
     """Tell whether a file is as private as `user` can have it."""
     others = stat.S_IMODE(found.st_mode) & 0o077
@@ -309,10 +309,10 @@ def load_raw(path: Path) -> LocalAccount:
     """Return the account of a file with a bare key in hex: faucets of development networks, nothing else."""
     from eth_account import Account
 
+    text = read_private_text(path, "faucet's key").strip()
     try:
-        text = text_of(read_private(path, "faucet's key"), str(path)).strip()
         key = bytes.fromhex(text.removeprefix("0x"))
-    except (ValueError, ConfigError):  # without the content: it may be a key all the same
+    except ValueError:  # without the content: it may be a key all the same
         raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from None
     account: LocalAccount = Account.from_key(_key(path, key))
     return account

@@ -19,10 +19,6 @@ _MARGIN_BYTES = 16 * MIB
 """For all else that is taken meanwhile."""
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
-_HINT = (
-    "give the container or the shell more (docker run --memory, ulimit -v), or use another machine; "
-    "docs/operate.md says what each program needs"
-)
 
 
 def scrypt_bytes(n: int, r: int, p: int) -> int:
@@ -45,7 +41,7 @@ def reserved(need_bytes: int, what: str) -> Iterator[None]:
 
 
 def _short(need_bytes: int, what: str, found: str) -> MemoryShort:
-    return MemoryShort(f"{what} needs {-(-need_bytes // MIB)} MiB of memory, and {found}", hint=_HINT)
+    return MemoryShort(f"{what} needs {need_bytes // MIB} MiB of memory, and {found}")
 
 
 def free_bytes() -> int | None:

@@ -171,14 +171,14 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     for other, told, to_do in (
-        (1, "from an older Sonar", "new home"),
-        (9, "from a newer Sonar", "update Sonar"),
+        (1, "an older Sonar", "new home"),
+        (9, "a newer Sonar", "update Sonar"),
     ):
         Journal(tmp_path / f"{other}").close()
         db = sqlite3.connect(tmp_path / f"{other}")
         db.execute(f"PRAGMA user_version={other}")
         db.close()
-        with pytest.raises(JournalError, match=f"has version {other}, {told}") as caught:
+        with pytest.raises(JournalError, match=f"has version {other}, from {told}") as caught:
             Journal(tmp_path / f"{other}")
         assert to_do in caught.value.hint
 

@@ -132,7 +132,7 @@ def test_files_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.signature"
     assert read_signature(path) is None
     os.mkfifo(path)
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         read_signature(path)
     path.unlink()
     path.mkdir()
@@ -237,7 +237,7 @@ def test_sonar_sign_signs_nothing_that_it_did_not_compute_or_was_not_asked_for(
     assert sign(path, home, "--json") == 2
     assert "--yes" in capsys.readouterr().out
     assert sign(tmp_path / "none.json", home, "--yes") == 2
-    assert "is not there" in capsys.readouterr().err
+    assert "cannot be read" in capsys.readouterr().err
     keystore.save(tmp_path / "other/keystore", other, "pass", dev=True)
     assert sign(path, tmp_path / "other", "--yes") == 2
     assert (
