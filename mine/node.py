@@ -48,7 +48,8 @@ from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
-from sonar.telling.progress import Done, Progress, Waiting, short
+from sonar.telling.progress import Done, Progress, Waiting
+from sonar.telling.text import short
 
 # A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
 _PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
