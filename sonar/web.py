@@ -95,7 +95,9 @@ def _authorities() -> ssl.SSLContext:
         try:
             context.load_verify_locations(file)
         except (OSError, ssl.SSLError) as error:
-            told = error.strerror if type(error) is not ssl.SSLError and error.strerror else "not in PEM format"
+            told = (
+                error.strerror if type(error) is not ssl.SSLError and error.strerror else "not in PEM format"
+            )
             raise ConfigError(
                 CA_FILE,
                 f"{file} cannot be used: {told}",
@@ -114,7 +116,9 @@ def tls_fault(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-            return f"it does not speak TLS as we do ({(cause.reason or 'SSL error').replace('_', ' ').lower()})"
+            return (
+                f"it does not speak TLS as we do ({(cause.reason or 'SSL error').replace('_', ' ').lower()})"
+            )
     return ""
 
 

@@ -218,7 +218,9 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
         return _Lasting(f"it answers {kind} and no JSON-RPC", _ADDRESS)
     if response.is_redirect:
         to = without_secrets(response.headers.get("location", "nowhere"))
-        return _Lasting(f"{told}, to {to}", "if you trust that address, make it rpc_url in network.toml, with its key")
+        return _Lasting(
+            f"{told}, to {to}", "if you trust that address, make it rpc_url in network.toml, with its key"
+        )
     if status >= 500 or status in _BUSY:
         return httpx.TransportError(told)
     return _Lasting(told, _KEY if status in _REFUSES_US else _ADDRESS)
