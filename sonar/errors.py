@@ -23,8 +23,10 @@ SonarError
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
 │   ├── StoreUnavailable
-│   │   └── StoreRefused      the store answers, and says no
+│   │   ├── StoreRefused      the store answers, and says no
+│   │   └── StoreUnusable     what is there cannot serve us, however often it is asked
 │   ├── ChainUnavailable
+│   │   └── ChainUnusable     what is there cannot serve us, however often it is asked
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
@@ -210,8 +212,16 @@ class StoreRefused(StoreUnavailable):
         self.told = told
 
 
+class StoreUnusable(StoreUnavailable):
+    """What is at the store's address cannot serve us, however often it is asked."""
+
+
 class ChainUnavailable(EnvironmentFault):
     """The chain's node does not answer."""
+
+
+class ChainUnusable(ChainUnavailable):
+    """What is at the node's address cannot serve us, however often it is asked; or the chain itself cannot."""
 
 
 class PortInUse(EnvironmentFault):
