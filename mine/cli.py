@@ -10,8 +10,17 @@ import typer
 
 from sonar.errors import ConfigError, UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.progress import printable
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    WideFlag,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+)
+from sonar.telling.text import printable
 
 if TYPE_CHECKING:
     from mine.wiring import Mine
@@ -21,19 +30,25 @@ app = new_app(
 
     First steps: `mine init --network network.toml`, `mine data add --csv FILE`, `mine doctor`,
     `mine bounties`, `mine join BOUNTY`, `mine run`.
-    """
+    """,
+    "mine",
 )
 data_app = new_app("Register data sets, and see which bounties they fit.")
 app.add_typer(data_app, name="data")
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]"),
+    typer.Option(
+        "--home",
+        metavar="FOLDER",
+        help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
+    ),
 ]
 BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
 CsvOption = Annotated[
     Path | None,
-    typer.Option("--csv", help="A CSV file whose first line names the columns. It is not copied."),
+    typer.Option("--csv", metavar="FILE", help="A CSV file whose first line names the columns. It is not copied."),
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
@@ -50,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def init(
     network: Annotated[
-        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
     ] = None,
     home: HomeOption = None,
     dev: Annotated[

@@ -48,7 +48,8 @@ from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
-from sonar.telling.progress import Done, Progress, Waiting, short
+from sonar.telling.progress import Done, Progress, Waiting
+from sonar.telling.text import short
 
 # A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
 _PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
@@ -195,8 +196,7 @@ class Node:
         Refusals are told once.
         """
         # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
-        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
-        posted = [event for event in events if isinstance(event, BountyPosted)]
+        posted = self._market.bounties(self._searched_to + 1 - REORG_BLOCKS, head.number)
         self._offers += [event for event in posted if event.bounty not in self._offered]
         self._offered |= {event.bounty for event in posted}
         self._searched_to = head.number

@@ -11,7 +11,16 @@ import typer
 from pysonar.bounty import manual
 from sonar.errors import UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    WideFlag,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+)
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -22,7 +31,8 @@ app = new_app(
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
-    """
+    """,
+    "pysonar",
 )
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
 app.add_typer(key_app, name="key")
@@ -30,12 +40,15 @@ app.add_typer(key_app, name="key")
 HomeOption = Annotated[
     Path | None,
     typer.Option(
-        "--home", help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]"
+        "--home",
+        metavar="FOLDER",
+        help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
     ),
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="[NAME]")
+    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="NAME")
 ]
 
 
@@ -47,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def init(
     network: Annotated[
-        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
     ] = None,
     home: HomeOption = None,
     dev: Annotated[

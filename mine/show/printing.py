@@ -9,7 +9,7 @@ from mine.show.documents import Income, MineStatus
 from sonar.protocol.ids import ETHER
 from sonar.telling import tables
 from sonar.telling.amounts import format_wei
-from sonar.telling.progress import clock, printable, short
+from sonar.telling.text import clock, printable, short
 
 # Which fields a table shows, and their headings.
 DATASETS = {"name": "data", "rows": "rows", "columns": "columns", "used": "rounds used", "source": "source"}

@@ -22,7 +22,8 @@ from sonar.protocol import seal as seals
 from sonar.protocol.ids import Address, BountyId, Digest, hex32
 from sonar.protocol.phase import EntryState, Status
 from sonar.protocol.round import RoundEvent, RoundState
-from sonar.telling.progress import Progress, Waiting, short
+from sonar.telling.progress import Progress, Waiting
+from sonar.telling.text import short
 
 
 class Rounds:

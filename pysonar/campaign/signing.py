@@ -14,8 +14,9 @@ from typing import Protocol
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.settler import signature_fault
 from sonar.errors import ConfigError
+from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
-from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_file, read_signature
+from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_signature
 from sonar.protocol.ids import parse_bytes32
 from sonar.telling.progress import Progress
 
@@ -74,8 +75,8 @@ class SignatureFiles:
 
     def _ask(self, path: Path, settlement: Settlement) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError, ConfigError):  # what cannot be read is written anew
-            if read_file(path, MAX_FILE_BYTES) == settlement.to_bytes():
+        with suppress(ConfigError):  # what cannot be read is written anew
+            if read_if_there(path, "settlement", MAX_FILE_BYTES, never_wait=True) == settlement.to_bytes():
                 return
         write_private(path, settlement.to_bytes())
 

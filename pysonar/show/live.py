@@ -12,7 +12,8 @@ from pysonar.show.views import PlainTold, sentence_of
 from sonar.telling.amounts import Unit, format_amount
 from sonar.telling.documents import CampaignSummary
 from sonar.telling.figures import cells, heading
-from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
+from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe
+from sonar.telling.text import printable, short
 
 _CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
 _BAR = "display:inline-block;height:0.7em;background:#1f6feb;border-radius:2px"

@@ -10,8 +10,9 @@ from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketErro
 from sonar.protocol.ids import ETHER
 from sonar.telling.amounts import Unit, format_amount, format_wei
 from sonar.telling.figures import cells, heading, in_words
-from sonar.telling.progress import Done, Line, Note, PlainSink, Round, printable, short
+from sonar.telling.progress import Done, Line, Note, PlainSink, Round
 from sonar.telling.tables import print_table
+from sonar.telling.text import printable, short
 
 if TYPE_CHECKING:
     from pysonar.campaign.records import Records

@@ -33,7 +33,7 @@ from pydantic import (
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, digest_of, parse_address
-from sonar.protocol.wording import first_fault
+from sonar.protocol.wording import first_fault, other_version
 
 MAX_COHORT = 255
 MAX_ROWS = (1 << 32) - 1
@@ -186,8 +186,9 @@ class Manifest(Record):
 def _check_version(kind: type[Manifest], fields: Mapping[str, Any]) -> None:
     found = fields.get("v")
     if type(found) is int and found != VERSION:
-        name = kind.__name__
-        older = "an older" if found < VERSION else "a newer"
-        problem = f"is {found}: {older} program wrote this {name}; this one reads version {VERSION}"
-        hint = "both sides need programs of one version: a bounty ends with the version that it began with"
-        raise ManifestError("v", problem, hint=hint)
+        problem, hint = other_version(
+            found,
+            VERSION,
+            "its publisher must update Sonar; a bounty ends with the version it began with",
+        )
+        raise ManifestError("v", f"this {kind.__name__} {problem}", hint=hint)

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonar.errors import ConfigError, StoreUnavailable
-from sonar.home.settings import StoreConfig, parse_address_of_node, parse_peer
+from sonar.errors import ConfigError, StoreUnavailable, StoreUnusable
+from sonar.home.settings import StoreConfig, checked_api_url, parse_address_of_node, parse_peer
 from sonar.ports import Store
 from sonar.protocol.ids import Cid, Codec
+from sonar.protocol.url import without_secrets
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
@@ -61,8 +62,16 @@ def open_store(config: StoreConfig, home: Path, progress: Progress) -> OpenStore
 
 
 def running_api(config: StoreConfig) -> str:
-    """Return the address of the running node that is to be used, or nothing."""
-    return os.environ.get(API_VARIABLE, "") or config.api_url
+    """Return the address of the running node that is to be used, or nothing. Raises ConfigError."""
+    url = os.environ.get(API_VARIABLE, "")
+    try:
+        return checked_api_url(url) if url else config.api_url
+    except ValueError as error:
+        raise ConfigError(
+            API_VARIABLE,
+            f"{without_secrets(url)!r} is {error}",
+            hint="give the address of the RPC API of your Kubo, or unset it: then one is started for you",
+        ) from error
 
 
 def repo_of(home: Path) -> Path:
@@ -110,14 +119,14 @@ def checked_peers(field: str, peers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_private(rpc: KuboRpc, config: StoreConfig) -> None:
-    """Refuse a running node that joins other networks than ours. Raises StoreUnavailable."""
+    """Refuse a running node that joins other networks than ours. Raises StoreUnusable, StoreUnavailable."""
     if config.public:
         return
     known = {peer.rpartition("/")[2] for peer in config.bootstrap}
     found = [str(peer) for peer in rpc.call("bootstrap/list").get("Peers") or []]
     foreign = [peer for peer in found if peer.rpartition("/")[2] not in known]
     if foreign:
-        raise StoreUnavailable(
+        raise StoreUnusable(
             f"the Kubo at {rpc.shown} bootstraps from {foreign[0]}, which is not this network's",
             hint="everything put there could leave the network: use a node of the private swarm, "
             "or let this program start its own",

@@ -19,7 +19,8 @@ from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
-from sonar.telling.progress import Done, short
+from sonar.telling.progress import Done
+from sonar.telling.text import short
 from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
 

@@ -123,12 +123,16 @@ class Market(Chain, Calls):
         return int(seconds)
 
     def events(
-        self, from_block: int, to_block: int | None = None, bounty: BountyId | None = None
+        self,
+        from_block: int,
+        to_block: int | None = None,
+        bounty: BountyId | None = None,
+        name: str | None = None,
     ) -> list[Event]:
         """Return the contract's events from block `from_block` to `to_block`, both included, in order.
 
         `to_block` defaults to the head, and must not lie beyond it. With `bounty`, only its own; withdrawals
-        belong to none. A range with no blocks in it has no events.
+        belong to none. With `name`, only events of that class. A range with no blocks in it has no events.
         """
         last = self.head().number if to_block is None else to_block
         found: list[Event] = []
@@ -138,7 +142,7 @@ class Market(Chain, Calls):
             if queries % _QUERIES_PER_TOLD == 0:
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
-                logs = self._logs(first, until, bounty)
+                logs = self._logs(first, until, bounty, name)
             except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
                 if first == until:
                     raise
@@ -146,12 +150,12 @@ class Market(Chain, Calls):
                 continue
             if not isinstance(logs, list):
                 raise RpcError("eth_getLogs: the node's answer is not a list")
-            found += [self._checked(log, bounty) for log in logs]
+            found += [self._checked(log, bounty, name) for log in logs]
             first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
-    def _logs(self, first: int, until: int, bounty: BountyId | None) -> Any:
-        topics = [[_hex(topic) for topic in abi.events()]]
+    def _logs(self, first: int, until: int, bounty: BountyId | None, name: str | None) -> Any:
+        topics = [[_hex(topic) for topic, item in abi.events().items() if name in (None, item.name)]]
         query = {
             "address": self.address,
             "fromBlock": hex(first),
@@ -160,9 +164,10 @@ class Market(Chain, Calls):
         }
         return self.rpc.call("eth_getLogs", query)
 
-    def bounties(self) -> list[BountyPosted]:
-        """Return every bounty that was ever posted, oldest first."""
-        return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
+    def bounties(self, from_block: int = 0, to_block: int | None = None) -> list[BountyPosted]:
+        """Return every bounty that was posted from block `from_block` to `to_block`, oldest first."""
+        found = self.events(from_block, to_block, name=BountyPosted.__name__)
+        return [event for event in found if isinstance(event, BountyPosted)]
 
     def posted(self, text: str) -> BountyPosted:
         """Return the event that posted the bounty whose id `text` abbreviates.
@@ -205,12 +210,14 @@ class Market(Chain, Calls):
             raise RpcError(f"{function}: the chain's node answered nothing")
         return abi.decode_result(function, answer)
 
-    def _checked(self, log: Any, bounty: BountyId | None) -> Event:
+    def _checked(self, log: Any, bounty: BountyId | None, name: str | None) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
             raise RemoteError("the node answered a log of another contract than was asked for")
         event = decode_log(log)
         if bounty is not None and getattr(event, "bounty", None) != bounty:
             raise RemoteError("the node answered a log of another bounty than was asked for")
+        if name not in (None, type(event).__name__):
+            raise RemoteError(f"the node answered a log {type(event).__name__} where {name} was asked for")
         return event
 
 
