@@ -39,7 +39,7 @@ from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import digest_of
+from sonar.protocol.ids import digest_of
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.phase import Terms
 from sonar.store.folder import FolderStore
