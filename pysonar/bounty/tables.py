@@ -1,4 +1,4 @@
-"""A bounty's holdout: from a CSV, an example, or memory, to named columns of numbers."""
+"""A bounty's file, and its holdout: from a CSV, an example, or memory, to named columns of numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pysonar.bounty.settings import HoldoutSettings
 from sonar.data import examples
 from sonar.data.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.files import expanded, read_bytes
+from sonar.home.files import expanded, read_bytes, read_text
+from sonar.home.settings import parse_toml
 
 Array = NDArray[np.float64]
 
@@ -192,3 +193,23 @@ def _floats(name: str, values: Any) -> Array:
     except (TypeError, ValueError, OverflowError) as error:
         hint = "encode it as numbers, 0 and 1 say; or leave it out: features=[...] names the columns to take"
         raise DataError(name, f"is not numbers: {error}", hint=hint) from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the fields of a bounty's file, with those of `allow_file`. Raises ConfigError."""
+    fields = parse_toml(read_bytes(path, "bounty"), str(path))
+    _take_allow_file(fields, expanded(path, "bounty").parent)
+    return fields
+
+
+def _take_allow_file(fields: dict[str, Any], folder: Path) -> None:
+    """Put the addresses of `allow_file`, one a line, in the place of that field. Raises ConfigError."""
+    named = fields.pop("allow_file", None)
+    if named is None:
+        return
+    if "allow" in fields or not isinstance(named, str):
+        problem = "must be the name of a file, and the only list"
+        raise ConfigError("allow_file", problem, hint="leave allow out")
+    text = read_text(folder / expanded(named, "allow_file"), "allow_file")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    fields["allow"] = [line for line in lines if line]

@@ -129,8 +129,7 @@ def estimated_s(plan: SlotPlan) -> float:
     numbers = plan.features * plan.weights
     squarings = sum(_last_shifts(plan)) + plan.ciphertexts * length
     full = cost.Shape(plan.weights, plan.weights, numbers, length * numbers, length, squarings)
-    method = cost.choose(full, plan.key_bits)
-    return cost.counts(method, full).mulmods * 3e-6 * (plan.key_bits / 2048) ** 2
+    return cost.least_mulmods(full, plan.key_bits) * 3e-6 * (plan.key_bits / 2048) ** 2
 
 
 def _last_shifts(plan: SlotPlan) -> list[int]:

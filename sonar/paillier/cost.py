@@ -109,6 +109,11 @@ def counts(method: Method, shape: Shape) -> Counts:
     return (_straus if method.name == "straus" else _buckets)(shape, method.window)
 
 
+def least_mulmods(shape: Shape, key_bits: int) -> float:
+    """The expected time of the cheapest method: see `Counts.mulmods`."""
+    return counts(choose(shape, key_bits), shape).mulmods
+
+
 def table_bytes(method: Method, bases: int, key_bits: int) -> int:
     """The memory of the tables: powers of half the width of n^2, their corrections, and what Python adds."""
     entries = bases << (method.window - 1) if method.name == "straus" else 2 * bases

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mine.consent import Policy
-from pysonar.bounty.files import read
+from pysonar.bounty.tables import read
 from pysonar.bounty.request import Bounty
 from sonar.errors import ConfigError, SonarError
 from sonar.home import keystore
