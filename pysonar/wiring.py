@@ -48,6 +48,11 @@ class Scientist(Party):
         posted = {intent.subject for intent in sent if intent.action is Action.POST}
         return sorted(posted.union(self.shelf.names()))
 
+    def forget(self, name: str) -> None:
+        """Keep nothing of a bounty that was never sent; its key stays."""
+        if not self.posted(name):
+            self.shelf.drop(name)
+
     def started(self, name: str = "") -> Bounty:
         """Return a bounty that was started here; without a name, the only one.
 

@@ -241,10 +241,10 @@ def describe(event: Event) -> str:
             return f"{name} mined in {short(tx_hash)}: {gas_used:,} gas, {format_wei(fee_wei)}"
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"
-        case Round(bounty, number, MineRound() as summary):
+        case Round(bounty, number, summary):
+            if isinstance(summary, CampaignRound):
+                return round_of_campaign(summary)
             return f"bounty {short(bounty)} {_round_of_mine(number, summary)}"
-        case Round(summary=CampaignRound() as summary):
-            return round_of_campaign(summary)
         case Note(text):
             return text
         case Problem(error, hint):
