@@ -129,7 +129,14 @@ def key_new(
 
 
 @app.command()
-def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def explain(
+    bounty: FileArgument,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Also show how the numbers lie in the ciphertexts: the slot plan.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
     A home is needed only by a bounty that starts from an earlier one.
@@ -153,11 +160,11 @@ def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = F
                 "target": holdout.said_all(asked.metric, asked.target_loss),
                 "features": list(asked.features),
                 "plan": asked.design.plan.to_dict(),
-                "text": told(asked),
+                "text": told(asked, plan=True),
             }
         )
     else:
-        typer.echo(told(asked))
+        typer.echo(told(asked, plan=plan))
 
 
 @app.command(help=manual.RUN)

@@ -14,9 +14,9 @@ from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home import keystore
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
-from sonar.telling.progress import Progress, Sink
+from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
-from sonar.wiring import Party
+from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -154,7 +154,7 @@ class Scientist(Party):
             self.outbox(account),
             self.journal,
             bounty,
-            progress=self.progress,
+            progress=self.progress.about(name),
             confirmations=self.network.confirmations,
         )
 
@@ -188,7 +188,8 @@ def make_home(
 
 def open_scientist(home: Path | None, sink: Sink) -> Scientist:
     """Open a home that `pysonar init` made. Raises ConfigError."""
-    return Scientist(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+    found = Home(home or default_home(ROLE), ROLE, create=False)
+    return Scientist(found, voice(found, sink))
 
 
 @contextmanager
