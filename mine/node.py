@@ -196,8 +196,7 @@ class Node:
         Refusals are told once.
         """
         # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
-        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
-        posted = [event for event in events if isinstance(event, BountyPosted)]
+        posted = self._market.bounties(self._searched_to + 1 - REORG_BLOCKS, head.number)
         self._offers += [event for event in posted if event.bounty not in self._offered]
         self._offered |= {event.bounty for event in posted}
         self._searched_to = head.number

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mine.node import Node, Options
     from mine.work.state import Book
-    from mine.work.sums import Sums
+    from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
     from sonar.errors import JournalError
 
@@ -76,7 +76,7 @@ class Mine(Party):
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
-        from sonar.store.lazy import LazyStore
+        from sonar.store.choose import LazyStore
 
         outbox = self.outbox(account)
         lost = "it was deleted, and another one made: all that is lost is idle time"

@@ -12,6 +12,7 @@ from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.telling.progress import Sink
@@ -177,7 +178,7 @@ def make_home(
         problem = f"{config.name!r} is no development network"
         raise ConfigError("--dev", problem, hint="leave --dev out: money is at stake")
     with Home(path, ROLE).lock() as home:
-        if network is not None and network.resolve() != home.network.resolve():
+        if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
             config.save(home.network)
         if not keystore.addresses(home.keystore):
             if password is None:

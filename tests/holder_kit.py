@@ -22,8 +22,7 @@ from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import ETHER, Address, Digest
+from sonar.protocol.ids import ETHER, Address, Cid, Digest
 from sonar.protocol.phase import Terms
 
 PLACE = 7, Address("0x" + "1" * 40), Address("0x" + "2" * 40)

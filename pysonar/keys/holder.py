@@ -35,7 +35,7 @@ class KeyHolder(Protocol):
 
     @property
     def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
         ...
 
     def on_progress(self, tell: Tell | None) -> None:

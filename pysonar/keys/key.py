@@ -28,22 +28,28 @@ from pysonar.keys.ledger import Ledger
 from pysonar.keys.secret import Secret, Tell
 from pysonar.keys.updates import digest_of_parts
 from sonar.errors import KeyFileError, UsageError
-from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan, Vector
-from sonar.paillier.public import MAX_BITS, MIN_BITS, MIN_BITS_INSECURE, PublicKey
+from sonar.paillier.public import (
+    MAX_BITS,
+    MIN_BITS,
+    MIN_BITS_INSECURE,
+    PublicKey,
+    encode_proof,
+    proof_challenges,
+)
 
 
 class Key:
     """A Paillier key pair with its ledger.
 
-    `public` is the public half, `ledger` the record of what this key has given away.
-    The constructor trusts its primes, for tests and conversions; use `generate` and `load`.
+    `public` is the public half. The constructor trusts its primes, for tests and conversions; use
+    `generate` and `load`.
     """
 
     def __init__(self, p: int, q: int, ledger: Ledger | None = None) -> None:
         self._open_secret: Secret | None = Secret(p, q)
         self.public = self._secret.public
-        self.ledger = ledger or Ledger(None, self.public.fingerprint)
+        self._ledger = ledger
 
     @classmethod
     def generate(cls, bits: int = 3072, *, insecure: bool = False) -> Key:
@@ -58,6 +64,13 @@ class Key:
         return cls(*Secret.generate(bits).primes())
 
     @property
+    def ledger(self) -> Ledger:
+        """The record of what this key has given away: in memory until the key is saved."""
+        if self._ledger is None:
+            self._ledger = Ledger(None, self.public.fingerprint)
+        return self._ledger
+
+    @property
     def _secret(self) -> Secret:
         if self._open_secret is None:
             raise UsageError("the key is closed", hint="load it again")
@@ -65,8 +78,8 @@ class Key:
 
     @cached_property
     def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
-        return keyproof.encode(self.public, self._secret.roots(keyproof.challenges(self.public)))
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
+        return encode_proof(self.public, self._secret.roots(proof_challenges(self.public)))
 
     def on_progress(self, tell: Tell | None) -> None:
         """Have `tell` called with (done, of) about once a second by work that takes longer."""
@@ -85,10 +98,11 @@ class Key:
         half = self.public.bits // 16
         secret = b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
         ledger = Ledger(ledger_path, self.public.fingerprint)
-        self.ledger.copy_to(ledger)
+        if self._ledger is not None:
+            self._ledger.copy_to(ledger)
         keyfile.write(path, secret, self.public.fingerprint, passphrase, light=dev)
-        self.ledger.close()
-        self.ledger = ledger
+        self._close_ledger()
+        self._ledger = ledger
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> Key:
@@ -113,7 +127,11 @@ class Key:
     def close(self) -> None:
         """Close the ledger, and let go of the key."""
         self._open_secret = None
-        self.ledger.close()
+        self._close_ledger()
+
+    def _close_ledger(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
 
     def encrypt_weights(self, w_int: Sequence[int]) -> list[mpz]:
         """One fresh ciphertext for each signed integer, |w| < n/2. Reveals nothing. Raises UsageError."""

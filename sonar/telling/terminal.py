@@ -25,7 +25,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sonar.errors import SonarError, UsageError
+from sonar.errors import MemoryShort, SonarError, UsageError
 from sonar.telling import documents
 from sonar.telling.progress import JsonLinesSink, PlainSink, Problem, Sink
 from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
@@ -216,6 +216,12 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
             path = error.ctx.command_path if error.ctx else name
             tell_error(message, f"see `{path} --help`", as_json=as_json)
         return 2
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
+            raise
+        short = MemoryShort("there is not enough memory for this command")
+        tell_error(str(short), short.hint, as_json=as_json)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         return 143 if terminated else 130
     finally:

@@ -10,8 +10,7 @@ from mine.work.urgency import COMMIT_MARGIN_S
 from sonar.chain.rpc import Head
 from sonar.errors import RpcError, StoreUnavailable
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.cid import Cid, Codec
-from sonar.protocol.ids import BountyId
+from sonar.protocol.ids import BountyId, Cid, Codec
 from sonar.protocol.phase import BountyState, Status, deadlines_of
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore

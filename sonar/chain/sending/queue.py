@@ -16,11 +16,10 @@ from typing import Any
 from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, Request, quantity
-from sonar.chain.sending import fees, pool
+from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
-from sonar.chain.sending.fees import Asked, Price
+from sonar.chain.sending.fees import Asked, Price, Said
 from sonar.chain.sending.intent import Action, Intent
-from sonar.chain.sending.pool import Said
 from sonar.errors import InsufficientFunds, RpcError, SonarError, TransactionStuck
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
@@ -250,7 +249,7 @@ class Queue:
 
         What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
         """
-        while (said := pool.offer(self._chain.rpc, self._entries.open[intent].last.raw)) is Said.CHEAP:
+        while (said := fees.offer(self._chain.rpc, self._entries.open[intent].last.raw)) is Said.CHEAP:
             if not self._raise_fee(intent, refused=True):
                 return
         if said is Said.POOR:

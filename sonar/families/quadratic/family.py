@@ -10,7 +10,6 @@ from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import prepare
@@ -55,7 +54,7 @@ class Quadratic:
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
-        return f"{compose.in_words(spec.stages)}: {spec.weights} weights"
+        return spec.words
 
     def design(
         self,

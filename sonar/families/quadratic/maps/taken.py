@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Seeded
 from sonar.families.quadratic.maps.registry import Stage
+from sonar.families.quadratic.spec import degree_of, mixes
 
 
 class Taken(BaseWish):
@@ -34,5 +34,5 @@ class PlainlyTaken(Taken):
 
 def taken_over(stages: Sequence[BaseStage]) -> Taken:
     """Return the wish for a map that has these stages."""
-    plain = compose.degree_of(stages) == 1 and not compose.mixes(stages)
+    plain = degree_of(stages) == 1 and not mixes(stages)
     return (PlainlyTaken if plain else Taken)(given=tuple(stages))
