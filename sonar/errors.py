@@ -220,7 +220,7 @@ class ChainUnavailable(EnvironmentFault):
 
 
 class ChainUnusable(ChainUnavailable):
-    """What is at the node's address cannot serve us, however often it is asked; or the chain itself cannot."""
+    """What is at the node's address, or its chain, cannot serve us, however often it is asked."""
 
 
 class PortInUse(EnvironmentFault):

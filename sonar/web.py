@@ -1,4 +1,4 @@
-"""How services are asked over HTTP: at which addresses, by way of which proxies, and whose certificates count."""
+"""How services are asked over HTTP: at what addresses, through what proxies, and whose certificates count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOCAL_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def checked_url(text: str, example: str = "http://127.0.0.1:8545") -> str:
-    """Return `text` if HTTP can be asked for it. Raises ValueError, which says why not and shows no secret."""
+    """Return `text` if HTTP can be asked for it. Raises ValueError, which shows no secret of it."""
     if problem := _fault(text):
         raise ValueError(f"not an address like {example}: {problem}")
     return text

@@ -393,10 +393,10 @@ def test_an_answer_that_is_not_json_rpc_is_refused(world: World, content: bytes)
 
 
 def test_a_nodes_own_errors_are_told_with_the_method(world: World) -> None:
-    world.wire.tamper = lambda requests, before: error_answer(requests, "rate limit", code=-32005)
-    with pytest.raises(RpcError, match="eth_getBlockByNumber: rate limit") as caught:
+    world.wire.tamper = lambda requests, before: error_answer(requests, "no such block", code=-32001)
+    with pytest.raises(RpcError, match="eth_getBlockByNumber: no such block") as caught:
         world.market.head()
-    assert caught.value.code == -32005
+    assert caught.value.code == -32001
 
 
 def test_a_node_without_batches_is_served_one_by_one(world: World) -> None:
