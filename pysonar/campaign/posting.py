@@ -10,7 +10,7 @@ from pysonar.campaign.records import Posting, Publication
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from sonar.chain.contract.market import Market
-from sonar.chain.contract.token import unit_of
+from sonar.chain.contract.token import check_asset, unit_of
 from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, DigestMismatch
 from sonar.manifests.allowlist import AllowList
 from sonar.manifests.holdout import SALT_BYTES, commitment
@@ -58,10 +58,11 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
 def check(market: Market, bounty: Bounty, me: Address) -> None:
     """Check before money is sent what only the chain can tell of the bounty's terms.
 
-    The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
-    be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming the field,
-    and what the chain raises.
+    The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
+    end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
+    the field, and what the chain raises.
     """
+    check_asset(market, bounty.unit.asset, me)
     meant, told = bounty.unit, unit_of(market, bounty.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
