@@ -299,4 +299,6 @@ def table(partitions: int, *, processes: int = 2) -> dict[str, Line]:
 if __name__ == "__main__":
     lines = table(PARTITIONS)
     for name, line in lines.items():
-        print(f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}")
+        print(
+            f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}"
+        )

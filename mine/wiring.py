@@ -13,8 +13,8 @@ from mine.consent import Policy
 from sonar.home.folder import Home, default_home
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import Unit
-from sonar.telling.progress import Progress, Sink
-from sonar.wiring import Party
+from sonar.telling.progress import Sink
+from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -95,7 +95,8 @@ class Mine(Party):
 
 def open_mine(home: Path | None, sink: Sink) -> Mine:
     """Open a home that `mine init` made. Raises ConfigError."""
-    return Mine(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+    found = Home(home or default_home(ROLE), ROLE, create=False)
+    return Mine(found, voice(found, sink))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SALT_BYTES = 32
 _SHORT_WAIT_S = 1.0
+_LONG_S = 2.0
+"""Work that takes longer is told before it."""
 
 
 class Updates:
@@ -65,6 +67,8 @@ class Updates:
         mapped = self._map(joined, task)
         if (waiting := self._held_up(turn)) is not None:
             return waiting
+        if (seconds := estimated_s(task.plan)) >= _LONG_S:
+            self._progress.waiting(f"the update of round {bounty.round} to be made, about {seconds:.0f} s")
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._workshop.pool)
         links = self._workshop.drafts.put_blob(task.key.encode_blob(update))

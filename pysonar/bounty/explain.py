@@ -22,16 +22,21 @@ WIDTH = 80
 """Of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
-def explain(bounty: Bounty) -> str:
-    """Return the text, in sections. Raises what deriving the bounty's model raises."""
+def explain(bounty: Bounty, *, plan: bool = False) -> str:
+    """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
+
+    Raises what deriving the bounty's model raises.
+    """
     sections = {
+        "In short": _short(bounty),
         f"Bounty {bounty.settings.name!r}": _what(bounty),
         "Cost": _cost(bounty),
         "Time": _time(bounty),
         "Who learns what": _learned(bounty),
         "A mine needs": _needs(bounty),
-        "Slot plan": bounty.design.plan.explain().splitlines(),
     }
+    if plan:
+        sections["Slot plan"] = bounty.design.plan.explain().splitlines()
     return "\n".join(line for title, told in sections.items() for line in (title, *_lines(told)))
 
 
@@ -46,6 +51,21 @@ def _lines(told: list[str]) -> Iterator[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
+
+
+def _short(bounty: Bounty) -> list[str]:
+    """What somebody wants to know who reads no further."""
+    terms = bounty.terms
+    windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
+    return [
+        f"you put {format_amount(terms.escrow_units, bounty.unit)} into escrow; what mines do not earn comes "
+        "back to you",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at most "
+        f"{terms.rounds} rounds of at most {windows_s} s",
+        f"the model starts at {in_words(bounty.design.holdout.told(bounty.start_weights))}; the target is "
+        f"{in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))}",
+        "keep this program running, or a settle window is missed, which costs you",
+    ]
 
 
 def _what(bounty: Bounty) -> list[str]:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
 from sonar.telling import documents
-from sonar.telling.amounts import Unit, format_amount, format_wei
+from sonar.telling.amounts import IN_ETHER, Unit, format_amount, in_column
 from sonar.telling.documents import (
     STRICT,
     Amount,
@@ -198,6 +198,10 @@ class JsonLinesSink:
             _write(self._stream, text)
 
 
+_TOLD_ELSEWHERE = {"committing", "committed", "revealing", "revealed", "paid", "no share", "returned"}
+"""States that people are told of by another event: a transaction, or the end of the round."""
+
+
 class PlainSink:
     """Writes a line of text per event, for people. `stream` defaults to standard error."""
 
@@ -206,14 +210,15 @@ class PlainSink:
 
     def emit(self, line: Line) -> None:
         """Write `line`, in harmless characters only: it may quote what a stranger sent."""
-        if isinstance(line.event, Timing):
-            return  # for reports
+        event = line.event
+        if isinstance(event, Timing) or (isinstance(event, State) and event.state in _TOLD_ELSEWHERE):
+            return
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
         party = f" {line.party}" if line.party else ""
-        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(line.event.kind, "")
+        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(event.kind, "")
         with self._lock:
             stream = self._stream or sys.stderr
-            text = printable(f"{clock}{party}  {describe(line.event)}")
+            text = printable(f"{clock}{party}  {describe(event)}")
             text = filled(text, width_of(stream), len(clock) + 2)
             _write(stream, painted(text, colour, stream) + "\n")
 
@@ -237,14 +242,16 @@ def describe(event: Event) -> str:
             return f"waiting for {what}{until}"
         case State(bounty, number, state):
             return f"bounty {short(bounty)} round {number}: {state}"
-        case Transaction(name, tx_hash, gas_used, fee_wei):
-            return f"{name} mined in {short(tx_hash)}: {gas_used:,} gas, {format_wei(fee_wei)}"
+        case Transaction(name, tx_hash, gas_used, fee_wei, number):
+            unit, (fee,) = in_column([fee_wei], IN_ETHER)
+            of_round = f"round {number}: " if number else ""
+            return f"{of_round}{name} mined in {short(tx_hash)}: {gas_used:,} gas, {fee} {unit}"
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"
-        case Round(bounty, number, MineRound() as summary):
+        case Round(bounty, number, summary):
+            if isinstance(summary, CampaignRound):
+                return round_of_campaign(summary)
             return f"bounty {short(bounty)} {_round_of_mine(number, summary)}"
-        case Round(summary=CampaignRound() as summary):
-            return round_of_campaign(summary)
         case Note(text):
             return text
         case Problem(error, hint):
@@ -290,6 +297,10 @@ class Progress:
         self.party = party
         self._clock = clock
         self._last_wait: Waiting | None = None
+
+    def about(self, subject: str) -> Progress:
+        """The same voice for one of several things that it speaks of, such as a bounty by its name."""
+        return Progress(self.sink, f"{self.party}/{subject}" if self.party else subject, clock=self._clock)
 
     def emit(self, event: Event) -> None:
         """Tell `event`."""

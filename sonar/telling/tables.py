@@ -53,13 +53,13 @@ def print_table(
         if _width(columns, texts) <= console.width:
             break
         if columns.pop(heading, None):
-            left_out.append(heading.replace("\n", " "))
+            left_out.append(heading.partition("\n")[0])
     if _width(columns, texts) > console.width:
         _print_fields(console, columns)
         return
     _print(console, columns, right, texts)
     if left_out:
-        told = f"(too narrow for: {', '.join(left_out)}; a wider terminal or a pipe shows them)"
+        told = f"(no room for: {', '.join(left_out)}; a wider terminal shows more)"
         console.print(Text(filled(told, console.width, 1), style="dim"), soft_wrap=True)
 
 
@@ -109,9 +109,10 @@ def print_named(lines: Iterable[tuple[str, str]], *, file: IO[str] | None = None
     shown = [(name, printable(text)) for name, text in lines if text]
     indent = max((cell_len(name) for name, _ in shown), default=0) + _GAP
     console = Console(file=file)
-    width = console.width if console.is_terminal else None
+    width = console.width - indent if console.is_terminal else None
     for name, text in shown:
-        print(filled(f"{name:<{indent}}{text}", width, indent), file=file)
+        body = filled(text, width, 0).replace("\n", "\n" + " " * indent)
+        print(f"{name:<{indent}}{body}", file=file)
 
 
 def print_text(text: str, *, indent: int = 0, file: IO[str] | None = None) -> None:

@@ -16,14 +16,14 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from sonar.errors import MemoryShort, SonarError, UsageError
 from sonar.telling import documents
@@ -31,6 +31,7 @@ from sonar.telling.progress import JsonLinesSink, PlainSink, Problem, Sink
 from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
 from sonar.telling.versions import version_of
 
+Body = TypeVar("Body", bound=Callable[..., Any])
 COMMON = "Common options"
 """The panel of a help text with what many commands take."""
 JsonFlag = Annotated[
@@ -80,7 +81,7 @@ class _Readable:
         """The parameters, each with the word for its value."""
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
-            if isinstance(param, TyperArgument):
+            if param.param_type_name == "argument":
                 param.metavar = param.metavar or str(param.name).upper() + "..." * (param.nargs != 1)
                 param.display_type_rich = lambda ctx: ""  # its name says it
             elif getattr(param, "is_flag", False):
@@ -95,7 +96,7 @@ class _Readable:
         """The words after the program's name."""
         pieces = ["[OPTIONS]"]
         for param in self.get_params(ctx):
-            if isinstance(param, TyperArgument):
+            if param.param_type_name == "argument":
                 pieces.append(str(param.metavar) if param.required else f"[{param.metavar}]")
         return [*pieces, "COMMAND ..."] if isinstance(self, TyperGroup) else pieces
 
@@ -117,7 +118,7 @@ class _Group(_Readable, TyperGroup):
 class CommandLine(typer.Typer):
     """A command line whose help is readable."""
 
-    def command(self, name: str | None = None, **settings: Any) -> Any:
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Body], Body]:
         """As Typer's."""
         return super().command(name, cls=_Command, **settings)
 
