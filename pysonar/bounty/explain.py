@@ -55,15 +55,14 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 def _short(bounty: Bounty) -> list[str]:
     """What somebody wants to know who reads no further."""
-    terms = bounty.terms
+    terms = bounty.offer.terms
     windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
-        f"you put {format_amount(terms.escrow_units, bounty.unit)} into escrow; what mines do not earn comes "
+        f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at most "
-        f"{terms.rounds} rounds of at most {windows_s} s",
-        f"the model starts at {in_words(bounty.design.holdout.told(bounty.start_weights))}; the target is "
-        f"{in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))}",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at "
+        f"most {terms.rounds} rounds of at most {windows_s} s",
+        f"the model starts at {_started(bounty)}; the target is {_said(bounty, bounty.target_loss)}",
         "keep this program running, or a settle window is missed, which costs you",
     ]
 
@@ -87,7 +86,7 @@ def _what(bounty: Bounty) -> list[str]:
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
+    figures = _started(bounty)
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -106,14 +105,27 @@ def _said_by_null(bounty: Bounty) -> str:
 
 def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
-    goal, best = in_words(holdout.said_all(metric, bounty.target_loss)), holdout.floor(metric)
+    goal, best = _said(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
         return f"{goal} (what no weights of this map can beat here)"
     if bounty.target_loss >= best:
         return goal
     about = "" if holdout.metrics[metric].exact else "about "
-    reached = in_words(holdout.said_all(metric, best))
-    return f"{goal} (out of reach: the best weights of this map have {about}{reached} here)"
+    return f"{goal} (out of reach: the best weights of this map have {about}{_said(bounty, best)} here)"
+
+
+def _started(bounty: Bounty) -> str:
+    """How good the start is, in people's units."""
+    return in_words(bounty.design.holdout.told(bounty.design.start_weights))
+
+
+def _said(bounty: Bounty, loss: int) -> str:
+    """A loss in millionths, in people's units."""
+    return in_words(bounty.design.holdout.said_all(bounty.metric, loss))
+
+
+def _amount(bounty: Bounty, units: int) -> str:
+    return format_amount(units, bounty.offer.unit)
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
@@ -129,7 +141,7 @@ def _surrogate(bounty: Bounty) -> list[str]:
 def _cost(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.offer.unit)
+        _amount(bounty, amount)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [

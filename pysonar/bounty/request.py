@@ -43,7 +43,7 @@ from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.slopes import levels_of, rescaled
-from sonar.home.files import expanded
+from sonar.home.settings import expanded
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms

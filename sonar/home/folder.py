@@ -13,9 +13,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from sonar.errors import ConfigError, HomeLocked, JournalBlocked, KeyFileError
-from sonar.home.files import expanded, in_full, remedy
 from sonar.home.keystore import write_private
-from sonar.home.settings import parse_toml
+from sonar.home.settings import expanded, in_full, parse_toml, remedy
 from sonar.protocol.wording import other_version
 
 FORMAT = 1
