@@ -2,8 +2,8 @@
 
 The cost model (`sonar.paillier.affine`, held against counted operations by the tests) says how many
 squarings, products of pairs by halves and products modulo n an update takes. Each kind is timed in the same
-run by a loop over the same operations of gmpy2 and nothing else. limit = sum of count times cost; share = limit /
-actual, the time of `affine_update` with its checks, digits and tables.
+run by a loop over the same operations of gmpy2 and nothing else. limit = sum of count times cost; share =
+limit / actual, the time of `affine_update` with its checks, digits and tables.
 """
 
 from __future__ import annotations
