@@ -1,0 +1,96 @@
+"""What a bounty starts from besides the null model: the scientist's own weights; what is better is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysonar.bounty.settings import Settings
+from pysonar.bounty.tables import HeldOut
+from pysonar.models.foreign import weights_of
+from pysonar.models.linear import LinearModel
+from sonar.errors import ConfigError, PlanError
+from sonar.families.quadratic.design import Design, Wish, design_of
+from sonar.families.quadratic.maps.taken import taken_over
+from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.home.settings import expanded
+
+Earlier = Callable[[str], LinearModel]
+
+
+def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
+    """Return the model that `start` in bounty.toml names: a file beside it, or an earlier bounty.
+
+    Raises ConfigError.
+    """
+    if not isinstance(start, str) or not start:
+        hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
+        raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
+    if start.endswith(".json") or "/" in start:
+        return LinearModel.load(folder / expanded(start, "start"))
+    if earlier is None:
+        hint = f"open a session, or name its model's file: pysonar predict {start} --save model.json"
+        raise ConfigError("start", f"the bounty {start!r} can be looked up in a home only", hint=hint)
+    return earlier(start)
+
+
+def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
+    """Return what a bounty begins with, as a model of its columns, on the holdout.
+
+    `start` is a `LinearModel`, the path of one, or a fitted linear estimator. Raises ConfigError.
+    """
+    if isinstance(start, str | Path):
+        start = LinearModel.load(start)
+    if isinstance(start, LinearModel):
+        _check_like(start, settings, held_out)
+        return start
+    design = designed(settings, held_out, None)
+    levels = levels_of(held_out.features, held_out.x)
+    weights = weights_of(start, design.spec, levels)
+    return LinearModel.at(design, weights, design.holdout.loss(weights, design.metric))
+
+
+def designed(settings: Settings, held_out: HeldOut, start: LinearModel | None) -> Design:
+    """Return the design of a bounty that begins with `start`, or with the null model.
+
+    Raises DataError, ConfigError, BoundsError, PlanError, ManifestError.
+    """
+    fields = {name: getattr(settings, name) for name in _WISHED}
+    if start is not None:
+        fields["feature_map"] = taken_over(start.spec.stages)
+    wish = Wish(**fields, metric=settings.target[0] if settings.target else None)
+    design = design_of(
+        wish, held_out.x, held_out.y, held_out.features, held_out.targets, np.random.RandomState
+    )
+    if start is None:
+        return design
+    try:
+        return design.starting_at(rescaled(start.weights, start.spec, design.spec))
+    except PlanError as error:
+        hint = "give a larger weight_max; are features and targets in the units of the model?"
+        raise ConfigError("start", f"has a weight beyond the bounty's: {error}", hint=hint) from error
+
+
+_WISHED = tuple(each.name for each in fields_of(Wish) if each.name != "metric")
+
+
+def _check_like(model: LinearModel, settings: Settings, held_out: HeldOut) -> None:
+    """Check that a bounty can begin with a Sonar model, whose map it takes over."""
+    loss = settings.loss
+    if "feature_map" in settings.model_fields_set:
+        hint = "leave it out, or start from no model"
+        raise ConfigError("feature_map", "comes with the model that the bounty starts from", hint=hint)
+    if model.spec.loss != loss:
+        hint = f"say loss = {model.spec.loss!r}, or start from no model"
+        raise ConfigError("start", f"has loss = {model.spec.loss!r}, and the bounty {loss!r}", hint=hint)
+    for what, theirs, ours in (
+        ("reads the columns", model.features, held_out.features),
+        ("predicts", model.targets, held_out.targets),
+    ):
+        if theirs != ours:
+            problem = f"{what} {', '.join(theirs)}, and the bounty {', '.join(ours)}"
+            raise ConfigError("start", problem[:400], hint="name the same ones, in the same order")
