@@ -29,6 +29,8 @@ from sonar.web import TLS_HINT, checked_url, client, retry_after_s, tls_fault
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_S = 60.0
 """No node is obeyed for longer at a time: a window may end meanwhile."""
+MAX_WAIT_S = 10.0
+"""So long one call waits for its turn: who was told to stop must notice."""
 _BUSY = frozenset({408, 425, 502, 503, 504})
 _REFUSES_US = frozenset({401, 402, 403, 407})
 
@@ -136,7 +138,7 @@ class Endpoint:
         Raises ChainUnavailable, ChainUnusable, RpcError, and for a list NotTaken.
         """
         content, requests = json.dumps(body), len(body) if isinstance(body, list) else 1
-        until_s = self._monotonic() + self._timeout_s
+        until_s = self._monotonic() + min(self._timeout_s, MAX_WAIT_S)
         while self._pace.take(requests, until_s):
             try:
                 answer = self._try(content, many=isinstance(body, list))
