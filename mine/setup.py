@@ -11,6 +11,7 @@ from mine.wiring import ROLE, Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
@@ -57,7 +58,7 @@ def make_home(
             "--dev", f"{config.name!r} is no development network", hint="leave --dev out: money is at stake"
         )
     with Home(path, ROLE).lock() as home:
-        if network is not None and network.resolve() != home.network.resolve():
+        if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
             _check_leaving(home, config)
             config.save(home.network)
         policy = home.path / POLICY_FILE

@@ -31,6 +31,7 @@ SonarError
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
 │   │   └── JournalBlocked    its disk is full, or another program has it locked
+│   ├── MemoryShort           what has to be done needs more memory than this process may take
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
 └── MarketError               the contract refused; a leaf per custom error, see `sonar.chain.contract.errors`
@@ -243,6 +244,17 @@ class JournalError(EnvironmentFault):
 
 class JournalBlocked(JournalError):
     """A journal file cannot be used now: its disk is full, or another program has it locked."""
+
+
+class MemoryShort(EnvironmentFault):
+    """This process may not take the memory that it needs."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="give the container or the shell more (docker run --memory, ulimit -v), or use another "
+            "machine; docs/operate.md says what each program needs",
+        )
 
 
 class TransactionStuck(EnvironmentFault):

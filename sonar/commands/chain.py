@@ -102,14 +102,16 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
+    from sonar.home.files import in_full, remedy
     from sonar.home.settings import StoreConfig
 
+    path = in_full(path, "--store")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         problem = f"{path} cannot be made: {error.strerror}"
-        raise ConfigError("--store", problem, hint="name a folder that this user may make") from error
-    return StoreConfig(kind="folder", path=str(path.resolve()))
+        raise ConfigError("--store", problem, hint=remedy(error, path)) from error
+    return StoreConfig(kind="folder", path=str(path))
 
 
 def _faucet(home: Home) -> LocalAccount:

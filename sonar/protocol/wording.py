@@ -30,6 +30,22 @@ def first_fault(error: ValidationError, name: str, *, show: bool = False) -> tup
     return printable(path), printable(problem)
 
 
+def other_version(found: object, ours: int, if_older: str) -> tuple[str, str]:
+    """Return what is wrong with a file or message of version `found`, and what to do.
+
+    `if_older` is what to do with one that an older Sonar wrote.
+    """
+    if type(found) is not int or found < 0:
+        return (
+            f"has no version that Sonar writes (got {printable(repr(found))[:40]})",
+            "is it the right file?",
+        )
+    if found > ours:
+        hint = "update Sonar on this machine to the version that wrote it, or a later one"
+        return f"has version {found}, from a newer Sonar than this one, which reads version {ours}", hint
+    return f"has version {found}, from an older Sonar; this one reads version {ours}", if_older
+
+
 def _shown(path: str, given: object) -> str:
     """Return a wrong value for a message, cut short; of an address what is not secret."""
     if isinstance(given, str) and path.endswith("url"):

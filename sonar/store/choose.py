@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, StoreUnavailable, StoreUnusable
 from sonar.home.settings import StoreConfig, checked_api_url, parse_address_of_node, parse_peer
 from sonar.ports import Store
+from sonar.protocol.ids import Cid, Codec
 from sonar.protocol.url import without_secrets
 from sonar.telling.progress import Progress
 
@@ -155,3 +158,34 @@ def describe_node(config: StoreConfig, home: Path) -> dict[str, Any]:
         return known
     finally:
         rpc.close()
+
+
+class LazyStore:
+    """The store that `opened` returns. While that raises, every method does, and asks again the next time."""
+
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        self._open = opened
+
+    @cached_property
+    def _opened(self) -> Store:
+        return self._open()
+
+    def put(self, data: bytes, codec: Codec = "raw") -> Cid:
+        """Keep `data` and return its CID."""
+        return self._opened.put(data, codec)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        """Return the bytes of `cid`."""
+        return self._opened.get(cid, max_bytes)
+
+    def pin(self, cid: Cid) -> None:
+        """Pin `cid`."""
+        self._opened.pin(cid)
+
+    def unpin(self, cid: Cid) -> None:
+        """Unpin `cid`."""
+        self._opened.unpin(cid)
+
+    def has(self, cid: Cid) -> bool:
+        """Tell whether `cid` is here."""
+        return self._opened.has(cid)

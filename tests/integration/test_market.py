@@ -14,10 +14,10 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from sonar import localchain
-from sonar.chain.contract import abi, errors, events
+from sonar.chain.contract import abi, errors
 from sonar.chain.contract.artifacts import training_market
 from sonar.chain.contract.calls import Award
-from sonar.chain.contract.market import Market
+from sonar.chain.contract.market import CLASSES, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
 from sonar.chain.rpc import Rpc
@@ -413,8 +413,8 @@ def test_a_node_without_batches_is_served_one_by_one(world: World) -> None:
 
 def test_every_event_of_the_abi_has_its_record() -> None:
     for item in abi.events().values():
-        record = events.CLASSES[item.name]
+        record = CLASSES[item.name]
         own = [field.name for field in fields(record) if not field.kw_only]
         plain = [name.removesuffix("_units").removesuffix("_s").replace("_", "") for name in own]
         assert plain == [name.lower() for name in item.names]
-    assert len(events.CLASSES) == len(abi.events())
+    assert len(CLASSES) == len(abi.events())

@@ -21,8 +21,7 @@ from sonar.chain.deploying import create2
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import MAX_APPROVALS, pay
+from sonar.chain.sending.outbox import MAX_APPROVALS, Outbox, pay
 from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds, RemoteError
 from sonar.home.journal import Journal
 from sonar.localchain import anvil

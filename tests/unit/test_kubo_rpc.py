@@ -21,7 +21,7 @@ from sonar.errors import (
     StoreUnusable,
 )
 from sonar.home.settings import StoreConfig
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.choose import describe_node, open_store
 from sonar.store.kubo.rpc import MAX_ANSWER_BYTES, KuboRpc
 from sonar.store.kubo.store import KuboStore
