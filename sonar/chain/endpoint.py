@@ -230,8 +230,9 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
     if many and status not in _REFUSES_US:
         return NotTaken(told)
     if response.is_success:
-        kind = response.headers.get("content-type", "").partition(";")[0][:40] or "something"
-        return _Lasting(f"it answers {kind} and no JSON-RPC", _ADDRESS, nonsense=True)
+        kind = response.headers.get("content-type", "").partition(";")[0][:40]
+        found = f"status {status} and {kind or 'something'}"
+        return _Lasting(f"it answers {found}, which is not JSON-RPC", _ADDRESS, nonsense=True)
     if response.is_redirect:
         to = without_secrets(response.headers.get("location", "nowhere"))
         return _Lasting(

@@ -206,8 +206,11 @@ LASTING: dict[str, tuple[Manner, str]] = {
         r"status 301 .*, to https://other.example/…",
     ),
     "308": (saying(308, location="https://other.example/s3cret"), "to https://other.example/…"),
-    "html": (saying(200, content_type="text/html; charset=utf-8"), "it answers text/html and no JSON-RPC"),
-    "other JSON": (saying(200, b'{"hello": "world"}'), "no JSON-RPC"),
+    "html": (
+        saying(200, content_type="text/html; charset=utf-8"),
+        "it answers status 200 and text/html, which is not JSON-RPC",
+    ),
+    "other JSON": (saying(200, b'{"hello": "world"}'), "is not JSON-RPC"),
     "a method that it does not know": (
         lambda asked, honest: Reply(json.dumps(error(asked["id"], -32601, "no such method")).encode()),
         "does not offer eth_chainId: no such method",
