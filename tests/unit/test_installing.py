@@ -1,4 +1,4 @@
-"""What a shell's environment holds does not keep `make demo` from installing, and installing shows that it moves."""
+"""No shell's environment keeps `make demo` from installing, and installing shows that it moves."""
 
 from __future__ import annotations
 
@@ -140,11 +140,11 @@ def test_a_failure_keeps_its_code_and_its_last_words(tmp_path: Path) -> None:
         ("Collecting numpy==2.1.0 (from -r requirements/demo.lock (line 3))", "numpy"),
         ("Requirement already satisfied: six in ./x", "six"),
         (
-            "npm http fetch GET 200 https://registry.npmjs.org/solc/-/solc-0.8.37.tgz 31ms (cache miss)",
+            "npm http fetch GET 200 https://r.example/solc/-/solc-0.8.37.tgz 31ms (cache miss)",
             "solc",
         ),
         (
-            "npm http cache @uniswap/v4-core@https://registry.npmjs.org/@uniswap/v4-core/-/v4-core-1.0.2.tgz 0ms",
+            "npm http cache @uniswap/v4-core@https://r.example/@uniswap/v4-core/-/v4-core-1.0.2.tgz 0ms",
             "@uniswap/v4-core",
         ),
     ],
