@@ -23,8 +23,10 @@ SonarError
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
 │   ├── StoreUnavailable
-│   │   └── StoreRefused      the store answers, and says no
+│   │   ├── StoreRefused      the store answers, and says no
+│   │   └── StoreUnusable     what is there cannot serve us, however often it is asked
 │   ├── ChainUnavailable
+│   │   └── ChainUnusable     what is there cannot serve us, however often it is asked
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
@@ -181,8 +183,8 @@ class WrongContract(RemoteError):
 class RpcError(RemoteError):
     """The chain's node refused a request (`code` and `data` as in JSON-RPC), or its answer makes no sense."""
 
-    def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, code: int = 0, data: object = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.code, self.data = code, data
 
 
@@ -210,8 +212,16 @@ class StoreRefused(StoreUnavailable):
         self.told = told
 
 
+class StoreUnusable(StoreUnavailable):
+    """What is at the store's address cannot serve us, however often it is asked."""
+
+
 class ChainUnavailable(EnvironmentFault):
     """The chain's node does not answer."""
+
+
+class ChainUnusable(ChainUnavailable):
+    """What is at the node's address, or its chain, cannot serve us, however often it is asked."""
 
 
 class PortInUse(EnvironmentFault):

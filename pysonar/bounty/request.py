@@ -195,7 +195,7 @@ class Bounty:
     @cached_property
     def patience_s(self) -> float:
         """How long to try what fails: a round's windows at least, since nobody else settles it."""
-        terms = self.terms
+        terms = self.offer.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sonar.chain.contract.market import Market
+from sonar.chain.contract.settler import signature_fault
 from sonar.errors import ConfigError
 from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
@@ -63,7 +64,7 @@ class SignatureFiles:
         if signature is None:
             return None
         digest = parse_bytes32(settlement.digest, "digest")
-        if problem := self._market.signature_fault(settlement.settler, digest, signature):
+        if problem := signature_fault(self._market, settlement.settler, digest, signature):
             hint = f"sign {path}, and put the signature in the place of this one"
             self._tell(ConfigError(str(path.with_suffix(SUFFIX)), problem, hint=hint))
             return None

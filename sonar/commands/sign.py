@@ -78,7 +78,7 @@ def _check_settler(asked: Settlement, own: Address) -> None:
 
 def _in_words(asked: Settlement) -> Iterator[str]:
     """Say what is signed, a line each. All values are checked, so none can steer a terminal."""
-    from sonar.telling.progress import clock
+    from sonar.telling.text import clock
 
     yield f"settlement of round {asked.round} of the bounty {asked.bounty}"
     yield f"counts on  chain {asked.chain_id}, for the contract {asked.contract} there, and nowhere else"

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import httpx
 import tomli_w
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -20,6 +19,7 @@ from sonar.errors import ConfigError
 from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
 from sonar.protocol.wording import first_fault, other_version
+from sonar.web import checked_url
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2
@@ -37,17 +37,9 @@ def parse_toml(data: bytes, field: str) -> dict[str, Any]:
         raise ConfigError(field, f"is not TOML: {error}", hint="correct the line") from error
 
 
-def checked_url(text: str) -> str:
-    """Return `text` if HTTP can be asked for it. Raises ValueError."""
-    try:
-        url = httpx.URL(text)
-        url.raw_host.decode().encode("idna")  # as the system does to look the host up
-        good = url.scheme in ("http", "https") and url.host != "" and (url.port or 0) < 1 << 16
-    except (httpx.InvalidURL, ValueError):
-        good = False
-    if not good:
-        raise ValueError("not an address like http://127.0.0.1:8545")
-    return text
+def checked_api_url(text: str) -> str:
+    """Return `text` if it can be the address of a Kubo's RPC API. Raises ValueError."""
+    return checked_url(text, "http://127.0.0.1:5001")
 
 
 def _code_hash(value: object) -> object:
@@ -91,7 +83,7 @@ class StoreConfig(_Strict):
 
     kind: Literal["folder", "kubo"] = "folder"
     path: str = ""
-    api_url: Annotated[str, AfterValidator(lambda text: checked_url(text) if text else text)] = ""
+    api_url: Annotated[str, AfterValidator(lambda text: checked_api_url(text) if text else text)] = ""
     bootstrap: tuple[Annotated[str, AfterValidator(_peer)], ...] = Field(default=(), strict=False)
     swarm_key_file: str = ""
     public: bool = False
@@ -115,7 +107,7 @@ class NetworkConfig(_Strict):
     dev: bool = False
     client: Annotated[str, Field(max_length=64)] = ""
     chain_id: Annotated[int, Field(ge=1, lt=2**64)]
-    rpc_url: Annotated[str, AfterValidator(checked_url)]
+    rpc_url: Annotated[str, AfterValidator(lambda text: checked_url(text))]
     contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]
     code_hash: Annotated[bytes, BeforeValidator(_code_hash)]
     deployed_block: Annotated[int, Field(ge=0)] = 0

@@ -32,8 +32,7 @@ from pydantic import (
 
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
-from sonar.protocol.ids import Address, BountyId, Digest, parse_address
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, digest_of, parse_address
 from sonar.protocol.wording import first_fault, other_version
 
 MAX_COHORT = 255
@@ -79,7 +78,7 @@ MAX_BLOBS = 1024
 BlobLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("raw"))]
 ManifestLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("dag-cbor"))]
 BlobLinks = Annotated[tuple[BlobLink, ...], Field(strict=False, min_length=1)]
-"""The parts of one blob, in order (`sonar.protocol.blobs`)."""
+"""The parts of one blob, in order (`sonar.protocol.ids`)."""
 MAX_NAME = 64
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
