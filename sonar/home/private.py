@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sonar.errors import JournalBlocked, KeyFileError
+from sonar.home.files import remedy
 from sonar.home.keystore import write_private
 
 
@@ -52,7 +53,6 @@ class PrivateFolder:
         try:
             yield
         except (OSError, KeyFileError) as error:
-            raise JournalBlocked(
-                f"the private folder {self._path} cannot be {what}: {error}",
-                hint="is the disk full, or the folder not this user's to write?",
-            ) from error
+            problem = f"the private folder {self._path} cannot be {what}: {error}"
+            hint = remedy(error, self._path) if isinstance(error, OSError) else error.hint
+            raise JournalBlocked(problem, hint=hint) from error

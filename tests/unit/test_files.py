@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import threading
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,22 @@ from hypothesis import strategies as st
 from mine.consent import Policy
 from pysonar.bounty.files import read
 from pysonar.bounty.request import Bounty
-from sonar.errors import ConfigError, SonarError
+from pysonar.keys.ledger import Ledger
+from sonar.errors import ConfigError, JournalBlocked, SonarError
 from sonar.home import keystore
-from sonar.home.files import expanded, in_full, read_bytes, read_if_there, read_text, remedy, text_of
+from sonar.home.files import (
+    expanded,
+    in_full,
+    read_bytes,
+    read_if_there,
+    read_text,
+    remedy,
+    remedy_of_database,
+    text_of,
+)
 from sonar.home.folder import Home, default_home
 from sonar.home.journal import Journal
+from sonar.home.parties import prepare_home
 from sonar.home.settings import NetworkConfig
 from sonar.home.settlement import read_signature
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
@@ -260,3 +274,75 @@ def test_a_home_has_a_path_that_its_files_can_be_opened_by(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="home: ") as caught:
         Home(tmp_path / "file", "mine")
     assert "is a file, not a folder" in caught.value.hint
+
+
+def test_what_keeps_a_database_from_being_used_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    assert remedy_of_database(path, "database is locked").startswith(
+        "another program has journal.sqlite open"
+    )
+    assert "full" in remedy_of_database(path, "database or disk is full")
+    assert "there is no folder" in remedy_of_database(tmp_path / "no/j", "unable to open database file")
+    assert remedy_of_database(path, "disk I/O error") == "is the disk there, and does it work?"
+    with pytest.raises(JournalBlocked) as caught:
+        Journal(tmp_path / "no" / "journal.sqlite")
+    assert caught.value.hint == f"there is no folder {tmp_path}/no: make it, or name another"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_is_read_only_is_told(disk: Path) -> None:
+    home = Home(disk / "home", "mine")
+    Journal(home.journal).close()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for attempt in (
+        lambda: Journal(home.journal).put("a", 1),
+        lambda: home.lock(),
+        lambda: Home(disk / "new", "mine"),
+        lambda: keystore.write_private(disk / "x", b""),
+        lambda: prepare_home(disk / "party"),
+        lambda: _network().save(disk / "network.toml"),
+        lambda: Ledger(disk / "ledger", bytes(32)),
+    ):
+        with pytest.raises(SonarError) as caught:
+            attempt()
+        assert "read-only" in caught.value.hint, caught.value
+
+
+def test_a_disk_that_is_full_is_told(disk: Path) -> None:
+    home = Home(disk / "home", "mine")
+    with Journal(home.journal) as journal:
+        fill(disk)
+        for attempt in (
+            lambda: journal.put("a", "x" * 100_000),
+            lambda: keystore.write_private(disk / "x", b"x" * 10_000),
+            lambda: prepare_home(home.path),
+            lambda: _network().save(disk / "network.toml"),
+            lambda: Ledger(disk / "ledger", bytes(32)),
+        ):
+            with pytest.raises(SonarError) as caught:
+                attempt()
+            assert "make room" in caught.value.hint, caught.value
+        assert not (disk / "network.toml.new").exists()
+        (disk / "fill").unlink()
+        journal.put("a", 1)  # goes on as if nothing had been
+
+
+def fill(disk: Path) -> None:
+    with (disk / "fill").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def _network() -> NetworkConfig:
+    return NetworkConfig.checked(Path("n"), tomllib.loads(GOOD))
