@@ -71,14 +71,7 @@ class World:
     """`mines` real mines, a real campaign, and the lies of `plan`. Everybody may be ended and started anew."""
 
     def __init__(
-        self,
-        folder: Path,
-        seed: int,
-        plan: list[Lied],
-        *,
-        confirmations: int = 1,
-        mines: int = 3,
-        cap: int = 3,
+        self, folder: Path, seed: int, plan: list[Lied], *, confirmations: int = 1, mines: int = 3, cap: int = 3
     ) -> None:
         self.folder, self.plan, self.confirmations, self.mines = folder, plan, confirmations, mines
         self.rng, self.clock = random.Random(seed), Clock()
@@ -95,14 +88,7 @@ class World:
         windows = dict.fromkeys(("commit_window_s", "reveal_window_s", "settle_window_s"), WINDOW_S)
         money = {"stake": "0.1 ether", "fee": "0.01 ether", "reward": "1 ether"}
         self.bounty = Bounty.example(
-            "diabetes",
-            rounds=2,
-            cohort=cap,
-            min_mines=2,
-            key_bits=1024,
-            insecure_key=True,
-            **windows,
-            **money,
+            "diabetes", rounds=2, cohort=cap, min_mines=2, key_bits=1024, insecure_key=True, **windows, **money
         )
         self.parties: dict[int, Node | Campaign] = {}
         for who in range(-1, mines):
@@ -183,9 +169,7 @@ class World:
                     running.discard(who)
             if not running:
                 return
-            lying = any(
-                self.chain.now_s < lie.until_s + 5 for liar in self.liars.values() for lie in liar.lies
-            )
+            lying = any(self.chain.now_s < lie.until_s + 5 for liar in self.liars.values() for lie in liar.lies)
             step_s = 1 if lying or self.chain._head().hash != before else min(2 * step_s, LONGEST_STEP_S)
             self.clock.now_s = max(self.clock.now_s, self.chain.now_s) + step_s
             self.chain.mine_at(int(self.clock.now_s))
@@ -265,9 +249,7 @@ class World:
 def plan_of(seed: int, mines: int = 3, kinds: tuple[str, ...] = NAMES) -> list[Lied]:
     """One to three lies, each shorter than a quarter of a window, to some of the parties."""
     rng = random.Random(seed)
-    places = [(0, Status.NONE)] + [
-        (n, s) for n in (1, 2) for s in (Status.COMMIT, Status.REVEAL, Status.SETTLE)
-    ]
+    places = [(0, Status.NONE)] + [(n, s) for n in (1, 2) for s in (Status.COMMIT, Status.REVEAL, Status.SETTLE)]
     places.append((2, Status.CLOSED))
     found = []
     for index in range(rng.randrange(1, 4)):

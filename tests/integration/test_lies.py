@@ -14,9 +14,7 @@ SEEDS = range(int(os.environ.get("SONAR_LIES", "24")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_stake_is_lost_and_no_bounty_stuck_by_a_node_that_lies_for_a_while(
-    tmp_path: Path, seed: int
-) -> None:
+def test_no_stake_is_lost_and_no_bounty_stuck_by_a_node_that_lies_for_a_while(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed + 1_000_000)
     cap, confirmations = rng.choice([3, 4]), rng.choice([1, 3])
     world = World(tmp_path, seed, plan_of(seed), confirmations=confirmations, cap=cap)
