@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
@@ -16,7 +18,17 @@ import pysonar.show.documents
 from sonar.errors import RemoteError
 from sonar.protocol.phase import Status
 from sonar.telling import bounties, documents
-from sonar.telling.documents import AMOUNTS, MAX_SAFE, Amount, Integer, MineRound, in_json, read, write
+from sonar.telling.documents import (
+    AMOUNTS,
+    MAX_SAFE,
+    Amount,
+    Integer,
+    MineRound,
+    PeerReady,
+    in_json,
+    read,
+    write,
+)
 
 MODULES = (documents, bounties, mine.show.documents, pysonar.show.documents)
 KINDS = [
@@ -102,6 +114,14 @@ def test_amounts_and_long_integers_are_texts() -> None:
         "ok": True,
     }
     assert in_json({"status": Status.REVEAL, "digest": b"\x01"}) == {"status": "reveal", "digest": "0x01"}
+
+
+def test_a_name_that_is_no_unicode_leaves_the_document_readable() -> None:
+    path = os.fsdecode(b"/home/Gr\xf6\xdfe")
+    told = PeerReady([], path)
+    assert read(PeerReady, write(told)).swarm_key_file == "/home/Gr\ufffd\ufffde"
+    assert in_json(["\ud800", "a"]) == ["\ufffd", "a"]
+    assert in_json({path: Path(path), "Größe": "Größe"})["Größe"] == "Größe"
 
 
 @pytest.mark.parametrize(
