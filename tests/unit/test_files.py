@@ -9,6 +9,7 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from mine.consent import Policy
 from pysonar.bounty.files import read
 from pysonar.bounty.request import Bounty
 from pysonar.keys.ledger import Ledger
-from sonar.errors import ConfigError, JournalBlocked, SonarError
+from sonar.data.table import parse_csv
+from sonar.errors import ConfigError, DataError, JournalBlocked, SonarError
 from sonar.home import keystore
 from sonar.home.files import (
     expanded,
@@ -191,6 +193,31 @@ def test_every_text_file_may_come_from_windows(
             reader(path)
         if name != "home.toml":  # ours alone: no editor is thought of
             assert "UTF-8" in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_in_utf_16_is_told_how_to_be_saved(encoding: str) -> None:
+    with pytest.raises(DataError, match="is not UTF-8") as caught:
+        parse_csv("a,b\n1,2\n".encode(encoding), "rows.csv")
+    assert caught.value.hint == "save it as UTF-8"
+    windows = parse_csv(MARK + b"a,b\r\n1,2\r\n", "rows.csv")
+    assert (windows.columns, windows.values.tolist()) == (("a", "b"), [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "variable"),
+    [("sonar.localchain.anvil", "find", "SONAR_ANVIL"), ("sonar.store.kubo.repo", "find_ipfs", "SONAR_IPFS")],
+)
+def test_programs_are_named_like_files(
+    module: str, name: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "program").touch(mode=0o755)
+    monkeypatch.setenv(variable, "~/program")
+    assert getattr(import_module(module), name)() == tmp_path / "program"
+    monkeypatch.setenv(variable, "~/none")
+    with pytest.raises(ConfigError, match=f"{variable}: .*none is not a program"):
+        getattr(import_module(module), name)()
 
 
 # ---- names that are no UTF-8
