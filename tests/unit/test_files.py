@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +165,7 @@ def _mark(path: Path) -> str:
     return Home(path.parent, "mine").role
 
 
+KEYSTORE = json.dumps(Account.encrypt(b"\x11" * 32, "pw", kdf="pbkdf2", iterations=2), indent=1).encode()
 READERS: list[tuple[str, Callable[[Path], Any], bytes]] = [
     ("password", _password, "pässword\n".encode()),
     ("allowed", _allowed, b"0x52908400098527886E0F7030069857D2E4169EE7\n# x\n"),
@@ -171,6 +174,7 @@ READERS: list[tuple[str, Callable[[Path], Any], bytes]] = [
     ("b.toml", read, b'name = "b"\nrounds = 3\n'),
     ("swarm.key", read_swarm_key, b"/key/swarm/psk/1.0.0/\n/base16/\n" + b"ab" * 32 + b"\n"),
     ("faucet.key", lambda path: keystore.load_raw(path).address, b"0x" + b"11" * 32 + b"\n"),
+    ("key.json", _account, KEYSTORE),
     ("s.signature", read_signature, b"0x" + b"ab" * 65 + b"\n"),
     ("home.toml", _mark, b'role = "mine"\nformat = 1\n'),
 ]
