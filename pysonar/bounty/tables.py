@@ -15,7 +15,8 @@ from pysonar.bounty.settings import HoldoutSettings
 from sonar.data import examples
 from sonar.data.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.settings import expanded, parse_toml, read_bytes, read_text
+from sonar.home.files import expanded, read_bytes, read_text
+from sonar.home.settings import parse_toml
 
 Array = NDArray[np.float64]
 

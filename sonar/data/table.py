@@ -163,6 +163,10 @@ def _header(rows: _Rows) -> list[str]:
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         rows.fail("one column only, with semicolons or tabs in its name", hint="save the file with commas")
     for index, field in enumerate(header):
+        if "\0" in field:
+            rows.fail(
+                "is not UTF-8; it looks like UTF-16, which Windows calls Unicode", hint="save it as UTF-8"
+            )
         if not field:
             rows.fail(f"column {index + 1} has no name", hint="name it, or drop the comma if there is none")
         if field in header[:index]:
