@@ -14,6 +14,7 @@ from sonar.telling.progress import printable
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
 
 if TYPE_CHECKING:
+    from mine.data.dataset import DataSet
     from mine.wiring import Mine
 
 app = new_app(
@@ -77,7 +78,7 @@ def init(
     path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
     mine = open_mine(path, sink_for(as_json))
     with mine.home.lock():
-        dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
+        dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
     following = setup.next_step(mine)
     if as_json:
         data = dataset.to_record() if dataset else None
@@ -85,7 +86,8 @@ def init(
         return
     typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
     if dataset:
-        typer.echo(f"data     {dataset.name}: {dataset.rows} rows, {len(dataset.columns)} columns")
+        typer.echo(f"data     {dataset.name}: {dataset.rows} rows, {len(dataset.columns)} columns of numbers")
+        _tell_left_out(dataset)
     typer.echo(f"next     {following}")
 
 
@@ -120,24 +122,34 @@ def data_add(
     example: ExampleOption = None,
     shard: ShardOption = "1/1",
     name: NameOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="COLUMN", help="A column to leave out; may be repeated."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a data set of the same name.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a data set by its path and its content's digest. The file stays in place, and must not change.
 
-    New content is a data set of its own. Whoever posts two bounties could read the rows in which two of yours
-    differ from the difference of the sums: let many rows be new, or none.
+    Every cell is looked at: what is no number is named by line and column. Columns of words or dates only are
+    left out by themselves. New content is a data set of its own. Whoever posts two bounties could read the
+    rows in which two of yours differ from the difference of the sums: let many rows be new, or none.
 
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
     from mine.show import views
 
-    dataset = setup.add_data(_open(home, as_json).book, csv, example, shard, name)
+    book = _open(home, as_json).book
+    dataset = setup.add_data(book, csv, example, shard, name, without=without or (), replace=replace)
     if as_json:
         print_json(views.facts(dataset))
     else:
         typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
+        _tell_left_out(dataset)
 
 
 @data_app.command("list")
@@ -323,6 +335,11 @@ def claim(
         print_json(document)
     else:
         typer.echo(f"withdrew {document.amount} to {document.to}")
+
+
+def _tell_left_out(dataset: DataSet) -> None:
+    for column, why in dataset.left_out.items():
+        typer.echo(printable(f"left out: column {column!r} ({why})"))
 
 
 def _open(home: Path | None, as_json: bool) -> Mine:

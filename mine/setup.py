@@ -17,6 +17,8 @@ from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mine.data.dataset import DataSet
     from mine.work.state import Book
     from sonar.chain.sending.entries import Receipt
@@ -96,18 +98,41 @@ def next_step(mine: Mine) -> str:
     return f"send ether to {mine.address} for stakes and gas, then: mine doctor"
 
 
-def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
+def add_data(
+    book: Book,
+    csv: Path | None,
+    example: str | None,
+    shard: str,
+    name: str | None = None,
+    *,
+    without: Sequence[str] = (),
+    replace: bool = False,
+) -> DataSet:
     """Register a data set. Raises UsageError, DataError."""
     from mine.data import dataset as data
 
     if (csv is None) == (example is None):
         raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")
     if csv is not None:
-        dataset = data.register_csv(csv, name)
+        dataset = data.register_csv(csv, name, without)
     else:
-        dataset = data.register_example(str(example), shard, name)
+        dataset = data.register_example(str(example), shard, name, without)
+    if not replace:
+        _check_new(book, dataset)
     book.register(dataset)
     return dataset
+
+
+def _check_new(book: Book, dataset: DataSet) -> None:
+    """Refuse to put other content in the place of a data set that is there. Raises UsageError."""
+    for known in book.datasets():
+        if known.name == dataset.name and known.digest != dataset.digest:
+            raise UsageError(
+                f"there is a data set {known.name!r} already, with other content: {known.rows} rows of "
+                f"{known.source}, used in {book.uses(known.digest)} rounds",
+                hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
+                "from now on, put it in the place of the old one: mine data add --replace",
+            )
 
 
 def leave(book: Book, prefix: str) -> str:
@@ -135,7 +160,7 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     """
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
-    outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
+    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
     receipt = outbox.perform(
         outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
     )

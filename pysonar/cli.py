@@ -91,11 +91,10 @@ def key_new(
     """
     from pysonar.bounty.settings import check_key
     from pysonar.wiring import locked
-    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
-        password = keystore.read_password(password_file)
+        password = scientist.password(password_file)
         scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
@@ -175,9 +174,8 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
 def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
-    from sonar.home import keystore
 
-    password = keystore.read_password(password_file)
+    password = scientist.password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
         campaign.run()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from pysonar.bounty.request import Bounty
+from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps import compose
 from sonar.protocol.ids import ETHER
@@ -15,7 +17,6 @@ from sonar.telling.figures import heading, in_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pysonar.bounty.request import Bounty
     from pysonar.keys.ledger import Revealed
 
 
@@ -25,6 +26,7 @@ WIDTH = 80
 
 def explain(bounty: Bounty) -> str:
     """Return the text, in sections. Raises what deriving the bounty's model raises."""
+    require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
     sections = {
         f"Bounty {bounty.settings.name!r}": _what(bounty),
         "Cost": _cost(bounty),
@@ -91,9 +93,10 @@ def _goal(bounty: Bounty) -> str:
         return f"{goal} (what no weights of this map can beat here)"
     if bounty.target_loss >= best:
         return goal
-    about = "" if holdout.metrics[metric].exact else "about "
     reached = in_words(holdout.said_all(metric, best))
-    return f"{goal} (out of reach: the best weights of this map have {about}{reached} here)"
+    if holdout.metrics[metric].exact:
+        return f"{goal} (out of reach: the best weights of this map have {reached} here)"
+    return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
 
 
 def _surrogate(bounty: Bounty) -> list[str]:

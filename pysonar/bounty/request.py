@@ -36,18 +36,17 @@ from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
 from pysonar.bounty.tables import HeldOut, in_memory, load
 from pysonar.bounty.terms import Offer, offer_of
+from pysonar.given import require_type
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms
 from sonar.telling.amounts import Unit
 from sonar.telling.waiting import PATIENCE_S
-
-LEAST_GAIN = 100
-"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,8 +76,9 @@ class Bounty:
 
         `x` is an array [n, f] with `features` naming its columns and `y` [n], or [n, targets], or a mapping
         from column name to values (a DataFrame will do), which may hold the targets too, and with `features`
-        other columns, which stay out. `start`: a fitted linear estimator of scikit-learn, a `LinearModel`, or
-        the path of one; only what is better than it is paid. Raises ConfigError, DataError.
+        other columns, which stay out. `start`: a fitted linear estimator of scikit-learn, a `LinearModel`,
+        the path of one, or the name of an earlier bounty in the home of the session that is open; only what
+        is better than it is paid. Raises ConfigError, DataError.
         """
         return cls._begun(settings_of(settings), in_memory(x, y, target, features), start)
 
@@ -99,6 +99,7 @@ class Bounty:
 
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
+        require_type(path, Path | str, "bounty", 'name the file: Bounty.from_toml("bounty.toml")')
         path = Path(path)
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
@@ -127,8 +128,9 @@ class Bounty:
             problem = "is as good as any model of this map can be on the holdout"
             return ConfigError("start", problem, hint="choose another feature_map, or other columns")
         name, value = target
-        stands = f"{value:g} is no better than the start's {holdout.said(name, self.initial_loss):g}"
-        return ConfigError(name, stands, hint="ask for more than what is there already")
+        at, least = (holdout.said(name, loss) for loss in (self.initial_loss, self.initial_loss - LEAST_GAIN))
+        problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
+        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the least that can be paid by")
 
     @cached_property
     def features(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sonar.errors import RemoteError
+from sonar.home import keystore
 from sonar.processes import Child, Supervisor
 from sonar.telling import documents
 
@@ -28,7 +29,7 @@ def mine_names(mines: int) -> list[str]:
 def prepare_home(home: Path) -> list[str]:
     """Make the folder and a password of its own, if they are not there; return every command's options."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = home / "password"
+    password = home / keystore.BESIDE
     if not password.exists():
         password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(24) + "\n")

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sonar.errors import ConfigError
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
-from sonar.protocol.wording import first_fault
+from sonar.protocol.wording import first_fault, nearest
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2
@@ -142,7 +142,9 @@ class NetworkConfig(_Strict):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            field, problem = first_fault(error, "network", show=True)
+            field, problem = first_fault(error, "network", show=True, given=fields)
+            if problem.startswith("unknown field"):
+                hint = nearest(field, _known_fields())
             raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
@@ -174,6 +176,15 @@ class NetworkConfig(_Strict):
             raise ConfigError(
                 "network", problem, hint="is the disk full, or the folder read-only?"
             ) from error
+
+
+def _known_fields() -> list[str]:
+    """Return every field of a network file, as it is written there."""
+    tables: dict[str, type[BaseModel]] = {"store": StoreConfig, "faucet": FaucetConfig}
+    return [
+        *NetworkConfig.model_fields,
+        *(f"{table}.{name}" for table, model in tables.items() for name in model.model_fields),
+    ]
 
 
 def _read(path: Path) -> bytes:

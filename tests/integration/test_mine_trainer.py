@@ -141,7 +141,7 @@ def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyModels, tm
     path.write_text(path.read_text() + few)
     trainer.prepare(read(scientist), data.register_csv(path))
     path.write_text(path.read_text() + many)
-    with pytest.raises(BoundsError, match="column y: more than 10% of the values lie more than 100"):
+    with pytest.raises(BoundsError, match="column 'y': more than 10% of the values lie more than 100"):
         trainer.prepare(read(scientist), data.register_csv(path))
 
 
