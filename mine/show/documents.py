@@ -89,6 +89,8 @@ class OfferFacts:
     problem: str
     hint: str
     chain_time_s: int
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document
@@ -203,6 +205,8 @@ class TokenIncome:
     withdrawn_units: Amount | None
     unit: str = ""
     told: str = ""
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document

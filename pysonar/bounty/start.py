@@ -17,6 +17,7 @@ from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.home.files import expanded
 
 Earlier = Callable[[str], LinearModel]
 _open_homes: dict[Path, Earlier] = {}
@@ -40,6 +41,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
         raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
+<<<<<<< HEAD
     path = folder / Path(start).expanduser()
     if start.endswith(".json") or "/" in start or path.is_file():
         return LinearModel.load(path)
@@ -50,6 +52,14 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
         hint = f"{said}: connect to its home, or name a file: pysonar predict {start} --save model.json"
         raise ConfigError("start", problem, hint=hint)
     return homes[0](start)
+=======
+    if start.endswith(".json") or "/" in start:
+        return LinearModel.load(folder / expanded(start, "start"))
+    if earlier is None:
+        hint = f"open a session, or name its model's file: pysonar predict {start} --save model.json"
+        raise ConfigError("start", f"the bounty {start!r} can be looked up in a home only", hint=hint)
+    return earlier(start)
+>>>>>>> main
 
 
 def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:

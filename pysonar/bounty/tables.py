@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import content
 from pysonar.bounty.settings import HoldoutSettings
 from pysonar.given import require_type
 from sonar.data import examples
@@ -19,7 +18,7 @@ from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, s
 from sonar.data.names import plain_names, spelled, twice
 from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.folder import expanded
+from sonar.home.files import expanded, read_bytes
 
 Array = NDArray[np.float64]
 
@@ -71,8 +70,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if targets is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
-    return _csv(path, targets, given.features)
+    return _csv(folder / expanded(given.csv, "holdout.csv"), targets, given.features)
 
 
 def _example(
@@ -88,7 +86,7 @@ def _example(
 def _csv(path: Path, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:
     wanted = None if features is None else [*features, *targets]
     try:
-        table = parse_csv(content(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
+        table = parse_csv(read_bytes(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
     except DataError as error:
         if wanted is None and error.hint and error.problem.startswith("column "):
             hint = f"{error.hint}; or name the columns to train on: features = [...] in [holdout]"

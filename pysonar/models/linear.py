@@ -11,22 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
 from pysonar.given import require_type
 from sonar.data.frame import columns_in, columns_of, is_frame, numbers, require_finite, stacked
 from sonar.data.table import parse_csv
+=======
+from sonar.data.table import MAX_CSV_BYTES, parse_csv
+>>>>>>> main
 from sonar.errors import ConfigError, DataError, ManifestError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.home.files import expanded, read_bytes, text_of
 from sonar.home.keystore import write_private
+from sonar.protocol.wording import other_version
 from sonar.telling.figures import in_words
 
 Array = NDArray[np.float64]
 
 FORMAT = 2
 _SAVED = "give a file that `pysonar predict --save` or `LinearModel.save` wrote"
+_OLD = "train it again, or use the version of Sonar that wrote it"
 _KIND = "sonar-linear-model"
 _MAX_BYTES = 1 << 24
 
@@ -121,6 +128,7 @@ class LinearModel:
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
+<<<<<<< HEAD
         """Return the model's columns of a CSV with a header line, float64[n, f]. Raises DataError."""
         require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
         path = Path(path)
@@ -130,9 +138,16 @@ class LinearModel:
             hint = "name a CSV file whose first line names the columns"
             raise DataError(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
         return parse_csv(data, str(path), self.features).values
+=======
+        """Return the model's columns of a CSV with a header line, float64[n, f].
+
+        Raises DataError, ConfigError.
+        """
+        return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
+>>>>>>> main
 
     def predict_csv(self, path: Path | str) -> Array:
-        """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        """Return predictions for the rows of a CSV with a header line. Raises DataError, ConfigError."""
         return self.predict(self.read_csv(path))
 
     def _matrix(self, x: Any) -> Array:
@@ -163,7 +178,7 @@ class LinearModel:
     def from_bytes(cls, data: bytes, name: str) -> LinearModel:
         """Return the model that `to_bytes` wrote; errors call it `name`. Raises ConfigError."""
         try:
-            return cls._parsed(json.loads(data), name)
+            return cls._parsed(json.loads(text_of(data, name)), name)
         except KeyError as error:
             raise ConfigError(
                 name, f"is not a model that is whole: it has no {error}", hint=_SAVED
@@ -180,8 +195,8 @@ class LinearModel:
             found = "it has no kind" if kind is None else f"its kind is {kind!r}"[:200]
             raise ConfigError(name, f"is not a model: {found}, and {_KIND!r} is expected", hint=_SAVED)
         if document["v"] != FORMAT:
-            hint = "train it again, or read it with the version of Sonar that wrote it"
-            raise ConfigError(name, f"is of version {document['v']!r}, not {FORMAT}"[:200], hint=hint)
+            problem, hint = other_version(document["v"], FORMAT, _OLD)
+            raise ConfigError(name, problem, hint=hint)
         spec = QuadraticSpec.parse(document["spec"])
         weights = np.asarray(document["weights"], dtype=np.float64)
         loss, figures = document["loss"], {str(k): float(v) for k, v in document["figures"].items()}
@@ -195,12 +210,17 @@ class LinearModel:
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
+<<<<<<< HEAD
         require_type(path, Path | str, "path", 'name a file: model.save("model.json")')
         write_private(Path(path), self.to_bytes())
+=======
+        write_private(expanded(path, "model"), self.to_bytes())
+>>>>>>> main
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:
         """Read what `save` wrote. Raises ConfigError."""
+<<<<<<< HEAD
         require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
         path = Path(path)
         try:
@@ -209,3 +229,6 @@ class LinearModel:
             return cls.from_bytes(path.read_bytes(), str(path))
         except OSError as error:
             raise ConfigError(str(path), f"cannot be read: {error.strerror}", hint=_SAVED) from error
+=======
+        return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))
+>>>>>>> main

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -88,6 +88,8 @@ def decode_log(topics: list[bytes], data: bytes) -> tuple[Item, tuple[Any, ...]]
     return item, tuple(in_topics.pop(0) if indexed else in_data.pop(0) for _, indexed in both)
 
 
+# A node at work reads the newest blocks again and again, in case that a reorganisation changed them.
+@lru_cache(maxsize=4096)
 def decode_exactly(types: tuple[str, ...], data: bytes, what: str) -> tuple[Any, ...]:
     """Return the values in `data`, which must be exactly their canonical encoding. Raises RemoteError."""
     try:
