@@ -23,11 +23,8 @@ from sonar.telling.terminal import (
 from sonar.telling.text import printable
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
     from mine.data.dataset import DataSet
-=======
     from mine.show.printing import Layout
->>>>>>> main
     from mine.wiring import Mine
 
 app = new_app(
@@ -108,13 +105,6 @@ def init(
         data = dataset.to_record() if dataset else None
         print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
         return
-<<<<<<< HEAD
-    typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
-    if dataset:
-        typer.echo(f"data     {dataset.name}: {dataset.rows} rows, {len(dataset.columns)} columns of numbers")
-        _tell_left_out(dataset)
-    typer.echo(f"next     {following}")
-=======
     has = f"{dataset.name}: {count(dataset.rows, 'row')}, {len(dataset.columns)} columns" if dataset else ""
     print_named(
         {
@@ -125,7 +115,8 @@ def init(
             "next": following,
         }.items()
     )
->>>>>>> main
+    if dataset:
+        _tell_left_out(dataset)
 
 
 @app.command()

@@ -13,12 +13,7 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-<<<<<<< HEAD
-from sonar.errors import StoreUnavailable
-=======
 from sonar.errors import StoreUnavailable, StoreUnusable
-from sonar.home import keystore
->>>>>>> main
 from sonar.telling.waiting import drive, patiently
 
 POLL_S = 0.25

@@ -162,16 +162,9 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     """
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
-<<<<<<< HEAD
-    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
-    receipt = outbox.perform(
-        outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
-    )
-=======
     call = mine.market.withdraw(receiver, token)
-    outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
+    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
     receipt = outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)
->>>>>>> main
     amount_units = _withdrawn(mine, receipt)
     amount = format_amount(amount_units, mine.unit(token))
     return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)

@@ -174,18 +174,13 @@ def connect(
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
     """
-<<<<<<< HEAD
     require_type(home, Path | str | None, "home", 'name the folder: home="sonar-home"')
     require_type(network, Path | str | None, "network", 'name its file: network="network.toml"')
     require_type(embedded, bool | None, "embedded", "True starts a network on this machine")
     require_type(mines, int, "mines", "mines=10 starts ten")
     require_type(password, str | None, "password", "leave it out to be asked, or take it from SONAR_PASSWORD")
-    home = None if home is None else expanded(Path(home), "home")
-    network = None if network is None else expanded(Path(network), "network")
-=======
     home = None if home is None else in_full(Path(home), "home")
     network = None if network is None else in_full(Path(network), "network")
->>>>>>> main
     place = (home, network, embedded, mines)
     session = _sessions.get(place)
     if session is None or session.closed:

@@ -23,17 +23,12 @@ WIDTH = 80
 """Of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
-<<<<<<< HEAD
-def explain(bounty: Bounty) -> str:
-    """Return the text, in sections. Raises what deriving the bounty's model raises."""
-    require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
-=======
 def explain(bounty: Bounty, *, plan: bool = False) -> str:
     """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
 
     Raises what deriving the bounty's model raises.
     """
->>>>>>> main
+    require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
     sections = {
         "In short": _short(bounty),
         f"Bounty {bounty.settings.name!r}": _what(bounty),

@@ -100,12 +100,8 @@ class Bounty:
 
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
-<<<<<<< HEAD
         require_type(path, Path | str, "bounty", 'name the file: Bounty.from_toml("bounty.toml")')
-        path = Path(path)
-=======
         path = expanded(path, "bounty")
->>>>>>> main
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
         if not isinstance(holdout, dict):

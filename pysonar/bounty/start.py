@@ -41,8 +41,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
         raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
-<<<<<<< HEAD
-    path = folder / Path(start).expanduser()
+    path = folder / expanded(start, "start")
     if start.endswith(".json") or "/" in start or path.is_file():
         return LinearModel.load(path)
     homes = list(_open_homes.values()) if earlier is None else [earlier]
@@ -52,14 +51,6 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
         hint = f"{said}: connect to its home, or name a file: pysonar predict {start} --save model.json"
         raise ConfigError("start", problem, hint=hint)
     return homes[0](start)
-=======
-    if start.endswith(".json") or "/" in start:
-        return LinearModel.load(folder / expanded(start, "start"))
-    if earlier is None:
-        hint = f"open a session, or name its model's file: pysonar predict {start} --save model.json"
-        raise ConfigError("start", f"the bounty {start!r} can be looked up in a home only", hint=hint)
-    return earlier(start)
->>>>>>> main
 
 
 def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:

@@ -11,14 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from pysonar.given import require_type
 from sonar.data.frame import columns_in, columns_of, is_frame, numbers, require_finite, stacked
-from sonar.data.table import parse_csv
-=======
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
->>>>>>> main
-from sonar.errors import ConfigError, DataError, ManifestError
+from sonar.errors import ConfigError, ManifestError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -128,23 +124,12 @@ class LinearModel:
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
-<<<<<<< HEAD
-        """Return the model's columns of a CSV with a header line, float64[n, f]. Raises DataError."""
-        require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
-        path = Path(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            hint = "name a CSV file whose first line names the columns"
-            raise DataError(str(path), f"cannot be read: {error.strerror}", hint=hint) from error
-        return parse_csv(data, str(path), self.features).values
-=======
         """Return the model's columns of a CSV with a header line, float64[n, f].
 
         Raises DataError, ConfigError.
         """
+        require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
         return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
->>>>>>> main
 
     def predict_csv(self, path: Path | str) -> Array:
         """Return predictions for the rows of a CSV with a header line. Raises DataError, ConfigError."""
@@ -210,25 +195,11 @@ class LinearModel:
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
-<<<<<<< HEAD
         require_type(path, Path | str, "path", 'name a file: model.save("model.json")')
-        write_private(Path(path), self.to_bytes())
-=======
         write_private(expanded(path, "model"), self.to_bytes())
->>>>>>> main
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:
         """Read what `save` wrote. Raises ConfigError."""
-<<<<<<< HEAD
         require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
-        path = Path(path)
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
-            return cls.from_bytes(path.read_bytes(), str(path))
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}", hint=_SAVED) from error
-=======
         return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))
->>>>>>> main

@@ -18,12 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sonar.errors import ConfigError
 from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
-<<<<<<< HEAD
-from sonar.protocol.wording import first_fault, nearest
-=======
-from sonar.protocol.wording import first_fault, other_version
+from sonar.protocol.wording import first_fault, nearest, other_version
 from sonar.web import checked_url
->>>>>>> main
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2

@@ -40,7 +40,6 @@ def first_fault(
     `given`: what was validated; the path is then as it stands there, without the library's own steps.
     """
     first = error.errors(include_url=False)[0]
-<<<<<<< HEAD
     parts = first["loc"] if given is None else _as_written(first["loc"], given)
     path = ".".join(str(part)[:64] for part in parts) or name
     kind = first["type"]
@@ -50,7 +49,7 @@ def first_fault(
         return printable(path), printable(f"missing in {name}")
     told = _SAID.get(kind)
     problem = told(first.get("ctx", {})) if told else first["msg"].removeprefix("Value error, ")
-    shown = repr(first["input"])[:60] if show else f"a value of type {type(first['input']).__name__}"
+    shown = _shown(path, first["input"]) if show else f"a value of type {type(first['input']).__name__}"
     return printable(path), printable(f"{problem[:MAX_SHOWN]} (got {shown})")
 
 
@@ -115,15 +114,6 @@ _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "union_tag_invalid": lambda found: f"must have a kind of {found['expected_tags']}",
     "union_tag_not_found": _always("must have a kind"),
 }
-=======
-    path = ".".join(str(part)[:64] for part in first["loc"]) or name
-    given = _shown(path, first["input"]) if show else f"a value of type {type(first['input']).__name__}"
-    problem = f"{first['msg'].removeprefix('Value error, ')[:MAX_SHOWN]} (got {given})"
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        problem = f"unknown field in {name}"
-    elif first["type"] in ("missing", "missing_argument"):
-        problem = f"missing in {name}"
-    return printable(path), printable(problem)
 
 
 def other_version(found: object, ours: int, if_older: str) -> tuple[str, str]:
@@ -147,4 +137,3 @@ def _shown(path: str, given: object) -> str:
     if isinstance(given, str) and path.endswith("url"):
         return repr(without_secrets(given))
     return hide_secrets(repr(given))[:60]
->>>>>>> main

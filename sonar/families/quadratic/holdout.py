@@ -10,13 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from sonar.errors import ConfigError, UsageError
-from sonar.families.quadratic.answer import curvature
-=======
-from sonar.errors import ConfigError, DataError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
->>>>>>> main
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
