@@ -138,13 +138,15 @@ def explain(
 ) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one.
+    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
+    whether this is for development: then less time to settle is given.
 
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
+    from pysonar.wiring import is_development
 
-    asked = _asked(bounty, home, as_json)
+    asked = _asked(bounty, home, as_json).on(dev=is_development(home))
     if as_json:
         holdout = asked.design.holdout
         print_json(
@@ -180,7 +182,7 @@ def run(
 
     asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(as_json)) as scientist:
-        name = asked.settings.name
+        name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:

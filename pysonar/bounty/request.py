@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,18 +50,22 @@ from sonar.protocol.phase import Terms
 from sonar.telling.amounts import Unit
 from sonar.telling.waiting import PATIENCE_S
 
+_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
+"""What follows from the network, besides settings and data."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounty:
     """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
 
-    `start` is the model that it begins with, None for the null model. Two are equal if settings, data and
-    start are.
+    `start` is the model that it begins with, None for the null model. `dev`: it is for a development network,
+    where less time to settle is given; see `on`. Two are equal if settings, data and start are.
     """
 
     settings: Settings
     held_out: HeldOut
     start: LinearModel | None = None
+    dev: bool = False
 
     @classmethod
     def of(
@@ -133,6 +138,16 @@ class Bounty:
         problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
         return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the least that can be paid by")
 
+    def on(self, *, dev: bool) -> Bounty:
+        """Return the same bounty for a development network, or for any other one."""
+        if dev == self.dev:
+            return self
+        other = copy(self)  # with all that is derived from data, which may take long
+        object.__setattr__(other, "dev", dev)
+        for name in _OFFERED:
+            other.__dict__.pop(name, None)
+        return other
+
     @cached_property
     def features(self) -> tuple[str, ...]:
         """The columns to predict from."""
@@ -177,7 +192,8 @@ class Bounty:
     @cached_property
     def offer(self) -> Offer:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
-        return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
+        train_s = estimated_s(self.design.plan)
+        return offer_of(self.settings, self.initial_loss, self.target_loss, train_s, dev=self.dev)
 
     @cached_property
     def terms(self) -> Terms:

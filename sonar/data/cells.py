@@ -147,7 +147,7 @@ _SHAPES = (
     _Shape(_shape(rf"{_PLAIN}[+-]\S*[ij]"), Kind.NEARLY, "is a complex number", "write one real number"),
     _Shape(_shape(r"=.*"), Kind.OTHER, "is a formula", "save the values, not the formulas"),
     _Shape(
-        _shape(rf"{_PLAIN}\s*[^\W\d_][^\d]{{0,15}}"),
+        _shape(rf"{_PLAIN}\s*(?:[^\W\d_]|[°µ])[^\d]{{0,15}}"),
         Kind.NEARLY,
         "has a unit",
         "write the number alone, in the unit that the bounty has",

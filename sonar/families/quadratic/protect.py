@@ -58,10 +58,11 @@ class Columns:
         """Raise ConsentError with the column."""
         for count, name in zip(np.atleast_1d(self._others).tolist(), self.names, strict=True):
             if 0 < count < LEAST_OF_EITHER:
+                rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
                 problem = (
-                    f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ"
+                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
                 )
-                raise _refusal(f"column {name!r}", f"{problem}, or none", _LEAVE)
+                raise _refusal(f"column {name!r}", problem, _LEAVE)
 
 
 @dataclass
