@@ -217,11 +217,12 @@ def fits(task: Task, dataset: DataSet) -> None:
     missing = dataset.missing(task.columns)
     if missing:
         told = missing_column(missing[0], dataset.columns)
-        others = f", and {len(missing) - 1} more of the bounty's" * (len(missing) > 1)
+        more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
         out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(
             f"data set {dataset.name!r}",
-            f"{told}{others}" + f". It was left out when it was registered: {out}" * bool(out),
+            f"has no column {missing[0]!r}{more}{told.problem.removeprefix('is missing')}"
+            + (f"; it was left out when it was registered: {out}" if out else ""),
             hint=f"{told.hint}; the bounty needs {', '.join(map(repr, task.columns[:20]))}",
         )
     task.family.check_rows(task.model.family, dataset.rows)

@@ -218,7 +218,7 @@ def _quiet(bounty: Bounty) -> list[str]:
 
 
 def _learned(bounty: Bounty) -> list[str]:
-    terms, plan = bounty.offer.terms, bounty.design.plan
+    terms = bounty.offer.terms
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
@@ -229,10 +229,16 @@ def _learned(bounty: Bounty) -> list[str]:
         f"min_mines counts {terms.min_mines} addresses, not people",
         "each mine: ciphertexts, its own data, and what public losses and shares imply",
         "other mines: the same; nothing of another's A and b",
-        "nobody can check a mine's row count; so an answer weighs what "
-        f"{plan.weight_rows} rows do, at most (weight_rows)",
+        f"nobody can check a mine's row count; so {_weights(bounty)} (weight_rows)",
         *_published(bounty),
     ]
+
+
+def _weights(bounty: Bounty) -> str:
+    most = bounty.design.plan.weight_rows
+    if most <= bounty.design.spec.rows_min:
+        return "all answers weigh the same"
+    return f"an answer weighs what its rows do, and no more than {most}"
 
 
 def _published(bounty: Bounty) -> list[str]:

@@ -97,7 +97,7 @@ def _of_one(value: Any, field: str, place: Sequence[int]) -> float:
         return np.nan
     if not isinstance(value, _NUMBERS):
         problem = f"{_place(place)} is {_what(value)}; a number is expected"
-        raise DataError(field, problem, hint=_AS_FLOATS if _reads_as_number(value) else _ENCODE)
+        raise DataError(field, problem, hint=_hint(value))
     try:
         number = float(value)
     except (OverflowError, ValueError) as error:
@@ -107,11 +107,14 @@ def _of_one(value: Any, field: str, place: Sequence[int]) -> float:
     return number
 
 
-def _reads_as_number(value: object) -> bool:
+def _hint(value: object) -> str:
+    """Return how to make a number of a value that is none."""
+    if hasattr(value, "year") and hasattr(value, "month"):
+        return "make numbers of the dates: of years, or of days since an event"
     try:
-        return isinstance(value, str | bytes) and np.isfinite(float(value))
+        return _AS_FLOATS if isinstance(value, str | bytes) and np.isfinite(float(value)) else _ENCODE
     except ValueError:
-        return False
+        return _ENCODE
 
 
 def _what(value: object) -> str:
@@ -138,7 +141,7 @@ def columns_of(x: Any, wanted: Iterable[str] | None) -> dict[str, Any]:
 
     Raises DataError for one that is missing, or that is there twice.
     """
-    keys = list(x.keys() if hasattr(x, "keys") else x.columns)
+    keys = list(x.keys() if hasattr(x, "keys") else getattr(x, "column_names", x.columns))
     names = plain_names(keys)
     if name := twice(names):
         raise DataError(f"column {spelled(name)}", "is there twice", hint="rename one of the two, or drop it")
