@@ -178,25 +178,25 @@ def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
 
 def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
     asked: dict[str, Any] = {"reward": "1 ether", "fee": "0.002 ether", "stake": "0.01 ether", "mse": 2620.0}
-    text = explain(Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0]))
+    text = explain(Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0]), plan=True)
     for told in (
         "the null model: it says 145.167, the mean of your held-out rows",
         "R² 0.0000, MSE 5,572.3",
         "a mine that knows no more than that earns nothing",
         "ends at R² 0.5298, MSE 2,620",
         "starts at 1,000,000 and ends at 470,184",
-        "stops waiting for others 60 s after the last one",
+        "stops waiting for others 1 min after the last one",
         "25% of the reward that is unpaid",
         f"the signature of {MINES[0]}; without it",
         "the mean and deviation of each column of your holdout, targets included",
         "escrow 1.14 ether",
         "stakes 0.01 ether",
-        "120 + 120 + 180 s",
+        "2 min to commit, 2 min to reveal and 1 day to settle",
         "A and b in full",
         "16 bits",
         "you hold the key",
         "addresses, not people",
-        "weighs what 33 rows do, at most",
+        "all answers weigh the same",
         "slots of",
     ):
         assert told in " ".join(text.split()), told
