@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.errors import ConfigError, UsageError
+from sonar.errors import UsageError
 from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
@@ -20,10 +20,8 @@ from sonar.telling.terminal import (
     run_app,
     sink_for,
 )
-from sonar.telling.text import printable
 
 if TYPE_CHECKING:
-    from mine.data.dataset import DataSet
     from mine.show.printing import Layout
     from mine.wiring import Mine
 
@@ -92,6 +90,7 @@ def init(
     Example: `mine init --network network.toml --csv patients.csv`
     """
     from mine import setup
+    from mine.show import printing
     from mine.wiring import open_mine
     from sonar.telling.tables import print_named
     from sonar.telling.text import count
@@ -116,7 +115,7 @@ def init(
         }.items()
     )
     if dataset:
-        _tell_left_out(dataset)
+        printing.print_left_out(dataset)
 
 
 @app.command()
@@ -170,15 +169,14 @@ def data_add(
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
-    from mine.show import views
+    from mine.show import printing, views
 
     book = _open(home, as_json).book
     dataset = setup.add_data(book, csv, example, shard, name, without=without or (), replace=replace)
     if as_json:
         print_json(views.facts(dataset))
     else:
-        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
-        _tell_left_out(dataset)
+        printing.print_added(dataset)
 
 
 @data_app.command("list")
@@ -296,11 +294,12 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
+    from mine import setup
     from mine.service import serve
     from mine.wiring import locked
 
     with locked(home, sink_for(as_json)) as mine:
-        _require_dev(mine, join_all, "--join-all")
+        setup.require_dev(mine, join_all, "--join-all")
         serve(
             mine,
             password_file,
@@ -369,11 +368,6 @@ def claim(
         typer.echo(f"withdrew {document.amount} to {document.to}")
 
 
-def _tell_left_out(dataset: DataSet) -> None:
-    for column, why in dataset.left_out.items():
-        typer.echo(printable(f"left out: column {column!r} ({why})"))
-
-
 def _open(home: Path | None, as_json: bool) -> Mine:
     from mine.wiring import open_mine
 
@@ -386,19 +380,11 @@ def _posted(mine: Mine, prefix: str) -> Any:
 
 
 def _all_open(mine: Mine) -> list[Any]:
+    from mine import setup
     from mine.work import joining
 
-    _require_dev(mine, True, "--all")
+    setup.require_dev(mine, True, "--all")
     return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
-
-
-def _require_dev(mine: Mine, asked: bool, option: str) -> None:
-    if asked and not mine.network.dev:
-        raise ConfigError(
-            option,
-            f"works on networks marked dev = true, and {mine.network.name!r} is not",
-            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
-        )
 
 
 def _show(rows: Sequence[Any], layout: Layout | None, as_json: bool, nothing: str) -> None:

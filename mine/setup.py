@@ -16,6 +16,7 @@ from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
+from sonar.telling.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,8 +130,9 @@ def _check_new(book: Book, dataset: DataSet) -> None:
     for known in book.datasets():
         if known.name == dataset.name and known.digest != dataset.digest:
             raise UsageError(
-                f"there is a data set {known.name!r} already, with other content: {known.rows} rows of "
-                f"{known.source}, used in {book.uses(known.digest)} rounds",
+                f"there is a data set {known.name!r} already, with other content: "
+                f"{count(known.rows, 'row')} of {known.source}, used in "
+                f"{count(book.uses(known.digest), 'round')}",
                 hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
                 "from now on, put it in the place of the old one: mine data add --replace",
             )
@@ -181,3 +183,13 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
         f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
         "it was; `mine earnings` will tell"
     )
+
+
+def require_dev(mine: Mine, asked: bool, option: str) -> None:
+    """Check that an option which joins without a look is given on a development network. Raises ConfigError."""
+    if asked and not mine.network.dev:
+        raise ConfigError(
+            option,
+            f"works on networks marked dev = true, and {mine.network.name!r} is not",
+            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
+        )

@@ -149,7 +149,8 @@ def _or_without(found: Found, column: str) -> str:
 
 
 def _too_few(name: str, columns: Sequence[str], left_out: Mapping[str, str]) -> DataError:
-    problem = f"has {len(columns)} columns of numbers ({', '.join(map(repr, columns))}); two are the least"
+    has = f"one column of numbers only ({columns[0]!r})" if columns else "no column of numbers"
+    problem = f"has {has}; two are the least"
     told = "; ".join(f"{column!r} holds none ({why})" for column, why in left_out.items())
     return DataError(name, problem, hint=told or "one to predict, and one to predict it from")
 

@@ -594,7 +594,7 @@ def test_data_are_looked_at_when_they_are_added_and_by_doctor(cli: Cli, net: Net
         ("a;y\n1,5;2\n", ["line 1: has semicolons between its columns", "decimal point"]),
         ("1.5,2\n3,4\n", ["line 1: holds numbers only", "a name for each column"]),
         ("a,y\n", ["has a header and no rows"]),
-        ("a\n1\n", ["has 1 columns of numbers"]),
+        ("a\n1\n", ["one column of numbers only"]),
     ):
         file.write_text(text)
         code, shown = cli.text("data", "add", "--csv", str(file))

@@ -165,7 +165,7 @@ def test_a_bad_cell_among_numbers_is_named_by_line_and_column(cell: str) -> None
         ("a,b,a\n1,2,3\n", "line 1", "column 'a' is named twice"),
         ("a,b, a \n1,2,3\n", "line 1", "column 'a' is named twice"),
         ("caf\u00e9,b,cafe\u0301\n1,2,3\n", "line 1", "'caf\\xe9'"),
-        ("a\n1\n2\n", "", "has 1 columns of numbers ('a'); two are the least"),
+        ("a\n1\n2\n", "", "has one column of numbers only ('a'); two are the least"),
         ("a,n\n1,x\n2,y\n", "", "two are the least"),
         ("", "", "is empty"),
         ("\n\n", "", "is empty"),
