@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sonar.errors import ConfigError, RemoteError
+from sonar.home import keystore
 from sonar.home.files import remedy
 from sonar.home.keystore import write_private
 from sonar.processes import Child, Supervisor
@@ -37,7 +38,7 @@ def prepare_home(home: Path) -> list[str]:
     except OSError as error:
         problem = f"{home} cannot be made: {error.strerror}"
         raise ConfigError("home", problem, hint=remedy(error, home)) from error
-    password = home / "password"
+    password = home / keystore.BESIDE
     if not password.exists():
         write_private(password, f"{secrets.token_urlsafe(24)}\n".encode())
     return ["--home", str(home), "--password-file", str(password), "--json"]
