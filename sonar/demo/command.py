@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sonar.demo.launch import Settings, next_commands
+from sonar.demo.launch import Settings, next_commands, supervise
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
 from sonar.home.folder import expanded, user_data
@@ -52,6 +52,7 @@ def demo(
     """
     _check_key_bits(key_bits, insecure)
     settings = Settings(_new_home(home), mines, rounds, key_bits, chain, insecure)
+    supervisor = supervise(settings)  # before the imports below: both load at the same time
     from sonar.demo.conduct import Conductor
     from sonar.demo.plot import draw
     from sonar.demo.report import show, with_plot
@@ -61,7 +62,7 @@ def demo(
         LiveView(err, [SCIENTIST, *settings.parties()]) if err.is_terminal and not json else PlainView(err)
     )
     try:
-        report = Conductor(settings, view).run()
+        report = Conductor(settings, view, supervisor).run()
     finally:
         view.close()
     plot = settings.home / "demo.png"
