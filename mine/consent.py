@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sonar.errors import ConfigError, ConsentError
+from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
@@ -61,12 +62,10 @@ class Policy:
     def load(cls, home: Path) -> Policy:
         """Read the home's mine.toml; without one, the defaults. Raises ConfigError naming the field."""
         path = home / POLICY_FILE
-        try:
-            document = parse_toml(path.read_bytes(), str(path))
-        except FileNotFoundError:
+        data = read_if_there(path, POLICY_FILE)
+        if data is None:
             return cls()
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        document = parse_toml(data, str(path))
         for name, table in document.items():
             if name not in ("policy", "tokens") or not isinstance(table, dict):
                 raise ConfigError(f"{path}: {name}", "the file has two tables, [policy] and [tokens]")

@@ -13,7 +13,7 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar.errors import StoreUnavailable
+from sonar.errors import StoreUnavailable, StoreUnusable
 from sonar.home import keystore
 from sonar.telling.waiting import drive, patiently
 
@@ -70,6 +70,8 @@ def serve(
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now
     except StoreUnavailable as fault:
+        if isinstance(fault, StoreUnusable) and not mine.book.at_risk():
+            raise
         mine.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
     node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()

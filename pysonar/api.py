@@ -34,7 +34,8 @@ from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, UsageError
 from sonar.home import keystore
-from sonar.home.folder import Home, default_home, expanded
+from sonar.home.files import expanded, in_full
+from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
@@ -166,8 +167,8 @@ def connect(
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
     """
-    home = None if home is None else expanded(Path(home), "home")
-    network = None if network is None else expanded(Path(network), "network")
+    home = None if home is None else in_full(Path(home), "home")
+    network = None if network is None else in_full(Path(network), "network")
     place = (home, network, embedded, mines)
     session = _sessions.get(place)
     if session is None or session.closed:
@@ -195,7 +196,7 @@ def _connect(
             raise ConfigError("home", f"{path} belongs to no network yet", hint=hint)
     if embedded:
         return _embedded(home, mines, password, sink)
-    return _open(path, Path(named) if named else None, password, sink, ExitStack())
+    return _open(path, expanded(named, "SONAR_NETWORK") if named else None, password, sink, ExitStack())
 
 
 def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -> Session:

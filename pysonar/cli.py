@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pysonar.bounty import manual
-from sonar.errors import UsageError
+from sonar.errors import SonarError, UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    WideFlag,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+)
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -22,7 +31,8 @@ app = new_app(
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
-    """
+    """,
+    "pysonar",
 )
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
 app.add_typer(key_app, name="key")
@@ -30,12 +40,15 @@ app.add_typer(key_app, name="key")
 HomeOption = Annotated[
     Path | None,
     typer.Option(
-        "--home", help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]"
+        "--home",
+        metavar="FOLDER",
+        help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
     ),
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="[NAME]")
+    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="NAME")
 ]
 
 
@@ -47,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def init(
     network: Annotated[
-        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
     ] = None,
     home: HomeOption = None,
     dev: Annotated[
@@ -63,6 +77,7 @@ def init(
     Example: `pysonar init --network network.toml`
     """
     from pysonar.wiring import make_home, open_scientist
+    from sonar.telling.tables import print_named
 
     path = make_home(home, network, dev=dev, password_file=password_file)
     scientist = open_scientist(path, sink_for(as_json))
@@ -70,8 +85,14 @@ def init(
     if as_json:
         print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
         return
-    typer.echo(f"account  {scientist.address}\nhome     {path}\nnetwork  {scientist.network.name}")
-    typer.echo(f"next     {following}")
+    print_named(
+        {
+            "account": scientist.address,
+            "home": str(path),
+            "network": scientist.network.name,
+            "next": following,
+        }.items()
+    )
 
 
 @key_app.command("new")
@@ -108,7 +129,14 @@ def key_new(
 
 
 @app.command()
-def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def explain(
+    bounty: FileArgument,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Also show how the numbers lie in the ciphertexts: the slot plan.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
     A home is needed only by a bounty that starts from an earlier one.
@@ -132,11 +160,11 @@ def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = F
                 "target": holdout.said_all(asked.metric, asked.target_loss),
                 "features": list(asked.features),
                 "plan": asked.design.plan.to_dict(),
-                "text": told(asked),
+                "text": told(asked, plan=True),
             }
         )
     else:
-        typer.echo(told(asked))
+        typer.echo(told(asked, plan=plan))
 
 
 @app.command(help=manual.RUN)
@@ -149,11 +177,10 @@ def run(
 ) -> None:
     """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
     from pysonar.bounty.explain import explain as told
-    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     asked = _asked(bounty, home, as_json)
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
+    with locked(home, sink_for(as_json)) as scientist:
         name = asked.settings.name
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
@@ -161,7 +188,11 @@ def run(
             typer.echo(told(asked))
             if not yes:
                 _confirm()
-        _see_through(scientist, asked, password_file, as_json)
+        try:
+            _see_through(scientist, asked, password_file, as_json)
+        except SonarError:
+            scientist.forget(name)  # unless it was posted: then it goes on from here
+            raise
 
 
 def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
@@ -204,16 +235,15 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
+    with locked(home, sink_for(as_json)) as scientist:
         asked = scientist.started(name)
         _see_through(scientist, asked, password_file, as_json)
 
 
 @app.command()
-def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """Show the bounties of this home, round by round: losses, who took part, who was paid what.
 
     Example: `pysonar status`
@@ -225,7 +255,7 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(document)
     else:
-        print_status(document)
+        print_status(document, wide=wide)
 
 
 @app.command()

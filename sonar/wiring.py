@@ -12,7 +12,7 @@ from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
-from sonar.telling.progress import Progress
+from sonar.telling.progress import Progress, Sink
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from sonar.chain.sending.outbox import Outbox
     from sonar.ports import Store
     from sonar.store.choose import OpenStore
+
+
+_PLAIN = ("home", "data", "sonar", "mine", "pysonar")
+"""Names of a home folder that do not tell it from another."""
+
+
+def voice(home: Home, sink: Sink) -> Progress:
+    """What tells how the party of a home goes on: by its folder's name, as several may share a terminal."""
+    name, above = home.path.name, home.path.parent.name
+    if name not in _PLAIN:
+        return Progress(sink, name)
+    return Progress(sink, home.role if above in ("", "sonar") else f"{above}/{name}")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from mine.data.base import Batches
 from sonar.data.table import MAX_CSV_BYTES, csv_batches, csv_columns
 from sonar.errors import DataError
-from sonar.home.folder import expanded
+from sonar.home.files import in_full
 
 _READ_BYTES = 1 << 20
 
@@ -27,7 +27,7 @@ class CsvFile:
     @classmethod
     def source_of(cls, path: Path) -> str:
         """Return the file's path in full. Raises ConfigError."""
-        return str(expanded(path, "csv"))
+        return str(in_full(path, "csv"))
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
 from sonar.telling.amounts import format_amount, format_wei
-from sonar.telling.progress import short
+from sonar.telling.text import short
 
 ROUND_GAS = 250_000
 """Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""

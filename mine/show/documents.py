@@ -88,6 +88,8 @@ class OfferFacts:
     problem: str
     hint: str
     chain_time_s: int
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document
@@ -202,6 +204,8 @@ class TokenIncome:
     withdrawn_units: Amount | None
     unit: str = ""
     told: str = ""
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document

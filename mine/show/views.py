@@ -114,6 +114,8 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
         problem=str(problem) if problem else "",
         hint=problem.hint if problem else "",
         chain_time_s=head.timestamp_s,
+        symbol=unit.symbol,
+        decimals=unit.decimals,
     )
 
 
@@ -247,4 +249,5 @@ def _told_token(one: TokenIncome, unit: Unit) -> TokenIncome:
         "withdrawn": one.withdrawn_units,
     }
     told = [f"{format_amount(units, unit)} {text}" for text, units in amounts.items() if units is not None]
-    return replace(one, unit=unit.name, told=", ".join(told))
+    told_in = replace(one, unit=unit.name, symbol=unit.symbol, decimals=unit.decimals)
+    return replace(told_in, told=", ".join(told))

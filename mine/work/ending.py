@@ -13,10 +13,9 @@ from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, SonarError
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.ports import Store
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
-from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.ids import Address, BountyId, Cid, hex32
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting

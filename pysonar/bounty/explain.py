@@ -6,7 +6,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
 from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
@@ -23,16 +22,21 @@ WIDTH = 80
 """Of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
-def explain(bounty: Bounty) -> str:
-    """Return the text, in sections. Raises what deriving the bounty's model raises."""
+def explain(bounty: Bounty, *, plan: bool = False) -> str:
+    """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
+
+    Raises what deriving the bounty's model raises.
+    """
     sections = {
+        "In short": _short(bounty),
         f"Bounty {bounty.settings.name!r}": _what(bounty),
         "Cost": _cost(bounty),
         "Time": _time(bounty),
         "Who learns what": _learned(bounty),
         "A mine needs": _needs(bounty),
-        "Slot plan": bounty.design.plan.explain().splitlines(),
     }
+    if plan:
+        sections["Slot plan"] = bounty.design.plan.explain().splitlines()
     return "\n".join(line for title, told in sections.items() for line in (title, *_lines(told)))
 
 
@@ -49,11 +53,27 @@ def _lines(told: list[str]) -> Iterator[str]:
         )
 
 
-def _what(bounty: Bounty) -> list[str]:
-    terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
+def _short(bounty: Bounty) -> list[str]:
+    """What somebody wants to know who reads no further."""
+    terms = bounty.terms
+    windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
-        f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
-        f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
+        f"you put {format_amount(terms.escrow_units, bounty.unit)} into escrow; what mines do not earn comes "
+        "back to you",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at most "
+        f"{terms.rounds} rounds of at most {windows_s} s",
+        f"the model starts at {in_words(bounty.design.holdout.told(bounty.start_weights))}; the target is "
+        f"{in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))}",
+        "keep this program running, or a settle window is missed, which costs you",
+    ]
+
+
+def _what(bounty: Bounty) -> list[str]:
+    terms, allowed = bounty.offer.terms, bounty.offer.allowed
+    spec, names = bounty.design.spec, ", ".join(map(repr, bounty.targets))
+    return [
+        f"predict {names} from {len(spec.features)} columns: {', '.join(spec.features)}",
+        f"feature map: {spec.words}",
         f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
         f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
@@ -61,13 +81,13 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
+        f"open to {len(allowed)} mines by name" if allowed else "open to every mine",
     ]
 
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.start_weights))
+    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -107,9 +127,9 @@ def _surrogate(bounty: Bounty) -> list[str]:
 
 
 def _cost(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.unit)
+        format_amount(amount, bounty.offer.unit)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
@@ -128,7 +148,7 @@ def _cost(bounty: Bounty) -> list[str]:
 
 
 def _time(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
     return [
         f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
@@ -143,7 +163,7 @@ def _time(bounty: Bounty) -> list[str]:
 
 
 def _settler(bounty: Bounty) -> list[str]:
-    settler = bounty.terms.settler
+    settler = bounty.offer.terms.settler
     if settler == NOBODY:
         return []
     return [
@@ -153,7 +173,7 @@ def _settler(bounty: Bounty) -> list[str]:
 
 
 def _quiet(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     if not terms.quiet_s:
         return []
     return [
@@ -163,7 +183,7 @@ def _quiet(bounty: Bounty) -> list[str]:
 
 
 def _learned(bounty: Bounty) -> list[str]:
-    terms, plan = bounty.terms, bounty.design.plan
+    terms, plan = bounty.offer.terms, bounty.design.plan
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
@@ -199,10 +219,10 @@ def _tells(bounty: Bounty) -> str:
 
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are of, where it is not the columns themselves."""
-    stages = bounty.design.spec.stages
-    if compose.mixes(stages):
+    spec = bounty.design.spec
+    if spec.mixes:
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
-    most = 2 * compose.degree_of(stages)
+    most = 2 * spec.degree
     if most == 2:
         return []
     return [
@@ -232,7 +252,7 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, bounty.offer.train_s
-    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
+    degree, names = spec.degree, ", ".join(map(repr, bounty.targets))
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
         *_targets(bounty),

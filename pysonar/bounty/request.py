@@ -40,6 +40,7 @@ from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms
@@ -99,7 +100,7 @@ class Bounty:
 
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
-        path = Path(path)
+        path = expanded(path, "bounty")
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
         if not isinstance(holdout, dict):
@@ -194,7 +195,7 @@ class Bounty:
     @cached_property
     def patience_s(self) -> float:
         """How long to try what fails: a round's windows at least, since nobody else settles it."""
-        terms = self.terms
+        terms = self.offer.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
 

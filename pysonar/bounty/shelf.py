@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from shutil import rmtree
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,10 @@ class Shelf:
         if bounty.start is not None:
             write_private(folder / _START, bounty.start.to_bytes())
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
+
+    def drop(self, name: str) -> None:
+        """Remove a bounty, if it is kept."""
+        rmtree(self._path / name, ignore_errors=True)
 
     def take(self, name: str) -> Bounty:
         """Return a kept bounty. Raises ConfigError if its files are gone or damaged, or of version 1."""

@@ -17,6 +17,7 @@ from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.home.files import expanded
 
 Earlier = Callable[[str], LinearModel]
 
@@ -30,7 +31,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
         raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
     if start.endswith(".json") or "/" in start:
-        return LinearModel.load(folder / Path(start).expanduser())
+        return LinearModel.load(folder / expanded(start, "start"))
     if earlier is None:
         hint = f"open a session, or name its model's file: pysonar predict {start} --save model.json"
         raise ConfigError("start", f"the bounty {start!r} can be looked up in a home only", hint=hint)

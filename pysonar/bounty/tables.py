@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import content
 from pysonar.bounty.settings import HoldoutSettings
 from sonar.data import examples
 from sonar.data.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.folder import expanded
+from sonar.home.files import expanded, read_bytes
 
 Array = NDArray[np.float64]
 
@@ -68,8 +67,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if targets is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
-    return _csv(path, targets, given.features)
+    return _csv(folder / expanded(given.csv, "holdout.csv"), targets, given.features)
 
 
 def _example(
@@ -85,7 +83,7 @@ def _example(
 def _csv(path: Path, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:
     wanted = None if features is None else [*features, *targets]
     try:
-        table = parse_csv(content(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
+        table = parse_csv(read_bytes(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
     except DataError as error:
         if wanted is None and error.hint and error.problem.startswith("column "):
             hint = f"{error.hint}; or name the columns to train on: features = [...] in [holdout]"

@@ -16,7 +16,7 @@ from typing import Any
 from sonar.errors import JournalError
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
-from sonar.protocol.cid import digest_of
+from sonar.protocol.ids import digest_of
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
+from sonar.protocol.wording import other_version
 
 FORMAT = 2
+_OLD = "end its bounties with the version of Sonar that began them; new ones take a new key"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aggregate (
@@ -73,10 +75,8 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = EXTRA")  # FULL would let power loss undo the last entry
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if not new and version != FORMAT and self._db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-                raise KeyFileError(
-                    f"the ledger {path} has format {version}, this program reads {FORMAT}",
-                    hint="end its bounties with the version that began them; new ones take a new key",
-                )
+                problem, hint = other_version(version, FORMAT, _OLD)
+                raise KeyFileError(f"the ledger {path} {problem}", hint=hint)
             self._db.executescript(_SCHEMA)
             if version != FORMAT:
                 self._db.execute(f"PRAGMA user_version = {FORMAT}")

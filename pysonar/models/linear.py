@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.data.table import parse_csv
+from sonar.data.table import MAX_CSV_BYTES, parse_csv
 from sonar.errors import ConfigError, DataError, ManifestError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.home.files import expanded, read_bytes, text_of
 from sonar.home.keystore import write_private
+from sonar.protocol.wording import other_version
 from sonar.telling.figures import in_words
 
 Array = NDArray[np.float64]
 
 FORMAT = 2
 _SAVED = "give a file that `pysonar predict --save` or `LinearModel.save` wrote"
+_OLD = "train it again, or use the version of Sonar that wrote it"
 _KIND = "sonar-linear-model"
 _MAX_BYTES = 1 << 24
 
@@ -119,16 +122,14 @@ class LinearModel:
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
-        """Return the model's columns of a CSV with a header line, float64[n, f]. Raises DataError."""
-        path = Path(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(str(path), f"cannot be read: {error.strerror}") from error
-        return parse_csv(data, str(path), self.features).values
+        """Return the model's columns of a CSV with a header line, float64[n, f].
+
+        Raises DataError, ConfigError.
+        """
+        return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
 
     def predict_csv(self, path: Path | str) -> Array:
-        """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        """Return predictions for the rows of a CSV with a header line. Raises DataError, ConfigError."""
         return self.predict(self.read_csv(path))
 
     def _matrix(self, x: Any) -> Array:
@@ -166,7 +167,7 @@ class LinearModel:
     def from_bytes(cls, data: bytes, name: str) -> LinearModel:
         """Return the model that `to_bytes` wrote; errors call it `name`. Raises ConfigError."""
         try:
-            return cls._parsed(json.loads(data), name)
+            return cls._parsed(json.loads(text_of(data, name)), name)
         except KeyError as error:
             raise ConfigError(
                 name, f"is not a model that is whole: it has no {error}", hint=_SAVED
@@ -183,8 +184,8 @@ class LinearModel:
             found = "has none" if kind is None else f"is {kind!r}"[:200]
             raise ConfigError(name, f"is not a model: its kind {found}, not {_KIND!r}", hint=_SAVED)
         if document["v"] != FORMAT:
-            hint = "train it again, or read it with the version of Sonar that wrote it"
-            raise ConfigError(name, f"is of version {document['v']!r}, not {FORMAT}"[:200], hint=hint)
+            problem, hint = other_version(document["v"], FORMAT, _OLD)
+            raise ConfigError(name, problem, hint=hint)
         spec = QuadraticSpec.parse(document["spec"])
         weights = np.asarray(document["weights"], dtype=np.float64)
         loss, figures = document["loss"], {str(k): float(v) for k, v in document["figures"].items()}
@@ -198,15 +199,9 @@ class LinearModel:
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
-        write_private(Path(path), self.to_bytes())
+        write_private(expanded(path, "model"), self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:
         """Read what `save` wrote. Raises ConfigError."""
-        path = Path(path)
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
-            return cls.from_bytes(path.read_bytes(), str(path))
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))

@@ -63,9 +63,11 @@ def deploy(
     from sonar.chain.contract.artifacts import verify_file
     from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
+    from sonar.home.files import expanded
     from sonar.home.keystore import load, read_password
     from sonar.telling.progress import Progress
 
+    network_out = expanded(network_out, "--network-out")
     blobs = _blobs(store, bootstrap or [], swarm_key_file)
     draft = _draft(
         network_out, {"name": name, "rpc_url": rpc, "confirmations": confirmations, "store": blobs}
@@ -94,6 +96,7 @@ def deploy(
 def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> StoreConfig:
     """Return where the network's blobs are. Raises ConfigError."""
     from sonar.errors import ConfigError
+    from sonar.home.files import in_full
     from sonar.home.settings import StoreConfig
     from sonar.store.choose import checked_peers
 
@@ -101,7 +104,7 @@ def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> Sto
         raise ConfigError("--store", "give either a folder or, with --bootstrap, a peer of an IPFS swarm")
     peers = checked_peers("--bootstrap", tuple(bootstrap))
     if store is not None:
-        return StoreConfig(kind="folder", path=str(store.resolve()))
+        return StoreConfig(kind="folder", path=str(in_full(store, "--store")))
     return StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
 
 

@@ -14,7 +14,8 @@ from rich.markup import escape
 from sonar.demo.launch import Settings, next_commands, supervise
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
-from sonar.home.folder import expanded, user_data
+from sonar.home.files import in_full
+from sonar.home.folder import user_data
 from sonar.home.parties import MAX_MINES
 from sonar.telling.terminal import JsonFlag, print_json
 
@@ -96,7 +97,7 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
 
 def _new_home(home: Path | None) -> Path:
     """Make the demo's folder. Nothing of an earlier run is touched."""
-    home = expanded(home or user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S"), "--home")
+    home = in_full(home or user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S"), "--home")
     try:
         if home.is_dir() and any(home.iterdir()):
             raise ConfigError("--home", f"{home} is not empty", hint="name a new folder, or leave --home out")

@@ -23,8 +23,8 @@ from sonar.telling.progress import (
     Transaction,
     Waiting,
     describe,
-    printable,
 )
+from sonar.telling.text import printable
 
 SCIENTIST = "pysonar"
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.protocol.wording import other_version
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
 FORMAT = 2
+_OLD = "begin with a new home, and finish running bounties with the version of Sonar that began them"
 _JSON_INT_MAX = 2**63
 T = TypeVar("T")
 _SCHEMA = """
@@ -79,10 +81,7 @@ class Journal:
         if self._pragma("application_id") != APPLICATION_ID:
             self._refuse("is an SQLite file of another program", "name another home folder")
         if (found := self._pragma("user_version")) != FORMAT:
-            self._refuse(
-                f"has format {found}, this program reads {FORMAT}",
-                "begin with a new home, and finish running bounties with the version that began them",
-            )
+            self._refuse(*other_version(found, FORMAT, _OLD))
         self._db.execute("PRAGMA journal_mode=WAL")
 
     def close(self) -> None:
@@ -226,7 +225,14 @@ class Journal:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file's name that is not in UTF-8
+        return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False)
+    return text
 
 
 def _encode(value: Any) -> Any:

@@ -40,3 +40,12 @@ def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:
 def in_words(figures: Mapping[str, float]) -> str:
     """Return figures as the end of a sentence: "R² 0.5298, MSE 2,620.0"."""
     return ", ".join(f"{heading(name)} {figure(name, value)}" for name, value in figures.items())
+
+
+def of_squared(loss: int, null_mse: float | None) -> dict[str, float]:
+    """Return what a squared loss on the chain, in millionths of the null model's, says in people's units.
+
+    Without the null model's MSE, as of several targets, that is R² alone, the mean over them.
+    """
+    part = loss / 1_000_000
+    return {"r2": 1 - part} | ({} if null_mse is None else {"mse": part * null_mse})

@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from pysonar.bounty.explain import explain
 from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Posting
-from sonar.families.quadratic.maps.compose import in_words
+from sonar.families.quadratic.spec import in_words
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import RoundSettled
 from tests.integration.campaign_kit import World

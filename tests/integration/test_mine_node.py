@@ -18,9 +18,8 @@ from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, UsageError, WrongContract
 from sonar.home.journal import Journal
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
-from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import Committed, Event
-from sonar.protocol.ids import BountyId, hex32
+from sonar.protocol.ids import BountyId, Cid, digest_of, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore

@@ -14,8 +14,7 @@ from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
-from sonar.paillier.slots import SlotPlan
-from sonar.paillier.vector import encode_weights
+from sonar.paillier.slots import SlotPlan, encode_weights
 from sonar.protocol.ids import ETHER, BountyId, Digest
 from sonar.protocol.phase import BountyState
 from sonar.store.memory import MemoryStore

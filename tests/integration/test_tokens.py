@@ -20,8 +20,7 @@ from sonar.chain.contract.token import allowance, held, unit_of
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import MAX_APPROVALS, pay
+from sonar.chain.sending.outbox import MAX_APPROVALS, Outbox, pay
 from sonar.errors import ChainUnavailable, InsufficientFunds, RemoteError
 from sonar.home.journal import Journal
 from sonar.localchain import anvil

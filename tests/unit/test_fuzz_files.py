@@ -24,7 +24,7 @@ from pysonar.bounty.shelf import Shelf
 from pysonar.keys.ledger import Aggregated, Ledger
 from pysonar.models.linear import LinearModel
 from sonar.chain.contract import abi
-from sonar.chain.contract.events import decode_log
+from sonar.chain.contract.market import decode_log
 from sonar.chain.contract.revert import from_rpc_error
 from sonar.chain.rpc import Chain, Request, Rpc, quantity
 from sonar.data.table import csv_batches, csv_columns, parse_csv

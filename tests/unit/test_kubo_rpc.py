@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.kubo.rpc import MAX_ANSWER_BYTES, KuboRpc
 from sonar.store.kubo.store import KuboStore
 from tests.chain_kit import drip, serving

@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.allowlist import AllowList
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Cid, digest_of
 from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mine.work.drafts import Drafts
+from mine.work.publisher import Drafts
 from sonar.errors import JournalBlocked, JournalError
 from sonar.home.private import PrivateFolder
-from sonar.protocol.blobs import PART_BYTES, links_of
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import PART_BYTES, Cid, links_of
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_a_draft_is_the_bytes_that_its_cid_names_or_an_error(tmp_path: Path, fol
 WRITER = """
 import sys
 from pathlib import Path
-from mine.work.drafts import Drafts
+from mine.work.publisher import Drafts
 from sonar.home.private import PrivateFolder
 drafts = Drafts(PrivateFolder(Path(sys.argv[1])))
 for number in range(10**6):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sonar.errors import DataError, RemoteError
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling import progress as p
+from sonar.telling import text
 from sonar.telling.documents import CampaignRound, CampaignSummary, MineRound, MineSummary
 from sonar.telling.progress import (
     Event,
@@ -214,7 +215,7 @@ def test_a_log_that_can_be_written_again_goes_on() -> None:
 def test_a_time_of_another_day_has_its_date() -> None:
     """A window may be days long: "until 14:03:22" would be read as today's."""
     now_s = time.time()
-    assert p.clock(now_s) == time.strftime("%H:%M:%S", time.localtime(now_s))
+    assert text.clock(now_s) == time.strftime("%H:%M:%S", time.localtime(now_s))
     later_s = now_s + 3 * 86_400
     assert p.describe(p.Waiting("a reveal", int(later_s))) == (
         "waiting for a reveal until " + time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(later_s))

@@ -233,7 +233,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rounds = 5", "overdue_bps = 10001"), "overdue_bps: Input should be less than", ""),
         (("rounds = 5", "quiet_s = 500"), "quiet_s: 500 s never ends a round's commits sooner", "84"),
         (("rounds = 5", 'settler = "me"'), "settler", ""),
-        (("rounds = 5", 'start = "none.json"'), "none.json: cannot be read", ""),
+        (("rounds = 5", 'start = "none.json"'), "none.json cannot be read", ""),
         (("rounds = 5", 'start = "first"'), "start: the bounty 'first' can be looked up in a home only", ""),
         (("rounds = 5", "start = 3"), "start: is no name", "model.json"),
         (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),

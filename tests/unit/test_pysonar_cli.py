@@ -17,7 +17,7 @@ from typer.main import get_command
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import HoldoutSettings, Settings
 from pysonar.bounty.shelf import Shelf
-from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.opening import key_manifest
 from pysonar.campaign.records import Posting, Records
 from pysonar.cli import app, main
 from pysonar.keys.key import Key

@@ -161,13 +161,13 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         path.write_text(changed)
         with pytest.raises(
             ConfigError,
-            match=r"model\.json: (is not a model|has a weight or figure that|is of version 1, not 2)",
+            match=r"model\.json: (is not a model|has a weight or figure that|has version 1, from an older)",
         ):
             LinearModel.load(path)
     path.write_text(text.replace('"v": 2', '"v": 1'))
     with pytest.raises(ConfigError) as old:
         LinearModel.load(path)
-    assert "train it again, or read it with the version" in old.value.hint
+    assert "train it again, or use the version" in old.value.hint
     with pytest.raises(DataError, match="missing"):
         fitted().predict({"age": [1.0]})
     columns = {name: [1.0, 2.0] for name in BOUNTY.features}

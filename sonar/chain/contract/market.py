@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
-from sonar.chain.contract.events import decode_log
-from sonar.chain.contract.settler import check_settler, signature_fault
 from sonar.chain.contract.view import view
-from sonar.chain.rpc import Chain, Head, Rpc
+from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
-from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
+from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Terms
 from sonar.protocol.seal import terms_of, terms_values
 from sonar.telling.progress import Progress
 
@@ -195,14 +193,6 @@ class Market(Chain, Calls):
             last = first - 1
         return None
 
-    def check_settler(self, settler: Address) -> None:
-        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
-        check_settler(self, settler)
-
-    def signature_fault(self, settler: Address, digest: bytes, signature: bytes) -> str:
-        """Return why the contract would not take this for the settler's signature; nothing if it would."""
-        return signature_fault(self, settler, digest, signature)
-
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
     ) -> BountyId:
@@ -240,3 +230,30 @@ def _enum(kind: Callable[[int], T], value: int, what: str) -> T:
 
 def _hex(data: bytes) -> str:
     return "0x" + data.hex()
+
+
+CLASSES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("BountyPosted", "terms"): terms_of,
+    ("BountyClosed", "reason"): CloseReason,
+}
+
+
+def decode_log(log: Any) -> Event:
+    """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
+    if isinstance(log, dict) and log.get("removed"):
+        raise RemoteError("the node answered a log that a reorganisation has removed")
+    topics, data, *place = fields_of(log, "a log", topics=words, data=data_bytes, **_PLACE)
+    item, values = abi.decode_log(topics, data)
+    try:
+        converted = [
+            _CONVERTED.get((item.name, name), lambda value: value)(value)
+            for name, value in zip(item.names, values, strict=True)
+        ]
+    except (ValueError, TypeError) as error:
+        raise RemoteError(f"a log {item.name} has a value out of range: {error}") from error
+    block, tx_hash, log_index = place
+    return CLASSES[item.name](*converted, block=block, tx_hash=tx_hash, log_index=log_index)
+
+
+_PLACE = {"blockNumber": quantity, "transactionHash": hash32, "logIndex": quantity}

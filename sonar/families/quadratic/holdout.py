@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, DataError, UsageError
-from sonar.families.quadratic.answer import curvature
+from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
@@ -87,7 +87,7 @@ class Holdout:
         Of squared error it is the loss itself; for another metric its surrogate.
         """
         half = self._loss.half
-        residual = half * (self.phi @ by_output(self.spec, w)) - self._z
+        residual = half * self._scores(w) - self._z
         scale = 2.0 * half / (self.spec.outputs * np.sum(self._z**2, axis=0))
         return np.asarray((self.phi.T @ residual * scale).T.ravel())
 
@@ -99,12 +99,16 @@ class Holdout:
         """
         return curvature(self.spec, self.phi)
 
+    def answers(self, w: Vector) -> NDArray[np.float64]:
+        """Return what each held-out row would answer to weights w, float64[n, k, d]. Raises BoundsError."""
+        return row_answers(self.spec, self.phi, self._z, by_output(self.spec, w))
+
     def told(self, w: Vector) -> dict[str, float]:
         """Return how good weights are, in people's units.
 
         Of several targets: the mean, and each by its name.
         """
-        s = self.phi @ by_output(self.spec, w)
+        s = self._scores(w)
         each = [
             self._loss.told(target, y, s[:, i])
             for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
@@ -166,9 +170,13 @@ class Holdout:
     def _null(self, metric: str) -> float:
         return float(np.mean(self.nulls(metric)))
 
+    def _scores(self, w: Vector) -> Matrix:
+        """Return phi w, float64[n, k]."""
+        return self.phi @ by_output(self.spec, w)
+
     def _ratio(self, metric: Metric, w: Vector) -> float:
         """Return the loss as a part of the null model's; that of zeros is 1 to the last bit."""
-        s = self.phi @ by_output(self.spec, w)
+        s = self._scores(w)
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [
                 metric.loss(target, y, s[:, i]) / null

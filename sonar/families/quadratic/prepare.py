@@ -15,9 +15,8 @@ from sonar.errors import BoundsError, DataError
 from sonar.families.quadratic.answer import LocalMap, Moments, local_map, moments
 from sonar.families.quadratic.losses.base import check_clipped, mapped
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.standard import Standard
-from sonar.families.quadratic.protect import Columns, Combinations, Kinds, check_rows
+from sonar.families.quadratic.protect import check_rows, guards_of
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.slots import SlotPlan
@@ -58,11 +57,7 @@ class _Seen:
         self.rows = 0
         self._clipped = np.zeros(spec.outputs, dtype=np.int64)
         self._totals = np.zeros(len(spec.features))
-        self._raw = Columns(spec.columns)
-        self._phi = Columns(compose.names_of(spec.stages, spec.features))
-        self._z = Columns([target.name for target in spec.targets])
-        self._combinations = Combinations(spec.features, compose.degree_of(spec.stages))
-        self._kinds = Kinds(spec.width) if compose.mixes(spec.stages) else None
+        self._guards = guards_of(spec)
 
     def take(self, batch: Matrix) -> None:
         """Add a batch to all sums and counts."""
@@ -80,21 +75,16 @@ class _Seen:
         self.sums = found if self.sums is None else self.sums + found
         self.rows += len(batch)
         self._totals += x.sum(axis=0)
-        self._raw.see(batch)
-        self._phi.see(phi)
-        self._z.see(z)
-        self._combinations.see(x)
-        if self._kinds is not None:
-            self._kinds.see(x)
+        for guard, rows in zip(self._guards, (batch, phi, x, x, z), strict=True):
+            guard.see(rows)
 
     def check(self) -> None:
         """Check all that is known at the end of the table. Raises ConsentError."""
         check_rows(self.rows, self.spec)
         for target, clipped in zip(self.spec.targets, self._clipped.tolist(), strict=True):
             check_clipped(target, clipped, self.rows)
-        for each in (self._raw, self._phi, self._combinations, self._kinds, self._z):
-            if each is not None:
-                each.check()
+        for guard in self._guards:
+            guard.check()
 
     def unlike(self) -> str:
         """Name the columns that are least like those which the bounty's scientist took its constants from.
@@ -113,8 +103,7 @@ class _Seen:
 
 def chunk_rows(spec: QuadraticSpec) -> int:
     """Return for how many rows no stage of the feature map puts out more than 64 MiB."""
-    widest = max(compose.widths(spec.stages, len(spec.features)))
-    return min(_CHUNK_ROWS, _CHUNK_VALUES // (widest + 1))
+    return min(_CHUNK_ROWS, _CHUNK_VALUES // (spec.widest + 1))
 
 
 def even(batches: Iterable[Matrix], rows: int) -> Iterator[Matrix]:

@@ -147,6 +147,17 @@ class Kinds:
             raise _refusal("columns", problem, _LEAVE)
 
 
+def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:
+    """Return what looks at a table's columns, at phi, at the features, at these again, and at z."""
+    return (
+        Columns(spec.columns),
+        Columns(spec.names),
+        Combinations(spec.features, spec.degree),
+        Kinds(spec.width, {} if spec.mixes else None),
+        Columns([target.name for target in spec.targets]),
+    )
+
+
 def _refusal(field: str, problem: str, hint: str) -> ConsentError:
     return ConsentError(f"{field}: {problem}", hint=hint)
 

@@ -96,11 +96,10 @@ class Loss(ABC):
 
     def told(self, target: Target, y: Vector, s: Vector) -> dict[str, float]:
         """Return how good the model is, in people's units, by name."""
-        zero = np.zeros_like(s)
         told = {}
         for metric in self.metrics:
-            null = metric.loss(target, y, zero)
-            told[metric.name] = metric.value(metric.loss(target, y, s) / null, null)
+            null, loss = (metric.loss(target, y, each) for each in (np.zeros_like(s), s))
+            told[metric.name] = metric.value(loss / null, null)
         return told
 
 
