@@ -13,4 +13,3 @@ import mine.setup
 import mine.work.workshop
 import sonar.chain.contract.token
 import sonar.store.choose
-import sonar.store.lazy

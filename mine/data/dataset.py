@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mine.data.base import DataSource
-from mine.data.csv import CsvFile
-from mine.data.example import Example
 from mine.data.registry import SOURCES
-from sonar.data.table import Matrix
 from sonar.errors import DataError
+
+if TYPE_CHECKING:
+    from mine.data.base import DataSource
+    from sonar.data.table import Matrix
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -80,11 +80,15 @@ class DataSet:
 
 def register_csv(path: Path, name: str | None = None) -> DataSet:
     """Describe a CSV file. Raises DataError, ConfigError."""
+    from mine.data.csv import CsvFile
+
     return register("csv", CsvFile.source_of(path), name)
 
 
 def register_example(example: str, shard: str, name: str | None = None) -> DataSet:
     """Describe one shard, written "3/10", of a bundled example. Raises DataError."""
+    from mine.data.example import Example
+
     return register("example", Example.source_of(example, shard), name)
 
 
