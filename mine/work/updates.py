@@ -67,7 +67,7 @@ class Updates:
         mapped = self._map(joined, task)
         if (waiting := self._held_up(turn)) is not None:
             return waiting
-        if (seconds := estimated_s(task.plan)) >= _LONG_S:
+        if (seconds := task.seconds) >= _LONG_S:
             self._progress.waiting(f"the update of round {bounty.round} to be made, about {seconds:.0f} s")
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._workshop.pool)
