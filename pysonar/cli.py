@@ -211,7 +211,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None
     password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
-        campaign.run()
+        campaign.run(poll_s=scientist.poll_s)
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(

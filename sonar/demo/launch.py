@@ -20,7 +20,7 @@ from sonar.home.parties import (
 )
 from sonar.processes.supervisor import Child, Supervisor
 
-CHAIN = "chain"
+CHAIN, LOGS = "chain", "logs"
 
 _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
@@ -68,7 +68,7 @@ class Settings:
 
 def supervise(settings: Settings) -> Supervisor:
     """Return who starts the demo's processes, and ends them. Until the chain is, its program loads."""
-    supervisor = Supervisor(settings.home / "logs")
+    supervisor = Supervisor(settings.home / LOGS)
     supervisor.load(LOADS_OF_CHAIN)
     return supervisor
 

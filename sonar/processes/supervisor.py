@@ -22,14 +22,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from sonar.errors import ClientMissing, EnvironmentFault, WaitTimeout
+from sonar.errors import ClientMissing, EnvironmentFault, RemoteError, WaitTimeout
 from sonar.processes import die_with_parent
 from sonar.processes.forkserver import SUPPORTED, Forked, ForkServer
 from sonar.processes.patience import STILL_MAX_S, Movement
+from sonar.telling import documents
+from sonar.telling.progress import Problem
 from sonar.telling.versions import DISTRIBUTIONS
 from sonar.telling.waiting import interrupts_held
 
-STOP_GRACE_S, STOP_WITHIN_S = 5.0, 60.0
+STOP_GRACE_S, STOP_WITHIN_S = 15.0, 60.0
 """After SIGTERM, a process may stand still for so long, and go on for so long."""
 
 
@@ -58,6 +60,8 @@ class Child:
 
     def __post_init__(self) -> None:
         self.movement = Movement(self.pid)
+        self.told = ""  # the last line on its standard output
+        self.told_all = threading.Event()
 
     @property
     def pid(self) -> int:
@@ -87,11 +91,15 @@ class Child:
             return ""
 
     def failure(self) -> ProcessFailed:
-        """Return what to raise when it has ended badly."""
-        return ProcessFailed(
-            f"{self.party} ended with exit code {self.process.returncode}:\n{self.last_words()}",
-            hint=f"its whole log: {self.log}",
-        )
+        """Return what to raise when it has ended badly: what it told last, or the end of its log."""
+        self.told_all.wait(1.0)
+        ended = f"{self.party} ended with exit code {self.process.returncode}"
+        hint = f"its whole log: {self.log}"
+        try:
+            problem = documents.read(Problem, self.told)
+        except RemoteError:
+            return ProcessFailed(f"{ended}:\n{self.last_words()}", hint=hint)
+        return ProcessFailed(f"{ended}: {problem.error}", hint="; ".join(filter(None, (problem.hint, hint))))
 
 
 class Supervisor:
@@ -172,11 +180,13 @@ class Supervisor:
     def _read(self, child: Child, stream: IO[str]) -> None:
         with stream, child.log.open("a") as log:
             for text in stream:
+                child.told = text
                 if child.quiet:
                     log.write(text)
                     log.flush()
                 else:
                     self.lines.put(Line(child.party, text.rstrip("\n")))
+        child.told_all.set()
         self.lines.put(Line(child.party, None))
 
     def ended_badly(self) -> list[Child]:
