@@ -60,8 +60,8 @@ def _short(bounty: Bounty) -> list[str]:
     return [
         f"you put {format_amount(terms.escrow_units, bounty.unit)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at most "
-        f"{terms.rounds} rounds of at most {windows_s} s",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights; at most "
+        f"{terms.rounds} rounds of at most {windows_s} s each",
         f"the model starts at {in_words(bounty.design.holdout.told(bounty.start_weights))}; the target is "
         f"{in_words(bounty.design.holdout.said_all(bounty.metric, bounty.target_loss))}",
         "keep this program running, or a settle window is missed, which costs you",

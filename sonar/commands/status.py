@@ -199,7 +199,7 @@ def _read(
     from sonar.errors import EnvironmentFault, RemoteError
     from sonar.manifests.evidence import EvidenceManifest
     from sonar.manifests.model import ModelManifest
-    from sonar.protocol.cid import Cid
+    from sonar.protocol.ids import Cid
 
     def get(digest: Digest, most: int) -> bytes:
         return opened.store.get(Cid("dag-cbor", digest), most)
