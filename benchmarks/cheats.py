@@ -8,16 +8,13 @@ clear, and then encrypted: who opens an answer gets the same integers. Nothing h
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import random
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from statistics import mean
 
@@ -27,20 +24,17 @@ from numpy.typing import NDArray
 
 from benchmarks.liars import CHEATS, Cheat, Mine, Sent, Shard
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.campaign.records import Cohort, Records
 from pysonar.campaign.rounds import RoundWork
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.data import examples
-from sonar.families.registry import family_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import digest_of
-from sonar.protocol.ids import Address, Digest
+from sonar.protocol.ids import Address, Digest, digest_of, links_of
 from sonar.protocol.phase import Terms
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
@@ -305,4 +299,6 @@ def table(partitions: int, *, processes: int = 2) -> dict[str, Line]:
 if __name__ == "__main__":
     lines = table(PARTITIONS)
     for name, line in lines.items():
-        print(f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}")
+        print(
+            f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}"
+        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from gmpy2 import mpz
@@ -92,7 +92,9 @@ class Cheat:
     against_itself: bool = False
 
 
-def _forged(forge: Callable[[list[int], Sequence[int], Shard, Rng], Sequence[int]], rounds: range = ALL_ROUNDS) -> Cheat:
+def _forged(
+    forge: Callable[[list[int], Sequence[int], Shard, Rng], Sequence[int]], rounds: range = ALL_ROUNDS
+) -> Cheat:
     """Return a cheat that makes its values of the honest ones, in some rounds."""
 
     def mines(names: Sequence[str], shard: Shard, rng: Rng) -> list[Mine]:

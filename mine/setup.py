@@ -132,14 +132,14 @@ def leave(book: Book, prefix: str) -> str:
 def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> Claimed:
     """Withdraw what the contract owes in an asset; one that is under way already is waited for.
 
-    Raises NothingToWithdraw, what sending raises, and RpcError if the node has no record of it yet.
+    Raises NothingToWithdraw, ConfigError, what sending raises, and RpcError if the node has no record of it
+    yet.
     """
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
+    call = mine.market.withdraw(receiver, token)
     outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
-    receipt = outbox.perform(
-        outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
-    )
+    receipt = outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)
     amount_units = _withdrawn(mine, receipt)
     amount = format_amount(amount_units, mine.unit(token))
     return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)

@@ -36,6 +36,7 @@ PURE_STDLIB = frozenset(
         "hashlib",
         "heapq",
         "io",
+        "ipaddress",
         "itertools",
         "json",
         "math",

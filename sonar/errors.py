@@ -183,8 +183,8 @@ class WrongContract(RemoteError):
 class RpcError(RemoteError):
     """The chain's node refused a request (`code` and `data` as in JSON-RPC), or its answer makes no sense."""
 
-    def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, code: int = 0, data: object = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.code, self.data = code, data
 
 
@@ -221,7 +221,7 @@ class ChainUnavailable(EnvironmentFault):
 
 
 class ChainUnusable(ChainUnavailable):
-    """What is at the node's address cannot serve us, however often it is asked; or the chain itself cannot."""
+    """What is at the node's address, or its chain, cannot serve us, however often it is asked."""
 
 
 class PortInUse(EnvironmentFault):

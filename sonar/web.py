@@ -1,9 +1,8 @@
-"""How services are asked over HTTP: at which addresses, by way of which proxies, and whose certificates count."""
+"""How services are asked over HTTP: at what addresses, through what proxies, and whose certificates count."""
 
 from __future__ import annotations
 
 import email.utils
-import ipaddress
 import logging
 import os
 import ssl
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError
-from sonar.protocol.url import hide_secrets
+from sonar.protocol.url import hide_secrets, is_local
 
 if TYPE_CHECKING:
     import httpx
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
 CA_FILE, CA_FOLDER = "SSL_CERT_FILE", "SSL_CERT_DIR"
 """The environment variables of OpenSSL, which other programs obey too."""
 _PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
-_LOCAL_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def checked_url(text: str, example: str = "http://127.0.0.1:8545") -> str:
-    """Return `text` if HTTP can be asked for it. Raises ValueError, which says why not and shows no secret."""
+    """Return `text` if HTTP can be asked for it. Raises ValueError, which shows no secret of it."""
     if problem := _fault(text):
         raise ValueError(f"not an address like {example}: {problem}")
     return text
@@ -47,19 +45,6 @@ def _fault(text: str) -> str:
     if not host:
         return "it names no host"
     return "" if port is None or 0 < port < 1 << 16 else "its port is not between 1 and 65535"
-
-
-def is_local(host: str) -> bool:
-    """Tell whether a host is one of this machine, or of the network around it, to which no proxy leads.
-
-    So are private addresses, names without a dot, as containers have them, and names under domains that are
-    never public.
-    """
-    try:
-        return not ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_global
-    except ValueError:
-        name = host.lower().rstrip(".")
-        return "." not in name or name.endswith(_LOCAL_DOMAINS)
 
 
 def client(url: httpx.URL, **options: Any) -> httpx.Client:

@@ -9,11 +9,10 @@ from gmpy2 import mpz
 
 from pysonar.keys.archive import Archive, Page, values_of
 from pysonar.keys.job import Job
-from pysonar.keys.key import Key
+from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.past import Remembered
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate, weight_of
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.fixed import Target

@@ -49,15 +49,18 @@ LONG_S = 3.0
 class Task:
     """What a bounty asks for, from its first round's manifests, checked.
 
-    `seconds`: about how long an update takes on one core. `allowed`: the mines that may take part; None for
-    all.
+    `allowed`: the mines that may take part; None for all.
     """
 
     model: ModelManifest
     key: PublicKey
     plan: SlotPlan
-    seconds: float
     allowed: tuple[Address, ...] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """About how long an update takes on one core."""
+        return estimated_s(self.plan)
 
     @property
     def family(self) -> AnyFamily:
@@ -87,8 +90,7 @@ def read_task(
         policy=policy,
     )
     plan = SlotPlan.from_dict(model.plan.model_dump())
-    seconds = estimated_s(plan)
-    consent.check_work(seconds, bounty.terms, policy)
+    consent.check_work(estimated_s(plan), bounty.terms, policy)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(
@@ -96,7 +98,7 @@ def read_task(
             f"is {plan.mines_max}, and the bounty takes {bounty.terms.cohort_cap} mines",
             hint=_REPORT,
         )
-    return Task(model, key, plan, seconds, read_allowed(store, bounty, model))
+    return Task(model, key, plan, read_allowed(store, bounty, model))
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:

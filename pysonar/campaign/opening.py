@@ -16,7 +16,7 @@ from pysonar.keys.job import Job
 from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.settler import check_settler
-from sonar.chain.contract.token import unit_of
+from sonar.chain.contract.token import check_asset, unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import pay
@@ -165,10 +165,11 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
 def check(market: Market, bounty: Bounty, me: Address) -> None:
     """Check before money is sent what only the chain can tell of the bounty's terms.
 
-    The token must count its units as the amounts do, the settler must be able to sign, and a quiet end must
-    be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming the field,
-    and what the chain raises.
+    The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
+    end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
+    the field, and what the chain raises.
     """
+    check_asset(market, bounty.unit.asset, me)
     meant, told = bounty.offer.unit, unit_of(market, bounty.offer.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(

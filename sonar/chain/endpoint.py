@@ -22,7 +22,7 @@ import httpx
 import stamina
 from pydantic_core import from_json
 
-from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError
+from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError, SonarError
 from sonar.protocol.url import without_secrets
 from sonar.web import TLS_HINT, checked_url, client, retry_after_s, tls_fault
 
@@ -49,11 +49,11 @@ class NotTaken(httpx.HTTPError):
 
 
 class _Lasting(httpx.HTTPError):
-    """Asking again does not help."""
+    """Asking again does not help. `nonsense`: something answers, and it is not JSON-RPC."""
 
-    def __init__(self, told: str, hint: str) -> None:
+    def __init__(self, told: str, hint: str, *, nonsense: bool = False) -> None:
         super().__init__(told)
-        self.hint = hint
+        self.hint, self.nonsense = hint, nonsense
 
 
 class Pace:
@@ -68,7 +68,7 @@ class Pace:
         self._gap_s = 0.0
 
     def take(self, requests: int, until_s: float) -> float:
-        """Wait for the next turn, and return 0; if it comes after `until_s`, return how long it takes instead."""
+        """Wait for the next turn and return 0; if that is after `until_s`, return how long it takes."""
         with self._lock:
             now_s = self._monotonic()
             turn_s = max(now_s, self._free_s)
@@ -91,7 +91,7 @@ class Pace:
 
 
 class Endpoint:
-    """The HTTP side of a node. Safe to use from several threads. See `sonar.chain.rpc.Rpc` for the arguments."""
+    """The HTTP side of a node. Safe to use from several threads. Arguments as of `sonar.chain.rpc.Rpc`."""
 
     def __init__(
         self,
@@ -134,9 +134,9 @@ class Endpoint:
                 self._pace.slow_down(error.pause_s)
                 told = str(error)
         raise ChainUnavailable(
-            f"the chain's node at {self.shown} is asked too often, and wants to be left alone for {late_s:.0f} s"
+            f"the chain's node at {self.shown} takes no more requests for {late_s:.0f} s"
             f"{told and f' ({told})'}",
-            hint="it is asked more slowly from now on; a node of your own, or with a higher limit, is faster",
+            hint="it is asked more slowly from now on; a node of your own, or a higher limit, is faster",
         )
 
     def slow_down(self) -> None:
@@ -161,7 +161,7 @@ class Endpoint:
             raise self._fault(error) from error
         raise AssertionError("unreachable")
 
-    def _fault(self, error: httpx.HTTPError) -> ChainUnavailable:
+    def _fault(self, error: httpx.HTTPError) -> SonarError:
         """Return what to raise for what went wrong."""
         where, told = f"the chain's node at {self.shown}", str(error) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
@@ -169,6 +169,8 @@ class Endpoint:
         elif fault := tls_fault(error):
             error = _Lasting(fault, TLS_HINT)
             told = fault
+        if isinstance(error, _Lasting) and self._served and error.nonsense:
+            return RpcError(f"{where} makes no sense: {told}")
         if isinstance(error, _Lasting):
             kind = ChainUnavailable if self._served else ChainUnusable
             return kind(f"{where} does not serve us: {told}", hint=error.hint)
@@ -215,7 +217,7 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
         return NotTaken(told)
     if response.is_success:
         kind = response.headers.get("content-type", "").partition(";")[0][:40] or "something"
-        return _Lasting(f"it answers {kind} and no JSON-RPC", _ADDRESS)
+        return _Lasting(f"it answers {kind} and no JSON-RPC", _ADDRESS, nonsense=True)
     if response.is_redirect:
         to = without_secrets(response.headers.get("location", "nowhere"))
         return _Lasting(
@@ -244,7 +246,7 @@ def _passes(error: Exception) -> bool:
 
 _TOO_MANY_CODES = frozenset({429, -32029, -32097})
 _LIMIT_EXCEEDED = -32005
-"""Of EIP-1474: too many requests, but with some providers also too many logs for one answer, or a long batch."""
+"""Of EIP-1474: too many requests; with some providers also too many logs, or too long a batch."""
 _TOO_MANY_WORDS = (
     "too many requests",
     "rate limit",
@@ -286,4 +288,5 @@ _ADDRESS = (
     "is it running? `sonar chain` starts a local one; rpc_url in network.toml names it, "
     "with the key that the node may ask for"
 )
+_MOVED = "if you trust that address, make it rpc_url in network.toml, with its key"
 _KEY = "the node asks for a key, or refuses ours: put it into rpc_url in network.toml as your provider says"

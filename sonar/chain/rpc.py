@@ -19,6 +19,23 @@ from sonar.protocol.ids import Address
 
 _MOST_AT_ONCE = 100
 """So many requests are sent in one exchange, until the node takes fewer only."""
+_NEEDED = frozenset(
+    f"eth_{name}"
+    for name in (
+        "blockNumber",
+        "call",
+        "chainId",
+        "estimateGas",
+        "getBalance",
+        "getBlockByNumber",
+        "getCode",
+        "getLogs",
+        "getTransactionCount",
+        "getTransactionReceipt",
+        "sendRawTransaction",
+    )
+)
+"""Without any of these nothing goes on."""
 _UNKNOWN_METHOD = frozenset({-32601, -32004})
 _UNKNOWN_METHOD_WORDS = ("method not found", "unsupported method", "method not supported", "not available")
 
@@ -109,9 +126,9 @@ class Rpc:
     def _all_of(
         self, requests: tuple[Request, ...], sent: list[dict[str, Any]], answers: list[Any]
     ) -> list[Any]:
-        """Return what the results say; what is missing in the answers, or an error in them, is asked for singly.
+        """Return what the results say; what is missing, or an error, is asked for singly.
 
-        Some nodes say so of the requests that are too many for them.
+        Some nodes refuse by an error only those requests that are too many for them.
         """
         by_id = {_number(one.get("id")): one for one in answers if isinstance(one, dict)}
         if any(too_many(one.get("error"), logs=False) is not None for one in by_id.values()):
@@ -138,13 +155,13 @@ class Rpc:
             return error
 
     def _check_offered(self, method: str, error: RpcError) -> None:
-        """Raise ChainUnusable if the node does not know a method, and never did: others may stand behind it."""
+        """Raise ChainUnusable for a method that the node does not know, and never did."""
         told = str(error).lower()
         unknown = error.code in _UNKNOWN_METHOD or any(words in told for words in _UNKNOWN_METHOD_WORDS)
-        if unknown and method.startswith("eth_") and method not in self._offered:
+        if unknown and method in _NEEDED and method not in self._offered:
             raise ChainUnusable(
                 f"the chain's node at {self.shown} does not offer {error}",
-                hint="name another node by rpc_url in network.toml: one that serves the whole `eth_` interface",
+                hint="name a node by rpc_url in network.toml that serves the whole `eth_` interface",
             ) from error
 
     def _request(self, method: str, params: Any) -> dict[str, Any]:

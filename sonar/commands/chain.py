@@ -201,6 +201,8 @@ def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -
 def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
+    from sonar.protocol.url import without_secrets
+
     console = Console(stderr=True)
     if as_json:
         print_json(
@@ -216,7 +218,7 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
         )
         return
     console.print(
-        f"{network.client} serves chain {network.chain_id} at {network.rpc_url}\n"
+        f"{network.client} serves chain {network.chain_id} at {without_secrets(network.rpc_url)}\n"
         f"TrainingMarket is at {network.contract}\n"
         f"network file: {file}\nCtrl-C ends the chain.",
         markup=False,

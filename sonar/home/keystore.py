@@ -202,6 +202,8 @@ def _memory_bytes(fields: dict[str, Any]) -> int:
         return 0
     if missing := [name for name in ("n", "r", "p", "dklen") if name not in params]:
         raise ValueError(f"scrypt has no {missing[0]!r} in `crypto.kdfparams`")
+    if params["n"] < 2:
+        raise ValueError("scrypt's n is a power of two, 2 at least")
     return scrypt_bytes(params["n"], params["r"], params["p"])
 
 

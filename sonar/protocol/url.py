@@ -1,10 +1,12 @@
-"""Addresses of services in messages: whom they name, and nothing that is secret in them."""
+"""Addresses of services: what messages show of them, and which of them are near."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 MAX_SHOWN = 200
+_LOCAL_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _AN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
@@ -25,3 +27,16 @@ def without_secrets(url: str) -> str:
 def hide_secrets(text: str) -> str:
     """Return `text` with every address in it `without_secrets`."""
     return _AN_ADDRESS.sub(lambda found: without_secrets(found[0]), text)
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a host is one of this machine, or of the network around it, to which no proxy leads.
+
+    So are private addresses, names without a dot, as containers have them, and names under domains that are
+    never public.
+    """
+    try:
+        return not ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_global
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith(_LOCAL_DOMAINS)

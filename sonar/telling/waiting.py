@@ -69,8 +69,8 @@ def patiently(
     """Return what `act` returns.
 
     A fault that may pass (PASSING_FAULTS) is told when it is news, and `act` called again after growing
-    pauses. When that has gone on for `patience_s` it is raised; every other exception, and LASTING_FAULTS, are
-    raised at once.
+    pauses. When that has gone on for `patience_s` it is raised. LASTING_FAULTS and all other exceptions
+    are raised at once.
     """
     since_s, failures, told = 0.0, 0, ""
     while True:

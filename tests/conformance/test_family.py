@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pysonar.keys.secret import Secret
+from pysonar.keys.key import Secret
 from sonar.errors import ConsentError, DataError
 from sonar.families.base import Family
 from sonar.families.quadratic.design import Design, Wish

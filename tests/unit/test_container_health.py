@@ -1,4 +1,4 @@
-"""The containers' health check, which has no part of ours in it."""
+"""The containers' health check."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysonar.keys.key import Key
-from pysonar.keys.secret import _Prime
+from pysonar.keys.key import Key, _Prime
 from sonar.errors import CiphertextError, EnvironmentFault
 from sonar.paillier.public import ROOTS, PublicKey, check_proof, encode_proof, proof_challenges
 from tests.unit.paillier_keys import real_key, small_key

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from pysonar.keys import keyfile
 from pysonar.keys.holder import KeyHolder
-from pysonar.keys.key import Key, _ledger_path
+from pysonar.keys.key import Key, _ledger_path, random_prime
 from pysonar.keys.ledger import Ledger
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.secret import random_prime
 from pysonar.keys.updates import MineUpdate, aggregate_digest
 from sonar.errors import (
     CiphertextError,

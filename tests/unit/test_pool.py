@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sonar.chain.sending.fees import Said, offer
+from sonar.chain.sending.pool import Said, offer
 from sonar.errors import RpcError
 
 

@@ -7,14 +7,17 @@ import io
 import json
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
 import sys
 import termios
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -178,6 +181,29 @@ def test_an_error_fits_the_terminal_that_it_is_shown_on() -> None:
     assert max(map(len, lines)) <= 60
     assert lines[0].startswith("error: word")
     assert all(line.startswith("       ") for line in lines[1:3])
+
+
+@pytest.mark.parametrize("name", ["sonar", "mine", "pysonar"])
+def test_the_version_is_known_without_an_installation(name: str, tmp_path: Path) -> None:
+    root = Path(sonar.__file__).parents[1]
+    expected = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    program = (
+        "import importlib.metadata as m, sys; sys.path.insert(0, sys.argv[1])\n"
+        "found = m.version\n"
+        "def without(name):\n"
+        "    if name.startswith('sonar-'): raise m.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "m.version = without\n"
+        f"import {name}; from {name}.__main__ import main\n"
+        f"sys.argv[1:] = ['--version']; print({name}.__version__); sys.exit(main())"
+    )
+    for source, told in ((root, expected), (tmp_path, "0+unknown")):
+        if source is tmp_path:  # the code alone, as somebody may copy it
+            for package in ("sonar", "mine", "pysonar"):
+                shutil.copytree(root / package, tmp_path / package)
+        command = [sys.executable, "-c", program, str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert done.stdout == f"{told}\n{name} {told}\n"
 
 
 PROGRAM = """

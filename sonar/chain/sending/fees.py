@@ -1,20 +1,17 @@
-"""What a transaction offers per gas, and what a node says of it.
-
-It offers what the chain's newest block asks for, within limits. No standard says what a node answers to one
-that it does not take: the words are those of the clients in use.
-"""
+"""What a transaction offers per gas: what the chain's newest block asks for, within limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import cached_property
 from typing import Any
 
-from sonar.chain.rpc import Request, Rpc, quantity
-from sonar.errors import RpcError
+from sonar.chain.rpc import Chain, Request, quantity
+from sonar.errors import ChainUnusable, RpcError
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
+TIP_UNTOLD_WEI = 10**9
+"""What is offered where the node does not say what others offered."""
 MAX_FEE_PER_GAS_WEI = 10**12
 """1,000 gwei: above that a transaction waits, whatever fee the node suggests."""
 BUMP = (5, 4)
@@ -48,6 +45,12 @@ class Asked:
         block, base_wei, tip_wei = (quantity(each, what) for each in found)
         return cls(block, base_wei, min(max(tip_wei, TIP_FLOOR_WEI), TIP_CEILING_WEI))
 
+    @classmethod
+    def of_block(cls, block: dict[str, Any]) -> Asked:
+        """Return what the newest block alone tells: the next base fee is at most 9/8 of its own."""
+        number, base_wei = (quantity(block.get(name), name) for name in ("number", "baseFeePerGas"))
+        return cls(number, base_wei * 9 // 8 + 1, TIP_UNTOLD_WEI)
+
     @cached_property
     def price(self) -> Price:
         """What to offer. Twice the base fee leaves room for six full blocks before it is too little."""
@@ -66,50 +69,25 @@ class Asked:
 
 
 HISTORY = Request("eth_feeHistory", ("0x1", "latest", [50]), Asked.read)
-"""The request for what the newest block asks."""
+"""The request for what the newest block asks; `asked` takes its answer."""
 
 
-_THERE = ("already known", "already imported", "known transaction", "already exists", "replacement")
-_POOR = ("insufficient funds", "upfront cost exceeds")
-_CHEAP = ("less than", "lower than", "below", "minimum", "too low", "toolow")
+def asked(chain: Chain, answer: Any, *, before: bool = True) -> Asked:
+    """Return what the newest block asks, by the answer to HISTORY, or else by the block itself.
 
-
-class Said(Enum):
-    """What the node makes of a transaction."""
-
-    THERE = auto()
-    """Its pool or the chain has it, or another one of the same nonce."""
-    EARLY = auto()
-    """It lacks one of a lower nonce."""
-    CHEAP = auto()
-    """It offers too little per gas."""
-    POOR = auto()
-    """The account cannot pay for it."""
-
-
-def offer(rpc: Rpc, raw: bytes) -> Said:
-    """Send the signed bytes. Raises RpcError if the node refuses them for any other reason."""
-    try:
-        rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
-    except RpcError as error:
-        if (said := _read(str(error).lower())) is None:
-            raise
-        return said
-    return Said.THERE
-
-
-def _read(problem: str) -> Said | None:
-    if any(word in problem for word in _THERE):
-        return Said.THERE
-    if "nonce" in problem:
-        if any(word in problem for word in ("low", "old")):
-            return Said.THERE
-        if any(word in problem for word in ("high", "gap", "distant", "future")):
-            return Said.EARLY
-    if any(word in problem for word in _POOR):
-        return Said.POOR
-    if "underpriced" in problem:
-        return Said.CHEAP
-    if any(word in problem for word in ("fee", "price", "tip")) and any(word in problem for word in _CHEAP):
-        return Said.CHEAP
-    return None
+    `before`: whether the chain has told its fees before. Raises RpcError, and ChainUnusable for a chain that
+    has none: one of before London, where transactions with a base fee (EIP-1559) are not valid.
+    """
+    if isinstance(answer, Asked) and (answer.base_wei > 0 or before):
+        return answer
+    block = chain.rpc.call("eth_getBlockByNumber", "latest", False)
+    if not isinstance(block, dict):
+        raise RpcError("eth_getBlockByNumber: the node has no newest block")
+    if block.get("baseFeePerGas") is not None:
+        return answer if isinstance(answer, Asked) else Asked.of_block(block)
+    if before:
+        raise RpcError("eth_getBlockByNumber: the newest block has no baseFeePerGas")
+    raise ChainUnusable(
+        f"the chain at {chain.rpc.shown} is of before the London upgrade: its blocks have no baseFeePerGas",
+        hint="use a chain that has London (EIP-1559); on one of your own, enable it in the genesis",
+    )

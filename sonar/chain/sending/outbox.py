@@ -99,7 +99,7 @@ class Outbox:
         self._stuck_after_s = stuck_after_s
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.RLock()
-        self._recovered = ""
+        self._recovered, self._priced = "", False
         self._queue = Queue(
             chain,
             self.address,
@@ -217,14 +217,14 @@ class Outbox:
 
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
-        gas, history, count, balance = self._chain.rpc.batch(
+        gas, history, balance, *counts = self._chain.rpc.batch(
             Request("eth_estimateGas", (request(call, self.address),), quantity),
             fees.HISTORY,
-            Request("eth_getTransactionCount", (self.address, "pending"), quantity),
             Request("eth_getBalance", (self.address, "latest"), quantity),
+            *self._queue.counts.requests(),
         )
-        asked, have_wei = _raised(history), _raised(balance)
-        price = asked.price
+        asked, have_wei = fees.asked(self._chain, history, before=self._priced), _raised(balance)
+        price, self._priced = asked.price, True
         if isinstance(gas, RpcError):
             if (refusal := revert.from_rpc_error(gas)) is not None:
                 raise refusal from gas
@@ -235,7 +235,7 @@ class Outbox:
         gas_limit = with_margin(gas)
         if have_wei < (need_wei := call.value_wei + gas_limit * price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
-        self._queue.add(intent, call, _raised(count), gas_limit, asked)
+        self._queue.add(intent, call, max(self._queue.counts.read(*counts)), gas_limit, asked)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:
         """Sign anew what can no longer be mined under its nonce."""

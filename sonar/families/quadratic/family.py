@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gmpy2 import mpz
 
 from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
+from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
@@ -81,6 +82,10 @@ class Quadratic:
     ) -> dict[int, Vector]:
         """Return one vector per round."""
         return contribution_vectors(course, point, optimiser, design)
+
+    def reference(self, design: Design, weights_int: Sequence[int]) -> Reference:
+        """Return what the holdout says of answers."""
+        return reference_of(design, weights_int)
 
     def tests(
         self, spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import ConfigError, DataError, UsageError
-from sonar.families.quadratic.answer import curvature
+from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
@@ -98,6 +98,10 @@ class Holdout:
         Raises BoundsError when local steps diverge on these rows.
         """
         return curvature(self.spec, self.phi)
+
+    def answers(self, w: Vector) -> NDArray[np.float64]:
+        """Return what each held-out row would answer to weights w, float64[n, k, d]. Raises BoundsError."""
+        return row_answers(self.spec, self.phi, self._z, by_output(self.spec, w))
 
     def told(self, w: Vector) -> dict[str, float]:
         """Return how good weights are, in people's units.

@@ -1,8 +1,8 @@
 """Kubo's RPC API over HTTP: one call, one answer of bounded size, and every failure in words.
 
-`api_url` may carry a name and a password (`http://sonar:…@127.0.0.1:5001`), or a key in its path or query, which
-no message shows. What cannot get better by asking again (another program, no permission) is a StoreUnusable, but
-of a node that has served us before it may pass.
+`api_url` may carry a name and a password (`http://sonar:…@127.0.0.1:5001`), or a key in its path or query;
+no message shows them. What cannot get better by asking again (another program, no permission) is a
+StoreUnusable, but of a node that has served us before it may pass.
 """
 
 from __future__ import annotations
@@ -193,6 +193,7 @@ def _read(answer: httpx.Response, max_bytes: int, until_s: float) -> bytes:
 
 _ADDRESS = "is it running, and is its API's address right?"
 _LOGIN = (
-    "its API.Authorizations ask for a name and a password, or do not allow this: correct them or the api_url"
+    "its API.Authorizations ask for a name and a password, or do not allow this: put both into the api_url, "
+    "or allow it"
 )
 _BUSY = "is the machine, or its disk, overloaded?"

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Seeded
 from sonar.families.quadratic.maps.registry import Stage
-from sonar.families.quadratic.spec import degree_of, mixes
 
 
 class Taken(BaseWish):
@@ -34,5 +33,5 @@ class PlainlyTaken(Taken):
 
 def taken_over(stages: Sequence[BaseStage]) -> Taken:
     """Return the wish for a map that has these stages."""
-    plain = degree_of(stages) == 1 and not mixes(stages)
+    plain = not any(stage.mixes or stage.factors > 1 for stage in stages)
     return (PlainlyTaken if plain else Taken)(given=tuple(stages))
