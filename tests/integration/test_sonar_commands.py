@@ -238,7 +238,7 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
 
     assert pysonar("run", str(terms), "--home", home, "--yes") == 1
     told = capsys.readouterr()
-    assert "round 1 failed, 0 revealed" in told.err
+    assert "round 1 failed: 0 updates revealed" in told.err
     assert "no round of 'lonely' was settled" in told.err
     assert "no mine committed: one needs a table with columns age, " in told.err
     assert "s5, s6 and target" in told.err
