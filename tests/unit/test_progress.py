@@ -221,10 +221,17 @@ def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.
             return True
 
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
     Progress(PlainSink(out)).problem("bad")
     assert out.getvalue().startswith("\x1b[31m")
     monkeypatch.setenv("NO_COLOR", "1")
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" not in out.getvalue()
+    monkeypatch.setenv("NO_COLOR", "")  # as good as not there, by no-color.org
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" in out.getvalue()
+    monkeypatch.setenv("TERM", "dumb")
     Progress(PlainSink(out := Terminal())).problem("bad")
     assert "\x1b" not in out.getvalue()
 
