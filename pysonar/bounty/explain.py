@@ -66,8 +66,8 @@ def _short(bounty: Bounty) -> list[str]:
     return [
         f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at "
-        f"most {terms.rounds} rounds of at most {span(windows_s)}",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights; at most "
+        f"{terms.rounds} rounds of at most {span(windows_s)} each",
         f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
         f"the target is {_figures(bounty, bounty.target_loss)}",
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
