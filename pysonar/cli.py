@@ -113,11 +113,10 @@ def key_new(
     from pysonar.bounty.settings import check_key
     from pysonar.show.documents import KeyMade
     from pysonar.wiring import locked
-    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
-        password = keystore.read_password(password_file)
+        password = scientist.password(password_file)
         scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
@@ -140,14 +139,16 @@ def explain(
 ) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one.
+    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
+    whether this is for development: then less time to settle is given.
 
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
     from pysonar.show.documents import Explained
+    from pysonar.wiring import is_development
 
-    asked = _asked(bounty, home, as_json)
+    asked = _asked(bounty, home, as_json).on(dev=is_development(home))
     if not as_json:
         typer.echo(told(asked, plan=plan))
         return
@@ -183,7 +184,7 @@ def run(
 
     asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(as_json)) as scientist:
-        name = asked.settings.name
+        name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
         password = _unlocked(scientist, password_file)
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
@@ -208,9 +209,7 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
 
 def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
     """Return the password, with which the keystore was opened: a wrong one is told before all else."""
-    from sonar.home import keystore
-
-    password = keystore.read_password(password_file)
+    password = scientist.password(password_file)
     scientist.unlock(password)
     return password
 
@@ -221,7 +220,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
 
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
-        campaign.run()
+        campaign.run(poll_s=scientist.poll_s)
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(

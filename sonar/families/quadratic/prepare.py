@@ -45,12 +45,27 @@ def prepare(spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> L
     seen.check()
     assert seen.sums is not None
     result = local_map(spec, seen.sums, plan.data_frac)
-    try:
-        check_bounds(plan, result.a_int, result.b_int)
-    except BoundsError as error:
-        error.hint = f"{error.hint} {seen.unlike()}".rstrip()
-        raise
+    _check_sizes(spec, plan, result, seen.unlike())
+    check_bounds(plan, result.a_int, result.b_int)
     return result
+
+
+def _check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: str) -> None:
+    """Check the sums against the bounty's bounds, by the names of columns. Raises BoundsError.
+
+    Says which column and which limit, and nothing of the data's own values.
+    """
+    limits, hint = plan.bounds, f"are all columns in the units that the bounty has? {unlike}".rstrip()
+    sums = abs(result.a_int).sum(axis=1)
+    if sums.max() > limits.a_row_l1_max:
+        name = spec.weight_names[int(sums.argmax())].removeprefix(f"{spec.targets[0].name}: ")
+        what = "its products with all columns are larger on average"
+        raise BoundsError(f"column {name!r}: {what} than the bounty allows (a_row_l1_max)", hint=hint)
+    largest = abs(result.b_int).max(axis=0)
+    if largest.max() > limits.b_max:
+        target = spec.targets[int(largest.argmax())].name
+        what = "its products with the features are larger on average"
+        raise BoundsError(f"column {target!r}: {what} than the bounty allows (b_max)", hint=hint)
 
 
 class _Seen:
@@ -169,10 +184,11 @@ class Columns:
         """Raise ConsentError with the column."""
         for count, name in zip(np.atleast_1d(self._others).tolist(), self.names, strict=True):
             if 0 < count < LEAST_OF_EITHER:
+                rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
                 problem = (
-                    f"has the same value in all but {count} rows; at least {LEAST_OF_EITHER} must differ"
+                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
                 )
-                raise _refusal(f"column {name!r}", f"{problem}, or none", _LEAVE)
+                raise _refusal(f"column {name!r}", problem, _LEAVE)
 
 
 @dataclass
