@@ -20,7 +20,6 @@ from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
-
 LEAST_ROWS = 10
 ROWS_PER_WEIGHT = 3
 BIAS = "(bias)"
