@@ -14,7 +14,6 @@ from typing import Any
 from mine.node import Node, Options
 from mine.wiring import Mine
 from sonar.errors import StoreUnavailable, StoreUnusable
-from sonar.home import keystore
 from sonar.telling.waiting import drive, patiently
 
 _NAP_S = 0.25
@@ -66,7 +65,7 @@ def serve(
     stake, and needs no store.
     """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(keystore.read_password(password_file))  # a wrong password is told before any wait
+    account = mine.unlock(mine.password(password_file))  # a wrong password is told before any wait
     patiently(lambda: mine.market, mine.progress)
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +65,18 @@ class Party:
     def address(self) -> Address:
         """The party's account; its key stays locked. Raises KeyFileError."""
         return Address(self._key_file.stem)
+
+    def password(self, given: Path | None) -> str:
+        """Return the keystore's password: of the file `given`, of the environment, or by asking.
+
+        In a home of a development network, the file `password` that the demo puts there is taken before
+        anybody is asked. Raises KeyFileError, ConfigError.
+        """
+        beside = self.home.path / keystore.BESIDE
+        said = {keystore.PASSWORD_VARIABLE, keystore.PASSWORD_FILE_VARIABLE} & os.environ.keys()
+        if given is None and not said and beside.is_file() and self.network.dev:
+            given = beside
+        return keystore.read_password(given)
 
     @cached_property
     def journal(self) -> Journal:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,7 +18,7 @@ from rich.markup import escape
 from sonar.demo.launch import LOGS, Settings, next_commands, supervise
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
-from sonar.home.files import in_full
+from sonar.home.files import in_full, remedy
 from sonar.home.folder import user_data
 from sonar.home.parties import MAX_MINES
 from sonar.telling.terminal import JsonFlag, print_json
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from sonar.demo.report import Report
 
 MIN_MINES = 2
+LEAST_FREE_BYTES = 32 << 20
+"""Five times what ten mines and seven rounds write."""
 
 
 def demo(
@@ -113,7 +116,7 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
 def _new_home(home: Path | None) -> Path:
     """Make the demo's folder. Nothing of another run is touched, be it one that begins right now."""
     if home is None:
-        return _made(user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S"))
+        return _with_room(_made(user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S")))
     home = in_full(home, "--home")
     hint = "name a new folder, or leave --home out"
     try:
@@ -126,7 +129,16 @@ def _new_home(home: Path | None) -> Path:
         problem = f"{home} is no folder, or another demo has just begun in it"
         raise ConfigError("--home", problem, hint=hint) from error
     except OSError as error:
-        raise ConfigError("--home", f"{home} cannot be made: {error.strerror}") from error
+        problem = f"{home} cannot be made: {error.strerror}"
+        raise ConfigError("--home", problem, hint=remedy(error, home)) from error
+    return _with_room(home)
+
+
+def _with_room(home: Path) -> Path:
+    """Return `home` if the disk has room for a demo. Raises ConfigError."""
+    if (free := disk_usage(home).free) < LEAST_FREE_BYTES:
+        problem = f"only {free >> 20} MiB are free at {home}, and the demo writes {LEAST_FREE_BYTES >> 20}"
+        raise ConfigError("--home", problem, hint="make room, or name a folder on another disk")
     return home
 
 

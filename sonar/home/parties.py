@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sonar.errors import RemoteError
+from sonar.errors import ConfigError, RemoteError
+from sonar.home import keystore
+from sonar.home.files import remedy
+from sonar.home.keystore import write_private
 from sonar.processes.supervisor import Supervisor
 from sonar.telling import documents
 
@@ -31,12 +34,18 @@ def mine_names(mines: int) -> list[str]:
 
 
 def prepare_home(home: Path) -> list[str]:
-    """Make the folder and a password of its own, if they are not there; return every command's options."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = home / "password"
+    """Make the folder and a password of its own, if they are not there; return every command's options.
+
+    Raises ConfigError, KeyFileError.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{home} cannot be made: {error.strerror}"
+        raise ConfigError("home", problem, hint=remedy(error, home)) from error
+    password = home / keystore.BESIDE
     if not password.exists():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24) + "\n")
+        write_private(password, f"{secrets.token_urlsafe(24)}\n".encode())
     return ["--home", str(home), "--password-file", str(password), "--json"]
 
 
