@@ -73,7 +73,7 @@ _STATUS = Layout(
     },
     right=("round", "updates", "bits"),
     texts=("data",),
-    spare=("data", "updates"),
+    spare=("data", "updates", "ends"),
 )
 _EARNINGS = Layout(
     {
