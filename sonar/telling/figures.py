@@ -11,7 +11,7 @@ def _amount(value: float) -> str:
 
 
 _SAID: dict[str, tuple[str, Callable[[float], str]]] = {
-    "r2": ("R²", "{:.4f}".format),
+    "r2": ("R²", lambda value: f"{round(value, 4) + 0.0:.4f}"),  # no minus before a zero
     "mse": ("MSE", _amount),
     "log_loss": ("log loss", "{:.4f}".format),
     "auc": ("AUC", "{:.4f}".format),
