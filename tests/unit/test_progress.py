@@ -190,6 +190,26 @@ def test_people_are_told_each_thing_once() -> None:
     assert said == ["trained", "skipped", "forfeit"]
 
 
+def test_a_wait_whose_count_grows_is_told_now_and_then() -> None:
+    out, now = io.StringIO(), [0.0]
+    told = Progress(PlainSink(out), clock=lambda: now[0])
+    for at_s, come in ((0, 0), (1, 1), (2, 3), (11, 8), (12, 9)):
+        now[0] = float(at_s)
+        told.waiting(f"mines to commit to round 1 ({come} of at most 10 have)", 100)
+    told.waiting("mines to reveal round 1 (0 of 10 have)", 200)
+    told.waiting("mines to commit to round 2 (0 of at most 10 have)", 300)
+    told.waiting("2 more mines to commit in round 2 (1 of at most 3 have)")
+    told.waiting("1 more mine to commit in round 2 (2 of at most 3 have)")
+    said = [line.partition("waiting for ")[2] for line in out.getvalue().splitlines()]
+    assert [each.partition(" until")[0] for each in said] == [
+        "mines to commit to round 1 (0 of at most 10 have)",
+        "mines to commit to round 1 (8 of at most 10 have)",
+        "mines to reveal round 1 (0 of 10 have)",
+        "mines to commit to round 2 (0 of at most 10 have)",
+        "2 more mines to commit in round 2 (1 of at most 3 have)",
+    ]
+
+
 def test_a_voice_about_a_bounty_names_it() -> None:
     sink = ListSink()
     mine = Progress(sink, "clinic")
