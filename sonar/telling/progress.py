@@ -307,11 +307,11 @@ def round_of_campaign(told: CampaignRound) -> str:
     if told.loss is None:
         return f"round {told.round} {told.ended}: {count(len(told.cohort), 'update')} revealed"
     best = "" if told.loss == told.best_loss else f" (the best is {in_words(told.best)})"
-    accepted = f"{len(told.accepted)} of {count(len(told.cohort), 'update')} accepted"
+    accepted = f"{len(told.accepted)} of {len(told.cohort)} accepted"
     paid = f"paid {format_amount(told.paid_units, told.asset)}"
     left_out = [f"left out {short(mine)}: {why}" for mine, why in told.left_out.items()]
     figures = in_words(told.figures)
-    return "; ".join([f"round {told.round}: {figures}{best}; {accepted}, {paid}", *left_out])
+    return "; ".join([f"round {told.round}: {figures}{best}, {accepted}, {paid}", *left_out])
 
 
 class Progress:
