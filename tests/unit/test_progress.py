@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import json
 import os
-import pty
-import re
-import struct
-import termios
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -36,6 +31,7 @@ from sonar.telling.progress import (
     format_line,
     parse_line,
 )
+from tests.unit.pty_kit import FakeTerminal
 from tests.unit.test_documents import documents_of
 
 TOKEN = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
@@ -221,14 +217,12 @@ def test_a_voice_about_a_bounty_names_it() -> None:
 
 def test_a_terminal_gets_lines_that_fit_it() -> None:
     """On a terminal of 60 columns: broken between words, under the text; a long id stays whole."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-    with os.fdopen(theirs, "w") as terminal:
+    screen = FakeTerminal(columns=60)
+    with os.fdopen(screen.theirs, "w") as terminal:
         told = Progress(PlainSink(terminal), "mine-01", clock=lambda: 0.0)
         told.waiting("2 more mines to commit in round 1 (1 of at most 3 have)", int(time.time()))
         told.note("posted bounty 0x" + "ab" * 32)
-        shown = os.read(ours, 10_000).decode().replace("\r\n", "\n")
-    lines = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+        lines = screen.lines()
     assert len(lines) == 4
     assert all(len(line) <= 60 or "0xab" in line for line in lines)
     assert all(line.startswith(" " * 10) for line in (lines[1], lines[3]))
