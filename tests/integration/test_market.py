@@ -22,7 +22,14 @@ from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds, RemoteError, RpcError, WrongContract
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    InsufficientFunds,
+    RemoteError,
+    RpcError,
+    WrongContract,
+)
 from sonar.home.journal import Journal
 from sonar.home.keystore import write_private
 from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
