@@ -56,9 +56,8 @@ def income(number: int, bounty: str = BOUNTIES[0], asset: Address = ETHER, **cha
     return RoundIncome(**facts | changed)
 
 
-def earned(*rounds: RoundIncome, **changed: Any) -> Income:
-    facts: dict[str, Any] = {"other_gas_wei": 0, "withdrawable_wei": 0, "withdrawn_wei": 0, "tokens": []}
-    return Income(**{"address": ME, "rounds": list(rounds), "net_wei": 10**17} | facts | changed)
+def earned(*rounds: RoundIncome, tokens: tuple[TokenIncome, ...] = ()) -> Income:
+    return Income(ME, list(rounds), 10**17, 0, 0, 0, list(tokens))
 
 
 def test_earnings_are_a_table_for_each_bounty(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +86,7 @@ def test_earnings_are_a_table_for_each_bounty(columns: int, capsys: pytest.Captu
 def test_a_token_is_told_in_its_own_unit(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
     known = TokenIncome(TOKEN, 1, 0, 0, unit="USDC 0xA0b8…eB48", told="all", symbol="USDC", decimals=6)
     paid = income(1, asset=TOKEN, fee_units=12_500_000, reward_units=1, net_units=12_500_001)
-    print_earnings(earned(paid, tokens=[known]))
+    print_earnings(earned(paid, tokens=(known,)))
     shown = lines(capsys)
     assert "bounty 0x3f3f…3f3f, paid in USDC 0xA0b8…eB48" in " ".join(shown)
     assert "12.500001" in " ".join(shown)
@@ -105,7 +104,17 @@ def test_status_fits_and_says_what_was_told(columns: int, capsys: pytest.Capture
     standing = Standing(
         BOUNTIES[0], "patients-of-2026", "reveal", "3/7", "revealed", 2**31, {}, Told(3, 48, 0, 48)
     )
-    data = DataUse("patients-of-2026", "csv", "/data/p.csv", "0x1", ["a"], 1, used=7, max_rounds=100)
+    data = DataUse(
+        "patients-of-2026",
+        "csv",
+        "/data/p.csv",
+        "0x1",
+        ["a"],
+        1,
+        left_out={"remark": "words"},
+        used=7,
+        max_rounds=100,
+    )
     status = MineStatus(
         address=ME,
         network="evil\x1b[2J",
