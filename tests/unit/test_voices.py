@@ -1,4 +1,4 @@
-"""Who speaks in a log: several parties of one machine, and several bounties of one of them, are told apart."""
+"""Who speaks in a log: several parties of one machine, and several bounties of one, are told apart."""
 
 from __future__ import annotations
 
