@@ -36,7 +36,7 @@ All other fields have a default. Above [holdout]:
     key_bits = 3072         # 2048 or more; less: insecure_key = true
     commit_window_s = 120   # and reveal_window_s, settle_window_s
     rows_min = 33           # of a mine, three per weight
-    weight_rows = 33        # the most that a mine's rows weigh; rows_min: all alike
+    weight_rows = 33        # the most that a mine's rows weigh
     r2 = 0.53               # ends it, or mse; of classes log_loss or auc;
                             # the best that is possible, if left out
     start = "model.json"    # your own weights, or an earlier bounty's
