@@ -1,8 +1,8 @@
 """Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health, and
 what lasts is said once in the container's log as well.
 
-python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library, and what of Sonar needs no
-more: ten mines run it every few seconds, and an import of anything else would cost more than the check.
+python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library, and what of Sonar needs
+no more: ten mines run it every few seconds, and an import of anything else would cost more than the check.
 """
 
 import base64

@@ -11,9 +11,8 @@ from mine.wiring import ROLE, Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import keystore
-from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
-from sonar.home.settings import NetworkConfig
+from sonar.home.settings import NetworkConfig, in_full
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
 from sonar.telling.text import count
@@ -186,7 +185,7 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
 
 
 def require_dev(mine: Mine, asked: bool, option: str) -> None:
-    """Check that an option which joins without a look is given on a development network. Raises ConfigError."""
+    """Check that what joins without a look is asked for on a development network. Raises ConfigError."""
     if asked and not mine.network.dev:
         raise ConfigError(
             option,

@@ -29,7 +29,7 @@ from sonar.data.names import missing_column, plain_name
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof

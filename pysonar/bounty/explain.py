@@ -61,17 +61,16 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 def _short(bounty: Bounty) -> list[str]:
     """What somebody wants to know who reads no further."""
-    terms = bounty.terms
+    terms = bounty.offer.terms
     windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
-        f"you put {format_amount(terms.escrow_units, bounty.unit)} into escrow; what mines do not earn comes "
+        f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
         f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at "
         f"most {terms.rounds} rounds of at most {span(windows_s)}",
-        f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
-        f"the target is {_figures(bounty, bounty.target_loss)}",
+        f"the model starts at {_started(bounty)}; the target is {_said(bounty, bounty.target_loss)}",
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
-        f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
+        f"settled costs up to {_amount(bounty, terms.overdue_at(terms.initial_loss))}",
     ]
 
 
@@ -94,7 +93,7 @@ def _what(bounty: Bounty) -> list[str]:
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
+    figures = _started(bounty)
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -104,7 +103,7 @@ def _start(bounty: Bounty) -> list[str]:
     ]
 
 
-def _figures(bounty: Bounty, loss: int) -> str:
+def _said(bounty: Bounty, loss: int) -> str:
     """Return a loss in the metrics that measure it, and how far off a prediction then typically is."""
     figures = bounty.design.holdout.said_all(bounty.metric, loss)
     off = f", typically {math.sqrt(figures['mse']):,.4g} off" if "mse" in figures else ""
@@ -120,7 +119,7 @@ def _said_by_null(bounty: Bounty) -> str:
 
 def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
-    goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
+    goal, best = _said(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
         return f"{goal} (what no weights of this map can beat here)"
     if bounty.target_loss >= best:
@@ -129,6 +128,15 @@ def _goal(bounty: Bounty) -> str:
     if holdout.metrics[metric].exact:
         return f"{goal} (out of reach: the best weights of this map have {reached} here)"
     return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
+
+
+def _started(bounty: Bounty) -> str:
+    """How good the start is, in people's units."""
+    return in_words(bounty.design.holdout.told(bounty.design.start_weights))
+
+
+def _amount(bounty: Bounty, units: int) -> str:
+    return format_amount(units, bounty.offer.unit)
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
@@ -144,7 +152,7 @@ def _surrogate(bounty: Bounty) -> list[str]:
 def _cost(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.offer.unit)
+        _amount(bounty, amount)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
@@ -178,14 +186,14 @@ def _time(bounty: Bounty) -> list[str]:
 
 def _away(bounty: Bounty) -> list[str]:
     """What it costs if nobody settles: how much, when at the earliest, and how to be on the safe side."""
-    terms, unit = bounty.offer.terms, bounty.offer.unit
+    terms = bounty.offer.terms
     due = terms.overdue_at(terms.initial_loss)
     first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     lines = [
         "keep this program running: if nobody settles a round within its settle window, "
         f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
         "equal parts, besides their fees, and the bounty closes",
-        f"in the first round that is {format_amount(due, unit)}, {span(first_s)} after posting if no window "
+        f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
         f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
         "costs nothing to who settles at once",
     ]

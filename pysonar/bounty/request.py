@@ -32,10 +32,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import read
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
-from pysonar.bounty.tables import HeldOut, in_memory, load
+from pysonar.bounty.tables import HeldOut, in_memory, load, read
 from pysonar.bounty.terms import Offer, offer_of
 from pysonar.given import require_type
 from pysonar.models.linear import LinearModel
@@ -43,7 +42,7 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.home.files import expanded
+from sonar.home.settings import expanded
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms

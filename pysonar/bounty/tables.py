@@ -1,4 +1,4 @@
-"""A bounty's holdout: from a CSV, an example, or memory, to named columns of numbers."""
+"""A bounty's file, and its holdout: from a CSV, an example, or memory, to named columns of numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, s
 from sonar.data.names import plain_names, spelled, twice
 from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.files import expanded, read_bytes
+from sonar.home.settings import expanded, parse_toml, read_bytes, read_text
 
 Array = NDArray[np.float64]
 
@@ -160,3 +160,23 @@ def _require_spread(held_out: HeldOut) -> None:
         if (y == y[0]).all():
             problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
             raise DataError(f"column {target!r}", problem, hint="shuffle the data before you hold rows out")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the fields of a bounty's file, with those of `allow_file`. Raises ConfigError."""
+    fields = parse_toml(read_bytes(path, "bounty"), str(path))
+    _take_allow_file(fields, expanded(path, "bounty").parent)
+    return fields
+
+
+def _take_allow_file(fields: dict[str, Any], folder: Path) -> None:
+    """Put the addresses of `allow_file`, one a line, in the place of that field. Raises ConfigError."""
+    named = fields.pop("allow_file", None)
+    if named is None:
+        return
+    if "allow" in fields or not isinstance(named, str):
+        problem = "must be the name of a file, and the only list"
+        raise ConfigError("allow_file", problem, hint="leave allow out")
+    text = read_text(folder / expanded(named, "allow_file"), "allow_file")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    fields["allow"] = [line for line in lines if line]

@@ -29,6 +29,8 @@ from sonar.web import TLS_HINT, checked_url, client, retry_after_s, tls_fault
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_S = 60.0
 """No node is obeyed for longer at a time: a window may end meanwhile."""
+MAX_WAIT_S = 10.0
+"""So long one call waits for its turn: who was told to stop must notice."""
 _BUSY = frozenset({408, 425, 502, 503, 504})
 _REFUSES_US = frozenset({401, 402, 403, 407})
 
@@ -57,37 +59,49 @@ class _Lasting(httpx.HTTPError):
 
 
 class Pace:
-    """How fast a node is asked: as fast as it answers, until it says that this is too fast."""
+    """How fast a node is asked: as fast as it answers, until it says that this is too fast.
 
-    LEAST_S, MOST_S, EASING = 0.05, 0.5, 0.98
+    Several of our programs may share a node's limit, and a refused request may count against it too. So one
+    that is refused several times in a row comes back after a time drawn from a longer and longer one: whoever
+    is first then finds the node free.
+    """
+
+    LEAST_S, MOST_S, EASING = 0.25, 2.0, 0.995
 
     def __init__(self, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.Lock()
         self._free_s = 0.0  # before that, nothing is asked
-        self._gap_s = 0.0
+        self._gap_s = 0.0  # between two requests
+        self._refused = 0  # in a row
 
-    def take(self, requests: int, until_s: float) -> float:
-        """Wait for the next turn and return 0; if that is after `until_s`, return how long it takes."""
+    def take(self, requests: int, until_s: float) -> bool:
+        """Wait for the next turn; False, at once, if that comes after `until_s`."""
         with self._lock:
             now_s = self._monotonic()
             turn_s = max(now_s, self._free_s)
             if turn_s > until_s:
-                return turn_s - now_s
-            self._free_s = turn_s + min(self._gap_s * requests, 4 * self.MOST_S)
-            self._gap_s = self._gap_s * self.EASING if self._gap_s > self.LEAST_S / 4 else 0.0
+                return False
+            self._free_s = turn_s + min(self._gap_s * requests, self.MOST_S)
         if turn_s > now_s:
             self._sleep(turn_s - now_s)
-        return 0.0
+        return True
 
-    def slow_down(self, pause_s: float | None) -> None:
-        """Leave the node alone for `pause_s`, and ask half as fast afterwards."""
+    def served(self) -> None:
+        """The node has answered: it may be asked a little faster."""
+        with self._lock:
+            self._refused = 0
+            self._gap_s = self._gap_s * self.EASING if self._gap_s > self.LEAST_S / 8 else 0.0
+
+    def refused(self, pause_s: float | None) -> None:
+        """Leave the node alone for `pause_s` or more, and ask it half as fast afterwards."""
         with self._lock:
             self._gap_s = min(max(2 * self._gap_s, self.LEAST_S), self.MOST_S)
-            # Several of our programs may share the node's limit: they must not all come back at once.
-            pause_s = min(2 * self._gap_s if pause_s is None else pause_s, MAX_PAUSE_S)
-            spread_s = random.uniform(0.0, 2 * self._gap_s)  # noqa: S311 - no secret
-            self._free_s = max(self._free_s, self._monotonic() + pause_s + spread_s)
+            self._refused += 1
+            pause_s = 2 * self._gap_s if pause_s is None else pause_s
+            spread_s = max(pause_s, self._gap_s) * (2 ** min(self._refused, 6) - 1)
+            pause_s += random.uniform(0.0, spread_s)  # noqa: S311 - no secret
+            self._free_s = max(self._free_s, self._monotonic() + min(pause_s, MAX_PAUSE_S))
 
 
 class Endpoint:
@@ -111,6 +125,7 @@ class Endpoint:
         self._attempts, self._timeout_s, self._monotonic = attempts, timeout_s, monotonic
         self._pace = Pace(monotonic, sleep)
         self._served = False
+        self._limit = "too many in one batch"
         self._http = client(self._url, transport=transport, headers={"content-type": "application/json"})
 
     def close(self) -> None:
@@ -123,25 +138,24 @@ class Endpoint:
         Raises ChainUnavailable, ChainUnusable, RpcError, and for a list NotTaken.
         """
         content, requests = json.dumps(body), len(body) if isinstance(body, list) else 1
-        until_s = self._monotonic() + self._timeout_s
-        told = ""
-        while not (late_s := self._pace.take(requests, until_s)):
+        until_s = self._monotonic() + min(self._timeout_s, MAX_WAIT_S)
+        while self._pace.take(requests, until_s):
             try:
                 answer = self._try(content, many=isinstance(body, list))
                 self._served = True
+                self._pace.served()
                 return answer
             except TooMany as error:
-                self._pace.slow_down(error.pause_s)
-                told = str(error)
+                self._pace.refused(error.pause_s)
+                self._limit = str(error)
         raise ChainUnavailable(
-            f"the chain's node at {self.shown} takes no more requests for {late_s:.0f} s"
-            f"{told and f' ({told})'}",
+            f"the chain's node at {self.shown} wants fewer requests ({self._limit})",
             hint="it is asked more slowly from now on; a node of your own, or a higher limit, is faster",
         )
 
-    def slow_down(self) -> None:
+    def refused(self) -> None:
         """Ask more slowly: some of what was asked at once was refused as too much."""
-        self._pace.slow_down(None)
+        self._pace.refused(None)
 
     def _try(self, content: str, *, many: bool) -> Any:
         until_s = self._monotonic() + self._timeout_s
@@ -216,8 +230,9 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
     if many and status not in _REFUSES_US:
         return NotTaken(told)
     if response.is_success:
-        kind = response.headers.get("content-type", "").partition(";")[0][:40] or "something"
-        return _Lasting(f"it answers {kind} and no JSON-RPC", _ADDRESS, nonsense=True)
+        kind = response.headers.get("content-type", "").partition(";")[0][:40]
+        found = f"status {status} and {kind or 'something'}"
+        return _Lasting(f"it answers {found}, which is not JSON-RPC", _ADDRESS, nonsense=True)
     if response.is_redirect:
         to = without_secrets(response.headers.get("location", "nowhere"))
         return _Lasting(

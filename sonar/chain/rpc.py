@@ -132,7 +132,7 @@ class Rpc:
         """
         by_id = {_number(one.get("id")): one for one in answers if isinstance(one, dict)}
         if any(too_many(one.get("error"), logs=False) is not None for one in by_id.values()):
-            self._endpoint.slow_down()
+            self._endpoint.refused()
         results = []
         for place, (request, one) in enumerate(zip(requests, sent, strict=True)):
             result = _unwrap(by_id.get(one["id"]), one["id"], one["method"])

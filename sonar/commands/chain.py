@@ -102,8 +102,7 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
-    from sonar.home.files import in_full, remedy
-    from sonar.home.settings import StoreConfig
+    from sonar.home.settings import StoreConfig, in_full, remedy
 
     path = in_full(path, "--store")
     try:

@@ -63,8 +63,8 @@ def deploy(
     from sonar.chain.contract.artifacts import verify_file
     from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
-    from sonar.home.files import expanded
     from sonar.home.keystore import load, read_password
+    from sonar.home.settings import expanded
     from sonar.telling.progress import Progress
 
     network_out = expanded(network_out, "--network-out")
@@ -96,8 +96,7 @@ def deploy(
 def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> StoreConfig:
     """Return where the network's blobs are. Raises ConfigError."""
     from sonar.errors import ConfigError
-    from sonar.home.files import in_full
-    from sonar.home.settings import StoreConfig
+    from sonar.home.settings import StoreConfig, in_full
     from sonar.store.choose import checked_peers
 
     if (store is None) == (not bootstrap):

@@ -14,9 +14,9 @@ from rich.markup import escape
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
-from sonar.home.files import in_full
 from sonar.home.folder import user_data
 from sonar.home.parties import MAX_MINES
+from sonar.home.settings import in_full
 from sonar.telling.terminal import JsonFlag, print_json
 
 MIN_MINES = 2

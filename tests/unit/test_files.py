@@ -14,14 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mine.consent import Policy
-from pysonar.bounty.files import read
 from pysonar.bounty.request import Bounty
+from pysonar.bounty.tables import read
 from sonar.errors import ConfigError, SonarError
 from sonar.home import keystore
-from sonar.home.files import expanded, in_full, read_bytes, read_if_there, read_text, remedy, text_of
 from sonar.home.folder import Home, default_home
 from sonar.home.journal import Journal
-from sonar.home.settings import NetworkConfig
+from sonar.home.settings import (
+    NetworkConfig,
+    expanded,
+    in_full,
+    read_bytes,
+    read_if_there,
+    read_text,
+    remedy,
+    text_of,
+)
 from sonar.home.settlement import read_signature
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
 from tests.unit.test_settings import GOOD

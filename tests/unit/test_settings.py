@@ -133,6 +133,29 @@ def test_an_address_that_nobody_can_be_asked_at_is_refused_with_its_field(place:
         NetworkConfig.load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://user:s3cret@node.example/s3cret",
+        "user:s3cret@node.example/s3cret",
+        "https://node.example:99999/s3cret?key=s3cret",
+        "https://node.example/s3cret with a space",
+        "http://[::1/s3cret",
+    ],
+)
+@pytest.mark.parametrize("field", ["rpc_url", "api_url"])
+def test_a_wrong_address_is_told_without_its_secrets(field: str, address: str, tmp_path: Path) -> None:
+    text = GOOD.replace("http://127.0.0.1:8545", address) if field == "rpc_url" else GOOD
+    text = text.replace("[store]", f'[store]\napi_url = "{address}"', 1) if field == "api_url" else text
+    with pytest.raises(ConfigError, match=f"{field} in .* not an address like http:") as caught:
+        NetworkConfig.load(write(tmp_path, text))
+    assert "s3cret" not in str(caught.value) + caught.value.hint
+    listed = GOOD.replace('"http://127.0.0.1:8545"', f'["{address}"]')
+    with pytest.raises(ConfigError, match="rpc_url") as caught:
+        NetworkConfig.load(write(tmp_path, listed))
+    assert "://" not in address or "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "nonsense"])
 def test_toml_that_strains_its_parser_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"network\.toml: is not TOML"):
