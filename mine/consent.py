@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from sonar.errors import ConfigError, ConsentError
-from sonar.home.settings import parse_toml, read_if_there
+from sonar.home.files import read_if_there
+from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
 from sonar.protocol.wording import nearest

@@ -11,8 +11,9 @@ from mine.wiring import ROLE, Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
-from sonar.home.settings import NetworkConfig, in_full
+from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
 from sonar.telling.text import count

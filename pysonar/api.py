@@ -36,8 +36,9 @@ from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, UsageError
 from sonar.home import keystore
+from sonar.home.files import expanded, in_full
 from sonar.home.folder import Home, default_home
-from sonar.home.settings import NetworkConfig, expanded, in_full
+from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
 

@@ -111,6 +111,7 @@ def key_new(
     Example: `pysonar key new diabetes --bits 3072`
     """
     from pysonar.bounty.settings import check_key
+    from pysonar.show.documents import KeyMade
     from pysonar.wiring import locked
 
     check_key(name, bits)
@@ -121,7 +122,7 @@ def key_new(
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
     if as_json:
-        print_json({"path": str(path), "bits": key.public.bits, "fingerprint": fingerprint})
+        print_json(KeyMade(str(path), key.public.bits, fingerprint))
     else:
         typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
         typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
@@ -144,6 +145,7 @@ def explain(
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
+<<<<<<< HEAD
     from pysonar.wiring import is_development
 
     asked = _asked(bounty, home, as_json).on(dev=is_development(home))
@@ -165,7 +167,30 @@ def explain(
             }
         )
     else:
+=======
+    from pysonar.show.documents import Explained
+
+    asked = _asked(bounty, home, as_json)
+    if not as_json:
+>>>>>>> main
         typer.echo(told(asked, plan=plan))
+        return
+    holdout = asked.design.holdout
+    print_json(
+        Explained(
+            name=asked.settings.name,
+            asset=asked.terms.asset,
+            escrow_units=asked.terms.escrow_units,
+            metric=asked.metric,
+            initial_loss=asked.initial_loss,
+            initial=holdout.told(asked.start_weights),
+            target_loss=asked.target_loss,
+            target=holdout.said_all(asked.metric, asked.target_loss),
+            features=list(asked.features),
+            plan=asked.design.plan.to_dict(),
+            text=told(asked, plan=True),
+        )
+    )
 
 
 @app.command(help=manual.RUN)
@@ -182,7 +207,12 @@ def run(
 
     asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(as_json)) as scientist:
+<<<<<<< HEAD
         name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
+=======
+        name = asked.settings.name
+        password = _unlocked(scientist, password_file)
+>>>>>>> main
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:
@@ -190,7 +220,7 @@ def run(
             if not yes:
                 _confirm()
         try:
-            _see_through(scientist, asked, password_file, as_json)
+            _see_through(scientist, asked, password, as_json)
         except SonarError:
             scientist.forget(name)  # unless it was posted: then it goes on from here
             raise
@@ -204,11 +234,27 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
     return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
+<<<<<<< HEAD
 def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
 
     password = scientist.password(password_file)
+=======
+def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
+    """Return the password, with which the keystore was opened: a wrong one is told before all else."""
+    from sonar.home import keystore
+
+    password = keystore.read_password(password_file)
+    scientist.unlock(password)
+    return password
+
+
+def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bool) -> None:
+    """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
+    from pysonar.show.views import print_result
+
+>>>>>>> main
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
         campaign.run()
@@ -239,7 +285,7 @@ def resume(
 
     with locked(home, sink_for(as_json)) as scientist:
         asked = scientist.started(name)
-        _see_through(scientist, asked, password_file, as_json)
+        _see_through(scientist, asked, _unlocked(scientist, password_file), as_json)
 
 
 @app.command()
@@ -248,12 +294,13 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
 
     Example: `pysonar status`
     """
+    from pysonar.show.documents import ScientistStatus
     from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
     document = status_of(open_scientist(home, sink_for(as_json)))
     if as_json:
-        print_json(document)
+        print_json(ScientistStatus.of(document))
     else:
         print_status(document, wide=wide)
 
@@ -277,6 +324,7 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.show.documents import Predicted
     from pysonar.wiring import open_scientist
 
     model = open_scientist(home, sink_for(as_json)).model(name)
@@ -285,8 +333,7 @@ def predict(
     x = model.read_csv(csv)
     predictions = (model.probability if probability else model.predict)(x).tolist()
     if as_json:
-        told = {"targets": list(model.targets), "loss": model.loss, "figures": dict(model.figures)}
-        print_json({**told, "predictions": predictions})
+        print_json(Predicted(list(model.targets), model.loss, dict(model.figures), predictions))
     else:
         rows = (row if isinstance(row, list) else [row] for row in predictions)
         typer.echo("\n".join(",".join(map(repr, row)) for row in rows))

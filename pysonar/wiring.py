@@ -12,8 +12,9 @@ from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
-from sonar.home.settings import NetworkConfig, in_full
+from sonar.home.settings import NetworkConfig
 from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice

@@ -156,7 +156,7 @@ RULES = (
     Rule(
         "sonar.localchain",
         DOWN,
-        (*_TELLING, "sonar.chain", "sonar.localchain"),
+        (*_TELLING, "sonar.home.files", "sonar.chain", "sonar.localchain"),
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from mine.data.base import Batches
 from sonar.data.table import MAX_CSV_BYTES, Contents, csv_batches, csv_contents
 from sonar.errors import DataError
-from sonar.home.settings import in_full
+from sonar.home.files import in_full
 
 _READ_BYTES = 1 << 20
 

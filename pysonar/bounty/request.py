@@ -42,7 +42,7 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.home.settings import expanded
+from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms

@@ -17,7 +17,7 @@ from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
-from sonar.home.settings import expanded
+from sonar.home.files import expanded
 
 Earlier = Callable[[str], LinearModel]
 _open_homes: dict[Path, Earlier] = {}

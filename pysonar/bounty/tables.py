@@ -18,7 +18,8 @@ from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, s
 from sonar.data.names import plain_names, spelled, twice
 from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.settings import expanded, parse_toml, read_bytes, read_text
+from sonar.home.files import expanded, read_bytes, read_text
+from sonar.home.settings import parse_toml
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from typing import Protocol
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.settler import signature_fault
 from sonar.errors import ConfigError
+from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
-from sonar.home.settings import read_if_there
 from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_signature
 from sonar.protocol.ids import parse_bytes32
 from sonar.telling.progress import Progress

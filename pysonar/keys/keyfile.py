@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sonar.errors import KeyFileError
+from sonar.home.files import remedy
 from sonar.home.keystore import encoded, read_private_text
 from sonar.home.memory import reserved, scrypt_bytes
-from sonar.home.settings import remedy
 from sonar.protocol.wording import other_version
 
 _KIND = "sonar-paillier-key"

@@ -20,8 +20,8 @@ from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.home.files import expanded, read_bytes, text_of
 from sonar.home.keystore import write_private
-from sonar.home.settings import expanded, read_bytes, text_of
 from sonar.protocol.wording import other_version
 from sonar.telling.figures import in_words
 

@@ -102,7 +102,8 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
-    from sonar.home.settings import StoreConfig, in_full, remedy
+    from sonar.home.files import in_full, remedy
+    from sonar.home.settings import StoreConfig
 
     path = in_full(path, "--store")
     try:

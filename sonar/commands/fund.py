@@ -41,8 +41,8 @@ def fund(
 
 def _address(text: str) -> Address:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
+    from sonar.home.files import in_full
     from sonar.home.keystore import find
-    from sonar.home.settings import in_full
     from sonar.protocol.ids import parse_address
 
     home = in_full(Path(text), "to")

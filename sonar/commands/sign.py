@@ -40,7 +40,7 @@ def sign(
     Example: `sonar sign diabetes-1.json --home ./settler`
     """
     from sonar.home import keystore
-    from sonar.home.settings import in_full
+    from sonar.home.files import in_full
     from sonar.home.settlement import SUFFIX, read_settlement, write_signature
     from sonar.protocol.ids import Address, hex32
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from shutil import disk_usage
 from typing import Annotated, Literal
 
 import typer
@@ -14,12 +15,14 @@ from rich.markup import escape
 from sonar.demo.launch import Settings, next_commands
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
+from sonar.home.files import in_full, remedy
 from sonar.home.folder import user_data
 from sonar.home.parties import MAX_MINES
-from sonar.home.settings import in_full
 from sonar.telling.terminal import JsonFlag, print_json
 
 MIN_MINES = 2
+LEAST_FREE_BYTES = 32 << 20
+"""Five times what ten mines and seven rounds write."""
 
 
 def demo(
@@ -103,5 +106,9 @@ def _new_home(home: Path | None) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.chmod(0o700)
     except OSError as error:
-        raise ConfigError("--home", f"{home} cannot be made: {error.strerror}") from error
+        problem = f"{home} cannot be made: {error.strerror}"
+        raise ConfigError("--home", problem, hint=remedy(error, home)) from error
+    if (free := disk_usage(home).free) < LEAST_FREE_BYTES:
+        problem = f"only {free >> 20} MiB are free at {home}, and the demo writes {LEAST_FREE_BYTES >> 20}"
+        raise ConfigError("--home", problem, hint="make room, or name a folder on another disk")
     return home

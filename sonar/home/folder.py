@@ -13,8 +13,9 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from sonar.errors import ConfigError, HomeLocked, JournalBlocked, KeyFileError
+from sonar.home.files import expanded, in_full, remedy
 from sonar.home.keystore import write_private
-from sonar.home.settings import expanded, in_full, parse_toml, remedy
+from sonar.home.settings import parse_toml
 from sonar.protocol.wording import other_version
 
 FORMAT = 1
@@ -222,7 +223,6 @@ class PrivateFolder:
         try:
             yield
         except (OSError, KeyFileError) as error:
-            raise JournalBlocked(
-                f"the private folder {self._path} cannot be {what}: {error}",
-                hint="is the disk full, or the folder not this user's to write?",
-            ) from error
+            problem = f"the private folder {self._path} cannot be {what}: {error}"
+            hint = remedy(error, self._path) if isinstance(error, OSError) else error.hint
+            raise JournalBlocked(problem, hint=hint) from error

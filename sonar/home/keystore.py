@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, KeyFileError, MemoryShort
+from sonar.home.files import expanded, remedy, text_of
 from sonar.home.memory import reserved, scrypt_bytes
-from sonar.home.settings import expanded, remedy, text_of
 from sonar.protocol.ids import Address, parse_address
 from sonar.protocol.wording import printable
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from sonar.errors import ConfigError
+from sonar.home.files import read_if_there, read_text, text_of
 from sonar.home.keystore import write_private
-from sonar.home.settings import read_if_there, read_text, text_of
 from sonar.protocol.ids import Address, Digest, hex32, parse_address, parse_bounty, parse_bytes32
 from sonar.protocol.seal import settlement_digest
 from sonar.telling.documents import Integer, document, in_json, read

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
+from sonar.home.files import expanded
 from sonar.localchain.statefile import STATE_FILE, StateFile
 from sonar.processes import die_with_parent
 from sonar.protocol.ids import Address
@@ -48,9 +49,10 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 def find() -> Path | None:
     """Return Anvil's native binary, or None: SONAR_ANVIL, PATH, or the checkout's npm packages."""
     if named := os.environ.get("SONAR_ANVIL"):
-        if not os.access(named, os.X_OK):
-            raise ConfigError("SONAR_ANVIL", f"{named} is not a program")
-        return Path(named)
+        program = expanded(named, "SONAR_ANVIL")
+        if not os.access(program, os.X_OK):
+            raise ConfigError("SONAR_ANVIL", f"{program} is not a program", hint="name the program itself")
+        return program
     # npm's wrapper script hides the binary's signals and exit code, so that one is looked for first.
     package = f"anvil-{sys.platform}-{_MACHINES.get(platform.machine().lower(), 'unknown')}"
     for folder in Path(__file__).resolve().parents:

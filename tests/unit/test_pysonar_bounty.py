@@ -450,7 +450,7 @@ def test_a_bounty_that_version_1_kept_is_refused_with_what_to_do(tmp_path: Path)
     kept = json.loads(path.read_text())
     del kept["v"]
     path.write_text(json.dumps(kept | {"target": "target", "columns": kept["features"]}))
-    with pytest.raises(ConfigError, match="was kept by version 1") as told:
+    with pytest.raises(ConfigError, match="has version 1, from an older Sonar") as told:
         shelf.take("diabetes")
     assert "finish it with the version of Sonar that began it" in told.value.hint
 

@@ -13,8 +13,8 @@ import secrets
 from pathlib import Path
 
 from sonar.errors import ConfigError, KeyFileError, UsageError
+from sonar.home.files import expanded
 from sonar.home.keystore import read_private_text, write_private
-from sonar.home.settings import expanded
 
 SWARM_KEY_VARIABLE = "SONAR_SWARM_KEY_FILE"
 _HEAD = "/key/swarm/psk/1.0.0/\n/base16/\n"
