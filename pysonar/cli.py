@@ -145,34 +145,11 @@ def explain(
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
-<<<<<<< HEAD
+    from pysonar.show.documents import Explained
     from pysonar.wiring import is_development
 
     asked = _asked(bounty, home, as_json).on(dev=is_development(home))
-    if as_json:
-        holdout = asked.design.holdout
-        print_json(
-            {
-                "name": asked.settings.name,
-                "asset": asked.terms.asset,
-                "escrow_units": asked.terms.escrow_units,
-                "metric": asked.metric,
-                "initial_loss": asked.initial_loss,
-                "initial": holdout.told(asked.start_weights),
-                "target_loss": asked.target_loss,
-                "target": holdout.said_all(asked.metric, asked.target_loss),
-                "features": list(asked.features),
-                "plan": asked.design.plan.to_dict(),
-                "text": told(asked, plan=True),
-            }
-        )
-    else:
-=======
-    from pysonar.show.documents import Explained
-
-    asked = _asked(bounty, home, as_json)
     if not as_json:
->>>>>>> main
         typer.echo(told(asked, plan=plan))
         return
     holdout = asked.design.holdout
@@ -207,12 +184,8 @@ def run(
 
     asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(as_json)) as scientist:
-<<<<<<< HEAD
         name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
-=======
-        name = asked.settings.name
         password = _unlocked(scientist, password_file)
->>>>>>> main
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:
@@ -234,18 +207,9 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
     return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
-<<<<<<< HEAD
-def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
-    """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
-    from pysonar.show.views import print_result
-
-    password = scientist.password(password_file)
-=======
 def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
     """Return the password, with which the keystore was opened: a wrong one is told before all else."""
-    from sonar.home import keystore
-
-    password = keystore.read_password(password_file)
+    password = scientist.password(password_file)
     scientist.unlock(password)
     return password
 
@@ -254,7 +218,6 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
 
->>>>>>> main
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
         campaign.run()

@@ -7,14 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-<<<<<<< HEAD
-from sonar.errors import RemoteError
-from sonar.home import keystore
-=======
 from sonar.errors import ConfigError, RemoteError
 from sonar.home.files import remedy
-from sonar.home.keystore import write_private
->>>>>>> main
+from sonar.home.keystore import BESIDE, write_private
 from sonar.processes import Child, Supervisor
 from sonar.telling import documents
 
@@ -33,11 +28,6 @@ def mine_names(mines: int) -> list[str]:
 
 
 def prepare_home(home: Path) -> list[str]:
-<<<<<<< HEAD
-    """Make the folder and a password of its own, if they are not there; return every command's options."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = home / keystore.BESIDE
-=======
     """Make the folder and a password of its own, if they are not there; return every command's options.
 
     Raises ConfigError, KeyFileError.
@@ -47,8 +37,7 @@ def prepare_home(home: Path) -> list[str]:
     except OSError as error:
         problem = f"{home} cannot be made: {error.strerror}"
         raise ConfigError("home", problem, hint=remedy(error, home)) from error
-    password = home / "password"
->>>>>>> main
+    password = home / BESIDE
     if not password.exists():
         write_private(password, f"{secrets.token_urlsafe(24)}\n".encode())
     return ["--home", str(home), "--password-file", str(password), "--json"]
