@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
+FLOWER := .venv-flower
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
 # Into the environment that is named, whatever a configuration of pip says of where else.
@@ -106,6 +107,8 @@ contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
 
 # Standard output is the benchmarks' own. Without the peers' environment they run in ours, with fewer peers.
 bench:
+	@$(if $(NODE),$(MAKE) -s --no-print-directory $(NODE) >&2 || true)
+	@$(MAKE) -s --no-print-directory $(FLOWER)/.ready >&2 || true
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
 
@@ -136,7 +139,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(FLOWER) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -164,6 +167,15 @@ $(BENCH)/.ready: requirements/bench.lock pyproject.toml $(PARTS)
 	  $(BENCH)/bin/python $(INSTALL) --only-binary :all: --require-hashes -r requirements/bench.lock || \
 	  { rm -rf $(BENCH); echo 'The peers could not be installed; going on without them.'; exit 1; }
 	@$(BENCH)/bin/python $(INSTALL) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the demo is raced against. Without it, the others are raced all the same.
+$(FLOWER)/.ready: requirements/flower.lock
+	@echo 'Installing Flower into $(FLOWER) ...'
+	@rm -rf $(FLOWER); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
+	  "$$python" -m venv $(FLOWER)
+	@$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --require-hashes -r $< || { rm -rf $(FLOWER); echo 'Flower could not be installed; going on without.'; exit 1; }
 	@touch $@
 
 # Slither and Halmos. They call bin/solc and the native forge: put both on PATH.

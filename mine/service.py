@@ -16,7 +16,8 @@ from mine.wiring import Mine
 from sonar.errors import StoreUnavailable, StoreUnusable
 from sonar.telling.waiting import drive, patiently
 
-POLL_S = 0.25
+_NAP_S = 0.25
+"""After so long a signal is looked for, at the latest."""
 
 
 class Stop:
@@ -79,7 +80,7 @@ def serve(
         drive(
             node.tick,
             mine.progress,
-            poll_s=POLL_S,
+            poll_s=mine.poll_s,
             sleep=lambda seconds: idle(node, stop, seconds),
         )
 
@@ -90,5 +91,5 @@ def idle(node: Node, stop: Stop, seconds: float) -> None:
     while (rest_s := until - time.monotonic()) > 0:
         stop.check()
         if not node.fill_pool():
-            time.sleep(min(rest_s, POLL_S))
+            time.sleep(min(rest_s, _NAP_S))
     stop.check()

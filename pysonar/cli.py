@@ -220,7 +220,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
 
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
-        campaign.run()
+        campaign.run(poll_s=scientist.poll_s)
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(

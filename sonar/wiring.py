@@ -35,6 +35,8 @@ def voice(home: Home, sink: Sink) -> Progress:
         return Progress(sink, name)
     return Progress(sink, home.role if above in ("", "sonar") else f"{above}/{name}")
 
+POLL_S, DEV_POLL_S = 0.25, 0.1
+
 
 @dataclass
 class Party:
@@ -49,6 +51,11 @@ class Party:
     def network(self) -> NetworkConfig:
         """The home's network file. Raises ConfigError."""
         return NetworkConfig.load(self.home.network)
+
+    @property
+    def poll_s(self) -> float:
+        """How often to look at the chain. One for development is near, and a round takes it a second."""
+        return DEV_POLL_S if self.network.dev else POLL_S
 
     @cached_property
     def _key_file(self) -> Path:

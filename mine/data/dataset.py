@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mine.data.base import DataSource
-from mine.data.csv import CsvFile
-from mine.data.example import Example
 from mine.data.registry import SOURCES
 from sonar.data.names import plain_name, plain_names
-from sonar.data.table import Matrix
 from sonar.errors import DataError
+
+if TYPE_CHECKING:
+    from mine.data.base import DataSource
+    from sonar.data.table import Matrix
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -89,6 +89,8 @@ class DataSet:
 
 def register_csv(path: Path, name: str | None = None, without: Sequence[str] = ()) -> DataSet:
     """Describe a CSV file but for its columns `without`. Raises DataError, ConfigError."""
+    from mine.data.csv import CsvFile
+
     return register("csv", CsvFile.source_of(path), name, without)
 
 
@@ -96,6 +98,8 @@ def register_example(
     example: str, shard: str, name: str | None = None, without: Sequence[str] = ()
 ) -> DataSet:
     """Describe one shard, written "3/10", of a bundled example. Raises DataError."""
+    from mine.data.example import Example
+
     return register("example", Example.source_of(example, shard), name, without)
 
 

@@ -66,11 +66,12 @@ def _short(bounty: Bounty) -> list[str]:
     return [
         f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights, in at "
-        f"most {terms.rounds} rounds of at most {span(windows_s)}",
-        f"the model starts at {_started(bounty)}; the target is {_said(bounty, bounty.target_loss)}",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights; at most "
+        f"{terms.rounds} rounds of at most {span(windows_s)} each",
+        f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
+        f"the target is {_figures(bounty, bounty.target_loss)}",
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
-        f"settled costs up to {_amount(bounty, terms.overdue_at(terms.initial_loss))}",
+        f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
     ]
 
 
@@ -93,7 +94,7 @@ def _what(bounty: Bounty) -> list[str]:
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = _started(bounty)
+    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -103,7 +104,7 @@ def _start(bounty: Bounty) -> list[str]:
     ]
 
 
-def _said(bounty: Bounty, loss: int) -> str:
+def _figures(bounty: Bounty, loss: int) -> str:
     """Return a loss in the metrics that measure it, and how far off a prediction then typically is."""
     figures = bounty.design.holdout.said_all(bounty.metric, loss)
     off = f", typically {math.sqrt(figures['mse']):,.4g} off" if "mse" in figures else ""
@@ -119,20 +120,15 @@ def _said_by_null(bounty: Bounty) -> str:
 
 def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
-    goal, best = _said(bounty, bounty.target_loss), holdout.floor(metric)
+    goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
         return f"{goal} (what no weights of this map can beat here)"
     if bounty.target_loss >= best:
         return goal
-    reached = in_words(holdout.said_all(metric, best))
+    reached = _figures(bounty, best)
     if holdout.metrics[metric].exact:
         return f"{goal} (out of reach: the best weights of this map have {reached} here)"
     return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
-
-
-def _started(bounty: Bounty) -> str:
-    """How good the start is, in people's units."""
-    return in_words(bounty.design.holdout.told(bounty.design.start_weights))
 
 
 def _amount(bounty: Bounty, units: int) -> str:

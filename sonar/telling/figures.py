@@ -29,7 +29,8 @@ def heading(name: str) -> str:
 def figure(name: str, value: float) -> str:
     """Return a value of the metric `name`, in as many digits as say something."""
     metric = name.partition(" ")[0]
-    return _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    told = _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    return told if told.strip("-0.%") else told.removeprefix("-")  # nothing has no sign
 
 
 def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:

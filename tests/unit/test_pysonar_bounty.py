@@ -178,7 +178,10 @@ def test_several_targets_are_one_bounty(tmp_path: Path) -> None:
 
 def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
     asked: dict[str, Any] = {"reward": "1 ether", "fee": "0.002 ether", "stake": "0.01 ether", "mse": 2620.0}
-    text = explain(Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0]), plan=True)
+    bounty = Bounty.example("diabetes", **asked, quiet_s=60, overdue_bps=2500, settler=MINES[0])
+    text = explain(bounty, plan=True)
+    assert text.startswith("In short\n  you put 1.14 ether into escrow;")
+    assert explain(bounty) == text[: text.index("\nSlot plan")]  # that is for who asks
     for told in (
         "the null model: it says 145.167, the mean of your held-out rows",
         "R² 0.0000, MSE 5,572.3",

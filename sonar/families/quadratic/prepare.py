@@ -185,8 +185,9 @@ class Columns:
         for count, name in zip(np.atleast_1d(self._others).tolist(), self.names, strict=True):
             if 0 < count < LEAST_OF_EITHER:
                 rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
-                most = f"{rows} from the value that all others have"
-                problem = f"{most}; {LEAST_OF_EITHER} at least must, or none"
+                problem = (
+                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
+                )
                 raise _refusal(f"column {name!r}", problem, _LEAVE)
 
 
