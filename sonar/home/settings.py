@@ -133,6 +133,8 @@ class NetworkConfig(_Strict):
         """Return the network of these fields, of the file at `path`. Raises ConfigError naming the field."""
         try:
             return cls.model_validate(fields)
+        except ConfigError as error:  # of an address or a digest
+            raise ConfigError(f"{error.field} in {path}", error.problem, hint=error.hint or hint) from error
         except ValidationError as error:
             field, problem = first_fault(error, "network", show=True, given=fields)
             if problem.startswith("unknown field"):
