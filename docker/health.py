@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sonar.errors import ConfigError
+from sonar.home.files import read_text
 from sonar.protocol.url import is_local, without_secrets
 
 TIMEOUT_S = 3
@@ -62,8 +64,8 @@ def network() -> dict[str, Any]:
     """Return the network file."""
     path = Path(os.environ["SONAR_NETWORK"])
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return tomllib.loads(read_text(path, "SONAR_NETWORK"))
+    except (ConfigError, ValueError) as error:
         raise Unwell(f"no network file to be read at {path}: {error}") from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.errors import ConfigError, UsageError
+from sonar.errors import UsageError
 from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
@@ -20,7 +20,6 @@ from sonar.telling.terminal import (
     run_app,
     sink_for,
 )
-from sonar.telling.text import printable
 
 if TYPE_CHECKING:
     from mine.show.printing import Layout
@@ -91,6 +90,7 @@ def init(
     Example: `mine init --network network.toml --csv patients.csv`
     """
     from mine import setup
+    from mine.show import printing
     from mine.wiring import open_mine
     from sonar.telling.tables import print_named
     from sonar.telling.text import count
@@ -98,7 +98,7 @@ def init(
     path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
     mine = open_mine(path, sink_for(as_json))
     with mine.home.lock():
-        dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
+        dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
     following = setup.next_step(mine)
     if as_json:
         data = dataset.to_record() if dataset else None
@@ -114,6 +114,8 @@ def init(
             "next": following,
         }.items()
     )
+    if dataset:
+        printing.print_left_out(dataset)
 
 
 @app.command()
@@ -148,24 +150,33 @@ def data_add(
     example: ExampleOption = None,
     shard: ShardOption = "1/1",
     name: NameOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="COLUMN", help="A column to leave out; may be repeated."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a data set of the same name.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a data set by its path and its content's digest. The file stays in place, and must not change.
 
-    New content is a data set of its own. Whoever posts two bounties could read the rows in which two of yours
-    differ from the difference of the sums: let many rows be new, or none.
+    Every cell is looked at: what is no number is named by line and column. Columns of words or dates only are
+    left out by themselves. New content is a data set of its own. Whoever posts two bounties could read the
+    rows in which two of yours differ from the difference of the sums: let many rows be new, or none.
 
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
-    from mine.show import views
+    from mine.show import printing, views
 
-    dataset = setup.add_data(_open(home, as_json).book, csv, example, shard, name)
+    book = _open(home, as_json).book
+    dataset = setup.add_data(book, csv, example, shard, name, without=without or (), replace=replace)
     if as_json:
         print_json(views.facts(dataset))
     else:
-        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
+        printing.print_added(dataset)
 
 
 @data_app.command("list")
@@ -283,11 +294,12 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
+    from mine import setup
     from mine.service import serve
     from mine.wiring import locked
 
     with locked(home, sink_for(as_json)) as mine:
-        _require_dev(mine, join_all, "--join-all")
+        setup.require_dev(mine, join_all, "--join-all")
         serve(
             mine,
             password_file,
@@ -368,19 +380,11 @@ def _posted(mine: Mine, prefix: str) -> Any:
 
 
 def _all_open(mine: Mine) -> list[Any]:
+    from mine import setup
     from mine.work import joining
 
-    _require_dev(mine, True, "--all")
+    setup.require_dev(mine, True, "--all")
     return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
-
-
-def _require_dev(mine: Mine, asked: bool, option: str) -> None:
-    if asked and not mine.network.dev:
-        raise ConfigError(
-            option,
-            f"works on networks marked dev = true, and {mine.network.name!r} is not",
-            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
-        )
 
 
 def _show(rows: Sequence[Any], layout: Layout | None, as_json: bool, nothing: str) -> None:

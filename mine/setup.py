@@ -16,8 +16,11 @@ from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
+from sonar.telling.text import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mine.data.dataset import DataSet
     from mine.work.state import Book
     from sonar.chain.sending.entries import Receipt
@@ -97,18 +100,42 @@ def next_step(mine: Mine) -> str:
     return f"send ether to {mine.address} for stakes and gas, then: mine doctor"
 
 
-def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
+def add_data(
+    book: Book,
+    csv: Path | None,
+    example: str | None,
+    shard: str,
+    name: str | None = None,
+    *,
+    without: Sequence[str] = (),
+    replace: bool = False,
+) -> DataSet:
     """Register a data set. Raises UsageError, DataError."""
     from mine.data import dataset as data
 
     if (csv is None) == (example is None):
         raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")
     if csv is not None:
-        dataset = data.register_csv(csv, name)
+        dataset = data.register_csv(csv, name, without)
     else:
-        dataset = data.register_example(str(example), shard, name)
+        dataset = data.register_example(str(example), shard, name, without)
+    if not replace:
+        _check_new(book, dataset)
     book.register(dataset)
     return dataset
+
+
+def _check_new(book: Book, dataset: DataSet) -> None:
+    """Refuse to put other content in the place of a data set that is there. Raises UsageError."""
+    for known in book.datasets():
+        if known.name == dataset.name and known.digest != dataset.digest:
+            raise UsageError(
+                f"there is a data set {known.name!r} already, with other content: "
+                f"{count(known.rows, 'row')} of {known.source}, used in "
+                f"{count(book.uses(known.digest), 'round')}",
+                hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
+                "from now on, put it in the place of the old one: mine data add --replace",
+            )
 
 
 def leave(book: Book, prefix: str) -> str:
@@ -138,7 +165,7 @@ def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) ->
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
     call = mine.market.withdraw(receiver, token)
-    outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
+    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
     receipt = outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)
     amount_units = _withdrawn(mine, receipt)
     amount = format_amount(amount_units, mine.unit(token))
@@ -156,3 +183,13 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
         f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
         "it was; `mine earnings` will tell"
     )
+
+
+def require_dev(mine: Mine, asked: bool, option: str) -> None:
+    """Check that an option which joins without a look is given on a development network. Raises ConfigError."""
+    if asked and not mine.network.dev:
+        raise ConfigError(
+            option,
+            f"works on networks marked dev = true, and {mine.network.name!r} is not",
+            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
+        )

@@ -111,18 +111,18 @@ def key_new(
     Example: `pysonar key new diabetes --bits 3072`
     """
     from pysonar.bounty.settings import check_key
+    from pysonar.show.documents import KeyMade
     from pysonar.wiring import locked
-    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
-        password = keystore.read_password(password_file)
+        password = scientist.password(password_file)
         scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
     if as_json:
-        print_json({"path": str(path), "bits": key.public.bits, "fingerprint": fingerprint})
+        print_json(KeyMade(str(path), key.public.bits, fingerprint))
     else:
         typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
         typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
@@ -139,32 +139,35 @@ def explain(
 ) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one.
+    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
+    whether this is for development: then less time to settle is given.
 
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
+    from pysonar.show.documents import Explained
+    from pysonar.wiring import is_development
 
-    asked = _asked(bounty, home, as_json)
-    if as_json:
-        holdout = asked.design.holdout
-        print_json(
-            {
-                "name": asked.settings.name,
-                "asset": asked.terms.asset,
-                "escrow_units": asked.terms.escrow_units,
-                "metric": asked.metric,
-                "initial_loss": asked.initial_loss,
-                "initial": holdout.told(asked.start_weights),
-                "target_loss": asked.target_loss,
-                "target": holdout.said_all(asked.metric, asked.target_loss),
-                "features": list(asked.features),
-                "plan": asked.design.plan.to_dict(),
-                "text": told(asked, plan=True),
-            }
-        )
-    else:
+    asked = _asked(bounty, home, as_json).on(dev=is_development(home))
+    if not as_json:
         typer.echo(told(asked, plan=plan))
+        return
+    holdout = asked.design.holdout
+    print_json(
+        Explained(
+            name=asked.settings.name,
+            asset=asked.terms.asset,
+            escrow_units=asked.terms.escrow_units,
+            metric=asked.metric,
+            initial_loss=asked.initial_loss,
+            initial=holdout.told(asked.start_weights),
+            target_loss=asked.target_loss,
+            target=holdout.said_all(asked.metric, asked.target_loss),
+            features=list(asked.features),
+            plan=asked.design.plan.to_dict(),
+            text=told(asked, plan=True),
+        )
+    )
 
 
 @app.command(help=manual.RUN)
@@ -181,7 +184,8 @@ def run(
 
     asked = _asked(bounty, home, as_json)
     with locked(home, sink_for(as_json)) as scientist:
-        name = asked.settings.name
+        name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
+        password = _unlocked(scientist, password_file)
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:
@@ -189,7 +193,7 @@ def run(
             if not yes:
                 _confirm()
         try:
-            _see_through(scientist, asked, password_file, as_json)
+            _see_through(scientist, asked, password, as_json)
         except SonarError:
             scientist.forget(name)  # unless it was posted: then it goes on from here
             raise
@@ -203,15 +207,20 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
     return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
-def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
+def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
+    """Return the password, with which the keystore was opened: a wrong one is told before all else."""
+    password = scientist.password(password_file)
+    scientist.unlock(password)
+    return password
+
+
+def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
-    from sonar.home import keystore
 
-    password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
-        campaign.run()
+        campaign.run(poll_s=scientist.poll_s)
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
@@ -239,7 +248,7 @@ def resume(
 
     with locked(home, sink_for(as_json)) as scientist:
         asked = scientist.started(name)
-        _see_through(scientist, asked, password_file, as_json)
+        _see_through(scientist, asked, _unlocked(scientist, password_file), as_json)
 
 
 @app.command()
@@ -248,12 +257,13 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
 
     Example: `pysonar status`
     """
+    from pysonar.show.documents import ScientistStatus
     from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
     document = status_of(open_scientist(home, sink_for(as_json)))
     if as_json:
-        print_json(document)
+        print_json(ScientistStatus.of(document))
     else:
         print_status(document, wide=wide)
 
@@ -277,6 +287,7 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.show.documents import Predicted
     from pysonar.wiring import open_scientist
 
     model = open_scientist(home, sink_for(as_json)).model(name)
@@ -285,8 +296,7 @@ def predict(
     x = model.read_csv(csv)
     predictions = (model.probability if probability else model.predict)(x).tolist()
     if as_json:
-        told = {"targets": list(model.targets), "loss": model.loss, "figures": dict(model.figures)}
-        print_json({**told, "predictions": predictions})
+        print_json(Predicted(list(model.targets), model.loss, dict(model.figures), predictions))
     else:
         rows = (row if isinstance(row, list) else [row] for row in predictions)
         typer.echo("\n".join(",".join(map(repr, row)) for row in rows))

@@ -133,6 +133,7 @@ class Scientist(Party):
         from pysonar.keys.local import LocalHolder
         from sonar.store.folder import FolderStore
 
+        bounty = bounty.on(dev=self.network.dev)
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)
         if posting is not None and self.posted(name) and posting.digest != bounty.digest:
@@ -158,6 +159,17 @@ class Scientist(Party):
             progress=self.progress.about(name),
             confirmations=self.network.confirmations,
         )
+
+
+def is_development(home: Path | None) -> bool:
+    """Tell whether a home's network is a development network; without a home, it is not.
+
+    Raises ConfigError for a named home whose network file cannot be read.
+    """
+    file = (home or default_home(ROLE)) / "network.toml"
+    if home is None and not file.is_file():
+        return False
+    return NetworkConfig.load(file).dev
 
 
 def make_home(

@@ -30,6 +30,7 @@ PURE_STDLIB = frozenset(
         "csv",
         "dataclasses",
         "decimal",
+        "difflib",
         "enum",
         "fractions",
         "functools",
@@ -49,6 +50,7 @@ PURE_STDLIB = frozenset(
         "textwrap",
         "types",
         "typing",
+        "unicodedata",
     ]
 )
 PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
@@ -154,7 +156,7 @@ RULES = (
     Rule(
         "sonar.localchain",
         DOWN,
-        (*_TELLING, "sonar.chain", "sonar.localchain"),
+        (*_TELLING, "sonar.home.files", "sonar.chain", "sonar.localchain"),
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
@@ -168,9 +170,10 @@ RULES = (
     _mine("mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine", "mine"),
+    _pysonar("pysonar.given"),
     _pysonar("pysonar.keys"),
-    _pysonar("pysonar.models"),
-    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys"),
+    _pysonar("pysonar.models", "pysonar.given"),
+    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys", "pysonar.given"),
     _pysonar("pysonar.campaign", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,8 @@ def voice(home: Home, sink: Sink) -> Progress:
         return Progress(sink, name)
     return Progress(sink, home.role if above in ("", "sonar") else f"{above}/{name}")
 
+POLL_S, DEV_POLL_S = 0.25, 0.1
+
 
 @dataclass
 class Party:
@@ -49,6 +52,11 @@ class Party:
         """The home's network file. Raises ConfigError."""
         return NetworkConfig.load(self.home.network)
 
+    @property
+    def poll_s(self) -> float:
+        """How often to look at the chain. One for development is near, and a round takes it a second."""
+        return DEV_POLL_S if self.network.dev else POLL_S
+
     @cached_property
     def _key_file(self) -> Path:
         return keystore.find(self.home.keystore)
@@ -57,6 +65,18 @@ class Party:
     def address(self) -> Address:
         """The party's account; its key stays locked. Raises KeyFileError."""
         return Address(self._key_file.stem)
+
+    def password(self, given: Path | None) -> str:
+        """Return the keystore's password: of the file `given`, of the environment, or by asking.
+
+        In a home of a development network, the file `password` that the demo puts there is taken before
+        anybody is asked. Raises KeyFileError, ConfigError.
+        """
+        beside = self.home.path / keystore.BESIDE
+        said = {keystore.PASSWORD_VARIABLE, keystore.PASSWORD_FILE_VARIABLE} & os.environ.keys()
+        if given is None and not said and beside.is_file() and self.network.dev:
+            given = beside
+        return keystore.read_password(given)
 
     @cached_property
     def journal(self) -> Journal:

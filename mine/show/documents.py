@@ -10,7 +10,7 @@ from sonar.telling.documents import Amount, PartyReady, document
 
 @document
 class DataFacts:
-    """A registered data set."""
+    """A registered data set; `left_out` says of columns of its source why they are not in it."""
 
     name: str
     kind: str
@@ -18,6 +18,7 @@ class DataFacts:
     digest: str
     columns: list[str]
     rows: int
+    left_out: dict[str, str]
 
 
 @document

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mine.show.documents import Income, MineStatus, OfferFacts, RoundIncome, Standing
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
-from sonar.telling.text import clock, count, short
+from sonar.telling.text import clock, count, printable, short
+
+if TYPE_CHECKING:
+    from mine.data.dataset import DataSet
 
 
 @dataclass(frozen=True)
@@ -224,3 +227,16 @@ def _cell(key: str, value: Any, wide: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def print_added(dataset: DataSet) -> None:
+    """Print what was registered, and what was left out of it."""
+    columns = printable(", ".join(dataset.columns))
+    print(f"{dataset.name}: {count(dataset.rows, 'row')}, columns {columns}")
+    print_left_out(dataset)
+
+
+def print_left_out(dataset: DataSet) -> None:
+    """Print which columns of its source a data set does not have, and why."""
+    for column, why in dataset.left_out.items():
+        print(printable(f"left out: column {column!r} ({why})"))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from mine.work.state import Part
 from mine.work.urgency import STORE_CALL_S, Urgency
 from sonar.errors import JournalError
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 from sonar.ports import Store
 from sonar.protocol.ids import BountyId, Cid, digest_of, parts_of
 from sonar.store.mend import LOOK_S, mend

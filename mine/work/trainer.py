@@ -25,10 +25,11 @@ from mine.work.pool import Pool
 from mine.work.release import Release, unchanged
 from mine.work.state import Joined
 from sonar.cores import cores_allowed, in_processes
+from sonar.data.names import missing_column, plain_name
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof
@@ -215,10 +216,14 @@ def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
     missing = dataset.missing(task.columns)
     if missing:
+        told = missing_column(missing[0], dataset.columns)
+        more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
+        out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(
             f"data set {dataset.name!r}",
-            f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
-            hint=f"the bounty needs {', '.join(task.columns[:20])}",
+            f"has no column {missing[0]!r}{more}{told.problem.removeprefix('is missing')}"
+            + (f"; it was left out when it was registered: {out}" if out else ""),
+            hint=f"{told.hint}; the bounty needs {', '.join(map(repr, task.columns[:20]))}",
         )
     task.family.check_rows(task.model.family, dataset.rows)
 

@@ -67,8 +67,9 @@ class Updates:
         mapped = self._map(joined, task)
         if (waiting := self._held_up(turn)) is not None:
             return waiting
-        if (seconds := task.seconds) >= _LONG_S:
-            self._progress.waiting(f"the update of round {bounty.round} to be made, about {seconds:.0f} s")
+        if task.seconds >= _LONG_S:
+            told = f"the update of round {bounty.round} to be made, about {task.seconds:.0f} s"
+            self._progress.waiting(told)
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._workshop.pool)
         links = self._workshop.drafts.put_blob(task.key.encode_blob(update))

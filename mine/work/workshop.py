@@ -10,7 +10,7 @@ from mine.work.pool import Pool
 from mine.work.publisher import Drafts
 from mine.work.trainer import Sums
 from sonar.errors import JournalError
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 
 
 @dataclass(frozen=True)

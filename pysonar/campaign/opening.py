@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pysonar.bounty.request import Bounty
+from pysonar.bounty.terms import settle_window_of
 from pysonar.campaign.means import Means
 from pysonar.campaign.records import Posting, Publication
 from pysonar.keys.holder import KeyHolder
@@ -159,6 +161,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
         model.encoded,
         salt,
         allowed.encoded if allowed else b"",
+        bounty.offer.terms.settle_window_s,
     )
 
 
@@ -195,11 +198,12 @@ def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
 
 def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
     """Return what the key's holder has to know of a bounty, as it is posted on this network."""
+    settle_s = posting.settle_window_s or settle_window_of(bounty.settings, dev=True)
     return Job(
         market.chain_id,
         market.address,
         scientist,
-        bounty.offer.terms,
+        replace(bounty.offer.terms, settle_window_s=settle_s),
         posting.model_manifest,
         digest_of(posting.key_manifest),
         posting.salt,

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysonar.given import require_type
+from sonar.data.frame import columns_in, columns_of, is_frame, numbers, require_finite, stacked
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
-from sonar.errors import ConfigError, DataError, ManifestError
+from sonar.errors import ConfigError, ManifestError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -126,6 +128,7 @@ class LinearModel:
 
         Raises DataError, ConfigError.
         """
+        require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
         return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
 
     def predict_csv(self, path: Path | str) -> Array:
@@ -133,21 +136,14 @@ class LinearModel:
         return self.predict(self.read_csv(path))
 
     def _matrix(self, x: Any) -> Array:
-        """Return the model's columns of x, float64[n, f]. Raises DataError."""
-        try:
-            if hasattr(x, "keys"):
-                missing = [name for name in self.features if name not in x]
-                if missing:
-                    hint = f"give {', '.join(self.features)}"
-                    raise DataError(f"column {missing[0]}", "is missing", hint=hint)
-                x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
-            matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise DataError("x", f"is not numbers in columns of one length: {error}") from error
-        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
-            hint = f"give the columns {', '.join(self.features)}, in this order"
-            problem = f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]"
-            raise DataError("x", problem, hint=hint)
+        """Return the model's columns of x, float64[n, f]; one row may come as [f]. Raises DataError."""
+        if is_frame(x):
+            columns = columns_of(x, self.features)
+        else:
+            rows = numbers(x, "x")
+            columns = columns_in(rows[np.newaxis] if rows.ndim == 1 else rows, self.features)
+        matrix = stacked(columns)
+        require_finite(matrix, self.features)
         return matrix
 
     def to_bytes(self) -> bytes:
@@ -181,8 +177,8 @@ class LinearModel:
     def _parsed(cls, document: Any, name: str) -> LinearModel:
         kind = document.get("kind") if isinstance(document, dict) else None
         if kind != _KIND:
-            found = "has none" if kind is None else f"is {kind!r}"[:200]
-            raise ConfigError(name, f"is not a model: its kind {found}, not {_KIND!r}", hint=_SAVED)
+            found = "it has no kind" if kind is None else f"its kind is {kind!r}"[:200]
+            raise ConfigError(name, f"is not a model: {found}, and {_KIND!r} is expected", hint=_SAVED)
         if document["v"] != FORMAT:
             problem, hint = other_version(document["v"], FORMAT, _OLD)
             raise ConfigError(name, problem, hint=hint)
@@ -199,9 +195,11 @@ class LinearModel:
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
+        require_type(path, Path | str, "path", 'name a file: model.save("model.json")')
         write_private(expanded(path, "model"), self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:
         """Read what `save` wrote. Raises ConfigError."""
+        require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
         return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))

@@ -71,7 +71,7 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
         with suppress(RemoteError, MarketError):
             have = held(scientist.market, asset, scientist.address)
         told = "?" if have is None else format_amount(have, unit)
-        found.append({"asset": asset, "held": have, "told": told})
+        found.append({"asset": asset, "held_units": have, "told": told})
     return found
 
 

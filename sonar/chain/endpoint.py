@@ -19,7 +19,6 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import stamina
 from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError, SonarError
@@ -33,6 +32,8 @@ MAX_WAIT_S = 10.0
 """So long one call waits for its turn: who was told to stop must notice."""
 _BUSY = frozenset({408, 425, 502, 503, 504})
 _REFUSES_US = frozenset({401, 402, 403, 407})
+
+_FIRST_PAUSE_S = 0.1
 
 # Without this, Python writes each of stamina's retries to standard error where nothing configured logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -160,19 +161,30 @@ class Endpoint:
     def _try(self, content: str, *, many: bool) -> Any:
         until_s = self._monotonic() + self._timeout_s
         try:
-            for attempt in stamina.retry_context(
-                on=_passes,
-                attempts=self._attempts,
-                wait_initial=0.1,
-                wait_max=2.0,
-                timeout=self._timeout_s,
-            ):
-                with attempt:
-                    return self._post(content, until_s, many=many)
+            try:
+                return self._post(content, until_s, many=many)
+            except httpx.HTTPError as error:
+                if self._attempts == 1 or not _passes(error):
+                    raise
+            return self._again(content, until_s, many=many)
         except (TooMany, NotTaken):
             raise
         except httpx.HTTPError as error:
             raise self._fault(error) from error
+
+    def _again(self, content: str, until_s: float, *, many: bool) -> Any:
+        import stamina  # loads asyncio and more, which a node that answers needs not
+
+        time.sleep(_FIRST_PAUSE_S)
+        for attempt in stamina.retry_context(
+            on=_passes,
+            attempts=self._attempts - 1,
+            wait_initial=2 * _FIRST_PAUSE_S,
+            wait_max=2.0,
+            timeout=self._timeout_s,
+        ):
+            with attempt:
+                return self._post(content, until_s, many=many)
         raise AssertionError("unreachable")
 
     def _fault(self, error: httpx.HTTPError) -> SonarError:

@@ -63,11 +63,9 @@ def deploy(
     from sonar.chain.contract.artifacts import verify_file
     from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
-    from sonar.home.files import expanded
     from sonar.home.keystore import load, read_password
     from sonar.telling.progress import Progress
 
-    network_out = expanded(network_out, "--network-out")
     blobs = _blobs(store, bootstrap or [], swarm_key_file)
     draft = _draft(
         network_out, {"name": name, "rpc_url": rpc, "confirmations": confirmations, "store": blobs}
@@ -114,9 +112,11 @@ def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
     Raises ConfigError.
     """
     from sonar.errors import ConfigError
+    from sonar.home.files import expanded
     from sonar.home.settings import NetworkConfig
     from sonar.protocol.ids import ETHER, ZERO32, hex32
 
+    path = expanded(path, "--network-out")
     if path.exists():
         raise ConfigError("--network-out", f"{path} exists", hint="name another file, or move it away")
     if not os.access(path.parent, os.W_OK):

@@ -186,6 +186,9 @@ def _store_of(network: NetworkConfig) -> OpenStore:
     from sonar.store.choose import API_VARIABLE, open_store, running_api
     from sonar.telling.progress import Progress
 
+    if network.store.kind == "folder" and not Path(network.store.path).is_dir():
+        problem = f"its folder {network.store.path} is not on this machine"
+        raise ConfigError("store", problem, hint="ask where the chain runs")
     if network.store.kind == "kubo" and not running_api(network.store):
         problem = "it is a private IPFS swarm, and no running node is named"
         raise ConfigError("store", problem, hint=f"name one by {API_VARIABLE}")

@@ -27,6 +27,7 @@ from sonar.telling.progress import (
 from sonar.telling.text import printable
 
 SCIENTIST = "pysonar"
+STARTING = "starting"
 
 
 class View(Protocol):
@@ -78,7 +79,7 @@ class PlainView:
 
 @dataclass
 class _Row:
-    state: str = "starting"
+    state: str = STARTING
     doing: str = ""
     transactions: int = 0
 
@@ -107,9 +108,11 @@ class LiveView:
                 row.transactions += 1
             case Waiting() | Note():
                 row.doing = printable(describe(line.event))
+                row.state = "at work" if row.state == STARTING else row.state
             case Done(what, _):
                 row.state, row.doing = printable(what), ""
-            case Round() if line.party == SCIENTIST:
+            case Round(_, number, CampaignRound() as told):
+                row.state, row.doing = f"round {number}: {printable(told.ended)}", ""
                 self._above(line, "")
             case Round(_, number, MineRound(result)):
                 row.state, row.doing = f"round {number}: {printable(result)}", ""

@@ -127,6 +127,26 @@ def remedy(error: OSError, path: Path) -> str:
     return "is the disk there, and does it work?"
 
 
+def remedy_of_database(path: Path, told: str) -> str:
+    """Return what to do about an SQLite file that cannot be used now, by what SQLite `told`: a hint.
+
+    It says "unable to open" of nearly everything, so the disk is asked too.
+    """
+    if "locked" in told:
+        return f"another program has {path.name} open: end that first"
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError as error:
+        return remedy(error, path)
+    if "full" in told or disk.f_bavail == 0:
+        return remedy(OSError(errno.ENOSPC, ""), path)
+    if disk.f_flag & os.ST_RDONLY:
+        return remedy(OSError(errno.EROFS, ""), path)
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+        return remedy(OSError(errno.EACCES, ""), path)
+    return remedy(OSError(errno.EIO, ""), path)
+
+
 def _file_above(path: Path) -> Path:
     """Return the first part of a path that is no folder."""
     return next((part for part in (*reversed(path.parents), path) if part.is_file()), path)

@@ -6,11 +6,13 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from sonar.errors import ConfigError, HomeLocked
+from sonar.errors import ConfigError, HomeLocked, JournalBlocked, KeyFileError
 from sonar.home.files import expanded, in_full, remedy
 from sonar.home.keystore import write_private
 from sonar.home.settings import parse_toml
@@ -178,3 +180,49 @@ def _check_length(path: Path) -> None:
 def _holder(descriptor: int) -> str:
     """Return the process that a lock file names."""
     return os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+
+
+class PrivateFolder:
+    """Files of mode 0600 in a folder of mode 0700, which is made when it is first needed.
+
+    Made for the process that has the home's lock; to read needs none. Methods raise JournalBlocked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file. When this returns it is on the disk, whole, and outlives the machine's power."""
+        with self._faults("written to"):
+            self._path.mkdir(mode=0o700, exist_ok=True)
+            write_private(self._path / name, data)
+            handle = os.open(self._path, os.O_RDONLY)
+            try:
+                os.fsync(handle)  # the name as well
+            finally:
+                os.close(handle)
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's bytes; None if there is none."""
+        with self._faults("read"):
+            try:
+                return (self._path / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Remove all other files, those that a kill has left half-written included."""
+        kept = set(names)
+        with self._faults("cleared"):
+            for path in self._path.iterdir() if self._path.exists() else ():
+                if path.name not in kept:
+                    path.unlink()
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, KeyFileError) as error:
+            problem = f"the private folder {self._path} cannot be {what}: {error}"
+            hint = remedy(error, self._path) if isinstance(error, OSError) else error.hint
+            raise JournalBlocked(problem, hint=hint) from error

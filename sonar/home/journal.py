@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
@@ -216,11 +217,12 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise JournalBlocked(
-                f"the journal {self.path} cannot be used: {error}",
-                hint="is the disk full, or the file locked by another program, or not this user's to write?",
-            ) from error
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
+            problem = f"the journal {self.path} cannot be used: {error}"
+            raise JournalBlocked(problem, hint=remedy_of_database(self.path, str(error))) from error
+        except OSError as error:
+            problem = f"the journal {self.path} cannot be made: {error.strerror}"
+            raise JournalBlocked(problem, hint=remedy(error, self.path)) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
             self._refuse(f"cannot be read: {error}")
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "SONAR_PASSWORD"  # noqa: S105 - the variable's name
 PASSWORD_FILE_VARIABLE = "SONAR_PASSWORD_FILE"  # noqa: S105
+BESIDE = "password"
+"""The file in a home that holds its password, where whoever made it wanted nobody to be asked."""
 MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18

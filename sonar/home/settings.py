@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sonar.errors import ConfigError
 from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
-from sonar.protocol.wording import first_fault, other_version
+from sonar.protocol.wording import first_fault, nearest, other_version
 from sonar.web import checked_url
 
 MAX_FILE_BYTES = 64 * 1024
@@ -134,7 +134,9 @@ class NetworkConfig(_Strict):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            field, problem = first_fault(error, "network", show=True)
+            field, problem = first_fault(error, "network", show=True, given=fields)
+            if problem.startswith("unknown field"):
+                hint = nearest(field, _known_fields())
             raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
@@ -174,6 +176,15 @@ _OLD_NETWORK = (
     "get the file of a network of this version, for a new home, and finish running bounties with the version "
     "of Sonar that began them"
 )
+
+
+def _known_fields() -> list[str]:
+    """Return every field of a network file, as it is written there."""
+    tables: dict[str, type[BaseModel]] = {"store": StoreConfig, "faucet": FaucetConfig}
+    return [
+        *NetworkConfig.model_fields,
+        *(f"{table}.{name}" for table, model in tables.items() for name in model.model_fields),
+    ]
 
 
 def _read(path: Path) -> bytes:

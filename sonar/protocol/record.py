@@ -120,7 +120,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate(fields, context=context)
         except ValidationError as error:
-            field, problem = first_fault(error, cls.__name__)
+            field, problem = first_fault(error, cls.__name__, given=fields)
             raise ManifestError(field, problem, hint=f"see {cls.__name__} in sonar.protocol.record") from None
 
 

@@ -11,7 +11,7 @@ def _amount(value: float) -> str:
 
 
 _SAID: dict[str, tuple[str, Callable[[float], str]]] = {
-    "r2": ("R²", "{:.4f}".format),
+    "r2": ("R²", lambda value: f"{round(value, 4) + 0.0:.4f}"),  # no minus before a zero
     "mse": ("MSE", _amount),
     "log_loss": ("log loss", "{:.4f}".format),
     "auc": ("AUC", "{:.4f}".format),
@@ -29,7 +29,8 @@ def heading(name: str) -> str:
 def figure(name: str, value: float) -> str:
     """Return a value of the metric `name`, in as many digits as say something."""
     metric = name.partition(" ")[0]
-    return _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    told = _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    return told if told.strip("-0.%") else told.removeprefix("-")  # nothing has no sign
 
 
 def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:

@@ -244,7 +244,7 @@ def describe(event: Event) -> str:
             return f"bounty {short(bounty)} round {number}: {state}"
         case Transaction(name, tx_hash, gas_used, fee_wei, number):
             unit, (fee,) = in_column([fee_wei], IN_ETHER)
-            of_round = f"round {number}: " if number else ""
+            of_round = f"round {number}: " if number and name != "post" else ""  # it begins with its first
             return f"{of_round}{name} mined in {short(tx_hash)}: {gas_used:,} gas, {fee} {unit}"
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"

@@ -20,6 +20,15 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def span(seconds: float) -> str:
+    """Return a duration in the largest unit that it fills twice: "90 s", "12 min", "36 h", "7 days"."""
+    for unit, size_s in (("day", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size_s or seconds == size_s:
+            amount = f"{seconds / size_s:.1f}".removesuffix(".0")
+            return f"{amount} {unit}{'s' if unit == 'day' and amount != '1' else ''}"
+    return f"{seconds:.0f} s"
+
+
 def clock(at_s: float) -> str:
     """Return a time for people, by this machine's clock: with the date unless that is today's."""
     then = time.localtime(at_s)

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import subprocess
 import threading
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mine.consent import Policy
-from pysonar.bounty.files import read
 from pysonar.bounty.request import Bounty
-from sonar.errors import ConfigError, SonarError
+from pysonar.bounty.tables import read
+from pysonar.keys.ledger import Ledger
+from sonar.data.table import parse_csv
+from sonar.errors import ConfigError, DataError, JournalBlocked, SonarError
 from sonar.home import keystore
-from sonar.home.files import expanded, in_full, read_bytes, read_if_there, read_text, remedy, text_of
+from sonar.home.files import (
+    expanded,
+    in_full,
+    read_bytes,
+    read_if_there,
+    read_text,
+    remedy,
+    remedy_of_database,
+    text_of,
+)
 from sonar.home.folder import Home, default_home
 from sonar.home.journal import Journal
+from sonar.home.parties import prepare_home
 from sonar.home.settings import NetworkConfig
 from sonar.home.settlement import read_signature
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
@@ -68,16 +86,19 @@ def test_what_is_no_path_names_its_field(tmp_path: Path) -> None:
 def test_settings_name_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     kubo = 'kind = "kubo"\nswarm_key_file = "$HOME/swarm.key"'
-    for old, new, found in (
-        ('path = "store"', 'path = "~/blobs"', lambda network: network.store.path),
-        ('path = "store"', 'path = "${HOME}/blobs"', lambda network: network.store.path),
-        ('kind = "folder"', kubo, lambda network: network.store.swarm_key_file),
-        ("[store]", '[faucet]\nkey_file = "~/f"\n[store]', lambda network: network.faucet.key_file),
+    for old, new in (
+        ('path = "store"', 'path = "~/blobs"'),
+        ('path = "store"', 'path = "${HOME}/blobs"'),
+        ('kind = "folder"\npath = "store"', kubo),
+        ("[store]", '[faucet]\nkey_file = "~/f"\n[store]'),
     ):
         path = tmp_path / "network.toml"
         path.write_text("dev = true\n" + GOOD.replace(old, new))
         monkeypatch.chdir(tmp_path)
-        assert Path(found(NetworkConfig.load(Path("~/network.toml")))).parent == tmp_path
+        network = NetworkConfig.load(Path("~/network.toml"))
+        named = [network.store.path or network.store.swarm_key_file]
+        named += [network.faucet.key_file] if network.faucet else []
+        assert {Path(path).parent for path in named} == {tmp_path}
     assert not (tmp_path / "~").exists()
     monkeypatch.setenv("SONAR_HOME", "~/x")
     assert default_home("mine") == tmp_path / "x"
@@ -144,6 +165,7 @@ def _mark(path: Path) -> str:
     return Home(path.parent, "mine").role
 
 
+KEYSTORE = json.dumps(Account.encrypt(b"\x11" * 32, "pw", kdf="pbkdf2", iterations=2), indent=1).encode()
 READERS: list[tuple[str, Callable[[Path], Any], bytes]] = [
     ("password", _password, "pässword\n".encode()),
     ("allowed", _allowed, b"0x52908400098527886E0F7030069857D2E4169EE7\n# x\n"),
@@ -152,6 +174,7 @@ READERS: list[tuple[str, Callable[[Path], Any], bytes]] = [
     ("b.toml", read, b'name = "b"\nrounds = 3\n'),
     ("swarm.key", read_swarm_key, b"/key/swarm/psk/1.0.0/\n/base16/\n" + b"ab" * 32 + b"\n"),
     ("faucet.key", lambda path: keystore.load_raw(path).address, b"0x" + b"11" * 32 + b"\n"),
+    ("key.json", _account, KEYSTORE),
     ("s.signature", read_signature, b"0x" + b"ab" * 65 + b"\n"),
     ("home.toml", _mark, b'role = "mine"\nformat = 1\n'),
 ]
@@ -174,6 +197,31 @@ def test_every_text_file_may_come_from_windows(
             reader(path)
         if name != "home.toml":  # ours alone: no editor is thought of
             assert "UTF-8" in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_in_utf_16_is_told_how_to_be_saved(encoding: str) -> None:
+    with pytest.raises(DataError, match="is not UTF-8") as caught:
+        parse_csv("a,b\n1,2\n".encode(encoding), "rows.csv")
+    assert caught.value.hint == "save it as UTF-8"
+    windows = parse_csv(MARK + b"a,b\r\n1,2\r\n", "rows.csv")
+    assert (windows.columns, windows.values.tolist()) == (("a", "b"), [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "variable"),
+    [("sonar.localchain.anvil", "find", "SONAR_ANVIL"), ("sonar.store.kubo.repo", "find_ipfs", "SONAR_IPFS")],
+)
+def test_programs_are_named_like_files(
+    module: str, name: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "program").touch(mode=0o755)
+    monkeypatch.setenv(variable, "~/program")
+    assert getattr(import_module(module), name)() == tmp_path / "program"
+    monkeypatch.setenv(variable, "~/none")
+    with pytest.raises(ConfigError, match=f"{variable}: .*none is not a program"):
+        getattr(import_module(module), name)()
 
 
 # ---- names that are no UTF-8
@@ -257,3 +305,75 @@ def test_a_home_has_a_path_that_its_files_can_be_opened_by(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="home: ") as caught:
         Home(tmp_path / "file", "mine")
     assert "is a file, not a folder" in caught.value.hint
+
+
+def test_what_keeps_a_database_from_being_used_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    assert remedy_of_database(path, "database is locked").startswith(
+        "another program has journal.sqlite open"
+    )
+    assert "full" in remedy_of_database(path, "database or disk is full")
+    assert "there is no folder" in remedy_of_database(tmp_path / "no/j", "unable to open database file")
+    assert remedy_of_database(path, "disk I/O error") == "is the disk there, and does it work?"
+    with pytest.raises(JournalBlocked) as caught:
+        Journal(tmp_path / "no" / "journal.sqlite")
+    assert caught.value.hint == f"there is no folder {tmp_path}/no: make it, or name another"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_is_read_only_is_told(disk: Path) -> None:
+    home = Home(disk / "home", "mine")
+    Journal(home.journal).close()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for attempt in (
+        lambda: Journal(home.journal).put("a", 1),
+        lambda: home.lock(),
+        lambda: Home(disk / "new", "mine"),
+        lambda: keystore.write_private(disk / "x", b""),
+        lambda: prepare_home(disk / "party"),
+        lambda: _network().save(disk / "network.toml"),
+        lambda: Ledger(disk / "ledger", bytes(32)),
+    ):
+        with pytest.raises(SonarError) as caught:
+            attempt()
+        assert "read-only" in caught.value.hint, caught.value
+
+
+def test_a_disk_that_is_full_is_told(disk: Path) -> None:
+    home = Home(disk / "home", "mine")
+    with Journal(home.journal) as journal:
+        fill(disk)
+        for attempt in (
+            lambda: journal.put("a", "x" * 100_000),
+            lambda: keystore.write_private(disk / "x", b"x" * 10_000),
+            lambda: prepare_home(home.path),
+            lambda: _network().save(disk / "network.toml"),
+            lambda: Ledger(disk / "ledger", bytes(32)),
+        ):
+            with pytest.raises(SonarError) as caught:
+                attempt()
+            assert "make room" in caught.value.hint, caught.value
+        assert not (disk / "network.toml.new").exists()
+        (disk / "fill").unlink()
+        journal.put("a", 1)  # goes on as if nothing had been
+
+
+def fill(disk: Path) -> None:
+    with (disk / "fill").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def _network() -> NetworkConfig:
+    return NetworkConfig.checked(Path("n"), tomllib.loads(GOOD))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_keyfile.keyfile import encrypt_aes_ctr
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ import pytest
 
 from mine.work.publisher import Drafts
 from sonar.errors import JournalBlocked, JournalError
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 from sonar.protocol.ids import PART_BYTES, Cid, links_of
 
 
@@ -68,7 +68,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from mine.work.publisher import Drafts
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 drafts = Drafts(PrivateFolder(Path(sys.argv[1])))
 for number in range(10**6):
     (cid,) = drafts.put_blob(number.to_bytes(4, "big") * 50_000)

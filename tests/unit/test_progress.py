@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import json
 import os
+import pty
+import re
+import struct
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -157,14 +162,57 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
     assert len(lines) == 2
     assert "[red]not markup[/red]" in lines[0]
     assert "\x1b" not in out.getvalue()
-    assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]
+    assert "commit mined in 0xabab…abab: 41,334 gas, 2,000 gwei" in lines[1]
 
 
 @pytest.mark.parametrize(("asset", "fee"), [(ETHER, "0.002 ether"), (TOKEN, "units of 0xA0b8…eB48")])
 def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: Address, fee: str) -> None:
-    text = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
-    assert text.startswith("bounty 0x12 round 1 is over: result paid, share_bps 3256, fee ")
-    assert text.endswith(fee)
+    told = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
+    assert told.startswith("bounty 0x12 round 1: paid, 32.6% of the round's reward; fee ")
+    assert told.endswith(fee)
+
+
+def test_a_round_says_why_and_nothing_of_what_there_was_not() -> None:
+    lost = MineRound("no share", ETHER, stake_units=10**17, why="left out: far from the others")
+    told = p.describe(p.Round("0x12", 2, lost))
+    assert told == "bounty 0x12 round 2: no share (left out: far from the others); stake back 0.1 ether"
+    assert p.describe(p.Round("0x12", 3, MineRound("skipped", ETHER))) == "bounty 0x12 round 3: skipped"
+
+
+def test_people_are_told_each_thing_once() -> None:
+    """A transaction, and the end of a round, say what the states between them would say again."""
+    out = io.StringIO()
+    told = Progress(PlainSink(out), "mine-01", clock=lambda: 0.0)
+    states = ("trained", "committing", "committed", "revealing", "revealed", "paid", "skipped", "forfeit")
+    for state in states:
+        told.state("0x12", 1, state)
+    said = [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]
+    assert said == ["trained", "skipped", "forfeit"]
+
+
+def test_a_voice_about_a_bounty_names_it() -> None:
+    sink = ListSink()
+    mine = Progress(sink, "clinic")
+    mine.note("here")
+    mine.about("diabetes").note("posted")
+    Progress(sink).about("diabetes").note("posted")
+    assert [line.party for line in sink.lines] == ["clinic", "clinic/diabetes", "diabetes"]
+
+
+def test_a_terminal_gets_lines_that_fit_it() -> None:
+    """On a terminal of 60 columns: broken between words, under the text; a long id stays whole."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    with os.fdopen(theirs, "w") as terminal:
+        told = Progress(PlainSink(terminal), "mine-01", clock=lambda: 0.0)
+        told.waiting("2 more mines to commit in round 1 (1 of at most 3 have)", int(time.time()))
+        told.note("posted bounty 0x" + "ab" * 32)
+        shown = os.read(ours, 10_000).decode().replace("\r\n", "\n")
+    lines = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    assert len(lines) == 4
+    assert all(len(line) <= 60 or "0xab" in line for line in lines)
+    assert all(line.startswith(" " * 10) for line in (lines[1], lines[3]))
+    assert "0x" + "ab" * 32 in lines[3]
 
 
 def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +221,17 @@ def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.
             return True
 
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
     Progress(PlainSink(out)).problem("bad")
     assert out.getvalue().startswith("\x1b[31m")
     monkeypatch.setenv("NO_COLOR", "1")
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" not in out.getvalue()
+    monkeypatch.setenv("NO_COLOR", "")  # as good as not there, by no-color.org
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" in out.getvalue()
+    monkeypatch.setenv("TERM", "dumb")
     Progress(PlainSink(out := Terminal())).problem("bad")
     assert "\x1b" not in out.getvalue()
 

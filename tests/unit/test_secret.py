@@ -17,7 +17,7 @@ from pysonar.keys.key import Secret, _Prime, random_prime
 from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
-from sonar.processes import ProcessFailed
+from sonar.processes.supervisor import ProcessFailed
 from tests.unit.paillier_keys import small_key, textbook_decrypt
 
 KEY = small_key()

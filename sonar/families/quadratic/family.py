@@ -13,8 +13,7 @@ from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
 from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.families.quadratic.prepare import prepare
-from sonar.families.quadratic.protect import check_rows
+from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
