@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mine.work.sender import Sender
 from mine.work.state import Book, Joined, Part
 from mine.work.urgency import STORE_CALL_S, Urgency
 from sonar.chain.contract.errors import UnknownBounty
-from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, SonarError
-from sonar.manifests.evidence import EvidenceManifest
 from sonar.ports import Store
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
-from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.ids import Address, BountyId, Cid, hex32
 from sonar.protocol.phase import BountyState, Entry, EntryState
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting
+
+if TYPE_CHECKING:
+    from mine.work.sender import Sender
+    from sonar.chain.contract.market import Market
 
 EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
@@ -118,6 +119,8 @@ class Endings:
         If that is not `enough`, it is looked for from the contract's first block on, but not at each block:
         that it begins with `since` was one node's word.
         """
+        from sonar.chain.contract.market import REORG_BLOCKS
+
         record = self._read(part, min(since, head.number) - REORG_BLOCKS, head)
         key = (part.bounty, part.round)
         searched = self._searched.get(key)
@@ -205,6 +208,8 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
 
     It is her word; nothing depends on it. If it is not known, the reason for that.
     """
+    from sonar.manifests.evidence import EvidenceManifest
+
     try:
         data = store.get(Cid("dag-cbor", settled.evidence_digest), EvidenceManifest.max_bytes)
         evidence = EvidenceManifest.from_bytes(data)

@@ -5,7 +5,7 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from pysonar.bounty.request import Bounty
@@ -17,6 +17,7 @@ from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from pysonar.keys.updates import MineUpdate, aggregate_digest, weight_of
 from sonar.errors import LedgerConflict
+from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.families.quadratic.score import shares_of
@@ -92,7 +93,7 @@ class RoundWork:
             return {}
         self._remind(number)
         weights = self._standing.before(number).course.current.weights_int
-        answers = self._holder.holds(self._job, number, weights, updates)
+        answers = self._holder.holds(self._job, number, weights, updates, self._reference(weights))
         return {mine: test for mine, test in answers.items() if test is not None}
 
     def _remind(self, before: int) -> None:
@@ -102,8 +103,13 @@ class RoundWork:
             known = not judged or self._holder.knows(self._job, number)
             if updates := [] if known else self._gatherer.again(number):
                 weights = course_of(self._records, self._design, number).current.weights_int
-                self._holder.holds(self._job, number, weights, updates)
+                self._holder.holds(self._job, number, weights, updates, self._reference(weights))
         self._reminded = True
+
+    def _reference(self, weights_int: Sequence[int]) -> Reference:
+        """What the holdout says of answers at these weights."""
+        found: Reference = self._family.reference(self._design, weights_int)
+        return found
 
     def _copied(self, cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
         """The mines that sent another's ciphertexts; of two in one round, the one that committed later.

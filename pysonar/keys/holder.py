@@ -11,9 +11,10 @@ from typing import Protocol
 from gmpy2 import mpz
 
 from pysonar.keys.job import Job
+from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate
+from sonar.families.quadratic.comparison import Reference
 from sonar.paillier.public import PublicKey
 
 SCORE_BITS = 16
@@ -35,7 +36,7 @@ class KeyHolder(Protocol):
 
     @property
     def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
         ...
 
     def on_progress(self, tell: Tell | None) -> None:
@@ -57,12 +58,17 @@ class KeyHolder(Protocol):
         ...
 
     def holds(
-        self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
+        self,
+        job: Job,
+        round: int,
+        weights_int: Sequence[int],
+        updates: Sequence[MineUpdate],
+        reference: Reference | None = None,
     ) -> dict[str, str | None]:
         """Reveal for each mine whether its update holds, None, or else the first test that it failed.
 
         `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
-        in it. Rounds are asked about in order; one that the holder does not know any more is asked about
+        in it, `reference` what the holdout says of answers at them. Rounds are asked about in order; one that the holder does not know any more is asked about
         again. A mine that failed an exact test before fails again by the same; the tests of `ROUND_ONLY`
         count for their round only. Raises UsageError, CiphertextError, EnvironmentFault.
         """

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from pysonar.keys.archive import Archive, Page, values_of
 from pysonar.keys.holder import SCORE_BITS
 from pysonar.keys.job import LEAST_COHORT, Job
-from pysonar.keys.key import Key
+from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.past import Remembered
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import (
     MineUpdate,
     aggregate_digest,
@@ -34,6 +33,7 @@ from pysonar.keys.updates import (
     weights_digest,
 )
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect
 from sonar.paillier.slots import SlotPlan
 
@@ -83,7 +83,12 @@ class LocalHolder:
         return self._archive.has(job.bounty, round)
 
     def holds(
-        self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
+        self,
+        job: Job,
+        round: int,
+        weights_int: Sequence[int],
+        updates: Sequence[MineUpdate],
+        reference: Reference | None = None,
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
@@ -97,8 +102,8 @@ class LocalHolder:
             page.weights,
             {mine: None if row is None else tuple(row.tolist()) for mine, row in rows.items()},
         )
-        past = self._remembered(job).before(round)
-        failed = inspect(job.rules(max(job.least, self._least)), past, now, lambda mine: mine not in left_out)
+        past, rules = self._remembered(job).before(round), job.rules(self.least(job))
+        failed = inspect(rules, past, now, lambda mine: mine not in left_out, reference)
         new = [(mine, test) for mine, test in failed.items() if test and mine not in left_out]
         self._key.ledger.record_failed_tests(job.bounty, round, new)
         return {mine: left_out.get(mine, test) for mine, test in failed.items()}

@@ -27,6 +27,7 @@ Course = TypeVar("Course")
 Point = TypeVar("Point")
 Optimiser_contra = TypeVar("Optimiser_contra", contravariant=True)
 Rules_co = TypeVar("Rules_co", covariant=True)
+Reference_co = TypeVar("Reference_co", covariant=True)
 
 
 class Prepared(Protocol):
@@ -90,7 +91,9 @@ class MineSide(Protocol[Spec_contra, Prep]):
         ...
 
 
-class ScientistSide(Protocol[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co]):
+class ScientistSide(
+    Protocol[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co, Reference_co]
+):
     """What a scientist asks of a family."""
 
     def design(
@@ -122,6 +125,10 @@ class ScientistSide(Protocol[Spec_contra, Wish_contra, Design, Course, Point, Op
         """Return per round the vector whose product with an answer is its part of the way to `point`."""
         ...
 
+    def reference(self, design: Design, weights_int: Sequence[int]) -> Reference_co:
+        """Return what the held-out rows say of answers to the weights int[d k] of a round."""
+        ...
+
     def tests(
         self, spec: Spec_contra, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
     ) -> Rules_co:
@@ -131,7 +138,7 @@ class ScientistSide(Protocol[Spec_contra, Wish_contra, Design, Course, Point, Op
 
 class Family(
     MineSide[Spec_contra, Prep],
-    ScientistSide[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co],
+    ScientistSide[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co, Reference_co],
     Protocol,
 ):
     """A family of models."""

@@ -8,7 +8,7 @@ from sonar.families.base import Family
 from sonar.families.quadratic.family import Quadratic
 from sonar.families.quadratic.spec import QuadraticSpec
 
-AnyFamily = Family[Any, Any, Any, Any, Any, Any, Any, Any]
+AnyFamily = Family[Any, Any, Any, Any, Any, Any, Any, Any, Any]
 
 FamilySpec = QuadraticSpec
 """A family's part of a model's manifest. With a second family: their union, discriminated by `kind`."""

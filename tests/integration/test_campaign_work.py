@@ -13,8 +13,8 @@ from pysonar.campaign.records import Cohort, Outcome, Update, Verdict
 from pysonar.campaign.standing import WITHHELD
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
+from sonar.protocol.ids import Cid
 from sonar.store.memory import MemoryStore
 from tests.integration.campaign_kit import World
 

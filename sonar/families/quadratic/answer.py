@@ -138,6 +138,25 @@ def local_steps(one: LocalMap, k: int, rate: float) -> LocalMap:
     return _rounded(m @ a, m @ b, one.rows, one.data_frac)
 
 
+def bias_unit(spec: QuadraticSpec, data_frac: int) -> int | None:
+    """Return A[bias, bias] as the integer that every mine has, None where it is the mine's own."""
+    return int(LOSSES[spec.loss].a_factor * (1 << data_frac)) if spec.local_steps == 1 else None
+
+
+def row_answers(spec: QuadraticSpec, phi: Matrix, z: Matrix, w: Matrix) -> Matrix:
+    """Return each row's own answer to weights float64[d, k], float64[n, k, d]; their mean is the answer of all.
+
+    Of phi float64[n, d] and z float64[n, k]. Raises BoundsError when local steps diverge on these rows.
+    """
+    loss = LOSSES[spec.loss]
+    residual = loss.b_factor * z - loss.a_factor * (phi @ w)
+    a = loss.a_factor * phi.T @ phi / len(phi)
+    return (
+        residual[:, :, None]
+        * (phi @ _mean_power(a, spec.local_steps, from_q32(spec.local_rate_q32)))[:, None]
+    )
+
+
 def local_map(spec: QuadraticSpec, sums: Moments, data_frac: int) -> LocalMap:
     """Return what a mine whose rows have these sums contributes to a bounty.
 

@@ -16,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import DataError, PlanError
+from sonar.families.quadratic.answer import bias_unit
 from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.holdout import Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
-from sonar.families.quadratic.maps.compose import least_rows
 from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.optimisers.base import Ground
-from sonar.families.quadratic.spec import QuadraticSpec, by_output
-from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.paillier.vector import decode_weights, encode_weights
+from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
+from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
 from sonar.protocol.record import MAX_NAME
 
 Matrix = NDArray[np.float64]
@@ -36,6 +35,10 @@ MARGIN = 8.0
 STRIDE = 127
 """All weights but the biases are multiples of this, in fixed point. So the bias's part of an answer is known
 modulo it, whatever a mine's data are, which is a test (`bias-unit` in `inspection`)."""
+MARK = 8
+"""The null model's biases stand at so many parts of A[bias, bias] below the last digit of b: far too little to
+change a loss. So the bias's part of a first answer is known modulo that digit, which is the same test: of the
+multiples of an honest answer, the ninth and the minus seventh are the smallest to pass it."""
 WEIGHT_BITS = 27 + STRIDE.bit_length()
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
 DATA_FRAC = 24
@@ -88,6 +91,13 @@ class Design:
     metric: str
     start: tuple[int, ...]
 
+    @cached_property
+    def null(self) -> tuple[int, ...]:
+        """The null model's weights: zeros, but for the mark in each output's bias."""
+        unit = bias_unit(self.spec, self.plan.data_frac)
+        mark = max((1 << self.plan.weight_frac) // (MARK * unit), 1) if unit else 0
+        return ((0,) * (self.plan.features - 1) + (mark,)) * self.plan.outputs
+
     @property
     def weight_max(self) -> float:
         """The largest weight, as a number."""
@@ -96,7 +106,7 @@ class Design:
     @property
     def zero_start(self) -> bool:
         """Whether the first round's weights are those of the null model."""
-        return not any(self.start)
+        return self.start == self.null
 
     @cached_property
     def initial_loss(self) -> int:
@@ -175,7 +185,8 @@ def design_of(
         holdout = Holdout(QuadraticSpec.parse(fields), x, y)
     plan = _plan(wish, holdout, one_step.curvature)
     metric = holdout.metric(wish.metric).name
-    return Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
+    design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
+    return replace(design, start=design.null)
 
 
 def _local_rate(wish: Wish, curvature: Matrix) -> float:

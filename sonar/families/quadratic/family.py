@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from gmpy2 import mpz
 
 from sonar.families.quadratic.answer import LocalMap, Matrix, Vector
+from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.families.quadratic.prepare import prepare
-from sonar.families.quadratic.protect import check_rows
+from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
@@ -55,7 +54,7 @@ class Quadratic:
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
-        return f"{compose.in_words(spec.stages)}: {spec.weights} weights"
+        return spec.words
 
     def design(
         self,
@@ -82,6 +81,10 @@ class Quadratic:
     ) -> dict[int, Vector]:
         """Return one vector per round."""
         return contribution_vectors(course, point, optimiser, design)
+
+    def reference(self, design: Design, weights_int: Sequence[int]) -> Reference:
+        """Return what the holdout says of answers."""
+        return reference_of(design, weights_int)
 
     def tests(
         self, spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]

@@ -8,10 +8,9 @@ nothing about its data.
 Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
 rounds' exact tests, against it too, tell an honest mine from a cheat:
 
-- `unlike` compares what a mine sent, or how that changed, with what most of the cohort sent, and `curvature`
-  the curvature with the cohort's median. They leave wide room, and are skipped when fewer than three mines
-  can be compared, or when nobody's update, or no median, speaks for most of them. Data that are unlike
-  everybody else's can still fail them.
+- `unlike` and `against` compare what a mine sent with what the cohort and the holdout say
+  (`comparison.py`), `unlike` also how it changed, and `curvature` the curvature with the cohort's median.
+  They leave wide room. Data that are unlike everybody else's can still fail them.
 - `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
   step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
   its own map's.
@@ -31,12 +30,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Protocol
 
 import numpy as np
 
-from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic import comparison
+from sonar.families.quadratic.answer import bias_unit
+from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import SlotPlan
 
@@ -46,17 +48,18 @@ TESTS = {
     "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
     "copy": "the update is not another mine's earlier one",
     "stale": "the update is not an earlier one of its own, made on other weights",
-    "bias-unit": "the bias entry changed by the bias's step, modulo what the other weights' steps share",
+    "bias-unit": "the bias entry, and its change, are the bias's weight's, modulo what the other weights share",
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
     "curvature": "the curvature since the first update lies within [1/5, 5] of the cohort's median",
-    "unlike": "until an identity holds it: it lies about where most of the cohort's updates lie",
+    "unlike": "it lies about where the cohort's updates and the holdout's lie",
+    "against": "along the model, it pulls about as the cohort's updates and the holdout's do",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
 }
 """Every test by name, and what holds for an update that passes."""
 
-ROUND_ONLY = frozenset({"copy", "stale", "unlike", "curvature", "newcomer"})
+ROUND_ONLY = frozenset({"copy", "stale", "unlike", "against", "curvature", "newcomer"})
 """The tests that honest data may fail: no proof, so a failure counts for its round only."""
 
 
@@ -84,8 +87,7 @@ class Rules:
 
 def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]) -> Rules:
     """Return what a model's manifest says about honest updates."""
-    unit = int(LOSSES[spec.loss].a_factor * (1 << plan.data_frac)) if spec.local_steps == 1 else None
-    return Rules(plan, unit, min_mines, random_bits)
+    return Rules(plan, bias_unit(spec, plan.data_frac), min_mines, random_bits)
 
 
 FAR, ALONG, CURVED = 6.0, 3.0, 5
@@ -154,14 +156,22 @@ class Rounds:
                 yield each
 
 
-def inspect(rules: Rules, past: Past, now: Opened, trusted: Callable[[str], bool]) -> dict[str, str | None]:
+def inspect(
+    rules: Rules,
+    past: Past,
+    now: Opened,
+    trusted: Callable[[str], bool],
+    reference: Reference | None = None,
+) -> dict[str, str | None]:
     """The first failed test, or None, of each mine in the round `now`, which comes after the `past` ones.
 
+    `reference`: what the holdout says of this round's answers; None leaves the cohort alone to compare with.
     Mines that are not `trusted` (left out for good) count neither towards medians nor towards `min_mines`.
     """
     failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    for compare in (_curvature, _unlike, _newcomer):
+    unlike = (_unlike,) if reference is None else (_unlike_second, partial(_beside, reference))
+    for compare in (_curvature, *unlike, _newcomer):
         failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed
@@ -177,12 +187,26 @@ def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
     shared = math.gcd(1 << rules.plan.weight_frac, *weights)
     if any(value % shared for value in update):
         return "lattice"
+    if not _bias_stands(rules, weights, update):
+        return "bias-unit"
     before, now = past.parts(mine), (weights, update)
     for then in before:
         test = _pair(rules, then, now)
         if test is not None:
             return test
     return None if _symmetric(rules, [*before, now]) else "symmetry"
+
+
+def _bias_stands(rules: Rules, weights: Sequence[int], update: Sequence[int]) -> bool:
+    """Whether each bias's entry is -unit w_bias, but for multiples of b's last digit and of what the other
+    weights share: b - A w with A[bias, bias] = unit.
+    """
+    if rules.unit is None:
+        return True
+    pairs = zip(_outputs(rules, weights), _outputs(rules, update), strict=True)
+    return all(
+        (u[-1] + rules.unit * w[-1]) % math.gcd(1 << rules.plan.weight_frac, *w[:-1]) == 0 for w, u in pairs
+    )
 
 
 def _pair(rules: Rules, then: Part, now: Part) -> str | None:
@@ -257,12 +281,14 @@ def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Seque
 
 
 def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Updates that no identity holds: those of the first round, and where the unit is not known a mine's
-    second, by its change. From the third on there is `symmetry`.
-    """
+    """Updates that no identity holds, by the cohort alone: those of the first round, and a second one."""
+    far = set() if past.begun() else _far_from_most({mine: _sent(now, mine) for mine in mines})
+    return dict.fromkeys(far, "unlike") | _unlike_second(rules, past, now, mines)
+
+
+def _unlike_second(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
+    """Where the unit is not known, a mine's second update by its change. From the third on there is `symmetry`."""
     far: set[str] = set()
-    if not past.begun():
-        far = _far_from_most({mine: _sent(now, mine) for mine in mines})
     second = {mine for mine in mines if rules.unit is None and len(past.parts(mine)) == 1}
     for then in past.bases(mines) if second else ():
         both = {mine for mine in mines if then.updates.get(mine) is not None}
@@ -270,6 +296,16 @@ def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str,
             moved = {mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both}
             far |= second & _far_from_most(moved)
     return dict.fromkeys(far, "unlike")
+
+
+def _beside(reference: Reference, rules: Rules, _past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
+    """Updates that lie far from where the cohort and the holdout are, whole or along the model."""
+    unit = 2.0**-rules.plan.scale_bits
+    sent = {mine: np.array(_sent(now, mine), dtype=np.float64) * unit for mine in sorted(mines)}
+    return {
+        **dict.fromkeys(comparison.against(reference, sent), "against"),
+        **dict.fromkeys(comparison.unlike(reference, sent), "unlike"),
+    }
 
 
 def _curvature(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:

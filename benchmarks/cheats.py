@@ -1,0 +1,304 @@
+"""What cheats earn, and what they cost: `python -m benchmarks.cheats`, or `make cheats`.
+
+Campaigns of six mines and six rounds, on several partitions of the diabetes rows. Store, key, tests, sums,
+optimiser, scores and shares are the product's own, and what a round pays is the contract's formula
+(`sonar.protocol.phase.Terms`; a test holds it against the contract). Only the mines' part is computed in the
+clear, and then encrypted: who opens an answer gets the same integers. Nothing here is timed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from benchmarks.liars import CHEATS, Cheat, Mine, Sent, Shard
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.opening import prepare
+from pysonar.campaign.records import Cohort, Records
+from pysonar.campaign.rounds import RoundWork
+from pysonar.keys.job import Job
+from pysonar.keys.key import Key
+from pysonar.keys.local import LocalHolder
+from sonar.data import examples
+from sonar.home.journal import Journal
+from sonar.manifests.model import ModelManifest
+from sonar.manifests.update import UpdateManifest
+from sonar.protocol.ids import Address, Digest, digest_of, links_of
+from sonar.protocol.phase import Terms
+from sonar.store.folder import FolderStore
+from sonar.store.memory import MemoryStore
+
+Matrix = NDArray[np.float64]
+
+MINES, ROUNDS, HOLDOUT = 6, 6, examples.HOLDOUT_ROWS
+PLACE = 31337, Address("0x" + "1" * 40), Address("0x" + "2" * 40)
+PARTITIONS = 8
+
+
+@lru_cache(maxsize=1)
+def _primes() -> tuple[int, int]:
+    """Return a key's primes. Each campaign has a ledger of its own: all begin at the same weights."""
+    return Key.generate(2048).unsafe_primes()
+
+
+@lru_cache(maxsize=1)
+def _proof() -> bytes:
+    return Key(*_primes()).proof
+
+
+@lru_cache(maxsize=1)
+def _zeros() -> list[mpz]:
+    return Key(*_primes()).encrypt_weights([0] * 32)
+
+
+class QuickHolder(LocalHolder):
+    """The key's holder, whose ciphertexts hide nothing: their randomness is made of a few factors."""
+
+    @property
+    def proof(self) -> bytes:
+        """See `KeyHolder`."""
+        return _proof()
+
+    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+        """See `KeyHolder`."""
+        n, n2 = self.public.n, self.public.n2
+        return [(1 + number % n * n) * math.prod(random.sample(_zeros(), 3)) % n2 for number in numbers]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round came to: units by mine, who was left out and why, and the best loss in millionths."""
+
+    paid: Mapping[str, int]
+    left_out: Mapping[str, str]
+    best_loss: int
+
+
+def payments(terms: Terms, losses: tuple[int, int], shares_bps: Mapping[str, int]) -> dict[str, int]:
+    """Return what the contract pays each mine of a cohort, in units: its share of the reward, and the fees.
+
+    `losses`: the best before the round and after it, in millionths. The fees of all who revealed go in equal
+    parts to those who have a share.
+    """
+    gained = terms.reward_at(losses[1]) - terms.reward_at(losses[0])
+    sharers = sum(share > 0 for share in shares_bps.values())
+    fee = terms.fee_units * len(shares_bps) // sharers if sharers else 0
+    return {mine: gained * share // 10_000 + (fee if share else 0) for mine, share in shares_bps.items()}
+
+
+@dataclass
+class Campaign:
+    """A bounty's rounds without a chain, between the scientist's own code and mines of any kind."""
+
+    folder: Path
+    bounty: Bounty
+    mines: Sequence[Mine]
+    store: MemoryStore = field(default_factory=MemoryStore)
+    sent: dict[tuple[int, str], Sent] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.holder, copies = QuickHolder(Key(*_primes())), FolderStore(self.folder / "copies")
+        posting = prepare(self.bounty, self.holder, copies)
+        terms, digest = self.bounty.terms, digest_of(posting.key_manifest)
+        self.job = Job(*PLACE, terms, posting.model_manifest, digest, posting.salt)
+        self.records = Records(Journal(self.folder / "journal.sqlite"), "cheats")
+        self.work = RoundWork(self.store, copies, self.holder, self.records, self.bounty, self.job)
+        self.model = ModelManifest.from_bytes(posting.model_manifest)
+
+    def run(self) -> list[Round]:
+        """Return every round, till the last or till the target is reached."""
+        rounds, weights, best = [], self.bounty.design.start, self.bounty.initial_loss
+        for number in range(1, self.bounty.terms.rounds + 1):
+            cohort = self._revealed(number, weights)
+            self.records.put(cohort, number)
+            self.work.collect(number, cohort, self.model.digest(), last_try=True)
+            verdict = self.work.judge(number)
+            outcome = self.work.compute(number)
+            self.work.prepare(number, self.model, best)
+            losses = best, min(best, outcome.loss)
+            paid = payments(self.bounty.terms, losses, outcome.shares_bps)
+            weights, best = tuple(outcome.weights), losses[1]
+            rounds.append(Round(paid, verdict.left_out, best))
+            if best <= self.bounty.terms.target_loss:
+                break
+        return rounds
+
+    def _revealed(self, number: int, weights: Sequence[int]) -> Cohort:
+        digests = {}
+        for mine in self.mines:
+            if number < mine.since:
+                continue
+            sent = mine.send(number, weights, self.sent)
+            if not sent.ciphertexts:
+                values = [int(value) for value in sent.values]
+                sent = Sent(sent.values, sent.rows, tuple(self.holder.encrypt(self.job.plan.pack(values))))
+            self.sent[number, mine.address] = sent
+            digests[mine.address] = bytes(self._published(number, mine.address, sent))
+        return Cohort(dict(sorted(digests.items())), list(digests), 0)
+
+    def _published(self, number: int, mine: str, sent: Sent) -> Digest:
+        blob = self.holder.public.encode_blob(sent.ciphertexts)
+        self.store.put(blob)
+        manifest = UpdateManifest(
+            chain_id=PLACE[0],
+            contract=PLACE[1],
+            bounty=self.job.bounty,
+            round=number,
+            mine=Address(mine),
+            model=self.model.cid(),
+            key=self.holder.public.fingerprint,
+            rows=sent.rows,
+            ciphertexts=len(sent.ciphertexts),
+            blobs=links_of(blob),
+        )
+        return self.store.put(manifest.to_bytes(), "dag-cbor").digest
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One way to deal the diabetes rows: the first held out, the rest in equal parts for the mines."""
+
+    seed: int
+
+    @cached_property
+    def _rows(self) -> tuple[Matrix, Matrix]:
+        table = examples.load("diabetes")
+        order = np.random.default_rng(self.seed).permutation(table.rows)
+        return (
+            table.matrix(examples.DIABETES_FEATURES)[order],
+            table.column(examples.DIABETES_TARGET)[order],
+        )
+
+    def bounty(self, cohort: int) -> Bounty:
+        """Return the bounty of the rows held out, for so many mines."""
+        x, y = self._rows
+        return Bounty.of(
+            x[:HOLDOUT],
+            y[:HOLDOUT],
+            target="target",
+            features=examples.DIABETES_FEATURES,
+            name="cheats",
+            cohort=cohort,
+            rounds=ROUNDS,
+            key_bits=2048,
+            reward="1 ether",
+            fee="0.001 ether",
+        )
+
+    def shards(self, bounty: Bounty) -> list[Shard]:
+        """Return each mine's rows."""
+        x, y = self._rows
+        parts = np.array_split(np.arange(HOLDOUT, len(y)), MINES)
+        return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
+
+
+def played(partition: Partition, cheat: Cheat | None) -> tuple[list[Round], list[str], list[str]]:
+    """Return the rounds of one campaign, and the addresses of the cheat and of the honest mines.
+
+    The cheat stands in place of the first mine; None has that mine stay away.
+    """
+    cheats = 0 if cheat is None else cheat.addresses
+    bounty = partition.bounty(MINES - 1 + cheats)
+    own, *others = partition.shards(bounty)
+    rng = np.random.default_rng([partition.seed, 1])
+    honest = [Mine.honest(f"0x{i:040x}", shard) for i, shard in enumerate(others, 1)]
+    names = [f"0x{i:040x}" for i in range(MINES, MINES + cheats)]
+    mines = [*(cheat.mines(names, own, rng) if cheat else ()), *honest]
+    with tempfile.TemporaryDirectory() as folder:
+        rounds = Campaign(Path(folder), bounty, mines).run()
+    return rounds, names, [mine.address for mine in honest]
+
+
+def _total(rounds: Iterable[Round], mines: Iterable[str]) -> int:
+    mines = list(mines)
+    return sum(each.paid.get(mine, 0) for each in rounds for mine in mines)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One cheat on one partition.
+
+    `paid`: what it got in the rounds in which it cheats; `honest`: what one honest mine got in them, or, for
+    a cheat that is measured against its own data told honestly, what these got. `others`: what one honest
+    mine got in all rounds, in parts of what it got beside the same mine told honestly. `model`: the loss in
+    parts of that without the mine. `counted`: in how many of its rounds it was in the sum.
+    """
+
+    paid: float
+    honest: float
+    others: float
+    model: float
+    counted: float
+    wrongly: int
+
+
+def measured(seed: int) -> dict[str, Found]:
+    """Return every cheat on one partition."""
+    partition, found = Partition(seed), {}
+    told, (told_name,), told_others = played(partition, CHEATS["honest"])
+    without, _, _ = played(partition, None)
+    for name, cheat in CHEATS.items():
+        rounds, names, others = played(partition, cheat)
+        cheated = [each for number, each in enumerate(rounds, 1) if number in cheat.rounds]
+        fair = _total(cheated, others) / len(others)
+        if cheat.against_itself:
+            fair = _total((told[number - 1] for number in cheat.rounds if number <= len(told)), [told_name])
+        found[name] = Found(
+            paid=_total(cheated, names) / 1e18,
+            honest=fair / 1e18,
+            others=_total(rounds, others) / _total(told, told_others),
+            model=rounds[-1].best_loss / without[-1].best_loss,
+            counted=sum(mine not in each.left_out for each in cheated for mine in names)
+            / (len(cheated) * len(names)),
+            wrongly=sum(mine in each.left_out for each in rounds for mine in others),
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Line:
+    """One cheat over all partitions: see `Found`. `pay` and `others` are ratios of sums, `model` the worst."""
+
+    pay: float
+    others: float
+    model: float
+    worst_model: float
+    counted: float
+    honest_left_out: int
+
+
+def table(partitions: int, *, processes: int = 2) -> dict[str, Line]:
+    """Return every cheat over so many partitions."""
+    with ProcessPoolExecutor(processes) as pool:
+        all_found = list(pool.map(measured, range(partitions)))
+    lines = {}
+    for name in CHEATS:
+        found = [one[name] for one in all_found]
+        lines[name] = Line(
+            pay=sum(one.paid for one in found) / sum(one.honest for one in found),
+            others=mean(one.others for one in found),
+            model=mean(one.model for one in found),
+            worst_model=max(one.model for one in found),
+            counted=mean(one.counted for one in found),
+            honest_left_out=sum(one.wrongly for one in found),
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    lines = table(PARTITIONS)
+    for name, line in lines.items():
+        print(
+            f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}"
+        )
