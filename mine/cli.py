@@ -55,6 +55,7 @@ CsvOption = Annotated[
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
+_AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
 NameOption = Annotated[
     str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")
 ]
@@ -271,12 +272,6 @@ def leave(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = F
         typer.echo(f"left {left}")
 
 
-_STOPPED = (
-    "Stopped. Nothing is lost; start again with `mine run`. An update that is committed must be revealed in "
-    "time, or its stake is lost: `mine status` shows until when."
-)
-
-
 @app.command()
 def run(
     join_all: Annotated[
@@ -301,7 +296,7 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
-    with told_when_stopped(lambda: _STOPPED, as_json):
+    with told_when_stopped("mine run", as_json, _AT_STAKE):
         from mine import setup
         from mine.service import serve
         from mine.wiring import locked

@@ -180,8 +180,7 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
-    again = f"Stopped. Nothing is lost; start again with `pysonar run {bounty}`."
-    with told_when_stopped(lambda: again, as_json):
+    with told_when_stopped(f"pysonar run {bounty}", as_json):
         from pysonar.bounty.explain import explain as told
         from pysonar.wiring import locked
 
@@ -247,8 +246,7 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    again = f"Stopped. Nothing is lost; start again with `pysonar resume {name}`.".replace(" `.", "`.")
-    with told_when_stopped(lambda: again, as_json):
+    with told_when_stopped(f"pysonar resume {name}".rstrip(), as_json):
         from pysonar.wiring import locked
 
         with locked(home, sink_for(as_json)) as scientist:

@@ -245,16 +245,17 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
 
 
 @contextmanager
-def told_when_stopped(told: Callable[[], str], as_json: bool) -> Iterator[None]:
-    """Say after Ctrl-C or SIGTERM, in the words of `told`, what becomes of the work and how it goes on."""
+def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[None]:
+    """Say after Ctrl-C or SIGTERM that nothing is lost, and by which command the work goes on."""
     try:
         yield
     except KeyboardInterrupt:
+        told = f"Stopped. Nothing is lost; start again with `{again}`. {more}".rstrip()
         with suppress(OSError):
             if as_json:
-                print_json(Note(told()))
+                print_json(Note(told))
             else:
-                print(told(), file=sys.stderr, flush=True)
+                print(told, file=sys.stderr, flush=True)
         raise
 
 
