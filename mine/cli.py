@@ -297,13 +297,12 @@ def run(
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
     with told_when_stopped("mine run", as_json, _AT_STAKE):
-        from mine import setup
-        from mine.service import serve
+        from mine import service, setup
         from mine.wiring import locked
 
         with locked(home, sink_for(as_json)) as mine:
             setup.require_dev(mine, join_all, "--join-all")
-            serve(
+            service.serve(
                 mine,
                 password_file,
                 max_rounds=max_rounds,
