@@ -386,7 +386,7 @@ def test_each_test_catches_what_no_other_does(test: str) -> None:
 
 
 def test_every_test_is_tested() -> None:
-    assert set(FORGERIES) | {"copy", "newcomer"} == set(TESTS)
+    assert set(FORGERIES) | {"copy", "newcomer", "against"} == set(TESTS)
 
 
 def test_order_of_mines_does_not_matter() -> None:

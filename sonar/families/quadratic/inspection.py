@@ -28,9 +28,11 @@ The tests pin the map, not the truth of the data: pricing false data is the scor
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from statistics import median
 from typing import Protocol
 
@@ -48,7 +50,7 @@ TESTS = {
     "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
     "copy": "the update is not another mine's earlier one",
     "stale": "the update is not an earlier one of its own, made on other weights",
-    "bias-unit": "the bias entry, and its change, are the bias's weight's, modulo what the other weights share",
+    "bias-unit": "the bias entry, and its change, are its own weight's, modulo what the other weights share",
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
@@ -177,6 +179,30 @@ def inspect(
     return failed
 
 
+def same(
+    rules: Rules, now: Opened, rows: Mapping[str, int], reference: Reference | None = None
+) -> dict[str, str]:
+    """Tell whose answers are of the same data: by mine the first address of its group, for groups of two and
+    more.
+
+    `rows`: those who are looked at, with the rows that they say they have. Two answers are the same if they
+    are equal, or, with a `reference`, if they differ by so little that rows of their own differ by more but
+    once in a million pairs.
+    """
+    sent = {mine: _sent(now, mine) for mine in sorted(rows)}
+    pairs = [(a, b) for a, b in combinations(sent, 2) if sent[a] == sent[b]]
+    if reference is not None:
+        unit = 2.0**-rules.plan.scale_bits
+        real = {mine: np.array(update, dtype=np.float64) * unit for mine, update in sent.items()}
+        pairs += comparison.close(reference, real, rows)
+    first = {mine: mine for mine in sent}
+    for a, b in sorted(pairs):
+        old, new = sorted((first[a], first[b]), reverse=True)
+        first = {mine: new if head == old else head for mine, head in first.items()}
+    heads = Counter(first.values())
+    return {mine: head for mine, head in first.items() if heads[head] > 1}
+
+
 def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
     """The tests that need no other mine, but for copies of earlier updates."""
     weights, update = opened.weights, opened.updates[mine]
@@ -287,7 +313,7 @@ def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str,
 
 
 def _unlike_second(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Where the unit is not known, a mine's second update by its change. From the third on there is `symmetry`."""
+    """Where the unit is not known, a mine's second update by its change; later ones have `symmetry`."""
     far: set[str] = set()
     second = {mine for mine in mines if rules.unit is None and len(past.parts(mine)) == 1}
     for then in past.bases(mines) if second else ():

@@ -70,3 +70,29 @@ def shares_of(scores: Mapping[str, float], cohort: Collection[str]) -> dict[str,
     for mine in by_remainder[:left]:
         shares[mine] += 1
     return shares
+
+
+def as_one(
+    shares: Mapping[str, int], groups: Collection[Collection[str]], turn: int, reward: int, fees: int
+) -> dict[str, int]:
+    """Return shares in basis points by which each of `groups` is paid in all what one mine would be.
+
+    `shares`: by mine, those of a group together as large as one mine's. `reward` is what the round pays by
+    share, `fees` what it pays in equal parts to all who have one, in units: so a group would get a fee for
+    each address. Its members are paid alike, and the others what they would get beside one mine. Where the
+    reward is too small for that, one member of each group is paid, by turns.
+    """
+    due = [sum(shares[mine] for mine in group) for group in groups]
+    paid = [(sorted(group), part) for group, part in zip(groups, due, strict=True) if part > 0]
+    addresses = sum(len(group) for group, _ in paid)
+    if reward and len(paid) < addresses:
+        fee, alone = fees / addresses, fees / len(paid)
+        claims = {
+            mine: ((part * reward / FULL_BPS + alone) / len(group) - fee) * FULL_BPS / reward
+            for group, part in paid
+            for mine in group
+        }
+        if min(claims.values()) >= 1:
+            return shares_of(claims, shares)
+    claims = {group[turn % len(group)]: float(part) for group, part in paid}
+    return shares_of(claims, shares) if claims else dict(shares)

@@ -1,0 +1,158 @@
+"""How far one answer lies from what the cohort and the holdout say, and which answers are the same data's.
+
+The scientist's holdout is one more cohort member, whose rows are known one by one. So it says what no sum
+can: in which directions answers of few rows vary (the curvature A_h), how much (the spread of its rows' own
+answers r_k = phi_k (c z_k - a phi_k w), whose mean is its answer), and how heavy the tails are (the largest
+of these against their mean). An answer of n rows then lies about sqrt(mean |r - mean r|^2 / n) from the
+truth, in lengths that A_h^-1 makes comparable (Mahalanobis).
+
+Two distances are looked at: that of the whole answer from the middle of all, and that along the model, the
+part of an answer that says "more of this model", or less of it. Shuffled targets call for none of it, and
+negated ones for its opposite, which shows there when it is lost among many weights.
+
+Both are compared with the largest of four yardsticks, so that each kind of honest data has room: what the
+median mine lies off, what rows vary by, the size of what is measured, and the second farthest mine. The
+factors are measured, not derived (`benchmarks/inspection.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.families.quadratic.design import Design
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+UNLIKE, AGAINST = 3.2, 6.0
+"""So many yardsticks an answer may lie off, whole and along the model."""
+SIZE, MODEL, SECOND = 0.5, 0.15, 0.7
+"""What counts of the middle's size, of the model's own curvature, and of the second farthest mine."""
+CALM, CALM_ALONG = 5.0, 9.0
+"""The largest squared distance of a row in parts of their mean, that is no heavy tail yet."""
+TWIN_CHANCE = 1e-6
+"""How seldom two mines with different rows may be taken for twins."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a holdout says of answers to one round's weights, in real units.
+
+    `answers` float64[n, k, d]: each held-out row's own. `whiten` float64[d, d]: makes the directions of one
+    output comparable. `along` float64[k, d]: the model, or where it is the null model the holdout's first
+    step; `curvature`: the holdout's along it. `rows`: how many an answer is taken to be made of.
+    """
+
+    answers: NDArray[np.float64]
+    whiten: Matrix
+    along: Matrix
+    curvature: float
+    rows: int
+
+
+def reference_of(design: Design, weights_int: Sequence[int]) -> Reference:
+    """Return what a job's holdout says of answers to the weights int[d k] of a round."""
+    held, outputs = design.holdout, design.spec.outputs
+    w = design.weights(weights_int)
+    answers = held.answers(w)
+    a = held.curvature
+    whiten = whitening(a, float(np.trace(a)) / len(answers))
+    along = w.reshape(outputs, -1)
+    if max(map(abs, weights_int)) <= max(design.null):
+        along = answers.mean(axis=0) @ whiten @ whiten.T
+    return Reference(answers, whiten, along, float(np.sum((along @ a) * along)), design.plan.weight_rows)
+
+
+def whitening(curvature: Matrix, ridge: float) -> Matrix:
+    """Return W with W W^T = (curvature + ridge I)^-1, float64[d, d]."""
+    values, vectors = np.linalg.eigh(curvature)
+    return np.asarray(vectors / np.sqrt(np.maximum(values, 0.0) + ridge))
+
+
+def unlike(reference: Reference, sent: Mapping[str, Vector]) -> set[str]:
+    """Return the mines whose answers float64[d k] lie far from the middle of all.
+
+    None of fewer than two.
+    """
+    return _far(*_whole(reference, sent), UNLIKE) if len(sent) > 1 else set()
+
+
+def against(reference: Reference, sent: Mapping[str, Vector]) -> set[str]:
+    """Return the mines whose answers float64[d k] lie far from the middle of all along the model.
+
+    None of fewer than two.
+    """
+    return _far(*_along(reference, sent), AGAINST) if len(sent) > 1 else set()
+
+
+def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the pairs of mines whose answers float64[d k] differ by less than different rows let them.
+
+    Two answers of n rows each differ by 2 / n times the variance of a row's, in each direction. Their
+    distance in that measure is about chi-squared, with as many degrees of freedom as directions vary. So
+    little of it is taken that rows of one's own come there once in 1 / `TWIN_CHANCE` pairs.
+    """
+    own = _whitened(reference, reference.answers)
+    own -= own.mean(axis=0)
+    gram = own @ own.T / len(own)  # its eigenvalues are those of the rows' covariance
+    variance, squares = float(np.trace(gram)), float(np.sum(gram**2))
+    if not squares:
+        return []
+    freedom = variance**2 / squares
+    least = 2.0 * math.exp((math.log(TWIN_CHANCE) + math.lgamma(freedom / 2 + 1)) * 2 / freedom)
+    points = _whitened(reference, np.array([sent[mine] for mine in sent]))
+    found = []
+    for (a, p), (b, q) in combinations(zip(sent, points, strict=True), 2):
+        distance = freedom * float(np.sum((p - q) ** 2)) / (variance * (1 / rows[a] + 1 / rows[b]))
+        if distance < least:
+            found.append((a, b))
+    return found
+
+
+def _whitened(reference: Reference, answers: NDArray[np.float64]) -> Matrix:
+    """Return answers float64[n, d k] or [n, k, d] in comparable directions, float64[n, d k]."""
+    shaped = answers.reshape(len(answers), *reference.along.shape)
+    return np.asarray((shaped @ reference.whiten).reshape(len(answers), -1))
+
+
+def _whole(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, float], list[float]]:
+    points = _whitened(reference, np.array([sent[mine] for mine in sent]))
+    rows = _whitened(reference, reference.answers)
+    middle = np.median(np.vstack([points, rows.mean(axis=0)]), axis=0)
+    off = dict(zip(sent, np.linalg.norm(points - middle, axis=1).tolist(), strict=True))
+    squares = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1)
+    return off, [*_spread(squares, reference.rows, CALM), SIZE * float(np.linalg.norm(middle))]
+
+
+def _along(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, float], list[float]]:
+    direction = reference.along.ravel()
+    points = np.array([sent[mine] @ direction for mine in sent])
+    rows = reference.answers.reshape(len(reference.answers), -1) @ direction
+    middle = np.median([*points, rows.mean()])
+    off = dict(zip(sent, np.abs(points - middle).tolist(), strict=True))
+    return off, [*_spread((rows - rows.mean()) ** 2, reference.rows, CALM_ALONG), MODEL * reference.curvature]
+
+
+def _spread(squares: Vector, rows: int, calm: float) -> list[float]:
+    """Return by how much heavy tails widen a distance, and how far a mean of so many rows lies off."""
+    mean = float(squares.mean())
+    tails = math.sqrt(max(1.0, float(squares.max()) / (calm * mean))) if mean else 1.0
+    return [tails, tails * math.sqrt(mean / rows)]
+
+
+def _far(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -> set[str]:
+    """Return who lies further off than `factor` times the largest yardstick, others' distances included."""
+    tails, *others = yardsticks
+    *_, second, first = sorted(off.values())
+    near = max(*others, tails * float(np.median(list(off.values()))))
+    return {
+        mine
+        for mine, distance in off.items()
+        if distance > factor * max(near, SECOND * (second if distance == first else first))
+    }
