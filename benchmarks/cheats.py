@@ -48,6 +48,25 @@ Matrix = NDArray[np.float64]
 MINES, ROUNDS, HOLDOUT = 6, 6, examples.HOLDOUT_ROWS
 PLACE = 31337, Address("0x" + "1" * 40), Address("0x" + "2" * 40)
 PARTITIONS = 8
+KNOWN = frozenset(
+    {
+        "no data: A = I, b = 0.3",
+        "one random slot, its last digits kept",
+        "targets times three",
+        "2 twins, one row less",
+        "2 twins, jitter of 10%",
+        "2 twins, jitter of 30%",
+        "2 twins, jitter of 100%",
+        "rows split in two",
+        "honest",
+    }
+)
+"""What earns more than the others: ARCHITECTURE says why."""
+
+
+def seeded(partition: int) -> np.random.Generator:
+    """Return what a cheat draws from on one partition."""
+    return np.random.default_rng([partition, 1])
 
 
 @lru_cache(maxsize=1)
@@ -176,7 +195,7 @@ class Partition:
     seed: int
 
     @cached_property
-    def _rows(self) -> tuple[Matrix, Matrix]:
+    def rows(self) -> tuple[Matrix, Matrix]:
         table = examples.load("diabetes")
         order = np.random.default_rng(self.seed).permutation(table.rows)
         return (
@@ -186,7 +205,7 @@ class Partition:
 
     def bounty(self, cohort: int) -> Bounty:
         """Return the bounty of the rows held out, for so many mines."""
-        x, y = self._rows
+        x, y = self.rows
         return Bounty.of(
             x[:HOLDOUT],
             y[:HOLDOUT],
@@ -201,7 +220,7 @@ class Partition:
 
     def shards(self, bounty: Bounty) -> list[Shard]:
         """Return each mine's rows."""
-        x, y = self._rows
+        x, y = self.rows
         parts = np.array_split(np.arange(HOLDOUT, len(y)), MINES)
         return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
 
@@ -214,7 +233,7 @@ def played(partition: Partition, cheat: Cheat | None) -> tuple[list[Round], list
     cheats = 0 if cheat is None else cheat.addresses
     bounty = partition.bounty(MINES - 1 + cheats)
     own, *others = partition.shards(bounty)
-    rng = np.random.default_rng([partition.seed, 1])
+    rng = seeded(partition.seed)
     honest = [Mine.honest(f"0x{i:040x}", shard) for i, shard in enumerate(others, 1)]
     names = [f"0x{i:040x}" for i in range(MINES, MINES + cheats)]
     mines = [*(cheat.mines(names, own, rng) if cheat else ()), *honest]

@@ -19,7 +19,7 @@ from pysonar.keys.updates import aggregate_digest, grouped, weights_of
 from sonar.errors import LedgerConflict
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.course import Course
-from sonar.families.quadratic.inspection import ROUND_ONLY
+from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
 from sonar.families.quadratic.score import as_one, shares_of
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
@@ -78,9 +78,10 @@ class RoundWork:
             }
             failed = self._tested(number)
             copies, first = self._copied(cohort)
-            for_good = {mine: f"test {test}" for mine, test in failed.items() if test not in ROUND_ONLY}
+            told = {mine: f"test {test}: {WHY[test]}" for mine, test in failed.items()}
+            for_good = {mine: why for mine, why in told.items() if failed[mine] not in ROUND_ONLY}
             for_good |= self._rows_changed() | copies
-            left_out = {mine: f"test {test}" for mine, test in failed.items()} | for_good | malformed
+            left_out = told | for_good | malformed
             twins = self._holder.twins(self._job, number)
             left_out |= self._weightless(left_out, twins)
             accepted = [mine for mine in cohort.digests if mine not in left_out]
@@ -202,7 +203,7 @@ class RoundWork:
             return shares
         reward = terms.reward_at(losses[0]) - terms.reward_at(losses[1])
         fees = terms.fee_units * len(cohort.digests)
-        return as_one(shares, grouped(cohort.digests, verdict.twins), number, reward, fees)
+        return as_one(shares, grouped(verdict.accepted, verdict.twins), number, reward, fees)
 
     # ---- publication
 
