@@ -2,8 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
+FLOWER := .venv-flower
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
+# Into the environment that is named, whatever a configuration of pip says of where else.
+INSTALL := -m pip install --no-user --target= --disable-pip-version-check
+SHOW   := scripts/installing.py
 PARTS  := $(wildcard packaging/*/pyproject.toml)
 NPM    := $(shell command -v npm 2>/dev/null)
 NODE   := $(if $(NPM),node_modules/.installed,)
@@ -15,6 +19,14 @@ CHEATS_ARGS ?=
 WALKS_ARGS ?=
 HOUSE_ARGS ?=
 DEEP_ARGS  ?=
+
+# What a shell may hold that would have our Python, pip or npm work elsewhere, on other files or in another way.
+unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH
+unexport PYTHONINSPECT PYTHONOPTIMIZE PYTHONWARNINGS PYTHONCASEOK __PYVENV_LAUNCHER__ CDPATH
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALENV PIP_DRY_RUN PIP_CONSTRAINT
+unexport PIP_REQUIREMENT PIP_EDITABLE PIP_SRC PIP_REQUIRE_HASHES PIP_NO_DEPS PIP_NO_DEPENDENCIES PIP_IGNORE_INSTALLED
+unexport PIP_PLATFORM PIP_PYTHON_VERSION PIP_IMPLEMENTATION PIP_ABI PIP_NO_BINARY PIP_ONLY_BINARY PIP_QUIET PIP_VERBOSE
+unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_GLOBAL_OPTION
 
 .DEFAULT_GOAL := help
 .PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts contracts-tables \
@@ -97,6 +109,8 @@ contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
 
 # Standard output is the benchmarks' own. Without the peers' environment they run in ours, with fewer peers.
 bench:
+	@$(if $(NODE),$(MAKE) -s --no-print-directory $(NODE) >&2 || true)
+	@$(MAKE) -s --no-print-directory $(FLOWER)/.ready >&2 || true
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
 
@@ -131,7 +145,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(FLOWER) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -141,37 +155,45 @@ $(VENV)/bin/python:
 
 # The test set contains the demo set: whoever has the one needs no second install.
 $(VENV)/.demo: requirements/demo.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
-	@[ -e $(VENV)/.test ] || { echo 'Installing Python packages into $(VENV) ...'; \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@[ -e $(VENV)/.test ] || $(PY) $(SHOW) 'Installing Python packages into $(VENV)' \
+	  $(PY) $(INSTALL) --require-hashes -r requirements/demo.lock
+	@$(PY) $(SHOW) 'Installing Sonar itself' $(PY) $(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: requirements/test.lock pyproject.toml $(PARTS) | $(VENV)/bin/python
-	@echo 'Installing Python packages into $(VENV) ...'
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PY) $(SHOW) 'Installing Python packages into $(VENV)' $(PY) $(INSTALL) --require-hashes -r requirements/test.lock
+	@$(PY) $(SHOW) 'Installing Sonar itself' $(PY) $(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The peers have wheels for Python 3.11, so that one is taken where it is to be had.
 $(BENCH)/.ready: requirements/bench.lock pyproject.toml $(PARTS)
-	@echo 'Installing the benchmarks and their peers into $(BENCH) ...'
 	@rm -rf $(BENCH); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
 	  "$$python" -m venv $(BENCH)
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
-	  --require-hashes -r requirements/bench.lock || \
+	@$(BENCH)/bin/python $(SHOW) 'Installing the benchmarks and their peers into $(BENCH)' \
+	  $(BENCH)/bin/python $(INSTALL) --only-binary :all: --require-hashes -r requirements/bench.lock || \
 	  { rm -rf $(BENCH); echo 'The peers could not be installed; going on without them.'; exit 1; }
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BENCH)/bin/python $(INSTALL) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the demo is raced against. Without it, the others are raced all the same.
+$(FLOWER)/.ready: requirements/flower.lock
+	@echo 'Installing Flower into $(FLOWER) ...'
+	@rm -rf $(FLOWER); python=$$(python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON)); \
+	  "$$python" -m venv $(FLOWER)
+	@$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --require-hashes -r $< || { rm -rf $(FLOWER); echo 'Flower could not be installed; going on without.'; exit 1; }
 	@touch $@
 
 # Slither and Halmos. They call bin/solc and the native forge: put both on PATH.
 $(ANALYSIS)/.installed: requirements/contracts.lock
-	@echo 'Installing Slither and Halmos into $(ANALYSIS) ...'
 	@$(PYTHON) -m venv $(ANALYSIS)
-	@$(ANALYSIS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(ANALYSIS)/bin/python $(SHOW) 'Installing Slither and Halmos into $(ANALYSIS)' \
+	  $(ANALYSIS)/bin/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
 node_modules/.installed: package-lock.json
-	@echo 'Installing Solidity tools and Anvil into node_modules ...'
 	@# Without them the demo goes on with the chain in Python, and contract tests are skipped by name.
-	@npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && touch $@ || \
+	@$(PYTHON) $(SHOW) 'Installing Solidity tools and Anvil into node_modules' npm ci --ignore-scripts --no-audit \
+	  --no-fund --no-update-notifier --loglevel=http --location=project --no-global --no-dry-run --package-lock \
+	  --include=prod --include=optional && touch $@ || \
 	  echo 'npm could not install them; going on without: no Anvil, no contract tests.'

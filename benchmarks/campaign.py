@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.race import Result
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.campaign.records import Cohort, Records
 from pysonar.campaign.rounds import RoundWork
 from pysonar.keys.job import Job
@@ -37,9 +37,7 @@ from sonar.families.registry import family_of
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import digest_of
-from sonar.protocol.ids import Address, Digest
+from sonar.protocol.ids import Address, Digest, digest_of, links_of
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.liars import CHEATS, Cheat, Mine, Sent, Shard
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.campaign.records import Cohort, Records
 from pysonar.campaign.rounds import RoundWork
 from pysonar.keys.job import Job
@@ -36,9 +36,7 @@ from sonar.data import examples
 from sonar.home.journal import Journal
 from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import digest_of
-from sonar.protocol.ids import Address, Digest
+from sonar.protocol.ids import Address, Digest, digest_of, links_of
 from sonar.protocol.phase import Terms
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore

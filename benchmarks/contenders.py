@@ -23,8 +23,7 @@ from sonar.families.quadratic.answer import fixed_point, local_steps, moments
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
-from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.paillier.vector import decode_update, encode_weights
+from sonar.paillier.slots import Bounds, SlotPlan, decode_update, encode_weights
 
 FEATURES, ROWS = 11, 44
 COARSE = 1e-6  # phe's `precision`; an exponent for all numbers makes its arithmetic cheaper

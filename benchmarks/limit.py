@@ -1,9 +1,9 @@
 """How close the affine product comes to its own operations, done in a row with nothing in between.
 
-The cost model (`sonar.paillier.cost`, held against counted operations by the tests) says how many squarings,
-products of pairs by halves and products modulo n an update takes. Each kind is timed in the same run by a
-loop over the same operations of gmpy2 and nothing else. limit = sum of count times cost; share = limit /
-actual, the time of `affine_update` with its checks, digits and tables.
+The cost model (`sonar.paillier.affine`, held against counted operations by the tests) says how many
+squarings, products of pairs by halves and products modulo n an update takes. Each kind is timed in the same
+run by a loop over the same operations of gmpy2 and nothing else. limit = sum of count times cost; share =
+limit / actual, the time of `affine_update` with its checks, digits and tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gmpy2 import mpz
 
 from benchmarks.contenders import Task
 from benchmarks.race import Result, timed
-from sonar.paillier import cost
+from sonar.paillier import affine
 from sonar.paillier.affine import affine_update, shape
 
 LOOPS = 100
@@ -38,7 +38,7 @@ def _races(bits: int, rounds: int) -> tuple[float, float, float]:
     a = np.rint(task.gram[0] * 2**20).astype(np.int64)
     b = np.rint(task.gram[1] * 2**20).astype(np.int64)
     expected = shape(task.plan, a)
-    counts = cost.counts(cost.choose(expected, bits), expected)
+    counts = affine.counts(affine.choose(expected, bits), expected)
     loops = Loops(task.key.public.n, int(task.enc_w[0]))
     limits, actuals = [], []
     for _ in range(4 * rounds):
@@ -56,7 +56,7 @@ class Loops:
         self._a, self._b = seed % n, seed // n % n
         self._h, self._g = seed * 3 % n, seed * 5 % n
 
-    def seconds(self, counts: cost.Counts) -> float:
+    def seconds(self, counts: affine.Counts) -> float:
         """What these operations take, each at the cost of its loop just now."""
         pairs_of_halves = (counts.products - counts.singles) / 2
         others = 2 * counts.table_pairs + 4 * counts.bases

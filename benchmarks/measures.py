@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import campaign, large, limit, packed, updates
+from benchmarks import campaign, demo, large, limit, packed, updates
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -23,6 +23,7 @@ MEASURES: Mapping[str, Measure] = {
     "encrypt_vs_heu": lambda rounds, quick: packed.encrypt_vs_heu(rounds, quick),
     "bytes_per_value": lambda rounds, quick: packed.bytes_per_value(),
     "campaign": lambda rounds, quick: campaign.campaign(quick),
+    "demo": demo.demo,
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 

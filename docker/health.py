@@ -1,8 +1,8 @@
 """Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health, and
 what lasts is said once in the container's log as well.
 
-python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library alone: ten mines run it
-every few seconds, and an import of anything else would cost more than the check.
+python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library, and what of Sonar needs
+no more: ten mines run it every few seconds, and an import of anything else would cost more than the check.
 """
 
 import base64
@@ -17,6 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from sonar.errors import ConfigError
+from sonar.home.files import read_text
+from sonar.protocol.url import is_local, without_secrets
 
 TIMEOUT_S = 3
 TOLD_AFTER = 5  # looks; as many as Docker takes, by the images' HEALTHCHECK, until it says `unhealthy`
@@ -37,7 +41,9 @@ def fetch(url: str, body: Any = None, **headers: str) -> Any:
     data = None if body is None else json.dumps(body).encode()
     headers["content-type"] = "application/json"
     request = urllib.request.Request(url, data, headers)  # noqa: S310 - the operator's own addresses
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+    # Docker puts the proxies of its config.json into every container; they do not lead to its neighbours.
+    proxies = urllib.request.ProxyHandler({} if is_local(urlsplit(url).hostname or "") else None)
+    with urllib.request.build_opener(proxies).open(request, timeout=TIMEOUT_S) as answer:
         return json.load(answer)
 
 
@@ -58,8 +64,8 @@ def network() -> dict[str, Any]:
     """Return the network file."""
     path = Path(os.environ["SONAR_NETWORK"])
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return tomllib.loads(read_text(path, "SONAR_NETWORK"))
+    except (ConfigError, ValueError) as error:
         raise Unwell(f"no network file to be read at {path}: {error}") from error
 
 
@@ -67,7 +73,7 @@ def check_chain() -> None:
     """The network's chain answers, is the right one, has the contract, and moves."""
     known = network()
     url = known["rpc_url"]
-    place = urlsplit(url).netloc.rpartition("@")[2]  # the rest may be secret, and this line is kept
+    place = without_secrets(url)  # the rest may be secret, and this line is kept
     try:
         chain_id = int(ask(url, "eth_chainId"), 16)
         code = ask(url, "eth_getCode", known["contract"], "latest")

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.errors import ConfigError, UsageError
+from sonar.errors import UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.progress import printable
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    WideFlag,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+)
 
 if TYPE_CHECKING:
+    from mine.show.printing import Layout
     from mine.wiring import Mine
 
 app = new_app(
@@ -21,19 +30,27 @@ app = new_app(
 
     First steps: `mine init --network network.toml`, `mine data add --csv FILE`, `mine doctor`,
     `mine bounties`, `mine join BOUNTY`, `mine run`.
-    """
+    """,
+    "mine",
 )
 data_app = new_app("Register data sets, and see which bounties they fit.")
 app.add_typer(data_app, name="data")
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]"),
+    typer.Option(
+        "--home",
+        metavar="FOLDER",
+        help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
+    ),
 ]
 BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
 CsvOption = Annotated[
     Path | None,
-    typer.Option("--csv", help="A CSV file whose first line names the columns. It is not copied."),
+    typer.Option(
+        "--csv", metavar="FILE", help="A CSV file whose first line names the columns. It is not copied."
+    ),
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
@@ -50,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def init(
     network: Annotated[
-        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
     ] = None,
     home: HomeOption = None,
     dev: Annotated[
@@ -72,21 +90,32 @@ def init(
     Example: `mine init --network network.toml --csv patients.csv`
     """
     from mine import setup
+    from mine.show import printing
     from mine.wiring import open_mine
+    from sonar.telling.tables import print_named
+    from sonar.telling.text import count
 
     path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
     mine = open_mine(path, sink_for(as_json))
     with mine.home.lock():
-        dataset = setup.add_data(mine.book, csv, example, shard, None) if csv or example else None
+        dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
     following = setup.next_step(mine)
     if as_json:
         data = dataset.to_record() if dataset else None
         print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
         return
-    typer.echo(f"account  {mine.address}\nhome     {path}\nnetwork  {mine.network.name}")
+    has = f"{dataset.name}: {count(dataset.rows, 'row')}, {len(dataset.columns)} columns" if dataset else ""
+    print_named(
+        {
+            "account": mine.address,
+            "home": str(path),
+            "network": mine.network.name,
+            "data": has,
+            "next": following,
+        }.items()
+    )
     if dataset:
-        typer.echo(f"data     {dataset.name}: {dataset.rows} rows, {len(dataset.columns)} columns")
-    typer.echo(f"next     {following}")
+        printing.print_left_out(dataset)
 
 
 @app.command()
@@ -99,15 +128,16 @@ def doctor(
     """
     from mine.show.doctor import examine
     from mine.show.documents import Examination
+    from sonar.telling.tables import print_text
 
     findings = []
     for check in examine(_open(home, as_json), password_file):
         findings.append(check)
         if not as_json:
             mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
-            typer.echo(f"{mark}  {check.name:<9} {check.found}")
+            print_text(f"{mark}  {check.name:<9} {check.found}", indent=16)
             if check.hint:
-                typer.echo(f"      {'':<9} {check.hint}")
+                print_text(f"{'':<16}{check.hint}", indent=16)
     if as_json:
         print_json(Examination(all(check.ok for check in findings), findings))
     if not all(check.ok for check in findings):
@@ -120,24 +150,33 @@ def data_add(
     example: ExampleOption = None,
     shard: ShardOption = "1/1",
     name: NameOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="COLUMN", help="A column to leave out; may be repeated."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a data set of the same name.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a data set by its path and its content's digest. The file stays in place, and must not change.
 
-    New content is a data set of its own. Whoever posts two bounties could read the rows in which two of yours
-    differ from the difference of the sums: let many rows be new, or none.
+    Every cell is looked at: what is no number is named by line and column. Columns of words or dates only are
+    left out by themselves. New content is a data set of its own. Whoever posts two bounties could read the
+    rows in which two of yours differ from the difference of the sums: let many rows be new, or none.
 
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
     from mine import setup
-    from mine.show import views
+    from mine.show import printing, views
 
-    dataset = setup.add_data(_open(home, as_json).book, csv, example, shard, name)
+    book = _open(home, as_json).book
+    dataset = setup.add_data(book, csv, example, shard, name, without=without or (), replace=replace)
     if as_json:
         print_json(views.facts(dataset))
     else:
-        typer.echo(f"{dataset.name}: {dataset.rows} rows, columns {printable(', '.join(dataset.columns))}")
+        printing.print_added(dataset)
 
 
 @data_app.command("list")
@@ -169,7 +208,7 @@ def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFla
 
 
 @app.command()
-def bounties(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def bounties(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """List the open bounties: what they pay, what they ask for, and whether your data fit.
 
     Example: `mine bounties`
@@ -177,7 +216,10 @@ def bounties(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     from mine.show import printing, views
 
     rows = views.bounties(_open(home, as_json))
-    _show(rows, printing.BOUNTIES, as_json, "no open bounty on this network")
+    if rows and not as_json:
+        printing.print_offers(rows, wide=wide)
+    else:
+        _show(rows, None, as_json, "no open bounty on this network")
 
 
 @app.command()
@@ -252,11 +294,12 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
+    from mine import setup
     from mine.service import serve
     from mine.wiring import locked
 
     with locked(home, sink_for(as_json)) as mine:
-        _require_dev(mine, join_all, "--join-all")
+        setup.require_dev(mine, join_all, "--join-all")
         serve(
             mine,
             password_file,
@@ -268,7 +311,7 @@ def run(
 
 
 @app.command()
-def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """Show what the mine does, what it has, and what it has revealed about its data.
 
     Example: `mine status`
@@ -279,11 +322,11 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(document)
     else:
-        printing.print_status(document)
+        printing.print_status(document, wide=wide)
 
 
 @app.command()
-def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def earnings(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """Show income and gas, round by round, from the chain's record.
 
     Example: `mine earnings`
@@ -294,7 +337,7 @@ def earnings(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(document)
     else:
-        printing.print_earnings(document)
+        printing.print_earnings(document, wide=wide)
 
 
 @app.command()
@@ -337,27 +380,19 @@ def _posted(mine: Mine, prefix: str) -> Any:
 
 
 def _all_open(mine: Mine) -> list[Any]:
+    from mine import setup
     from mine.work import joining
 
-    _require_dev(mine, True, "--all")
+    setup.require_dev(mine, True, "--all")
     return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
 
 
-def _require_dev(mine: Mine, asked: bool, option: str) -> None:
-    if asked and not mine.network.dev:
-        raise ConfigError(
-            option,
-            f"works on networks marked dev = true, and {mine.network.name!r} is not",
-            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
-        )
-
-
-def _show(rows: Sequence[Any], columns: dict[str, str], as_json: bool, nothing: str) -> None:
+def _show(rows: Sequence[Any], layout: Layout | None, as_json: bool, nothing: str) -> None:
     if as_json:
         print_json(rows)
     elif not rows:
         typer.echo(nothing)
-    else:
-        from mine.show.printing import print_table
+    elif layout is not None:
+        from mine.show.printing import print_rows
 
-        print_table([vars(row) for row in rows], columns)
+        print_rows([vars(row) for row in rows], layout)

@@ -14,9 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from sonar.errors import ConfigError, ConsentError
+from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
+from sonar.protocol.wording import nearest
 
 SCORE_BITS = 16
 """What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
@@ -61,29 +63,36 @@ class Policy:
     def load(cls, home: Path) -> Policy:
         """Read the home's mine.toml; without one, the defaults. Raises ConfigError naming the field."""
         path = home / POLICY_FILE
-        try:
-            document = parse_toml(path.read_bytes(), str(path))
-        except FileNotFoundError:
+        data = read_if_there(path, POLICY_FILE)
+        if data is None:
             return cls()
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        document = parse_toml(data, str(path))
         for name, table in document.items():
             if name not in ("policy", "tokens") or not isinstance(table, dict):
-                raise ConfigError(f"{path}: {name}", "the file has two tables, [policy] and [tokens]")
+                hint = (
+                    "move it below [policy]" if name in _policy_fields() else "correct its name, or delete it"
+                )
+                problem = "is no table of this file; it has two, [policy] and [tokens]"
+                raise ConfigError(f"{path}: {name[:80]}", problem, hint=hint)
         values = {key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
         tokens = [_token(path, key, value) for key, value in document.get("tokens", {}).items()]
         return cls(**values, tokens=MappingProxyType(dict(tokens)))
 
 
 def _policy_value(path: Path, key: str, value: Any) -> Any:
-    names = [one.name for one in fields(Policy) if one.name != "tokens"]
-    kinds = {name: bool if name == "insecure_keys" else int for name in names}
+    kinds = {name: bool if name == "insecure_keys" else int for name in _policy_fields()}
+    where = f"{path}: policy.{key[:80]}"
     if key not in kinds:
-        raise ConfigError(f"{path}: policy.{key}", "is unknown", hint=f"known are {', '.join(kinds)}")
+        raise ConfigError(where, "there is no such field", hint=nearest(key, kinds))
     if type(value) is not kinds[key] or value < 0:
         kind = "true or false" if kinds[key] is bool else "a whole number, 0 or more"
-        raise ConfigError(f"{path}: policy.{key}", f"must be {kind}")
+        default = str(getattr(Policy, key)).lower()
+        raise ConfigError(where, f"must be {kind} (got {value!r:.60})", hint=f"write {key} = {default}, say")
     return value
+
+
+def _policy_fields() -> list[str]:
+    return [one.name for one in fields(Policy) if one.name != "tokens"]
 
 
 def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
@@ -91,9 +100,12 @@ def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
     where = f"{path}: tokens.{key[:60]}"
     known = {one.name for one in fields(TokenPolicy)}
     if not isinstance(value, dict) or "max_stake" not in value or not set(value) <= known:
-        raise ConfigError(where, "must be a table", hint=_token_line(key[:60], 1000))
-    if any(type(amount) is not int or amount < 0 for amount in value.values()):
-        raise ConfigError(where, "amounts must be whole numbers, 0 or more, in the token's smallest unit")
+        problem = f"must be a table of {' and '.join(sorted(known))} (got {value!r:.60})"
+        raise ConfigError(where, problem, hint=_token_line(key[:60], 1000))
+    for name, amount in value.items():
+        if type(amount) is not int or amount < 0:
+            problem = f"{name} must be a whole number, 0 or more, in the token's smallest unit"
+            raise ConfigError(where, f"{problem} (got {amount!r:.60})", hint=_token_line(key[:60], 1000))
     return parse_address(key, where), TokenPolicy(**value)
 
 

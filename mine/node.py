@@ -48,7 +48,8 @@ from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
-from sonar.telling.progress import Done, Progress, Waiting, short
+from sonar.telling.progress import Done, Progress, Waiting
+from sonar.telling.text import short
 
 # A node that lags does not know a new bounty yet, and bytes with another digest are the store's fault.
 _PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
@@ -139,9 +140,9 @@ class Node:
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
         self._outbox.recover(head)
-        waits = [wait for one in self._in_order() if (wait := self._visit(one, head)) is not None]
+        waits = self._visits(self._in_order(), head)
         if self._options.join_all:
-            waits += [wait for one in self._join_new(head) if (wait := self._visit(one, head)) is not None]
+            waits += self._visits(self._join_new(head), head)
         self._tidy()
         joined = self._book.joined()
         result: Waiting | Done
@@ -195,8 +196,7 @@ class Node:
         Refusals are told once.
         """
         # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
-        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
-        posted = [event for event in events if isinstance(event, BountyPosted)]
+        posted = self._market.bounties(self._searched_to + 1 - REORG_BLOCKS, head.number)
         self._offers += [event for event in posted if event.bounty not in self._offered]
         self._offered |= {event.bounty for event in posted}
         self._searched_to = head.number
@@ -230,6 +230,16 @@ class Node:
             self._refuse(posted.bounty, error)
         self._pauses.pop(posted.bounty, None)
         return True
+
+    def _visits(self, joined: list[Joined], head: Head) -> list[Waiting]:
+        """One pass over these bounties; what is waited for in each, with its name if there are several."""
+        waits = {one.bounty: self._visit(one, head) for one in joined}
+        several = sum(not one.over for one in self._book.joined()) > 1
+        return [
+            replace(wait, what=f"{wait.what}, in bounty {short(hex32(bounty))}") if several else wait
+            for bounty, wait in waits.items()
+            if wait is not None
+        ]
 
     def _visit(self, joined: Joined, head: Head) -> Waiting | None:
         """One pass over one bounty; None when it is over. Its own faults end here."""

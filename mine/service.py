@@ -13,11 +13,11 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar.errors import StoreUnavailable
-from sonar.home import keystore
+from sonar.errors import StoreUnavailable, StoreUnusable
 from sonar.telling.waiting import drive, patiently
 
-POLL_S = 0.25
+_NAP_S = 0.25
+"""After so long a signal is looked for, at the latest."""
 
 
 class Stop:
@@ -65,11 +65,13 @@ def serve(
     stake, and needs no store.
     """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(keystore.read_password(password_file))  # a wrong password is told before any wait
+    account = mine.unlock(mine.password(password_file))  # a wrong password is told before any wait
     patiently(lambda: mine.market, mine.progress)
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now
     except StoreUnavailable as fault:
+        if isinstance(fault, StoreUnusable) and not mine.book.at_risk():
+            raise
         mine.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
     node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()
@@ -78,7 +80,7 @@ def serve(
         drive(
             node.tick,
             mine.progress,
-            poll_s=POLL_S,
+            poll_s=mine.poll_s,
             sleep=lambda seconds: idle(node, stop, seconds),
         )
 
@@ -89,5 +91,5 @@ def idle(node: Node, stop: Stop, seconds: float) -> None:
     while (rest_s := until - time.monotonic()) > 0:
         stop.check()
         if not node.fill_pool():
-            time.sleep(min(rest_s, POLL_S))
+            time.sleep(min(rest_s, _NAP_S))
     stop.check()

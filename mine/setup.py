@@ -11,12 +11,16 @@ from mine.wiring import ROLE, Mine
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, RpcError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import ETHER, parse_address
 from sonar.telling.amounts import format_amount
+from sonar.telling.text import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mine.data.dataset import DataSet
     from mine.work.state import Book
     from sonar.chain.sending.entries import Receipt
@@ -57,7 +61,7 @@ def make_home(
             "--dev", f"{config.name!r} is no development network", hint="leave --dev out: money is at stake"
         )
     with Home(path, ROLE).lock() as home:
-        if network is not None and network.resolve() != home.network.resolve():
+        if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
             _check_leaving(home, config)
             config.save(home.network)
         policy = home.path / POLICY_FILE
@@ -96,18 +100,42 @@ def next_step(mine: Mine) -> str:
     return f"send ether to {mine.address} for stakes and gas, then: mine doctor"
 
 
-def add_data(book: Book, csv: Path | None, example: str | None, shard: str, name: str | None) -> DataSet:
+def add_data(
+    book: Book,
+    csv: Path | None,
+    example: str | None,
+    shard: str,
+    name: str | None = None,
+    *,
+    without: Sequence[str] = (),
+    replace: bool = False,
+) -> DataSet:
     """Register a data set. Raises UsageError, DataError."""
     from mine.data import dataset as data
 
     if (csv is None) == (example is None):
         raise UsageError("name one source of data", hint="give --csv FILE or --example NAME, not both")
     if csv is not None:
-        dataset = data.register_csv(csv, name)
+        dataset = data.register_csv(csv, name, without)
     else:
-        dataset = data.register_example(str(example), shard, name)
+        dataset = data.register_example(str(example), shard, name, without)
+    if not replace:
+        _check_new(book, dataset)
     book.register(dataset)
     return dataset
+
+
+def _check_new(book: Book, dataset: DataSet) -> None:
+    """Refuse to put other content in the place of a data set that is there. Raises UsageError."""
+    for known in book.datasets():
+        if known.name == dataset.name and known.digest != dataset.digest:
+            raise UsageError(
+                f"there is a data set {known.name!r} already, with other content: "
+                f"{count(known.rows, 'row')} of {known.source}, used in "
+                f"{count(book.uses(known.digest), 'round')}",
+                hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
+                "from now on, put it in the place of the old one: mine data add --replace",
+            )
 
 
 def leave(book: Book, prefix: str) -> str:
@@ -131,14 +159,14 @@ def leave(book: Book, prefix: str) -> str:
 def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> Claimed:
     """Withdraw what the contract owes in an asset; one that is under way already is waited for.
 
-    Raises NothingToWithdraw, what sending raises, and RpcError if the node has no record of it yet.
+    Raises NothingToWithdraw, ConfigError, what sending raises, and RpcError if the node has no record of it
+    yet.
     """
     receiver = parse_address(to, "--to") if to else mine.address
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
-    outbox = mine.outbox(mine.unlock(keystore.read_password(password_file)))
-    receipt = outbox.perform(
-        outbox.next(Intent.of_claim(receiver, token)), mine.market.withdraw(receiver, token)
-    )
+    call = mine.market.withdraw(receiver, token)
+    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
+    receipt = outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)
     amount_units = _withdrawn(mine, receipt)
     amount = format_amount(amount_units, mine.unit(token))
     return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)
@@ -155,3 +183,13 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
         f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
         "it was; `mine earnings` will tell"
     )
+
+
+def require_dev(mine: Mine, asked: bool, option: str) -> None:
+    """Check that what joins without a look is asked for on a development network. Raises ConfigError."""
+    if asked and not mine.network.dev:
+        raise ConfigError(
+            option,
+            f"works on networks marked dev = true, and {mine.network.name!r} is not",
+            hint="join each bounty by `mine join BOUNTY`, after reading what it asks for",
+        )

@@ -13,15 +13,15 @@ from mine.consent import Policy
 from sonar.home.folder import Home, default_home
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import Unit
-from sonar.telling.progress import Progress, Sink
-from sonar.wiring import Party
+from sonar.telling.progress import Sink
+from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from mine.node import Node, Options
     from mine.work.state import Book
-    from mine.work.sums import Sums
+    from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
     from sonar.errors import JournalError
 
@@ -76,7 +76,7 @@ class Mine(Party):
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""
         from mine.node import Node
-        from sonar.store.lazy import LazyStore
+        from sonar.store.choose import LazyStore
 
         outbox = self.outbox(account)
         lost = "it was deleted, and another one made: all that is lost is idle time"
@@ -95,7 +95,8 @@ class Mine(Party):
 
 def open_mine(home: Path | None, sink: Sink) -> Mine:
     """Open a home that `mine init` made. Raises ConfigError."""
-    return Mine(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+    found = Home(home or default_home(ROLE), ROLE, create=False)
+    return Mine(found, voice(found, sink))
 
 
 @contextmanager

@@ -25,8 +25,10 @@ from types import TracebackType
 
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
+from pysonar.bounty.start import look_up
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.embedded import EmbeddedNetwork
+from pysonar.given import require_type
 from pysonar.keys.key import Key
 from pysonar.models.linear import LinearModel
 from pysonar.show.live import notebook_shell, told_live
@@ -34,7 +36,8 @@ from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
 from sonar.errors import ConfigError, UsageError
 from sonar.home import keystore
-from sonar.home.folder import Home, default_home, expanded
+from sonar.home.files import expanded, in_full
+from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
 from sonar.telling.amounts import parse_wei
 from sonar.telling.progress import Progress, Sink
@@ -56,6 +59,7 @@ class Session:
         self._scientist, self._password, self._started = scientist, password, started
         self._campaigns: dict[str, Campaign] = {}
         self.closed = False
+        look_up(scientist.home.path, scientist.model)
         atexit.register(self.close)
 
     @property
@@ -93,6 +97,7 @@ class Session:
         Raises KeyFileError, ConfigError.
         """
         self._require_open()
+        require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
         return self._scientist.key(bounty, self._password)
 
     def campaign(self, bounty: Bounty | str) -> Campaign:
@@ -102,6 +107,8 @@ class Session:
         ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
+        hint = "make one with Bounty.of, .example or .from_toml; campaigns() tells the names"
+        require_type(bounty, Bounty | str, "bounty", hint)
         asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
@@ -121,6 +128,7 @@ class Session:
 
         What campaigns have found can still be read; they do nothing more.
         """
+        look_up(self._scientist.home.path, None)
         for campaign in self._campaigns.values():
             campaign.close()
         self._scientist.close()
@@ -166,8 +174,13 @@ def connect(
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
     """
-    home = None if home is None else expanded(Path(home), "home")
-    network = None if network is None else expanded(Path(network), "network")
+    require_type(home, Path | str | None, "home", 'name the folder: home="sonar-home"')
+    require_type(network, Path | str | None, "network", 'name its file: network="network.toml"')
+    require_type(embedded, bool | None, "embedded", "True starts a network on this machine")
+    require_type(mines, int, "mines", "mines=10 starts ten")
+    require_type(password, str | None, "password", "leave it out to be asked, or take it from SONAR_PASSWORD")
+    home = None if home is None else in_full(Path(home), "home")
+    network = None if network is None else in_full(Path(network), "network")
     place = (home, network, embedded, mines)
     session = _sessions.get(place)
     if session is None or session.closed:
@@ -195,7 +208,7 @@ def _connect(
             raise ConfigError("home", f"{path} belongs to no network yet", hint=hint)
     if embedded:
         return _embedded(home, mines, password, sink)
-    return _open(path, Path(named) if named else None, password, sink, ExitStack())
+    return _open(path, expanded(named, "SONAR_NETWORK") if named else None, password, sink, ExitStack())
 
 
 def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -> Session:

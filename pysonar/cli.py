@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pysonar.bounty import manual
-from sonar.errors import UsageError
+from sonar.errors import SonarError, UsageError
 from sonar.telling.documents import PartyReady
-from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, run_app, sink_for
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    WideFlag,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+)
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -22,7 +31,8 @@ app = new_app(
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
-    """
+    """,
+    "pysonar",
 )
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
 app.add_typer(key_app, name="key")
@@ -30,12 +40,15 @@ app.add_typer(key_app, name="key")
 HomeOption = Annotated[
     Path | None,
     typer.Option(
-        "--home", help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]"
+        "--home",
+        metavar="FOLDER",
+        help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
     ),
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="[NAME]")
+    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="NAME")
 ]
 
 
@@ -47,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def init(
     network: Annotated[
-        Path | None, typer.Option("--network", help="The network's file, from whoever runs the network.")
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
     ] = None,
     home: HomeOption = None,
     dev: Annotated[
@@ -63,6 +77,7 @@ def init(
     Example: `pysonar init --network network.toml`
     """
     from pysonar.wiring import make_home, open_scientist
+    from sonar.telling.tables import print_named
 
     path = make_home(home, network, dev=dev, password_file=password_file)
     scientist = open_scientist(path, sink_for(as_json))
@@ -70,8 +85,14 @@ def init(
     if as_json:
         print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
         return
-    typer.echo(f"account  {scientist.address}\nhome     {path}\nnetwork  {scientist.network.name}")
-    typer.echo(f"next     {following}")
+    print_named(
+        {
+            "account": scientist.address,
+            "home": str(path),
+            "network": scientist.network.name,
+            "next": following,
+        }.items()
+    )
 
 
 @key_app.command("new")
@@ -90,53 +111,63 @@ def key_new(
     Example: `pysonar key new diabetes --bits 3072`
     """
     from pysonar.bounty.settings import check_key
+    from pysonar.show.documents import KeyMade
     from pysonar.wiring import locked
-    from sonar.home import keystore
 
     check_key(name, bits)
     with locked(home, sink_for(as_json)) as scientist:
-        password = keystore.read_password(password_file)
+        password = scientist.password(password_file)
         scientist.unlock(password)  # a key under another is lost easily
         key = scientist.make_key(name, bits, password)
         path = scientist.key_path(name)
     fingerprint = key.public.fingerprint.hex()
     if as_json:
-        print_json({"path": str(path), "bits": key.public.bits, "fingerprint": fingerprint})
+        print_json(KeyMade(str(path), key.public.bits, fingerprint))
     else:
         typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
         typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
 
 
 @app.command()
-def explain(bounty: FileArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def explain(
+    bounty: FileArgument,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Also show how the numbers lie in the ciphertexts: the slot plan.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one.
+    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
+    whether this is for development: then less time to settle is given.
 
     Example: `pysonar explain bounty.toml`
     """
     from pysonar.bounty.explain import explain as told
+    from pysonar.show.documents import Explained
+    from pysonar.wiring import is_development
 
-    asked = _asked(bounty, home, as_json)
-    if as_json:
-        holdout = asked.design.holdout
-        print_json(
-            {
-                "name": asked.settings.name,
-                "asset": asked.terms.asset,
-                "escrow_units": asked.terms.escrow_units,
-                "metric": asked.metric,
-                "initial_loss": asked.initial_loss,
-                "initial": holdout.told(asked.start_weights),
-                "target_loss": asked.target_loss,
-                "target": holdout.said_all(asked.metric, asked.target_loss),
-                "features": list(asked.features),
-                "plan": asked.design.plan.to_dict(),
-                "text": told(asked),
-            }
+    asked = _asked(bounty, home, as_json).on(dev=is_development(home))
+    if not as_json:
+        typer.echo(told(asked, plan=plan))
+        return
+    holdout = asked.design.holdout
+    print_json(
+        Explained(
+            name=asked.settings.name,
+            asset=asked.terms.asset,
+            escrow_units=asked.terms.escrow_units,
+            metric=asked.metric,
+            initial_loss=asked.initial_loss,
+            initial=holdout.told(asked.start_weights),
+            target_loss=asked.target_loss,
+            target=holdout.said_all(asked.metric, asked.target_loss),
+            features=list(asked.features),
+            plan=asked.design.plan.to_dict(),
+            text=told(asked, plan=True),
         )
-    else:
-        typer.echo(told(asked))
+    )
 
 
 @app.command(help=manual.RUN)
@@ -149,19 +180,23 @@ def run(
 ) -> None:
     """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
     from pysonar.bounty.explain import explain as told
-    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
     asked = _asked(bounty, home, as_json)
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
-        name = asked.settings.name
+    with locked(home, sink_for(as_json)) as scientist:
+        name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
+        password = _unlocked(scientist, password_file)
         if scientist.posted(name):
             scientist.progress.note(f"going on with {name!r}, which was started here before")
         elif not as_json:
             typer.echo(told(asked))
             if not yes:
                 _confirm()
-        _see_through(scientist, asked, password_file, as_json)
+        try:
+            _see_through(scientist, asked, password, as_json)
+        except SonarError:
+            scientist.forget(name)  # unless it was posted: then it goes on from here
+            raise
 
 
 def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
@@ -172,15 +207,20 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
     return Bounty.from_toml(bounty, lambda name: open_scientist(home, sink_for(as_json)).model(name))
 
 
-def _see_through(scientist: Scientist, asked: Bounty, password_file: Path | None, as_json: bool) -> None:
+def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
+    """Return the password, with which the keystore was opened: a wrong one is told before all else."""
+    password = scientist.password(password_file)
+    scientist.unlock(password)
+    return password
+
+
+def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bool) -> None:
     """Run a campaign to its end and show it. Raises EnvironmentFault if it trained nothing."""
     from pysonar.show.views import print_result
-    from sonar.home import keystore
 
-    password = keystore.read_password(password_file)
     campaign = scientist.campaign(asked, password, patience_s=asked.patience_s)
     try:
-        campaign.run()
+        campaign.run(poll_s=scientist.poll_s)
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
@@ -204,28 +244,28 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.show.views import PlainTold
     from pysonar.wiring import locked
 
-    with locked(home, sink_for(True) if as_json else PlainTold()) as scientist:
+    with locked(home, sink_for(as_json)) as scientist:
         asked = scientist.started(name)
-        _see_through(scientist, asked, password_file, as_json)
+        _see_through(scientist, asked, _unlocked(scientist, password_file), as_json)
 
 
 @app.command()
-def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
     """Show the bounties of this home, round by round: losses, who took part, who was paid what.
 
     Example: `pysonar status`
     """
+    from pysonar.show.documents import ScientistStatus
     from pysonar.show.views import print_status, status_of
     from pysonar.wiring import open_scientist
 
     document = status_of(open_scientist(home, sink_for(as_json)))
     if as_json:
-        print_json(document)
+        print_json(ScientistStatus.of(document))
     else:
-        print_status(document)
+        print_status(document, wide=wide)
 
 
 @app.command()
@@ -247,6 +287,7 @@ def predict(
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """
+    from pysonar.show.documents import Predicted
     from pysonar.wiring import open_scientist
 
     model = open_scientist(home, sink_for(as_json)).model(name)
@@ -255,8 +296,7 @@ def predict(
     x = model.read_csv(csv)
     predictions = (model.probability if probability else model.predict)(x).tolist()
     if as_json:
-        told = {"targets": list(model.targets), "loss": model.loss, "figures": dict(model.figures)}
-        print_json({**told, "predictions": predictions})
+        print_json(Predicted(list(model.targets), model.loss, dict(model.figures), predictions))
     else:
         rows = (row if isinstance(row, list) else [row] for row in predictions)
         typer.echo("\n".join(",".join(map(repr, row)) for row in rows))

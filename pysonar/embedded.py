@@ -6,24 +6,30 @@ folder keeps all of it; where the chain is Anvil, a second start there goes on f
 
 from __future__ import annotations
 
-import queue
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
-from sonar.errors import ConfigError, WaitTimeout
-from sonar.home.parties import EXAMPLE, MAX_MINES, init_mine, mine_names, run_mine, told
+from sonar.errors import ConfigError
+from sonar.home.parties import (
+    EXAMPLE,
+    LOADS_OF_CHAIN,
+    LOADS_OF_MINE,
+    MAX_MINES,
+    mine_at_work,
+    mine_init,
+    mine_names,
+    ready,
+)
 from sonar.home.settings import NetworkConfig
-from sonar.processes import Supervisor
+from sonar.processes.supervisor import Supervisor
 from sonar.telling.amounts import parse_wei
 from sonar.telling.documents import ChainReady, PartyReady
 from sonar.telling.progress import Progress
 
 CHAIN = "chain"
-START_LIMIT_S = 120.0
 _MINE_GIFT_WEI = parse_wei("2 ether")
 
 T = TypeVar("T")
@@ -57,42 +63,31 @@ class EmbeddedNetwork:
 
     def _start_chain(self) -> Path:
         self._progress.note("starting a chain and a store on this machine")
-        self._supervisor.start(CHAIN, "sonar", ["chain", "--home", str(self._folder / CHAIN), "--json"])
-        for _, ready in self._documents(ChainReady, [CHAIN]):
-            return Path(ready.network)
-        raise AssertionError("unreachable")
+        self._supervisor.load(LOADS_OF_CHAIN)
+        self._supervisor.start(CHAIN, ["sonar", "chain", "--home", str(self._folder / CHAIN), "--json"])
+        self._supervisor.load(LOADS_OF_MINE)
+        (told,) = self._ready(ChainReady, [CHAIN])
+        return Path(told[1].network)
 
     def _start_mines(self, names: Sequence[str]) -> None:
-        """Make each mine's home, fund it, and start it as soon as it is ready."""
+        """Start the mines; fund each as soon as it has made its home, and let it begin its work."""
         if not names:
             return
         self._progress.note(f"starting {len(names)} mines, each with data and keys of its own")
         network = NetworkConfig.load(self.network_file)
         market = Market.connect(network)
+        children = {}
         for number, name in enumerate(names, start=1):
-            init_mine(self._supervisor, self._folder / name, self.network_file, f"{number}/{len(names)}")
-        for name, ready in self._documents(PartyReady, names):
-            address = ready.address
-            if market.ether(address) < _MINE_GIFT_WEI // 2:
-                fund(network, address, _MINE_GIFT_WEI)
-            self._supervisor.wait(name)
-            run_mine(self._supervisor, self._folder / name, quiet=True)
-            self.mines[address] = name
+            home = self._folder / name
+            init = mine_init(home, self.network_file, f"{number}/{len(names)}")
+            children[name] = self._supervisor.start(name, init, mine_at_work(home))
+        for name, told in self._ready(PartyReady, names):
+            if market.ether(told.address) < _MINE_GIFT_WEI // 2:
+                fund(network, told.address, _MINE_GIFT_WEI)
+            children[name].go_on(quiet=True)
+            self.mines[told.address] = name
         self._progress.note(f"{len(names)} mines are waiting for a bounty")
 
-    def _documents(self, kind: type[T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:
-        """Yield what each of the parties tells when it is ready, in the order in which they are."""
-        limit, left = time.monotonic() + START_LIMIT_S, set(parties)
-        while left:
-            try:
-                line = self._supervisor.lines.get(timeout=0.2)
-            except queue.Empty:
-                self._supervisor.require_healthy()
-                if time.monotonic() > limit:
-                    what = ", ".join(sorted(left))
-                    raise WaitTimeout(f"waited {START_LIMIT_S:.0f} s for {what} to start") from None
-                continue
-            ready = told(kind, line.text)
-            if line.party in left and ready is not None:
-                left.remove(line.party)
-                yield line.party, ready
+    def _ready(self, kind: Callable[..., T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:
+        healthy = self._supervisor.require_healthy
+        return ready(self._supervisor, kind, parties, self._progress.note, healthy)

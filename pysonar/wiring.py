@@ -12,11 +12,12 @@ from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home import keystore
+from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
-from sonar.telling.progress import Progress, Sink
+from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
-from sonar.wiring import Party
+from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
@@ -47,6 +48,11 @@ class Scientist(Party):
         sent = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
         posted = {intent.subject for intent in sent if intent.action is Action.POST}
         return sorted(posted.union(self.shelf.names()))
+
+    def forget(self, name: str) -> None:
+        """Keep nothing of a bounty that was never sent; its key stays."""
+        if not self.posted(name):
+            self.shelf.drop(name)
 
     def started(self, name: str = "") -> Bounty:
         """Return a bounty that was started here; without a name, the only one.
@@ -127,6 +133,7 @@ class Scientist(Party):
         from pysonar.keys.local import LocalHolder
         from sonar.store.folder import FolderStore
 
+        bounty = bounty.on(dev=self.network.dev)
         name = bounty.settings.name
         posting: Posting | None = Records(self.journal, name).get(Posting)
         if posting is not None and self.posted(name) and posting.digest != bounty.digest:
@@ -149,9 +156,20 @@ class Scientist(Party):
             self.outbox(account),
             self.journal,
             bounty,
-            progress=self.progress,
+            progress=self.progress.about(name),
             confirmations=self.network.confirmations,
         )
+
+
+def is_development(home: Path | None) -> bool:
+    """Tell whether a home's network is a development network; without a home, it is not.
+
+    Raises ConfigError for a named home whose network file cannot be read.
+    """
+    file = (home or default_home(ROLE)) / "network.toml"
+    if home is None and not file.is_file():
+        return False
+    return NetworkConfig.load(file).dev
 
 
 def make_home(
@@ -172,7 +190,7 @@ def make_home(
         problem = f"{config.name!r} is no development network"
         raise ConfigError("--dev", problem, hint="leave --dev out: money is at stake")
     with Home(path, ROLE).lock() as home:
-        if network is not None and network.resolve() != home.network.resolve():
+        if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
             config.save(home.network)
         if not keystore.addresses(home.keystore):
             if password is None:
@@ -183,7 +201,8 @@ def make_home(
 
 def open_scientist(home: Path | None, sink: Sink) -> Scientist:
     """Open a home that `pysonar init` made. Raises ConfigError."""
-    return Scientist(Home(home or default_home(ROLE), ROLE, create=False), Progress(sink, ROLE))
+    found = Home(home or default_home(ROLE), ROLE, create=False)
+    return Scientist(found, voice(found, sink))
 
 
 @contextmanager

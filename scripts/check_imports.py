@@ -30,12 +30,14 @@ PURE_STDLIB = frozenset(
         "csv",
         "dataclasses",
         "decimal",
+        "difflib",
         "enum",
         "fractions",
         "functools",
         "hashlib",
         "heapq",
         "io",
+        "ipaddress",
         "itertools",
         "json",
         "math",
@@ -48,6 +50,7 @@ PURE_STDLIB = frozenset(
         "textwrap",
         "types",
         "typing",
+        "unicodedata",
     ]
 )
 PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
@@ -64,7 +67,7 @@ BY_NAME = "the demo starts the programs by name, as a user would"
 
 _BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
 _TELLING = (*_BASE, "sonar.telling", "sonar.processes")
-_HOME = (*_TELLING, "sonar.home")
+_HOME = (*_TELLING, "sonar.home", "sonar.http")
 _COMMANDS = ("sonar.cli", "sonar.commands")
 _PROGRAM_NOT = ("sonar.localchain", "sonar.demo", *_COMMANDS)
 _MINE_NOT = (*_PROGRAM_NOT, "sonar.home.parties")
@@ -135,8 +138,10 @@ RULES = (
     Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
     Rule("sonar.processes", DOWN, _TELLING),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
+    Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
-    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.rpc"), libraries=_NETWORK),
+    Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
+    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.endpoint", "sonar.chain.rpc"), libraries=_NETWORK),
     Rule(
         "sonar.chain.contract", DOWN, (*_HOME, "sonar.chain.rpc", "sonar.chain.contract"), libraries=_NETWORK
     ),
@@ -151,7 +156,7 @@ RULES = (
     Rule(
         "sonar.localchain",
         DOWN,
-        (*_TELLING, "sonar.chain", "sonar.localchain"),
+        (*_TELLING, "sonar.home.files", "sonar.chain", "sonar.localchain"),
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
@@ -165,9 +170,10 @@ RULES = (
     _mine("mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine", "mine"),
+    _pysonar("pysonar.given"),
     _pysonar("pysonar.keys"),
-    _pysonar("pysonar.models"),
-    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys"),
+    _pysonar("pysonar.models", "pysonar.given"),
+    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys", "pysonar.given"),
     _pysonar("pysonar.campaign", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(

@@ -16,3 +16,5 @@ lock -c requirements/test.lock packaging/core/pyproject.toml -o requirements/cor
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"
 lock -c requirements/test.lock requirements/build.in -o requirements/build.lock "$@"
 lock requirements/contracts.in -o requirements/contracts.lock "$@"
+# Flower's own: it wants other versions than ours.
+lock requirements/flower.in -o requirements/flower.lock "$@"

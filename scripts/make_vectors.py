@@ -19,17 +19,22 @@ from typing import Any
 import numpy as np
 
 from sonar.errors import SonarError
-from sonar.manifests.allowlist import AllowList
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.holdout import commitment
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest, commitment
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import allowlist, codec
-from sonar.protocol.blobs import PART_BYTES, links_of
-from sonar.protocol.cid import Cid, digest_of
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest, parse_address
+from sonar.protocol.ids import (
+    ETHER,
+    PART_BYTES,
+    Address,
+    BountyId,
+    Cid,
+    Digest,
+    digest_of,
+    links_of,
+    parse_address,
+)
 from sonar.protocol.phase import Terms
 from sonar.protocol.record import Manifest
 from sonar.protocol.seal import TERMS_ABI, bounty_id, encode_terms, kept, seal, terms_values

@@ -20,8 +20,7 @@ from gmpy2 import mpz
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate, aggregate_digest
 from sonar.paillier.affine import affine_update
-from sonar.paillier.keyproof import challenges
-from sonar.paillier.public import PublicKey
+from sonar.paillier.public import PublicKey, proof_challenges
 from sonar.paillier.slots import Bounds, SlotPlan
 
 PATH = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "paillier.json"
@@ -70,7 +69,7 @@ def vectors() -> dict[str, Any]:
             **texts(fields),
             "n_bytes": key.public.to_bytes().hex(),
             "fingerprint": key.public.fingerprint.hex(),
-            "challenges": [str(x) for x in challenges(key.public)],
+            "challenges": [str(x) for x in proof_challenges(key.public)],
             "proof": key.proof.hex(),
         },
         "encrypt": encryptions(key.public),

@@ -16,7 +16,8 @@ from sonar.telling.terminal import new_app, run_app
 app = new_app(
     "Train models on data that nobody hands over.\n\n"
     "`sonar demo` shows the whole network on this machine. `mine` is for those who have data, `pysonar` for "
-    "those who train."
+    "those who train.",
+    "sonar",
 )
 app.command()(demo)
 app.command()(chain)

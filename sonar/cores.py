@@ -16,7 +16,8 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from sonar.errors import ConfigError
-from sonar.processes import ProcessFailed, die_with_parent
+from sonar.processes import die_with_parent
+from sonar.processes.supervisor import ProcessFailed
 
 VARIABLE = "SONAR_CORES"
 _T = TypeVar("_T")

@@ -23,12 +23,15 @@ SonarError
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
 │   ├── StoreUnavailable
-│   │   └── StoreRefused      the store answers, and says no
+│   │   ├── StoreRefused      the store answers, and says no
+│   │   └── StoreUnusable     what is there cannot serve us, however often it is asked
 │   ├── ChainUnavailable
+│   │   └── ChainUnusable     what is there cannot serve us, however often it is asked
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
 │   │   └── JournalBlocked    its disk is full, or another program has it locked
+│   ├── MemoryShort           what has to be done needs more memory than this process may take
 │   ├── TransactionStuck      sent, and neither mined nor replaced
 │   └── WaitTimeout
 └── MarketError               the contract refused; a leaf per custom error, see `sonar.chain.contract.errors`
@@ -180,8 +183,8 @@ class WrongContract(RemoteError):
 class RpcError(RemoteError):
     """The chain's node refused a request (`code` and `data` as in JSON-RPC), or its answer makes no sense."""
 
-    def __init__(self, message: str, *, code: int = 0, data: object = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, code: int = 0, data: object = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.code, self.data = code, data
 
 
@@ -209,8 +212,16 @@ class StoreRefused(StoreUnavailable):
         self.told = told
 
 
+class StoreUnusable(StoreUnavailable):
+    """What is at the store's address cannot serve us, however often it is asked."""
+
+
 class ChainUnavailable(EnvironmentFault):
     """The chain's node does not answer."""
+
+
+class ChainUnusable(ChainUnavailable):
+    """What is at the node's address, or its chain, cannot serve us, however often it is asked."""
 
 
 class PortInUse(EnvironmentFault):
@@ -233,6 +244,17 @@ class JournalError(EnvironmentFault):
 
 class JournalBlocked(JournalError):
     """A journal file cannot be used now: its disk is full, or another program has it locked."""
+
+
+class MemoryShort(EnvironmentFault):
+    """This process may not take the memory that it needs."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="give the container or the shell more (docker run --memory, ulimit -v), or use another "
+            "machine; docs/operate.md says what each program needs",
+        )
 
 
 class TransactionStuck(EnvironmentFault):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sonar.protocol.cid import Cid, Codec
+from sonar.protocol.ids import Cid, Codec
 
 MAX_BLOB_BYTES = 64 << 20
 """No store takes more in one blob."""

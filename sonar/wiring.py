@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
-from sonar.telling.progress import Progress
+from sonar.telling.progress import Progress, Sink
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
     from sonar.chain.sending.outbox import Outbox
     from sonar.ports import Store
     from sonar.store.choose import OpenStore
+
+
+_PLAIN = ("home", "data", "sonar", "mine", "pysonar")
+"""Names of a home folder that do not tell it from another."""
+
+
+def voice(home: Home, sink: Sink) -> Progress:
+    """What tells how the party of a home goes on: by its folder's name, as several may share a terminal."""
+    name, above = home.path.name, home.path.parent.name
+    if name not in _PLAIN:
+        return Progress(sink, name)
+    return Progress(sink, home.role if above in ("", "sonar") else f"{above}/{name}")
+
+
+POLL_S, DEV_POLL_S = 0.25, 0.1
 
 
 @dataclass
@@ -37,6 +53,11 @@ class Party:
         """The home's network file. Raises ConfigError."""
         return NetworkConfig.load(self.home.network)
 
+    @property
+    def poll_s(self) -> float:
+        """How often to look at the chain. One for development is near, and a round takes it a second."""
+        return DEV_POLL_S if self.network.dev else POLL_S
+
     @cached_property
     def _key_file(self) -> Path:
         return keystore.find(self.home.keystore)
@@ -45,6 +66,18 @@ class Party:
     def address(self) -> Address:
         """The party's account; its key stays locked. Raises KeyFileError."""
         return Address(self._key_file.stem)
+
+    def password(self, given: Path | None) -> str:
+        """Return the keystore's password: of the file `given`, of the environment, or by asking.
+
+        In a home of a development network, the file `password` that the demo puts there is taken before
+        anybody is asked. Raises KeyFileError, ConfigError.
+        """
+        beside = self.home.path / keystore.BESIDE
+        said = {keystore.PASSWORD_VARIABLE, keystore.PASSWORD_FILE_VARIABLE} & os.environ.keys()
+        if given is None and not said and beside.is_file() and self.network.dev:
+            given = beside
+        return keystore.read_password(given)
 
     @cached_property
     def journal(self) -> Journal:

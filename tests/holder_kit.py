@@ -9,11 +9,10 @@ from gmpy2 import mpz
 
 from pysonar.keys.archive import Archive, Page, values_of
 from pysonar.keys.job import Job
-from pysonar.keys.key import Key
+from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.past import Remembered
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate, weights_of
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
@@ -23,8 +22,7 @@ from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import ETHER, Address, Digest
+from sonar.protocol.ids import ETHER, Address, Cid, Digest
 from sonar.protocol.phase import Terms
 
 PLACE = 7, Address("0x" + "1" * 40), Address("0x" + "2" * 40)

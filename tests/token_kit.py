@@ -11,8 +11,7 @@ from sonar.chain.contract.calls import Call
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.token import held
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import pay
+from sonar.chain.sending.outbox import Outbox, pay
 from sonar.protocol.ids import Address
 from tests.chain_kit import wish
 

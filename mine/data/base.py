@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from sonar.data.table import Matrix
+from sonar.data.table import Contents, Matrix
 
 Batches = Generator[Matrix, None, str]
 """float64[rows, columns] after each other; at the end, the fingerprint of all that was read."""
@@ -22,8 +22,12 @@ class DataSource(Protocol):
         """What to call the data as long as nobody says otherwise."""
         ...
 
-    def columns(self) -> tuple[str, ...]:
-        """Return the names of all columns."""
+    def contents(self, without: Sequence[str] = ()) -> tuple[Contents, str]:
+        """Return what there is to train on, and the fingerprint of what was read for it.
+
+        Every value is looked at, but for those of the columns `without`. Raises DataError, naming row and
+        column, for what no bounty could use.
+        """
         ...
 
     def batches(self, columns: Sequence[str]) -> Batches:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mine.data.base import Batches
-from sonar.data.table import MAX_CSV_BYTES, csv_batches, csv_columns
+from sonar.data.table import MAX_CSV_BYTES, Contents, csv_batches, csv_contents
 from sonar.errors import DataError
-from sonar.home.folder import expanded
+from sonar.home.files import in_full
 
 _READ_BYTES = 1 << 20
 
@@ -27,7 +27,7 @@ class CsvFile:
     @classmethod
     def source_of(cls, path: Path) -> str:
         """Return the file's path in full. Raises ConfigError."""
-        return str(expanded(path, "csv"))
+        return str(in_full(path, "csv"))
 
     @property
     def name(self) -> str:
@@ -35,10 +35,10 @@ class CsvFile:
         stem = Path(self._source).stem
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("._-")[:64] or "data"
 
-    def columns(self) -> tuple[str, ...]:
-        """Return the names in the first line."""
+    def contents(self, without: Sequence[str] = ()) -> tuple[Contents, str]:
+        """Return which columns hold numbers, in how many rows, and the digest of the file's bytes."""
         with self._opened() as file:
-            return csv_columns(file, self._source)
+            return csv_contents(file, self._source, without), file.fingerprint()
 
     def batches(self, columns: Sequence[str]) -> Batches:
         """Yield the numbers of these columns; the others may hold anything."""

@@ -7,17 +7,18 @@ bounty could be read from the sums that the scientist decrypts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mine.data.base import DataSource
-from mine.data.csv import CsvFile
-from mine.data.example import Example
 from mine.data.registry import SOURCES
-from sonar.data.table import Matrix
+from sonar.data.names import plain_name, plain_names
 from sonar.errors import DataError
+
+if TYPE_CHECKING:
+    from mine.data.base import DataSource
+    from sonar.data.table import Matrix
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -26,7 +27,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class DataSet:
     """A registered data set: which rows, by `kind` and `source`, and what they were then.
 
-    `digest` is the source's fingerprint. Raises ValueError for a kind that there is not.
+    `digest` is the source's fingerprint; `columns` are those that hold numbers, `left_out` says why others do
+    not. Raises ValueError for a kind that there is not.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DataSet:
     digest: str
     columns: tuple[str, ...]
     rows: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in SOURCES:
@@ -61,9 +64,15 @@ class DataSet:
         """Check that the content is what was registered. Raises DataError."""
         self._check(self._opened().fingerprint())
 
+    def examine(self) -> None:
+        """Look at every value, and check that the content is what was registered. Raises DataError."""
+        _, fingerprint = self._opened().contents(tuple(self.left_out))
+        self._check(fingerprint)
+
     def missing(self, columns: Sequence[str]) -> list[str]:
         """Which of `columns` the data set does not have."""
-        return [column for column in columns if column not in self.columns]
+        there = plain_names(self.columns)
+        return [column for column in columns if plain_name(column) not in there]
 
     def _opened(self) -> DataSource:
         return SOURCES[self.kind](self.source)
@@ -78,22 +87,28 @@ class DataSet:
             )
 
 
-def register_csv(path: Path, name: str | None = None) -> DataSet:
-    """Describe a CSV file. Raises DataError, ConfigError."""
-    return register("csv", CsvFile.source_of(path), name)
+def register_csv(path: Path, name: str | None = None, without: Sequence[str] = ()) -> DataSet:
+    """Describe a CSV file but for its columns `without`. Raises DataError, ConfigError."""
+    from mine.data.csv import CsvFile
+
+    return register("csv", CsvFile.source_of(path), name, without)
 
 
-def register_example(example: str, shard: str, name: str | None = None) -> DataSet:
+def register_example(
+    example: str, shard: str, name: str | None = None, without: Sequence[str] = ()
+) -> DataSet:
     """Describe one shard, written "3/10", of a bundled example. Raises DataError."""
-    return register("example", Example.source_of(example, shard), name)
+    from mine.data.example import Example
+
+    return register("example", Example.source_of(example, shard), name, without)
 
 
-def register(kind: str, source: str, name: str | None = None) -> DataSet:
-    """Describe the rows at a source. Raises DataError."""
+def register(kind: str, source: str, name: str | None = None, without: Sequence[str] = ()) -> DataSet:
+    """Describe the rows at a source, all of whose values are looked at. Raises DataError."""
     rows = SOURCES[kind](source)
     called = check_name(name or rows.name)
-    found = DataSet(called, kind, source, rows.fingerprint(), rows.columns(), 0)
-    return replace(found, rows=sum(len(batch) for batch in found.batches(())))
+    found, fingerprint = rows.contents(without)
+    return DataSet(called, kind, source, fingerprint, found.columns, found.rows, found.left_out)
 
 
 def check_name(name: str) -> str:

@@ -9,7 +9,8 @@ from functools import cached_property
 
 from mine.data.base import Batches
 from sonar.data import examples
-from sonar.data.table import Table
+from sonar.data.names import index_of
+from sonar.data.table import UNREAD, Contents, Table
 from sonar.errors import DataError
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40}):(\d{1,4})/(\d{1,4})")
@@ -40,9 +41,11 @@ class Example:
         """The example, and which part of it."""
         return f"{self._example}-{self._shard}-of-{self._shards}"
 
-    def columns(self) -> tuple[str, ...]:
-        """Return the example's columns."""
-        return self._table.columns
+    def contents(self, without: Sequence[str] = ()) -> tuple[Contents, str]:
+        """Return the example's columns, all of which hold numbers, and the shard's digest."""
+        unread = {self._table.columns[index_of(name, self._table.columns)] for name in without}
+        columns = tuple(name for name in self._table.columns if name not in unread)
+        return Contents(columns, self._table.rows, dict.fromkeys(unread, UNREAD)), self.fingerprint()
 
     def batches(self, columns: Sequence[str]) -> Batches:
         """Yield the whole shard: the examples are small."""

@@ -11,14 +11,13 @@ from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
 from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
-from sonar.home import keystore
 from sonar.protocol.ids import ETHER, Address, hex32
 from sonar.store import choose
 from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
 from sonar.telling.amounts import format_amount, format_wei
-from sonar.telling.progress import short
+from sonar.telling.text import short
 
 ROUND_GAS = 250_000
 """Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
@@ -40,7 +39,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     checks: list[_Planned] = [
         ("home", lambda: str(mine.home.path), ()),
         ("policy", lambda: _policy(mine), ()),
-        ("keystore", lambda: f"opens for {mine.unlock(keystore.read_password(password_file)).address}", ()),
+        ("keystore", lambda: f"opens for {mine.unlock(mine.password(password_file)).address}", ()),
         ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
         ("chain", lambda: _chain(mine), ("network",)),
         ("clock", lambda: _clock(mine), ("chain",)),
@@ -163,7 +162,7 @@ def _data(mine: Mine) -> str:
     if not datasets:
         raise DataError("data", "none is registered", hint="register some: mine data add --csv FILE")
     for dataset in datasets:
-        dataset.verify()
+        dataset.examine()
     return ", ".join(f"{one.name} ({one.rows} rows)" for one in datasets)
 
 

@@ -10,7 +10,7 @@ from sonar.telling.documents import Amount, PartyReady, document
 
 @document
 class DataFacts:
-    """A registered data set."""
+    """A registered data set; `left_out` says of columns of its source why they are not in it."""
 
     name: str
     kind: str
@@ -18,6 +18,7 @@ class DataFacts:
     digest: str
     columns: list[str]
     rows: int
+    left_out: dict[str, str]
 
 
 @document
@@ -88,6 +89,8 @@ class OfferFacts:
     problem: str
     hint: str
     chain_time_s: int
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document
@@ -202,6 +205,8 @@ class TokenIncome:
     withdrawn_units: Amount | None
     unit: str = ""
     told: str = ""
+    symbol: str = ""
+    decimals: int | None = None
 
 
 @document

@@ -6,18 +6,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mine.consent import SCORE_BITS
 from mine.show.documents import Income, RoundIncome, TokenIncome
 from mine.work.ending import ended, paid_fields
 from mine.work.state import Book, Part
-from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError
 from sonar.protocol.events import Withdrawn
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
+
+if TYPE_CHECKING:
+    from sonar.chain.contract.market import Market
 
 Records = Mapping[tuple[BountyId, int], RoundRecord]
 

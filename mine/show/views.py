@@ -1,10 +1,14 @@
-"""What the commands show, as documents. `mine.show.printing` makes tables of them for people."""
+"""What the commands show, as documents. `mine.show.printing` makes tables of them for people.
+
+What reads data or ciphertexts is imported by who needs it: `mine status` starts in half the time without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mine import consent
 from mine.consent import Policy
@@ -25,11 +29,7 @@ from mine.show.documents import (
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
 from mine.wiring import Mine
-from mine.work import joining, trainer
-from mine.work.pool import making_s
 from mine.work.state import Book, Joined
-from mine.work.trainer import Task
-from sonar.chain.contract import token
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
@@ -39,6 +39,10 @@ from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
 from sonar.telling.amounts import Unit, format_amount
+
+if TYPE_CHECKING:
+    from mine.work.joining import Offer
+    from mine.work.trainer import Task
 
 
 def facts(dataset: DataSet) -> DataFacts:
@@ -56,6 +60,8 @@ def datasets(book: Book, policy: Policy) -> list[DataUse]:
 
 def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
+    from mine.work import trainer
+
     state = mine.market.bounty(posted.bounty)
     consent.check_bounty(state, mine.policy)
     task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
@@ -64,6 +70,8 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
 
 
 def _fit(task: Task, dataset: DataSet) -> Fit:
+    from mine.work import trainer
+
     try:
         trainer.fits(task, dataset)
         trainer.prepare(task, dataset)
@@ -74,6 +82,8 @@ def _fit(task: Task, dataset: DataSet) -> Fit:
 
 def bounties(mine: Mine) -> list[OfferFacts]:
     """Every bounty that is not closed."""
+    from mine.work import joining
+
     head, known = mine.market.head(), mine.book.datasets()
     offers = [
         joining.look_at(mine.market, mine.store, mine.address, mine.policy, known, posted)
@@ -86,7 +96,7 @@ def bounties(mine: Mine) -> list[OfferFacts]:
     ]
 
 
-def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
+def _offer(offer: Offer, head: Head, unit: Unit) -> OfferFacts:
     terms, task, problem = offer.state.terms, offer.task, offer.problem
     return OfferFacts(
         bounty=hex32(offer.posted.bounty),
@@ -114,11 +124,15 @@ def _offer(offer: joining.Offer, head: Head, unit: Unit) -> OfferFacts:
         problem=str(problem) if problem else "",
         hint=problem.hint if problem else "",
         chain_time_s=head.timestamp_s,
+        symbol=unit.symbol,
+        decimals=unit.decimals,
     )
 
 
 def joined(found: Sequence[tuple[Joined, Task]]) -> list[JoinedFacts]:
     """Bounties that were just joined, and what an update takes of the idle time before it."""
+    from mine.work.pool import making_s
+
     rows = []
     for one, task in found:
         need = task.plan.ciphertexts
@@ -166,6 +180,8 @@ def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:
 
 
 def _token(mine: Mine, asset: Address) -> TokenHeld:
+    from sonar.chain.contract import token
+
     unit = mine.unit(asset)
     have, owed = None, mine.market.withdrawable(mine.address, asset=asset)
     with suppress(RemoteError, MarketError):
@@ -247,4 +263,5 @@ def _told_token(one: TokenIncome, unit: Unit) -> TokenIncome:
         "withdrawn": one.withdrawn_units,
     }
     told = [f"{format_amount(units, unit)} {text}" for text, units in amounts.items() if units is not None]
-    return replace(one, unit=unit.name, told=", ".join(told))
+    told_in = replace(one, unit=unit.name, symbol=unit.symbol, decimals=unit.decimals)
+    return replace(told_in, told=", ".join(told))

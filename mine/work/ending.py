@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mine.work.sender import Sender
 from mine.work.state import Book, Part
 from mine.work.urgency import STORE_CALL_S, Urgency
-from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, SonarError
-from sonar.manifests.evidence import EvidenceManifest
 from sonar.ports import Store
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
-from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.ids import Address, BountyId, Cid, hex32
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting
+
+if TYPE_CHECKING:
+    from mine.work.sender import Sender
+    from sonar.chain.contract.market import Market
 
 EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
@@ -73,6 +74,8 @@ class Endings:
 
     def _record(self, part: Part, head: Head) -> RoundRecord:
         """What the chain has recorded of the part's round."""
+        from sonar.chain.contract.market import REORG_BLOCKS
+
         events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
         return record_of(events, part.bounty, part.round)
 
@@ -137,6 +140,8 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
 
     It is her word; nothing depends on it. If it is not known, the reason for that.
     """
+    from sonar.manifests.evidence import EvidenceManifest
+
     try:
         data = store.get(Cid("dag-cbor", settled.evidence_digest), EvidenceManifest.max_bytes)
         evidence = EvidenceManifest.from_bytes(data)

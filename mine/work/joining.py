@@ -10,8 +10,7 @@ from mine.consent import Policy
 from mine.data.dataset import DataSet
 from mine.work import trainer
 from mine.work.state import Book, Joined
-from mine.work.sums import Sums
-from mine.work.trainer import Task
+from mine.work.trainer import Sums, Task
 from sonar.chain.contract.market import Market
 from sonar.errors import DataError, SonarError, UsageError
 from sonar.ports import Store

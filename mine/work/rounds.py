@@ -22,7 +22,8 @@ from sonar.protocol import seal as seals
 from sonar.protocol.ids import Address, BountyId, Digest, hex32
 from sonar.protocol.phase import EntryState, Status
 from sonar.protocol.round import RoundEvent, RoundState
-from sonar.telling.progress import Progress, Waiting, short
+from sonar.telling.progress import Progress, Waiting
+from sonar.telling.text import count, short
 
 
 class Rounds:
@@ -48,7 +49,7 @@ class Rounds:
 
     def advance(self, turn: Turn) -> Waiting:
         """Do everything that can be done now in the current round, and return what it waits for then."""
-        status = turn.status
+        status, begun = turn.status, self._book.part(turn.bounty.bounty, turn.bounty.round).state
         while True:
             part = self._book.part(turn.bounty.bounty, turn.bounty.round)
             command = decide(part.state, status)
@@ -58,12 +59,18 @@ class Rounds:
                 command = decide(part.state, status)
                 if command is Command.FORFEIT and entry is EntryState.REVEALED:
                     command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
-            waiting = self._do(command, part, turn)
+            waiting = self._do(command, part, turn, is_new=part.state is not begun)
             if waiting is not None:
                 return waiting
 
-    def _do(self, command: Command, part: Part, turn: Turn) -> Waiting | None:
-        """Do one thing; None when the part has a new state to look at."""
+    def _unseen(self, part: Part, turn: Turn) -> bool:
+        """Whether what the part has just done is newer than the block that the bounty was read at."""
+        done = {Status.COMMIT: _WAS_COMMITTED, Status.REVEAL: _WAS_REVEALED}.get(turn.status, set())
+        seen = {Status.COMMIT: EntryState.COMMITTED, Status.REVEAL: EntryState.REVEALED}.get(turn.status)
+        return part.state in done and self._entry(part, turn) is not seen
+
+    def _do(self, command: Command, part: Part, turn: Turn, *, is_new: bool) -> Waiting | None:
+        """Do one thing; None when the part has a new state to look at. `is_new`: it came to its own now."""
         match command:
             case Command.TRAIN:
                 return self._train(part, turn)
@@ -82,7 +89,7 @@ class Rounds:
                 return self._forfeit(part, turn)
             case Command.WAIT:
                 self._look_after(part, turn)
-                return _waiting(turn)
+                return _waiting(turn, int(is_new and self._unseen(part, turn)))
 
     def _look_after(self, part: Part, turn: Turn) -> None:
         """What was believed to be on the chain goes out again here if a reorganisation took it back; nothing
@@ -242,18 +249,23 @@ def _quiet(turn: Turn) -> Waiting:
     return Waiting(what, turn.ends.commit_s)
 
 
-def _waiting(turn: Turn) -> Waiting:
-    """What a mine waits for that has nothing to do now."""
-    bounty, ends, terms = turn.bounty, turn.ends, turn.bounty.terms
+def _waiting(turn: Turn, unseen: int) -> Waiting:
+    """What a mine waits for that has nothing to do now.
+
+    `unseen`: how many commits and reveals of its own are newer than the block that the bounty was read at.
+    """
+    bounty, ends, cap = turn.bounty, turn.ends, turn.bounty.terms.cohort_cap
     match turn.status:
         case Status.COMMIT:
-            return Waiting(
-                f"{terms.cohort_cap - bounty.committed} more mines to commit in round {bounty.round}",
-                ends.commit_s,
-            )
+            committed = min(bounty.committed + unseen, cap)
+            more = count(cap - committed, "more mine")
+            told = f"{more} to commit in round {bounty.round} ({committed} of at most {cap} have)"
+            return Waiting(told, ends.commit_s)
         case Status.REVEAL:
-            missing = bounty.committed - bounty.revealed
-            return Waiting(f"{missing} more mines to reveal in round {bounty.round}", ends.reveal_s)
+            revealed = min(bounty.revealed + unseen, bounty.committed)
+            more = count(bounty.committed - revealed, "more mine")
+            told = f"{more} to reveal in round {bounty.round} ({revealed} of {bounty.committed} have)"
+            return Waiting(told, ends.reveal_s)
         case Status.SETTLE:
             return Waiting(f"the scientist to settle round {bounty.round}", ends.settle_s)
         case Status.FAILED if not bounty.committed:  # it would bring nobody else anything to end it

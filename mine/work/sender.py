@@ -12,8 +12,7 @@ from sonar.chain.contract.market import Market
 from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import pay
+from sonar.chain.sending.outbox import Outbox, pay
 from sonar.errors import InsufficientFunds, MarketError
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.progress import Progress, Waiting

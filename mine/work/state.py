@@ -17,8 +17,7 @@ from mine.data.dataset import DataSet
 from sonar.chain.rpc import Head
 from sonar.errors import ManifestError
 from sonar.home.journal import Journal
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
 from sonar.telling.progress import Progress
@@ -97,7 +96,7 @@ class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
     `update` is the digest of the update's manifest, and `links` are to the parts of its blob. The bytes of
-    both are drafts (`mine.work.drafts`) while the part is open.
+    both are drafts (`mine.work.publisher`) while the part is open.
     `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
     the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
     reveal goes before everything else, until it is too late for it. `why` it was skipped, is forfeit or has

@@ -3,10 +3,17 @@
 An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
 knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
 joining: a changed file, library or machine is noticed before it could change an update.
+
+What a data set comes to in a bounty is read and summed up once, released once, and kept while that lasts. The
+journal names the sums by their digest (`Joined.map_digest`), and the bytes lie in a private folder of the
+home under that name. So an update costs no second reading of the data; only that they are the same is looked
+at in every round. What is lost or damaged there is computed anew, and must have the same digest.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gmpy2 import mpz
@@ -15,26 +22,26 @@ from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
 from mine.work.pool import Pool
+from mine.work.release import Release, unchanged
+from mine.work.state import Joined
 from sonar.cores import cores_allowed, in_processes
+from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
-from sonar.manifests.allowlist import AllowList
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
-from sonar.paillier import keyproof
+from sonar.home.folder import PrivateFolder
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.paillier.affine import estimated_s
-from sonar.paillier.public import PublicKey
+from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol import allowlist
-from sonar.protocol.blobs import joined
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import ZERO32, Address, Digest
+from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
 """What may not change between the rounds of a bounty."""
+_REPORT = "the bounty is malformed; leave it alone, or tell its scientist"
 LONG_S = 3.0
 """From here on other processes are worth their start, which takes most of a second."""
 
@@ -50,6 +57,11 @@ class Task:
     key: PublicKey
     plan: SlotPlan
     allowed: tuple[Address, ...] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """About how long an update takes on one core."""
+        return estimated_s(self.plan)
 
     @property
     def family(self) -> AnyFamily:
@@ -141,7 +153,7 @@ def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
             "model.plan.key_bits", f"is {model.plan.key_bits}, the key has {manifest.bits} bits", hint=_REPORT
         )
     key = PublicKey.from_bytes(manifest.n, insecure=policy.insecure_keys)
-    keyproof.check(key, manifest.proof)
+    check_proof(key, manifest.proof)
     return key
 
 
@@ -194,7 +206,7 @@ def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) 
 
     Raises CiphertextError, BoundsError, ConfigError.
     """
-    parts = cores_allowed() if estimated_s(task.plan) >= LONG_S else 1
+    parts = cores_allowed() if task.seconds >= LONG_S else 1
     update = task.family.answer(task.key, task.plan, prepared, weights, parts=parts, run=in_processes)
     blindings = pool.take(task.key, len(update))
     return [task.key.rerandomise(c, blinding) for c, blinding in zip(update, blindings, strict=True)]
@@ -202,14 +214,58 @@ def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) 
 
 def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
+    if name := twice(plain_names(task.columns)):
+        raise DataError(
+            f"column {spelled(name)}", "is one column of the bounty and another one", hint=_REPORT
+        )
     missing = dataset.missing(task.columns)
     if missing:
+        told = missing_column(missing[0], dataset.columns)
+        more = f", nor {len(missing) - 1} more that the bounty needs" if len(missing) > 1 else ""
+        out = dataset.left_out.get(plain_name(missing[0]), "")
         raise DataError(
             f"data set {dataset.name!r}",
-            f"has no column {', '.join(map(repr, missing[:5]))}{' and more' * (len(missing) > 5)}",
-            hint=f"the bounty needs {', '.join(task.columns[:20])}",
+            f"has no column {missing[0]!r}{more}{told.problem.removeprefix('is missing')}"
+            + (f"; it was left out when it was registered: {out}" if out else ""),
+            hint=f"{told.hint}; the bounty needs {', '.join(map(repr, task.columns[:20]))}",
         )
     task.family.check_rows(task.model.family, dataset.rows)
 
 
-_REPORT = "the bounty is malformed; leave it alone, or tell its scientist"
+KEPT_BYTES = 16 << 20
+"""Larger sums are computed again by each process."""
+
+
+class Sums:
+    """The sums of data sets for bounties. Methods raise JournalBlocked for a disk that is full."""
+
+    def __init__(self, folder: PrivateFolder, release: Release = unchanged) -> None:
+        self._folder, self._release = folder, release
+
+    def make(self, task: Task, dataset: DataSet) -> Prepared:
+        """Return the released sums, after every check that protects the rows, and keep them.
+
+        Raises what `prepare` does.
+        """
+        sums = self._release(prepare(task, dataset), dataset)
+        data = sums.to_bytes()
+        if len(data) <= KEPT_BYTES:
+            self._folder.put(hashlib.sha256(data).hexdigest(), data)
+        return sums
+
+    def of(self, task: Task, joined: Joined) -> Prepared:
+        """Return the sums that a bounty was joined with. Raises DataError if the data have changed.
+
+        And what `make` does, if they must be computed again.
+        """
+        kept = self._folder.get(joined.map_digest)
+        if kept is not None and hashlib.sha256(kept).hexdigest() == joined.map_digest:
+            joined.dataset.verify()
+            return restored(task, kept)
+        sums = self.make(task, joined.dataset)
+        check_map(sums, joined.map_digest)
+        return sums
+
+    def keep_only(self, joined: Iterable[Joined]) -> None:
+        """Remove the sums of all but these bounties."""
+        self._folder.keep_only(one.map_digest for one in joined)

@@ -14,11 +14,9 @@ from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
 from mine.work.workshop import Workshop
 from sonar.chain.contract.market import Market
 from sonar.manifests.update import UpdateManifest
-from sonar.paillier.affine import estimated_s
 from sonar.ports import Store
 from sonar.protocol import seal as seals
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
 _SALT_BYTES = 32
 _SHORT_WAIT_S = 1.0
+_LONG_S = 2.0
+"""Work that takes longer is told before it."""
 
 
 class Updates:
@@ -67,6 +67,9 @@ class Updates:
         mapped = self._map(joined, task)
         if (waiting := self._held_up(turn)) is not None:
             return waiting
+        if task.seconds >= _LONG_S:
+            told = f"the update of round {bounty.round} to be made, about {task.seconds:.0f} s"
+            self._progress.waiting(told)
         with self._progress.timed("train", bounty.round):
             update = trainer.make_update(task, mapped, weights, self._workshop.pool)
         links = self._workshop.drafts.put_blob(task.key.encode_blob(update))
@@ -81,7 +84,7 @@ class Updates:
             rows=mapped.rows,
             ciphertexts=len(update),
             blobs=links,
-        ).to_bytes()
+        ).encoded
         digest = self._workshop.drafts.put_manifest(manifest).digest
         return replace(
             self._sealed(part, digest),
@@ -107,7 +110,7 @@ class Updates:
         How long it takes is known once its task is.
         """
         task, _ = self._cache.get(turn.joined.bounty, (None, None))
-        seconds = estimated_s(task.plan) if task else 0.0
+        seconds = task.seconds if task else 0.0
         ends_s = turn.ends.commit_s
         if not self._urgency.can_commit(turn, seconds):
             what = f"the commits of round {turn.bounty.round} to end: an update takes about {seconds:.0f} s"

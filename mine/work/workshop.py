@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mine.work.drafts import Drafts
 from mine.work.pool import Pool
-from mine.work.sums import Sums
+from mine.work.publisher import Drafts
+from mine.work.trainer import Sums
 from sonar.errors import JournalError
-from sonar.home.private import PrivateFolder
+from sonar.home.folder import PrivateFolder
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from pysonar.bounty.request import Bounty
+from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
 from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
 from sonar.telling.figures import heading, in_words
+from sonar.telling.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pysonar.bounty.request import Bounty
     from pysonar.keys.ledger import Revealed
 
 
+MINES_ASK_BPS = 5_000
+"""What a mine's policy asks for if its operator says nothing else."""
 WIDTH = 80
 """Of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
-def explain(bounty: Bounty) -> str:
-    """Return the text, in sections. Raises what deriving the bounty's model raises."""
+def explain(bounty: Bounty, *, plan: bool = False) -> str:
+    """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
+
+    Raises what deriving the bounty's model raises.
+    """
+    require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
     sections = {
+        "In short": _short(bounty),
         f"Bounty {bounty.settings.name!r}": _what(bounty),
         "Cost": _cost(bounty),
         "Time": _time(bounty),
         "Who learns what": _learned(bounty),
         "A mine needs": _needs(bounty),
-        "Slot plan": bounty.design.plan.explain().splitlines(),
     }
+    if plan:
+        sections["Slot plan"] = bounty.design.plan.explain().splitlines()
     return "\n".join(line for title, told in sections.items() for line in (title, *_lines(told)))
 
 
@@ -49,11 +59,28 @@ def _lines(told: list[str]) -> Iterator[str]:
         )
 
 
-def _what(bounty: Bounty) -> list[str]:
-    terms, spec, names = bounty.terms, bounty.design.spec, ", ".join(map(repr, bounty.targets))
+def _short(bounty: Bounty) -> list[str]:
+    """What somebody wants to know who reads no further."""
+    terms = bounty.offer.terms
+    windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
-        f"predict {names} from {len(bounty.features)} columns: {', '.join(bounty.features)}",
-        f"feature map: {compose.in_words(spec.stages)}: {spec.weights} weights",
+        f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
+        "back to you",
+        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights; at most "
+        f"{terms.rounds} rounds of at most {span(windows_s)} each",
+        f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
+        f"the target is {_figures(bounty, bounty.target_loss)}",
+        f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
+        f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
+    ]
+
+
+def _what(bounty: Bounty) -> list[str]:
+    terms, allowed = bounty.offer.terms, bounty.offer.allowed
+    spec, names = bounty.design.spec, ", ".join(map(repr, bounty.targets))
+    return [
+        f"predict {names} from {len(spec.features)} columns: {', '.join(spec.features)}",
+        f"feature map: {spec.words}",
         f"{spec.loss} loss on {bounty.held_out.rows} held-out rows",
         *_start(bounty),
         f"ends at {_goal(bounty)}, or after {terms.rounds} rounds",
@@ -61,13 +88,13 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(bounty.allowed)} mines by name" if bounty.allowed else "open to every mine",
+        f"open to {len(allowed)} mines by name" if allowed else "open to every mine",
     ]
 
 
 def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
-    figures = in_words(bounty.design.holdout.told(bounty.start_weights))
+    figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only what is better than it is paid"]
     return [
@@ -75,6 +102,13 @@ def _start(bounty: Bounty) -> list[str]:
         f"rows, whatever the columns are; {figures}",
         "so a mine that knows no more than that earns nothing: only what is better is paid",
     ]
+
+
+def _figures(bounty: Bounty, loss: int) -> str:
+    """Return a loss in the metrics that measure it, and how far off a prediction then typically is."""
+    figures = bounty.design.holdout.said_all(bounty.metric, loss)
+    off = f", typically {math.sqrt(figures['mse']):,.4g} off" if "mse" in figures else ""
+    return in_words(figures) + off
 
 
 def _said_by_null(bounty: Bounty) -> str:
@@ -86,14 +120,19 @@ def _said_by_null(bounty: Bounty) -> str:
 
 def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
-    goal, best = in_words(holdout.said_all(metric, bounty.target_loss)), holdout.floor(metric)
+    goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
         return f"{goal} (what no weights of this map can beat here)"
     if bounty.target_loss >= best:
         return goal
-    about = "" if holdout.metrics[metric].exact else "about "
-    reached = in_words(holdout.said_all(metric, best))
-    return f"{goal} (out of reach: the best weights of this map have {about}{reached} here)"
+    reached = _figures(bounty, best)
+    if holdout.metrics[metric].exact:
+        return f"{goal} (out of reach: the best weights of this map have {reached} here)"
+    return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
+
+
+def _amount(bounty: Bounty, units: int) -> str:
+    return format_amount(units, bounty.offer.unit)
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
@@ -107,9 +146,9 @@ def _surrogate(bounty: Bounty) -> list[str]:
 
 
 def _cost(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     escrow, reward, fee, stake = (
-        format_amount(amount, bounty.unit)
+        _amount(bounty, amount)
         for amount in (terms.escrow_units, terms.reward_units, terms.fee_units, terms.stake_units)
     )
     lines = [
@@ -128,22 +167,42 @@ def _cost(bounty: Bounty) -> list[str]:
 
 
 def _time(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     windows = (terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
+    commit, reveal, settle = map(span, windows)
     return [
         f"a round ends as soon as all {terms.cohort_cap} mines have revealed and you have settled",
-        f"at the latest after {' + '.join(map(str, windows))} s (commit, reveal, settle); "
-        f"{terms.rounds * sum(windows)} s for all rounds",
+        f"at the latest after {commit} to commit, {reveal} to reveal and {settle} to settle; "
+        f"{span(terms.rounds * sum(windows))} for all {terms.rounds} rounds",
         *_quiet(bounty),
-        "keep this program running: if you miss a settle window, "
-        f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
-        "equal parts, and the bounty closes",
+        *_away(bounty),
         *_settler(bounty),
     ]
 
 
+def _away(bounty: Bounty) -> list[str]:
+    """What it costs if nobody settles: how much, when at the earliest, and how to be on the safe side."""
+    terms = bounty.offer.terms
+    due = terms.overdue_at(terms.initial_loss)
+    first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
+    lines = [
+        "keep this program running: if nobody settles a round within its settle window, "
+        f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
+        "equal parts, besides their fees, and the bounty closes",
+        f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
+        f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
+        "costs nothing to who settles at once",
+    ]
+    if terms.overdue_bps < MINES_ASK_BPS:
+        asked = f"{MINES_ASK_BPS / 100:g}% by default (min_overdue_bps)"
+        lines.append(f"mines ask for {asked}: most will not join for less")
+    if bounty.settings.settle_window_s is None and not bounty.dev:
+        lines.append("on a development network, the settle window is minutes")
+    return lines
+
+
 def _settler(bounty: Bounty) -> list[str]:
-    settler = bounty.terms.settler
+    settler = bounty.offer.terms.settler
     if settler == NOBODY:
         return []
     return [
@@ -153,17 +212,17 @@ def _settler(bounty: Bounty) -> list[str]:
 
 
 def _quiet(bounty: Bounty) -> list[str]:
-    terms = bounty.terms
+    terms = bounty.offer.terms
     if not terms.quiet_s:
         return []
     return [
-        f"with {terms.min_mines} mines or more, it stops waiting for others {terms.quiet_s} s after the last "
-        "one committed"
+        f"with {terms.min_mines} mines or more, it stops waiting for others {span(terms.quiet_s)} after "
+        "the last one committed"
     ]
 
 
 def _learned(bounty: Bounty) -> list[str]:
-    terms, plan = bounty.terms, bounty.design.plan
+    terms = bounty.offer.terms
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
         f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
@@ -174,10 +233,16 @@ def _learned(bounty: Bounty) -> list[str]:
         f"min_mines counts {terms.min_mines} addresses, not people",
         "each mine: ciphertexts, its own data, and what public losses and shares imply",
         "other mines: the same; nothing of another's A and b",
-        "nobody can check a mine's row count; so an answer weighs what "
-        f"{plan.weight_rows} rows do, at most (weight_rows)",
+        f"nobody can check a mine's row count; so {_weights(bounty)} (weight_rows)",
         *_published(bounty),
     ]
+
+
+def _weights(bounty: Bounty) -> str:
+    most = bounty.design.plan.weight_rows
+    if most <= bounty.design.spec.rows_min:
+        return "all answers weigh the same"
+    return f"an answer weighs what its rows do, and no more than {most}"
 
 
 def _published(bounty: Bounty) -> list[str]:
@@ -199,10 +264,10 @@ def _tells(bounty: Bounty) -> str:
 
 def _of_products(bounty: Bounty) -> list[str]:
     """What the sums are of, where it is not the columns themselves."""
-    stages = bounty.design.spec.stages
-    if compose.mixes(stages):
+    spec = bounty.design.spec
+    if spec.mixes:
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
-    most = 2 * compose.degree_of(stages)
+    most = 2 * spec.degree
     if most == 2:
         return []
     return [
@@ -232,7 +297,7 @@ def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -
 
 def _needs(bounty: Bounty) -> list[str]:
     spec, train_s = bounty.design.spec, bounty.offer.train_s
-    degree, names = compose.degree_of(spec.stages), ", ".join(map(repr, bounty.targets))
+    degree, names = spec.degree, ", ".join(map(repr, bounty.targets))
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
         *_targets(bounty),

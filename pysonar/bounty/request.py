@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,36 +32,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import read
 from pysonar.bounty.settings import Settings, holdout_of, settings_of
 from pysonar.bounty.start import adopted, designed, named
-from pysonar.bounty.tables import HeldOut, in_memory, load
+from pysonar.bounty.tables import HeldOut, in_memory, load, read
 from pysonar.bounty.terms import Offer, offer_of
+from pysonar.given import require_type
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.holdout import LEAST_GAIN
 from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.home.files import expanded
 from sonar.paillier.affine import estimated_s
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Terms
 from sonar.telling.amounts import Unit
 from sonar.telling.waiting import PATIENCE_S
 
-LEAST_GAIN = 100
-"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
+_OFFERED = ("offer", "terms", "unit", "allowed", "patience_s")
+"""What follows from the network, besides settings and data."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounty:
     """A bounty before it is posted. Make one with `Bounty.from_toml`, `.example` or `.of`.
 
-    `start` is the model that it begins with, None for the null model. Two are equal if settings, data and
-    start are.
+    `start` is the model that it begins with, None for the null model. `dev`: it is for a development network,
+    where less time to settle is given; see `on`. Two are equal if settings, data and start are.
     """
 
     settings: Settings
     held_out: HeldOut
     start: LinearModel | None = None
+    dev: bool = False
 
     @classmethod
     def of(
@@ -77,8 +81,9 @@ class Bounty:
 
         `x` is an array [n, f] with `features` naming its columns and `y` [n], or [n, targets], or a mapping
         from column name to values (a DataFrame will do), which may hold the targets too, and with `features`
-        other columns, which stay out. `start`: a fitted linear estimator of scikit-learn, a `LinearModel`, or
-        the path of one; only what is better than it is paid. Raises ConfigError, DataError.
+        other columns, which stay out. `start`: a fitted linear estimator of scikit-learn, a `LinearModel`,
+        the path of one, or the name of an earlier bounty in the home of the session that is open; only what
+        is better than it is paid. Raises ConfigError, DataError.
         """
         return cls._begun(settings_of(settings), in_memory(x, y, target, features), start)
 
@@ -99,7 +104,8 @@ class Bounty:
 
         `earlier` gives the model of an earlier bounty, which `start` may name. Raises ConfigError, DataError.
         """
-        path = Path(path)
+        require_type(path, Path | str, "bounty", 'name the file: Bounty.from_toml("bounty.toml")')
+        path = expanded(path, "bounty")
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
         if not isinstance(holdout, dict):
@@ -127,8 +133,19 @@ class Bounty:
             problem = "is as good as any model of this map can be on the holdout"
             return ConfigError("start", problem, hint="choose another feature_map, or other columns")
         name, value = target
-        stands = f"{value:g} is no better than the start's {holdout.said(name, self.initial_loss):g}"
-        return ConfigError(name, stands, hint="ask for more than what is there already")
+        at, least = (holdout.said(name, loss) for loss in (self.initial_loss, self.initial_loss - LEAST_GAIN))
+        problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
+        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the least that can be paid by")
+
+    def on(self, *, dev: bool) -> Bounty:
+        """Return the same bounty for a development network, or for any other one."""
+        if dev == self.dev:
+            return self
+        other = copy(self)  # with all that is derived from data, which may take long
+        object.__setattr__(other, "dev", dev)
+        for name in _OFFERED:
+            other.__dict__.pop(name, None)
+        return other
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -174,7 +191,8 @@ class Bounty:
     @cached_property
     def offer(self) -> Offer:
         """What mines are offered. Raises ConfigError naming a field of the settings."""
-        return offer_of(self.settings, self.initial_loss, self.target_loss, estimated_s(self.design.plan))
+        train_s = estimated_s(self.design.plan)
+        return offer_of(self.settings, self.initial_loss, self.target_loss, train_s, dev=self.dev)
 
     @cached_property
     def terms(self) -> Terms:
@@ -194,7 +212,7 @@ class Bounty:
     @cached_property
     def patience_s(self) -> float:
         """How long to try what fails: a round's windows at least, since nobody else settles it."""
-        terms = self.terms
+        terms = self.offer.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
 

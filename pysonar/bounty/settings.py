@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +17,7 @@ from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
-from sonar.protocol.wording import first_fault
+from sonar.protocol.wording import first_fault, nearest
 from sonar.telling.amounts import MAX_DECIMALS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
@@ -49,8 +49,11 @@ def _kind_in(known: Collection[str]) -> Callable[[object], object]:
             return given
         table = {"kind": given} if isinstance(given, str) else given
         if not isinstance(table, dict) or table.get("kind") not in known:
-            told = "must be a name, or a table with a kind, of " + ", ".join(known)
-            raise ValueError(told)
+            wanted = given if isinstance(given, str) else table.get("kind") if isinstance(table, dict) else ""
+            raise ValueError(
+                f"must be one of {', '.join(known)}, or a table with such a kind"
+                + (f"; did you mean {close[0]}?" if (close := get_close_matches(str(wanted), known)) else "")
+            )
         return table
 
     return table
@@ -188,11 +191,26 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
-        name, problem = first_fault(error, "bounty", show=True)
-        hint = "see `pysonar run --help`"
-        if model is Settings and name in ("stake", "fee", "reward"):
-            hint = f'give amount and unit in quotes: {name} = "{Settings.model_fields[name].default}"'
-        raise ConfigError(f"{prefix}{name}", problem, hint=hint) from None
+        name, problem = first_fault(error, "bounty", show=True, given=plain)
+        raise ConfigError(f"{prefix}{name}", problem, hint=_hint(model, name, plain)) from None
+
+
+def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
+    """Return what to write instead, by the path of a wrong field."""
+    name, _, inner = path.partition(".")
+    default = model.model_fields[name].default
+    if name == "name":
+        return 'give it a name of its own: name = "my-model"'
+    if name in ("stake", "fee", "reward"):
+        return f'give amount and unit in quotes: {name} = "{default}"'
+    if inner and isinstance(given[name], dict):
+        known = {**MAPS, **OPTIMISERS}[given[name]["kind"]].model_fields
+        return nearest(inner, known) if inner not in known else f"see {inner} in `pysonar run --help`"
+    if isinstance(default, bool):
+        return f"leave it out for {str(default).lower()}"
+    if isinstance(default, int | str) and default != "":
+        return f"leave it out for {default!r}, the default"
+    return "leave it out, or see it in `pysonar run --help`"
 
 
 def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> ConfigError:
@@ -206,6 +224,4 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     if prefix and name in Settings.model_fields:
         return ConfigError(field, "does not belong into the table [holdout]", hint="move it above [holdout]")
     known = [*model.model_fields, *(["start", "allow_file", "holdout"] if not prefix else [])]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the fields are {', '.join(known)}"
-    return ConfigError(field, "there is no such field", hint=hint)
+    return ConfigError(field, "there is no such field", hint=nearest(name, known, prefix))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from shutil import rmtree
 from typing import Literal
 
 import numpy as np
@@ -16,9 +17,11 @@ from pysonar.bounty.tables import HeldOut
 from pysonar.models.linear import LinearModel
 from sonar.errors import ConfigError, SonarError
 from sonar.home.keystore import read_private, write_private
+from sonar.protocol.wording import other_version
 
 _SETTINGS, _ROWS, _START = "bounty.json", "holdout.npy", "start.json"
 _AGAIN = "put it back from a copy, or go on with the bounty's own file: pysonar run bounty.toml"
+_FORMAT: Literal[2] = 2
 _OLD = "finish it with the version of Sonar that began it; a new bounty begins in a new home"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
 _MAX_START_BYTES = 1 << 24
@@ -49,7 +52,7 @@ class Shelf:
         folder, held_out = self._path / bounty.settings.name, bounty.held_out
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = _Document(
-            v=2,
+            v=_FORMAT,
             settings=bounty.settings,
             features=list(held_out.features),
             targets=list(held_out.targets),
@@ -62,14 +65,19 @@ class Shelf:
             write_private(folder / _START, bounty.start.to_bytes())
         write_private(folder / _SETTINGS, document.model_dump_json(indent=1).encode())
 
+    def drop(self, name: str) -> None:
+        """Remove a bounty, if it is kept."""
+        rmtree(self._path / name, ignore_errors=True)
+
     def take(self, name: str) -> Bounty:
-        """Return a kept bounty. Raises ConfigError if its files are gone or damaged, or of version 1."""
+        """Return a kept bounty. Raises ConfigError: its files are gone, damaged or of another version."""
         folder = self._path / name
         try:
             return self._read(folder)
         except Exception as error:  # numpy's reader raises whatever the parsers below it do
-            if _version(folder) == 1:
-                raise ConfigError(str(folder), "was kept by version 1", hint=_OLD) from error
+            if (version := _version(folder)) not in (0, _FORMAT):
+                problem, hint = other_version(version, _FORMAT, _OLD)
+                raise ConfigError(str(folder), problem, hint=hint) from error
             readable = not isinstance(error.__cause__, OSError)
             hint = (readable and isinstance(error, SonarError) and error.hint) or _AGAIN
             raise ConfigError(str(folder), f"is damaged: {error}", hint=hint) from error

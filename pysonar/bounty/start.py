@@ -17,32 +17,51 @@ from sonar.errors import ConfigError, PlanError
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
+from sonar.home.files import expanded
 
 Earlier = Callable[[str], LinearModel]
+_open_homes: dict[Path, Earlier] = {}
+
+
+def look_up(home: Path, earlier: Earlier | None) -> None:
+    """Let names of earlier bounties stand for the models in an open home; with None, no more."""
+    if earlier is None:
+        _open_homes.pop(home, None)
+    else:
+        _open_homes[home] = earlier
 
 
 def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
-    """Return the model that `start` in bounty.toml names: a file beside it, or an earlier bounty.
+    """Return the model that `start` names: a file, relative ones in `folder`, or an earlier bounty.
+
+    A bounty is looked up by `earlier`; without it, in the home of the session that is open.
 
     Raises ConfigError.
     """
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
         raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
-    if start.endswith(".json") or "/" in start:
-        return LinearModel.load(folder / Path(start).expanduser())
-    if earlier is None:
-        hint = f"open a session, or name its model's file: pysonar predict {start} --save model.json"
-        raise ConfigError("start", f"the bounty {start!r} can be looked up in a home only", hint=hint)
-    return earlier(start)
+    path = folder / expanded(start, "start")
+    if start.endswith(".json") or "/" in start or path.is_file():
+        return LinearModel.load(path)
+    homes = list(_open_homes.values()) if earlier is None else [earlier]
+    if len(homes) != 1:
+        problem = f"no file is called {start!r}, and as a bounty it can be looked up in a home only"
+        said = "no session is open" if not homes else f"{len(homes)} sessions are open"
+        hint = f"{said}: connect to its home, or name a file: pysonar predict {start} --save model.json"
+        raise ConfigError("start", problem, hint=hint)
+    return homes[0](start)
 
 
 def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     """Return what a bounty begins with, as a model of its columns, on the holdout.
 
-    `start` is a `LinearModel`, the path of one, or a fitted linear estimator. Raises ConfigError.
+    `start` is a `LinearModel`, the path of one, the name of an earlier bounty in the home of an open session,
+    or a fitted linear estimator. Raises ConfigError.
     """
-    if isinstance(start, str | Path):
+    if isinstance(start, str):
+        start = named(start, Path(), None)
+    elif isinstance(start, Path):
         start = LinearModel.load(start)
     if isinstance(start, LinearModel):
         _check_like(start, settings, held_out)

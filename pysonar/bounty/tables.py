@@ -1,8 +1,8 @@
-"""A bounty's holdout: from a CSV, an example, or memory, to named columns of numbers."""
+"""A bounty's file, and its holdout: from a CSV, an example, or memory, to named columns of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysonar.bounty.files import content
 from pysonar.bounty.settings import HoldoutSettings
+from pysonar.given import require_type
 from sonar.data import examples
-from sonar.data.table import MAX_CSV_BYTES, Table, missing_column, parse_csv
+from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, stacked
+from sonar.data.names import plain_names, spelled, twice
+from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
-from sonar.home.folder import expanded
+from sonar.home.files import expanded, read_bytes, read_text
+from sonar.home.settings import parse_toml
 
 Array = NDArray[np.float64]
 
@@ -68,8 +71,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
         raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
     if targets is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
-    path = folder / (expanded(Path(given.csv), "holdout.csv") if given.csv.startswith("~") else given.csv)
-    return _csv(path, targets, given.features)
+    return _csv(folder / expanded(given.csv, "holdout.csv"), targets, given.features)
 
 
 def _example(
@@ -85,7 +87,7 @@ def _example(
 def _csv(path: Path, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:
     wanted = None if features is None else [*features, *targets]
     try:
-        table = parse_csv(content(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
+        table = parse_csv(read_bytes(path, "holdout.csv", MAX_CSV_BYTES), str(path), wanted)
     except DataError as error:
         if wanted is None and error.hint and error.problem.startswith("column "):
             hint = f"{error.hint}; or name the columns to train on: features = [...] in [holdout]"
@@ -100,69 +102,46 @@ def in_memory(x: Any, y: Any, target: str | Sequence[str], features: Sequence[st
     # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
     if isinstance(features, str):  # its letters are no names
         raise DataError("features", f"is one text, {features!r}", hint=f"give a list: [{features!r}]")
-    features = None if features is None else [str(name) for name in features]
-    targets = [str(target)] if isinstance(target, str) else [str(name) for name in target]
-    if hasattr(x, "keys") and np.ndim(x) != 1:
-        given = _columns_of(x, None if features is None else [*features, *(targets if y is None else [])])
+    require_type(features, Iterable | None, "features", 'give a list of names: features=["age", "bmi"]')
+    require_type(target, Iterable, "target", 'give a name, or a list of names: target="progression"')
+    features = None if features is None else plain_names(features)
+    targets = plain_names([target] if isinstance(target, str) else target)
+    if is_frame(x):
+        given = columns_of(x, None if features is None else [*features, *(targets if y is None else [])])
     else:
-        given = _columns_of_matrix(x, features)
+        given = columns_in(x, features)
     if y is not None:
         given |= _targets_of(y, targets)
-    arrays = [_floats(f"column {name!r}", values) for name, values in given.items()]
-    for name, array in zip(given, arrays, strict=True):
-        if array.shape != arrays[0].shape or array.ndim != 1:
-            problem = f"columns differ in length, or are none: {name!r} has shape {list(array.shape)}"
-            raise DataError("holdout", problem, hint="each must be [n]; of y as [n, 1] take y.squeeze()")
-    return _chosen(Table(tuple(given), np.column_stack(arrays)), targets, features)
-
-
-def _columns_of(x: Mapping[Any, Any], wanted: Sequence[str] | None) -> dict[str, Any]:
-    """Return the `wanted` columns of a mapping, or a DataFrame; all of them for None."""
-    columns = {str(name): x[name] for name in x.keys()}  # noqa: SIM118 - a DataFrame iterates otherwise
-    if wanted is None:
-        return columns
-    if missing := [name for name in wanted if name not in columns]:
-        raise missing_column(missing[0], list(columns))
-    return {name: columns[name] for name in wanted}
-
-
-def _columns_of_matrix(x: Any, features: Sequence[str] | None) -> dict[str, Any]:
-    matrix = _floats("x", x)
-    if matrix.ndim != 2:
-        hint = "one column alone: x.reshape(-1, 1), or df[[name]] of a DataFrame"
-        raise DataError("x", f"has shape {list(matrix.shape)}; [rows, columns] is needed", hint=hint)
-    if features is None or matrix.shape[1] != len(features):
-        problem = f"name {len(features or ())} columns, x has shape {list(matrix.shape)}"
-        raise DataError("features", problem, hint="name each column of x, in order")
-    return dict(zip(features, matrix.T, strict=True))
+    try:
+        values = stacked(given)
+    except DataError as error:
+        if features is None:
+            error.hint = f"{error.hint}; or leave it out: features=[…] names the columns to train on"
+        raise
+    return _chosen(Table(tuple(given), values), targets, features)
 
 
 def _targets_of(y: Any, targets: Sequence[str]) -> dict[str, Any]:
     """Return the columns of y: [n] of one target, [n, targets] of several, or a mapping of them."""
-    if hasattr(y, "keys") and np.ndim(y) != 1:
-        return _columns_of(y, targets)
-    if len(targets) == 1:
-        return {targets[0]: y}
-    matrix = _floats("y", y)
-    if matrix.ndim != 2 or matrix.shape[1] != len(targets):
-        problem = f"has shape {list(matrix.shape)}; [rows, {len(targets)}] is needed"
-        raise DataError("y", problem, hint=f"one column for each of {', '.join(targets)}, in this order")
-    return dict(zip(targets, matrix.T, strict=True))
+    if is_frame(y):
+        return columns_of(y, targets)
+    return {targets[0]: y} if len(targets) == 1 else dict(columns_in(y, targets, "y"))
 
 
 def _chosen(table: Table, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:
     """Return the table with the names of features and targets. Raises DataError for what is not there."""
-    names = tuple(features if features is not None else (n for n in table.columns if n not in targets))
+    targets = plain_names(targets)
+    names = tuple(n for n in table.columns if n not in targets) if features is None else plain_names(features)
     if not names:
         raise DataError(
             "holdout", "has no feature column", hint="name one column besides the target at least"
         )
     if not targets:
         raise DataError("target", "names no column", hint="name the column to predict")
-    if len({*names, *targets}) < len(names) + len(targets):
-        told = ", ".join(map(repr, targets))
-        raise DataError("features", f"name a column twice, or the target {told}", hint="name each once")
-    held_out = HeldOut(names, tuple(targets), table.matrix((*names, *targets)))
+    if name := twice((*names, *targets)):
+        what = "is a feature and a target" if name in names and name in targets else "is named twice"
+        raise DataError(f"column {spelled(name)}", what, hint="name each column once, in features or target")
+    held_out = HeldOut(names, targets, table.matrix((*names, *targets)))
     _require_numbers(held_out)
     _require_spread(held_out)
     return held_out
@@ -174,23 +153,31 @@ def _require_numbers(held_out: HeldOut) -> None:
     if rows < LEAST_ROWS:
         problem = f"has {rows} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
         raise DataError("holdout", problem, hint="hold out more rows")
-    for name, missing in zip(held_out.columns, ~np.isfinite(held_out.values).T, strict=True):
-        if count := int(np.count_nonzero(missing)):
-            first = int(np.argmax(missing)) + 1
-            problem = f"{count} of {rows} rows are missing or infinite, row {first} first"
-            raise DataError(f"column {name}", problem, hint="drop such rows, or fill in their values")
+    require_finite(held_out.values, held_out.columns)
 
 
 def _require_spread(held_out: HeldOut) -> None:
     for target, y in zip(held_out.targets, held_out.y.T, strict=True):
         if (y == y[0]).all():
             problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
-            raise DataError(f"column {target}", problem, hint="shuffle the data before you hold rows out")
+            raise DataError(f"column {target!r}", problem, hint="shuffle the data before you hold rows out")
 
 
-def _floats(name: str, values: Any) -> Array:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        hint = "encode it as numbers, 0 and 1 say; or leave it out: features=[...] names the columns to take"
-        raise DataError(name, f"is not numbers: {error}", hint=hint) from error
+def read(path: Path) -> dict[str, Any]:
+    """Return the fields of a bounty's file, with those of `allow_file`. Raises ConfigError."""
+    fields = parse_toml(read_bytes(path, "bounty"), str(path))
+    _take_allow_file(fields, expanded(path, "bounty").parent)
+    return fields
+
+
+def _take_allow_file(fields: dict[str, Any], folder: Path) -> None:
+    """Put the addresses of `allow_file`, one a line, in the place of that field. Raises ConfigError."""
+    named = fields.pop("allow_file", None)
+    if named is None:
+        return
+    if "allow" in fields or not isinstance(named, str):
+        problem = "must be the name of a file, and the only list"
+        raise ConfigError("allow_file", problem, hint="leave allow out")
+    text = read_text(folder / expanded(named, "allow_file"), "allow_file")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    fields["allow"] = [line for line in lines if line]

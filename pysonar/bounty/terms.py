@@ -11,6 +11,7 @@ from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import NOBODY, Terms
 from sonar.telling.amounts import IN_ETHER, Unit, format_amount, is_symbol, parse_amount
 
+DAY_S = 24 * 3600
 MAX_TOTAL = 2**96 - 1
 """Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
 
@@ -28,11 +29,14 @@ class Offer:
     train_s: float
 
 
-def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float) -> Offer:
-    """Return what the settings offer; losses in millionths of the null model's. Raises ConfigError."""
+def offer_of(s: Settings, initial_loss: int, target_loss: int, train_s: float, *, dev: bool = False) -> Offer:
+    """Return what the settings offer; losses in millionths of the null model's.
+
+    `dev`: on a development network; see `settle_window_of`. Raises ConfigError.
+    """
     _check_numbers(s)
     unit, allowed = _unit(s), _allowed(s)
-    terms = _terms(s, unit, allowed, initial_loss, target_loss)
+    terms = _terms(s, unit, allowed, initial_loss, target_loss, dev=dev)
     _check_money(terms, unit)
     _check_times(terms, train_s)
     return Offer(terms, unit, allowed, train_s)
@@ -64,9 +68,20 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
     return allowed
 
 
-def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int) -> Terms:
+def settle_window_of(s: Settings, *, dev: bool) -> int:
+    """Return how many seconds the scientist has to settle a round.
+
+    By default a day: who settles at once loses nothing by a long one, and who is away for a night loses no
+    reward. On a development network, where nothing is at stake, it is as long as settling may take.
+    """
+    return s.settle_window_s or (120 + 6 * s.cohort if dev else DAY_S)
+
+
+def _terms(
+    s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int, *, dev: bool
+) -> Terms:
     stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward"))
-    window, settle = 60 + 6 * s.cohort, 120 + 6 * s.cohort
+    window = 60 + 6 * s.cohort
     return Terms(
         asset=unit.asset,
         cohort_cap=s.cohort,
@@ -74,7 +89,7 @@ def _terms(s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, 
         rounds=s.rounds,
         commit_window_s=s.commit_window_s or window,
         reveal_window_s=s.reveal_window_s or window,
-        settle_window_s=s.settle_window_s or settle,
+        settle_window_s=settle_window_of(s, dev=dev),
         quiet_s=s.quiet_s,
         overdue_bps=s.overdue_bps,
         stake_units=stake,

@@ -12,9 +12,7 @@ from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
-from sonar.protocol.blobs import joined
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Ending:
         None when nothing is left to take out; then the mines' updates may be collected.
         """
         means = self._means
-        intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.terms.asset
+        intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.offer.terms.asset
         me = means.outbox.address
         if not means.outbox.wanted(intent) or means.market.withdrawable(me, head, asset=asset):
             call = means.market.withdraw(me, asset)
@@ -84,7 +84,7 @@ class Ending:
                 "`explain` tells, and somebody who has it join this bounty"
             )
         return (
-            f"a round takes min_mines = {bounty.terms.min_mines} mines that reveal: have more of them "
+            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: have more of them "
             "join, or post the next bounty with a smaller min_mines"
         )
 

@@ -13,8 +13,7 @@ from pysonar.keys.updates import MineUpdate
 from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavailable
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, Digest
+from sonar.protocol.ids import Address, Cid, Digest
 
 
 class Gatherer:

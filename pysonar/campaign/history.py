@@ -76,7 +76,7 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
     `loss` and `best_loss` are in millionths of the null model's, null where there is none; `figures` are of
     this round's model, in people's units, and `best` says the least loss so far, in the bounty's metric.
     """
-    unit = bounty.unit
+    unit = bounty.offer.unit
     finished: Finished = records.get(Finished, number)
     cohort: Cohort | None = records.get(Cohort, number)
     verdict: Verdict | None = records.get(Verdict, number)
@@ -132,7 +132,7 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
     """
     posted, rounds = records.bounty(), records.finished()
     lines = [line_of(records, number, bounty) for number in range(1, rounds + 1)]
-    initial = bounty.design.holdout.told(bounty.start_weights)
+    initial = bounty.design.holdout.told(bounty.design.start_weights)
     losses = [line["best_loss"] for line in lines if line["best_loss"] is not None]
     better = [line for line in lines if line["loss"] is not None and line["loss"] < bounty.initial_loss]
     last: Finished | None = records.get(Finished, rounds) if rounds else None
@@ -149,8 +149,8 @@ def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
         "initial": initial,
         "final": min(better, key=itemgetter("loss"))["figures"] if better else initial,
         "target": _said(bounty, bounty.target_loss),
-        "asset": asdict(bounty.unit),
-        "escrow_units": bounty.terms.escrow_units,
+        "asset": asdict(bounty.offer.unit),
+        "escrow_units": bounty.offer.terms.escrow_units,
         "paid_units": sum(line["paid_units"] for line in lines),
         "refunded_units": last.refund_units if last else 0,
         "rounds": lines,

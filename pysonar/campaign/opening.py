@@ -1,19 +1,48 @@
-"""The first steps of a campaign: the bounty is posted, and found again on the chain."""
+"""The first steps of a campaign: the bounty is posted, and found again on the chain.
+
+It is posted with manifests of the key, the model and its allow-list, and with encrypted weights.
+"""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pysonar.bounty.request import Bounty
+from pysonar.bounty.terms import settle_window_of
 from pysonar.campaign.means import Means
-from pysonar.campaign.posting import check, fits, job_of, prepare, publish
-from pysonar.campaign.records import Posting
+from pysonar.campaign.records import Posting, Publication
+from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from sonar.chain.contract.errors import BountyExists, UnknownBounty
-from sonar.chain.contract.market import REORG_BLOCKS
+from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.contract.settler import check_settler
+from sonar.chain.contract.token import check_asset, unit_of
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.payment import pay
-from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds
-from sonar.protocol.ids import BountyId, hex32
+from sonar.chain.sending.outbox import pay
+from sonar.errors import (
+    BlobNotFound,
+    BlobTooLarge,
+    ChainUnavailable,
+    ConfigError,
+    DigestMismatch,
+    InsufficientFunds,
+)
+from sonar.manifests.model import (
+    SALT_BYTES,
+    AllowList,
+    KeyManifest,
+    ModelManifest,
+    PaillierCover,
+    PlanSpec,
+    commitment,
+)
+from sonar.ports import Store
+from sonar.protocol.ids import PART_BYTES, Address, BountyId, Cid, Codec, digest_of, hex32
 from sonar.protocol.phase import BountyState
+from sonar.store.mend import put_blob
 from sonar.telling.progress import Waiting
 
 
@@ -101,3 +130,113 @@ class Opening:
         head, posted = market.head(), market.posting(bounty)
         confirmed = posted is not None and head.number - posted.block + 1 >= self._means.confirmations
         return posted.block if posted is not None and confirmed else None
+
+
+def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
+    """Encrypt the start and describe it; its ciphertexts go to `copies`.
+
+    The salt makes the bounty's id.
+    """
+    design = bounty.design
+    salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
+    manifest = key_manifest(key)
+    blob = key.public.encode_blob(key.encrypt(design.start))
+    allowed = AllowList(mines=bounty.offer.allowed) if bounty.offer.allowed else None
+    model = ModelManifest(
+        name=bounty.settings.name,
+        round=1,
+        family=design.spec,
+        cover=PaillierCover(),
+        plan=PlanSpec.parse(design.plan.to_dict()),
+        key=manifest.cid(),
+        blobs=put_blob(copies, blob),
+        zero_start=design.zero_start,
+        holdout=commitment(salt, columns, bounty.held_out.values),
+        allow_list=allowed.cid() if allowed else None,
+    )
+    return Posting(
+        bounty.digest,
+        secrets.token_bytes(32),
+        manifest.encoded,
+        model.encoded,
+        salt,
+        allowed.encoded if allowed else b"",
+        bounty.offer.terms.settle_window_s,
+    )
+
+
+def check(market: Market, bounty: Bounty, me: Address) -> None:
+    """Check before money is sent what only the chain can tell of the bounty's terms.
+
+    The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
+    end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
+    the field, and what the chain raises.
+    """
+    check_asset(market, bounty.unit.asset, me)
+    meant, told = bounty.offer.unit, unit_of(market, bounty.offer.unit.asset)
+    if meant.known and told.known and told.decimals != meant.decimals:
+        raise ConfigError(
+            "asset_decimals",
+            f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
+            hint="correct it, and look at all amounts again",
+        )
+    quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
+    if 0 < quiet_s < least_s:
+        hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
+        raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
+    if bounty.offer.terms.settler in (me, market.address):
+        whose = "your own account" if bounty.offer.terms.settler == me else "the market, which signs nothing"
+        hint = "name somebody else who agrees to each settlement, or leave it out"
+        raise ConfigError("settler", f"{bounty.offer.terms.settler} is {whose}", hint=hint)
+    check_settler(market, bounty.offer.terms.settler)
+
+
+def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
+    """Tell whether `posting` is of this bounty, under this key."""
+    return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).encoded)
+
+
+def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
+    """Return what the key's holder has to know of a bounty, as it is posted on this network."""
+    settle_s = posting.settle_window_s or settle_window_of(bounty.settings, dev=True)
+    return Job(
+        market.chain_id,
+        market.address,
+        scientist,
+        replace(bounty.offer.terms, settle_window_s=settle_s),
+        posting.model_manifest,
+        digest_of(posting.key_manifest),
+        posting.salt,
+    )
+
+
+def blobs_of(posted: Posting | Publication, copies: Store, store: Store) -> Iterator[tuple[bytes, Codec]]:
+    """Return what others read of a posting or publication, each before what links to it, one at a time.
+
+    Raises BlobNotFound if neither the home nor the network has the weights' ciphertexts any more.
+    """
+    if posted.model_manifest:
+        for link in ModelManifest.from_bytes(posted.model_manifest).blobs:
+            yield _part(link, copies, store), "raw"
+    for manifest in posted.manifests():
+        yield manifest, "dag-cbor"
+
+
+def _part(link: Cid, copies: Store, store: Store) -> bytes:
+    try:
+        return copies.get(link, PART_BYTES)
+    except (BlobNotFound, DigestMismatch, BlobTooLarge):
+        data = store.get(link, PART_BYTES)
+        copies.put(data)
+        return data
+
+
+def publish(posted: Posting | Publication, copies: Store, store: Store) -> None:
+    """Put it all into the store, for as long as the bounty lasts. Doing it again changes nothing."""
+    for data, codec in blobs_of(posted, copies, store):
+        store.pin(store.put(data, codec))
+
+
+def key_manifest(key: KeyHolder) -> KeyManifest:
+    """The public half of a key, with its proof."""
+    return KeyManifest(bits=key.public.bits, n=key.public.to_bytes(), proof=key.proof)

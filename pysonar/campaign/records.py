@@ -16,7 +16,7 @@ from typing import Any
 from sonar.errors import JournalError
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
-from sonar.protocol.cid import digest_of
+from sonar.protocol.ids import digest_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Posting:
     """What the bounty is posted with. The salt makes its id; the weights were encrypted freshly.
 
     `holdout_salt` opens the commitment to the holdout, for who audits it. `allow_list` is empty if everybody
-    may take part.
+    may take part. `settle_window_s` is that of the terms; 0 in records of before it was kept, whose terms had
+    what they have on a development network now.
     """
 
     digest: str
@@ -33,6 +34,7 @@ class Posting:
     model_manifest: bytes
     holdout_salt: bytes
     allow_list: bytes = b""
+    settle_window_s: int = 0
 
     def manifests(self) -> list[bytes]:
         """Return what mines read of it besides the weights, each before what links to it."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from pysonar.campaign.means import Means
-from pysonar.campaign.opening import Opening
-from pysonar.campaign.posting import blobs_of, publish
+from pysonar.campaign.opening import Opening, blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
@@ -21,9 +20,8 @@ from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
-from sonar.protocol.cid import digest_of
 from sonar.protocol.fold import RoundRecord, record_of
-from sonar.protocol.ids import Address, Digest, hex32
+from sonar.protocol.ids import Address, Digest, digest_of, hex32
 from sonar.protocol.phase import NOBODY, BountyState, Deadlines
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from sonar.chain.contract.market import Market
+from sonar.chain.contract.settler import signature_fault
 from sonar.errors import ConfigError
+from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
-from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_file, read_signature
+from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_signature
 from sonar.protocol.ids import parse_bytes32
 from sonar.telling.progress import Progress
 
@@ -62,7 +64,7 @@ class SignatureFiles:
         if signature is None:
             return None
         digest = parse_bytes32(settlement.digest, "digest")
-        if problem := self._market.signature_fault(settlement.settler, digest, signature):
+        if problem := signature_fault(self._market, settlement.settler, digest, signature):
             hint = f"sign {path}, and put the signature in the place of this one"
             self._tell(ConfigError(str(path.with_suffix(SUFFIX)), problem, hint=hint))
             return None
@@ -73,8 +75,8 @@ class SignatureFiles:
 
     def _ask(self, path: Path, settlement: Settlement) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileNotFoundError, ConfigError):  # what cannot be read is written anew
-            if read_file(path, MAX_FILE_BYTES) == settlement.to_bytes():
+        with suppress(ConfigError):  # what cannot be read is written anew
+            if read_if_there(path, "settlement", MAX_FILE_BYTES, never_wait=True) == settlement.to_bytes():
                 return
         write_private(path, settlement.to_bytes())
 

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.home.files import remedy_of_database
 from sonar.paillier.slots import SlotPlan
+from sonar.protocol.wording import other_version
 
 FORMAT = 1
 _SCHEMA = """
@@ -91,6 +94,10 @@ class Archive:
             self._db = sqlite3.connect(path or "", isolation_level=None, timeout=30, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version > FORMAT:
+                problem, hint = other_version(version, FORMAT, "")
+                raise JournalError(f"what the key has opened, in {path}, {problem}", hint=hint)
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -165,7 +172,7 @@ class Archive:
         except sqlite3.OperationalError as error:
             raise JournalBlocked(
                 f"what the key has opened cannot be kept in {self.path}: {error}",
-                hint="is the disk full, or the file locked by another program?",
+                hint=remedy_of_database(self.path or Path(tempfile.gettempdir(), "pages"), str(error)),
             ) from error
         except (sqlite3.Error, OSError, InvalidTag, ValueError, KeyError, TypeError) as error:
             raise JournalError(

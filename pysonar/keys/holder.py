@@ -11,8 +11,8 @@ from typing import Protocol
 from gmpy2 import mpz
 
 from pysonar.keys.job import Job
+from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.comparison import Reference
 from sonar.paillier.public import PublicKey
@@ -36,7 +36,7 @@ class KeyHolder(Protocol):
 
     @property
     def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.keyproof`."""
+        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
         ...
 
     def on_progress(self, tell: Tell | None) -> None:

@@ -16,8 +16,7 @@ from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.cid import digest_of
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id
 

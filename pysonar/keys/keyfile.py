@@ -20,7 +20,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sonar.errors import KeyFileError
-from sonar.home.keystore import encoded
+from sonar.home.files import remedy
+from sonar.home.keystore import encoded, read_private_text
+from sonar.home.memory import reserved, scrypt_bytes
+from sonar.protocol.wording import other_version
 
 _KIND = "sonar-paillier-key"
 _MAX_BYTES = 16_384
@@ -62,18 +65,21 @@ def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, lig
     except FileExistsError as error:
         raise KeyFileError(f"{path} exists", hint="move it away, or choose another path") from error
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise KeyFileError(problem, hint=remedy(error, path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
-    """Return (secret, fingerprint) of a key file. Raises KeyFileError."""
-    header, data = parse(path, _read_private(path))
+    """Return (secret, fingerprint) of a key file. Raises KeyFileError, MemoryShort."""
+    check_private(path)
+    header, data = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
     try:
         secret = _cipher(header, passphrase).decrypt(_nonce(header), data, _associated(header))
     except InvalidTag as error:
-        raise KeyFileError(f"{path}: wrong passphrase, or the file was changed") from error
+        problem = f"{path}: wrong passphrase, or the file was changed"
+        raise KeyFileError(problem, hint="try again, or restore the file from a copy") from error
     return secret, bytes.fromhex(header["fingerprint"])
 
 
@@ -82,24 +88,13 @@ def check_private(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+        problem = f"{path} cannot be read: {error.strerror}"
+        raise KeyFileError(problem, hint=remedy(error, path)) from error
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(f"{path} is not a file", hint="name the file that holds the key")
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         raise KeyFileError(f"{path} has mode {mode:04o}; others may open it", hint=f"run: chmod 600 {path}")
-
-
-def _read_private(path: Path) -> bytes:
-    check_private(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise KeyFileError(f"{path} has more than {_MAX_BYTES} bytes; it is not a key file")
-    return content
 
 
 def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -121,9 +116,14 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
             and len(_unhex(document["fingerprint"])) == 32
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise KeyFileError(f"{path} is not a key file") from error
+        problem = f"{path} is not a key file"
+        raise KeyFileError(problem, hint="restore it from a copy, or name the right file") from error
+    if document["kind"] == _KIND and document["v"] != 1:
+        problem, hint = other_version(document["v"], 1, "use the version of Sonar that made it")
+        raise KeyFileError(f"{path} {problem}", hint=hint)
     if not good:
-        raise KeyFileError(f"{path} is not a key file of a version that this program reads")
+        problem = f"{path} is not a key file that this program reads"
+        raise KeyFileError(problem, hint="restore it from a copy, or name the right file")
     return document, data
 
 
@@ -137,8 +137,10 @@ def _unhex(text: str) -> bytes:
 
 def _cipher(header: dict[str, Any], passphrase: str) -> AESGCM:
     kdf = header["kdf"]
-    scrypt = Scrypt(bytes.fromhex(kdf["salt"]), length=32, n=kdf["n"], r=kdf["r"], p=kdf["p"])
-    return AESGCM(scrypt.derive(encoded(passphrase)))
+    cost = {name: kdf[name] for name in "nrp"}
+    with reserved(scrypt_bytes(**cost), "deriving what encrypts the Paillier key"):
+        scrypt = Scrypt(bytes.fromhex(kdf["salt"]), length=32, **cost)
+        return AESGCM(scrypt.derive(encoded(passphrase)))
 
 
 def _nonce(header: dict[str, Any]) -> bytes:

@@ -17,8 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConflict
+from sonar.home.files import remedy, remedy_of_database
+from sonar.protocol.wording import other_version
 
 FORMAT = 2
+_DAMAGED = "is the file damaged? Restore it with its key, as they were last"
+_OLD = "end its bounties with the version of Sonar that began them; new ones take a new key"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS aggregate (
@@ -79,18 +83,23 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = EXTRA")  # FULL would let power loss undo the last entry
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if not new and version != FORMAT and self._db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-                raise KeyFileError(
-                    f"the ledger {path} has format {version}, this program reads {FORMAT}",
-                    hint="end its bounties with the version that began them; new ones take a new key",
-                )
+                problem, hint = other_version(version, FORMAT, _OLD)
+                raise KeyFileError(f"the ledger {path} {problem}", hint=hint)
             self._db.executescript(_SCHEMA)
             if version != FORMAT:
                 self._db.execute(f"PRAGMA user_version = {FORMAT}")
             if new:
                 self._db.execute("INSERT INTO owner VALUES (?)", [fingerprint])
             owner = self._db.execute("SELECT fingerprint FROM owner").fetchone()
-        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
-            raise KeyFileError(f"the ledger {path} cannot be read: {error}") from error
+        except OSError as error:
+            assert path is not None
+            problem = f"the ledger {path} cannot be made: {error.strerror}"
+            raise KeyFileError(problem, hint=remedy(error, path)) from error
+        except sqlite3.OperationalError as error:
+            problem = f"the ledger {path} cannot be read: {error}"
+            raise KeyFileError(problem, hint=self._remedy(str(error))) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
+            raise KeyFileError(f"the ledger {path} cannot be read: {error}", hint=_DAMAGED) from error
         if owner is None:
             raise KeyFileError(
                 f"the ledger {path} is empty, and without its entries the key could decrypt too much",
@@ -98,6 +107,9 @@ class Ledger:
             )
         if owner != (fingerprint,):
             raise KeyFileError(f"the ledger {path} belongs to another key")
+
+    def _remedy(self, told: str) -> str:
+        return _DAMAGED if self.path is None else remedy_of_database(self.path, told)
 
     def close(self) -> None:
         """Close the file."""
@@ -123,12 +135,12 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise JournalBlocked(
                 f"the key's ledger cannot be {done}: {error}",
-                hint="is the disk full, or the file locked by another program?",
+                hint=self._remedy(str(error)),
             ) from error
         except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
             raise JournalError(
                 f"the key's ledger cannot be {done}: {error}",
-                hint="is the file damaged? Restore it with its key, as they were last",
+                hint=_DAMAGED,
             ) from error
 
     def record_aggregate(

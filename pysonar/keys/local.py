@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from pysonar.keys.archive import Archive, Page, values_of
 from pysonar.keys.holder import SCORE_BITS
 from pysonar.keys.job import LEAST_COHORT, Job
-from pysonar.keys.key import Key
+from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.past import Remembered
-from pysonar.keys.secret import Tell
 from pysonar.keys.updates import (
     MineUpdate,
     aggregate_digest,

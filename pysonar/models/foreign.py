@@ -24,8 +24,7 @@ def weights_of(estimator: Any, spec: QuadraticSpec, levels: Levels) -> Array:
     """
     kind = type(estimator).__name__
     if not hasattr(estimator, "coef_") or not hasattr(estimator, "intercept_"):
-        hint = "give a fitted linear estimator, as LinearRegression or LogisticRegression, or a LinearModel"
-        raise ConfigError("start", f"{kind} has no coef_ and intercept_", hint=hint)
+        raise _not_linear(estimator, kind)
     _check_classes(estimator, kind, spec)
     outputs, columns = spec.outputs, len(spec.features)
     try:
@@ -40,6 +39,27 @@ def weights_of(estimator: Any, spec: QuadraticSpec, levels: Levels) -> Array:
         raise ConfigError("start", f"{kind} has a coefficient that is not finite", hint="fit it again")
     order = _order(getattr(estimator, "feature_names_in_", spec.features), kind, spec)
     return weights_from(spec, coefficients[:, order], intercepts, levels)
+
+
+def _not_linear(estimator: Any, kind: str) -> ConfigError:
+    """Return the error for what has no coefficients: a pipeline, what is not fitted, or another object."""
+    wanted = "a fitted linear estimator (LinearRegression, LogisticRegression) or a LinearModel"
+    if hasattr(estimator, "steps"):
+        hint = "fit a linear estimator on the columns themselves; the bounty standardises them"
+        return ConfigError("start", f"is a {kind}; {wanted} is expected", hint=hint)
+    if isinstance(estimator, type):
+        return ConfigError(
+            "start", f"is the class {estimator.__name__}; {wanted} is expected", hint="fit one"
+        )
+    if hasattr(estimator, "fit") and not any(_learned(name) for name in vars(estimator)):
+        return ConfigError("start", f"{kind} is not fitted; {wanted} is expected", hint="call its fit first")
+    problem = f"{kind} has no coef_ and intercept_; {wanted} is expected"
+    return ConfigError("start", problem, hint="or leave it out, to start from the null model")
+
+
+def _learned(attribute: str) -> bool:
+    """Tell whether scikit-learn names so what an estimator has learned."""
+    return attribute.endswith("_") and not attribute.startswith("_")
 
 
 def _check_classes(estimator: Any, kind: str, spec: QuadraticSpec) -> None:

@@ -11,20 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.data.table import parse_csv
-from sonar.errors import ConfigError, DataError, ManifestError
+from pysonar.given import require_type
+from sonar.data.frame import columns_in, columns_of, is_frame, numbers, require_finite, stacked
+from sonar.data.table import MAX_CSV_BYTES, parse_csv
+from sonar.errors import ConfigError, ManifestError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.slopes import Slope, levels_of, slopes_of
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
+from sonar.home.files import expanded, read_bytes, text_of
 from sonar.home.keystore import write_private
+from sonar.protocol.wording import other_version
 from sonar.telling.figures import in_words
 
 Array = NDArray[np.float64]
 
 FORMAT = 2
 _SAVED = "give a file that `pysonar predict --save` or `LinearModel.save` wrote"
+_OLD = "train it again, or use the version of Sonar that wrote it"
 _KIND = "sonar-linear-model"
 _MAX_BYTES = 1 << 24
 
@@ -119,34 +124,26 @@ class LinearModel:
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
-        """Return the model's columns of a CSV with a header line, float64[n, f]. Raises DataError."""
-        path = Path(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(str(path), f"cannot be read: {error.strerror}") from error
-        return parse_csv(data, str(path), self.features).values
+        """Return the model's columns of a CSV with a header line, float64[n, f].
+
+        Raises DataError, ConfigError.
+        """
+        require_type(path, Path | str, "csv", 'name a file: "patients.csv"')
+        return parse_csv(read_bytes(path, "csv", MAX_CSV_BYTES), str(path), self.features).values
 
     def predict_csv(self, path: Path | str) -> Array:
-        """Return predictions for the rows of a CSV with a header line. Raises DataError."""
+        """Return predictions for the rows of a CSV with a header line. Raises DataError, ConfigError."""
         return self.predict(self.read_csv(path))
 
     def _matrix(self, x: Any) -> Array:
-        """Return the model's columns of x, float64[n, f]. Raises DataError."""
-        try:
-            if hasattr(x, "keys"):
-                missing = [name for name in self.features if name not in x]
-                if missing:
-                    hint = f"give {', '.join(self.features)}"
-                    raise DataError(f"column {missing[0]}", "is missing", hint=hint)
-                x = np.column_stack([np.asarray(x[name], dtype=np.float64) for name in self.features])
-            matrix = np.atleast_2d(np.asarray(x, dtype=np.float64))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise DataError("x", f"is not numbers in columns of one length: {error}") from error
-        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
-            hint = f"give the columns {', '.join(self.features)}, in this order"
-            problem = f"has shape {list(matrix.shape)}; the model takes [rows, {len(self.features)}]"
-            raise DataError("x", problem, hint=hint)
+        """Return the model's columns of x, float64[n, f]; one row may come as [f]. Raises DataError."""
+        if is_frame(x):
+            columns = columns_of(x, self.features)
+        else:
+            rows = numbers(x, "x")
+            columns = columns_in(rows[np.newaxis] if rows.ndim == 1 else rows, self.features)
+        matrix = stacked(columns)
+        require_finite(matrix, self.features)
         return matrix
 
     def to_bytes(self) -> bytes:
@@ -166,7 +163,7 @@ class LinearModel:
     def from_bytes(cls, data: bytes, name: str) -> LinearModel:
         """Return the model that `to_bytes` wrote; errors call it `name`. Raises ConfigError."""
         try:
-            return cls._parsed(json.loads(data), name)
+            return cls._parsed(json.loads(text_of(data, name)), name)
         except KeyError as error:
             raise ConfigError(
                 name, f"is not a model that is whole: it has no {error}", hint=_SAVED
@@ -180,11 +177,11 @@ class LinearModel:
     def _parsed(cls, document: Any, name: str) -> LinearModel:
         kind = document.get("kind") if isinstance(document, dict) else None
         if kind != _KIND:
-            found = "has none" if kind is None else f"is {kind!r}"[:200]
-            raise ConfigError(name, f"is not a model: its kind {found}, not {_KIND!r}", hint=_SAVED)
+            found = "it has no kind" if kind is None else f"its kind is {kind!r}"[:200]
+            raise ConfigError(name, f"is not a model: {found}, and {_KIND!r} is expected", hint=_SAVED)
         if document["v"] != FORMAT:
-            hint = "train it again, or read it with the version of Sonar that wrote it"
-            raise ConfigError(name, f"is of version {document['v']!r}, not {FORMAT}"[:200], hint=hint)
+            problem, hint = other_version(document["v"], FORMAT, _OLD)
+            raise ConfigError(name, problem, hint=hint)
         spec = QuadraticSpec.parse(document["spec"])
         weights = np.asarray(document["weights"], dtype=np.float64)
         loss, figures = document["loss"], {str(k): float(v) for k, v in document["figures"].items()}
@@ -198,15 +195,11 @@ class LinearModel:
 
     def save(self, path: Path | str) -> None:
         """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
-        write_private(Path(path), self.to_bytes())
+        require_type(path, Path | str, "path", 'name a file: model.save("model.json")')
+        write_private(expanded(path, "model"), self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> LinearModel:
         """Read what `save` wrote. Raises ConfigError."""
-        path = Path(path)
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise ConfigError(str(path), f"is larger than {_MAX_BYTES} bytes; it is not a model")
-            return cls.from_bytes(path.read_bytes(), str(path))
-        except OSError as error:
-            raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+        require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
+        return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))

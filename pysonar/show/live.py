@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from pysonar.show.views import PlainTold, sentence_of
-from sonar.telling.amounts import Unit, format_amount
-from sonar.telling.documents import CampaignSummary
+from sonar.telling.amounts import format_amount
+from sonar.telling.documents import CampaignRound, CampaignSummary
 from sonar.telling.figures import cells, heading
-from sonar.telling.progress import Done, Line, Note, Problem, Round, Sink, Waiting, describe, printable, short
+from sonar.telling.progress import (
+    Done,
+    Line,
+    Note,
+    PlainSink,
+    Problem,
+    Round,
+    Sink,
+    Waiting,
+    describe,
+    round_of_campaign,
+)
+from sonar.telling.text import printable, short
 
 _CELL = "text-align:right;padding:2px 14px 2px 0;font-variant-numeric:tabular-nums"
 _BAR = "display:inline-block;height:0.7em;background:#1f6feb;border-radius:2px"
@@ -22,7 +32,7 @@ _BAR_EM = 12.0
 def told_live() -> Sink:
     """Return what tells people how a campaign goes: a display in a notebook, elsewhere lines of text."""
     shell = notebook_shell()
-    return PlainTold() if shell is None else LiveTold(shell)
+    return PlainSink() if shell is None else LiveTold(shell)
 
 
 def notebook_shell() -> Any:
@@ -38,19 +48,19 @@ class LiveTold:
         self._shell = shell
         self._cell: int | None = None
         self._handle: Any = None
-        self._rounds: dict[int, dict[str, Any]] = {}
+        self._rounds: dict[tuple[str, int], CampaignRound] = {}
         self._now = self._problem = ""
 
     def emit(self, line: Line) -> None:
         """Show one event."""
         match line.event:
-            case Round(_, number, summary):
+            case Round(_, number, CampaignRound() as summary):
                 self._begin_cell()
-                self._rounds[number], self._problem = asdict(summary), ""
+                self._rounds[line.party, number], self._problem = summary, ""
             case Done(what, summary):
                 self._begin_cell()
                 rounds = summary.rounds if isinstance(summary, CampaignSummary) else ()
-                self._rounds = {each.round: asdict(each) for each in rounds}
+                self._rounds |= {(line.party, each.round): each for each in rounds}
                 self._now, self._problem = what, ""
             case Waiting() | Note():
                 self._begin_cell()
@@ -80,43 +90,48 @@ class LiveTold:
             self._handle.update(shown, raw=True)
 
     def _text(self) -> str:
-        lines = [sentence_of(self._rounds[number]) for number in sorted(self._rounds)]
+        lines = [round_of_campaign(self._rounds[key]) for key in sorted(self._rounds)]
         return printable("\n".join([*lines, *filter(None, (self._problem, self._now))]))
 
     def _html(self) -> str:
-        rows = [self._rounds[number] for number in sorted(self._rounds)]
-        parts = []
-        if rows:
-            names = next((list(row["figures"]) for row in rows if row["figures"]), ["loss"])
-            told = ["round", *map(heading, names), "", "updates", "paid"]
-            heads = "".join(f'<th style="{_CELL}">{_safe(each)}</th>' for each in told)
-            body = "".join(self._row(row, names) for row in rows)
-            parts.append(f"<table><tr>{heads}</tr>{body}</table>")
+        parties = sorted({party for party, _ in self._rounds})
+        parts = [
+            self._table(party, f"<div><b>{_safe(party)}</b></div>" * (len(parties) > 1)) for party in parties
+        ]
         if self._problem:
             parts.append(f'<div style="color:#cf222e">{_safe(self._problem)}</div>')
         parts.append(f'<div style="opacity:0.7">{_safe(self._now)}</div>')
         return "".join(parts)
 
-    def _row(self, row: dict[str, Any], names: list[str]) -> str:
-        """One round, with the figures of these names."""
-        shown = (
-            cells(row["figures"], names) if row["figures"] else [str(row["ended"]), *[""] * (len(names) - 1)]
-        )
-        updates = f"{len(row['accepted'])} of {len(row['cohort'])}"
-        before = [str(row["round"]), *shown]
-        after = [updates, format_amount(row["paid_units"], Unit(**row["asset"]))]
-        left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row["left_out"].items())
-        drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{self._bar(row["loss"])}</td>'
-        return f"<tr>{_cells(before)}{drawn}{_cells(after)}<td>{_safe(left_out)}</td></tr>"
+    def _table(self, party: str, caption: str) -> str:
+        """The rounds that one party told."""
+        rows = [self._rounds[key] for key in sorted(self._rounds) if key[0] == party]
+        names = next((list(row.figures) for row in rows if row.figures), ["loss"])
+        told = ["round", *map(heading, names), "", "updates", "paid"]
+        heads = "".join(f'<th style="{_CELL}">{_safe(each)}</th>' for each in told)
+        losses = [row.loss for row in rows if row.loss is not None]
+        body = "".join(_row(row, names, losses) for row in rows)
+        return f"{caption}<table><tr>{heads}</tr>{body}</table>"
 
-    def _bar(self, loss: int | None) -> str:
-        """A bar as long as the loss's logarithm, from the lowest to the highest shown."""
-        if loss is None:
-            return ""
-        losses = [math.log(max(r["loss"], 1)) for r in self._rounds.values() if r["loss"] is not None]
-        low, high = min(losses), max(losses)
-        part = (math.log(max(loss, 1)) - low) / (high - low) if high > low else 1.0
-        return f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>'
+
+def _row(row: CampaignRound, names: list[str], losses: list[int]) -> str:
+    """One round, with the figures of these names, and a bar for its loss among `losses`."""
+    shown = cells(row.figures, names) if row.figures else [row.ended, *[""] * (len(names) - 1)]
+    before = [str(row.round), *shown]
+    after = [f"{len(row.accepted)} of {len(row.cohort)}", format_amount(row.paid_units, row.asset)]
+    left_out = "; ".join(f"left out {short(mine)}: {why}" for mine, why in row.left_out.items())
+    drawn = f'<td style="text-align:left;min-width:{_BAR_EM + 1}em">{_bar(row.loss, losses)}</td>'
+    return f"<tr>{_cells(before)}{drawn}{_cells(after)}<td>{_safe(left_out)}</td></tr>"
+
+
+def _bar(loss: int | None, losses: list[int]) -> str:
+    """A bar as long as the loss's logarithm, from the lowest of them to the highest."""
+    if loss is None:
+        return ""
+    logarithms = [math.log(max(each, 1)) for each in losses]
+    low, high = min(logarithms), max(logarithms)
+    part = (math.log(max(loss, 1)) - low) / (high - low) if high > low else 1.0
+    return f'<span style="{_BAR};width:{0.3 + _BAR_EM * part:.1f}em"></span>'
 
 
 def _cells(texts: list[str]) -> str:

@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER
-from sonar.telling.amounts import Unit, format_amount, format_wei
+from sonar.telling.amounts import Unit, format_amount, format_wei, in_column
 from sonar.telling.figures import cells, heading, in_words
-from sonar.telling.progress import Done, Line, Note, PlainSink, Round, printable, short
-from sonar.telling.tables import print_table
+from sonar.telling.tables import print_named, print_table
+from sonar.telling.text import short
 
 if TYPE_CHECKING:
     from pysonar.campaign.records import Records
     from pysonar.wiring import Scientist
     from sonar.chain.rpc import Head
     from sonar.protocol.phase import BountyState
-
-
-class PlainTold:
-    """Tells a campaign's events to people: the rounds as sentences, the result as the tables that follow."""
-
-    def __init__(self) -> None:
-        self._plain = PlainSink()
-
-    def emit(self, line: Line) -> None:
-        """Write one event."""
-        event = line.event
-        if isinstance(event, Round):
-            event = Note(sentence_of(asdict(event.summary)))
-        elif isinstance(event, Done):
-            event = Done(event.what)
-        self._plain.emit(Line(line.party, line.at_s, event))
-
-
-def sentence_of(line: dict[str, Any]) -> str:
-    """Return a finished round (`history.line_of`) as a sentence."""
-    if line["loss"] is None:
-        return f"round {line['round']} {line['ended']}, {len(line['cohort'])} revealed"
-    best = "" if line["loss"] == line["best_loss"] else f" (the best is {in_words(line['best'])})"
-    told = (
-        f"round {line['round']}: {in_words(line['figures'])}{best}, "
-        f"{len(line['accepted'])} of {len(line['cohort'])} accepted, "
-        f"paid {format_amount(line['paid_units'], Unit(**line['asset']))}"
-    )
-    return "; ".join([told, *(f"left out {short(mine)}: {why}" for mine, why in line["left_out"].items())])
 
 
 def status_of(scientist: Scientist) -> dict[str, Any]:
@@ -101,7 +71,7 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
         with suppress(RemoteError, MarketError):
             have = held(scientist.market, asset, scientist.address)
         told = "?" if have is None else format_amount(have, unit)
-        found.append({"asset": asset, "held": have, "told": told})
+        found.append({"asset": asset, "held_units": have, "told": told})
     return found
 
 
@@ -127,78 +97,100 @@ def _age_problem(records: Records, newest: bytes) -> str:
     return ""
 
 
-def print_status(document: dict[str, Any]) -> None:
+def print_status(document: dict[str, Any], *, wide: bool = False) -> None:
     """Print what `status_of` returned."""
     balance_wei = document["balance_wei"]
-    print(f"account  {document['address']}: {'?' if balance_wei is None else format_wei(balance_wei)}")
-    for one in document["tokens"]:
-        print(f"token    {one['told']}")
-    print(f"home     {document['home']}\nnetwork  {printable(document['network'])}")
-    if document["problem"]:
-        print(f"problem  {printable(document['problem'])}")
+    have = "the chain does not tell" if balance_wei is None else format_wei(balance_wei)
+    posted = [each for each in document["campaigns"] if each["status"] != "not posted"]
+    waiting = ", ".join(each["name"] for each in document["campaigns"] if each not in posted)
+    print_named(
+        [
+            ("account", f"{document['address']}: {have}"),
+            *(("token", one["told"]) for one in document["tokens"]),
+            ("home", document["home"]),
+            ("network", document["network"]),
+            ("problem", document["problem"]),
+            ("not posted", waiting and f"{waiting}; `pysonar resume NAME` posts it"),
+        ]
+    )
     if not document["campaigns"] and not document["damaged"]:
-        print("bounties none yet; start one: pysonar run bounty.toml")
-    for summary in document["campaigns"]:
+        print("no bounty yet; start one: pysonar run bounty.toml")
+    for summary in posted:
         print()
-        print_result(summary)
+        print_result(summary, wide=wide)
     for one in document["damaged"]:
-        print(f"\nbounty {one['name']}: {printable(one['error'])}")
-        print(f"  hint: {printable(one['hint'])}")
+        print()
+        print_named([("damaged", one["name"]), ("problem", one["error"]), ("hint", one["hint"])])
 
 
-def print_result(summary: dict[str, Any]) -> None:
+def print_result(summary: dict[str, Any], *, wide: bool = False) -> None:
     """Print one campaign: its rounds, what each mine was paid, and where the money went."""
     ended = f" ({summary['closed'].lower().replace('_', ' ')})" if summary["closed"] else ""
-    print(f"bounty   {summary['name']}: {summary['status']}{ended}")
-    if summary["bounty"]:
-        print(f"id       {summary['bounty']}")
-    if now := summary.get("now"):
-        print(
-            f"now      round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
-            f"{now['revealed']} revealed"
-        )
-    if problem := summary.get("problem"):
-        print(f"problem  {printable(problem)}")
-    unit = Unit(**summary["asset"])
-    print(
-        f"escrow   {format_amount(summary['escrow_units'], unit)}, "
-        f"paid {format_amount(summary['paid_units'], unit)}, "
-        f"came back {format_amount(summary['refunded_units'], unit)}"
-    )
+    now, unit = summary.get("now"), Unit(**summary["asset"])
+    lines = [
+        ("bounty", f"{summary['name']}: {summary['status']}{ended}"),
+        ("id", summary["bounty"] or ""),
+        ("now", _now_in_words(now) if now else ""),
+        ("problem", summary.get("problem") or ""),
+        (
+            "escrow",
+            f"{format_amount(summary['escrow_units'], unit)}, "
+            f"paid {format_amount(summary['paid_units'], unit)}, "
+            f"came back {format_amount(summary['refunded_units'], unit)}",
+        ),
+        ("target", in_words(summary["target"])),
+        ("best", in_words(summary["final"]) if summary["final"] != summary["initial"] else ""),
+    ]
+    print_named(lines)
+    print()
     _print_rounds(summary, unit)
     if summary["payouts"]:
         print()
-        _print_payouts(summary["payouts"], unit)
+        _print_payouts(summary["payouts"], unit, wide=wide)
+
+
+def _now_in_words(now: dict[str, Any]) -> str:
+    return (
+        f"round {now['round']}: {now['status'].lower()}, {now['committed']} committed, "
+        f"{now['revealed']} revealed"
+    )
 
 
 def _print_rounds(summary: dict[str, Any], unit: Unit) -> None:
-    start = summary["initial"]
+    start, lines = summary["initial"], summary["rounds"]
+    name, paid = in_column([line["paid_units"] for line in lines], unit)
     rows = [["start", *cells(start, start), "", ""]]
-    for line in summary["rounds"]:
+    for line, amount in zip(lines, paid, strict=True):
         shown = cells(line["figures"], start)
         if line["loss"] is None:
             shown[0] = line["ended"]
-        accepted = f"{len(line['accepted'])} of {len(line['cohort'])}"
-        rows.append([str(line["round"]), *shown, accepted, format_amount(line["paid_units"], unit)])
-    headings = ["round", *map(heading, start), "accepted", "paid"]
-    print_table(headings, rows, right=headings)
-    if summary["final"] != start:
-        print(f"best     {in_words(summary['final'])}")
-    print(f"target   {in_words(summary['target'])}")
-    for line in summary["rounds"]:
-        for mine, why in line["left_out"].items():
-            print(printable(f"round {line['round']} left out {short(mine)}: {why}"))
-
-
-def _print_payouts(payouts: dict[str, dict[str, int]], unit: Unit) -> None:
-    parts = {
-        "fees": "fee_units",
-        "rewards": "reward_units",
-        "forfeits": "forfeit_units",
-        "stakes back": "stake_units",
-    }
-    rows = [
-        [mine, *(format_amount(paid[part], unit) for part in parts.values())]
-        for mine, paid in payouts.items()
+        rows.append([str(line["round"]), *shown, f"{len(line['accepted'])} of {len(line['cohort'])}", amount])
+    headings = ["round", *map(heading, start), "accepted", f"paid\n{name}"]
+    print_table(headings, rows, right=headings, spare=[*headings[3:-2], "accepted"])
+    left_out = [
+        (f"round {line['round']}", f"left out {short(mine)}: {why}")
+        for line in lines
+        for mine, why in line["left_out"].items()
     ]
-    print_table(["mine", *parts], rows, right=parts)
+    print_named(left_out)
+
+
+_PAYOUTS = {
+    "fees": "fee_units",
+    "rewards": "reward_units",
+    "forfeits": "forfeit_units",
+    "stakes back": "stake_units",
+}
+
+
+def _print_payouts(payouts: dict[str, dict[str, int]], unit: Unit, *, wide: bool) -> None:
+    """What each mine was credited, the best paid first; without columns of zeros."""
+    mines = sorted(payouts, key=lambda mine: -payouts[mine]["fee_units"] - payouts[mine]["reward_units"])
+    columns = {"mine": [mine if wide else short(mine) for mine in mines]}
+    for told, part in _PAYOUTS.items():
+        amounts = [payouts[mine][part] for mine in mines]
+        if any(amounts):
+            name, shown = in_column(amounts, unit)
+            columns[f"{told}\n{name}"] = shown
+    headings = list(columns)
+    print_table(headings, list(zip(*columns.values(), strict=True)), right=headings[1:], wide=wide)

@@ -7,27 +7,37 @@ network of eleven processes pays for the import eleven times.
 from __future__ import annotations
 
 import itertools
-import json
-import logging
 import re
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import httpx
-import stamina
-from pydantic_core import from_json
 
-from sonar.errors import ChainUnavailable, ConfigError, RpcError
-from sonar.home.settings import checked_url
+from sonar.chain.endpoint import Endpoint, NotTaken, too_many
+from sonar.errors import ChainUnusable, ConfigError, RpcError
 from sonar.protocol.ids import Address
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_BUSY = frozenset({429, 502, 503, 504})
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-# Without this, Python writes each of stamina's retries to standard error where nothing configured logging.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
+_MOST_AT_ONCE = 100
+"""So many requests are sent in one exchange, until the node takes fewer only."""
+_NEEDED = frozenset(
+    f"eth_{name}"
+    for name in (
+        "blockNumber",
+        "call",
+        "chainId",
+        "estimateGas",
+        "getBalance",
+        "getBlockByNumber",
+        "getCode",
+        "getLogs",
+        "getTransactionCount",
+        "getTransactionReceipt",
+        "sendRawTransaction",
+    )
+)
+"""Without any of these nothing goes on."""
+_UNKNOWN_METHOD = frozenset({-32601, -32004})
+_UNKNOWN_METHOD_WORDS = ("method not found", "unsupported method", "method not supported", "not available")
 
 
 class Request(NamedTuple):
@@ -42,9 +52,10 @@ class Rpc:
     """A node's JSON-RPC endpoint. Safe to use from several threads.
 
     Every method raises ChainUnavailable when the node does not serve us after `attempts` tries, or within
-    `timeout_s` in all, and RpcError when it refuses a request or answers with nonsense. All requests of this
-    package may be repeated, sending a signed transaction included. `transport` replaces the network, for
-    chains in the same process. `shown` is the node's address for messages, without its secrets.
+    `timeout_s`; ChainUnusable, at once, when what is there never did and asking again does not help; and
+    RpcError when it refuses a request or answers with nonsense. All requests of this package may be repeated,
+    sending a signed transaction included. `transport` replaces the network, for chains in the same process.
+    `shown` is the node's address for messages, without its secrets.
     """
 
     def __init__(
@@ -55,30 +66,27 @@ class Rpc:
         attempts: int = 5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.shown = without_secrets(url)
-        try:
-            self._url = httpx.URL(checked_url(url))
-        except ValueError as error:
-            raise ConfigError("rpc_url", f"{self.shown!r} is {error}") from error
-        self._attempts, self._timeout_s = attempts, timeout_s
+        self._endpoint = Endpoint(url, timeout_s=timeout_s, attempts=attempts, transport=transport)
+        self.shown = self._endpoint.shown
         self._ids = itertools.count(1)
-        self._http = httpx.Client(
-            transport=transport,
-            trust_env=self._url.host not in _LOOPBACK,  # no proxy between us and our own machine
-            headers={"content-type": "application/json"},
-        )
+        self._at_once = _MOST_AT_ONCE
+        self._offered: set[str] = set()
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._endpoint.close()
 
     def call(self, method: str, *params: Any) -> Any:
         """Return the result of one request."""
         request = self._request(method, params)
-        answer = self._exchange(json.dumps(request))
+        answer = self._endpoint.ask(request)
+        if isinstance(answer, list) and len(answer) == 1:  # some answer one request as a batch of one
+            (answer,) = answer
         result = _unwrap(answer, request["id"], method)
         if isinstance(result, RpcError):
+            self._check_offered(method, result)
             raise result
+        self._offered.add(method)
         return result
 
     def quantity(self, method: str, *params: Any) -> int:
@@ -90,22 +98,55 @@ class Rpc:
         return data_bytes(self.call(method, *params), what or method)
 
     def batch(self, *requests: Request) -> list[Any]:
-        """Return what the results of several requests say, in one exchange.
+        """Return what the results of several requests say, in as few exchanges as the node takes.
 
         What the node refused, or answered with nonsense, is in the list as an RpcError, not raised.
         """
+        results: list[Any] = []
+        while rest := requests[len(results) :]:
+            results += self._at_most(rest[: self._at_once])
+        return results
+
+    def _at_most(self, requests: tuple[Request, ...]) -> list[Any]:
+        """Ask in one exchange, or in halves if the node does not take so many, which is remembered."""
+        if len(requests) == 1:
+            return [self._alone(requests[0])]
         sent = [self._request(one.method, one.params) for one in requests]
-        answers = self._exchange(json.dumps(sent))
-        if not isinstance(answers, list):
-            # A node that takes no batches answers with one error for all of them.
-            return [self._alone(one) for one in requests]
-        by_id = {
-            answer["id"]: answer
-            for answer in answers
-            if isinstance(answer, dict) and isinstance(answer.get("id"), int)
-        }
-        results = [_unwrap(by_id.get(one["id"]), one["id"], one["method"]) for one in sent]
-        return [_said(request, result) for request, result in zip(requests, results, strict=True)]
+        try:
+            answers = self._endpoint.ask(sent)
+        except NotTaken:
+            answers = None
+        if isinstance(answers, list):
+            return self._all_of(requests, sent, answers)
+        half = (len(requests) + 1) // 2
+        first = self._at_most(requests[:half])
+        self._at_once = min(self._at_once, half)  # the node is well: it was the number
+        return first + self.batch(*requests[half:])
+
+    def _all_of(
+        self, requests: tuple[Request, ...], sent: list[dict[str, Any]], answers: list[Any]
+    ) -> list[Any]:
+        """Return what the results say; what is missing, or an error, is asked for singly.
+
+        Some nodes refuse by an error only those requests that are too many for them.
+        """
+        by_id = {_number(one.get("id")): one for one in answers if isinstance(one, dict)}
+        if any(too_many(one.get("error"), logs=False) is not None for one in by_id.values()):
+            self._endpoint.refused()
+        results = []
+        for place, (request, one) in enumerate(zip(requests, sent, strict=True)):
+            result = _unwrap(by_id.get(one["id"]), one["id"], one["method"])
+            if isinstance(result, RpcError):
+                again = self._alone(request)
+                fewer = one["id"] not in by_id or not isinstance(again, RpcError)
+                limited = too_many(by_id.get(one["id"], {}).get("error"), logs=False) is not None
+                if fewer and not limited:
+                    self._at_once = min(self._at_once, max(place, 1))
+                results.append(again)
+            else:
+                self._offered.add(request.method)
+                results.append(_said(request, result))
+        return results
 
     def _alone(self, request: Request) -> Any:
         try:
@@ -113,78 +154,25 @@ class Rpc:
         except RpcError as error:
             return error
 
+    def _check_offered(self, method: str, error: RpcError) -> None:
+        """Raise ChainUnusable for a method that the node does not know, and never did."""
+        told = str(error).lower()
+        unknown = error.code in _UNKNOWN_METHOD or any(words in told for words in _UNKNOWN_METHOD_WORDS)
+        if unknown and method in _NEEDED and method not in self._offered:
+            raise ChainUnusable(
+                f"the chain's node at {self.shown} does not offer {error}",
+                hint="name a node by rpc_url in network.toml that serves the whole `eth_` interface",
+            ) from error
+
     def _request(self, method: str, params: Any) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
 
-    def _exchange(self, body: str) -> Any:
-        until_s = time.monotonic() + self._timeout_s
-        try:
-            for attempt in stamina.retry_context(
-                on=_passes,
-                attempts=self._attempts,
-                wait_initial=0.1,
-                wait_max=2.0,
-                timeout=self._timeout_s,
-            ):
-                with attempt:
-                    return self._post(body, until_s)
-        except httpx.HTTPError as error:
-            late = isinstance(error, httpx.TimeoutException)
-            why = f"it takes more than {self._timeout_s:g} s" if late else str(error) or type(error).__name__
-            raise ChainUnavailable(
-                f"the chain's node at {self.shown} does not answer: {why}", hint=_ADDRESS
-            ) from error
-        raise AssertionError("unreachable")
 
-    def _post(self, body: str, until_s: float) -> Any:
-        left_s = max(until_s - time.monotonic(), 0.001)
-        with self._http.stream("POST", self._url, content=body, timeout=left_s) as response:
-            status, parts, size = response.status_code, [], 0
-            if status in _BUSY:
-                raise httpx.TransportError(f"status {status}")
-            for part in response.iter_bytes():
-                parts.append(part)
-                if (size := size + len(part)) > MAX_ANSWER_BYTES:
-                    raise RpcError(f"the node's answer is larger than the limit of {MAX_ANSWER_BYTES} bytes")
-                if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
-                    raise httpx.ReadTimeout("")
-        content = b"".join(parts)
-        try:
-            answer = from_json(content)
-        except ValueError as error:
-            if response.is_success and content and str(error).startswith("EOF"):
-                raise httpx.TransportError("its answer is cut off") from error
-            if response.is_success:
-                raise RpcError(f"{self.shown} answered with status {status} and no JSON") from error
-            answer = None
-        nodes_own = isinstance(answer, list) or (isinstance(answer, dict) and "jsonrpc" in answer)
-        if response.is_success or nodes_own:
-            return answer
-        # Something that stands before the node has answered in its place.
-        raise (httpx.TransportError if status >= 500 else httpx.HTTPError)(f"status {status}")
-
-
-def _passes(error: Exception) -> bool:
-    """Whether to ask again; a timeout means that all the time is used up."""
-    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.TimeoutException)
-
-
-_ADDRESS = (
-    "is it running? `sonar chain` starts a local one; rpc_url in network.toml names it, "
-    "with the key that the node may ask for"
-)
-
-
-def without_secrets(url: str) -> str:
-    """Return an address for messages: without name and password, and without path and query.
-
-    Providers of nodes put their customers' keys into the path.
-    """
-    scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
-    rest = rest.rpartition("@")[2]
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    hidden = "/…" if rest[len(place) :].strip("/") else ""
-    return f"{scheme}{mark}{place}"[:200] + hidden
+def _number(value: Any) -> int | None:
+    """Return the number of a request, which some nodes send back as a text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _unwrap(answer: Any, number: int, method: str) -> Any:
@@ -199,7 +187,9 @@ def _unwrap(answer: Any, number: int, method: str) -> Any:
             code=code if isinstance(code, int) else 0,
             data=error.get("data"),
         )
-    if error is not None or answer.get("id") != number or "result" not in answer:
+    if error is not None:
+        return RpcError(f"{method}: {str(error)[:500]}")
+    if _number(answer.get("id")) != number or "result" not in answer:
         return RpcError(f"{method}: the node's answer is not JSON-RPC")
     return answer["result"]
 
@@ -207,24 +197,24 @@ def _unwrap(answer: Any, number: int, method: str) -> Any:
 def _said(request: Request, result: Any) -> Any:
     """Return what a result says, or an RpcError."""
     try:
-        return result if isinstance(result, RpcError) else request.read(result, request.method)
+        return request.read(result, request.method)
     except RpcError as error:
         return error
 
 
+_QUANTITY = re.compile("0[xX][0-9a-fA-F]{1,64}")
+
+
 def quantity(value: Any, what: str) -> int:
     """Return a JSON-RPC quantity ("0x1f") as an int below 2^256. Raises RpcError naming `what`."""
-    if isinstance(value, str) and value.startswith("0x") and 3 <= len(value) <= 66:
-        try:
-            return int(value, 16)
-        except ValueError:
-            pass
+    if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return int(value, 16)
     raise RpcError(f"{what}: the node answered {str(value)[:100]!r}, which is not a quantity in hex")
 
 
 def data_bytes(value: Any, what: str, size: int | None = None) -> bytes:
     """Return JSON-RPC data ("0x…") as bytes, `size` of them if given. Raises RpcError naming `what`."""
-    if isinstance(value, str) and value.startswith("0x"):
+    if isinstance(value, str) and value.startswith(("0x", "0X")):
         try:
             data = bytes.fromhex(value[2:])
             if size is None or len(data) == size:

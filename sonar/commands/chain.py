@@ -102,14 +102,16 @@ def chain(
 
 def _blob_folder(path: Path) -> StoreConfig:
     from sonar.errors import ConfigError
+    from sonar.home.files import in_full, remedy
     from sonar.home.settings import StoreConfig
 
+    path = in_full(path, "--store")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         problem = f"{path} cannot be made: {error.strerror}"
-        raise ConfigError("--store", problem, hint="name a folder that this user may make") from error
-    return StoreConfig(kind="folder", path=str(path.resolve()))
+        raise ConfigError("--store", problem, hint=remedy(error, path)) from error
+    return StoreConfig(kind="folder", path=str(path))
 
 
 def _faucet(home: Home) -> LocalAccount:
@@ -199,6 +201,8 @@ def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -
 def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
+    from sonar.protocol.url import without_secrets
+
     console = Console(stderr=True)
     if as_json:
         print_json(
@@ -214,7 +218,7 @@ def _tell(running: LocalChain, network: NetworkConfig, file: Path, *, as_json: b
         )
         return
     console.print(
-        f"{network.client} serves chain {network.chain_id} at {network.rpc_url}\n"
+        f"{network.client} serves chain {network.chain_id} at {without_secrets(network.rpc_url)}\n"
         f"TrainingMarket is at {network.contract}\n"
         f"network file: {file}\nCtrl-C ends the chain.",
         markup=False,

@@ -60,7 +60,7 @@ def deploy(
 
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
-    from sonar.chain.contract.artifacts import verify_file
+    from sonar.chain.contract.abi import verify_file
     from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
     from sonar.home.keystore import load, read_password
@@ -94,6 +94,7 @@ def deploy(
 def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> StoreConfig:
     """Return where the network's blobs are. Raises ConfigError."""
     from sonar.errors import ConfigError
+    from sonar.home.files import in_full
     from sonar.home.settings import StoreConfig
     from sonar.store.choose import checked_peers
 
@@ -101,7 +102,7 @@ def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> Sto
         raise ConfigError("--store", "give either a folder or, with --bootstrap, a peer of an IPFS swarm")
     peers = checked_peers("--bootstrap", tuple(bootstrap))
     if store is not None:
-        return StoreConfig(kind="folder", path=str(store.resolve()))
+        return StoreConfig(kind="folder", path=str(in_full(store, "--store")))
     return StoreConfig(kind="kubo", bootstrap=peers, swarm_key_file=swarm_key_file)
 
 
@@ -111,9 +112,11 @@ def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
     Raises ConfigError.
     """
     from sonar.errors import ConfigError
+    from sonar.home.files import expanded
     from sonar.home.settings import NetworkConfig
     from sonar.protocol.ids import ETHER, ZERO32, hex32
 
+    path = expanded(path, "--network-out")
     if path.exists():
         raise ConfigError("--network-out", f"{path} exists", hint="name another file, or move it away")
     if not os.access(path.parent, os.W_OK):

@@ -41,11 +41,11 @@ def fund(
 
 def _address(text: str) -> Address:
     """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
-    from sonar.home.folder import expanded
+    from sonar.home.files import in_full
     from sonar.home.keystore import find
     from sonar.protocol.ids import parse_address
 
-    home = expanded(Path(text), "to")
+    home = in_full(Path(text), "to")
     if not home.is_dir():
         try:
             return parse_address(text, "to")

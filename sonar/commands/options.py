@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.telling.terminal import COMMON
+
 if TYPE_CHECKING:
     from sonar.home.settings import NetworkConfig
 
@@ -14,6 +16,8 @@ NetworkOption = Annotated[
     Path | None,
     typer.Option(
         "--network",
+        metavar="FILE",
+        rich_help_panel=COMMON,
         envvar="SONAR_NETWORK",
         help="The network file. Default: network.toml here, else that of `sonar chain`'s default home.",
     ),

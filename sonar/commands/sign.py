@@ -40,19 +40,19 @@ def sign(
     Example: `sonar sign diabetes-1.json --home ./settler`
     """
     from sonar.home import keystore
-    from sonar.home.folder import expanded
+    from sonar.home.files import in_full
     from sonar.home.settlement import SUFFIX, read_settlement, write_signature
     from sonar.protocol.ids import Address, hex32
 
     asked = read_settlement(settlement)
-    key = keystore.find(expanded(home, "--home") / "keystore")
+    key = keystore.find(in_full(home, "--home") / "keystore")
     _check_settler(asked, Address(key.stem))
     if not json:
         typer.echo("\n".join(_in_words(asked)))
     if not yes:
         _confirm(json)
     account = keystore.load(key, keystore.read_password(password_file))
-    target = expanded(output or settlement.with_suffix(SUFFIX), "--output")
+    target = in_full(output or settlement.with_suffix(SUFFIX), "--output")
     digest: Any = asked.check()  # computed from the fields; the library has a type of its own for it
     write_signature(target, bytes(account.unsafe_sign_hash(digest).signature))
     signed = Signed(Address(account.address), hex32(digest), str(target), asked.chain_id, asked.contract)
@@ -78,12 +78,12 @@ def _check_settler(asked: Settlement, own: Address) -> None:
 
 def _in_words(asked: Settlement) -> Iterator[str]:
     """Say what is signed, a line each. All values are checked, so none can steer a terminal."""
-    from sonar.telling.progress import clock
+    from sonar.telling.text import clock
 
     yield f"settlement of round {asked.round} of the bounty {asked.bounty}"
     yield f"counts on  chain {asked.chain_id}, for the contract {asked.contract} there, and nowhere else"
     yield f"until      {clock(asked.until_s)}, as the file says; this is not signed"
-    yield f"loss       {asked.new_loss:,} millionths of the null model's"
+    yield f"loss       {asked.new_loss / 10_000:.4f}% of the null model's"
     yield f"model      {asked.new_model_digest}"
     yield f"evidence   {asked.evidence_digest}"
     for award in asked.awards:

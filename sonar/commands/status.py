@@ -1,26 +1,27 @@
-"""`sonar status`: the bounties of a network, from the chain alone."""
+"""`sonar status`: the bounties of a network, from the chain; why mines were left out, from the store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonar.commands.options import NetworkOption, load_network
-from sonar.telling.documents import BountyFacts, BountyHistory, RoundFacts, in_json
-from sonar.telling.terminal import JsonFlag, print_json
+from sonar.telling.bounties import BountyFacts, BountyHistory, RoundFacts
+from sonar.telling.terminal import JsonFlag, WideFlag, print_json
 
 if TYPE_CHECKING:
     from sonar.chain.contract.market import Market
-    from sonar.protocol.events import Event
+    from sonar.home.settings import NetworkConfig
+    from sonar.manifests.model import ModelManifest
+    from sonar.protocol.events import BountyPosted
     from sonar.protocol.fold import RoundRecord
-    from sonar.protocol.ids import Address
+    from sonar.protocol.ids import Address, BountyId, Digest
     from sonar.protocol.phase import BountyState
+    from sonar.store.choose import OpenStore
     from sonar.telling.amounts import Unit
-
-EVENTS_SHOWN = 200
 
 
 def status(
@@ -29,39 +30,38 @@ def status(
         typer.Argument(help="A bounty's id in hex, or its first digits, for its rounds. Default: all."),
     ] = None,
     network: NetworkOption = None,
+    wide: WideFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Show the network's bounties: status, round, deadlines and escrow; or one bounty's rounds.
 
-    Everything comes from the chain, and anybody can see it. Needs no key.
+    Everything comes from the chain, and anybody can see it; of one bounty also who was left out of a round,
+    and why, if the network's store can be read from here. Needs no key.
 
-    Example: `sonar status --network ./net/network.toml`
+    Examples: `sonar status --network ./net/network.toml`, `sonar status 0x3fd1`
     """
     from sonar.chain.contract.market import Market
-    from sonar.protocol.fold import fold
+    from sonar.commands.shown import show, show_history
     from sonar.protocol.ids import parse_bounty
     from sonar.telling.progress import PlainSink, Progress
 
-    market = Market.connect(load_network(network), progress=Progress(PlainSink()))
+    config = load_network(network)
+    market = Market.connect(config, progress=Progress(PlainSink()))
     units: dict[Address, Unit] = {}
     if bounty is None:
         found = [_facts(market, market.bounty(posted.bounty), units) for posted in market.bounties()]
         if json:
             print_json(found)
         else:
-            _show(found)
+            show(found, wide=wide)
         return
     # A whole id needs no search.
     identity = parse_bounty(bounty) if len(bounty) >= 64 else market.posted(bounty).bounty
-    facts = _facts(market, market.bounty(identity), units)
-    events = market.events(market.deployed_block, bounty=identity)
-    rounds = [_round(record) for record in fold(events).values()]
+    told = history(config, market, identity, units)
     if json:
-        print_json(_history(facts, rounds, events))
+        print_json(told)
     else:
-        _show([facts])
-        _show_rounds(rounds, units[facts.asset])
-        _show_events(events, units[facts.asset])
+        show_history(told, wide=wide)
 
 
 def _facts(market: Market, state: BountyState, units: dict[Address, Unit]) -> BountyFacts:
@@ -98,18 +98,51 @@ def _facts(market: Market, state: BountyState, units: dict[Address, Unit]) -> Bo
         quiet_s=terms.quiet_s,
         overdue_bps=terms.overdue_bps,
         cohort_fixed=state.cohort_fixed,
+        symbol=units[terms.asset].symbol,
+        decimals=units[terms.asset].decimals,
     )
 
 
-def _history(facts: BountyFacts, rounds: list[RoundFacts], events: Sequence[Event]) -> BountyHistory:
-    """The bounty's facts with what its events tell."""
-    told = [{"event": type(event).__name__, **in_json(event)} for event in events]
+def history(
+    network: NetworkConfig, market: Market, bounty: BountyId, units: dict[Address, Unit]
+) -> BountyHistory:
+    """Return a bounty with its rounds and events: the chain's record, and what the store says of it."""
+    from sonar.protocol.fold import fold
+    from sonar.telling.bounties import record_of
+
+    facts = _facts(market, market.bounty(bounty), units)
+    events = market.events(market.deployed_block, bounty=bounty)
+    records = list(fold(events).values())
+    times = _times(market, [one.ended_block for one in records if one.ended_block is not None])
     own = {one.name: getattr(facts, one.name) for one in fields(facts)}
-    return BountyHistory(**own, history=rounds, events=told)
+    told = BountyHistory(
+        **own,
+        history=[_round(record, times) for record in records],
+        events=[record_of(event) for event in events],
+    )
+    posted = next((event for event in events if type(event).__name__ == "BountyPosted"), None)
+    return told if posted is None else _with_store(told, network, posted, records)  # type: ignore[arg-type]
 
 
-def _round(record: RoundRecord) -> RoundFacts:
+def _times(market: Market, blocks: Sequence[int]) -> dict[int, int]:
+    """When these blocks were made, in chain seconds; without those that the node does not tell."""
+    from sonar.chain.rpc import Request, fields_of, quantity
+    from sonar.errors import RpcError
+
+    wanted = sorted(set(blocks))
+    asked = [Request("eth_getBlockByNumber", (hex(number), False)) for number in wanted]
+    times = {}
+    for number, answer in zip(wanted, market.rpc.batch(*asked) if asked else [], strict=True):
+        try:
+            (times[number],) = fields_of(answer, "a block", timestamp=quantity)
+        except RpcError:
+            continue
+    return times
+
+
+def _round(record: RoundRecord, times: dict[int, int]) -> RoundFacts:
     settled, fixed = record.settled, record.fixed
+    ending = settled or record.failed or record.closed
     return RoundFacts(
         round=record.round,
         opened_s=record.opened.opened_s if record.opened else None,
@@ -122,84 +155,87 @@ def _round(record: RoundRecord) -> RoundFacts:
         best_loss=settled.best_loss if settled else None,
         earned_units=record.earned_units,
         shares_bps={mine: paid.share_bps for mine, paid in record.paid.items()},
+        tx_hash=ending.tx_hash if ending and record.ended else None,
+        ended_s=times.get(record.ended_block) if record.ended_block is not None else None,
     )
 
 
-def _show(found: Sequence[BountyFacts]) -> None:
-    from sonar.telling.progress import clock, short
-    from sonar.telling.tables import print_table
+def _with_store(
+    told: BountyHistory, network: NetworkConfig, posted: BountyPosted, records: Sequence[RoundRecord]
+) -> BountyHistory:
+    """The same with the model's name, its figures, and the evidence of each round, as far as it is there."""
+    from sonar.errors import EnvironmentFault, RemoteError, UsageError
 
-    if not found:
-        print("No bounty was posted yet. `pysonar run bounty.toml` posts one.")
-        return
-    rows = [
-        [
-            one.bounty if len(found) == 1 else short(one.bounty),
-            one.status + (", named mines" if one.by_name else ""),
-            "" if one.until_s is None else f"{clock(one.until_s)} ({one.until_s - one.now_s} s)",
-            f"{one.round}/{one.rounds}",
-            f"{one.committed}/{one.cohort_cap}",
-            str(one.revealed),
-            f"{_loss(one.initial_loss)} → {_loss(one.best_loss)}",
-            one.escrow,
-        ]
-        for one in found
-    ]
-    print_table(
-        ["bounty", "status", "until", "round", "committed", "revealed", "loss of null", "escrow"], rows
+    try:
+        opened = _store_of(network)
+        try:
+            return _read(told, opened, posted, records)
+        finally:
+            opened.close()
+    except (EnvironmentFault, RemoteError, UsageError) as fault:
+        return replace(
+            told, problem=f"the store does not tell who was left out: {fault}. {fault.hint}".strip()
+        )
+
+
+def _store_of(network: NetworkConfig) -> OpenStore:
+    """Open the store without a node of its own. Raises ConfigError where that cannot be."""
+    from pathlib import Path
+
+    from sonar.errors import ConfigError
+    from sonar.store.choose import API_VARIABLE, open_store, running_api
+    from sonar.telling.progress import Progress
+
+    if network.store.kind == "folder" and not Path(network.store.path).is_dir():
+        problem = f"its folder {network.store.path} is not on this machine"
+        raise ConfigError("store", problem, hint="ask where the chain runs")
+    if network.store.kind == "kubo" and not running_api(network.store):
+        problem = "it is a private IPFS swarm, and no running node is named"
+        raise ConfigError("store", problem, hint=f"name one by {API_VARIABLE}")
+    return open_store(network.store, Path(), Progress())
+
+
+def _read(
+    told: BountyHistory, opened: OpenStore, posted: BountyPosted, records: Sequence[RoundRecord]
+) -> BountyHistory:
+    """The first fault of the store ends the reading; what was read before stays."""
+    from sonar.errors import EnvironmentFault, RemoteError
+    from sonar.manifests.evidence import EvidenceManifest
+    from sonar.manifests.model import ModelManifest
+    from sonar.protocol.ids import Cid
+
+    def get(digest: Digest, most: int) -> bytes:
+        return opened.store.get(Cid("dag-cbor", digest), most)
+
+    model = ModelManifest.from_bytes(get(posted.model_digest, ModelManifest.max_bytes))
+    rounds, problem = [], ""
+    for one, record in zip(told.history, records, strict=True):
+        found = replace(one, figures=_figures(model, one.loss))
+        if record.settled and not problem:
+            try:
+                raw = get(record.settled.evidence_digest, EvidenceManifest.max_bytes)
+                cohort = EvidenceManifest.from_bytes(raw).cohort
+                left_out = {str(member.mine): member.reason for member in cohort if not member.accepted}
+                found = replace(found, accepted=len(cohort) - len(left_out), left_out=left_out)
+            except (EnvironmentFault, RemoteError) as fault:
+                problem = f"the evidence of round {one.round} cannot be read: {fault}"
+        rounds.append(found)
+    return replace(
+        told,
+        name=model.name,
+        history=rounds,
+        problem=problem,
+        initial=_figures(model, told.initial_loss),
+        best=_figures(model, told.best_loss),
+        target=_figures(model, told.target_loss),
     )
 
 
-def _loss(millionths: int) -> str:
-    """A loss as a part of the null model's."""
-    return f"{millionths / 1e6:.6f}"
+def _figures(model: ModelManifest, loss: int | None) -> dict[str, float]:
+    """What a round's loss says in people's units; nothing of another loss than the squared one."""
+    from sonar.telling.figures import of_squared
 
-
-def _show_rounds(rounds: Sequence[RoundFacts], unit: Unit) -> None:
-    from sonar.telling.amounts import format_amount
-    from sonar.telling.tables import print_table
-
-    headings = ["round", "ended", "committed", "revealed", "loss", "paid"]
-    print()
-    print_table(
-        headings,
-        [
-            [
-                str(one.round),
-                one.ended or "",
-                str(one.committed),
-                str(one.revealed),
-                "" if one.loss is None else _loss(one.loss),
-                format_amount(one.earned_units, unit),
-            ]
-            for one in rounds
-        ],
-        right=[*headings[:1], *headings[2:]],
-    )
-    print()
-
-
-def _show_events(events: Sequence[Event], unit: Unit) -> None:
-    from sonar.telling.progress import printable
-
-    if earlier := len(events[:-EVENTS_SHOWN]):
-        print(f"{earlier} earlier events are left out; --json has all of them")
-    for event in events[-EVENTS_SHOWN:]:
-        hidden = ("bounty", "block", "tx_hash", "log_index", "round", "terms")
-        told = {one.name: getattr(event, one.name) for one in fields(event) if one.name not in hidden}
-        rest = ", ".join(_told(key, value, unit) for key, value in told.items())
-        text = f"block {event.block}  round {getattr(event, 'round', '-')}  {type(event).__name__}: {rest}"
-        print(printable(text))  # a token's symbol is a stranger's
-
-
-def _told(key: str, value: Any, unit: Unit) -> str:
-    """Tell a field of an event in the units that people count in."""
-    from sonar.telling.amounts import format_amount
-
-    if key.endswith("_units"):
-        return f"{key.removesuffix('_units')} {format_amount(value, unit)}"
-    if key.endswith("_loss"):
-        return f"{key} {_loss(value)}"
-    if key == "share_bps":
-        return f"share {value / 100:.2f}%"
-    return f"{key} {in_json(value, key)}"
+    if loss is None or model.family.loss != "squared":
+        return {}
+    scales = [target.scale for target in model.family.targets]
+    return of_squared(loss, scales[0] ** 2 if len(scales) == 1 else None)

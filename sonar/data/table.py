@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.data.cells import EXACT, Found, Kind, look_at
+from sonar.data.names import index_of, plain_names, spelled, twice
 from sonar.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -47,26 +49,15 @@ class Table:
 
         Raises DataError for a missing one.
         """
-        return self.values[:, [self._index(name) for name in features]]
+        return self.values[:, [index_of(name, self.columns) for name in features]]
 
     def column(self, name: str) -> Vector:
         """Return one column, float64[rows]. Raises DataError when it is missing."""
-        return self.values[:, self._index(name)]
+        return self.values[:, index_of(name, self.columns)]
 
     def slice(self, start: int, stop: int | None = None) -> Table:
         """Return the rows from `start` up to `stop`."""
         return Table(self.columns, self.values[start:stop])
-
-    def _index(self, name: str) -> int:
-        if name not in self.columns:
-            raise missing_column(name, self.columns)
-        return self.columns.index(name)
-
-
-def missing_column(name: str, columns: Sequence[str]) -> DataError:
-    """Return the error for a column that is asked for and not there."""
-    there = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
-    return DataError(f"column {name}", f"is missing; there are: {there}", hint="rename or add the column")
 
 
 def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None) -> Table:
@@ -108,11 +99,72 @@ def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[M
     yield from _batches(rows, _header(rows), columns)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What there is in a file: the columns that hold numbers, how many rows, and why others are left out."""
+
+    columns: tuple[str, ...]
+    rows: int
+    left_out: Mapping[str, str]
+
+
+def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Contents:
+    """Return what a CSV file holds, of which every cell is looked at, but for the columns `without`.
+
+    A column in which no cell is a number, or near to one, is left out. Raises DataError, as `parse_csv`: also
+    for a column that holds numbers in some rows and none in others, and for fewer than two columns of
+    numbers.
+    """
+    rows = _Rows(file, name)
+    header = _header(rows)
+    unread = {index_of(column, header) for column in without}
+    numbers = [index for index in range(len(header)) if index not in unread]
+    others: dict[int, tuple[int, Found]] = {}
+    count = 0
+    for count, row in enumerate(_records(rows, header), start=1):
+        if _quickly(rows, row, numbers) is None:
+            for index in list(numbers):
+                found = look_at(row[index])
+                if found.kind is not Kind.NUMBER:
+                    if count > 1 or found.kind is Kind.NEARLY:
+                        rows.fail(_in_column(header[index], found), hint=_or_without(found, header[index]))
+                    others[index] = rows.reader.line_num, found
+                    numbers.remove(index)
+        for index, (line, first) in others.items():
+            if look_at(row[index]).kind in (Kind.NUMBER, Kind.NEARLY):
+                where = f"{name}, line {line}"
+                hint = _or_without(first, header[index])
+                raise DataError(where, _in_column(header[index], first), hint=hint)
+    if not count:
+        raise _no_rows(rows)
+    told = {header[index]: f"line {line}: {found.problem}" for index, (line, found) in others.items()}
+    told |= {header[index]: UNREAD for index in unread}
+    if len(numbers) < 2:
+        raise _too_few(name, [header[index] for index in numbers], told)
+    return Contents(tuple(header[index] for index in numbers), count, told)
+
+
+def _or_without(found: Found, column: str) -> str:
+    return f"{found.hint}; or leave the column out: --without {column!r}"
+
+
+def _too_few(name: str, columns: Sequence[str], left_out: Mapping[str, str]) -> DataError:
+    has = f"one column of numbers only ({columns[0]!r})" if columns else "no column of numbers"
+    problem = f"has {has}; two are the least"
+    told = "; ".join(f"{column!r} holds none ({why})" for column, why in left_out.items())
+    return DataError(name, problem, hint=told or "one to predict, and one to predict it from")
+
+
+UNREAD = "you left it out"
+"""What is said of columns that nobody wants to be looked at."""
+
+
 class _Decodable(io.BufferedIOBase):
     """What a text reader reads from: it knows which line a byte is on, and whether there is an underscore."""
 
     def __init__(self, file: Readable) -> None:
         self._file, self._last = file, b""
+        self.first = b""
         self._lines_before = 0
         self.underscores = False
 
@@ -122,6 +174,7 @@ class _Decodable(io.BufferedIOBase):
     def read1(self, size: int = -1, /) -> bytes:
         self._lines_before += self._last.count(b"\n")
         self._last = self._file.read(size)
+        self.first = self.first or self._last[:8]
         self.underscores = self.underscores or b"_" in self._last
         return self._last
 
@@ -147,59 +200,93 @@ class _Rows:
         except csv.Error as error:
             self.fail(f"is not CSV: {error}", hint="commas between values, quotes doubled")
         except UnicodeDecodeError as error:
+            self._refuse_others()
             line = self.bytes.line_of(error)
-            raise DataError(f"{self.name}, line {line}", "is not UTF-8", hint="save it as UTF-8") from None
+            raise DataError(
+                f"{self.name}, line {line}", "is not UTF-8", hint="save it as CSV in UTF-8"
+            ) from None
+
+    def _refuse_others(self) -> None:
+        """Refuse what is no text in UTF-8, by its first bytes. Raises DataError."""
+        for begins, is_what in _OTHERS.items():
+            if self.bytes.first.startswith(begins):
+                raise DataError(
+                    self.name, f"is {is_what}; CSV in UTF-8 is expected", hint="save it as CSV in UTF-8"
+                )
 
     def fail(self, problem: str, hint: str = "") -> NoReturn:
         raise DataError(f"{self.name}, line {self.reader.line_num}", problem, hint=hint)
 
 
+_OTHERS = {
+    b"\xff\xfe": "text in UTF-16, which Windows calls Unicode",
+    b"\xfe\xff": "text in UTF-16, which Windows calls Unicode",
+    b"PK\x03\x04": "a workbook (.xlsx, .ods) or an archive",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel (.xls)",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"PAR1": "a file of Parquet",
+}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
 def _header(rows: _Rows) -> list[str]:
-    header = [field.strip() for field in next(iter(rows), [])]
+    first = next(iter(rows), [])
+    if any("\0" in name for name in first):
+        rows.fail("is not UTF-8: every other byte is zero, as in UTF-16", hint="save it as CSV in UTF-8")
+    header = list(plain_names(first))
     if not header:
-        raise DataError(rows.name, "is empty", hint="the first line names the columns")
+        raise DataError(rows.name, "is empty", hint="the first line names the columns, with commas between")
     if len(header) > MAX_COLUMNS:
         rows.fail(f"{len(header)} columns; the limit is {MAX_COLUMNS}")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        rows.fail("one column only, with semicolons or tabs in its name", hint="save the file with commas")
-    for index, field in enumerate(header):
-        if not field:
-            rows.fail(f"column {index + 1} has no name", hint="name it, or drop the comma if there is none")
-        if field in header[:index]:
-            rows.fail(f"column {field[:64]!r} is named twice", hint="rename one of them")
+    if header[0].lower().startswith("sep="):
+        rows.fail(
+            f"is {header[0]!r}, a mark for Excel; names of columns are expected", hint="delete the line"
+        )
+    if len(header) == 1 and (mark := next((m for m in _SEPARATORS if m in first[0].strip(" ")), "")):
+        problem = f"has {_SEPARATORS[mark]} between its columns; commas are expected"
+        rows.fail(problem, hint="save the file with commas, and numbers with a decimal point: 0.5, not 0,5")
+    if all(look_at(name).kind is Kind.NUMBER for name in header) and not _counted(header):
+        problem = f"holds numbers only ({', '.join(header)[:60]}); names of columns are expected"
+        rows.fail(problem, hint="put a line with a name for each column before it")
+    if "" in header:
+        rows.fail(
+            f"column {header.index('') + 1} has no name",
+            hint="name it; or drop it, if it numbers the rows: df.to_csv(index=False) of pandas, "
+            "write.csv(row.names = FALSE) of R. A comma at a line's end makes one, too",
+        )
+    if name := twice(header):
+        rows.fail(f"column {spelled(name[:64])} is named twice", hint="rename one of them")
     return header
+
+
+def _counted(header: list[str]) -> bool:
+    """Tell whether names are 0, 1, 2, … or 1, 2, …, as of a table whose columns nobody has named."""
+    return any(header == [str(i + first) for i in range(len(header))] for first in (0, 1))
 
 
 def _records(rows: _Rows, header: list[str]) -> Iterator[list[str]]:
     """Yield the records below the header, each as long as that."""
     width = len(header)
     for row in rows:
-        if len(row) != width:
+        if not any(map(str.strip, row)):
+            if width > 1:
+                rows.fail("is empty", hint="delete the line: spreadsheets leave such below a table")
+        elif len(row) != width:
             rows.fail(
                 f"has {len(row)} fields, the header has {width}",
-                hint="is the first line the one that names the columns? A comma within a value needs quotes",
+                hint="is the first line the one that names the columns? A comma within a value needs quotes; "
+                "a decimal comma is written as a point",
             )
         yield row
 
 
 def _batches(rows: _Rows, header: list[str], columns: Sequence[str]) -> Iterator[Matrix]:
-    for column in columns:
-        if column not in header:
-            raise missing_column(column, header)
-    indices = [header.index(column) for column in columns]
+    indices = [index_of(column, header) for column in columns]
     most = max(BATCH_VALUES // max(len(indices), 1), 1)
     numbers: list[float] = []
     count, empty = 0, True
     for row in _records(rows, header):
-        try:
-            values = list(map(float, map(row.__getitem__, indices)))
-        except ValueError:
-            _blame(rows, row, header, indices)
-        total = sum(values)
-        # One test per row: a sum is finite unless a value is not, or the values are absurdly large.
-        if total - total != 0.0 or (rows.bytes.underscores and any("_" in row[index] for index in indices)):
-            _blame(rows, row, header, indices)
-        numbers += values
+        numbers += _numbers(rows, row, header, indices)
         count += 1
         if count == most:
             yield np.array(numbers, dtype=np.float64).reshape(count, len(indices))
@@ -207,23 +294,43 @@ def _batches(rows: _Rows, header: list[str], columns: Sequence[str]) -> Iterator
     if count:
         yield np.array(numbers, dtype=np.float64).reshape(count, len(indices))
     elif empty:
-        raise DataError(rows.name, "has a header and no rows", hint="the first line names the columns")
+        raise _no_rows(rows)
 
 
-def _blame(rows: _Rows, row: list[str], header: list[str], indices: list[int]) -> NoReturn:
+def _numbers(rows: _Rows, row: list[str], header: list[str], indices: Sequence[int]) -> list[float]:
+    """Return the numbers in these cells of a record. Raises DataError."""
+    values = _quickly(rows, row, indices)
+    if values is not None:
+        return values
     for index in indices:
-        problem = _problem(row[index])
-        if problem:
-            rows.fail(f"column {header[index][:64]!r}: {problem}", hint="correct the value, or drop the row")
-    rows.fail("values too large to add up", hint="correct the values, or drop the row")
+        found = look_at(row[index])
+        if found.kind is not Kind.NUMBER:
+            rows.fail(_in_column(header[index], found), hint=found.hint)
+    return [float(row[index].strip()) for index in indices]  # Python strips fewer blanks of a number
 
 
-def _problem(field: str) -> str:
-    """Say what is wrong with a field; the value itself may be private, and is shown only to its owner."""
-    if not field.strip():
-        return "is empty"
+def _quickly(rows: _Rows, row: list[str], indices: Sequence[int]) -> list[float] | None:
+    """Return the numbers in these cells, or None if they are to be looked at one by one."""
     try:
-        value = float("text" if "_" in field else field)
+        values = list(map(float, map(row.__getitem__, indices)))
     except ValueError:
-        return f"{field[:40]!r} is not a number"
-    return "" if np.isfinite(value) else f"{field[:40]!r} is not finite"
+        return None
+    total = sum(values)
+    # One test per row: a sum is finite unless a value is not, or the values are absurdly large.
+    if (
+        total - total != 0.0
+        or (values and max(max(values), -min(values)) >= EXACT)
+        or (rows.bytes.underscores and any("_" in row[index] for index in indices))
+    ):
+        return None
+    return values
+
+
+def _in_column(name: str, found: Found) -> str:
+    return f"column {name[:64]!r}: {found.problem}"
+
+
+def _no_rows(rows: _Rows) -> DataError:
+    return DataError(
+        rows.name, "has a header and no rows", hint="the first line names the columns; rows come below it"
+    )

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
+from shutil import disk_usage
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sonar.demo.launch import Settings, next_commands
+from sonar.demo.launch import LOGS, Settings, next_commands, supervise
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
-from sonar.home.folder import expanded, user_data
+from sonar.home.files import in_full, remedy
+from sonar.home.folder import user_data
 from sonar.home.parties import MAX_MINES
 from sonar.telling.terminal import JsonFlag, print_json
 
+if TYPE_CHECKING:
+    from sonar.demo.report import Report
+
 MIN_MINES = 2
+LEAST_FREE_BYTES = 32 << 20
+"""Five times what ten mines and seven rounds write."""
 
 
 def demo(
@@ -52,25 +62,35 @@ def demo(
     """
     _check_key_bits(key_bits, insecure)
     settings = Settings(_new_home(home), mines, rounds, key_bits, chain, insecure)
+    with _told_where(settings.home, Console(stderr=True)):
+        report = _run(settings, as_json=json)
+    _show(settings, report, as_json=json)
+
+
+def _run(settings: Settings, *, as_json: bool) -> Report:
+    supervisor = supervise(settings)  # before the imports below: both load at the same time
     from sonar.demo.conduct import Conductor
+
+    err = Console(stderr=True)
+    live = err.is_terminal and not as_json
+    view: View = LiveView(err, [SCIENTIST, *settings.parties()]) if live else PlainView(err)
+    try:
+        return Conductor(settings, view, supervisor).run()
+    finally:
+        view.close()
+
+
+def _show(settings: Settings, report: Report, *, as_json: bool) -> None:
     from sonar.demo.plot import draw
     from sonar.demo.report import show, with_plot
 
-    err = Console(stderr=True)
-    view: View = (
-        LiveView(err, [SCIENTIST, *settings.parties()]) if err.is_terminal and not json else PlainView(err)
-    )
-    try:
-        report = Conductor(settings, view).run()
-    finally:
-        view.close()
     plot = settings.home / "demo.png"
     try:
         draw(report, plot)
         report, picture = with_plot(report, str(plot)), f"The loss and the payouts as a picture: {plot}"
     except ImportError as error:
         picture = f"No picture of the loss and the payouts: {error}; matplotlib draws it"
-    if json:
+    if as_json:
         print_json(report)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
@@ -94,13 +114,57 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
 
 
 def _new_home(home: Path | None) -> Path:
-    """Make the demo's folder. Nothing of an earlier run is touched."""
-    home = expanded(home or user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S"), "--home")
+    """Make the demo's folder. Nothing of another run is touched, be it one that begins right now."""
+    if home is None:
+        return _with_room(_made(user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S")))
+    home = in_full(home, "--home")
+    hint = "name a new folder, or leave --home out"
     try:
         if home.is_dir() and any(home.iterdir()):
-            raise ConfigError("--home", f"{home} is not empty", hint="name a new folder, or leave --home out")
+            raise ConfigError("--home", f"{home} is not empty", hint=hint)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.chmod(0o700)
+        (home / LOGS).mkdir()
+    except FileExistsError as error:
+        problem = f"{home} is no folder, or another demo has just begun in it"
+        raise ConfigError("--home", problem, hint=hint) from error
     except OSError as error:
-        raise ConfigError("--home", f"{home} cannot be made: {error.strerror}") from error
+        problem = f"{home} cannot be made: {error.strerror}"
+        raise ConfigError("--home", problem, hint=remedy(error, home)) from error
+    return _with_room(home)
+
+
+def _with_room(home: Path) -> Path:
+    """Return `home` if the disk has room for a demo. Raises ConfigError."""
+    if (free := disk_usage(home).free) < LEAST_FREE_BYTES:
+        problem = f"only {free >> 20} MiB are free at {home}, and the demo writes {LEAST_FREE_BYTES >> 20}"
+        raise ConfigError("--home", problem, hint="make room, or name a folder on another disk")
     return home
+
+
+def _made(first: Path) -> Path:
+    """Make the first folder of `first`, `first`-2, `first`-3, ... that is not there yet, and return it."""
+    for number in count(1):
+        home = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        try:
+            first.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            home.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            hint = "name another folder with --home"
+            raise ConfigError("home", f"{home} cannot be made: {error.strerror}", hint=hint) from error
+        (home / LOGS).mkdir()
+        return home
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _told_where(home: Path, err: Console) -> Iterator[None]:
+    """However the run fails, Ctrl-C included: tell where that is to be looked up."""
+    try:
+        yield
+    except BaseException:
+        told = f"Everything of this run is kept in {home}; what each process said is in {home / LOGS}"
+        err.print(told, markup=False, highlight=False, soft_wrap=True)
+        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +13,14 @@ from sonar.demo.launch import CHAIN, Settings
 from sonar.demo.read import Record, read_report
 from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, View
-from sonar.errors import RemoteError, WaitTimeout
-from sonar.home.parties import told
+from sonar.errors import RemoteError
+from sonar.home.parties import ready
 from sonar.home.settings import NetworkConfig
-from sonar.processes import Line, Supervisor
+from sonar.processes.supervisor import Line, Supervisor
 from sonar.telling.documents import CampaignRound, ChainReady, PartyReady
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
 
-START_LIMIT_S = 60.0
 RESTARTS_MAX = 30
 _ETHER = 10**18
 ALLOWANCE_WEI = {SCIENTIST: 20 * _ETHER}
@@ -32,10 +30,10 @@ MINE_ALLOWANCE_WEI = 2 * _ETHER
 class Conductor:
     """One run of the demo. Everything it starts ends with `run`, however that ends."""
 
-    def __init__(self, settings: Settings, view: View) -> None:
+    def __init__(self, settings: Settings, view: View, supervisor: Supervisor | None = None) -> None:
         self._settings, self._view = settings, view
         self.record = Record()
-        self._supervisor = Supervisor(settings.home / "logs")
+        self._supervisor = supervisor or launch.supervise(settings)
 
     def run(self) -> Report:
         """Run the demo to its end. Raises ProcessFailed, WaitTimeout, and what starting the chain raises."""
@@ -63,34 +61,27 @@ class Conductor:
     def _start_chain(self) -> tuple[Market, NetworkConfig]:
         self._view.stage("starting the chain and deploying the contract")
         launch.start_chain(self._settings, self._supervisor)
-        for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="the chain to start"):
-            if told(ChainReady, line.text):
-                break
+        for _ in ready(self._supervisor, ChainReady, [CHAIN], self._view.stage, self._revive):
+            pass
         network = NetworkConfig.load(self._settings.network)
         return Market.connect(network), network
 
     def _start_parties(self, network: NetworkConfig) -> None:
-        """Make every party's keystore, fund it, and start it as soon as it is ready."""
+        """Start every party; fund it as soon as it has made its keystore, and let it begin its work."""
         parties = [SCIENTIST, *self._settings.parties()]
-        self._view.stage(f"making keystores for {len(parties)} parties")
-        for party in parties:
-            launch.init_party(self._settings, self._supervisor, party)
-        for line in self._lines(until=time.monotonic() + START_LIMIT_S, what="every party's keystore"):
-            ready = told(PartyReady, line.text)
-            if line.party not in parties or ready is None:
-                continue
-            address = ready.address
-            self.record.addresses[line.party] = address
-            fund(network, address, ALLOWANCE_WEI.get(line.party, MINE_ALLOWANCE_WEI))
-            self._supervisor.wait(line.party)
-            self.record.pids[line.party] = launch.run_party(self._settings, self._supervisor, line.party)
-            if len(self.record.addresses) == len(parties):
-                return
+        self._view.stage(f"starting {len(parties)} parties, each with a keystore of its own")
+        children = {party: launch.start_party(self._settings, self._supervisor, party) for party in parties}
+        told = ready(self._supervisor, PartyReady, parties, self._view.stage, self._revive)
+        for party, document in told:
+            self.record.addresses[party] = document.address
+            fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
+            self.record.pids[party] = children[party].pid
+            children[party].go_on()
 
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
         self._view.stage("training on encrypted weights")
-        for line in self._lines(until=None, what="the campaign"):
+        for line in self._lines():
             if line.text is not None:
                 self._told(line.party, line.text)
             elif self._supervisor.ended_well(besides=CHAIN):
@@ -108,16 +99,14 @@ class Conductor:
             self.record.rounds[event.round] = event.summary
         self._view.show(ProgressLine(party, line.at_s, event))
 
-    def _lines(self, *, until: float | None, what: str) -> Iterator[Line]:
+    def _lines(self) -> Iterator[Line]:
         """Yield what the processes write. A killed party is started again; a failed one ends the run."""
         while True:
-            try:
-                yield self._supervisor.lines.get(timeout=0.2)
-            except queue.Empty:
-                if until is not None and time.monotonic() > until:
-                    raise WaitTimeout(f"waited {START_LIMIT_S:.0f} s for {what}") from None
-                if not self._revive():
-                    yield Line(CHAIN, None)  # let the reader look again who is still running
+            line = self._supervisor.next_line()
+            if line is not None:
+                yield line
+            elif not self._revive():
+                yield Line(CHAIN, None)  # let the reader look again who is still running
 
     def _revive(self) -> bool:
         """Start every party again that was killed by a signal. Returns whether there was one.
@@ -128,9 +117,14 @@ class Conductor:
         for child in bad:
             party = child.party
             known = party != CHAIN and party in self.record.pids
-            if not known or child.popen.returncode > 0 or self.record.restarts[party] >= RESTARTS_MAX:
+            if (
+                not known
+                or (child.process.returncode or 0) > 0
+                or self.record.restarts[party] >= RESTARTS_MAX
+            ):
                 raise child.failure()
             self.record.restarts[party] += 1
             self._view.stage(f"{party} was killed; starting it again from its journal")
-            self.record.pids[party] = launch.run_party(self._settings, self._supervisor, party)
+            work = launch.party_at_work(self._settings, party)
+            self.record.pids[party] = self._supervisor.start(party, work).pid
         return bool(bad)

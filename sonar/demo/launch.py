@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonar.demo.view import SCIENTIST
-from sonar.home.parties import init_mine, mine_names, prepare_home, run_mine
-from sonar.processes import Supervisor
+from sonar.home.parties import (
+    LOADS_OF_CHAIN,
+    LOADS_OF_MINE,
+    LOADS_OF_SCIENTIST,
+    mine_at_work,
+    mine_init,
+    mine_names,
+    prepare_home,
+)
+from sonar.processes.supervisor import Child, Supervisor
 
-CHAIN = "chain"
+CHAIN, LOGS = "chain", "logs"
 
 _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
@@ -58,33 +66,42 @@ class Settings:
         return mine_names(self.mines)
 
 
+def supervise(settings: Settings) -> Supervisor:
+    """Return who starts the demo's processes, and ends them. Until the chain is, its program loads."""
+    supervisor = Supervisor(settings.home / LOGS)
+    supervisor.load(LOADS_OF_CHAIN)
+    return supervisor
+
+
 def start_chain(settings: Settings, supervisor: Supervisor) -> None:
     """Start the chain; it deploys the contract and writes the network file."""
-    home = settings.home / CHAIN
-    args = ["chain", "--home", str(home), "--store", str(settings.home / "store"), "--client", settings.chain]
-    supervisor.start(CHAIN, "sonar", [*args, "--json"])
+    home, store = str(settings.home / CHAIN), str(settings.home / "store")
+    args = ["chain", "--home", home, "--store", store, "--client", settings.chain, "--json"]
+    supervisor.start(CHAIN, ["sonar", *args])
+    supervisor.load(LOADS_OF_MINE, LOADS_OF_SCIENTIST)
 
 
-def init_party(settings: Settings, supervisor: Supervisor, party: str) -> None:
-    """Make a party's home: its own keystore under its own password, and a mine's own shard."""
-    home = settings.home / party
+def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child:
+    """Start a party: it makes its home, with a keystore of its own under a password of its own, and a mine's
+    own shard; tells its address; and when it is let go on, does its work.
+    """
+    home, work = settings.home / party, party_at_work(settings, party)
     if party == SCIENTIST:
-        args = ["init", *prepare_home(home), "--network", str(settings.network), "--dev"]
         _write_bounty(settings)
-        supervisor.start(party, "pysonar", args)
-        return
-    shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
-    insecure = ("--insecure-keys",) if settings.insecure else ()
-    init_mine(supervisor, home, settings.network, shard, *insecure)
+        init = ["pysonar", "init", *prepare_home(home), "--network", str(settings.network), "--dev"]
+    else:
+        shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
+        insecure = ["--insecure-keys"] if settings.insecure else []
+        init = mine_init(home, settings.network, shard, *insecure)
+    return supervisor.start(party, init, work)
 
 
-def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:
-    """Start a party's real work, or start it again after it was killed. Returns its process id."""
+def party_at_work(settings: Settings, party: str) -> list[str]:
+    """The command of a party's real work, from its home: what it is started with again after a kill."""
     home = settings.home / party
     if party != SCIENTIST:
-        return run_mine(supervisor, home, "--exit-when-done").pid
-    args = ["run", str(home / "bounty.toml"), *prepare_home(home), "--yes"]
-    return supervisor.start(party, "pysonar", args).pid
+        return [*mine_at_work(home), "--exit-when-done"]
+    return ["pysonar", "run", str(home / "bounty.toml"), *prepare_home(home), "--yes"]
 
 
 def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:

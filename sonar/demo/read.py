@@ -17,10 +17,8 @@ from sonar.errors import RemoteError
 from sonar.families.quadratic.holdout import MILLION
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import (
     BountyPosted,
     Event,
@@ -30,7 +28,7 @@ from sonar.protocol.events import (
     Withdrawn,
 )
 from sonar.protocol.fold import RoundRecord, fold
-from sonar.protocol.ids import Address, Digest, hex32, parse_address
+from sonar.protocol.ids import Address, Cid, Digest, hex32, parse_address
 from sonar.store.folder import FolderStore
 from sonar.telling.documents import CampaignRound
 

@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.padding import Padding
 
 from sonar.protocol.ids import Address
-from sonar.telling.amounts import format_wei
+from sonar.telling.amounts import IN_ETHER, format_wei, in_column
 from sonar.telling.documents import Amount, document
 from sonar.telling.figures import cells, heading
 from sonar.telling.tables import print_table
-
-_ETHER = 10**18
+from sonar.telling.text import short
 
 
 @document
@@ -90,12 +89,14 @@ def show(report: Report, console: Console) -> None:
     _print_rounds(report, console)
     legend = (
         "R², MSE: on the scientist's held-out rows; the start is the null model, which predicts their mean\n"
-        "shares: of each mine, in the order of the table below\n"
-        "gas: commit/reveal/settle, the highest of the round, in thousands"
+        "shares: in the order of the mines in the table below\n"
+        "gas: commit/reveal/settle, the highest of the round"
     )
     console.print(legend, style="dim", highlight=False)
-    console.print("\n[bold]Mines[/] (amounts in ETH)", highlight=False)
+    console.print("\n[bold]Mines[/]", highlight=False)
     _print_mines(report, console)
+    legend = "fees: those of a round go in equal parts to the mines that helped: that had a share in it"
+    console.print(legend, style="dim", highlight=False)
     console.print(
         f"\nescrow {format_wei(report.escrow_wei)} = paid {format_wei(report.paid_wei)}"
         f" + refunded {format_wei(report.refunded_wei)} + held {format_wei(report.held_wei)}",
@@ -112,6 +113,12 @@ def show(report: Report, console: Console) -> None:
     for part, seconds in sorted(report.seconds.items(), key=lambda item: (_group(item[0]), -item[1])):
         console.print(f"  {part:<56} {seconds:6.1f} s", highlight=False)
     console.print(f"  {'wall clock, all of it':<56} {report.wall_seconds:6.1f} s", highlight=False)
+
+
+def helped(report: Report, mine: MineRow) -> int:
+    """In how many rounds a mine had a share: the fees of a round go to those, in equal parts."""
+    shares = (dict(zip(row.cohort, row.shares_bps, strict=True)) for row in report.rounds)
+    return sum(each.get(mine.address, 0) > 0 for each in shares)
 
 
 def _group(part: str) -> int:
@@ -146,9 +153,10 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
 def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
     names = ("r2", "mse")
-    headings = ("round", *map(heading, names), "shares %", "paid ETH", "gas")
+    unit, paid = in_column([row.paid_wei for row in report.rounds], IN_ETHER)
+    headings = ("round", *map(heading, names), "share of each mine\n%", f"paid\n{unit}", "gas\nthousands")
     rows = [["start", *cells(report.initial, names), "", "", ""]]
-    for row in report.rounds:
+    for row, amount in zip(report.rounds, paid, strict=True):
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
         rows.append(
@@ -156,18 +164,37 @@ def _print_rounds(report: Report, console: Console) -> None:
                 str(row.round),
                 *cells(row.figures, names),
                 " ".join(told),
-                f"{row.paid_wei / _ETHER:.4f}",
+                amount,
                 "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
             ]
         )
-    print_table(headings, rows, right={*headings} - {"shares %"}, file=console.file)
+    spare = (headings[-1], headings[2])
+    print_table(headings, rows, right={*headings} - {headings[3]}, spare=spare, file=console.file)
 
 
 def _print_mines(report: Report, console: Console) -> None:
-    headings = ("mine", "address", "rows", "fees", "rewards", "stake back", "gas", "withdrawn")
-    rows = []
-    for row in report.mines:
-        amounts = (row.fees_wei, row.rewards_wei, row.stakes_back_wei, row.gas_wei, row.withdrawn_wei)
-        address = f"{row.address[:6]}…{row.address[-4:]}"
-        rows.append([row.name, address, str(row.rows), *(f"{wei / _ETHER:.6f}" for wei in amounts)])
-    print_table(headings, rows, right={*headings} - {"mine", "address"}, file=console.file)
+    """What each mine was paid; who helped in a round has a part of its fees, so that column says why."""
+    amounts = {
+        "fees": [row.fees_wei for row in report.mines],
+        "rewards": [row.rewards_wei for row in report.mines],
+        "stake back": [row.stakes_back_wei for row in report.mines],
+        "gas": [row.gas_wei for row in report.mines],
+        "withdrawn": [row.withdrawn_wei for row in report.mines],
+    }
+    columns = {
+        "mine": [row.name for row in report.mines],
+        "address": [short(row.address) for row in report.mines],
+        "rows": [str(row.rows) for row in report.mines],
+        "helped\nrounds": [str(helped(report, row)) for row in report.mines],
+    }
+    for told, values in amounts.items():
+        unit, cells_of = in_column(values, IN_ETHER)
+        columns[f"{told}\n{unit}"] = cells_of
+    headings = list(columns)
+    print_table(
+        headings,
+        list(zip(*columns.values(), strict=True)),
+        right=headings[2:],
+        spare=(headings[-3], headings[-2], "address"),
+        file=console.file,
+    )

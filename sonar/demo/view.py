@@ -18,15 +18,17 @@ from sonar.telling.progress import (
     Line,
     Note,
     Problem,
+    Repeats,
     Round,
     State,
     Transaction,
     Waiting,
     describe,
-    printable,
 )
+from sonar.telling.text import printable
 
 SCIENTIST = "pysonar"
+STARTING = "starting"
 
 
 class View(Protocol):
@@ -49,7 +51,7 @@ class PlainView:
     """One line per thing worth knowing: for logs, pipes and terminals without cursor control."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._repeats = console, Repeats()
         self._start = time.monotonic()
 
     def stage(self, text: str) -> None:
@@ -62,6 +64,8 @@ class PlainView:
             case Problem():
                 self._print(line.party, _sentence(line))
             case Round() | Done() | Waiting() | Note() if line.party == SCIENTIST:
+                if self._repeats.has(line):
+                    return
                 self._print(line.party, _sentence(line))
             case _:
                 return
@@ -78,7 +82,7 @@ class PlainView:
 
 @dataclass
 class _Row:
-    state: str = "starting"
+    state: str = STARTING
     doing: str = ""
     transactions: int = 0
 
@@ -107,9 +111,11 @@ class LiveView:
                 row.transactions += 1
             case Waiting() | Note():
                 row.doing = printable(describe(line.event))
+                row.state = "at work" if row.state == STARTING else row.state
             case Done(what, _):
                 row.state, row.doing = printable(what), ""
-            case Round() if line.party == SCIENTIST:
+            case Round(_, number, CampaignRound() as told):
+                row.state, row.doing = f"round {number}: {printable(told.ended)}", ""
                 self._above(line, "")
             case Round(_, number, MineRound(result)):
                 row.state, row.doing = f"round {number}: {printable(result)}", ""

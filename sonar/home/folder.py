@@ -6,17 +6,23 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from sonar.errors import ConfigError, HomeLocked
+from sonar.errors import ConfigError, HomeLocked, JournalBlocked, KeyFileError
+from sonar.home.files import expanded, in_full, remedy
 from sonar.home.keystore import write_private
 from sonar.home.settings import parse_toml
+from sonar.protocol.wording import other_version
 
 FORMAT = 1
 _MARK = "home.toml"
 _LOCK = "lock"
+MAX_PATH_BYTES = 384
+"""SQLite opens no file whose path has more than 512 bytes, its temporary files included."""
 _LOOK_S = 0.1
 """Longer than `Home.worker` has the lock while it looks."""
 
@@ -27,7 +33,7 @@ def default_home(role: str) -> Path:
     Raises ConfigError.
     """
     named = os.environ.get("SONAR_HOME")
-    return Path(named) if named else user_data() / role
+    return expanded(named, "SONAR_HOME") if named else user_data() / role
 
 
 def user_data() -> Path:
@@ -37,16 +43,6 @@ def user_data() -> Path:
     except RuntimeError as error:
         problem = "this user has no folder for data"
         raise ConfigError("home", problem, hint="set HOME, or name a folder with --home") from error
-
-
-def expanded(path: Path, field: str) -> Path:
-    """Return `path` in full, without "~" or links. Raises ConfigError, which names the `field` it is from."""
-    try:
-        return path.expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: no such user's home, or links in a circle
-        raise ConfigError(
-            field, f"{path} cannot be found: {error}", hint="name it by its full path"
-        ) from error
 
 
 class Home:
@@ -60,7 +56,8 @@ class Home:
     """
 
     def __init__(self, path: Path, role: str, *, create: bool = True) -> None:
-        self.path = expanded(path, "home")
+        self.path = in_full(path, "home")
+        _check_length(self.path)
         self.keystore = self.path / "keystore"
         self.journal, self.network = self.path / "journal.sqlite", self.path / "network.toml"
         self.role = role
@@ -68,7 +65,8 @@ class Home:
         try:
             self._open(create)
         except OSError as error:
-            raise ConfigError("home", f"{self.path} cannot be made or opened: {error.strerror}") from error
+            problem = f"{self.path} cannot be made or opened: {error.strerror}"
+            raise ConfigError("home", problem, hint=remedy(error, self.path)) from error
 
     def _open(self, create: bool) -> None:
         mark = self.path / _MARK
@@ -107,7 +105,8 @@ class Home:
             problem = f"{self.path} is a home of {role}, not of {self.role}"
             raise ConfigError("home", problem, hint="name another with --home")
         if version != FORMAT:
-            raise ConfigError("home", f"{self.path} has format {version}, this program reads {FORMAT}")
+            problem, hint = other_version(version, FORMAT, "use the version of Sonar that made it")
+            raise ConfigError("home", f"{self.path} {problem}", hint=hint)
 
     def lock(self) -> Home:
         """Take the home for this process, until `unlock` or its end. Use as a context.
@@ -123,7 +122,7 @@ class Home:
                 raise
         except OSError as error:
             problem = f"{self.path} cannot be locked: {error.strerror}"
-            raise ConfigError("home", problem, hint="is the disk full or read-only?") from error
+            raise ConfigError("home", problem, hint=remedy(error, self.path)) from error
         self._lock_file = descriptor
         return self
 
@@ -154,7 +153,8 @@ class Home:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise ConfigError("home", f"{self.path}/{_LOCK} cannot be read: {error.strerror}") from error
+            problem = f"{self.path}/{_LOCK} cannot be read: {error.strerror}"
+            raise ConfigError("home", problem, hint=remedy(error, self.path)) from error
         return ""
 
     def unlock(self) -> None:
@@ -170,6 +170,59 @@ class Home:
         self.unlock()
 
 
+def _check_length(path: Path) -> None:
+    """Refuse a home whose files could not be opened for the length of their names. Raises ConfigError."""
+    if (size := len(os.fsencode(path))) > MAX_PATH_BYTES:
+        problem = f"the path {str(path)[:60]}… has {size} bytes, and a home's at most {MAX_PATH_BYTES}"
+        raise ConfigError("home", problem, hint="name a shorter one")
+
+
 def _holder(descriptor: int) -> str:
     """Return the process that a lock file names."""
     return os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+
+
+class PrivateFolder:
+    """Files of mode 0600 in a folder of mode 0700, which is made when it is first needed.
+
+    Made for the process that has the home's lock; to read needs none. Methods raise JournalBlocked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file. When this returns it is on the disk, whole, and outlives the machine's power."""
+        with self._faults("written to"):
+            self._path.mkdir(mode=0o700, exist_ok=True)
+            write_private(self._path / name, data)
+            handle = os.open(self._path, os.O_RDONLY)
+            try:
+                os.fsync(handle)  # the name as well
+            finally:
+                os.close(handle)
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's bytes; None if there is none."""
+        with self._faults("read"):
+            try:
+                return (self._path / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Remove all other files, those that a kill has left half-written included."""
+        kept = set(names)
+        with self._faults("cleared"):
+            for path in self._path.iterdir() if self._path.exists() else ():
+                if path.name not in kept:
+                    path.unlink()
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, KeyFileError) as error:
+            problem = f"the private folder {self._path} cannot be {what}: {error}"
+            hint = remedy(error, self._path) if isinstance(error, OSError) else error.hint
+            raise JournalBlocked(problem, hint=hint) from error

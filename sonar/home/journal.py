@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.home.files import remedy, remedy_of_database
+from sonar.protocol.wording import other_version
 
 APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
 FORMAT = 2
+_OLD = "begin with a new home, and finish running bounties with the version of Sonar that began them"
 _JSON_INT_MAX = 2**63
 T = TypeVar("T")
 _SCHEMA = """
@@ -79,10 +82,7 @@ class Journal:
         if self._pragma("application_id") != APPLICATION_ID:
             self._refuse("is an SQLite file of another program", "name another home folder")
         if (found := self._pragma("user_version")) != FORMAT:
-            self._refuse(
-                f"has format {found}, this program reads {FORMAT}",
-                "begin with a new home, and finish running bounties with the version that began them",
-            )
+            self._refuse(*other_version(found, FORMAT, _OLD))
         self._db.execute("PRAGMA journal_mode=WAL")
 
     def close(self) -> None:
@@ -217,16 +217,24 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise JournalBlocked(
-                f"the journal {self.path} cannot be used: {error}",
-                hint="is the disk full, or the file locked by another program, or not this user's to write?",
-            ) from error
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
+            problem = f"the journal {self.path} cannot be used: {error}"
+            raise JournalBlocked(problem, hint=remedy_of_database(self.path, str(error))) from error
+        except OSError as error:
+            problem = f"the journal {self.path} cannot be made: {error.strerror}"
+            raise JournalBlocked(problem, hint=remedy(error, self.path)) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
             self._refuse(f"cannot be read: {error}")
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_encode(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file's name that is not in UTF-8
+        return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False)
+    return text
 
 
 def _encode(value: Any) -> Any:

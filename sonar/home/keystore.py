@@ -12,18 +12,24 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonar.errors import ConfigError, KeyFileError
+from sonar.errors import ConfigError, KeyFileError, MemoryShort
+from sonar.home.files import expanded, remedy, text_of
+from sonar.home.memory import reserved, scrypt_bytes
 from sonar.protocol.ids import Address, parse_address
+from sonar.protocol.wording import printable
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 PASSWORD_VARIABLE = "SONAR_PASSWORD"  # noqa: S105 - the variable's name
 PASSWORD_FILE_VARIABLE = "SONAR_PASSWORD_FILE"  # noqa: S105
+BESIDE = "password"
+"""The file in a home that holds its password, where whoever made it wanted nobody to be asked."""
 MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18
@@ -35,6 +41,12 @@ _PROMPT = "Password of the keystore: "
 _NEW_PROMPT = "A new password, for the keystore: "
 _TRY_AGAIN = "nothing was changed; try again"
 _RESTORE = "restore it from a copy; nothing was changed"
+_KEYSTORE = "name an encrypted key file, a keystore of version 3, as wallets export it"
+_NO_KEY = "export the account's key from its wallet again"
+_WHOSE = "is it the right file, or was it changed? Restore it from a copy"
+_KEY_BYTES = 32
+_CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Of secp256k1: private keys are the numbers below, without zero."""
 
 
 def read_password(password_file: Path | None = None, *, confirm: bool = False, notebook: bool = False) -> str:
@@ -47,9 +59,7 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False, n
     if password_file is None and PASSWORD_VARIABLE not in os.environ and PASSWORD_FILE_VARIABLE in os.environ:
         password_file = Path(os.environ[PASSWORD_FILE_VARIABLE])
     if password_file is not None:
-        password = (
-            read_private(password_file, "password file").decode(errors="surrogateescape").rstrip("\r\n")
-        )
+        password = read_private_text(password_file, "password file").rstrip("\r\n")
     elif PASSWORD_VARIABLE in os.environ:
         password = os.environ[PASSWORD_VARIABLE]
     else:
@@ -96,14 +106,17 @@ def create(folder: Path, password: str, *, dev: bool = False) -> LocalAccount:
 
 
 def save(folder: Path, account: LocalAccount, password: str, *, dev: bool = False) -> Path:
-    """Write the account's encrypted key to `folder` and return the file. An account that is there is kept."""
+    """Write the account's encrypted key to `folder` and return the file. An account that is there is kept.
+
+    Raises KeyFileError, MemoryShort.
+    """
     from eth_account import Account
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{account.address}.json"
-    fields = Account.encrypt(
-        bytes(account.key), password, kdf="scrypt", iterations=_SCRYPT_N_DEV if dev else _SCRYPT_N
-    )
+    cost = _SCRYPT_N_DEV if dev else _SCRYPT_N
+    with reserved(scrypt_bytes(cost, 8, 1), f"encrypting the new key in {folder}"):
+        fields = Account.encrypt(bytes(account.key), password, kdf="scrypt", iterations=cost)
     if not path.exists():
         write_private(path, json.dumps(fields).encode())
     return path
@@ -139,24 +152,85 @@ def find(folder: Path, address: Address | None = None) -> Path:
 
 
 def load(path: Path, password: str) -> LocalAccount:
-    """Return the account of a key file. Raises KeyFileError on its mode, its format or a wrong password."""
+    """Return the account of a key file.
+
+    Raises KeyFileError on its mode, its format, a wrong password or a key that is none, and MemoryShort.
+    """
     from eth_account import Account
 
-    data = read_private(path, "key file")
+    path = expanded(path, "keystore")
+    fields = _fields(path)
     try:
-        fields: dict[str, Any] = json.loads(data, object_pairs_hook=_bearable)
-        key = Account.decrypt(fields, password)
+        with reserved(_memory_bytes(fields), f"unlocking {path}"):
+            key = bytes(Account.decrypt(fields, password))
     except ValueError as error:
         wrong = "mac mismatch" in str(error).lower()
-        problem = "the password is wrong" if wrong else "the file is damaged or no keystore"
+        problem = "the password is wrong" if wrong else f"the file is damaged or no keystore ({error})"
         raise KeyFileError(f"{path}: {problem}", hint=_TRY_AGAIN if wrong else _RESTORE) from error
+    except MemoryShort:
+        raise
     except Exception as error:  # the library raises what it likes on a damaged file
         problem = f"the file is damaged or no keystore ({type(error).__name__})"
         raise KeyFileError(f"{path}: {problem}", hint=_RESTORE) from error
-    account: LocalAccount = Account.from_key(key)
-    if path.stem.startswith("0x") and path.stem.lower() != account.address.lower():
-        raise KeyFileError(f"{path} holds the key of another account, {account.address}")
+    account: LocalAccount = Account.from_key(_key(path, key))
+    _check_address(path, fields, account.address)
     return account
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """Return the fields of a key file, their names in lower case. Raises KeyFileError."""
+    data = read_private(path, "key file")
+    try:
+        fields = json.loads(text_of(data, "text"), object_pairs_hook=_bearable)
+    except (ValueError, RecursionError, ConfigError) as error:
+        told = f" ({error})" if data.strip() else ": it is empty"
+        raise KeyFileError(f"{path}: the file is damaged or no keystore{told}", hint=_RESTORE) from error
+    if not isinstance(fields, dict) or "crypto" not in fields:
+        problem = f"{path}: the file is damaged or no keystore: it has no `crypto`"
+        raise KeyFileError(problem, hint=f"{_KEYSTORE}, or {_RESTORE}")
+    if fields.get("version") != 3:
+        problem = f"{path}: the keystore has version {str(fields.get('version'))[:20]}, and 3 is read"
+        raise KeyFileError(problem, hint=_KEYSTORE)
+    return fields
+
+
+def _memory_bytes(fields: dict[str, Any]) -> int:
+    """Return what it takes to derive the key of a file. Raises ValueError."""
+    crypto = fields["crypto"]
+    params = crypto.get("kdfparams") if isinstance(crypto, dict) else None
+    if not isinstance(params, dict):
+        raise ValueError("it has no `crypto.kdfparams`")
+    if crypto.get("kdf") != "scrypt":
+        return 0
+    if missing := [name for name in ("n", "r", "p", "dklen") if name not in params]:
+        raise ValueError(f"scrypt has no {missing[0]!r} in `crypto.kdfparams`")
+    if params["n"] < 2:
+        raise ValueError("scrypt's n is a power of two, 2 at least")
+    return scrypt_bytes(params["n"], params["r"], params["p"])
+
+
+def _key(path: Path, key: bytes) -> bytes:
+    """Return a file's key as 32 bytes. Raises KeyFileError on what is no private key, without telling it."""
+    if len(key) == _KEY_BYTES - 1:  # some wallets drop a zero in front
+        key = bytes(1) + key
+    if len(key) != _KEY_BYTES:
+        problem = f"{path} holds {len(key)} bytes, and a private key has {_KEY_BYTES}"
+        raise KeyFileError(problem, hint=_NO_KEY)
+    if not 0 < int.from_bytes(key) < _CURVE_ORDER:
+        raise KeyFileError(f"{path} holds a number that is no private key: zero, or too large", hint=_NO_KEY)
+    return key
+
+
+def _check_address(path: Path, fields: dict[str, Any], found: str) -> None:
+    """Check that name and `address` of a file are those of its key. Raises KeyFileError."""
+    if path.stem.startswith("0x") and path.stem.lower() != found.lower():
+        raise KeyFileError(f"{path} holds the key of another account, {found}", hint=_WHOSE)
+    told = fields.get("address")
+    if told is None or told == "":  # wallets may leave it out, for privacy
+        return
+    if not isinstance(told, str) or told.lower().removeprefix("0x") != found.lower().removeprefix("0x"):
+        problem = f"{path} says that it is of {printable(str(told))[:60]}, and its key is that of {found}"
+        raise KeyFileError(problem, hint=_WHOSE)
 
 
 def _bearable(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -169,23 +243,50 @@ def _bearable(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if not all(type(cost) is int and cost > 0 for cost in costs):
         raise ValueError("a parameter of the key derivation is no positive integer")
     if math.prod(costs[:-1]) > _COST_MAX or costs[-1] > _DERIVED_BYTES_MAX:
-        raise ValueError("its key takes too long to derive")
+        raise ValueError("its key takes too long to derive, or too much memory")
     return fields
 
 
 def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """Return a file's bytes, if nobody but its user may read it. Raises KeyFileError."""
+    """Return a file's bytes, if nobody but its user may read it. Raises KeyFileError.
+
+    A file of root's that others may read, but not write, is taken from who cannot change that: secrets of
+    Docker Swarm and Kubernetes are mounted so, and who mounts them has said who may read them.
+    """
+    path = expanded(path, what)
     try:
         with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            if not _kept_private(os.fstat(file.fileno()), os.geteuid(), lambda: _read_only(file.fileno())):
                 raise KeyFileError(f"others may read the {what} {path}", hint=f"chmod 600 {path}")
             data = file.read(max_bytes + 1)
     except OSError as error:
-        hint = f"is the path right, and is the file this user's? {_RESTORE}"
-        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}", hint=hint) from error
+        problem = f"the {what} {path} cannot be read: {error.strerror}"
+        raise KeyFileError(problem, hint=remedy(error, path)) from error
     if len(data) > max_bytes:
-        raise KeyFileError(f"the {what} {path} has more than {max_bytes} bytes")
+        problem = f"the {what} {path} has more than {max_bytes} bytes"
+        raise KeyFileError(problem, hint="is it the right file?")
     return data
+
+
+def read_private_text(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> str:
+    """Return the text of a file that nobody but its user may read, as `text_of`. Raises KeyFileError."""
+    data = read_private(path, what, max_bytes)
+    try:
+        return text_of(data, f"the {what} {path}")
+    except ConfigError as error:
+        raise KeyFileError(str(error), hint=error.hint) from error
+
+
+def _kept_private(found: os.stat_result, user: int, read_only: Callable[[], bool]) -> bool:
+    """Tell whether a file is as private as `user` can have it."""
+    others = stat.S_IMODE(found.st_mode) & 0o077
+    if not others:
+        return True
+    return found.st_uid == 0 and not others & 0o022 and (user != 0 or read_only())
+
+
+def _read_only(descriptor: int) -> bool:
+    return bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -204,16 +305,18 @@ def write_private(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        hint = "is the disk full, or the folder read-only?"
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise KeyFileError(problem, hint=remedy(error, path)) from error
 
 
 def load_raw(path: Path) -> LocalAccount:
     """Return the account of a file with a bare key in hex: faucets of development networks, nothing else."""
     from eth_account import Account
 
+    text = read_private_text(path, "faucet's key").strip()
     try:
-        account: LocalAccount = Account.from_key(read_private(path, "faucet's key").decode().strip())
-    except ValueError as error:
-        raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from error
+        key = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:  # without the content: it may be a key all the same
+        raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from None
+    account: LocalAccount = Account.from_key(_key(path, key))
     return account

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sonar.errors import RemoteError
-from sonar.processes import Child, Supervisor
+from sonar.errors import ConfigError, RemoteError
+from sonar.home import keystore
+from sonar.home.files import remedy
+from sonar.home.keystore import write_private
+from sonar.processes.supervisor import Supervisor
 from sonar.telling import documents
 
 T = TypeVar("T")
@@ -18,6 +22,10 @@ ROWS_FOR_MINES = 400
 ROWS_PER_MINE_MIN = 33
 MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
 """A mine refuses to train 11 weights on fewer than 33 rows."""
+TELL_EACH_S = 5.0
+LOADS_OF_CHAIN = "sonar.commands.loads"
+LOADS_OF_MINE, LOADS_OF_SCIENTIST = "mine.loads", "pysonar.loads"
+"""Modules that import what the programs need: see `Supervisor.load`."""
 
 
 def mine_names(mines: int) -> list[str]:
@@ -26,25 +34,67 @@ def mine_names(mines: int) -> list[str]:
 
 
 def prepare_home(home: Path) -> list[str]:
-    """Make the folder and a password of its own, if they are not there; return every command's options."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = home / "password"
+    """Make the folder and a password of its own, if they are not there; return every command's options.
+
+    Raises ConfigError, KeyFileError.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{home} cannot be made: {error.strerror}"
+        raise ConfigError("home", problem, hint=remedy(error, home)) from error
+    password = home / keystore.BESIDE
     if not password.exists():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24) + "\n")
+        write_private(password, f"{secrets.token_urlsafe(24)}\n".encode())
     return ["--home", str(home), "--password-file", str(password), "--json"]
 
 
-def init_mine(supervisor: Supervisor, home: Path, network: Path, shard: str, *options: str) -> Child:
-    """Make a mine's home, with a part of the example such as "3/10". It tells its address and ends."""
-    args = ["init", *prepare_home(home), "--network", str(network), "--dev"]
-    return supervisor.start(home.name, "mine", [*args, "--example", EXAMPLE, "--shard", shard, *options])
+def mine_init(home: Path, network: Path, shard: str, *options: str) -> list[str]:
+    """The command that makes a mine's home, with a part of the example such as "3/10", and tells of it."""
+    init = ["mine", "init", *prepare_home(home), "--network", str(network), "--dev"]
+    return [*init, "--example", EXAMPLE, "--shard", shard, *options]
 
 
-def run_mine(supervisor: Supervisor, home: Path, *options: str, quiet: bool = False) -> Child:
-    """Start the mine of a home: it joins every bounty that its data fit, and withdraws what it earned."""
-    args = ["run", *prepare_home(home), "--join-all", "--claim", *options]
-    return supervisor.start(home.name, "mine", args, quiet=quiet)
+def mine_at_work(home: Path) -> list[str]:
+    """The command of a home's mine: it joins every bounty that its data fit, and withdraws its pay."""
+    return ["mine", "run", *prepare_home(home), "--join-all", "--claim"]
+
+
+def ready(
+    supervisor: Supervisor,
+    kind: Callable[..., T],
+    parties: Sequence[str],
+    tell: Callable[[str], None],
+    look: Callable[[], object],
+) -> Iterator[tuple[str, T]]:
+    """Yield what each of the parties tells when it is ready, in the order in which they are.
+
+    They are waited for as long as they live and move. While none tells anything, `look` is called, which
+    raises if one has ended, and `tell` is told how many are ready. Raises WaitTimeout for one that hangs.
+    """
+    left, told_s, others = list(parties), time.monotonic(), []
+    while left:
+        line = supervisor.next_line()
+        if line is None:
+            look()
+            supervisor.require_movement(left)
+            if time.monotonic() - told_s >= TELL_EACH_S:
+                told_s = time.monotonic()
+                tell(f"{len(parties) - len(left)} of {len(parties)} are ready; waiting for {_named(left)}")
+        elif line.party in left and (document := told(kind, line.text)) is not None:
+            left.remove(line.party)
+            yield line.party, document
+        else:
+            others.append(line)
+    while (line := supervisor.next_line(0)) is not None:
+        others.append(line)
+    for line in others:  # whoever reads on finds what some told while others were not ready
+        supervisor.lines.put(line)
+
+
+def _named(parties: Sequence[str]) -> str:
+    more = f" and {len(parties) - 3} more" if len(parties) > 3 else ""
+    return ", ".join(parties[:3]) + more
 
 
 def told(kind: Callable[..., T], text: str | None) -> T | None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import httpx
 import tomli_w
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sonar.errors import ConfigError
+from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
+from sonar.http import checked_url
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
-from sonar.protocol.wording import first_fault
+from sonar.protocol.wording import first_fault, nearest, other_version
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2
@@ -28,23 +30,16 @@ _PEER = re.compile(rf"({_HOST}/tcp/[0-9]{{1,5}})/p2p/([1-9A-HJ-NP-Za-km-z]{{40,6
 
 def parse_toml(data: bytes, field: str) -> dict[str, Any]:
     """Return the tables of a TOML file. Raises ConfigError naming `field`."""
+    text = text_of(data, field)
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))  # editors of Windows begin with a mark
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # too many digits, or brackets, are no TOMLDecodeError
-        raise ConfigError(field, f"is not TOML: {error}", hint="correct it; it is a text in UTF-8") from error
+        raise ConfigError(field, f"is not TOML: {error}", hint="correct the line") from error
 
 
-def checked_url(text: str) -> str:
-    """Return `text` if HTTP can be asked for it. Raises ValueError."""
-    try:
-        url = httpx.URL(text)
-        url.raw_host.decode().encode("idna")  # as the system does to look the host up
-        good = url.scheme in ("http", "https") and url.host != "" and (url.port or 0) < 1 << 16
-    except (httpx.InvalidURL, ValueError):
-        good = False
-    if not good:
-        raise ValueError("not an address like http://127.0.0.1:8545")
-    return text
+def checked_api_url(text: str) -> str:
+    """Return `text` if it can be the address of a Kubo's RPC API. Raises ValueError."""
+    return checked_url(text, "http://127.0.0.1:5001")
 
 
 def _code_hash(value: object) -> object:
@@ -88,7 +83,7 @@ class StoreConfig(_Strict):
 
     kind: Literal["folder", "kubo"] = "folder"
     path: str = ""
-    api_url: Annotated[str, AfterValidator(lambda text: checked_url(text) if text else text)] = ""
+    api_url: Annotated[str, AfterValidator(lambda text: checked_api_url(text) if text else text)] = ""
     bootstrap: tuple[Annotated[str, AfterValidator(_peer)], ...] = Field(default=(), strict=False)
     swarm_key_file: str = ""
     public: bool = False
@@ -112,7 +107,7 @@ class NetworkConfig(_Strict):
     dev: bool = False
     client: Annotated[str, Field(max_length=64)] = ""
     chain_id: Annotated[int, Field(ge=1, lt=2**64)]
-    rpc_url: Annotated[str, AfterValidator(checked_url)]
+    rpc_url: Annotated[str, AfterValidator(lambda text: checked_url(text))]
     contract: Annotated[Address, AfterValidator(lambda text: parse_address(text, "contract"))]
     code_hash: Annotated[bytes, BeforeValidator(_code_hash)]
     deployed_block: Annotated[int, Field(ge=0)] = 0
@@ -123,40 +118,39 @@ class NetworkConfig(_Strict):
     @classmethod
     def load(cls, path: Path) -> NetworkConfig:
         """Read a network file. Raises ConfigError that names the field."""
+        path = expanded(path, "network")
         fields = parse_toml(_read(path), str(path))
         if (version := fields.get("v", 1)) != FORMAT:
-            raise ConfigError(
-                f"v in {path}",
-                f"the network file is of version {str(version)[:20]}, this program reads {FORMAT}",
-                hint="get the file of a network of this version, for a new home, and finish running bounties "
-                "with the version of Sonar that began them",
-            )
+            problem, hint = other_version(version, FORMAT, _OLD_NETWORK)
+            raise ConfigError(f"v in {path}", f"the network file {problem}", hint=hint)
         network = cls.checked(path, fields, hint="get the network file again, or correct this field")
         if network.faucet is not None and not network.dev:
             raise ConfigError(f"faucet in {path}", "only networks marked dev = true have one")
-        return network.resolved(path.resolve().parent)
+        return network.resolved(in_full(path, "network").parent)
 
     @classmethod
     def checked(cls, path: Path, fields: dict[str, Any], *, hint: str = "") -> NetworkConfig:
         """Return the network of these fields, of the file at `path`. Raises ConfigError naming the field."""
         try:
             return cls.model_validate(fields)
+        except ConfigError as error:  # of an address or a digest
+            raise ConfigError(f"{error.field} in {path}", error.problem, hint=error.hint or hint) from error
         except ValidationError as error:
-            field, problem = first_fault(error, "network", show=True)
+            field, problem = first_fault(error, "network", show=True, given=fields)
+            if problem.startswith("unknown field"):
+                hint = nearest(field, _known_fields())
             raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
         """Return the same with its paths absolute, relative ones taken from `folder`."""
         store, faucet = self.store, self.faucet
-        if store.path:
-            store = store.model_copy(update={"path": str(folder / store.path)})
-        elif store.kind == "folder":
+        if not store.path and store.kind == "folder":
             raise ConfigError("store.path", "a store of kind folder needs one")
-        if store.swarm_key_file:
-            store = store.model_copy(update={"swarm_key_file": str(folder / store.swarm_key_file)})
+        named = {name: getattr(store, name) for name in ("path", "swarm_key_file")}
+        full = {name: str(folder / expanded(path, f"store.{name}")) for name, path in named.items() if path}
         if faucet is not None:
-            faucet = FaucetConfig(key_file=str(folder / faucet.key_file))
-        return self.model_copy(update={"store": store, "faucet": faucet})
+            faucet = FaucetConfig(key_file=str(folder / expanded(faucet.key_file, "faucet.key_file")))
+        return self.model_copy(update={"store": store.model_copy(update=full), "faucet": faucet})
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises ConfigError."""
@@ -165,34 +159,43 @@ class NetworkConfig(_Strict):
         for table in ("store", "faucet"):
             if table in fields:
                 fields[table] = {key: value for key, value in fields[table].items() if value}
+        path = expanded(path, "network")
         temporary = path.with_name(path.name + ".new")
         try:
-            temporary.write_text(f"{_HEAD}\n{tomli_w.dumps(fields)}", encoding="utf-8")
+            temporary.write_bytes(f"{_HEAD}\n{tomli_w.dumps(fields)}".encode())
             temporary.replace(path)
+        except UnicodeEncodeError as error:
+            problem = f"{error.object[error.start - 20 : error.end + 20]!r} is not in UTF-8, as TOML must be"
+            raise ConfigError("network", problem, hint="give that file or folder another name") from error
         except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
             problem = f"{path} cannot be written: {error.strerror}"
-            raise ConfigError(
-                "network", problem, hint="is the disk full, or the folder read-only?"
-            ) from error
+            raise ConfigError("network", problem, hint=remedy(error, path)) from error
+
+
+_OLD_NETWORK = (
+    "get the file of a network of this version, for a new home, and finish running bounties with the version "
+    "of Sonar that began them"
+)
+
+
+def _known_fields() -> list[str]:
+    """Return every field of a network file, as it is written there."""
+    tables: dict[str, type[BaseModel]] = {"store": StoreConfig, "faucet": FaucetConfig}
+    return [
+        *NetworkConfig.model_fields,
+        *(f"{table}.{name}" for table, model in tables.items() for name in model.model_fields),
+    ]
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError as error:
+    data = read_if_there(path, "network", MAX_FILE_BYTES)
+    if data is None:
         raise ConfigError(
             "network",
             f"there is no network file at {path}",
             hint="name it with --network (a home takes it over by `init`), or start a local network with "
             "`sonar chain --home DIR`",
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            "network",
-            f"{path} cannot be read: {error.strerror}",
-            hint="name the file, network.toml as a rule",
-        ) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError("network", f"{path} has more than {MAX_FILE_BYTES} bytes; it is not a network file")
+        )
     return data

@@ -7,14 +7,13 @@ so each is hostile until checked; neither is a secret.
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 from sonar.errors import ConfigError
+from sonar.home.files import read_if_there, read_text, text_of
 from sonar.home.keystore import write_private
 from sonar.protocol.ids import Address, Digest, hex32, parse_address, parse_bounty, parse_bytes32
 from sonar.protocol.seal import settlement_digest
@@ -101,18 +100,15 @@ _ANEW = "the file was changed or damaged on its way: get it again from the bount
 
 def read_settlement(path: Path) -> Settlement:
     """Return the settlement of a file, checked. Raises ConfigError, RemoteError, UsageError."""
-    try:
-        return Settlement.from_bytes(read_file(path, MAX_FILE_BYTES))
-    except FileNotFoundError as error:
-        raise ConfigError(str(path), "is not there", hint="is the path right?") from error
+    return Settlement.from_bytes(read_text(path, "settlement", MAX_FILE_BYTES).encode())
 
 
 def read_signature(path: Path) -> bytes | None:
     """Return the signature in a file, None if there is no file. Raises ConfigError if it holds none."""
-    try:
-        text = read_file(path, 2 * MAX_SIGNATURE_BYTES + 16).decode(errors="replace").strip()
-    except FileNotFoundError:
+    data = read_if_there(path, "signature", 2 * MAX_SIGNATURE_BYTES + 16, never_wait=True)
+    if data is None:
         return None
+    text = text_of(data, f"signature {path}").strip()
     if not re.fullmatch(r"0x(?:[0-9a-fA-F]{2})*", text, re.ASCII):
         hint = "put the signature there in hex, 0x first, and nothing else"
         raise ConfigError(str(path), f"{text[:20]!r} is no signature", hint=hint)
@@ -122,26 +118,3 @@ def read_signature(path: Path) -> bytes | None:
 def write_signature(path: Path, signature: bytes) -> None:
     """Write a signature as `read_signature` takes it, whole or not at all. Raises KeyFileError."""
     write_private(path, f"{hex32(signature)}\n".encode())
-
-
-def read_file(path: Path, max_bytes: int) -> bytes:
-    """Return a file's bytes. Raises FileNotFoundError, and ConfigError if it is none or too large."""
-    try:
-        with open(path, "rb", opener=_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError(str(path), "is no file", hint="put the file there itself")
-            data = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ConfigError(
-            str(path), f"cannot be read: {error.strerror}", hint="is it a file of yours?"
-        ) from error
-    if len(data) > max_bytes:
-        raise ConfigError(str(path), f"has more than {max_bytes} bytes", hint="is it the right file?")
-    return data
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open a file without being held up by a pipe that somebody put in its place."""
-    return os.open(path, flags | os.O_NONBLOCK)

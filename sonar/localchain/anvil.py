@@ -24,16 +24,20 @@ from pathlib import Path
 
 from sonar.chain.rpc import Rpc
 from sonar.errors import ChainUnavailable, ClientMissing, ConfigError, PortInUse, SonarError
+from sonar.home.files import expanded
 from sonar.localchain.statefile import STATE_FILE, StateFile
 from sonar.processes import die_with_parent
+from sonar.processes.patience import Movement
 from sonar.protocol.ids import Address
 from sonar.telling.waiting import interrupts_held
 
 CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
-START_WITHIN_S = 20.0
+STILL_MAX_S = 20.0
+"""So long Anvil may do nothing before it answers; however long it takes, as long as it works on that."""
 STOP_WITHIN_S = 10.0
-DUMP_WITHIN_S = 5.0
+DUMP_WITHIN_S, LAST_DUMP_WITHIN_S = 5.0, 60.0
+"""A dump that takes longer is tried again; of the last one there is no other try."""
 STATES_KEPT = 64
 """How many blocks back a call can be asked for: two rounds of ten mines, and more than any program asks."""
 BEAT_S, LONGEST_BEAT_S = 1.0, 30.0
@@ -48,9 +52,10 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 def find() -> Path | None:
     """Return Anvil's native binary, or None: SONAR_ANVIL, PATH, or the checkout's npm packages."""
     if named := os.environ.get("SONAR_ANVIL"):
-        if not os.access(named, os.X_OK):
-            raise ConfigError("SONAR_ANVIL", f"{named} is not a program")
-        return Path(named)
+        program = expanded(named, "SONAR_ANVIL")
+        if not os.access(program, os.X_OK):
+            raise ConfigError("SONAR_ANVIL", f"{program} is not a program", hint="name the program itself")
+        return program
     # npm's wrapper script hides the binary's signals and exit code, so that one is looked for first.
     package = f"anvil-{sys.platform}-{_MACHINES.get(platform.machine().lower(), 'unknown')}"
     for folder in Path(__file__).resolve().parents:
@@ -118,9 +123,11 @@ class Anvil:
         if self._process.poll() is None:
             self._keep_last_state()
             self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
+            movement = Movement(self.pid)
+            while self._process.poll() is None and movement.still_s() < STOP_WITHIN_S:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.1)
+            if self._process.poll() is None:
                 self._process.kill()
         self._process.wait()
         self._errors.close()
@@ -156,7 +163,7 @@ class Anvil:
         """Take no more transactions, since they would be lost, and write the state down."""
         if self._state is None:
             return
-        rpc = Rpc(self.url, attempts=1, timeout_s=DUMP_WITHIN_S)
+        rpc = Rpc(self.url, attempts=1, timeout_s=LAST_DUMP_WITHIN_S)
         try:
             rpc.call("evm_setIntervalMining", 0)
             self._state.save(rpc)
@@ -174,7 +181,7 @@ class Anvil:
         return self._process.poll() is None
 
     def _wait_until_up(self) -> None:
-        deadline_s = time.monotonic() + START_WITHIN_S
+        movement = Movement(self.pid)
         rpc = Rpc(self.url, attempts=1, timeout_s=2)
         try:
             while True:
@@ -188,7 +195,7 @@ class Anvil:
                     rpc.call("eth_chainId")
                     return
                 except ChainUnavailable:
-                    if time.monotonic() > deadline_s:
+                    if movement.still_s() > STILL_MAX_S:
                         raise
                     time.sleep(0.05)
         finally:

@@ -1,16 +1,28 @@
-"""The manifest of a model at one round."""
+"""What a bounty is posted with: the manifests of the key, the model at one round, and who may take part.
+
+The first model commits the scientist to the rows that judge her models before anybody commits to her bounty.
+The commitment is opened to nobody but who audits; its salt hides the rows from who could guess them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from sonar.errors import UsageError
 from sonar.families.registry import FamilySpec
+from sonar.protocol import allowlist, codec
+from sonar.protocol.ids import Digest
 from sonar.protocol.record import (
     MAX_BLOBS,
     MAX_COHORT,
     MAX_WEIGHTS,
+    AddressField,
     BlobLinks,
     DigestField,
     Manifest,
@@ -19,6 +31,7 @@ from sonar.protocol.record import (
     Record,
     Round,
     Rows,
+    is_ascending,
 )
 
 
@@ -55,7 +68,7 @@ class ModelManifest(Manifest):
 
     `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the encrypted
     weights, `plan.weights` ciphertexts under the key. `zero_start`: the first round's weights are zero, which
-    is the null model. `holdout` commits the scientist to the rows that judge it (`sonar.manifests.holdout`).
+    is the null model. `holdout` commits the scientist to the rows that judge it (`commitment`).
     `allow_list` is there if the bounty's terms have an allow-root, and names its members.
     """
 
@@ -81,4 +94,59 @@ class ModelManifest(Manifest):
                 f"plan: {self.plan.weights} weights for {self.plan.outputs} outputs, but the family has "
                 f"{self.family.weights} for {self.family.outputs}"
             )
+        return self
+
+
+class KeyManifest(Manifest):
+    """A Paillier public key: the modulus, big-endian, with exactly `bits` bits, and a proof that it is sound.
+
+    The proof's form and meaning: `sonar.paillier.public`.
+    """
+
+    v: Literal[2] = 2
+    kind: Literal["key"] = "key"
+    bits: Annotated[int, Field(ge=64, le=16_384)]
+    n: Annotated[bytes, Field(min_length=8, max_length=2048)]
+    proof: Annotated[bytes, Field(max_length=32_768)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.n) != (self.bits + 7) // 8 or int.from_bytes(self.n, "big").bit_length() != self.bits:
+            raise ValueError("n must have exactly `bits` bits, in as few bytes as hold them")
+        return self
+
+
+SALT_BYTES = 32
+_DOMAIN = b"sonar holdout v2"
+
+
+def commitment(salt: bytes, columns: Sequence[str], values: NDArray[np.float64]) -> Digest:
+    """Return sha2-256 over domain, salt and the digest of the rows; values float64[rows, len(columns)].
+
+    Columns are features, then targets. Raises UsageError when shapes or the salt's length do not fit.
+    """
+    if len(salt) != SALT_BYTES:
+        raise UsageError(f"a holdout's salt has {SALT_BYTES} bytes, not {len(salt)}")
+    if values.ndim != 2 or values.shape[1] != len(columns):
+        raise UsageError(f"the holdout has shape {values.shape}, and {len(columns)} columns are named")
+    rows = hashlib.sha256(np.ascontiguousarray(values, dtype=">f8").tobytes()).digest()
+    header = codec.encode({"columns": list(columns), "rows": len(values), "values": rows})
+    return Digest(hashlib.sha256(_DOMAIN + salt + header).digest())
+
+
+class AllowList(Manifest):
+    """The mines that may commit to a bounty, ascending: 20 bytes each in `mines`."""
+
+    max_bytes: ClassVar[int] = 1 << 18  # 10,000 addresses take 210,000
+
+    v: Literal[2] = 2
+    kind: Literal["allowlist"] = "allowlist"
+    mines: Annotated[
+        tuple[AddressField, ...], Field(strict=False, min_length=1, max_length=allowlist.MAX_MINES)
+    ]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not is_ascending(self.mines):
+            raise ValueError("mines: are not ascending, or one occurs twice")
         return self

@@ -14,7 +14,7 @@ inverse needs to be known modulo n alone: if h g = 1 + q n, then 1 / c = g (1 - 
 **Methods.** Straus: digits of a sliding window with signs (Moeller, Improved techniques for fast
 exponentiation, 2002), tables of odd powers shared over all output ciphertexts, squarings over all bases.
 Buckets: Pippenger's (as in Bernstein et al., Faster batch forgery identification, 2012, section 4), for bases
-so many that their tables would not fit. `cost` counts what each takes.
+so many that their tables would not fit. `affine` counts what each takes.
 
 Side channel: the time depends on the digits of the exponents. See `affine`.
 """
@@ -22,8 +22,9 @@ Side channel: the time depends on the digits of the exponents. See `affine`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import gmpy2
 import numpy as np
@@ -31,7 +32,6 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from sonar.errors import CiphertextError
-from sonar.paillier.cost import Method
 from sonar.paillier.public import PublicKey
 
 Ints = NDArray[np.int64]
@@ -42,10 +42,18 @@ Pair = tuple[mpz, mpz]
 KEPT_NUMBERS = 4096
 
 
+@dataclass(frozen=True)
+class Method:
+    """A way to compute the product, with digits of `window` bits: `straus` has tables of powers."""
+
+    name: Literal["straus", "buckets"]
+    window: int
+
+
 class Bases:
     """Ciphertexts c_j, checked and halved, with one inversion for all; their tables are kept for more.
 
-    A table takes 2^(window - 1) halves per base, 1 kB each at 2048 bits (`cost.table_bytes`).
+    A table takes 2^(window - 1) halves per base, 1 kB each at 2048 bits (`affine.table_bytes`).
     Raises CiphertextError for anything that is not a ciphertext of `key`.
     """
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from sonar.errors import BlobTooLarge, ManifestError, UsageError
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 
 Value = None | bool | int | bytes | str | Cid | Sequence["Value"] | Mapping[str, "Value"]
 

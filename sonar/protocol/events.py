@@ -1,4 +1,4 @@
-"""The contract's events as frozen records. `sonar.chain.contract.events` decodes them.
+"""The contract's events as frozen records. `sonar.chain.contract.market` decodes them.
 
 What rounds come to by them is told in `sonar.protocol.fold`.
 """

@@ -1,14 +1,21 @@
-"""Typed identifiers, and how a person writes them."""
+"""Names: accounts and bounties, and bytes by their hash, each with how a person writes it.
+
+A CID names some bytes: version 1, sha2-256, and one of two codecs, so that the same bytes have one name in
+every store. A blob is bytes of any length, in parts that a store takes and that peers on IPFS pass on, each
+of `PART_BYTES`, the last one shorter or as long. A manifest links to all of them, in order.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import re
-from collections.abc import Callable
-from typing import NewType
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NewType
 
-from eth_utils.address import is_checksum_address, to_checksum_address
-
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, ManifestError
 
 Address = NewType("Address", str)
 """An account or contract: 0x and 40 hex digits, EIP-55 checksummed."""
@@ -26,10 +33,12 @@ def parse_address(text: str, field: str = "address") -> Address:
     """Return `text` as a checksummed address. Mixed case must be the right checksum. Raises ConfigError."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
-    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
-    if mixed and not is_checksum_address(text):
+    from eth_utils.address import to_checksum_address  # 0.1 s, and most commands' help reads no address
+
+    address = to_checksum_address(text)
+    if text != address and text[2:] not in (text[2:].lower(), text[2:].upper()):
         raise ConfigError(field, f"{text} has a wrong checksum", hint="copy the address again")
-    return Address(to_checksum_address(text))
+    return Address(address)
 
 
 def parse_bytes32(text: str, field: str) -> bytes:
@@ -63,3 +72,106 @@ def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
 def hex32(value: bytes) -> str:
     """Return bytes as 0x-prefixed hex, the way the chain's tools print them."""
     return "0x" + value.hex()
+
+
+Codec = Literal["raw", "dag-cbor"]
+
+_CODE: dict[Codec, int] = {"raw": 0x55, "dag-cbor": 0x71}
+_CODEC: dict[int, Codec] = {code: codec for codec, code in _CODE.items()}
+_SHA2_256 = b"\x12\x20"  # multihash: function 0x12, 32 bytes
+_CID_BYTES = 36
+
+
+def digest_of(data: bytes) -> Digest:
+    """Return the sha2-256 digest of `data`."""
+    return Digest(hashlib.sha256(data).digest())
+
+
+@dataclass(frozen=True, order=True)
+class Cid:
+    """The name of some bytes. `codec` says how to read them: "raw" for blobs, "dag-cbor" for manifests."""
+
+    codec: Codec
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        if self.codec not in _CODE:
+            raise ManifestError("cid", f"codec {str(self.codec)[:20]!r} is neither 'raw' nor 'dag-cbor'")
+        if not isinstance(self.digest, bytes) or len(self.digest) != 32:
+            raise ManifestError("cid", "the digest is not 32 bytes")
+
+    @classmethod
+    def of_blob(cls, data: bytes) -> Cid:
+        """Return the CID of raw bytes."""
+        return cls("raw", digest_of(data))
+
+    @classmethod
+    def of_manifest(cls, data: bytes) -> Cid:
+        """Return the CID of an encoded manifest."""
+        return cls("dag-cbor", digest_of(data))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Cid:
+        """Return the CID whose binary form is `data` (36 bytes). Raises ManifestError."""
+        if len(data) != _CID_BYTES or data[0] != 1 or data[1] not in _CODEC or data[2:4] != _SHA2_256:
+            raise ManifestError(
+                "cid",
+                "not a CIDv1 with sha2-256 and codec raw or dag-cbor",
+                hint="publish it with sha2-256",
+            )
+        return cls(_CODEC[data[1]], Digest(data[4:]))
+
+    @classmethod
+    def parse(cls, text: str) -> Cid:
+        """Return the CID written as `text` in base32 ("bafk…", "bafy…"). Raises ManifestError."""
+        shown = f"{text[:80]!r}"
+        if not text.startswith("b") or len(text) != 59:
+            raise ManifestError("cid", f"{shown} is not a CIDv1 in base32 ('b' and 58 characters)")
+        try:
+            data = base64.b32decode(text[1:].upper() + "=" * 6)
+        except (binascii.Error, ValueError):
+            raise ManifestError("cid", f"{shown} is not base32") from None
+        cid = cls.from_bytes(data)
+        if str(cid) != text:  # upper case, or stray bits in the last character: another name for the same CID
+            raise ManifestError("cid", f"{shown} is not written canonically; the same CID is {cid}")
+        return cid
+
+    def to_bytes(self) -> bytes:
+        """Return the binary form, 36 bytes."""
+        return bytes([1, _CODE[self.codec]]) + _SHA2_256 + self.digest
+
+    def __str__(self) -> str:
+        return "b" + base64.b32encode(self.to_bytes()).decode().lower().rstrip("=")
+
+
+PART_BYTES = 1 << 20
+"""Bitswap, by which IPFS nodes exchange blocks, takes none of over 2 MiB; 1 MiB is its usual limit."""
+
+
+def parts_of(data: bytes) -> list[bytes]:
+    """Return the parts of a blob, at least one."""
+    return [data[start : start + PART_BYTES] for start in range(0, max(len(data), 1), PART_BYTES)]
+
+
+def links_of(data: bytes) -> tuple[Cid, ...]:
+    """Return the links to a blob's parts."""
+    return tuple(Cid.of_blob(part) for part in parts_of(data))
+
+
+def joined(links: Sequence[Cid], size: int, get: Callable[[Cid, int], bytes]) -> bytes:
+    """Return the blob of `size` bytes whose parts `links` name; `get` returns one, of at most so many bytes.
+
+    Raises ManifestError for another number of parts or bytes before it asks for the rest, and what `get`
+    does.
+    """
+    expected = max(-(-size // PART_BYTES), 1)
+    if len(links) != expected:
+        raise ManifestError("blobs", f"{len(links)} parts, and {size} bytes take {expected}")
+    parts = []
+    for index, link in enumerate(links):
+        length = min(PART_BYTES, size - index * PART_BYTES)
+        part = get(link, length)
+        if len(part) != length:
+            raise ManifestError(f"blobs.{index}", f"has {len(part)} bytes, not {length}")
+        parts.append(part)
+    return b"".join(parts)

@@ -32,9 +32,8 @@ from pydantic import (
 
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
-from sonar.protocol.ids import Address, BountyId, Digest, parse_address
-from sonar.protocol.wording import first_fault
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, digest_of, parse_address
+from sonar.protocol.wording import first_fault, other_version
 
 MAX_COHORT = 255
 MAX_ROWS = (1 << 32) - 1
@@ -79,7 +78,7 @@ MAX_BLOBS = 1024
 BlobLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("raw"))]
 ManifestLink = Annotated[InstanceOf[Cid], AfterValidator(_link_to("dag-cbor"))]
 BlobLinks = Annotated[tuple[BlobLink, ...], Field(strict=False, min_length=1)]
-"""The parts of one blob, in order (`sonar.protocol.blobs`)."""
+"""The parts of one blob, in order (`sonar.protocol.ids`)."""
 MAX_NAME = 64
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
@@ -121,7 +120,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate(fields, context=context)
         except ValidationError as error:
-            field, problem = first_fault(error, cls.__name__)
+            field, problem = first_fault(error, cls.__name__, given=fields)
             raise ManifestError(field, problem, hint=f"see {cls.__name__} in sonar.protocol.record") from None
 
 
@@ -187,8 +186,9 @@ class Manifest(Record):
 def _check_version(kind: type[Manifest], fields: Mapping[str, Any]) -> None:
     found = fields.get("v")
     if type(found) is int and found != VERSION:
-        name = kind.__name__
-        older = "an older" if found < VERSION else "a newer"
-        problem = f"is {found}: {older} program wrote this {name}; this one reads version {VERSION}"
-        hint = "both sides need programs of one version: a bounty ends with the version that it began with"
-        raise ManifestError("v", problem, hint=hint)
+        problem, hint = other_version(
+            found,
+            VERSION,
+            "its publisher must update Sonar; a bounty ends with the version it began with",
+        )
+        raise ManifestError("v", f"this {kind.__name__} {problem}", hint=hint)

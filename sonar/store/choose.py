@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonar.errors import ConfigError, StoreUnavailable
-from sonar.home.settings import StoreConfig, parse_address_of_node, parse_peer
+from sonar.errors import ConfigError, StoreUnavailable, StoreUnusable
+from sonar.home.settings import StoreConfig, checked_api_url, parse_address_of_node, parse_peer
 from sonar.ports import Store
+from sonar.protocol.ids import Cid, Codec
+from sonar.protocol.url import without_secrets
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,8 +62,16 @@ def open_store(config: StoreConfig, home: Path, progress: Progress) -> OpenStore
 
 
 def running_api(config: StoreConfig) -> str:
-    """Return the address of the running node that is to be used, or nothing."""
-    return os.environ.get(API_VARIABLE, "") or config.api_url
+    """Return the address of the running node that is to be used, or nothing. Raises ConfigError."""
+    url = os.environ.get(API_VARIABLE, "")
+    try:
+        return checked_api_url(url) if url else config.api_url
+    except ValueError as error:
+        raise ConfigError(
+            API_VARIABLE,
+            f"{without_secrets(url)!r} is {error}",
+            hint="give the address of the RPC API of your Kubo, or unset it: then one is started for you",
+        ) from error
 
 
 def repo_of(home: Path) -> Path:
@@ -107,14 +119,14 @@ def checked_peers(field: str, peers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_private(rpc: KuboRpc, config: StoreConfig) -> None:
-    """Refuse a running node that joins other networks than ours. Raises StoreUnavailable."""
+    """Refuse a running node that joins other networks than ours. Raises StoreUnusable, StoreUnavailable."""
     if config.public:
         return
     known = {peer.rpartition("/")[2] for peer in config.bootstrap}
     found = [str(peer) for peer in rpc.call("bootstrap/list").get("Peers") or []]
     foreign = [peer for peer in found if peer.rpartition("/")[2] not in known]
     if foreign:
-        raise StoreUnavailable(
+        raise StoreUnusable(
             f"the Kubo at {rpc.shown} bootstraps from {foreign[0]}, which is not this network's",
             hint="everything put there could leave the network: use a node of the private swarm, "
             "or let this program start its own",
@@ -146,3 +158,34 @@ def describe_node(config: StoreConfig, home: Path) -> dict[str, Any]:
         return known
     finally:
         rpc.close()
+
+
+class LazyStore:
+    """The store that `opened` returns. While that raises, every method does, and asks again the next time."""
+
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        self._open = opened
+
+    @cached_property
+    def _opened(self) -> Store:
+        return self._open()
+
+    def put(self, data: bytes, codec: Codec = "raw") -> Cid:
+        """Keep `data` and return its CID."""
+        return self._opened.put(data, codec)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        """Return the bytes of `cid`."""
+        return self._opened.get(cid, max_bytes)
+
+    def pin(self, cid: Cid) -> None:
+        """Pin `cid`."""
+        self._opened.pin(cid)
+
+    def unpin(self, cid: Cid) -> None:
+        """Unpin `cid`."""
+        self._opened.unpin(cid)
+
+    def has(self, cid: Cid) -> bool:
+        """Tell whether `cid` is here."""
+        return self._opened.has(cid)

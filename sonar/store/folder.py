@@ -19,8 +19,7 @@ from pathlib import Path
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavailable
 from sonar.ports import MAX_BLOB_BYTES
-from sonar.protocol.cid import Cid, Codec, digest_of
-from sonar.protocol.ids import Digest
+from sonar.protocol.ids import Cid, Codec, Digest, digest_of
 
 
 class FolderStore:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sonar.errors import BlobNotFound, BlobTooLarge
 from sonar.ports import MAX_BLOB_BYTES
-from sonar.protocol.cid import Cid, Codec, digest_of
-from sonar.protocol.ids import Digest
+from sonar.protocol.ids import Cid, Codec, Digest, digest_of
 
 
 class MemoryStore:

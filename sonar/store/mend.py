@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch
 from sonar.ports import Store
-from sonar.protocol.blobs import parts_of
-from sonar.protocol.cid import Cid, Codec, digest_of
+from sonar.protocol.ids import Cid, Codec, digest_of, parts_of
 
 LOOK_S = 5
 """How often to look at what others are about to read, in chain seconds: some windows are as short as 10."""

@@ -7,12 +7,13 @@ called, is the token's word (`sonar.chain.contract.token`) or that of whoever wr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from sonar.errors import ConfigError
 from sonar.protocol.ids import ETHER, Address
+from sonar.telling.text import short
 
 UNITS = {"wei": 0, "gwei": 9, "ether": 18, "eth": 18}
 SMALLEST = "units"
@@ -41,7 +42,7 @@ class Unit:
         """The asset's name for people. A symbol is a claim, so a token's address stands beside it."""
         if self.asset == ETHER:
             return "ether"
-        address = f"{self.asset[:6]}…{self.asset[-4:]}"
+        address = short(self.asset)
         return f"{self.symbol} {address}" if self.known else f"{SMALLEST} of {address}"
 
 
@@ -74,8 +75,43 @@ def parse_amount(text: str, unit: Unit, field: str = "amount") -> int:
 def format_wei(amount_wei: int) -> str:
     """Return an amount for people, in the unit that suits it; a "~" tells that digits were left out."""
     size = abs(amount_wei)
-    name = "ether" if size >= 10**12 else "gwei" if size >= 10**5 else "wei"
+    name = "ether" if size >= 10**12 or not size else "gwei" if size >= 10**5 else "wei"
     return f"{_shown(amount_wei, UNITS[name])} {name}"
+
+
+def in_column(amounts: Sequence[int], unit: Unit) -> tuple[str, list[str]]:
+    """Return the name of the one unit that suits all these amounts, and each in it, for a table's column.
+
+    All have as many digits after the point, at most six, and two of gwei. "<0.000001" is more than nothing.
+    """
+    name, decimals, most = unit.symbol, unit.decimals or 0, _SHOWN_DIGITS
+    if unit.asset == ETHER:
+        size = max(map(abs, amounts), default=0)
+        name = "ether" if size >= 10**14 or not size else "gwei" if size >= 10**7 else "wei"
+        decimals, most = UNITS[name], 2 if name == "gwei" else most
+    elif not unit.known:
+        name, decimals = SMALLEST, 0
+    with localcontext(prec=100):
+        exact = [Decimal(amount).scaleb(-decimals) for amount in amounts]
+        digits = max((_digits(each, min(most, decimals)) for each in exact), default=0)
+        return name, [_cell(each, digits) for each in exact]
+
+
+def _digits(exact: Decimal, most: int) -> int:
+    """How many digits after the point tell an amount, if that is no more than `most`."""
+    exponent = round(exact, most).normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return most if exact and not round(exact, most) else max(-exponent, 0)
+
+
+def _cell(exact: Decimal, digits: int) -> str:
+    """An amount with so many digits after the point; what is less than one of the last is not told as 0."""
+    if not exact:
+        return "0"
+    shown = f"{exact:,.{digits}f}"
+    if round(exact, digits):
+        return shown
+    return f"{'<' if exact > 0 else '>-'}{Decimal(1).scaleb(-digits):f}"
 
 
 def format_amount(amount: int, unit: Unit) -> str:

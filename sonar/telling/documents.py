@@ -8,6 +8,7 @@ JSON, and so is every other integer that a program with 64-bit floats would roun
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
@@ -28,6 +29,7 @@ MAX_SAFE = 2**53 - 1
 AMOUNTS = ("_units", "_wei")
 """How the name of an amount ends."""
 MAX_BYTES = 64 * 1024 * 1024
+_SURROGATES = re.compile("[\ud800-\udfff]")
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 T = TypeVar("T")
@@ -57,23 +59,28 @@ def document(kind: type[T]) -> type[T]:
 def in_json(value: Any, name: str = "") -> Any:
     """Return a document, or lists and maps of JSON's own values, as `json.dumps` takes it.
 
-    Bytes become hex with 0x, an IntEnum its name in small letters, any other enum its value.
+    Bytes become hex with 0x, an IntEnum its name in small letters, any other enum its value. What is not in
+    Unicode, as a file's name may be, is replaced: readers of JSON refuse it.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: in_json(getattr(value, one.name), one.name) for one in fields(value)}
     if isinstance(value, Mapping):
-        return {key: in_json(item, key) for key, item in value.items()}
+        return {_unicode(key): in_json(item, key) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [in_json(item, name) for item in value]
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, Enum):
         return value.name.lower() if isinstance(value, IntEnum) else value.value
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, str | Path):
+        return _unicode(str(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if name.endswith(AMOUNTS) or abs(value) > MAX_SAFE else value
     return value
+
+
+def _unicode(text: str) -> str:
+    return text if text.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def write(value: Any) -> str:
@@ -296,55 +303,3 @@ class SwarmKey:
 
     file: str
     fingerprint: str
-
-
-@document
-class BountyFacts:
-    """Where a bounty stands on the chain. `until_s`: when its phase ends by itself, in chain time."""
-
-    bounty: str
-    scientist: Address
-    status: str
-    until_s: int | None
-    now_s: int
-    round: int
-    rounds: int
-    committed: int
-    revealed: int
-    cohort_cap: int
-    initial_loss: Integer
-    best_loss: Integer
-    target_loss: Integer
-    asset: Address
-    escrow_units: Amount
-    escrow: str
-    by_name: bool
-    settler: Address
-    quiet_s: int
-    overdue_bps: int
-    cohort_fixed: bool
-
-
-@document
-class RoundFacts:
-    """How a round went, by the chain's record; `ended` is None while it is not over."""
-
-    round: int
-    opened_s: int | None
-    committed: int
-    revealed: int
-    cohort_digest: str | None
-    ended: str | None
-    ended_block: int | None
-    loss: Integer | None
-    best_loss: Integer | None
-    earned_units: Amount
-    shares_bps: dict[str, int]
-
-
-@document
-class BountyHistory(BountyFacts):
-    """A bounty with its rounds, and every event that they come from, as the contract's ABI has it."""
-
-    history: list[RoundFacts]
-    events: list[dict[str, Any]]

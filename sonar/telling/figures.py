@@ -11,7 +11,7 @@ def _amount(value: float) -> str:
 
 
 _SAID: dict[str, tuple[str, Callable[[float], str]]] = {
-    "r2": ("R²", "{:.4f}".format),
+    "r2": ("R²", lambda value: f"{round(value, 4) + 0.0:.4f}"),  # no minus before a zero
     "mse": ("MSE", _amount),
     "log_loss": ("log loss", "{:.4f}".format),
     "auc": ("AUC", "{:.4f}".format),
@@ -29,7 +29,8 @@ def heading(name: str) -> str:
 def figure(name: str, value: float) -> str:
     """Return a value of the metric `name`, in as many digits as say something."""
     metric = name.partition(" ")[0]
-    return _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    told = _SAID[metric][1](value) if metric in _SAID else _amount(value)
+    return told if told.strip("-0.%") else told.removeprefix("-")  # nothing has no sign
 
 
 def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:
@@ -40,3 +41,12 @@ def cells(figures: Mapping[str, float], names: Iterable[str]) -> list[str]:
 def in_words(figures: Mapping[str, float]) -> str:
     """Return figures as the end of a sentence: "R² 0.5298, MSE 2,620.0"."""
     return ", ".join(f"{heading(name)} {figure(name, value)}" for name, value in figures.items())
+
+
+def of_squared(loss: int, null_mse: float | None) -> dict[str, float]:
+    """Return what a squared loss on the chain, in millionths of the null model's, says in people's units.
+
+    Without the null model's MSE, as of several targets, that is R² alone, the mean over them.
+    """
+    part = loss / 1_000_000
+    return {"r2": 1 - part} | ({} if null_mse is None else {"mse": part * null_mse})

@@ -7,22 +7,31 @@ fields, `party` (who speaks) and `at_s` (its clock).
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
-from typing import IO, Annotated, Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import IO, Annotated, Literal, Protocol
 
 from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
-from sonar.protocol.ids import ETHER
 from sonar.telling import documents
-from sonar.telling.amounts import Unit, format_amount, format_wei
-from sonar.telling.documents import STRICT, Amount, MineSummary, RoundSummary, Summary, in_json
+from sonar.telling.amounts import IN_ETHER, Unit, format_amount, in_column
+from sonar.telling.documents import (
+    STRICT,
+    Amount,
+    CampaignRound,
+    MineRound,
+    RoundSummary,
+    Summary,
+    in_json,
+)
+from sonar.telling.figures import in_words
+from sonar.telling.text import DIM, GREEN, RED, clock, count, filled, painted, printable, short, width_of
 
 MAX_LINE_BYTES = 1_000_000
 ChainTime = Annotated[int, Field(ge=0, lt=1 << 40)]
@@ -140,9 +149,10 @@ def parse_line(text: str) -> Line:
     if not isinstance(fields, dict):
         raise RemoteError(f"a progress line is no object: {text[:200]!r}")
     party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
-    is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and abs(at_s) < 1 << 63
+    # Of a time as late as the chain's can be, every clock can tell the date.
+    is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and 0 <= at_s < 1 << 40
     if not isinstance(party, str) or not is_time:
-        raise RemoteError(f"party of a progress line is not a text, or at_s not a number: {text[:200]!r}")
+        raise RemoteError(f"party of a progress line is not a text, or at_s not a time: {text[:200]!r}")
     return Line(party, float(at_s), documents.validated(_ANY_EVENT, fields, "progress line"))
 
 
@@ -190,22 +200,54 @@ class JsonLinesSink:
             _write(self._stream, text)
 
 
+_TOLD_ELSEWHERE = {"committing", "committed", "revealing", "revealed", "paid", "no share", "returned"}
+"""States that people are told of by another event: a transaction, or the end of the round."""
+
+
+_COUNTS = re.compile(r"^[\d,]+ more mines? |\(.*\)")
+"""What of a wait may change while it stays the same."""
+_AGAIN_S = 10.0
+"""So often people are told such a change; a display in place shows each."""
+
+
+class Repeats:
+    """Tells which waits differ from the last of the same party only by how many have come."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def has(self, line: Line) -> bool:
+        """Whether this line says no more than the last one did a moment ago."""
+        if not isinstance(line.event, Waiting):
+            return False
+        what = _COUNTS.sub("", line.event.what)
+        before, told_s = self._last.get(line.party, ("", 0.0))
+        if what == before and 0 <= line.at_s - told_s < _AGAIN_S:
+            return True
+        self._last[line.party] = what, line.at_s
+        return False
+
+
 class PlainSink:
     """Writes a line of text per event, for people. `stream` defaults to standard error."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        self._stream, self._lock = stream, threading.Lock()
+        self._stream, self._lock, self._repeats = stream, threading.Lock(), Repeats()
 
     def emit(self, line: Line) -> None:
         """Write `line`, in harmless characters only: it may quote what a stranger sent."""
-        if isinstance(line.event, Timing):
-            return  # for reports
+        event = line.event
+        if isinstance(event, Timing) or (isinstance(event, State) and event.state in _TOLD_ELSEWHERE):
+            return
+        if self._repeats.has(line):
+            return
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
         party = f" {line.party}" if line.party else ""
-        text = printable(f"{clock}{party}  {describe(line.event)}")
-        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(line.event.kind, "")
+        colour = {"problem": RED, "done": GREEN, "waiting": DIM}.get(event.kind, "")
         with self._lock:
             stream = self._stream or sys.stderr
+            text = printable(f"{clock}{party}  {describe(event)}")
+            text = filled(text, width_of(stream), len(clock) + 2)
             _write(stream, painted(text, colour, stream) + "\n")
 
 
@@ -220,20 +262,6 @@ def _write(stream: IO[str] | None, text: str) -> None:
             stream.flush()
 
 
-RED, GREEN, DIM = "31", "32", "2"
-
-
-def painted(text: str, colour: str, stream: IO[str] | None) -> str:
-    """Return `text` in a colour, if `stream` is a terminal whose user wants colours."""
-    shown = stream is not None and not stream.closed and stream.isatty() and "NO_COLOR" not in os.environ
-    return f"\033[{colour}m{text}\033[0m" if colour and shown else text
-
-
-def printable(text: str) -> str:
-    """Return `text` without characters that could steer a terminal; a newline stays."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-
-
 def describe(event: Event) -> str:
     """Return the event as a sentence for people."""
     match event:
@@ -242,48 +270,49 @@ def describe(event: Event) -> str:
             return f"waiting for {what}{until}"
         case State(bounty, number, state):
             return f"bounty {short(bounty)} round {number}: {state}"
-        case Transaction(name, tx_hash, gas_used, fee_wei):
-            return f"{name} mined in {short(tx_hash)}: {gas_used} gas, {format_wei(fee_wei)}"
+        case Transaction(name, tx_hash, gas_used, fee_wei, number):
+            unit, (fee,) = in_column([fee_wei], IN_ETHER)
+            of_round = f"round {number}: " if number and name != "post" else ""  # it begins with its first
+            return f"{of_round}{name} mined in {short(tx_hash)}: {gas_used:,} gas, {fee} {unit}"
         case Timing(part, seconds):
             return f"{part}: {seconds:.3f} s"
         case Round(bounty, number, summary):
-            return f"bounty {short(bounty)} round {number} is over: {_pairs(_told(summary))}"
+            if isinstance(summary, CampaignRound):
+                return round_of_campaign(summary)
+            return f"bounty {short(bounty)} {_round_of_mine(number, summary)}"
         case Note(text):
             return text
         case Problem(error, hint):
             return f"{error}\n  {hint}" if hint else error
-        case Done(what, summary):
-            return f"{what}: {_pairs(_told(summary))}" if isinstance(summary, MineSummary) else what
+        case Done(what, _):
+            return what
 
 
-def clock(at_s: float) -> str:
-    """Return a time for people, by this machine's clock: with the date unless that is today's."""
-    then = time.localtime(at_s)
-    is_today = then[:3] == time.localtime()[:3]
-    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", then)
+def _round_of_mine(number: int, told: MineRound) -> str:
+    """How a round went for a mine: "round 3: paid, 32.6% of the round's reward; fee 0.01 ether, ..."."""
+    unit = Unit(told.asset)
+    parts = {
+        "reward": told.reward_units,
+        "fee": told.fee_units,
+        "forfeits of others": told.forfeit_units,
+        "stake back": told.stake_units,
+    }
+    amounts = ", ".join(f"{name} {format_amount(units, unit)}" for name, units in parts.items() if units)
+    share = f", {told.share_bps / 100:.1f}% of the round's reward" if told.share_bps else ""
+    why = f" ({told.why})" if told.why else ""
+    return f"round {number}: {told.result}{why}{share}{'; ' * bool(amounts)}{amounts}"
 
 
-def short(hex_text: str) -> str:
-    """Return a long hex text as its first and last digits."""
-    return hex_text if len(hex_text) <= 14 else f"{hex_text[:8]}…{hex_text[-4:]}"
-
-
-def _told(summary: RoundSummary | MineSummary) -> dict[str, Any]:
-    """Return what a summary says for people, its amounts in its asset; what is not there is left out."""
-    asset = getattr(summary, "asset", ETHER)
-    unit = asset if isinstance(asset, Unit) else Unit(asset)
-    told = {}
-    for one in fields(summary):
-        value = getattr(summary, one.name)
-        if not value or one.name == "asset":
-            continue
-        amount = one.name.endswith("_units")
-        told[one.name.removesuffix("_units")] = format_amount(value, unit) if amount else value
-    return told
-
-
-def _pairs(summary: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in summary.items())
+def round_of_campaign(told: CampaignRound) -> str:
+    """How a round went for its scientist: the model's figures, who was left out and why, what was paid."""
+    if told.loss is None:
+        return f"round {told.round} {told.ended}: {count(len(told.cohort), 'update')} revealed"
+    best = "" if told.loss == told.best_loss else f" (the best is {in_words(told.best)})"
+    accepted = f"{len(told.accepted)} of {len(told.cohort)} accepted"
+    paid = f"paid {format_amount(told.paid_units, told.asset)}"
+    left_out = [f"left out {short(mine)}: {why}" for mine, why in told.left_out.items()]
+    figures = in_words(told.figures)
+    return "; ".join([f"round {told.round}: {figures}{best}, {accepted}, {paid}", *left_out])
 
 
 class Progress:
@@ -296,6 +325,10 @@ class Progress:
         self.party = party
         self._clock = clock
         self._last_wait: Waiting | None = None
+
+    def about(self, subject: str) -> Progress:
+        """The same voice for one of several things that it speaks of, such as a bounty by its name."""
+        return Progress(self.sink, f"{self.party}/{subject}" if self.party else subject, clock=self._clock)
 
     def emit(self, event: Event) -> None:
         """Tell `event`."""

@@ -1,11 +1,13 @@
-"""Tables for people: as wide as what is in them, or, on a terminal that is narrower, one field a line.
+"""Tables and named lines for people, in as many columns as the terminal has.
 
-An id that is broken over lines cannot be copied, and a number not read.
+A number or an id that is broken over lines cannot be read or copied. So where a table is wider than the
+terminal, texts are broken between words, and then columns are left out by name; only if that is not enough
+is it printed one field a line. A file or pipe has no width: it gets every column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import IO
 
 from rich.cells import cell_len
@@ -13,9 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sonar.telling.progress import printable
+from sonar.telling.text import filled, legible, printable
 
 _GAP = 2
+_TEXT_LEAST = 16
+"""So many columns a text that may be broken has at least."""
 
 
 def print_table(
@@ -23,32 +27,95 @@ def print_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Collection[str] = (),
+    texts: Collection[str] = (),
+    spare: Sequence[str] = (),
+    wide: bool = False,
     file: IO[str] | None = None,
 ) -> None:
     """Print `rows`, a text for each heading, to `file` or standard output.
 
-    The columns named in `right` are aligned there. Text is not read as markup, and made harmless: it may be a
-    stranger's.
+    A heading's second line is the column's unit. The columns named in `right` are aligned there, those in
+    `texts` may be broken between words, and those in `spare` are left out where the terminal is too narrow,
+    in that order; a line below the table says so. `wide` keeps every column, however long the lines become.
+    What is in the cells is not read as markup, and made harmless: it may be a stranger's.
     """
-    shown = [[printable(cell) for cell in row] for row in rows]
-    columns = zip(headings, *shown, strict=True)
-    width = sum(max(map(cell_len, column)) + _GAP for column in columns) - _GAP
     console = Console(file=file)
-    if not console.is_terminal:  # a file or pipe has no width that lines must keep to
-        console = Console(file=file, width=width)
-    if width <= console.width:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
-        for row in shown:
-            table.add_row(*map(Text, row))
-        console.print(table)
+    columns = {
+        heading: [legible(printable(row[i]), console.encoding) for row in rows]
+        for i, heading in enumerate(headings)
+    }
+    whole = _width(columns, ())
+    if wide or not console.is_terminal:
+        _print(Console(file=file, width=max(whole, 1)), columns, right, ())
         return
-    longest = max(map(cell_len, headings))
-    for row in shown:
-        for heading, cell in zip(headings, row, strict=True):
-            if not cell:
-                continue
-            line = Text.assemble((f"{heading:<{longest + _GAP}}", "bold"), cell)
-            console.print(line, soft_wrap=True)
+    left_out = []
+    for heading in spare:
+        if _width(columns, texts) <= console.width:
+            break
+        if columns.pop(heading, None):
+            left_out.append(heading.partition("\n")[0])
+    if _width(columns, texts) > console.width:
+        _print_fields(console, columns)
+        return
+    _print(console, columns, right, texts)
+    if left_out:
+        told = f"(no room for: {', '.join(left_out)}; a wider terminal shows more)"
+        console.print(Text(filled(told, console.width, 1), style="dim"), soft_wrap=True)
+
+
+def _width(columns: dict[str, list[str]], texts: Collection[str]) -> int:
+    """How wide a table is at least: texts may be broken."""
+    widths = []
+    for heading, cells in columns.items():
+        lines = [*heading.split("\n"), *(line for cell in cells for line in cell.split("\n"))]
+        longest = max(map(cell_len, lines))
+        if heading in texts:
+            words = max((cell_len(word) for line in lines for word in line.split()), default=0)
+            longest = min(longest, max(words, _TEXT_LEAST))
+        widths.append(longest + _GAP)
+    return sum(widths) - _GAP
+
+
+def _print(
+    console: Console, columns: dict[str, list[str]], right: Collection[str], texts: Collection[str]
+) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in columns:
+        table.add_column(
+            heading, justify="right" if heading in right else "left", no_wrap=heading not in texts
+        )
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_fields(console: Console, columns: dict[str, list[str]]) -> None:
+    """One field a line, and an empty line between rows."""
+    names = [heading.replace("\n", " ") for heading in columns]
+    longest = max(map(cell_len, names))
+    for row in zip(*columns.values(), strict=True):
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                line = Text.assemble((f"{name:<{longest + _GAP}}", "bold"), cell)
+                console.print(line, soft_wrap=True)
         console.print()
+
+
+def print_named(lines: Iterable[tuple[str, str]], *, file: IO[str] | None = None) -> None:
+    """Print texts, each beside its name; on a terminal they are filled, so that names stand out at the left.
+
+    A line without a text is left out. What is printed is made harmless.
+    """
+    shown = [(name, printable(text)) for name, text in lines if text]
+    indent = max((cell_len(name) for name, _ in shown), default=0) + _GAP
+    console = Console(file=file)
+    width = console.width - indent if console.is_terminal else None
+    for name, text in shown:
+        body = filled(text, width, 0).replace("\n", "\n" + " " * indent)
+        print(f"{name:<{indent}}{body}", file=file)
+
+
+def print_text(text: str, *, indent: int = 0, file: IO[str] | None = None) -> None:
+    """Print paragraphs, filled on a terminal; their second and later lines are indented."""
+    console = Console(file=file)
+    print(filled(printable(text), console.width if console.is_terminal else None, indent), file=file)

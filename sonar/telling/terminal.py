@@ -12,36 +12,53 @@ A command that cannot print its answer ends: with 1 and a message, or without a 
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from sonar.errors import SonarError, UsageError
+from sonar.errors import MemoryShort, SonarError, UsageError
 from sonar.telling import documents
-from sonar.telling.progress import RED, JsonLinesSink, PlainSink, Problem, Sink, painted, printable
+from sonar.telling.progress import JsonLinesSink, PlainSink, Problem, Sink
+from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
 from sonar.telling.versions import version_of
 
+Body = TypeVar("Body", bound=Callable[..., Any])
+COMMON = "Common options"
+"""The panel of a help text with what many commands take."""
 JsonFlag = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print JSON on standard output, and nothing else there: what happens in a line each, the answer "
-        "in the last.",
+        help="For programs: print only JSON, each event on a line, and the answer on the last.",
+        rich_help_panel=COMMON,
+    ),
+]
+WideFlag = Annotated[
+    bool,
+    typer.Option(
+        "--wide",
+        help="Show ids and addresses in full, and every column, however narrow the terminal.",
+        rich_help_panel=COMMON,
     ),
 ]
 PasswordFileOption = Annotated[
     Path | None,
     typer.Option(
         "--password-file",
-        help="File with the keystore's password (mode 0600). [env: SONAR_PASSWORD or SONAR_PASSWORD_FILE]",
+        metavar="FILE",
+        help="The keystore's password (mode 0600). [env: SONAR_PASSWORD or SONAR_PASSWORD_FILE]",
+        rich_help_panel=COMMON,
     ),
 ]
 
@@ -55,9 +72,77 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: unwinds like Ctrl-C, so that files are closed, locks freed and children ended."""
 
 
-def new_app(help_text: str) -> typer.Typer:
-    """Return an empty command line with the house's settings. Run it with `run_app`."""
-    return typer.Typer(
+_VALUES = {"path": "PATH", "str": "TEXT", "list[str]": "TEXT", "int": "NUMBER", "float": "NUMBER"}
+"""What an option takes, by Typer's word for its type."""
+
+
+class _Readable:
+    """Help as people read it: a flag has no type, and what may be left out stands in brackets."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, each with the word for its value."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if param.param_type_name == "argument":
+                param.metavar = param.metavar or str(param.name).upper() + "..." * (param.nargs != 1)
+                param.display_type_rich = lambda ctx: ""  # its name says it
+            elif getattr(param, "is_flag", False):
+                param.metavar = ""
+            elif param.metavar is None and (shown := getattr(param, "display_type_rich", None)):
+                told = str(shown(ctx)).strip("<>")
+                param.metavar = _range_of(param) or _VALUES.get(told, told)
+                param._get_number_range_help_str = lambda: ""
+        return params
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the program's name."""
+        pieces = ["[OPTIONS]"]
+        for param in self.get_params(ctx):
+            if param.param_type_name == "argument":
+                pieces.append(str(param.metavar) if param.required else f"[{param.metavar}]")
+        return [*pieces, "COMMAND ..."] if isinstance(self, TyperGroup) else pieces
+
+
+def _range_of(param: Any) -> str:
+    """Which numbers an option takes: "2..12", or "1.." without an end; nothing if that is not said."""
+    ends = (getattr(param, "min", None), getattr(param, "max", None))
+    return "..".join("" if end is None else str(end) for end in ends) if ends != (None, None) else ""
+
+
+class _Command(_Readable, TyperCommand):
+    pass
+
+
+class _Group(_Readable, TyperGroup):
+    pass
+
+
+class CommandLine(typer.Typer):
+    """A command line whose help is readable."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Body], Body]:
+        """As Typer's; each command of the help's "Example: `...`" gets a line of its own, to be copied."""
+
+        def add(body: Body) -> Body:
+            help_text = str(settings.pop("help", None) or inspect.getdoc(body) or "")
+            given = {"cls": _Command, "help": _EXAMPLES.sub(_lined_up, help_text), **settings}
+            return super(CommandLine, self).command(name, **given)(body)
+
+        return add
+
+
+_EXAMPLES = re.compile(r"^(Examples?): (`[^`]+`(?:,\s+`[^`]+`)*)$", re.MULTILINE)
+
+
+def _lined_up(found: re.Match[str]) -> str:
+    commands = re.findall(r"`([^`]+)`", found[2])
+    return "\n\n    ".join([f"{found[1]}:", "\n    ".join(" ".join(each.split()) for each in commands)])
+
+
+def new_app(help_text: str, program: str = "") -> CommandLine:
+    """Return an empty command line with the house's settings. Run that of a `program` with `run_app`."""
+    app = CommandLine(
+        cls=_Group,
         help=help_text,
         no_args_is_help=True,
         add_completion=False,
@@ -65,6 +150,25 @@ def new_app(help_text: str) -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
         rich_markup_mode="markdown",
     )
+    if program:
+        app.callback()(_with_version(program))
+    return app
+
+
+def _with_version(program: str) -> Any:
+    def show(asked: bool) -> None:
+        if asked:
+            print(f"{program} {version_of(program)}")
+            raise typer.Exit
+
+    option: Any = typer.Option(
+        False, "--version", "-V", help="Show the version and exit.", is_eager=True, callback=show
+    )
+
+    def options(version: bool = option) -> None:
+        del version  # it is told before anything is run
+
+    return options
 
 
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
@@ -73,8 +177,9 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     Errors are told as the module's head says.
     """
     code = lost = None
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a locale without "…" is no reason to stop half-way
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=LEGIBLE)  # a locale without "…" is no reason to stop half-way
     try:
         code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
     except OSError as error:
@@ -106,9 +211,6 @@ def _flush() -> OSError | None:
 
 
 def _run(app: typer.Typer, name: str, args: list[str]) -> int:
-    if args == ["--version"]:
-        print(f"{name} {version_of(name)}")
-        return 0
     as_json = "--json" in (args[: args.index("--")] if "--" in args else args)
     terminated = False
 
@@ -130,6 +232,12 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
             path = error.ctx.command_path if error.ctx else name
             tell_error(message, f"see `{path} --help`", as_json=as_json)
         return 2
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
+            raise
+        short = MemoryShort("there is not enough memory for this command")
+        tell_error(str(short), short.hint, as_json=as_json)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         return 143 if terminated else 130
     finally:
@@ -145,9 +253,11 @@ def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
         if as_json:
             print_json(Problem(message, hint))
             return
-        print(f"{painted('error:', RED, sys.stderr)} {printable(message)}", file=sys.stderr)
+        width = width_of(sys.stderr)
+        told = filled(f"error: {printable(message)}", width, len("error: "))
+        print(told.replace("error:", painted("error:", RED, sys.stderr), 1), file=sys.stderr)
         if hint:
-            print(f"  hint: {printable(hint)}", file=sys.stderr)
+            print(filled(f"  hint: {printable(hint)}", width, len("  hint: ")), file=sys.stderr)
 
 
 def print_json(document: Any) -> None:

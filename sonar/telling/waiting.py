@@ -13,9 +13,11 @@ from typing import TypeVar
 from sonar.errors import (
     BlobNotFound,
     ChainUnavailable,
+    ChainUnusable,
     JournalBlocked,
     RpcError,
     StoreUnavailable,
+    StoreUnusable,
     TransactionStuck,
 )
 from sonar.telling.progress import Done, Progress, Waiting
@@ -31,6 +33,8 @@ PASSING_FAULTS = (
     TransactionStuck,
 )
 """What may pass by itself, such as a disk that is full: it is told and tried again."""
+LASTING_FAULTS = (ChainUnusable, StoreUnusable)
+"""Those among them that do not pass."""
 PATIENCE_S = 7 * 24 * 3600.0
 """So long they are tried again: stakes and escrows are lost by who gives up before the chain is back."""
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -65,7 +69,8 @@ def patiently(
     """Return what `act` returns.
 
     A fault that may pass (PASSING_FAULTS) is told when it is news, and `act` called again after growing
-    pauses. When that has gone on for `patience_s` it is raised; every other exception is raised at once.
+    pauses. When that has gone on for `patience_s` it is raised. LASTING_FAULTS and all other exceptions
+    are raised at once.
     """
     since_s, failures, told = 0.0, 0, ""
     while True:
@@ -73,7 +78,7 @@ def patiently(
             result = act()
         except PASSING_FAULTS as fault:
             since_s = monotonic() if failures == 0 else since_s
-            if monotonic() - since_s >= patience_s:
+            if isinstance(fault, LASTING_FAULTS) or monotonic() - since_s >= patience_s:
                 raise
             if str(fault) != told:
                 progress.problem(fault, f"trying again for {_span(patience_s)}. {fault.hint}".rstrip())

@@ -20,10 +20,8 @@ from sonar.families.registry import family_of
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.ports import Store
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import BountyPosted, Committed, Revealed
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, Cid, digest_of, links_of
 from sonar.protocol.phase import BountyState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.mend import put_blob

@@ -13,8 +13,8 @@ from benchmarks.cheats import payments
 from mine.work import trainer
 from sonar.families.quadratic.answer import LocalMap
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, MinePaid, RoundSettled
+from sonar.protocol.ids import Cid
 from tests.attacks.hostile import POLICY, HostileMine
 from tests.attacks.world import World
 

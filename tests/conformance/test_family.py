@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pysonar.keys.secret import Secret
+from pysonar.keys.key import Secret
 from sonar.errors import ConsentError, DataError
 from sonar.families.base import Family
 from sonar.families.quadratic.design import Design, Wish
@@ -102,7 +102,7 @@ class FamilyContract:
         table = job.tables[0].copy()
         table[:, 0] = table[0, 0]
         table[5, 0] += 1.0
-        with pytest.raises(ConsentError, match="same value in all but 1 rows"):
+        with pytest.raises(ConsentError, match="only 1 row differs"):
             job.family.prepare(job.design.spec, job.design.plan, [table])
 
     def test_an_answer_keeps_to_the_plan_and_depends_on_the_weights(self, job: Job) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreUnavailable
 from sonar.ports import MAX_BLOB_BYTES, Store
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
+from sonar.store.choose import LazyStore
 from sonar.store.folder import FolderStore
 from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import KuboStore
-from sonar.store.lazy import LazyStore
 from sonar.store.memory import MemoryStore
 from tests.kubo_kit import needs_kubo, swarm_in
 

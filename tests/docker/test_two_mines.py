@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 STORE = """
 import sys
 from pathlib import Path
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.kubo.store import KuboStore
 from sonar.store.kubo.repo import Repo
 repo = Repo(Path(Path("/tmp/slot").read_text().strip()) / "ipfs")
@@ -39,7 +39,7 @@ import subprocess
 import sys
 from pathlib import Path
 from sonar.errors import SonarError
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.kubo.store import KuboStore
 from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.repo import Swarm

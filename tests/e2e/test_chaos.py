@@ -10,7 +10,7 @@ from sonar.demo import launch
 from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
 from sonar.demo.report import MineRow, Report
-from sonar.processes import Supervisor
+from sonar.processes.supervisor import Supervisor
 from tests.e2e.clear import rounded_losses
 from tests.e2e.kit import Killer, QuietView, has_anvil
 
@@ -56,8 +56,7 @@ def test_a_campaign_goes_on_when_its_chain_is_killed(tmp_path: Path, monkeypatch
     def start_chain(settings: Settings, supervisor: Supervisor) -> None:
         home = str(settings.home / launch.CHAIN)
         args = ["chain", "--home", home, "--store", str(settings.home / "store"), "--client", CHAIN, "--json"]
-        arguments = ["7", str(kills), home, *args]
-        supervisor.start(launch.CHAIN, "tests.e2e.chain_that_is_killed", arguments)
+        supervisor.start(launch.CHAIN, ["tests.e2e.chain_that_is_killed", "7", str(kills), home, *args])
 
     monkeypatch.setattr(launch, "start_chain", start_chain)
     settings = Settings(tmp_path / "home", mines=3, rounds=ROUNDS, chain=CHAIN)
@@ -71,16 +70,16 @@ CHEATS = {"mine-03": "random", "mine-06": "minus-three-late", "mine-09": "withho
 
 
 def test_three_cheats_among_ten_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = launch.run_party
+    real = launch.party_at_work
 
-    def run_party(settings: Settings, supervisor: Supervisor, party: str) -> int:
+    def party_at_work(settings: Settings, party: str) -> list[str]:
         if party not in CHEATS:
-            return real(settings, supervisor, party)
+            return real(settings, party)
         home = settings.home / party
-        args = ["--home", str(home), "--password-file", str(home / "password"), "--attack", CHEATS[party]]
-        return supervisor.start(party, "tests.e2e.hostile_process", args).pid
+        options = ["--home", str(home), "--password-file", str(home / "password")]
+        return ["tests.e2e.hostile_process", *options, "--attack", CHEATS[party]]
 
-    monkeypatch.setattr(launch, "run_party", run_party)
+    monkeypatch.setattr(launch, "party_at_work", party_at_work)
     # A blob that is withheld is waited for half of this: of 180 s, without it.
     monkeypatch.setattr(launch, "_BOUNTY", f"settle_window_s = 60\n{launch._BOUNTY}")
     rounds = 5  # one more than the late cheat waits for

@@ -25,18 +25,15 @@ from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.allowlist import proof_of
-from sonar.protocol.blobs import joined, links_of
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined, links_of
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
 from sonar.protocol.seal import seal
 from sonar.store.folder import FolderStore

@@ -18,7 +18,7 @@ from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from mine.work.workshop import Workshop, drafts_at, sums_at
-from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.opening import key_manifest
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
@@ -33,13 +33,10 @@ from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.manifests.update import UpdateManifest
-from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.paillier.vector import encode_weights
+from sonar.paillier.slots import Bounds, SlotPlan, encode_weights
 from sonar.ports import Store
-from sonar.protocol.blobs import joined
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import Revealed
-from sonar.protocol.ids import ETHER, Address, BountyId, Digest
+from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, joined
 from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob

@@ -14,8 +14,8 @@ from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
+from sonar.protocol.ids import Cid
 from sonar.protocol.phase import CloseReason
 from sonar.telling.progress import Note, Round
 from tests.chain_kit import wish

@@ -17,9 +17,8 @@ from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable
 from sonar.home.journal import Journal
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, MinePaid, Revealed
-from sonar.protocol.ids import ETHER, Address
+from sonar.protocol.ids import ETHER, Address, Cid
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting

@@ -18,12 +18,10 @@ from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, InsufficientFunds
 from sonar.home.journal import Journal
-from sonar.manifests.allowlist import AllowList
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, ModelManifest
 from sonar.protocol.allowlist import root_of
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import BountyPosted, Committed
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, Cid
 from tests.chain_kit import ETHER_WEI, wish
 from tests.integration.campaign_kit import HonestMine, World
 from tests.integration.test_campaign_killed import Killer, run_to_the_end

@@ -14,8 +14,8 @@ from pysonar.campaign.standing import WITHHELD
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.inspection import WHY
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
+from sonar.protocol.ids import Cid
 from sonar.store.memory import MemoryStore
 from tests.integration.campaign_kit import World
 

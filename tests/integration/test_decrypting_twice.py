@@ -12,8 +12,8 @@ import pytest
 from pysonar.campaign.records import Outcome, Verdict
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import BlobNotFound
-from sonar.protocol.cid import Cid
 from sonar.protocol.events import RoundSettled
+from sonar.protocol.ids import Cid
 from tests.integration.campaign_kit import World
 
 

@@ -96,10 +96,12 @@ def wire(account: LocalAccount) -> Wire:
 def test_the_proxy_is_put_where_it_is_missing_once(wire: Wire, account: LocalAccount) -> None:
     assert Chain(wire.rpc()).code(create2.PROXY) == b""
     deploy(wire.rpc(), account, min_window_s=10)
-    assert wire.seen.count("eth_sendRawTransaction") == 3  # the signer's ether, the proxy, the contract
+    assert (
+        wire.seen.count("eth_sendRawTransaction") == 4
+    )  # is the proxy taken? its signer's ether, it, the contract
     assert Chain(wire.rpc()).code(create2.PROXY) == create2.PROXY_CODE
     deploy(wire.rpc(), account, min_window_s=11)
-    assert wire.seen.count("eth_sendRawTransaction") == 4
+    assert wire.seen.count("eth_sendRawTransaction") == 5
 
 
 def test_a_node_that_refuses_what_fits_every_chain(wire: Wire, account: LocalAccount) -> None:
@@ -114,6 +116,10 @@ def test_a_node_that_refuses_what_fits_every_chain(wire: Wire, account: LocalAcc
     with pytest.raises(RpcError, match="replay-protected") as caught:
         deploy(wire.rpc(), account, min_window_s=10)
     assert "--plain" in caught.value.hint
+    assert "Nothing was paid" in str(caught.value)
+    chain = Chain(wire.rpc())
+    assert chain.ether(create2.PROXY_SIGNER) == 0
+    assert chain.ether(Address(account.address)) == 10**18
     assert deploy(wire.rpc(), account, min_window_s=10, plain=True).market(wire.rpc()).min_window_s() == 10
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, StoreUnavailable
 from sonar.home.settings import StoreConfig
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from sonar.store.choose import describe_node, open_store
 from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import MAX_BLOCK_BYTES, KuboStore

@@ -23,7 +23,7 @@ from web3.logs import DISCARD
 
 from sonar import localchain
 from sonar.chain.contract import abi
-from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.abi import training_market
 from sonar.chain.rpc import Request, Rpc
 from sonar.errors import ChainUnavailable, ConfigError, PortInUse, RpcError
 from sonar.localchain import LocalChain, anvil
@@ -364,7 +364,7 @@ def tester() -> Iterator[LocalChain]:
 )
 def test_hostile_requests_get_an_error_and_hurt_nobody(body: bytes, code: int | None) -> None:
     chain = TesterChain(FUND)
-    found = httpx.Client(transport=chain.rpc()._http._transport).post("http://x", content=body).json()
+    found = chain.rpc()._endpoint._http.post("http://x", content=body).json()
     if code is not None:
         assert found["error"]["code"] == code
     assert chain.rpc().call("eth_chainId") == "0x7a69"

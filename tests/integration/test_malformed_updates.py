@@ -9,12 +9,11 @@ from typing import Any
 
 from gmpy2 import mpz
 
-from sonar.manifests.key import KeyManifest
+from sonar.manifests.model import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid, digest_of
 from sonar.protocol.events import MinePaid
+from sonar.protocol.ids import Cid, digest_of, links_of
 from tests.integration.campaign_kit import HonestMine, World, scientist_key_file_secret, shard_map
 
 Forge = Callable[[HonestMine, Any, bytes, bytes], tuple[bytes, list[bytes]]]

@@ -14,12 +14,13 @@ from mine.work import joining
 from mine.work.workshop import sums_at
 from sonar.chain.contract.token import held
 from sonar.errors import ConsentError, ManifestError
-from sonar.manifests.allowlist import AllowList
+from sonar.manifests.model import AllowList
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.events import Committed
 from sonar.protocol.ids import ETHER, ZERO32, hex32
 from sonar.protocol.round import RoundState
-from sonar.telling.progress import Done, short
+from sonar.telling.progress import Done
+from sonar.telling.text import short
 from tests.integration.mine_kit import TOKENS_EACH, World, run, terms
 
 

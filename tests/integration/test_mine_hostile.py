@@ -9,16 +9,14 @@ from typing import Any
 import gmpy2
 import pytest
 
-from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.opening import key_manifest
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, StoreUnavailable
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest, PlanSpec
+from sonar.manifests.model import KeyManifest, ModelManifest, PlanSpec
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
-from sonar.protocol.ids import BountyId
+from sonar.protocol.ids import BountyId, Cid, digest_of
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.folder import FolderStore

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.fixed import to_q32
 from sonar.manifests.model import PlanSpec
-from sonar.paillier.slots import SlotPlan
-from sonar.paillier.vector import encode_weights
+from sonar.paillier.slots import SlotPlan, encode_weights
 from sonar.protocol.ids import ETHER, BountyId, Digest
 from sonar.protocol.phase import BountyState
 from sonar.store.memory import MemoryStore
@@ -90,7 +90,7 @@ def test_a_clip_below_the_largest_value_cannot_single_out_a_row(
         )
     }
     task = read(scientist, family=type(SPEC).parse(spec))
-    with pytest.raises(ConsentError, match="same value in all but 1 rows"):
+    with pytest.raises(ConsentError, match="only 1 row differs"):
         trainer.prepare(task, data.register_csv(path))
 
 
@@ -128,7 +128,7 @@ def test_a_product_that_singles_out_rows_is_named(scientist: TinyModels, tmp_pat
     (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{a + b}\n" for a, b in rows))
     flags = data.register_csv(tmp_path / "d.csv")
     trainer.prepare(read(scientist), flags)
-    with pytest.raises(ConsentError, match="column 'a b': has the same value in all but 2 rows"):
+    with pytest.raises(ConsentError, match="column 'a b': only 2 rows differ"):
         trainer.prepare(mapped(scientist, kind="polynomial", degree=2), flags)
     (tmp_path / "e.csv").write_text("a,b,y\n" + "".join(f"{2 * a - 1},{b + 1},{a}\n" for a, b in rows))
     with pytest.raises(ConsentError, match="columns 'a', 'b': have a combination of values"):
@@ -141,7 +141,7 @@ def test_a_target_beyond_the_bounty_s_limit_is_refused(scientist: TinyModels, tm
     path.write_text(path.read_text() + few)
     trainer.prepare(read(scientist), data.register_csv(path))
     path.write_text(path.read_text() + many)
-    with pytest.raises(BoundsError, match="column y: more than 10% of the values lie more than 100"):
+    with pytest.raises(BoundsError, match="column 'y': more than 10% of the values lie more than 100"):
         trainer.prepare(read(scientist), data.register_csv(path))
 
 
@@ -171,6 +171,20 @@ def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyModels
     (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 30)
     with pytest.raises(DataError, match="no column 'b'"):
         trainer.fits(read(scientist), data.register_csv(tmp_path / "d.csv"))
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "1,no,2\n" * 30)
+    with pytest.raises(DataError, match=r"no column 'b'.*left out when it was registered: line 2: 'no'"):
+        trainer.fits(read(scientist), data.register_csv(tmp_path / "t.csv"))
+
+
+def test_a_column_that_a_bounty_names_in_two_spellings_is_refused(
+    scientist: TinyModels, tmp_path: Path
+) -> None:
+    """It would be a feature and the target, or twice a feature."""
+    task = read(scientist)
+    family = task.model.family.model_copy(update={"features": ("a", " y")})
+    hostile = replace(task, model=task.model.model_copy(update={"family": family}))
+    with pytest.raises(DataError, match="column 'y': is one column of the bounty and another one"):
+        trainer.fits(hostile, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 
 def test_weights_of_another_key_do_not_pass(scientist: TinyModels) -> None:

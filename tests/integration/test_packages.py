@@ -154,7 +154,7 @@ def test_code_that_decrypts_is_found_among_what_a_mine_installs(mine_alone: Envi
 
 def test_what_the_scientist_installs_decrypts(scientist: Environment) -> None:
     found = {line.partition(":")[0] for line in what_decrypts(scientist.packages)}
-    assert {"pysonar/keys/secret.py", "pysonar/keys/key.py", "pysonar/keys/phe_compat.py"} <= found
+    assert {"pysonar/keys/key.py", "pysonar/keys/phe_compat.py"} <= found
     assert all(path.startswith("pysonar/") for path in found)
     assert not (scientist.packages / "mine").exists()
 

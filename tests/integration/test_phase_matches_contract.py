@@ -14,9 +14,8 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Award, Call, ordered
 from sonar.chain.deploying.deploy import deploy
 from sonar.localchain.tester import TesterChain
-from sonar.protocol.cid import digest_of
 from sonar.protocol.fold import Ending, RoundRecord, fold
-from sonar.protocol.ids import ETHER, Address, BountyId
+from sonar.protocol.ids import ETHER, Address, BountyId, digest_of
 from sonar.protocol.phase import NOBODY, EntryState, Status, Terms, deadlines_of, status_of
 from sonar.protocol.seal import bounty_id, kept, seal
 

@@ -15,6 +15,7 @@ from sonar import localchain
 from sonar.chain.contract.calls import Award, Call
 from sonar.chain.contract.errors import BadSettler, SettlementNotSigned, SignatureNotTaken
 from sonar.chain.contract.market import Market
+from sonar.chain.contract.settler import check_settler, signature_fault
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox
@@ -91,13 +92,13 @@ def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_nobody_and_an_account_can_settle(net: Net) -> None:
-    net.market.check_settler(NOBODY)
-    net.market.check_settler(Address(net.signer.address))
+    check_settler(net.market, NOBODY)
+    check_settler(net.market, Address(net.signer.address))
 
 
 @pytest.mark.parametrize("kind", SOUND)
 def test_a_contract_that_says_no_in_any_way_can_settle(net: Net, kind: str) -> None:
-    net.market.check_settler(net.settler(kind))
+    check_settler(net.market, net.settler(kind))
 
 
 @pytest.mark.parametrize(
@@ -115,14 +116,14 @@ def test_a_contract_that_says_no_in_any_way_can_settle(net: Net, kind: str) -> N
 def test_a_contract_that_cannot_say_no_is_refused(net: Net, kind: str, problem: str) -> None:
     settler = net.settler(kind)
     with pytest.raises(ConfigError, match=f"settler: the contract {settler} .*{problem}") as caught:
-        net.market.check_settler(settler)
+        check_settler(net.market, settler)
     assert "EIP-1271" in caught.value.hint
 
 
 def test_a_contract_of_another_trade_is_refused(net: Net) -> None:
     for other in (net.market.address, deploy_token(net.outboxes[0])):
         with pytest.raises(ConfigError, match="gives no answer"):
-            net.market.check_settler(other)
+            check_settler(net.market, other)
 
 
 def test_neither_scientist_nor_market_can_be_the_settler(net: Net) -> None:
@@ -148,9 +149,9 @@ def test_a_settlement_counts_with_the_settlers_signature_alone(net: Net, kind: s
         ).signature
     )
     digest = market.settlement_digest(*settlement)
-    assert market.signature_fault(settler, digest, good) == ""
+    assert signature_fault(market, settler, digest, good) == ""
     for wrong in (b"", other, good[:-1], good * 200):
-        assert market.signature_fault(settler, digest, wrong)
+        assert signature_fault(market, settler, digest, wrong)
         with pytest.raises(SettlementNotSigned) as caught:
             scientist.perform(wish(f"wrong {kind}"), market.settle(*settlement, wrong))
         assert "signature" in caught.value.hint

@@ -13,20 +13,20 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sonar import localchain
-from sonar.chain.contract import errors, tokenerrors
-from sonar.chain.contract.calls import Award
+from sonar.chain.contract import abi, errors, tokenerrors
+from sonar.chain.contract.calls import Award, Call
 from sonar.chain.contract.market import Market
-from sonar.chain.contract.token import allowance, held, unit_of
+from sonar.chain.contract.token import allowance, check_asset, held, unit_of
+from sonar.chain.deploying import create2
 from sonar.chain.deploying.deploy import deploy
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.outbox import Outbox
-from sonar.chain.sending.payment import MAX_APPROVALS, pay
-from sonar.errors import ChainUnavailable, InsufficientFunds, RemoteError
+from sonar.chain.sending.outbox import MAX_APPROVALS, Outbox, pay
+from sonar.errors import ChainUnavailable, ConfigError, InsufficientFunds, RemoteError
 from sonar.home.journal import Journal
 from sonar.localchain import anvil
 from sonar.protocol.allowlist import proof_of, root_of
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import seal
 from sonar.telling.amounts import Unit
@@ -227,6 +227,39 @@ def test_an_asset_without_code_is_refused_before_anything_is_sent(world: World) 
     terms = token_terms(nobody, reward_units=0, fee_units=0)
     with pytest.raises(errors.AssetWithoutCode):
         post(world.market, world.outbox(0), terms)
+
+
+def test_what_is_no_token_is_refused_before_anything_is_sent(world: World) -> None:
+    me, nobody, market = world.address(0), Address(Account.create().address), world.market
+    token = deploy_token(world.outbox(0), "plain")
+    check_asset(market, ETHER, me)
+    check_asset(market, token, me)
+    for asset, told in (
+        (nobody, "there is no contract at"),
+        (market.address, f"{market.address} is the market itself, and does not answer"),
+        (create2.PROXY, f"{create2.PROXY} is a contract, and does not answer as an ERC-20 token does"),
+    ):
+        with pytest.raises(ConfigError, match=f"^asset: .*{told}") as caught:
+            check_asset(market, asset, me)
+        assert "nothing was sent" in caught.value.hint
+
+
+def test_money_goes_to_nobody_with_whom_it_is_lost(world: World) -> None:
+    """What is owed in a token stays owed: the contract refuses too, whoever writes the transaction."""
+    terms, bounty = staked(world)
+    scientist, market = world.outbox(0), world.market
+    scientist.perform(wish("close"), market.close(bounty))
+    owed = market.withdrawable(world.address(0), asset=terms.asset)
+    assert owed > 0
+    for to in (ETHER, market.address, terms.asset):
+        with pytest.raises(ConfigError, match="what is sent there is lost"):
+            market.withdraw(to, terms.asset)
+        call = Call(market.address, abi.encode_call("withdraw", terms.asset, to), 0, "withdraw")
+        with pytest.raises(errors.InvalidReceiver, match=f"money sent to {to} would be lost"):
+            scientist.perform(wish(f"lose {to}"), call)
+    assert market.withdrawable(world.address(0), asset=terms.asset) == owed
+    scientist.perform(wish("take"), market.withdraw(world.address(3), terms.asset))
+    assert held(market, terms.asset, world.address(3)) == owed
 
 
 def test_a_token_s_own_refusal_comes_through(world: World) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ConfigError, ManifestError
-from sonar.manifests.allowlist import AllowList
+from sonar.manifests.model import AllowList
 from sonar.protocol import allowlist, codec
 from sonar.protocol.allowlist import MAX_MINES, leaf_of, proof_of, read_list, root_of, verifies
 from sonar.protocol.ids import Address, parse_address

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from sonar.telling.amounts import (
     Unit,
     format_amount,
     format_wei,
+    in_column,
     is_symbol,
     parse_amount,
     parse_wei,
@@ -65,7 +68,7 @@ def test_what_is_no_amount_is_refused_by_name(text: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("wei", "text"),
     [
-        (0, "0 wei"),
+        (0, "0 ether"),
         (99_999, "99999 wei"),
         (5 * 10**9, "5 gwei"),
         (10**16, "0.01 ether"),
@@ -136,6 +139,38 @@ def test_an_amount_in_another_unit_is_refused(text: str, unit: Unit, problem: st
 )
 def test_people_read_amounts_of_tokens_with_the_address(amount: int, unit: Unit, text: str) -> None:
     assert format_amount(amount, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("amounts", "unit", "name", "told"),
+    [
+        ([10**18 // 3, 0, 5 * 10**18, 1, -1], IN_ETHER, "ether", "0.333333 0 5.000000 <0.000001 >-0.000001"),
+        ([5 * 10**16, 0], IN_ETHER, "ether", "0.05 0"),
+        ([1_234 * 10**18], IN_ETHER, "ether", "1,234"),
+        ([879_509_332_000, 1_900_000_000_000], IN_ETHER, "gwei", "879.51 1,900.00"),
+        ([5], IN_ETHER, "wei", "5"),
+        ([0, 0], IN_ETHER, "ether", "0 0"),
+        ([12_500_000, 1], USDC, "USDC", "12.500000 0.000001"),
+        ([1, 0], Unit(TOKEN, "TINY", 18), "TINY", "<0.000001 0"),
+        ([12_500_000, 1], Unit(TOKEN), "units", "12,500,000 1"),
+        ([7], Unit(TOKEN, "WHOLE", 0), "WHOLE", "7"),
+        ([], IN_ETHER, "ether", ""),
+    ],
+)
+def test_a_column_of_amounts_is_in_one_unit(amounts: list[int], unit: Unit, name: str, told: str) -> None:
+    assert in_column(amounts, unit) == (name, told.split())
+
+
+@given(st.lists(st.integers(-(10**30), 10**30), max_size=6), st.sampled_from([IN_ETHER, USDC, Unit(TOKEN)]))
+def test_a_cell_of_a_column_is_its_amount_rounded(amounts: list[int], unit: Unit) -> None:
+    name, cells = in_column(amounts, unit)
+    decimals = {"ether": 18, "gwei": 9, "wei": 0, "USDC": 6, "units": 0}[name]
+    assert len({len(cell.partition(".")[2]) for cell in cells if cell != "0"}) <= 1
+    for amount, cell in zip(amounts, cells, strict=True):
+        assert (cell == "0") == (amount == 0)  # something is never told as nothing
+        number = Decimal(cell.lstrip("<>").replace(",", ""))
+        last = Decimal(1).scaleb(-len(cell.partition(".")[2]))
+        assert abs(number - Decimal(amount).scaleb(-decimals)) <= last
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "encrypt_vs_heu",
         "bytes_per_value",
         "campaign",
+        "demo",
         "share_of_limit",
     ]
 

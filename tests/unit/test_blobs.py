@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ManifestError, UsageError
-from sonar.manifests.holdout import commitment
-from sonar.protocol.blobs import PART_BYTES, joined, links_of, parts_of
-from sonar.protocol.cid import Cid
+from sonar.manifests.model import commitment
+from sonar.protocol.ids import PART_BYTES, Cid, joined, links_of, parts_of
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 

@@ -56,7 +56,7 @@ def test_this_repository_keeps_the_rules() -> None:
         ("sonar/data/examples.py", "import importlib"),
         ("sonar/paillier/bad.py", "from sonar.families import quadratic"),
         ("sonar/paillier/bad.py", "import phe"),
-        ("sonar/errors.py", "import sonar.protocol.cid"),
+        ("sonar/errors.py", "import sonar.protocol.ids"),
         ("sonar/chain/bad.py", "import sonar.localchain"),
         ("sonar/chain/bad.py", "import rich"),
         ("sonar/store/bad.py", "import sonar.chain"),

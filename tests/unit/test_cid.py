@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import ManifestError
-from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Cid, digest_of
 
 cids = st.builds(Cid, st.sampled_from(["raw", "dag-cbor"]), st.binary(min_size=32, max_size=32))
 

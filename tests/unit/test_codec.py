@@ -14,8 +14,8 @@ from multiformats import CID
 
 from sonar.errors import BlobTooLarge, ManifestError, UsageError
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid
 from sonar.protocol.codec import Value
+from sonar.protocol.ids import Cid
 
 CID_BYTES = Cid.of_manifest(b"x").to_bytes()
 LINK = "d82a582500" + CID_BYTES.hex()

@@ -11,7 +11,7 @@ import pytest
 from sonar.demo import launch
 from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
-from sonar.processes import Supervisor
+from sonar.processes.supervisor import Supervisor
 from tests.e2e.kit import QuietView
 
 LAST = "mine-01"
@@ -20,17 +20,15 @@ LAST = "mine-01"
 def test_the_last_one_at_work_is_started_again_when_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_party(_: Settings, supervisor: Supervisor, party: str) -> int:
-        return supervisor.start(party, "platform", []).pid  # says a line, and ends well
-
-    monkeypatch.setattr(launch, "run_party", run_party)
-    conductor = Conductor(Settings(tmp_path), QuietView())
-    supervisor = conductor._supervisor
+    # Says a line, and ends well.
+    monkeypatch.setattr(launch, "party_at_work", lambda _settings, _party: ["platform"])
+    supervisor = Supervisor(tmp_path / "logs")
+    conductor = Conductor(Settings(tmp_path), QuietView(), supervisor)
     with supervisor:
-        child = supervisor.start(LAST, "http.server", ["0", "--bind", "127.0.0.1"])
+        child = supervisor.start(LAST, ["http.server", "0", "--bind", "127.0.0.1"])
         conductor.record.pids[LAST] = child.pid
         os.kill(child.pid, signal.SIGKILL)
-        child.popen.wait()
+        child.process.wait()
         conductor._watch()
         assert conductor.record.restarts == {LAST: 1}
         assert conductor.record.pids[LAST] != child.pid

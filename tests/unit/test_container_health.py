@@ -1,4 +1,4 @@
-"""The containers' health check, which has no part of ours in it."""
+"""The containers' health check."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from sonar.chain.rpc import Rpc
+
 HEALTH: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "docker" / "health.py"))
 
 
@@ -20,7 +22,7 @@ class Node(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(json.dumps({"result": self.headers["authorization"]}).encode())
+        self.wfile.write(json.dumps({"id": 1, "result": self.headers["authorization"]}).encode())
 
     def log_message(self, *_: object) -> None:
         pass
@@ -35,6 +37,21 @@ def test_a_node_that_asks_for_a_password_gets_it() -> None:
         shown = HEALTH["ask"](f"http://name:p%40ss@{place}/", "eth_chainId")
         server.shutdown()
     assert shown == "Basic bmFtZTpwQHNz"
+
+
+def test_a_proxy_of_docker_s_does_not_stand_between_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker puts the proxies of its config.json into the environment of every container."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with HTTPServer(("127.0.0.1", 0), Node) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        assert HEALTH["ask"](url, "eth_chainId") is None
+        assert Rpc(url.replace("127.0.0.1", "localhost")).call("eth_chainId") is None
+        # Elsewhere the way may lead through the proxy, which is none here.
+        with pytest.raises(OSError, match="refused"):
+            HEALTH["ask"]("http://node.example/", "eth_chainId")
+        server.shutdown()
 
 
 def test_what_lasts_is_said_once_in_the_log_and_so_is_its_end(

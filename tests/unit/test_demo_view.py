@@ -16,11 +16,12 @@ from rich.console import Console
 from sonar.cli import app
 from sonar.demo import conduct, plot
 from sonar.demo.launch import Settings, next_commands
-from sonar.demo.report import MineRow, Report, RoundRow, show
+from sonar.demo.report import MineRow, Report, RoundRow, helped, show
 from sonar.demo.view import SCIENTIST, LiveView
 from sonar.home.parties import MAX_MINES
 from sonar.protocol.ids import ETHER, Address
-from sonar.telling.documents import MineRound
+from sonar.telling.amounts import IN_ETHER
+from sonar.telling.documents import CampaignRound, MineRound
 from sonar.telling.progress import Event, Line, Round, State, Waiting
 from sonar.telling.terminal import run_app
 
@@ -54,6 +55,35 @@ def test_a_mines_round_is_told_in_its_row_and_not_in_wei() -> None:
     text = live(("mine-01", paid), width=80)
     assert "round 1: paid" in text
     assert "1447753671595175926" not in text
+
+
+def test_the_scientist_is_at_work_once_it_says_something() -> None:
+    """And in round 2 the first is over: it starts no more."""
+    told = CampaignRound(
+        1, "settled", 5, 5, [], [], {}, {}, {}, IN_ETHER, 0, {}, {}, figures={"r2": 0.5, "mse": 2.0}
+    )
+    wait = Waiting("mines to commit to round 2 (0 of at most 3 have)", 1)
+    for events, state in (((wait,), "at work"), ((wait, Round(BOUNTY, 1, told), wait), "round 1: settled")):
+        text = live(*((SCIENTIST, event) for event in events), width=80)
+        row = next(line for line in reversed(text.splitlines()) if line.startswith(SCIENTIST))
+        assert state in row
+        assert "starting" not in row
+
+
+def test_the_picture_is_drawn_whatever_the_rounds_came_to(tmp_path: Path) -> None:
+    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    every |= {"initial": {"r2": 0.0, "mse": 5572.28}, "null_mse": 5572.28, "mines": [], "seconds": {}}
+    amounts = dict.fromkeys(("fees", "rewards", "stakes_back", "forfeits", "gas", "withdrawn"), 10**17)
+    mine = MineRow("mine-01", Address(ETHER), 1, 40, **{f"{name}_wei": wei for name, wei in amounts.items()})
+    for number in range(4):
+        rounds = [
+            RoundRow(i, 1, 1, {"r2": 0.1, "mse": mse}, [mine.address], [10_000], {}, 1, {}, {})
+            for i, mse in enumerate((9e6, 4000.0, 2000.0)[:number], 1)
+        ]
+        report = Report(**every | {"rounds": rounds, "mines": [mine] * bool(number)})
+        plot.draw(report, tmp_path / f"{number}.png")
+        assert (tmp_path / f"{number}.png").read_bytes().startswith(b"\x89PNG")
+        assert helped(report, mine) == number
 
 
 def test_the_next_commands_can_be_pasted_with_a_space_in_the_path() -> None:
@@ -101,12 +131,11 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
         mines[0].name,
         "0xabab…abab",
         "40",
-        "0.100000",
-        "1.000000",
-        "1.000000",
-        "0.000010",
-        "1.000000",
+        "0",
+        *("0.1", "1", "10,000", "1"),
     ] in lines
+    assert ["ether", "ether", "gwei", "ether"] in [line[-4:] for line in lines]
+    assert any("helped:" in line for line in lines)  # why fees differ
 
 
 def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mine.show.documents
+import pysonar.show.documents
 from sonar.errors import RemoteError
 from sonar.protocol.phase import Status
-from sonar.telling import documents
-from sonar.telling.documents import AMOUNTS, MAX_SAFE, Amount, Integer, MineRound, in_json, read, write
+from sonar.telling import bounties, documents
+from sonar.telling.documents import (
+    AMOUNTS,
+    MAX_SAFE,
+    Amount,
+    Integer,
+    MineRound,
+    PeerReady,
+    in_json,
+    read,
+    write,
+)
 
+MODULES = (documents, bounties, mine.show.documents, pysonar.show.documents)
 KINDS = [
     kind
-    for kind in vars(documents).values()
-    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == documents.__name__
+    for module in MODULES
+    for kind in vars(module).values()
+    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module.__name__
 ]
+"""All that our programs tell each other, or whoever reads their `--json`."""
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ROUND = MineRound("paid", "0x" + "11" * 20, 5_000, 1, 2**53, 3, 0, "")  # type: ignore[arg-type]
 
@@ -30,6 +47,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(hint), get_args(hint)
     if hint in (Amount, Integer):
         return st.integers(-(2**256), 2**256)
+    if origin is Annotated:
+        return values_of(inner[0])
     if origin is Literal:
         return st.sampled_from(inner)
     if origin in (Union, UnionType):
@@ -57,7 +76,7 @@ def documents_of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 def test_there_are_documents() -> None:
-    assert len(KINDS) > 12
+    assert len(KINDS) > 40
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,10 +90,11 @@ def test_a_document_is_read_as_it_was_written(kind: Any, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_amount_and_no_other_field_has_the_type_and_the_name_of_one(kind: Any) -> None:
+def test_every_field_with_the_name_of_an_amount_has_its_type(kind: Any) -> None:
     hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
-        assert (hints[one.name] == Amount) == one.name.endswith(AMOUNTS) or hints[one.name] == Integer
+        if one.name.endswith(AMOUNTS):
+            assert hints[one.name] in (Amount, Amount | None)
 
 
 def _integers(value: Any) -> list[int]:
@@ -94,6 +114,14 @@ def test_amounts_and_long_integers_are_texts() -> None:
         "ok": True,
     }
     assert in_json({"status": Status.REVEAL, "digest": b"\x01"}) == {"status": "reveal", "digest": "0x01"}
+
+
+def test_a_name_that_is_no_unicode_leaves_the_document_readable() -> None:
+    path = os.fsdecode(b"/home/Gr\xf6\xdfe")
+    told = PeerReady([], path)
+    assert read(PeerReady, write(told)).swarm_key_file == "/home/Gr\ufffd\ufffde"
+    assert in_json(["\ud800", "a"]) == ["\ufffd", "a"]
+    assert in_json({path: Path(path), "Größe": "Größe"})["Größe"] == "Größe"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_only_the_columns_asked_for_need_be_numbers() -> None:
         ("a,b\n1,2,3\n", "x.csv, line 2", "has 3 fields, the header has 2"),
         ("a,b\n1,2\n3,x\n", "x.csv, line 3", "column 'b': 'x' is not a number"),
         ("a,b\n\n1,\n", "x.csv, line 3", "column 'b': is empty"),
-        ("a,b\nnan,2\n", "x.csv, line 2", "column 'a': 'nan' is not finite"),
+        ("a,b\nnan,2\n", "x.csv, line 2", "column 'a': 'nan' stands for a missing value"),
         ("a,b\n1,-inf\n", "x.csv, line 2", "column 'b': '-inf' is not finite"),
         ("a,b\n1,1e999\n", "x.csv, line 2", "column 'b': '1e999' is not finite"),
         ("a,b\n1_000,2\n", "x.csv, line 2", "column 'a': '1_000' is not a number"),
@@ -109,7 +109,7 @@ def test_only_the_columns_asked_for_need_be_numbers() -> None:
         ('a,b\n"1,2\n', "x.csv, line 2", "unexpected end"),
         ('"x\ny",b\n1,2\n3,z\n', "x.csv, line 4", "'z'"),
         (b"a,b\n1,2\n\xff,3\n", "x.csv, line 3", "not UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16"), "x.csv, line 1", "not UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "x.csv", "text in UTF-16"),
         ("a,b\n" + "9" * 200_000 + ",1\n", "x.csv, line 2", "field limit"),
     ],
 )
@@ -121,7 +121,7 @@ def test_csv_that_is_refused(text: str | bytes, where: str, problem: str) -> Non
 
 
 def test_a_missing_column_is_named_with_what_there_is() -> None:
-    with pytest.raises(DataError, match="column bmi: is missing; there are: a, b"):
+    with pytest.raises(DataError, match="column 'bmi': is missing; there are: 'a', 'b'"):
         parse_csv("a,b\n1,2\n", "x.csv", ["a", "bmi"])
 
 

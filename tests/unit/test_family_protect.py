@@ -17,7 +17,7 @@ from sonar.families.quadratic.fixed import Q32_ONE
 from sonar.families.quadratic.maps.base import BaseStage as Stage
 from sonar.families.quadratic.maps.fourier import Fourier
 from sonar.families.quadratic.maps.polynomial import Polynomial
-from sonar.families.quadratic.protect import Columns, Combinations, Kinds, check_rows
+from sonar.families.quadratic.prepare import Columns, Combinations, Kinds, check_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 
 Check = TypeVar("Check", Columns, Combinations, Kinds)

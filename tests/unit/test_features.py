@@ -99,7 +99,7 @@ def test_fixed_point_refuses_what_it_cannot_hold(x: float) -> None:
 
 
 def test_a_constant_column_is_named() -> None:
-    with pytest.raises(DataError, match="column b: is constant"):
+    with pytest.raises(DataError, match="column 'b': is constant"):
         standard_stage(NAMES, np.column_stack([X[:, 0], np.ones(50), X[:, 2:]]))
 
 

@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 
-from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.opening import key_manifest
 from pysonar.keys import keyfile
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.errors import KeyFileError, SonarError, UpdateOutOfRange
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.paillier import keyproof
 from sonar.paillier.packed import PackedPlan
-from sonar.paillier.public import PublicKey
+from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol import codec
 from sonar.protocol.record import Manifest
@@ -138,13 +136,13 @@ def test_public_keys() -> None:
 
 def test_key_proofs() -> None:
     proof = TINY.proof
-    keyproof.check(TINY.public, proof)
+    check_proof(TINY.public, proof)
 
     def make(rng: Rng) -> bytes:
         return changed_bytes(rng, proof)
 
     def decode(data: bytes) -> None:
-        keyproof.check(TINY.public, data)
+        check_proof(TINY.public, data)
         assert data == proof  # an n-th root is unique
 
     fuzz(make, decode)
@@ -230,4 +228,4 @@ def test_key_files_that_are_opened(key_path: Path, tmp_path: Path) -> None:
 def test_a_real_keys_manifest_is_among_what_is_taken() -> None:
     manifest = key_manifest(LocalHolder(small_key(1024)))
     read = KeyManifest.from_bytes(manifest.to_bytes())
-    keyproof.check(PublicKey.from_bytes(read.n, insecure=True), read.proof)
+    check_proof(PublicKey.from_bytes(read.n, insecure=True), read.proof)

@@ -61,7 +61,7 @@ def test_a_damaged_mark_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     Home(tmp_path, "mine")
     (tmp_path / "home.toml").write_text("role = 'mine'\nformat = 2\n")
-    with pytest.raises(ConfigError, match="has format 2, this program reads 1"):
+    with pytest.raises(ConfigError, match=r"has version 2, from a newer Sonar .* which reads version 1"):
         Home(tmp_path, "mine")
 
 

@@ -7,8 +7,7 @@ import hashlib
 import pytest
 
 from sonar.errors import ConfigError
-from sonar.protocol.cid import digest_of
-from sonar.protocol.ids import hex32, parse_address, parse_bounty, parse_bytes32
+from sonar.protocol.ids import digest_of, hex32, parse_address, parse_bounty, parse_bytes32
 
 # From EIP-55.
 CHECKSUMMED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"

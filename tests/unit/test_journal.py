@@ -170,14 +170,17 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    for other in (1, 9):
+    for other, told, to_do in (
+        (1, "an older Sonar", "new home"),
+        (9, "a newer Sonar", "update Sonar"),
+    ):
         Journal(tmp_path / f"{other}").close()
         db = sqlite3.connect(tmp_path / f"{other}")
         db.execute(f"PRAGMA user_version={other}")
         db.close()
-        with pytest.raises(JournalError, match=f"has format {other}, this program reads 2") as caught:
+        with pytest.raises(JournalError, match=f"has version {other}, from {told}") as caught:
             Journal(tmp_path / f"{other}")
-        assert "begin with a new home" in caught.value.hint
+        assert to_do in caught.value.hint
 
 
 def test_a_damaged_value_names_its_key(tmp_path: Path) -> None:

@@ -12,25 +12,22 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysonar.keys.key import Key
-from pysonar.keys.secret import _Prime
+from pysonar.keys.key import Key, _Prime
 from sonar.errors import CiphertextError, EnvironmentFault
-from sonar.paillier import keyproof
-from sonar.paillier.keyproof import ROOTS
-from sonar.paillier.public import PublicKey
+from sonar.paillier.public import ROOTS, PublicKey, check_proof, encode_proof, proof_challenges
 from tests.unit.paillier_keys import real_key, small_key
 
 
 @pytest.mark.parametrize("bits", [2048, 3072])
 def test_a_generated_key_passes(bits: int) -> None:
     key = Key.generate(bits)
-    keyproof.check(PublicKey.from_bytes(key.public.to_bytes()), key.proof)
+    check_proof(PublicKey.from_bytes(key.public.to_bytes()), key.proof)
     assert len(key.proof) == ROOTS * bits // 8
     assert Key(*key.unsafe_primes()).proof == key.proof
 
 
 def test_challenges_are_bound_to_the_modulus_and_cover_it() -> None:
-    sets = [keyproof.challenges(small_key(512, which).public) for which in range(3)]
+    sets = [proof_challenges(small_key(512, which).public) for which in range(3)]
     assert len({int(x) for some in sets for x in some}) == 3 * ROOTS
     n = small_key().public.n
     assert all(0 <= x < n for x in sets[0])
@@ -39,7 +36,7 @@ def test_challenges_are_bound_to_the_modulus_and_cover_it() -> None:
 
 def test_a_proof_of_another_key_is_refused() -> None:
     with pytest.raises(CiphertextError, match="root 0 to the power of n is not the challenge"):
-        keyproof.check(small_key(512, 0).public, small_key(512, 1).proof)
+        check_proof(small_key(512, 0).public, small_key(512, 1).proof)
 
 
 @settings(max_examples=60, deadline=None)
@@ -49,26 +46,26 @@ def test_any_change_of_a_proof_is_refused(data: st.DataObject) -> None:
     proof = bytearray(key.proof)
     proof[data.draw(st.integers(0, len(proof) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(CiphertextError, match="the public key's proof"):
-        keyproof.check(key.public, bytes(proof))
+        check_proof(key.public, bytes(proof))
 
 
 def test_malformed_proofs_are_refused() -> None:
     key, width = small_key(), 64
     p, n = key.unsafe_primes()[0], int(key.public.n)
     roots = [int.from_bytes(key.proof[i : i + width], "big") for i in range(0, len(key.proof), width)]
-    assert keyproof.encode(key.public, roots) == key.proof
+    assert encode_proof(key.public, roots) == key.proof
     for length in (0, 1, width, len(key.proof) - 1, len(key.proof) + 1):
         with pytest.raises(CiphertextError, match=f"has {length} bytes; 11 roots for this key take 704"):
-            keyproof.check(key.public, (key.proof + b"\0")[:length])
+            check_proof(key.public, (key.proof + b"\0")[:length])
     for bad in (0, n, p, 2**512 - 1):
         with pytest.raises(CiphertextError, match="root 3 that is not a unit"):
-            keyproof.check(key.public, keyproof.encode(key.public, [*roots[:3], bad, *roots[4:]]))
-    swapped = keyproof.encode(key.public, [roots[1], roots[0], *roots[2:]])
+            check_proof(key.public, encode_proof(key.public, [*roots[:3], bad, *roots[4:]]))
+    swapped = encode_proof(key.public, [roots[1], roots[0], *roots[2:]])
     with pytest.raises(CiphertextError, match="root 0 "):
-        keyproof.check(key.public, swapped)
-    negated = keyproof.encode(key.public, [n - roots[0], *roots[1:]])
+        check_proof(key.public, swapped)
+    negated = encode_proof(key.public, [n - roots[0], *roots[1:]])
     with pytest.raises(CiphertextError, match="root 0 "):
-        keyproof.check(key.public, negated)
+        check_proof(key.public, negated)
 
 
 def prime(bits: int) -> mpz:
@@ -95,8 +92,8 @@ def best_cheat(n: mpz, factors: dict[mpz, int]) -> bytes:
     while (common := gmpy2.gcd(n, order)) > 1:  # n-th powers have an order that is prime to n
         order //= common
     exponent = gmpy2.invert(n, order)
-    roots = (gmpy2.powmod(x, exponent, n) for x in keyproof.challenges(key))
-    return keyproof.encode(key, list(roots))
+    roots = (gmpy2.powmod(x, exponent, n) for x in proof_challenges(key))
+    return encode_proof(key, list(roots))
 
 
 def not_square_free() -> tuple[mpz, dict[mpz, int]]:
@@ -119,7 +116,7 @@ def test_keys_that_lose_something_cannot_prove_that_they_do_not(
         n, factors = make()
     key = PublicKey.from_bytes(int(n).to_bytes(256, "big"))  # nothing but the proof finds it
     with pytest.raises(CiphertextError, match="is not the challenge"):
-        keyproof.check(key, best_cheat(n, factors))
+        check_proof(key, best_cheat(n, factors))
 
 
 def test_the_best_cheat_is_no_straw_man() -> None:
@@ -135,7 +132,7 @@ def test_the_best_cheat_is_no_straw_man() -> None:
             continue
         cheat = best_cheat(n, {mpz(3): 2, q: 1})
         width = (n.bit_length() + 7) // 8
-        challenges = keyproof.challenges(PublicKey(n))
+        challenges = proof_challenges(PublicKey(n))
         for i, challenge in enumerate(challenges):
             root = int.from_bytes(cheat[i * width : (i + 1) * width], "big")
             found += gmpy2.powmod(root, n, n) == challenge
@@ -171,4 +168,4 @@ def test_a_wrong_root_is_not_released(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_real_key_in_its_manifest_form() -> None:
     key = real_key()
-    keyproof.check(PublicKey.from_bytes(key.public.to_bytes()), key.proof)
+    check_proof(PublicKey.from_bytes(key.public.to_bytes()), key.proof)

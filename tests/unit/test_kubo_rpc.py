@@ -7,14 +7,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
-from sonar.protocol.cid import Cid
+from sonar.errors import (
+    BlobNotFound,
+    BlobTooLarge,
+    ConfigError,
+    DigestMismatch,
+    StoreRefused,
+    StoreUnavailable,
+    StoreUnusable,
+)
+from sonar.home.settings import StoreConfig
+from sonar.protocol.ids import Cid
+from sonar.store.choose import describe_node, open_store
 from sonar.store.kubo.rpc import MAX_ANSWER_BYTES, KuboRpc
 from sonar.store.kubo.store import KuboStore
+from sonar.telling.progress import ListSink, Progress
+from sonar.telling.waiting import patiently
 from tests.chain_kit import drip, serving
+from tests.node_kit import make_authority, node, saying
 
 CID = Cid.of_blob(b"wanted")
 
@@ -24,6 +38,7 @@ class Impostor(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.paths: list[str] = []
         self.answers: dict[str, tuple[int, bytes]] = {"version": (200, b'{"Version": "0.42.0"}')}
 
     @property
@@ -39,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.paths.append(self.path)
         command = self.path.partition("?")[0].removeprefix("/api/v0/")
         status, body = self.server.answers.get(command, (404, b"404 page not found"))
         self.send_response(status)
@@ -86,6 +102,84 @@ def test_another_program_or_version(kubo: Impostor, status: int, body: bytes, to
     kubo.answers["version"] = (status, body)
     with pytest.raises(StoreUnavailable, match=told):
         KuboStore(kubo.url).has(CID)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 500])
+def test_what_cannot_get_better_is_told_at_once_unless_it_was_better(kubo: Impostor, status: int) -> None:
+    def never(seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    store = KuboStore(kubo.url)
+    told = Progress(ListSink())
+    kubo.answers["version"] = (status, b"no")
+    with pytest.raises(StoreUnusable):
+        patiently(lambda: store.has(CID), told, sleep=never)
+    kubo.answers["version"] = (200, b'{"Version": "0.42.0"}')
+    kubo.answers["block/stat"] = (status, b"no")  # as a gate may refuse one command
+    with pytest.raises(StoreUnusable):
+        patiently(lambda: store.has(CID), told, sleep=never)
+    kubo.answers["block/stat"] = (200, b'{"Size": 1}')
+    assert store.has(CID)
+    kubo.answers["block/stat"] = (status, b"no")
+    with pytest.raises(StoreUnavailable) as caught:
+        store.has(CID)
+    assert not isinstance(caught.value, StoreUnusable)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_in_trouble_may_be_well_again(kubo: Impostor, status: int) -> None:
+    kubo.answers["version"] = (status, b"")
+    with pytest.raises(StoreUnavailable, match=f"is not to be had \\({status}\\)") as caught:
+        KuboStore(kubo.url).has(CID)
+    assert not isinstance(caught.value, StoreUnusable)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:5001",
+        "ftp://x/s3cret",
+        "http://[::1",
+        "http://h:99999/s3cret",
+        " http://h",
+        "http://u:s3cret@",
+    ],
+)
+def test_a_wrong_address_is_a_setting_s_error_at_once(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONAR_IPFS_API", address)
+    for ask in (
+        lambda: open_store(StoreConfig(kind="kubo"), tmp_path, Progress(ListSink())),
+        lambda: describe_node(StoreConfig(kind="kubo"), tmp_path),
+    ):
+        with pytest.raises(ConfigError, match=r"SONAR_IPFS_API: .* like http://127\.0\.0\.1:5001") as caught:
+            ask()
+        assert "s3cret" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("rest", ["", "/", "/api/v0", "/api/v0/"])
+def test_the_whole_address_is_asked_and_its_secrets_are_not_told(kubo: Impostor, rest: str) -> None:
+    kubo.answers["block/stat"] = (200, b'{"Size": 1}')
+    assert KuboStore(kubo.url + rest).has(CID)
+    store = KuboStore(f"{kubo.url}/s3cret{rest}?key=s3cret".replace("//", "//user:s3cret@", 1))
+    with pytest.raises(StoreUnusable) as caught:
+        store.has(CID)
+    assert kubo.paths[-1].startswith("/s3cret/api/v0/version?")
+    assert "key=s3cret" in kubo.paths[-1]
+    assert "s3cret" not in str(caught.value) + caught.value.hint + store.rpc.shown
+
+
+def test_a_private_authority_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, certificate = make_authority(tmp_path)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with node(lambda body: body, saying(body=b'{"Version": "0.42.0"}'), certificate=certificate) as served:
+        url = served.url(scheme="https")
+        with pytest.raises(StoreUnusable, match="certificate is not trusted") as caught:
+            KuboRpc(url).version()
+        assert "SSL_CERT_FILE" in caught.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert KuboRpc(url).version() == "0.42.0"
 
 
 def test_newer_versions_will_do(kubo: Impostor) -> None:

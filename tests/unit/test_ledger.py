@@ -150,7 +150,7 @@ def test_a_ledger_of_an_older_version_is_refused(path: Path) -> None:
     Ledger(path, OWNER).close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 0")
-    with pytest.raises(KeyFileError, match="has format 0, this program reads 2") as caught:
+    with pytest.raises(KeyFileError, match="has version 0, from an older Sonar") as caught:
         Ledger(path, OWNER)
     assert "new ones take a new key" in caught.value.hint
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from pysonar.show.live import LiveTold, told_live
-from pysonar.show.views import PlainTold
 from sonar.telling.amounts import IN_ETHER
 from sonar.telling.documents import CampaignRound, CampaignSummary
-from sonar.telling.progress import Done, Event, Line, Note, Problem, Round, Timing, Waiting
+from sonar.telling.progress import Done, Event, Line, Note, PlainSink, Problem, Round, Timing, Waiting
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 
@@ -118,5 +117,15 @@ def test_strangers_words_are_shown_and_not_run(shown: list[tuple[int, dict[str, 
         assert "\x1b" not in content["text/html"] + content["text/plain"]
 
 
+def test_two_bounties_of_one_cell_have_a_table_each(shown: list[tuple[int, dict[str, str]]]) -> None:
+    told = LiveTold(SimpleNamespace(execution_count=1))
+    told.emit(Line("pysonar/one", 0.0, Round("0x1", 1, round_line(1, 500_000))))
+    assert "pysonar/one" not in shown[-1][1]["text/html"]
+    told.emit(Line("pysonar/two", 0.0, Round("0x2", 1, round_line(1, 300_000))))
+    html = shown[-1][1]["text/html"]
+    assert html.count("<table>") == 2
+    assert all(text in html for text in ("pysonar/one", "pysonar/two", "0.5000", "0.7000"))
+
+
 def test_outside_a_notebook_it_is_plain_text() -> None:
-    assert isinstance(told_live(), PlainTold)
+    assert isinstance(told_live(), PlainSink)

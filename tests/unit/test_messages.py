@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 
 from sonar.errors import BlobTooLarge, ManifestError, SonarError
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.allowlist import AllowList
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.key import KeyManifest
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
-from sonar.protocol.cid import Cid, digest_of
+from sonar.protocol.ids import Cid, digest_of
 from sonar.protocol.record import Manifest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "manifests.json").read_text())
@@ -79,7 +77,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
     [
         ("v", 1, "v", "an older program wrote this ModelManifest"),
         ("v", 3, "v", "a newer program wrote this ModelManifest"),
-        ("v", True, "v", "should be 2"),
+        ("v", True, "v", "must be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
         ("kind", "update", "kind", "model"),
@@ -87,22 +85,22 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("name", "x" * 65, "name", "at most 64"),
         ("name", "\x1b[31mred", "name", "printable"),
         ("name", b"diabetes", "name", "bytes"),
-        ("round", 0, "round", "equal to 1"),
-        ("round", 256, "round", "equal to 255"),
+        ("round", 0, "round", "at least 1"),
+        ("round", 256, "round", "at most 255"),
         ("round", True, "round", "bool"),
         ("round", None, "round", "NoneType"),
         ("key", Cid.of_blob(b""), "key", "dag-cbor link"),
         ("key", LINK.to_bytes(), "key", "bytes"),
         ("blobs", [LINK], "blobs.0", "raw link"),
         ("blobs", [], "blobs", "at least 1"),
-        ("zero_start", 1, "zero_start", "boolean"),
+        ("zero_start", 1, "zero_start", "true or false"),
         ("extra", 1, "extra", "unknown field"),
         ("\x1b]0;evil\x07", 1, "\N{REPLACEMENT CHARACTER}]0;evil\N{REPLACEMENT CHARACTER}", "unknown field"),
         ("plan", ..., "plan", "missing"),
         ("plan.weights", 4, "ModelManifest", "4 weights"),
-        ("plan.key_bits", 1 << 20, "plan.key_bits", "16384"),
-        ("plan.weight_max", 1 << 63, "plan.weight_max", "less than"),
-        ("plan.weight_rows", 0, "plan.weight_rows", "greater than or equal to 1"),
+        ("plan.key_bits", 1 << 20, "plan.key_bits", "at most 16,384"),
+        ("plan.weight_max", 1 << 63, "plan.weight_max", "at most 9,223,372,036,854,775,807"),
+        ("plan.weight_rows", 0, "plan.weight_rows", "at least 1"),
         ("plan.mines_max", 256, "plan.mines_max", "255"),
         ("family.features", [], "family.features", "at least 1"),
         ("family.features", ["a", "a"], "family", "named twice"),
@@ -110,18 +108,18 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("family.features", "ab", "family.features", "str"),
         ("family.features.0", 7, "family.features.0", "int"),
         ("family.loss", "hinge", "family.loss", "squared"),
-        ("family.local_steps", 10_001, "family.local_steps", "10000"),
+        ("family.local_steps", 10_001, "family.local_steps", "at most 10,000"),
         ("family.local_steps", 2, "family", "local_rate_q32"),
-        ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "greater than 0"),
-        ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "greater than 0"),
-        ("family.targets", [], "family.targets", "at least 1 item"),
+        ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "more than 0"),
+        ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "more than 0"),
+        ("family.targets", [], "family.targets", "at least 1 entry"),
         ("family.stages.0.kind", "cosine", "family.stages.0", "standard"),
-        ("family.stages.0.std_q32.1", 0, "family.stages.0.standard.std_q32.1", "greater than 0"),
+        ("family.stages.0.std_q32.1", 0, "family.stages.0.std_q32.1", "more than 0"),
         ("family.stages.0.mean_q32", [1], "family", "2 entries"),
-        ("family.stages.0.mean_q32.0", 1 << 63, "family.stages.0.standard.mean_q32.0", "less than"),
-        ("family.stages.0.clip_q32", -1, "family.stages.0.standard.clip_q32", "greater than 0"),
+        ("family.stages.0.mean_q32.0", 1 << 63, "family.stages.0.mean_q32.0", "at most"),
+        ("family.stages.0.clip_q32", -1, "family.stages.0.clip_q32", "more than 0"),
         ("family.stages", [{"kind": "polynomial", "degree": 3}] * 8, "family", "1000"),
-        ("family.stages", [{"kind": "polynomial", "degree": 4}], "family.stages.0.polynomial.degree", "3"),
+        ("family.stages", [{"kind": "polynomial", "degree": 4}], "family.stages.0.degree", "3"),
         ("family.stages", [{"kind": "clip", "clip_q32": 1}] * 9, "family.stages", "at most 8"),
         (
             "family.stages",
@@ -173,7 +171,7 @@ def test_what_an_update_manifest_may_not_hold(path: str, value: object, field: s
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        ("loss", -1, "greater than or equal to 0"),
+        ("loss", -1, "at least 0"),
         ("loss", (1 << 64) - 1, None),
         ("aggregate", b"", "32"),
         ("aggregate", None, None),

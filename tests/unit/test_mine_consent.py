@@ -56,9 +56,9 @@ def test_tokens_in_the_policy_s_file(tmp_path: Path) -> None:
         (f'"{ONE}" = 5', "must be a table"),
         (f'"{ONE}" = {{ min_fee = 5 }}', "must be a table"),
         (f'"{ONE}" = {{ max_stake = 5, fee = 1 }}', "must be a table"),
-        (f'"{ONE}" = {{ max_stake = -5 }}', "whole numbers"),
-        (f'"{ONE}" = {{ max_stake = 1.5 }}', "whole numbers"),
-        (f'"{ONE}" = {{ max_stake = true }}', "whole numbers"),
+        (f'"{ONE}" = {{ max_stake = -5 }}', "must be a whole number, 0 or more"),
+        (f'"{ONE}" = {{ max_stake = 1.5 }}', "must be a whole number, 0 or more"),
+        (f'"{ONE}" = {{ max_stake = true }}', "must be a whole number, 0 or more"),
     ],
 )
 def test_tokens_that_are_none(tmp_path: Path, line: str, told: str) -> None:

@@ -11,8 +11,7 @@ from mine.work.ending import _course
 from mine.work.state import DECISIONS, Book, Command, Joined, Part, Refusal, decide
 from sonar.errors import JournalError, LocalProtocolError
 from sonar.home.journal import Journal
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import BountyId, Digest
+from sonar.protocol.ids import BountyId, Cid, Digest
 from sonar.protocol.phase import Status
 from sonar.protocol.round import RoundEvent, RoundState, has_stake_at_risk, is_final
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonar.errors import BoundsError, CiphertextError, PlanError
-from sonar.paillier import cost
+from sonar.paillier import affine
 from sonar.paillier.affine import Part, affine_update, check_bounds, estimated_s, shape
 from sonar.paillier.powers import Bases
 from sonar.paillier.slots import Bounds, SlotPlan
@@ -158,6 +158,6 @@ def test_the_estimate_is_an_upper_one_of_the_expected_cost() -> None:
         a = phi.T @ phi / 300
         a = np.rint(a * (6 << 20) / np.abs(a).sum(axis=1).max()).astype(np.int64)
         actual = shape(plan, a)
-        method = cost.choose(actual, plan.key_bits)
-        expected_s = cost.counts(method, actual).mulmods * 3e-6
+        method = affine.choose(actual, plan.key_bits)
+        expected_s = affine.counts(method, actual).mulmods * 3e-6
         assert expected_s <= estimated_s(plan) <= 3 * expected_s

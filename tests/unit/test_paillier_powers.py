@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sonar.errors import CiphertextError
-from sonar.paillier import cost, powers
-from sonar.paillier.cost import Method, Shape
-from sonar.paillier.powers import Bases, even_digits, sliding_digits
+from sonar.paillier import affine, powers
+from sonar.paillier.affine import Shape
+from sonar.paillier.powers import Bases, Method, even_digits, sliding_digits
 from tests.unit.paillier_keys import small_key
 
 KEY = small_key()
@@ -155,7 +155,7 @@ def test_the_cost_model_counts_what_is_done(
             continue  # more buckets than numbers to fill them: never chosen, and counted roughly
         key: Any = CountingKey()
         Bases(key, ciphertexts(d)).product(a, shifts, [0] * d, method)
-        expected = cost.counts(method, Shape.of(a, 1, shifts[-1:])).reductions
+        expected = affine.counts(method, Shape.of(a, 1, shifts[-1:])).reductions
         tolerance = 0.04 if name == "straus" else 0.08
         assert key.n.reductions == pytest.approx(expected, rel=tolerance), window
 
@@ -172,17 +172,17 @@ def shape_for(d: int) -> Shape:
 
 @pytest.mark.parametrize("d", [1, 2, 11, 31, 100, 1000, 4096])
 def test_the_method_chosen_is_the_cheapest_that_fits(d: int) -> None:
-    every = [Method(name, w) for name in ("straus", "buckets") for w in cost.WINDOWS]
+    every = [Method(name, w) for name in ("straus", "buckets") for w in affine.WINDOWS]
     for bytes_max in (1 << 20, 64 << 20, 1 << 40):
-        chosen = cost.choose(shape_for(d), 2048, bytes_max=bytes_max)
-        fitting = [m for m in every if m.name == "buckets" or cost.table_bytes(m, d, 2048) <= bytes_max]
+        chosen = affine.choose(shape_for(d), 2048, bytes_max=bytes_max)
+        fitting = [m for m in every if m.name == "buckets" or affine.table_bytes(m, d, 2048) <= bytes_max]
         assert chosen in fitting
-        best = min(cost.counts(method, shape_for(d)).mulmods for method in fitting)
-        assert cost.counts(chosen, shape_for(d)).mulmods == best
+        best = min(affine.counts(method, shape_for(d)).mulmods for method in fitting)
+        assert affine.counts(chosen, shape_for(d)).mulmods == best
 
 
 def test_windows_grow_with_d_and_buckets_come_where_tables_do_not_fit() -> None:
-    chosen = [cost.choose(shape_for(d), 2048) for d in (11, 31, 1000, 4096)]
+    chosen = [affine.choose(shape_for(d), 2048) for d in (11, 31, 1000, 4096)]
     assert [method.name for method in chosen] == ["straus", "straus", "straus", "buckets"]
     assert [method.window for method in chosen[:3]] == sorted(method.window for method in chosen[:3])
 
@@ -197,4 +197,4 @@ def test_tables_take_no_more_memory_than_is_said() -> None:
     python_bytes = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     limbs = sum((int(part.bit_length()) + 63) // 64 * 8 for half in table for part in half)
-    assert limbs + python_bytes <= cost.table_bytes(method, 20, 2048)
+    assert limbs + python_bytes <= affine.table_bytes(method, 20, 2048)

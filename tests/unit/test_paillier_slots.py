@@ -12,8 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sonar.errors import PlanError, SonarError, UpdateOutOfRange
-from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.paillier.vector import decode_update, decode_weights, encode_weights
+from sonar.paillier.slots import Bounds, SlotPlan, decode_update, decode_weights, encode_weights
 
 DIABETES = SlotPlan.make(
     key_bits=2048,

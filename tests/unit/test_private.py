@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mine.work.drafts import Drafts
+from mine.work.publisher import Drafts
 from sonar.errors import JournalBlocked, JournalError
-from sonar.home.private import PrivateFolder
-from sonar.protocol.blobs import PART_BYTES, links_of
-from sonar.protocol.cid import Cid
+from sonar.home.folder import PrivateFolder
+from sonar.protocol.ids import PART_BYTES, Cid, links_of
 
 
 @pytest.fixture
@@ -68,8 +67,8 @@ def test_a_draft_is_the_bytes_that_its_cid_names_or_an_error(tmp_path: Path, fol
 WRITER = """
 import sys
 from pathlib import Path
-from mine.work.drafts import Drafts
-from sonar.home.private import PrivateFolder
+from mine.work.publisher import Drafts
+from sonar.home.folder import PrivateFolder
 drafts = Drafts(PrivateFolder(Path(sys.argv[1])))
 for number in range(10**6):
     (cid,) = drafts.put_blob(number.to_bytes(4, "big") * 50_000)

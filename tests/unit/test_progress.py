@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sonar.errors import DataError, RemoteError
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling import progress as p
+from sonar.telling import text
 from sonar.telling.documents import CampaignRound, CampaignSummary, MineRound, MineSummary
 from sonar.telling.progress import (
     Event,
@@ -30,6 +31,7 @@ from sonar.telling.progress import (
     format_line,
     parse_line,
 )
+from tests.unit.pty_kit import FakeTerminal
 from tests.unit.test_documents import documents_of
 
 TOKEN = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
@@ -74,6 +76,11 @@ GOOD = {"party": "mine-01", "at_s": 1.5, "kind": "state", "bounty": "0xab", "rou
         ({"state": 7}, "state"),
         ({"party": 7}, "party"),
         ({"at_s": "now"}, "at_s"),
+        ({"at_s": True}, "at_s"),
+        ({"at_s": -1.0}, "at_s"),
+        ({"at_s": 2.0**40}, "at_s"),
+        ({"at_s": 2**63 - 1}, "at_s"),
+        ({"at_s": 10**400}, "at_s"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
@@ -156,14 +163,75 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
     assert len(lines) == 2
     assert "[red]not markup[/red]" in lines[0]
     assert "\x1b" not in out.getvalue()
-    assert "commit mined in 0xababab…abab: 41334 gas" in lines[1]
+    assert "commit mined in 0xabab…abab: 41,334 gas, 2,000 gwei" in lines[1]
 
 
 @pytest.mark.parametrize(("asset", "fee"), [(ETHER, "0.002 ether"), (TOKEN, "units of 0xA0b8…eB48")])
 def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: Address, fee: str) -> None:
-    text = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
-    assert text.startswith("bounty 0x12 round 1 is over: result paid, share_bps 3256, fee ")
-    assert text.endswith(fee)
+    told = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
+    assert told.startswith("bounty 0x12 round 1: paid, 32.6% of the round's reward; fee ")
+    assert told.endswith(fee)
+
+
+def test_a_round_says_why_and_nothing_of_what_there_was_not() -> None:
+    lost = MineRound("no share", ETHER, stake_units=10**17, why="left out: far from the others")
+    told = p.describe(p.Round("0x12", 2, lost))
+    assert told == "bounty 0x12 round 2: no share (left out: far from the others); stake back 0.1 ether"
+    assert p.describe(p.Round("0x12", 3, MineRound("skipped", ETHER))) == "bounty 0x12 round 3: skipped"
+
+
+def test_people_are_told_each_thing_once() -> None:
+    """A transaction, and the end of a round, say what the states between them would say again."""
+    out = io.StringIO()
+    told = Progress(PlainSink(out), "mine-01", clock=lambda: 0.0)
+    states = ("trained", "committing", "committed", "revealing", "revealed", "paid", "skipped", "forfeit")
+    for state in states:
+        told.state("0x12", 1, state)
+    said = [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]
+    assert said == ["trained", "skipped", "forfeit"]
+
+
+def test_a_wait_whose_count_grows_is_told_now_and_then() -> None:
+    out, now = io.StringIO(), [0.0]
+    told = Progress(PlainSink(out), clock=lambda: now[0])
+    for at_s, come in ((0, 0), (1, 1), (2, 3), (11, 8), (12, 9)):
+        now[0] = float(at_s)
+        told.waiting(f"mines to commit to round 1 ({come} of at most 10 have)", 100)
+    told.waiting("mines to reveal round 1 (0 of 10 have)", 200)
+    told.waiting("mines to commit to round 2 (0 of at most 10 have)", 300)
+    told.waiting("2 more mines to commit in round 2 (1 of at most 3 have)")
+    told.waiting("1 more mine to commit in round 2 (2 of at most 3 have)")
+    said = [line.partition("waiting for ")[2] for line in out.getvalue().splitlines()]
+    assert [each.partition(" until")[0] for each in said] == [
+        "mines to commit to round 1 (0 of at most 10 have)",
+        "mines to commit to round 1 (8 of at most 10 have)",
+        "mines to reveal round 1 (0 of 10 have)",
+        "mines to commit to round 2 (0 of at most 10 have)",
+        "2 more mines to commit in round 2 (1 of at most 3 have)",
+    ]
+
+
+def test_a_voice_about_a_bounty_names_it() -> None:
+    sink = ListSink()
+    mine = Progress(sink, "clinic")
+    mine.note("here")
+    mine.about("diabetes").note("posted")
+    Progress(sink).about("diabetes").note("posted")
+    assert [line.party for line in sink.lines] == ["clinic", "clinic/diabetes", "diabetes"]
+
+
+def test_a_terminal_gets_lines_that_fit_it() -> None:
+    """On a terminal of 60 columns: broken between words, under the text; a long id stays whole."""
+    screen = FakeTerminal(columns=60)
+    with os.fdopen(screen.theirs, "w") as terminal:
+        told = Progress(PlainSink(terminal), "mine-01", clock=lambda: 0.0)
+        told.waiting("2 more mines to commit in round 1 (1 of at most 3 have)", int(time.time()))
+        told.note("posted bounty 0x" + "ab" * 32)
+        lines = screen.lines()
+    assert len(lines) == 4
+    assert all(len(line) <= 60 or "0xab" in line for line in lines)
+    assert all(line.startswith(" " * 10) for line in (lines[1], lines[3]))
+    assert "0x" + "ab" * 32 in lines[3]
 
 
 def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,10 +240,17 @@ def test_a_terminal_gets_colours_unless_its_user_wants_none(monkeypatch: pytest.
             return True
 
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
     Progress(PlainSink(out)).problem("bad")
     assert out.getvalue().startswith("\x1b[31m")
     monkeypatch.setenv("NO_COLOR", "1")
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" not in out.getvalue()
+    monkeypatch.setenv("NO_COLOR", "")  # as good as not there, by no-color.org
+    Progress(PlainSink(out := Terminal())).problem("bad")
+    assert "\x1b" in out.getvalue()
+    monkeypatch.setenv("TERM", "dumb")
     Progress(PlainSink(out := Terminal())).problem("bad")
     assert "\x1b" not in out.getvalue()
 
@@ -214,7 +289,7 @@ def test_a_log_that_can_be_written_again_goes_on() -> None:
 def test_a_time_of_another_day_has_its_date() -> None:
     """A window may be days long: "until 14:03:22" would be read as today's."""
     now_s = time.time()
-    assert p.clock(now_s) == time.strftime("%H:%M:%S", time.localtime(now_s))
+    assert text.clock(now_s) == time.strftime("%H:%M:%S", time.localtime(now_s))
     later_s = now_s + 3 * 86_400
     assert p.describe(p.Waiting("a reveal", int(later_s))) == (
         "waiting for a reveal until " + time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(later_s))

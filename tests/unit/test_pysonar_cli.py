@@ -17,15 +17,17 @@ from typer.main import get_command
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import HoldoutSettings, Settings
 from pysonar.bounty.shelf import Shelf
-from pysonar.campaign.posting import key_manifest
+from pysonar.campaign.opening import key_manifest
 from pysonar.campaign.records import Posting, Records
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
+from pysonar.show.documents import ANSWERS, Explained
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ChainUnavailable, WrongContract
+from sonar.telling.documents import read, write
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
 
@@ -108,7 +110,7 @@ def test_a_key_name_is_no_path(home: Path, name: str, capsys: pytest.CaptureFixt
     assert "name" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("bits", "said"), [("2064", "a multiple of 256"), ("9984", "8192")])
+@pytest.mark.parametrize(("bits", "said"), [("2064", "a multiple of 256"), ("9984", "8,192")])
 def test_a_key_has_a_size_that_a_bounty_can_have(
     home: Path, bits: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,7 +133,10 @@ def test_explain_needs_no_home(bounty: Path, capsys: pytest.CaptureFixture[str])
     assert main(["explain", str(bounty)]) == 0
     assert "Who learns what" in capsys.readouterr().out
     assert main(["explain", str(bounty), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    answer = capsys.readouterr().out.strip()
+    assert write(read(ANSWERS["explain"], answer)) == answer
+    document = json.loads(answer)
+    assert document["escrow_units"] == str(read(Explained, answer).escrow_units)
     assert document["initial_loss"] == 1_000_000
     assert document["initial"]["mse"] == pytest.approx(5572.282, abs=1e-3)
     assert document["metric"] == "r2"
@@ -164,6 +169,19 @@ def test_run_without_consent_posts_nothing_and_says_so(
         assert "nothing was posted" in told
         assert hint in told
     assert Shelf(home).names() == []
+
+
+def test_a_wrong_password_is_told_before_all_else(
+    home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "wrong")
+    Shelf(home).keep(Bounty.from_toml(bounty))
+    for command in (["run", str(bounty), "--yes"], ["run", str(bounty)], ["resume"]):
+        assert main([*command, "--home", str(home)]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith("error: ")
+        assert "the password is wrong" in told.err
 
 
 def test_run_without_a_chain_changes_nothing(
@@ -219,7 +237,9 @@ def raise_(error: BaseException) -> NoReturn:
 def test_status_of_a_new_home_without_a_chain(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Shelf(home).keep(Bounty.from_toml(_written(home / "b.toml")))
     assert main(["status", "--home", str(home), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    answer = capsys.readouterr().out.strip()
+    assert write(read(ANSWERS["status"], answer)) == answer
+    document = json.loads(answer)
     assert document["balance_wei"] is None
     assert "127.0.0.1:9" in document["problem"]
     assert document["campaigns"][0]["status"] == "not posted"

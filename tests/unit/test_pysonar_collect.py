@@ -12,9 +12,7 @@ from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.protocol.blobs import links_of
-from sonar.protocol.cid import Cid
-from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, links_of
 from sonar.store.memory import MemoryStore
 from tests.unit.paillier_keys import small_key
 

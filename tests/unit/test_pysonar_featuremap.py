@@ -15,14 +15,13 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.shelf import Shelf
-from pysonar.campaign.posting import prepare
+from pysonar.campaign.opening import prepare
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
 from sonar.errors import DataError, SonarError
 from sonar.families.quadratic.course import Course, Point, start_of
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.optimisers.base import ORIGIN
 from sonar.manifests.model import ModelManifest
 from sonar.store.memory import MemoryStore
@@ -64,7 +63,7 @@ def test_what_is_explained_is_posted_and_gone_on_with(tmp_path: Path, settings: 
     fields = "".join(f"{name} = {in_toml(value)}\n" for name, value in settings.items())
     (tmp_path / "bounty.toml").write_text(f'name = "d"\n{fields}[holdout]\nexample = "diabetes"\n')
     explained = Bounty.from_toml(tmp_path / "bounty.toml")
-    assert compose.in_words(explained.design.spec.stages) in told(explained)
+    assert explained.design.spec.words in told(explained)
     posted = Bounty.example("diabetes", name="d", **settings)
     key = Key.generate(1024, insecure=True)
     manifest = ModelManifest.from_bytes(prepare(posted, LocalHolder(key), MemoryStore()).model_manifest)

@@ -116,8 +116,8 @@ def test_a_start_that_cannot_be_one_is_refused_by_name() -> None:
     named = Ridge().fit(X, Y)
     named.feature_names_in_ = np.array([*NAMES[:-1], "sugar"], dtype=object)
     for start, said in (
-        (pipeline, "Pipeline has no coef_"),
-        (LinearRegression(), "LinearRegression has no coef_"),
+        (pipeline, "is a Pipeline; a fitted"),
+        (LinearRegression(), "LinearRegression is not fitted"),
         (classifier, "LogisticRegression predicts classes, and not amounts"),
         (other, r"Ridge has coefficients of shape \[3\]; \[1, 10\] are needed"),
         (infinite, "LinearRegression has a coefficient that is not finite"),
@@ -153,7 +153,7 @@ def test_a_model_of_another_job_is_no_start() -> None:
 
 def test_a_target_that_the_start_has_reached_is_refused() -> None:
     best = LinearRegression().fit(X[:42], Y[:42])
-    with pytest.raises(ConfigError, match=r"r2: 0.3 is no better than the start's 0\.6"):
+    with pytest.raises(ConfigError, match=r"r2: 0.3 is no better than the start, which has r2 = 0\.6"):
         started(best, r2=0.3)
     with pytest.raises(ConfigError, match="start: is as good as any model of this map can be"):
         started(best)

@@ -14,6 +14,7 @@ from sonar.chain.contract import abi, errors, revert
 from sonar.chain.contract.abi import Item
 from sonar.chain.contract.refusal import Refusal
 from sonar.errors import MarketError, RpcError
+from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import Status
 
 ITEMS = sorted(abi.errors().values(), key=lambda item: item.name)
@@ -36,8 +37,8 @@ def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item)
     error = revert.from_data(data_of(item))
     assert type(error) is kind
     assert isinstance(error, Refusal)
-    assert str(error).startswith(f"{item.name}(")
-    assert all(f"{name}=" in str(error) for name in item.names)
+    assert str(error).endswith(f" ({item.name})")
+    assert not any(word in str(error) for word in ("{", "}", "="))
     assert [getattr(error, name) for name in item.names] == list(error.values)
     assert error.data == data_of(item)
 
@@ -52,11 +53,22 @@ def test_a_user_reads_numbers_and_names() -> None:
         [item] = [item for item in ITEMS if item.name == name]
         return str(revert.from_data(item.selector + encode(types, values)))
 
-    assert read("CohortFull", ["uint8"], 10) == "CohortFull(cap=10)"
-    assert read("WrongStatus", ["uint8"], 3) == "WrongStatus(actual=Settle)"
-    assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == "UnknownBounty(bounty=0xabababab…abab)"
+    assert read("CohortFull", ["uint8"], 10) == (
+        "the round has 10 mines, as many as its terms allow (CohortFull)"
+    )
+    assert read("WrongStatus", ["uint8"], 3) == (
+        "the bounty does not take this now: its status is Settle (WrongStatus)"
+    )
+    assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == (
+        "this network has no bounty 0xabababab…abab (UnknownBounty)"
+    )
     address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
-    assert read("NotScientist", ["address"], address.lower()) == f"NotScientist(caller={address})"
+    assert read("NotScientist", ["address"], address.lower()) == (
+        f"{address} is not the account that posted the bounty (NotScientist)"
+    )
+    assert read("NothingToWithdraw", ["address", "address"], ETHER, address.lower()) == (
+        f"nothing to withdraw: the market owes {address} nothing in ether (NothingToWithdraw)"
+    )
     error = revert.from_data(data_of(next(item for item in ITEMS if item.name == "WrongStatus")))
     assert isinstance(error, errors.WrongStatus)
     assert error.actual is Status.SETTLE
@@ -72,19 +84,39 @@ HOLDER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
             "e450d38c",
             ["address", "uint256", "uint256"],
             [HOLDER, 1, 5],
-            f"ERC20InsufficientBalance(sender={HOLDER}, balance=1, needed=5)",
+            f"{HOLDER} has 1 units of the token, and needs 5 (ERC20InsufficientBalance)",
         ),
         (
             "fb8f41b2",
             ["address", "uint256", "uint256"],
             [HOLDER, 0, 7],
-            f"ERC20InsufficientAllowance(spender={HOLDER}, allowance=0, needed=7)",
+            f"{HOLDER} may take 0 units of the token, and needs 7 (ERC20InsufficientAllowance)",
         ),
-        ("96c6fd1e", ["address"], [HOLDER], f"ERC20InvalidSender(sender={HOLDER})"),
-        ("ec442f05", ["address"], [HOLDER], f"ERC20InvalidReceiver(receiver={HOLDER})"),
-        ("e602df05", ["address"], [HOLDER], f"ERC20InvalidApprover(approver={HOLDER})"),
-        ("94280d62", ["address"], [HOLDER], f"ERC20InvalidSpender(spender={HOLDER})"),
-        ("5274afe7", ["address"], [HOLDER], f"SafeERC20FailedOperation(token={HOLDER})"),
+        ("96c6fd1e", ["address"], [HOLDER], f"the token does not let {HOLDER} send (ERC20InvalidSender)"),
+        (
+            "ec442f05",
+            ["address"],
+            [HOLDER],
+            f"the token does not let {HOLDER} receive (ERC20InvalidReceiver)",
+        ),
+        (
+            "e602df05",
+            ["address"],
+            [HOLDER],
+            f"the token does not let {HOLDER} approve (ERC20InvalidApprover)",
+        ),
+        (
+            "94280d62",
+            ["address"],
+            [HOLDER],
+            f"the token does not let {HOLDER} be approved (ERC20InvalidSpender)",
+        ),
+        (
+            "5274afe7",
+            ["address"],
+            [HOLDER],
+            f"the token {HOLDER} does not answer as an ERC-20 token does (SafeERC20FailedOperation)",
+        ),
     ],
 )
 def test_what_a_token_refuses_is_read_too(

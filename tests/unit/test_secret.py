@@ -13,12 +13,11 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysonar.keys import secret
-from pysonar.keys.secret import Secret, _Prime
+from pysonar.keys.key import Secret, _Prime, random_prime
 from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, in_processes, spread
 from sonar.errors import ConfigError, EnvironmentFault, UsageError
-from sonar.processes import ProcessFailed
+from sonar.processes.supervisor import ProcessFailed
 from tests.unit.paillier_keys import small_key, textbook_decrypt
 
 KEY = small_key()
@@ -64,7 +63,7 @@ TABLE = ZeroTable(mpz(KEY.unsafe_primes()[0]))
 
 
 def test_a_tables_base_has_no_square_root_for_primes_that_are_3_mod_4() -> None:
-    p = secret.random_prime(64)
+    p = random_prime(64)
     for _ in range(20):
         assert gmpy2.legendre(ZeroTable(p).power(b"\1\0\0\0"), p) == -1
 

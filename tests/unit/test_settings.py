@@ -68,7 +68,7 @@ def test_every_name_survives(tmp_path: Path, name: str) -> None:
 
 def test_a_file_of_the_first_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"v in .*network file is of version 1, this program reads 2"
+        ConfigError, match=r"v in .*network file has version 1, from an older Sonar; this one reads version 2"
     ) as caught:
         NetworkConfig.load(write(tmp_path, GOOD.replace("v = 2\n", "")))
     assert "new home" in caught.value.hint
@@ -91,7 +91,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("chain_id = 31337", "chain_id = '31337'", "chain_id"),
         ("chain_id = 31337", "chain_id = 0", "chain_id"),
-        ("v = 2", "v = 3", "v in .*is of version 3, this program reads 2"),
+        ("v = 2", "v = 3", "v in .*has version 3, from a newer Sonar than this one, which reads version 2"),
         ("chain_id = 31337", "", "chain_id"),
         ("http://127", "ftp://127", "rpc_url"),
         (CONTRACT, CONTRACT.replace("5aA", "5aa"), "contract.*checksum"),
@@ -133,6 +133,29 @@ def test_an_address_that_nobody_can_be_asked_at_is_refused_with_its_field(place:
         NetworkConfig.load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://user:s3cret@node.example/s3cret",
+        "user:s3cret@node.example/s3cret",
+        "https://node.example:99999/s3cret?key=s3cret",
+        "https://node.example/s3cret with a space",
+        "http://[::1/s3cret",
+    ],
+)
+@pytest.mark.parametrize("field", ["rpc_url", "api_url"])
+def test_a_wrong_address_is_told_without_its_secrets(field: str, address: str, tmp_path: Path) -> None:
+    text = GOOD.replace("http://127.0.0.1:8545", address) if field == "rpc_url" else GOOD
+    text = text.replace("[store]", f'[store]\napi_url = "{address}"', 1) if field == "api_url" else text
+    with pytest.raises(ConfigError, match=f"{field} in .* not an address like http:") as caught:
+        NetworkConfig.load(write(tmp_path, text))
+    assert "s3cret" not in str(caught.value) + caught.value.hint
+    listed = GOOD.replace('"http://127.0.0.1:8545"', f'["{address}"]')
+    with pytest.raises(ConfigError, match="rpc_url") as caught:
+        NetworkConfig.load(write(tmp_path, listed))
+    assert "://" not in address or "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "nonsense"])
 def test_toml_that_strains_its_parser_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"network\.toml: is not TOML"):
@@ -155,7 +178,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_what_is_no_network_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "network.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="is not TOML: 'utf-8' codec"):
+    with pytest.raises(ConfigError, match="it looks like UTF-16"):
         NetworkConfig.load(path)
     path.write_bytes(b"#" * 100_000)
     with pytest.raises(ConfigError, match="more than 65536 bytes"):

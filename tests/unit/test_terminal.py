@@ -5,22 +5,26 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 import typer
 
-import mine
-import pysonar
-import sonar
+import mine.cli
+import pysonar.cli
+import sonar.cli
 from sonar.errors import ChainUnavailable, ConfigError, SonarError
 from sonar.telling.terminal import JsonFlag, new_app, run_app
+from tests.unit.pty_kit import FakeTerminal
 
 
 def run(body: Callable[[], None], *argv: str) -> int:
@@ -108,7 +112,7 @@ def test_a_locale_without_a_character_keeps_the_rest(monkeypatch: pytest.MonkeyP
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="latin-1"))
     assert run(lambda: print("bounty 0x7dba67…9602 of Zoë")) == 0
-    assert out.getvalue() == "bounty 0x7dba67?9602 of Zoë\n".encode("latin-1")
+    assert out.getvalue() == "bounty 0x7dba67...9602 of Zoë\n".encode("latin-1")
 
 
 def test_a_bug_keeps_its_traceback() -> None:
@@ -116,11 +120,85 @@ def test_a_bug_keeps_its_traceback() -> None:
         run(fail(ZeroDivisionError()))
 
 
+PROGRAMS = {"sonar": sonar.cli.app, "mine": mine.cli.app, "pysonar": pysonar.cli.app}
+
+
 @pytest.mark.parametrize("package", [sonar, mine, pysonar])
-def test_the_version_can_be_asked_for(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_can_be_asked_for(package: Any, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     name = package.__name__
-    assert run_app(new_app("A test."), name, ["--version"]) == 0
+    assert run_app(PROGRAMS[name], name, [option]) == 0
     assert capsys.readouterr().out == f"{name} {package.__version__}\n"
+    assert run_app(PROGRAMS[name], name, ["--help"]) == 0
+    assert "--version" in capsys.readouterr().out
+
+
+def commands(app: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command of a program, and every group of them, by the words that name it."""
+    group = typer.main.get_command(app)
+    found = [path]
+    for name, command in getattr(group, "commands", {}).items():
+        inner = getattr(command, "commands", {})
+        found += [(*path, name), *((*path, name, each) for each in inner)]
+    return found
+
+
+HELP = [(name, words) for name, app in PROGRAMS.items() for words in commands(app)]
+
+
+@pytest.mark.parametrize(("name", "words"), HELP, ids=[" ".join((n, *w)) for n, w in HELP])
+def test_help_fits_and_speaks_as_people_do(
+    name: str,
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = 60
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
+    assert run_app(PROGRAMS[name], name, [*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= columns
+    for jargon in ("<bool>", "<str>", "<path>", "[[", "{", "<=x", "int range", "list["):
+        if jargon != "{" or words != ("run",):  # a bounty's file has inline tables
+            assert jargon not in out, jargon
+    assert f"Usage: {' '.join((name, *words))} [OPTIONS]" in out
+    is_group = "COMMAND ..." in out
+    assert is_group or "Example" in out
+
+
+def test_an_error_fits_the_terminal_that_it_is_shown_on() -> None:
+    screen = FakeTerminal(columns=60)
+    program = "from sonar.telling.terminal import tell_error; tell_error('word ' * 30, 'do this ' * 20)"
+    subprocess.run([sys.executable, "-c", program], stderr=screen.theirs, check=True)
+    lines = screen.lines()
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 60
+    assert lines[0].startswith("error: word")
+    assert all(line.startswith("       ") for line in lines[1:3])
+
+
+@pytest.mark.parametrize("name", ["sonar", "mine", "pysonar"])
+def test_the_version_is_known_without_an_installation(name: str, tmp_path: Path) -> None:
+    root = Path(sonar.__file__).parents[1]
+    expected = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    program = (
+        "import importlib.metadata as m, sys; sys.path.insert(0, sys.argv[1])\n"
+        "found = m.version\n"
+        "def without(name):\n"
+        "    if name.startswith('sonar-'): raise m.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "m.version = without\n"
+        f"import {name}; from {name}.__main__ import main\n"
+        f"sys.argv[1:] = ['--version']; print({name}.__version__); sys.exit(main())"
+    )
+    for source, told in ((root, expected), (tmp_path, "0+unknown")):
+        if source is tmp_path:  # the code alone, as somebody may copy it
+            for package in ("sonar", "mine", "pysonar"):
+                shutil.copytree(root / package, tmp_path / package)
+        command = [sys.executable, "-c", program, str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert done.stdout == f"{told}\n{name} {told}\n"
 
 
 PROGRAM = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import ManifestError
-from sonar.protocol.cid import Cid
+from sonar.protocol.ids import Cid
 from tests.script_kit import load_script
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonar.chain.contract import abi, token
+from sonar.errors import ConfigError
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import settlement_digest, terms_values
@@ -112,7 +113,17 @@ class Calls:
         return self._call("close", bounty)
 
     def withdraw(self, to: Address, asset: Address = ETHER) -> Call:
-        """Take out everything that the contract owes the sender in an asset."""
+        """Take out everything that the contract owes the sender in an asset.
+
+        Raises ConfigError for a receiver with whom it would be lost; the contract refuses those too.
+        """
+        lost = {asset: "the token itself", self.address: "the market itself", ETHER: "the zero address"}
+        if to in lost:
+            raise ConfigError(
+                "to",
+                f"{to} is {lost[to]}: what is sent there is lost",
+                hint="name an account of yours; nothing was sent",
+            )
         return self._call("withdraw", asset, to)
 
     def approve(self, asset: Address, amount: int, round: int = 0) -> Call:

@@ -1,7 +1,7 @@
 """The contract's custom errors: one exception each, with its values as typed attributes.
 
-A user reads `CohortFull(cap=10)` and what to do next, not a hex string. A test checks the classes against the
-ABI, so that an error which the contract gains cannot be forgotten here.
+A user reads in plain words what the contract says, and what to do next, not a hex string. A test checks the
+classes against the ABI, so that an error which the contract gains cannot be forgotten here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ class AssetWithoutCode(Refusal):
     """The terms name an asset that is neither ether nor a contract."""
 
     asset: Address
+    told = "there is no token at {asset}: no contract has that address"
     next_step = "correct the token's address; ether is the zero address"
 
 
@@ -23,6 +24,7 @@ class WindowTooShort(Refusal):
 
     window: int
     min: int
+    told = "a window of {window} s is shorter than the {min} s that this network allows"
     next_step = "give commit_window_s, reveal_window_s and settle_window_s, each at least that long"
 
 
@@ -31,6 +33,7 @@ class QuietTooShort(Refusal):
 
     quiet: int
     min: int
+    told = "a quiet time of {quiet} s is shorter than the {min} s that this network allows"
     next_step = "give quiet_s at least that long, or 0 for none"
 
 
@@ -39,6 +42,7 @@ class QuietTooLong(Refusal):
 
     quiet: int
     commitWindow: int
+    told = "a quiet time of {quiet} s is not shorter than the commit window of {commitWindow} s"
     next_step = "give a shorter quiet_s, or 0 for none"
 
 
@@ -47,6 +51,7 @@ class BadOverdueShare(Refusal):
 
     bps: int
     max: int
+    told = "an overdue share of {bps} basis points is more than {max}"
     next_step = "give an overdue_bps of 0 to 10000"
 
 
@@ -54,6 +59,7 @@ class BadSettler(Refusal):
     """The settler is the scientist herself, or the contract, which signs nothing."""
 
     settler: Address
+    told = "{settler} cannot be the settler: it is the scientist's own account, or the market"
     next_step = "name another settler, or none"
 
 
@@ -62,12 +68,14 @@ class BadCohort(Refusal):
 
     cohortCap: int
     minMines: int
+    told = "min_mines is {minMines}, which is not between 1 and the cohort of {cohortCap}"
     next_step = "choose 1 <= min_mines <= cohort_cap"
 
 
 class NoRounds(Refusal):
     """The terms allow no round."""
 
+    told = "the terms allow no round"
     next_step = "allow at least one round"
 
 
@@ -76,6 +84,7 @@ class BadLosses(Refusal):
 
     initialLoss: int
     targetLoss: int
+    told = "the target loss {targetLoss} is not below the initial loss {initialLoss}"
     next_step = "choose a target below the initial loss"
 
 
@@ -84,6 +93,7 @@ class TermsTooLarge(Refusal):
 
     total: int
     max: int
+    told = "reward, fees and stakes come to {total}, and the contract holds at most {max}"
     next_step = "lower the reward, the fee or the stake"
 
 
@@ -91,12 +101,14 @@ class BountyExists(Refusal):
     """The same scientist has posted the same bounty with the same salt before."""
 
     bounty: bytes
+    told = "the bounty {bounty} was posted before, from the same account with the same salt"
 
 
 class UnknownBounty(Refusal):
     """No such bounty."""
 
     bounty: bytes
+    told = "this network has no bounty {bounty}"
     next_step = (
         "`sonar status` lists the bounties of this network; `mine leave` one that was joined on another"
     )
@@ -107,18 +119,21 @@ class WrongRound(Refusal):
 
     expected: int
     given: int
+    told = "the bounty is in round {expected}, and the call was for round {given}"
 
 
 class WrongStatus(Refusal):
     """The bounty's status does not allow this call."""
 
     actual: Status
+    told = "the bounty does not take this now: its status is {actual}"
 
 
 class NotScientist(Refusal):
     """Only the bounty's scientist may do this."""
 
     caller: Address
+    told = "{caller} is not the account that posted the bounty"
     next_step = "use the account that posted the bounty"
 
 
@@ -126,6 +141,7 @@ class CommitsExist(Refusal):
     """The bounty can only be taken back while nobody has committed."""
 
     committed: int
+    told = "{committed} mines have committed, so the bounty cannot be taken back"
 
 
 class WrongPayment(Refusal):
@@ -133,6 +149,7 @@ class WrongPayment(Refusal):
 
     sent: int
     required: int
+    told = "{sent} wei were sent, and {required} wei are due"
 
 
 class WrongReceipt(Refusal):
@@ -142,22 +159,31 @@ class WrongReceipt(Refusal):
     held: int
     heldAfter: int
     required: int
+    told = (
+        "the token {asset} delivered another amount than the {required} units that are due: "
+        "the contract had {held}, and then {heldAfter}"
+    )
     next_step = "choose another token: one that takes a fee on each transfer cannot be held in escrow"
 
 
 class ZeroDigest(Refusal):
     """A digest or seal is zero."""
 
+    told = "a digest or a seal is zero"
+
 
 class CohortFull(Refusal):
     """The round has as many mines as its terms allow."""
 
     cap: int
+    told = "the round has {cap} mines, as many as its terms allow"
     next_step = "commit earlier in the next round"
 
 
 class ProofNotTaken(Refusal):
     """A Merkle proof was given, but the bounty has no allow-list."""
+
+    told = "a place on an allow-list was shown, and the bounty has none"
 
 
 class NotAllowed(Refusal):
@@ -165,6 +191,7 @@ class NotAllowed(Refusal):
 
     mine: Address
     allowRoot: bytes
+    told = "{mine} is not on the bounty's allow-list"
     next_step = "ask the bounty's scientist for a place on the list of her next one"
 
 
@@ -172,18 +199,21 @@ class AlreadyCommitted(Refusal):
     """The mine has already committed in this round."""
 
     mine: Address
+    told = "{mine} has committed in this round already"
 
 
 class NotCommitted(Refusal):
     """The mine has not committed in this round."""
 
     mine: Address
+    told = "{mine} has not committed in this round"
 
 
 class AlreadyRevealed(Refusal):
     """The mine has already revealed in this round."""
 
     mine: Address
+    told = "{mine} has revealed in this round already"
 
 
 class SealMismatch(Refusal):
@@ -191,22 +221,27 @@ class SealMismatch(Refusal):
 
     expected: bytes
     given: bytes
+    told = "what is revealed is not what was committed to: the seal is {expected}, and this gives {given}"
 
 
 class CohortAlreadyFixed(Refusal):
     """This round's cohort was fixed before."""
 
     round: int
+    told = "the cohort of round {round} was fixed before"
 
 
 class SignatureNotTaken(Refusal):
     """A signature was given, but the bounty has no settler."""
+
+    told = "a settler's signature was given, and the bounty has no settler"
 
 
 class SettlementNotSigned(Refusal):
     """The settler has not signed this very settlement, or gives no answer."""
 
     settler: Address
+    told = "the settler {settler} has not signed this settlement"
     next_step = "get the settler's signature over this settlement before the settle window ends"
 
 
@@ -215,24 +250,28 @@ class WrongCohortSize(Refusal):
 
     given: int
     expected: int
+    told = "{given} mines are listed, and {expected} have revealed"
 
 
 class CohortNotAscending(Refusal):
     """The list is not strictly ascending by address at this index."""
 
     index: int
+    told = "the list of mines is not in ascending order at place {index}"
 
 
 class NotInCohort(Refusal):
     """This mine did not reveal in this round."""
 
     mine: Address
+    told = "{mine} has not revealed in this round"
 
 
 class WrongShares(Refusal):
     """The shares add up to neither 10,000 nor 0 basis points."""
 
     sumBps: int
+    told = "the shares come to {sumBps} basis points, which is neither 10000 nor 0"
 
 
 class ModelChanged(Refusal):
@@ -240,6 +279,7 @@ class ModelChanged(Refusal):
 
     current: bytes
     given: bytes
+    told = "nobody has a share, and yet the model would change from {current} to {given}"
 
 
 class LossChanged(Refusal):
@@ -247,13 +287,15 @@ class LossChanged(Refusal):
 
     best: int
     given: int
+    told = "nobody has a share, and yet the loss would change from {best} to {given}"
 
 
 class InvalidReceiver(Refusal):
     """The receiver is the zero address, the contract itself, or the contract of the very asset."""
 
     to: Address
-    next_step = "name another receiver"
+    told = "money sent to {to} would be lost: it is the zero address, the market, or the token itself"
+    next_step = "name an account of yours as the receiver"
 
 
 class NothingToWithdraw(Refusal):
@@ -261,7 +303,8 @@ class NothingToWithdraw(Refusal):
 
     asset: Address
     account: Address
-    next_step = "nothing is owed to this account, or it was withdrawn before"
+    told = "nothing to withdraw: the market owes {account} nothing in {asset}"
+    next_step = "it may have been withdrawn before; `mine earnings` tells what was"
 
 
 class TransferFailed(Refusal):
@@ -269,17 +312,21 @@ class TransferFailed(Refusal):
 
     to: Address
     amount: int
+    told = "{to} refused the {amount} wei that were sent to it"
     next_step = "withdraw to an address that takes ether"
 
 
 class ReentrancyGuardReentrantCall(Refusal):
     """The contract was called again from within its own call."""
 
+    told = "the market was called again from within its own call"
+
 
 class SafeERC20FailedOperation(Refusal):
     """A token answered a transfer with no, or with nothing that can be read."""
 
     token: Address
+    told = "the token {token} does not answer as an ERC-20 token does"
     next_step = "check the balance in this token, and that the address is that of an ERC-20 token"
 
 
@@ -288,3 +335,4 @@ class SafeCastOverflowedUintDowncast(Refusal):
 
     bits: int
     value: int
+    told = "the value {value} does not fit into {bits} bits"

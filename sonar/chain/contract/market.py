@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
-from sonar.chain.contract.events import decode_log
-from sonar.chain.contract.settler import check_settler, signature_fault
 from sonar.chain.contract.view import view
-from sonar.chain.rpc import Chain, Head, Rpc
+from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
 from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
-from sonar.protocol.phase import BountyState, Entry, EntryState, Terms
+from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Terms
 from sonar.protocol.seal import terms_of, terms_values
 from sonar.telling.progress import Progress
 
@@ -125,12 +123,16 @@ class Market(Chain, Calls):
         return int(seconds)
 
     def events(
-        self, from_block: int, to_block: int | None = None, bounty: BountyId | None = None
+        self,
+        from_block: int,
+        to_block: int | None = None,
+        bounty: BountyId | None = None,
+        name: str | None = None,
     ) -> list[Event]:
         """Return the contract's events from block `from_block` to `to_block`, both included, in order.
 
         `to_block` defaults to the head, and must not lie beyond it. With `bounty`, only its own; withdrawals
-        belong to none. A range with no blocks in it has no events.
+        belong to none. With `name`, only events of that class. A range with no blocks in it has no events.
         """
         last = self.head().number if to_block is None else to_block
         found: list[Event] = []
@@ -140,7 +142,7 @@ class Market(Chain, Calls):
             if queries % _QUERIES_PER_TOLD == 0:
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
-                logs = self._logs(first, until, bounty)
+                logs = self._logs(first, until, bounty, name)
             except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
                 if first == until:
                     raise
@@ -148,12 +150,12 @@ class Market(Chain, Calls):
                 continue
             if not isinstance(logs, list):
                 raise RpcError("eth_getLogs: the node's answer is not a list")
-            found += [self._checked(log, bounty) for log in logs]
+            found += [self._checked(log, bounty, name) for log in logs]
             first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
-    def _logs(self, first: int, until: int, bounty: BountyId | None) -> Any:
-        topics = [[_hex(topic) for topic in abi.events()]]
+    def _logs(self, first: int, until: int, bounty: BountyId | None, name: str | None) -> Any:
+        topics = [[_hex(topic) for topic, item in abi.events().items() if name in (None, item.name)]]
         query = {
             "address": self.address,
             "fromBlock": hex(first),
@@ -162,9 +164,10 @@ class Market(Chain, Calls):
         }
         return self.rpc.call("eth_getLogs", query)
 
-    def bounties(self) -> list[BountyPosted]:
-        """Return every bounty that was ever posted, oldest first."""
-        return [event for event in self.events(self.deployed_block) if isinstance(event, BountyPosted)]
+    def bounties(self, from_block: int = 0, to_block: int | None = None) -> list[BountyPosted]:
+        """Return every bounty that was posted from block `from_block` to `to_block`, oldest first."""
+        found = self.events(from_block, to_block, name=BountyPosted.__name__)
+        return [event for event in found if isinstance(event, BountyPosted)]
 
     def posted(self, text: str) -> BountyPosted:
         """Return the event that posted the bounty whose id `text` abbreviates.
@@ -190,14 +193,6 @@ class Market(Chain, Calls):
             last = first - 1
         return None
 
-    def check_settler(self, settler: Address) -> None:
-        """Check that whoever is to sign settlements can answer. Raises ConfigError naming `settler`."""
-        check_settler(self, settler)
-
-    def signature_fault(self, settler: Address, digest: bytes, signature: bytes) -> str:
-        """Return why the contract would not take this for the settler's signature; nothing if it would."""
-        return signature_fault(self, settler, digest, signature)
-
     def bounty_id(
         self, scientist: Address, terms: Terms, model_digest: Digest, key_digest: Digest, salt: bytes
     ) -> BountyId:
@@ -215,12 +210,14 @@ class Market(Chain, Calls):
             raise RpcError(f"{function}: the chain's node answered nothing")
         return abi.decode_result(function, answer)
 
-    def _checked(self, log: Any, bounty: BountyId | None) -> Event:
+    def _checked(self, log: Any, bounty: BountyId | None, name: str | None) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
             raise RemoteError("the node answered a log of another contract than was asked for")
         event = decode_log(log)
         if bounty is not None and getattr(event, "bounty", None) != bounty:
             raise RemoteError("the node answered a log of another bounty than was asked for")
+        if name not in (None, type(event).__name__):
+            raise RemoteError(f"the node answered a log {type(event).__name__} where {name} was asked for")
         return event
 
 
@@ -233,3 +230,30 @@ def _enum(kind: Callable[[int], T], value: int, what: str) -> T:
 
 def _hex(data: bytes) -> str:
     return "0x" + data.hex()
+
+
+CLASSES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("BountyPosted", "terms"): terms_of,
+    ("BountyClosed", "reason"): CloseReason,
+}
+
+
+def decode_log(log: Any) -> Event:
+    """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
+    if isinstance(log, dict) and log.get("removed"):
+        raise RemoteError("the node answered a log that a reorganisation has removed")
+    topics, data, *place = fields_of(log, "a log", topics=words, data=data_bytes, **_PLACE)
+    item, values = abi.decode_log(topics, data)
+    try:
+        converted = [
+            _CONVERTED.get((item.name, name), lambda value: value)(value)
+            for name, value in zip(item.names, values, strict=True)
+        ]
+    except (ValueError, TypeError) as error:
+        raise RemoteError(f"a log {item.name} has a value out of range: {error}") from error
+    block, tx_hash, log_index = place
+    return CLASSES[item.name](*converted, block=block, tx_hash=tx_hash, log_index=log_index)
+
+
+_PLACE = {"blockNumber": quantity, "transactionHash": hash32, "logIndex": quantity}

@@ -6,20 +6,32 @@ from inspect import get_annotations
 from typing import Any, ClassVar
 
 from sonar.errors import MarketError
+from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import Status
 
 
 class Refusal(MarketError):
-    """Base of the contract's own errors: the annotations of a class are its fields, in the ABI's order."""
+    """Base of the contract's own errors: the annotations of a class are its fields, in the ABI's order.
 
+    `told` says it in plain words, with the fields' values in braces.
+    """
+
+    told: ClassVar[str] = ""
     next_step: ClassVar[str] = ""
 
     def __init__(self, *values: Any) -> None:
         fields = list(get_annotations(type(self)))
         for name, value in zip(fields, values, strict=True):
             setattr(self, name, value)
-        shown = ", ".join(f"{name}={_shown(value)}" for name, value in zip(fields, values, strict=True))
-        super().__init__(f"{type(self).__name__}({shown})", hint=self.next_step)
+        shown = {name: _shown(value) for name, value in zip(fields, values, strict=True)}
+        kind = type(self).__name__
+        if self.told:
+            if shown.get("asset") == ETHER:
+                shown["asset"] = "ether"
+            text = f"{self.told.format(**shown)} ({kind})"
+        else:
+            text = f"{kind}({', '.join(f'{name}={value}' for name, value in shown.items())})"
+        super().__init__(text, hint=self.next_step)
         self.values = values
 
 

@@ -14,7 +14,7 @@ from eth_utils.abi import function_signature_to_4byte_selector
 from sonar.chain.contract import abi
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head
-from sonar.errors import MarketError, RemoteError
+from sonar.errors import ConfigError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol
 
@@ -39,6 +39,27 @@ def allowance(chain: Chain, asset: Address, owner: Address, spender: Address) ->
 def approval(spender: Address, amount: int) -> bytes:
     """Return the call data that allows `spender` to take `amount`."""
     return _calldata("approve(address,uint256)", spender, amount)
+
+
+def check_asset(market: Chain, asset: Address, account: Address) -> None:
+    """Check that a bounty can pay in an asset, before anything is sent.
+
+    Raises ConfigError naming `asset`, ChainUnavailable, and RpcError if the node gives no sound answer.
+    """
+    if asset == ETHER:
+        return
+    hint = "give the token's address, or leave asset out to pay in ether; nothing was sent"
+    if not market.code(asset):
+        raise ConfigError("asset", f"there is no contract at {asset} on this chain", hint=hint)
+    try:
+        held(market, asset, account)
+        allowance(market, asset, account, account)
+    except RpcError:
+        raise
+    except (RemoteError, MarketError) as error:
+        what = "the market itself" if asset == getattr(market, "address", None) else "a contract"
+        problem = f"{asset} is {what}, and does not answer as an ERC-20 token does ({error})"
+        raise ConfigError("asset", problem, hint=hint) from error
 
 
 def unit_of(chain: Chain, asset: Address) -> Unit:

@@ -24,6 +24,7 @@ class ERC20InsufficientBalance(TokenRefusal):
     sender: Address
     balance: int
     needed: int
+    told = "{sender} has {balance} units of the token, and needs {needed}"
     next_step = "get more of the token, then run the same command again"
 
 
@@ -33,6 +34,7 @@ class ERC20InsufficientAllowance(TokenRefusal):
     spender: Address
     allowance: int
     needed: int
+    told = "{spender} may take {allowance} units of the token, and needs {needed}"
     next_step = "run the same command again: it approves what is due"
 
 
@@ -40,12 +42,14 @@ class ERC20InvalidSender(TokenRefusal):
     """The token does not let this account send."""
 
     sender: Address
+    told = "the token does not let {sender} send"
 
 
 class ERC20InvalidReceiver(TokenRefusal):
     """The token does not let this account receive."""
 
     receiver: Address
+    told = "the token does not let {receiver} receive"
     next_step = "name another receiver"
 
 
@@ -53,12 +57,14 @@ class ERC20InvalidApprover(TokenRefusal):
     """The token does not let this account approve."""
 
     approver: Address
+    told = "the token does not let {approver} approve"
 
 
 class ERC20InvalidSpender(TokenRefusal):
     """The token does not let this account be approved."""
 
     spender: Address
+    told = "the token does not let {spender} be approved"
 
 
 @cache

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.rpc import Chain
+from sonar.chain.sending import pool
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import RpcError, TransactionStuck, WrongContract
@@ -37,8 +38,8 @@ PROXY_TRANSACTION = bytes.fromhex(
 SALT = ZERO32
 _TRIES = 300
 _PLAIN = (
-    "a node that takes no transaction which would fit any chain (EIP-155) refuses the proxy's: ask whoever "
-    "runs the chain to put the proxy there, or deploy with --plain, to an address of this chain's own"
+    "deploy with --plain, to an address of this chain's own; or ask whoever runs the chain to put the proxy "
+    "there"
 )
 
 
@@ -53,10 +54,26 @@ def creation(creation_code: bytes, salt: bytes = SALT) -> Call:
     return Call(PROXY, salt + creation_code, 0, "deploy")
 
 
+def _check_taken(chain: Chain) -> None:
+    """Check that the node would take the proxy's transaction, before its signer gets ether for it.
+
+    It is offered at once: a node that would take it says that its signer cannot pay. Raises RpcError.
+    """
+    try:
+        pool.offer(chain.rpc, PROXY_TRANSACTION)
+    except RpcError as error:
+        raise RpcError(
+            f"the node at {chain.rpc.shown} does not take the transaction that creates the CREATE2 proxy, "
+            f"since that has no chain id and so fits every chain (EIP-155): {error}. Nothing was paid",
+            code=error.code,
+            hint=_PLAIN,
+        ) from error
+
+
 def _send(chain: Chain, outbox: Outbox) -> bytes:
     """Send the proxy's transaction, and return the code that it made."""
     try:
-        chain.rpc.call("eth_sendRawTransaction", "0x" + PROXY_TRANSACTION.hex())
+        said = pool.offer(chain.rpc, PROXY_TRANSACTION)
     except RpcError as error:
         if not (code := chain.code(PROXY)):  # somebody else may have sent it meanwhile
             error.hint = _PLAIN
@@ -65,6 +82,8 @@ def _send(chain: Chain, outbox: Outbox) -> bytes:
     for _ in range(_TRIES):
         if code := chain.code(PROXY):
             return code
+        if said is not pool.Said.THERE:  # its signer's ether, or a cheaper block, may be on its way
+            said = pool.offer(chain.rpc, PROXY_TRANSACTION)
         outbox.pause("the deployment proxy to be mined")
     raise TransactionStuck(
         "the deployment proxy's transaction was sent and is not mined; it offers 100 gwei for gas, for ever",
@@ -80,6 +99,7 @@ def place_proxy(chain: Chain, outbox: Outbox) -> None:
     """
     code = chain.code(PROXY)
     if not code:
+        _check_taken(chain)
         missing_wei = PROXY_COST_WEI - chain.ether(PROXY_SIGNER)
         if missing_wei > 0:
             outbox.perform(Intent(Action.TRANSFER, PROXY_SIGNER), transfer(PROXY_SIGNER, missing_wei))

@@ -12,7 +12,7 @@ from sonar.chain.rpc import Rpc
 from sonar.chain.sending.entries import Receipt
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import ConfigError, KeyFileError
+from sonar.errors import ConfigError, InsufficientFunds, KeyFileError
 from sonar.home.journal import Journal
 from sonar.home.keystore import load_raw
 from sonar.home.settings import NetworkConfig
@@ -48,4 +48,8 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         outbox, to = Outbox(market, account, journal), parse_address(address)
-        return outbox.perform(Intent(Action.TRANSFER, to), transfer(to, amount_wei))
+        try:
+            return outbox.perform(Intent(Action.TRANSFER, to), transfer(to, amount_wei))
+        except InsufficientFunds as poor:
+            poor.hint = "that is the faucet itself: ask for less, or send it ether"
+            raise

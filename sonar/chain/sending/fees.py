@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sonar.chain.rpc import Request, quantity
-from sonar.errors import RpcError
+from sonar.chain.rpc import Chain, Request, quantity
+from sonar.errors import ChainUnusable, RpcError
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
+TIP_UNTOLD_WEI = 10**9
+"""What is offered where the node does not say what others offered."""
 MAX_FEE_PER_GAS_WEI = 10**12
 """1,000 gwei: above that a transaction waits, whatever fee the node suggests."""
 BUMP = (5, 4)
@@ -43,6 +45,12 @@ class Asked:
         block, base_wei, tip_wei = (quantity(each, what) for each in found)
         return cls(block, base_wei, min(max(tip_wei, TIP_FLOOR_WEI), TIP_CEILING_WEI))
 
+    @classmethod
+    def of_block(cls, block: dict[str, Any]) -> Asked:
+        """Return what the newest block alone tells: the next base fee is at most 9/8 of its own."""
+        number, base_wei = (quantity(block.get(name), name) for name in ("number", "baseFeePerGas"))
+        return cls(number, base_wei * 9 // 8 + 1, TIP_UNTOLD_WEI)
+
     @cached_property
     def price(self) -> Price:
         """What to offer. Twice the base fee leaves room for six full blocks before it is too little."""
@@ -61,4 +69,25 @@ class Asked:
 
 
 HISTORY = Request("eth_feeHistory", ("0x1", "latest", [50]), Asked.read)
-"""The request for what the newest block asks."""
+"""The request for what the newest block asks; `asked` takes its answer."""
+
+
+def asked(chain: Chain, answer: Any, *, before: bool = True) -> Asked:
+    """Return what the newest block asks, by the answer to HISTORY, or else by the block itself.
+
+    `before`: whether the chain has told its fees before. Raises RpcError, and ChainUnusable for a chain that
+    has none: one of before London, where transactions with a base fee (EIP-1559) are not valid.
+    """
+    if isinstance(answer, Asked) and (answer.base_wei > 0 or before):
+        return answer
+    block = chain.rpc.call("eth_getBlockByNumber", "latest", False)
+    if not isinstance(block, dict):
+        raise RpcError("eth_getBlockByNumber: the node has no newest block")
+    if block.get("baseFeePerGas") is not None:
+        return answer if isinstance(answer, Asked) else Asked.of_block(block)
+    if before:
+        raise RpcError("eth_getBlockByNumber: the newest block has no baseFeePerGas")
+    raise ChainUnusable(
+        f"the chain at {chain.rpc.shown} is of before the London upgrade: its blocks have no baseFeePerGas",
+        hint="use a chain that has London (EIP-1559); on one of your own, enable it in the genesis",
+    )

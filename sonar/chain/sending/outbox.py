@@ -29,6 +29,12 @@ Nonces below the lowest that nobody uses (another program's transaction was forg
 started anew) go to empty transfers too.
 
 Before a call is signed it is simulated, so that what the contract refuses costs nothing.
+
+A call that pays in a token needs an allowance first, of exactly what is due (`pay`). Nothing is remembered
+but the transactions themselves; whether an allowance is needed is read from the chain each time. So a crash
+at any instant loses nothing and approves nothing twice: what was sent goes on, and an allowance that is there
+already is used. One payment in a token goes on at a time, since all of an account's payments to the contract
+share its one allowance.
 """
 
 from __future__ import annotations
@@ -36,10 +42,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sonar.chain.contract import revert
+from sonar.chain.contract import revert, token
 from sonar.chain.contract.calls import Call
+from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Chain, Head, Request, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State
@@ -49,11 +57,13 @@ from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
     MarketError,
+    RemoteError,
     RpcError,
+    SonarError,
     TransactionStuck,
 )
 from sonar.home.journal import Journal
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import ETHER, Address
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
@@ -89,7 +99,7 @@ class Outbox:
         self._stuck_after_s = stuck_after_s
         self._monotonic, self._sleep = monotonic, sleep
         self._lock = threading.RLock()
-        self._recovered = ""
+        self._recovered, self._priced = "", False
         self._queue = Queue(
             chain,
             self.address,
@@ -110,7 +120,7 @@ class Outbox:
         """
         with self._lock:
             if self.wanted(intent):
-                self._queue.serve()
+                self._served()
                 self._sign(intent, call)
 
     def outcome(self, intent: Intent) -> Receipt | None:
@@ -121,7 +131,7 @@ class Outbox:
         LocalProtocolError for one that was never submitted.
         """
         with self._lock:
-            refused = self._queue.serve(intent) if intent in self._entries.open else {}
+            refused = self._served(intent) if intent in self._entries.open else {}
             entry = self._entries.get(intent)
             if entry is None:
                 raise LocalProtocolError(f"nothing was submitted for {intent.key!r}")
@@ -166,8 +176,12 @@ class Outbox:
         """Tell whether something that concerns a token is sent and not confirmed, after serving it."""
         with self._lock:
             if self._concerned(asset):
-                self._queue.serve()
+                self._served()
             return self._concerned(asset)
+
+    def _served(self, asked: Intent | None = None) -> dict[Intent, SonarError]:
+        """Bring on its way what is open; return why the node refused those that it did."""
+        return self._queue.serve(asked) if self._entries.open else {}
 
     def _concerned(self, asset: Address) -> bool:
         return any(entry.call.asset == asset for entry in self._entries.open.values())
@@ -203,14 +217,14 @@ class Outbox:
 
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
-        gas, history, count, balance = self._chain.rpc.batch(
+        gas, history, balance, *counts = self._chain.rpc.batch(
             Request("eth_estimateGas", (request(call, self.address),), quantity),
             fees.HISTORY,
-            Request("eth_getTransactionCount", (self.address, "pending"), quantity),
             Request("eth_getBalance", (self.address, "latest"), quantity),
+            *self._queue.counts.requests(),
         )
-        asked, have_wei = _raised(history), _raised(balance)
-        price = asked.price
+        asked, have_wei = fees.asked(self._chain, history, before=self._priced), _raised(balance)
+        price, self._priced = asked.price, True
         if isinstance(gas, RpcError):
             if (refusal := revert.from_rpc_error(gas)) is not None:
                 raise refusal from gas
@@ -221,7 +235,7 @@ class Outbox:
         gas_limit = with_margin(gas)
         if have_wei < (need_wei := call.value_wei + gas_limit * price.max_fee_wei):
             raise InsufficientFunds(self.address, have_wei, need_wei)
-        self._queue.add(intent, call, _raised(count), gas_limit, asked)
+        self._queue.add(intent, call, max(self._queue.counts.read(*counts)), gas_limit, asked)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:
         """Sign anew what can no longer be mined under its nonce."""
@@ -237,3 +251,50 @@ def _raised(answer: Any) -> Any:
     if isinstance(answer, RpcError):
         raise answer
     return answer
+
+
+MAX_APPROVALS = 8
+"""Another payment may use an allowance up, so that it is made again; a token may also keep none."""
+
+
+def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt | None:
+    """Send `call` for `intent` once, however often this is asked, and first the approvals it needs.
+
+    Returns the receipt, or None while something is not confirmed; then ask again. Raises what
+    `Outbox.submit` and `Outbox.outcome` raise, and InsufficientFunds in the asset too.
+    """
+    if (
+        call.asset != ETHER
+        and call.amount
+        and outbox.wanted(intent)
+        and not _allowed(market, outbox, intent, call)
+    ):
+        return None
+    outbox.submit(intent, call)
+    return outbox.outcome(intent)
+
+
+def _allowed(market: Market, outbox: Outbox, intent: Intent, call: Call) -> bool:
+    """Tell whether the contract may take what is due; if not, bring that a step forward."""
+    if outbox.submitted(step := outbox.next(intent.approval)):
+        with suppress(MarketError):  # found failed, it is tried anew
+            outbox.outcome(step)
+    if outbox.busy(call.asset):  # our approval, or another payment, which may use the allowance
+        return False
+    have = token.held(market, call.asset, outbox.address)
+    if have < call.amount:
+        raise InsufficientFunds(outbox.address, have, call.amount, call.asset)
+    allowed = token.allowance(market, call.asset, outbox.address, market.address)
+    if allowed >= call.amount:
+        return True
+    # Some tokens refuse to change an allowance that is not zero, so it is made zero first.
+    due = 0 if allowed else call.amount
+    step = outbox.next(intent.approval)
+    if step.attempt >= MAX_APPROVALS:
+        raise RemoteError(
+            f"the token {call.asset} has not kept {MAX_APPROVALS} allowances for one payment",
+            hint="leave this bounty, and take the token from the list of those that you accept",
+        )
+    outbox.submit(step, market.approve(call.asset, due, call.round))
+    outbox.outcome(step)
+    return False

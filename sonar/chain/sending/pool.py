@@ -1,4 +1,4 @@
-"""Gives a signed transaction to a node, and reads its answer.
+"""Gives a signed transaction to a node and reads its answer; and how many of an account the node counts.
 
 No standard says what a node answers to one that it does not take: the words are those of the clients in use.
 """
@@ -6,10 +6,13 @@ No standard says what a node answers to one that it does not take: the words are
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Any
 
-from sonar.chain.rpc import Rpc
-from sonar.errors import RpcError
+from sonar.chain.rpc import Request, Rpc, quantity
+from sonar.errors import ChainUnusable, RpcError
+from sonar.protocol.ids import Address
 
+_TYPE = ("transaction type not supported", "unsupported transaction type", "eip-1559", "eip1559")
 _THERE = ("already known", "already imported", "known transaction", "already exists", "replacement")
 _POOR = ("insufficient funds", "upfront cost exceeds")
 _CHEAP = ("less than", "lower than", "below", "minimum", "too low", "toolow")
@@ -28,11 +31,46 @@ class Said(Enum):
     """The account cannot pay for it."""
 
 
+class Counts:
+    """An account's transactions as a node counts them: in the chain, and with those of its pool."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._tells_pool = True
+
+    def requests(self) -> tuple[Request, Request]:
+        """What to ask for both numbers, of which the second is never older than the first."""
+        tag = "pending" if self._tells_pool else "latest"
+        return self._request("latest"), self._request(tag)
+
+    def read(self, mined: Any, pooled: Any) -> tuple[int, int]:
+        """Return both numbers. Raises RpcError.
+
+        A node may not know the tag `pending`: what its pool has of ours, the journal has too.
+        """
+        if isinstance(pooled, RpcError) and not isinstance(mined, RpcError):
+            self._tells_pool, pooled = False, mined
+        for answer in (mined, pooled):
+            if isinstance(answer, RpcError):
+                raise answer
+        return mined, pooled
+
+    def _request(self, tag: str) -> Request:
+        return Request("eth_getTransactionCount", (self._address, tag), quantity)
+
+
 def offer(rpc: Rpc, raw: bytes) -> Said:
-    """Send the signed bytes. Raises RpcError if the node refuses them for any other reason."""
+    """Send the signed bytes. Raises RpcError if the node refuses them for any other
+    reason, and ChainUnusable if its chain has no such transactions at all.
+    """
     try:
         rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
     except RpcError as error:
+        if any(words in str(error).lower() for words in _TYPE):
+            raise ChainUnusable(
+                f"the chain at {rpc.shown} takes no transactions with a base fee (EIP-1559): {error}",
+                hint="use a chain that has London (EIP-1559); on one of your own, enable it in the genesis",
+            ) from error
         if (said := _read(str(error).lower())) is None:
             raise
         return said

@@ -72,6 +72,7 @@ class Queue:
         self._memory: defaultdict[Intent, _Memory] = defaultdict(_Memory)
         self._newest = 0  # the newest block at the last pass
         self._gap_s: float | None = None  # since when nonces before ours are missing
+        self.counts = pool.Counts(address)
 
     def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
         """Sign `call` for the next nonce, save it and send it.
@@ -127,11 +128,10 @@ class Queue:
         tries = [(intent, one) for intent in intents for one in self._entries.open[intent].tries]
         head, used, pending, *receipts = self._chain.rpc.batch(
             Request("eth_blockNumber", (), quantity),
-            self._count("latest"),
-            self._count("pending"),
+            *self.counts.requests(),
             *(Request("eth_getTransactionReceipt", (one.hash,)) for _, one in tries),
         )
-        self._newest, count = _raised(head), _raised(used)
+        self._newest, (count, pending) = _raised(head), self.counts.read(used, pending)
         found = {}
         for (intent, one), receipt in zip(tries, receipts, strict=True):
             if isinstance(receipt, RpcError):
@@ -150,7 +150,7 @@ class Queue:
                     self._memory.pop(intent, None)
             except RpcError as fault:
                 refused[intent] = fault
-        return queue, max(count, _raised(pending))
+        return queue, max(count, pending)
 
     def _settle(self, intent: Intent, made: Try, found: dict[str, Any]) -> None:
         """Write down what a mined transaction came to, once it is confirmed."""
@@ -243,7 +243,7 @@ class Queue:
             return False
         memory.priced = self._newest
         (asked,) = self._chain.rpc.batch(fees.HISTORY)
-        return bool(_raised(asked).base_wei > last.price.max_fee_wei)
+        return fees.asked(self._chain, asked).base_wei > last.price.max_fee_wei
 
     def send(self, intent: Intent) -> None:
         """Send the newest try under `intent`; sending what the node has already is no error.
@@ -268,9 +268,10 @@ class Queue:
         """
         entry, last = self._entries.open[intent], self._entries.open[intent].last
         balance = Request("eth_getBalance", (self._address, "latest"), quantity)
-        asked, have_wei = self._chain.rpc.batch(fees.HISTORY, balance)
-        if isinstance(asked, RpcError) or isinstance(have_wei, RpcError):
+        history, have_wei = self._chain.rpc.batch(fees.HISTORY, balance)
+        if isinstance(have_wei, RpcError):
             return False
+        asked = fees.asked(self._chain, history)
         price = asked.over(last.price)
         if asked.block <= last.block:
             self._tell(intent, "is not mined yet: no block has come since it was signed")
@@ -313,9 +314,10 @@ class Queue:
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
         self._tell(intent, "is refused, and holds up what was signed after it")
-        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
-        if isinstance(gas, RpcError) or isinstance(asked, RpcError):
+        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        if isinstance(gas, RpcError):
             return
+        asked = fees.asked(self._chain, history)
         price = asked.over(last.price)
         gas_limit = with_margin(gas)
         if price is None or self._chain.ether(self._address) < gas_limit * price.max_fee_wei:
@@ -340,11 +342,12 @@ class Queue:
                 f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
                 hint="is the node behind, or did the chain start anew? After the latter, take a new home",
             )
-        gas, asked = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
+        asked = fees.asked(self._chain, history)
         filled = [Intent(Action.FILL, detail=str(nonce)) for nonce in range(count, lowest)]
         gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
-            self._add(intent, empty_transfer(self._address), nonce, gas_limit, _raised(asked))
+            self._add(intent, empty_transfer(self._address), nonce, gas_limit, asked)
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
 
@@ -352,9 +355,6 @@ class Queue:
 
     def _estimate_empty(self) -> Request:
         return Request("eth_estimateGas", (request(empty_transfer(self._address), self._address),), quantity)
-
-    def _count(self, block: str) -> Request:
-        return Request("eth_getTransactionCount", (self._address, block), quantity)
 
     def _tell(self, intent: Intent, what: str) -> None:
         """Tell what a transaction waits for, once."""

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import ORIGIN, Coefficients, Optimiser, Visited
 from sonar.families.quadratic.score import score_vectors
-from sonar.paillier.slots import SlotPlan
-from sonar.paillier.vector import decode_update, decode_weights
+from sonar.paillier.slots import SlotPlan, decode_update, decode_weights
 
 Vector = NDArray[np.float64]
 

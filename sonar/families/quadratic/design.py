@@ -21,12 +21,10 @@ from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.holdout import Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
-from sonar.families.quadratic.maps.compose import least_rows
 from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.optimisers.base import Ground
-from sonar.families.quadratic.spec import QuadraticSpec, by_output
-from sonar.paillier.slots import Bounds, SlotPlan
-from sonar.paillier.vector import decode_weights, encode_weights
+from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
+from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
 from sonar.protocol.record import MAX_NAME
 
 Matrix = NDArray[np.float64]

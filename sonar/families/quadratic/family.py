@@ -11,11 +11,9 @@ from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.course import Course, Point, contribution_vectors, next_point, start_of
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
-from sonar.families.quadratic.prepare import prepare
-from sonar.families.quadratic.protect import check_rows
+from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
@@ -56,7 +54,7 @@ class Quadratic:
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
-        return f"{compose.in_words(spec.stages)}: {spec.weights} weights"
+        return spec.words
 
     def design(
         self,

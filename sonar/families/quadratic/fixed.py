@@ -26,7 +26,9 @@ PositiveQ32Row = Annotated[tuple[PositiveQ32, ...], Field(strict=False, min_leng
 def to_q32(value: float, field: str = "value") -> int:
     """Return round(value * 2^32). Raises DataError for what is not finite or beyond ±2^31."""
     if not math.isfinite(value) or abs(value) >= 1 << 31:
-        raise DataError(field, "is not a number between -2^31 and 2^31", hint="rescale the column")
+        problem = f"has a mean or a spread of {value:.3g}; at most ±{1 << 31:,} (2^31) can be published"
+        hint = "give it in a larger unit, as thousands or millions; a date in years or days since an event"
+        raise DataError(field, problem, hint=hint)
     return round(value * Q32_ONE)
 
 
@@ -44,10 +46,11 @@ def deviation_q32(column: NDArray[np.float64], field: str) -> int:
     """Return the deviation of a column float64[n]. Raises DataError for one that is constant or nearly so."""
     deviation = to_q32(float(column.std()), field)
     if np.ptp(column) == 0:
-        raise DataError(field, "is constant", hint="leave it out: it tells nothing")
+        problem = f"is constant: {column[0]:g} in every held-out row"
+        raise DataError(field, problem, hint="leave it out: it tells nothing")
     if deviation == 0:
-        problem = "varies by less than 2^-32, the last digit of a published constant"
-        raise DataError(field, problem, hint="rescale the column")
+        problem = f"varies by {column.std():.3g}; less than 2.3e-10 (2^-32) cannot be published"
+        raise DataError(field, problem, hint="give it in a smaller unit, as thousandths or millionths")
     return deviation
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import ConfigError, DataError, UsageError
+from sonar.errors import ConfigError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -23,8 +23,8 @@ MILLION = 1_000_000
 """The null model's loss, on the chain."""
 LOSS_MAX = (1 << 64) - 1
 """The largest loss that the contract can hold; a worse one is reported as this."""
-LEAST_ROWS = 10
-"""Fewer say too little: mines would find their data outside the bounds that are derived from them."""
+LEAST_GAIN = 100
+"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Holdout:
         Of squared error it is the loss itself; for another metric its surrogate.
         """
         half = self._loss.half
-        residual = half * (self.phi @ by_output(self.spec, w)) - self._z
+        residual = half * self._scores(w) - self._z
         scale = 2.0 * half / (self.spec.outputs * np.sum(self._z**2, axis=0))
         return np.asarray((self.phi.T @ residual * scale).T.ravel())
 
@@ -108,7 +108,7 @@ class Holdout:
 
         Of several targets: the mean, and each by its name.
         """
-        s = self.phi @ by_output(self.spec, w)
+        s = self._scores(w)
         each = [
             self._loss.told(target, y, s[:, i])
             for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
@@ -127,20 +127,34 @@ class Holdout:
     def loss_of(self, metric: str, value: float) -> int:
         """Return in millionths a target that is said in a metric.
 
-        Raises ConfigError naming the metric: for what nothing can reach, or what is no better than the start.
+        Raises ConfigError naming the metric: for what nothing can reach, what is finer than a millionth, and
+        what is hardly better than the null model.
         """
         found = self._said_in(metric)
         if math.isnan(value):
             raise ConfigError(metric, "is not a number", hint=self._hint(found))
-        loss = _millionths(found.ratio(value, self._null(metric)), round)
-        if loss <= 0:
-            problem = f"{value:g} is out of reach: {metric} = {found.best:g} would be a model without fault"
+        null = self._null(metric)
+        exact, finest = MILLION * found.ratio(value, null), found.value(1 / MILLION, null)
+        if exact <= 0:
+            problem = (
+                f"{_said(value)} is out of reach: {metric} = {found.best:g} would be a model without fault"
+            )
             raise ConfigError(metric, problem, hint=self._hint(found))
-        if loss >= MILLION:
-            null = found.value(1.0, self._null(metric))
-            problem = f"{value:g} is no better than the null model, which has {metric} = {null:.6g}"
+        if exact < 1:
+            problem = (
+                f"{_said(value)} is finer than the chain can hold: the finest is {_said(finest)}, "
+                "a millionth of the null model's loss from a model without fault"
+            )
             raise ConfigError(metric, problem, hint=self._hint(found))
-        return loss
+        if exact > MILLION - LEAST_GAIN:
+            least, at = found.value(1 - LEAST_GAIN / MILLION, null), found.value(1.0, null)
+            problem = (
+                f"{_said(value)} is no better than the null model" * (exact >= MILLION)
+                or f"{_said(value)} is hardly better than the null model"
+            )
+            problem += f", which has {metric} = {at:.6g}; {least:.6g} is the least that can be asked for"
+            raise ConfigError(metric, problem, hint=self._hint(found))
+        return round(exact)
 
     def said(self, metric: str, loss: int) -> float:
         """Return the value of a metric at a loss in millionths: the inverse of `loss_of`.
@@ -157,7 +171,11 @@ class Holdout:
 
     def _hint(self, metric: Metric) -> str:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
-        return f"say a value between the null model's and the best that is possible here, {floor:.6g}"
+        about = "" if metric.exact else "about "
+        return (
+            f"say a value between the null model's and the best that is possible on these rows, {about}"
+            f"{floor:,.6g}"
+        )
 
     def _said_in(self, name: str) -> Metric:
         metric = self.metric(name)
@@ -170,9 +188,13 @@ class Holdout:
     def _null(self, metric: str) -> float:
         return float(np.mean(self.nulls(metric)))
 
+    def _scores(self, w: Vector) -> Matrix:
+        """Return phi w, float64[n, k]."""
+        return self.phi @ by_output(self.spec, w)
+
     def _ratio(self, metric: Metric, w: Vector) -> float:
         """Return the loss as a part of the null model's; that of zeros is 1 to the last bit."""
-        s = self.phi @ by_output(self.spec, w)
+        s = self._scores(w)
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [
                 metric.loss(target, y, s[:, i]) / null
@@ -193,29 +215,12 @@ class Holdout:
         return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])
 
 
+def _said(value: float) -> str:
+    """Return a value to its last digit, as people write it: 0.9999999, and 1."""
+    return repr(float(value)).removesuffix(".0")
+
+
 def _millionths(ratio: float, to_int: Callable[[float], int]) -> int:
     if np.isnan(ratio):
         raise UsageError("the loss is not a number", hint="check weights and holdout for infinite values")
     return to_int(MILLION * ratio) if MILLION * ratio < LOSS_MAX else LOSS_MAX
-
-
-def require_rows(x: Matrix, y: Matrix, features: Sequence[str], targets: Sequence[str]) -> None:
-    """Check held-out data x float64[n, f] and y float64[n, k]: `LEAST_ROWS` rows, all finite.
-
-    Raises DataError.
-    """
-    if len(y) < LEAST_ROWS:
-        problem = f"has {len(y)} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
-        raise DataError("holdout", problem, hint="hold out more rows")
-    for name, values in zip((*features, *targets), (*x.T, *y.T), strict=True):
-        if count := np.count_nonzero(~np.isfinite(values)):
-            problem = f"{count} of {len(y)} rows are missing or infinite, row {_first_bad(values)} first"
-            raise DataError(f"column {name}", problem, hint="drop such rows, or fill in their values")
-    for name, values in zip(targets, y.T, strict=True):
-        if (values == values[0]).all():
-            problem = f"is {values[0]:g} in every held-out row, so that the holdout cannot tell models apart"
-            raise DataError(f"column {name}", problem, hint="shuffle the data before you hold rows out")
-
-
-def _first_bad(values: Vector) -> int:
-    return int(np.argmin(np.isfinite(values))) + 1

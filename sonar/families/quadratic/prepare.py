@@ -2,22 +2,26 @@
 
 Neither the table nor phi is ever whole in memory. Batches are cut to one length first, so that the sums,
 whose last bits depend on the order of additions, do not depend on how the data arrive.
+
+What protects single rows is what a mine refuses, since sums over its rows would tell about a few of them: the
+scientist sees the sums of A and b over a cohort, and bits about one mine's. Each check sees the rows once,
+batch by batch, and decides at the end. All these refusals are a ConsentError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import BoundsError, DataError
+from sonar.errors import BoundsError, ConsentError, DataError
 from sonar.families.quadratic.answer import LocalMap, Moments, local_map, moments
 from sonar.families.quadratic.losses.base import check_clipped, mapped
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.standard import Standard
-from sonar.families.quadratic.protect import Columns, Combinations, Kinds, check_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.slots import SlotPlan
@@ -41,12 +45,27 @@ def prepare(spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> L
     seen.check()
     assert seen.sums is not None
     result = local_map(spec, seen.sums, plan.data_frac)
-    try:
-        check_bounds(plan, result.a_int, result.b_int)
-    except BoundsError as error:
-        error.hint = f"{error.hint} {seen.unlike()}".rstrip()
-        raise
+    _check_sizes(spec, plan, result, seen.unlike())
+    check_bounds(plan, result.a_int, result.b_int)
     return result
+
+
+def _check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: str) -> None:
+    """Check the sums against the bounty's bounds, by the names of columns. Raises BoundsError.
+
+    Says which column and which limit, and nothing of the data's own values.
+    """
+    limits, hint = plan.bounds, f"are all columns in the units that the bounty has? {unlike}".rstrip()
+    sums = abs(result.a_int).sum(axis=1)
+    if sums.max() > limits.a_row_l1_max:
+        name = spec.weight_names[int(sums.argmax())].removeprefix(f"{spec.targets[0].name}: ")
+        what = "its products with all columns are larger on average"
+        raise BoundsError(f"column {name!r}: {what} than the bounty allows (a_row_l1_max)", hint=hint)
+    largest = abs(result.b_int).max(axis=0)
+    if largest.max() > limits.b_max:
+        target = spec.targets[int(largest.argmax())].name
+        what = "its products with the features are larger on average"
+        raise BoundsError(f"column {target!r}: {what} than the bounty allows (b_max)", hint=hint)
 
 
 class _Seen:
@@ -58,11 +77,7 @@ class _Seen:
         self.rows = 0
         self._clipped = np.zeros(spec.outputs, dtype=np.int64)
         self._totals = np.zeros(len(spec.features))
-        self._raw = Columns(spec.columns)
-        self._phi = Columns(compose.names_of(spec.stages, spec.features))
-        self._z = Columns([target.name for target in spec.targets])
-        self._combinations = Combinations(spec.features, compose.degree_of(spec.stages))
-        self._kinds = Kinds(spec.width) if compose.mixes(spec.stages) else None
+        self._guards = guards_of(spec)
 
     def take(self, batch: Matrix) -> None:
         """Add a batch to all sums and counts."""
@@ -80,21 +95,16 @@ class _Seen:
         self.sums = found if self.sums is None else self.sums + found
         self.rows += len(batch)
         self._totals += x.sum(axis=0)
-        self._raw.see(batch)
-        self._phi.see(phi)
-        self._z.see(z)
-        self._combinations.see(x)
-        if self._kinds is not None:
-            self._kinds.see(x)
+        for guard, rows in zip(self._guards, (batch, phi, x, x, z), strict=True):
+            guard.see(rows)
 
     def check(self) -> None:
         """Check all that is known at the end of the table. Raises ConsentError."""
         check_rows(self.rows, self.spec)
         for target, clipped in zip(self.spec.targets, self._clipped.tolist(), strict=True):
             check_clipped(target, clipped, self.rows)
-        for each in (self._raw, self._phi, self._combinations, self._kinds, self._z):
-            if each is not None:
-                each.check()
+        for guard in self._guards:
+            guard.check()
 
     def unlike(self) -> str:
         """Name the columns that are least like those which the bounty's scientist took its constants from.
@@ -113,8 +123,7 @@ class _Seen:
 
 def chunk_rows(spec: QuadraticSpec) -> int:
     """Return for how many rows no stage of the feature map puts out more than 64 MiB."""
-    widest = max(compose.widths(spec.stages, len(spec.features)))
-    return min(_CHUNK_ROWS, _CHUNK_VALUES // (widest + 1))
+    return min(_CHUNK_ROWS, _CHUNK_VALUES // (spec.widest + 1))
 
 
 def even(batches: Iterable[Matrix], rows: int) -> Iterator[Matrix]:
@@ -132,3 +141,152 @@ def even(batches: Iterable[Matrix], rows: int) -> Iterator[Matrix]:
             held += len(batch) - start
     if waiting:
         yield np.concatenate(waiting)
+
+
+Codes = NDArray[np.intp]
+
+LEAST_OF_EITHER = 5
+FIRST_ROWS = 9
+"""So many rows the first batch must have, if there are more: see `Columns`."""
+
+
+def check_rows(rows: int, spec: QuadraticSpec) -> None:
+    """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
+    asked = f"{spec.weights} weights of {len(spec.features)} columns"
+    if rows < spec.least_rows:
+        problem = f"the data set has {rows}, and {asked} need at least {spec.least_rows} to hide single rows"
+        raise _refusal("rows", problem, "register more rows, or join a bounty with fewer weights")
+    if rows < spec.rows_min:
+        problem = f"the data set has {rows}, and the bounty takes {spec.rows_min} at least"
+        raise _refusal("rows", problem, "register more rows")
+
+
+@dataclass
+class Columns:
+    """No column has one value in all but 1 to 4 of its rows.
+
+    Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
+    by a clip just below its largest value.
+    """
+
+    names: Sequence[str]
+    _usual: Matrix | None = None
+    _others: NDArray[np.int64] | int = 0
+
+    def see(self, batch: Matrix) -> None:
+        """Take in a batch float64[rows, len(names)]."""
+        if self._usual is None:
+            # A value that at most 4 rows lack is held by 5 of any 9 rows, so it is their median.
+            self._usual = np.asarray(np.median(batch[:FIRST_ROWS], axis=0))
+        self._others = self._others + (batch != self._usual).sum(axis=0)
+
+    def check(self) -> None:
+        """Raise ConsentError with the column."""
+        for count, name in zip(np.atleast_1d(self._others).tolist(), self.names, strict=True):
+            if 0 < count < LEAST_OF_EITHER:
+                rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
+                problem = (
+                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
+                )
+                raise _refusal(f"column {name!r}", problem, _LEAVE)
+
+
+@dataclass
+class Combinations:
+    """No combination of values that products of `degree` columns single out has 1 to 4 rows.
+
+    Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
+    targets, it would tell about these. So would products over several such columns.
+    """
+
+    names: Sequence[str]
+    degree: int
+    _levels: dict[int, list[float]] = field(default_factory=dict)
+    _counts: dict[tuple[int, ...], NDArray[np.int64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.degree > 1:
+            self._levels = {i: [] for i in range(len(self.names))}
+
+    def see(self, batch: Matrix) -> None:
+        """Take in a batch of raw columns float64[rows, len(names)]."""
+        codes = {}
+        for i, levels in list(self._levels.items()):
+            values, places = np.unique(batch[:, i], return_inverse=True)
+            levels += [value for value in values.tolist() if value not in levels]
+            if len(levels) > self.degree + 1:
+                del self._levels[i]
+            else:
+                codes[i] = np.array([levels.index(value) for value in values.tolist()], dtype=np.intp)[places]
+        self._count(codes)
+
+    def _count(self, codes: dict[int, Codes]) -> None:
+        """Count the rows of each combination; a column's values are numbered as they were met."""
+        shape = self.degree + 1
+        for size in range(1, self.degree + 1):
+            for chosen in combinations(codes, size):
+                cells = np.ravel_multi_index([codes[i] for i in chosen], (shape,) * size)
+                counts = np.bincount(cells, minlength=shape**size)
+                self._counts[chosen] = self._counts.get(chosen, 0) + counts
+
+    def check(self) -> None:
+        """Raise ConsentError with the columns."""
+        products = {i: len(levels) - 1 for i, levels in self._levels.items() if len(levels) > 1}
+        for chosen, counts in self._counts.items():
+            if not all(i in products for i in chosen) or sum(products[i] for i in chosen) > self.degree:
+                continue
+            if counts[counts > 0].min() < LEAST_OF_EITHER:
+                raise _refusal(
+                    f"columns {', '.join(repr(self.names[i]) for i in chosen)}",
+                    f"have a combination of values that fewer than {LEAST_OF_EITHER} rows share",
+                    _LEAVE,
+                )
+
+
+@dataclass
+class Kinds:
+    """Mixtures of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
+
+    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
+    """
+
+    weights: int
+    _counts: dict[bytes, int] | None = field(default_factory=dict)
+
+    def see(self, batch: Matrix) -> None:
+        """Take in a batch of raw columns float64[rows, columns]."""
+        if self._counts is None:
+            return
+        kinds, counts = np.unique(batch + 0.0, axis=0, return_counts=True)  # of -0.0 makes 0.0
+        for kind, count in zip(kinds[: self.weights + 1], counts.tolist(), strict=False):
+            name = kind.tobytes()
+            self._counts[name] = self._counts.get(name, 0) + count
+        if len(self._counts) > self.weights:
+            self._counts = None
+
+    def check(self) -> None:
+        """Raise ConsentError."""
+        if self._counts and min(self._counts.values()) < LEAST_OF_EITHER:
+            problem = (
+                f"the rows are of {len(self._counts)} kinds, no more than the {self.weights} weights, and "
+                f"fewer than {LEAST_OF_EITHER} rows are of one of them"
+            )
+            raise _refusal("columns", problem, _LEAVE)
+
+
+def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:
+    """Return what looks at a table's columns, at phi, at the features, at these again, and at z."""
+    return (
+        Columns(spec.columns),
+        Columns(spec.names),
+        Combinations(spec.features, spec.degree),
+        Kinds(spec.width, {} if spec.mixes else None),
+        Columns([target.name for target in spec.targets]),
+    )
+
+
+def _refusal(field: str, problem: str, hint: str) -> ConsentError:
+    return ConsentError(f"{field}: {problem}", hint=hint)
+
+
+_LEAVE = "the sums would tell about those rows; leave this bounty alone, or register more rows"

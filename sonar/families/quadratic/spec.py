@@ -1,20 +1,28 @@
-"""What a model of this family is, as it stands in its manifest."""
+"""What a model of this family is, as it stands in its manifest, and its whole map, from columns to phi:
+the stages one after the other, and the column of ones.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import takewhile
+from math import comb, prod
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
+from sonar.errors import DataError
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.losses.registry import LOSSES
-from sonar.families.quadratic.maps import compose
-from sonar.families.quadratic.maps.base import Matrix, Names
+from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
+
+LEAST_ROWS = 10
+ROWS_PER_WEIGHT = 3
+BIAS = "(bias)"
 
 
 def _known_loss(name: str) -> str:
@@ -48,7 +56,7 @@ class QuadraticSpec(Record):
     @cached_property
     def width(self) -> int:
         """Number of weights of one output: the columns that the stages make, and the bias."""
-        return compose.widths(self.stages, len(self.features))[-1] + 1
+        return widths(self.stages, len(self.features))[-1] + 1
 
     @cached_property
     def weights(self) -> int:
@@ -63,19 +71,58 @@ class QuadraticSpec(Record):
     @cached_property
     def least_rows(self) -> int:
         """Number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
-        return compose.least_rows(self.stages, len(self.features), self.outputs)
+        return least_rows(self.stages, len(self.features), self.outputs)
+
+    @property
+    def degree(self) -> int:
+        """Of how many columns the map has products, before mixtures of them if there are any."""
+        return degree_of(self.stages)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the map's columns are mixtures of all that it takes."""
+        return mixes(self.stages)
+
+    @property
+    def words(self) -> str:
+        """What is done to the columns, for people who decide whether to train on it."""
+        done = ", then ".join([stage.words() for stage in self.stages] or ["as they are"])
+        return f"{done}: {self.weights} weights"
+
+    @cached_property
+    def names(self) -> Names:
+        """A name for each column of phi, as scikit-learn has them: "age", "age^2", "age bmi"; "(bias)"."""
+        names = self.features
+        for stage in self.stages:
+            names = stage.names(names)
+        return (*names, BIAS)
+
+    @property
+    def widest(self) -> int:
+        """The largest number of columns before, between and after the stages."""
+        return max(widths(self.stages, len(self.features)))
 
     @cached_property
     def weight_names(self) -> Names:
         """A name for each weight: of several outputs "target: column"."""
-        names = compose.names_of(self.stages, self.features)
         if self.outputs == 1:
-            return names
-        return tuple(f"{target.name}: {name}" for target in self.targets for name in names)
+            return self.names
+        return tuple(f"{target.name}: {name}" for target in self.targets for name in self.names)
 
     def transform(self, x: Matrix) -> Matrix:
-        """Return phi(x), float64[n, width], for raw columns float64[n, features]. Raises DataError."""
-        return compose.transform(self.stages, len(self.features), x)
+        """Return phi(x), float64[n, width], for raw columns float64[n, features]; the last column is ones.
+
+        Raises DataError for another number of columns, and for values that are or become infinite or NaN.
+        """
+        if x.ndim != 2 or x.shape[1] != len(self.features):
+            raise DataError("features", f"shape {x.shape}; the model takes {len(self.features)} columns")
+        _require_finite(x, "features")
+        phi = np.asarray(x, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
+            for stage in self.stages:
+                phi = stage.apply(phi)
+        _require_finite(phi, "features after the feature map")
+        return np.column_stack([phi, np.ones(len(phi))])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -93,3 +140,47 @@ class QuadraticSpec(Record):
 def by_output(spec: QuadraticSpec, flat: Sequence[float] | Matrix) -> Matrix:
     """Return float64[width, outputs] of numbers that lie output by output, float64[weights]."""
     return np.asarray(flat, dtype=np.float64).reshape(spec.outputs, spec.width).T
+
+
+def widths(stages: Sequence[BaseStage], columns: int) -> list[int]:
+    """Return how many columns there are after each stage, the raw ones first.
+
+    Raises ValueError when a stage does not take that many, or makes too many: no stage's output may be larger
+    than a model, whatever the next stage would make of it.
+    """
+    found = [columns]
+    for index, stage in enumerate(stages):
+        found.append(stage.width_after(found[-1], f"stages.{index}"))
+    return found
+
+
+def degree_of(stages: Sequence[BaseStage]) -> int:
+    """Return of how many columns the map has products, before mixtures of them if there are any."""
+    return prod(stage.factors for stage in takewhile(lambda stage: not stage.mixes, stages))
+
+
+def mixes(stages: Sequence[BaseStage]) -> bool:
+    """Tell whether the map's columns are mixtures of all that it takes."""
+    return any(stage.mixes for stage in stages)
+
+
+def least_rows(stages: Sequence[BaseStage], columns: int, outputs: int = 1) -> int:
+    """Return how many rows a mine needs at least, so that sums over them hide single ones.
+
+    Three per weight of an output; and no fewer numbers in them, targets included, than A and b are sums of
+    them: else the sums could be solved for the rows. Of columns and of products of few, three per weight are
+    enough for that; many mixtures of few columns need more.
+    """
+    width = widths(stages, columns)[-1] + 1
+    squares = width * (width + 1) // 2
+    if not mixes(stages):
+        degree = 2 * degree_of(stages)  # A holds each product of so many columns, most of them several times
+        squares = min(squares, comb(columns + degree, degree))
+    sums = squares + width * outputs
+    return max(LEAST_ROWS, ROWS_PER_WEIGHT * width, -(-sums // (columns + outputs)))
+
+
+def _require_finite(x: Matrix, field: str) -> None:
+    if not np.isfinite(x).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise DataError(field, f"row {row + 1}, column {column + 1} is infinite or not a number")

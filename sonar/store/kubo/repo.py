@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import ClientMissing, ConfigError, KeyFileError, StoreUnavailable
+from sonar.home.files import expanded
 from sonar.home.keystore import write_private
 from sonar.home.settings import parse_address_of_node, parse_peer
 
@@ -45,9 +46,10 @@ class Swarm:
 def find_ipfs() -> Path:
     """Return the `ipfs` program: SONAR_IPFS, or on PATH. Raises ConfigError, ClientMissing."""
     if named := os.environ.get(IPFS_VARIABLE):
-        if not os.access(named, os.X_OK):
-            raise ConfigError(IPFS_VARIABLE, f"{named} is not a program")
-        return Path(named)
+        program = expanded(named, IPFS_VARIABLE)
+        if not os.access(program, os.X_OK):
+            raise ConfigError(IPFS_VARIABLE, f"{program} is not a program", hint="name the program itself")
+        return program
     if found := shutil.which("ipfs"):
         return Path(found)
     raise ClientMissing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, StoreRefused, StoreUnavailable
-from sonar.protocol.cid import Cid, Codec, digest_of
+from sonar.protocol.ids import Cid, Codec, digest_of
 from sonar.store.kubo.rpc import KuboRpc
 
 MAX_BLOCK_BYTES = 2 << 20

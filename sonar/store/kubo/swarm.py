@@ -13,7 +13,8 @@ import secrets
 from pathlib import Path
 
 from sonar.errors import ConfigError, KeyFileError, UsageError
-from sonar.home.keystore import read_private, write_private
+from sonar.home.files import expanded
+from sonar.home.keystore import read_private_text, write_private
 
 SWARM_KEY_VARIABLE = "SONAR_SWARM_KEY_FILE"
 _HEAD = "/key/swarm/psk/1.0.0/\n/base16/\n"
@@ -26,6 +27,7 @@ def new_swarm_key(path: Path) -> str:
 
     Raises UsageError if it exists, and KeyFileError if it cannot be written.
     """
+    path = expanded(path, "swarm key")
     if path.exists():
         raise UsageError(f"{path} exists", hint="name another file, or remove that one if no node needs it")
     data = f"{_HEAD}{secrets.token_bytes(_KEY_BYTES).hex()}\n".encode()
@@ -34,8 +36,8 @@ def new_swarm_key(path: Path) -> str:
 
 
 def read_swarm_key(path: Path) -> bytes:
-    """Return the file's bytes. Raises KeyFileError on a mode that lets others read it, or another format."""
-    data = read_private(path, "swarm key")
+    """Return the key as IPFS has it. Raises KeyFileError on its mode or its format."""
+    data = read_private_text(path, "swarm key").encode()
     if not _FORMAT.match(data):
         raise KeyFileError(
             f"{path} is no swarm key",

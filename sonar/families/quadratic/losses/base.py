@@ -96,11 +96,10 @@ class Loss(ABC):
 
     def told(self, target: Target, y: Vector, s: Vector) -> dict[str, float]:
         """Return how good the model is, in people's units, by name."""
-        zero = np.zeros_like(s)
         told = {}
         for metric in self.metrics:
-            null = metric.loss(target, y, zero)
-            told[metric.name] = metric.value(metric.loss(target, y, s) / null, null)
+            null, loss = (metric.loss(target, y, each) for each in (np.zeros_like(s), s))
+            told[metric.name] = metric.value(loss / null, null)
         return told
 
 
@@ -114,7 +113,7 @@ def check_clipped(target: Target, clipped: int, rows: int) -> None:
     """Check that few of a mine's targets lie beyond the clip. Raises BoundsError."""
     if clipped > CLIPPED_MOST * rows:
         raise BoundsError(
-            f"column {target.name}: more than {CLIPPED_MOST:.0%} of the values lie more than "
+            f"column {target.name!r}: more than {CLIPPED_MOST:.0%} of the values lie more than "
             f"{target.clip:g} deviations ({target.scale:.4g}) from the bounty's mean, {target.centre:.4g}",
             hint="is it in the units that the bounty asks for? If so, do not join it",
         )

@@ -43,16 +43,20 @@ class LogLoss(Metric):
 
     def floor(self, target: Target, y: Vector, phi: Matrix) -> float:
         """Return where Newton's method ends: next to nothing where a plane parts the labels."""
+        return self.loss(target, y, phi @ self.fitted(target, y, phi))
+
+    def fitted(self, target: Target, y: Vector, phi: Matrix) -> Vector:
+        """Return the weights float64[width] where Newton's method ends."""
         w, best = np.zeros(phi.shape[1]), self.loss(target, y, np.zeros(len(y)))
         for _ in range(_STEPS):
             p = 1.0 / (1.0 + np.exp(-np.clip(log_odds(target, phi @ w), -500, 500)))
             hessian = (phi.T * (p * (1 - p))) @ phi / len(y) + _RIDGE * np.eye(len(w))
-            w = w + np.linalg.solve(hessian, phi.T @ ((y + 1) / 2 - p) / len(y))
-            now = self.loss(target, y, phi @ w)
+            step = np.linalg.solve(hessian, phi.T @ ((y + 1) / 2 - p) / len(y))
+            now = self.loss(target, y, phi @ (w + step))
             if not now < best - 1e-12:
-                return min(now, best)
-            best = now
-        return best
+                break
+            w, best = w + step, now
+        return w
 
     def value(self, ratio: float, null: float) -> float:
         """Return ratio times the null model's."""
@@ -77,8 +81,8 @@ class Auc(Metric):
         return 1.0 - float((ranks[y > 0].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
     def floor(self, target: Target, y: Vector, phi: Matrix) -> float:
-        """Return 0: which order of the rows weights can reach is not looked for."""
-        return 0.0
+        """Return what the weights of the least log loss have: a better order of the rows is rare."""
+        return self.loss(target, y, phi @ LogLoss().fitted(target, y, phi))
 
     def value(self, ratio: float, null: float) -> float:
         """Return 1 - ratio / 2."""
@@ -97,7 +101,7 @@ class LogisticTaylor(Loss):
         self.check(name, y)
         if np.ptp(y) == 0:
             problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
-            raise DataError(f"column {name}", problem, hint="hold out rows of both labels")
+            raise DataError(f"column {name!r}", problem, hint="hold out rows of both labels")
         return Target(name=name, centre_q32=to_q32(float(y.mean())), scale_q32=Q32_ONE, clip_q32=2 * Q32_ONE)
 
     def accept(self, target: Target) -> None:
@@ -110,7 +114,7 @@ class LogisticTaylor(Loss):
     def check(self, name: str, y: Vector) -> None:
         """Take labels only."""
         if not np.isin(y, (-1.0, 1.0)).all():
-            raise DataError(f"column {name}", "has a label other than -1 and 1", hint="recode the labels")
+            raise DataError(f"column {name!r}", "has a label other than -1 and 1", hint="recode the labels")
 
     def predict(self, target: Target, s: Vector) -> Vector:
         """Return the log odds of label 1."""

@@ -60,7 +60,7 @@ class Squared(Loss):
 
     def target(self, name: str, y: Vector, clip: float) -> Target:
         """Return mean and deviation, and a clip that no held-out target meets."""
-        field = f"column {name}"
+        field = f"column {name!r}"
         if np.ptp(y) == 0:
             problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
             raise DataError(field, problem, hint="shuffle the data before you hold rows out")
@@ -73,7 +73,7 @@ class Squared(Loss):
     def check(self, name: str, y: Vector) -> None:
         """Take all that is finite."""
         if not np.isfinite(y).all():
-            raise DataError(f"column {name}", "has a value that is infinite or not a number")
+            raise DataError(f"column {name!r}", "has a value that is infinite or not a number")
 
     def predict(self, target: Target, s: Vector) -> Vector:
         """Return centre + scale s, in the target's unit."""

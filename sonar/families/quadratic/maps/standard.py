@@ -80,7 +80,7 @@ def standard_stage(names: Sequence[str], x: Matrix, clip: float = DEFAULT_CLIP) 
     if len(names) >= MAX_WEIGHTS:
         problem = f"{len(names)} columns and a bias; a model has at most {MAX_WEIGHTS} weights"
         raise DataError("features", problem, hint="choose fewer columns")
-    fields = [f"column {name}" for name in names]
+    fields = [f"column {name!r}" for name in names]
     return Standard(
         mean_q32=tuple(
             to_q32(float(column.mean()), field) for field, column in zip(fields, x.T, strict=True)

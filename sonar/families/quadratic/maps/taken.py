@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sonar.families.quadratic.maps import compose
 from sonar.families.quadratic.maps.base import BaseStage, BaseWish, Matrix, Seeded
 from sonar.families.quadratic.maps.registry import Stage
 
@@ -34,5 +33,5 @@ class PlainlyTaken(Taken):
 
 def taken_over(stages: Sequence[BaseStage]) -> Taken:
     """Return the wish for a map that has these stages."""
-    plain = compose.degree_of(stages) == 1 and not compose.mixes(stages)
+    plain = not any(stage.mixes or stage.factors > 1 for stage in stages)
     return (PlainlyTaken if plain else Taken)(given=tuple(stages))

@@ -1,0 +1,14 @@
+"""What `mine init` and `mine run` need, in one import: see `sonar.processes.supervisor.Supervisor.load`."""
+
+# ruff: noqa: F401
+
+import eth_account
+
+import mine.cli
+import mine.data.dataset
+import mine.node
+import mine.service
+import mine.setup
+import mine.work.workshop
+import sonar.chain.contract.token
+import sonar.store.choose
