@@ -217,7 +217,7 @@ def test_no_published_unit_makes_sums_overflow_silently(scale: int) -> None:
     [
         ("squared", np.nan, "column y0: has a value that is infinite or not a number"),
         ("squared", np.inf, "column y0: has a value that is infinite"),
-        ("logistic-taylor", 0.0, "column y0: has a label other than -1 and 1"),
+        ("logistic-taylor", 0.0, "column 'y0': has the label 0; -1 and 1 are expected"),
     ],
 )
 def test_refused_targets(loss: str, bad: float, words: str) -> None:
