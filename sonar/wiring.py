@@ -35,6 +35,7 @@ def voice(home: Home, sink: Sink) -> Progress:
         return Progress(sink, name)
     return Progress(sink, home.role if above in ("", "sonar") else f"{above}/{name}")
 
+
 POLL_S, DEV_POLL_S = 0.25, 0.1
 
 

@@ -76,7 +76,7 @@ _STATUS = Layout(
     },
     right=("round", "updates", "bits"),
     texts=("data",),
-    spare=("data", "updates"),
+    spare=("data", "updates", "ends"),
 )
 _EARNINGS = Layout(
     {

@@ -250,7 +250,7 @@ class Sums:
         sums = self._release(prepare(task, dataset), dataset)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
-            self._folder.put(sums.digest(), data)
+            self._folder.put(hashlib.sha256(data).hexdigest(), data)
         return sums
 
     def of(self, task: Task, joined: Joined) -> Prepared:

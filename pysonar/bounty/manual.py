@@ -37,7 +37,7 @@ All other fields have a default. Above [holdout]:
     commit_window_s = 120   # and reveal_window_s
     settle_window_s = 86_400   # a day; of a development network, minutes
     rows_min = 33           # of a mine, three per weight
-    weight_rows = 33        # the most that a mine's rows weigh; rows_min: all alike
+    weight_rows = 33        # the most that a mine's rows weigh
     r2 = 0.53               # ends it, or mse; of classes log_loss or auc;
                             # the best that is possible, if left out
     start = "model.json"    # your own weights, or an earlier bounty's

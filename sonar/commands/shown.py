@@ -117,28 +117,24 @@ def _show_rounds(rounds: Sequence[RoundFacts], unit: Unit, *, wide: bool) -> Non
         "round": [str(one.round) for one in rounds],
         "ended": [one.ended or "goes on" for one in rounds],
         "at": ["" if one.ended_s is None else clock(one.ended_s) for one in rounds],
-        "mines": [_mines(one) for one in rounds],
+        "revealed": [f"{one.revealed} of {one.committed}" for one in rounds],
+        "accepted": ["" if one.accepted is None else str(one.accepted) for one in rounds],
         _LOSS: ["" if one.loss is None else _percent(one.loss) for one in rounds],
         **{heading(each): [row[i] for row in figures] for i, each in enumerate(names)},
         f"paid\n{name}": paid,
         "transaction": [_hash(one, wide=wide) for one in rounds],
     }
+    columns = {each: shown for each, shown in columns.items() if any(shown)}
     if names:
-        del columns[_LOSS]
+        columns.pop(_LOSS, None)
     left = {"ended", "at", "transaction"}
     print_table(
         list(columns),
         list(zip(*columns.values(), strict=True)),
         right=[each for each in columns if each not in left],
-        spare=[each for each in ("MSE", "at", "transaction") if each in columns],
+        spare=[each for each in ("revealed", "MSE", "at", "transaction") if each in columns],
         wide=wide,
     )
-    told = "mines: whose updates were accepted, of those who revealed"
-    print_text(told if any(one.accepted is not None for one in rounds) else "mines: who revealed")
-
-
-def _mines(one: RoundFacts) -> str:
-    return str(one.revealed) if one.accepted is None else f"{one.accepted} of {one.revealed}"
 
 
 def _hash(one: RoundFacts, *, wide: bool) -> str:

@@ -83,7 +83,7 @@ def _in_words(asked: Settlement) -> Iterator[str]:
     yield f"settlement of round {asked.round} of the bounty {asked.bounty}"
     yield f"counts on  chain {asked.chain_id}, for the contract {asked.contract} there, and nowhere else"
     yield f"until      {clock(asked.until_s)}, as the file says; this is not signed"
-    yield f"loss       {asked.new_loss:,} millionths of the null model's"
+    yield f"loss       {asked.new_loss / 10_000:.4f}% of the null model's"
     yield f"model      {asked.new_model_digest}"
     yield f"evidence   {asked.evidence_digest}"
     for award in asked.awards:

@@ -18,6 +18,7 @@ from sonar.telling.progress import (
     Line,
     Note,
     Problem,
+    Repeats,
     Round,
     State,
     Transaction,
@@ -50,7 +51,7 @@ class PlainView:
     """One line per thing worth knowing: for logs, pipes and terminals without cursor control."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._repeats = console, Repeats()
         self._start = time.monotonic()
 
     def stage(self, text: str) -> None:
@@ -63,6 +64,8 @@ class PlainView:
             case Problem():
                 self._print(line.party, _sentence(line))
             case Round() | Done() | Waiting() | Note() if line.party == SCIENTIST:
+                if self._repeats.has(line):
+                    return
                 self._print(line.party, _sentence(line))
             case _:
                 return

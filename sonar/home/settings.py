@@ -17,9 +17,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sonar.errors import ConfigError
 from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
+from sonar.http import checked_url
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
 from sonar.protocol.wording import first_fault, nearest, other_version
-from sonar.web import checked_url
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2

@@ -7,6 +7,7 @@ fields, `party` (who speaks) and `at_s` (its clock).
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -148,9 +149,10 @@ def parse_line(text: str) -> Line:
     if not isinstance(fields, dict):
         raise RemoteError(f"a progress line is no object: {text[:200]!r}")
     party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
-    is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and abs(at_s) < 1 << 63
+    # Of a time as late as the chain's can be, every clock can tell the date.
+    is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and 0 <= at_s < 1 << 40
     if not isinstance(party, str) or not is_time:
-        raise RemoteError(f"party of a progress line is not a text, or at_s not a number: {text[:200]!r}")
+        raise RemoteError(f"party of a progress line is not a text, or at_s not a time: {text[:200]!r}")
     return Line(party, float(at_s), documents.validated(_ANY_EVENT, fields, "progress line"))
 
 
@@ -202,16 +204,42 @@ _TOLD_ELSEWHERE = {"committing", "committed", "revealing", "revealed", "paid", "
 """States that people are told of by another event: a transaction, or the end of the round."""
 
 
+_COUNTS = re.compile(r"^[\d,]+ more mines? |\(.*\)")
+"""What of a wait may change while it stays the same."""
+_AGAIN_S = 10.0
+"""So often people are told such a change; a display in place shows each."""
+
+
+class Repeats:
+    """Tells which waits differ from the last of the same party only by how many have come."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def has(self, line: Line) -> bool:
+        """Whether this line says no more than the last one did a moment ago."""
+        if not isinstance(line.event, Waiting):
+            return False
+        what = _COUNTS.sub("", line.event.what)
+        before, told_s = self._last.get(line.party, ("", 0.0))
+        if what == before and 0 <= line.at_s - told_s < _AGAIN_S:
+            return True
+        self._last[line.party] = what, line.at_s
+        return False
+
+
 class PlainSink:
     """Writes a line of text per event, for people. `stream` defaults to standard error."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        self._stream, self._lock = stream, threading.Lock()
+        self._stream, self._lock, self._repeats = stream, threading.Lock(), Repeats()
 
     def emit(self, line: Line) -> None:
         """Write `line`, in harmless characters only: it may quote what a stranger sent."""
         event = line.event
         if isinstance(event, Timing) or (isinstance(event, State) and event.state in _TOLD_ELSEWHERE):
+            return
+        if self._repeats.has(line):
             return
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_s))
         party = f" {line.party}" if line.party else ""
@@ -280,11 +308,11 @@ def round_of_campaign(told: CampaignRound) -> str:
     if told.loss is None:
         return f"round {told.round} {told.ended}: {count(len(told.cohort), 'update')} revealed"
     best = "" if told.loss == told.best_loss else f" (the best is {in_words(told.best)})"
-    accepted = f"{len(told.accepted)} of {count(len(told.cohort), 'update')} accepted"
+    accepted = f"{len(told.accepted)} of {len(told.cohort)} accepted"
     paid = f"paid {format_amount(told.paid_units, told.asset)}"
     left_out = [f"left out {short(mine)}: {why}" for mine, why in told.left_out.items()]
     figures = in_words(told.figures)
-    return "; ".join([f"round {told.round}: {figures}{best}; {accepted}, {paid}", *left_out])
+    return "; ".join([f"round {told.round}: {figures}{best}, {accepted}, {paid}", *left_out])
 
 
 class Progress:

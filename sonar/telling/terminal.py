@@ -12,8 +12,10 @@ A command that cannot print its answer ends: with 1 and a message, or without a 
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -119,8 +121,22 @@ class CommandLine(typer.Typer):
     """A command line whose help is readable."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Body], Body]:
-        """As Typer's."""
-        return super().command(name, cls=_Command, **settings)
+        """As Typer's; each command of the help's "Example: `...`" gets a line of its own, to be copied."""
+
+        def add(body: Body) -> Body:
+            help_text = str(settings.pop("help", None) or inspect.getdoc(body) or "")
+            given = {"cls": _Command, "help": _EXAMPLES.sub(_lined_up, help_text), **settings}
+            return super(CommandLine, self).command(name, **given)(body)
+
+        return add
+
+
+_EXAMPLES = re.compile(r"^(Examples?): (`[^`]+`(?:,\s+`[^`]+`)*)$", re.MULTILINE)
+
+
+def _lined_up(found: re.Match[str]) -> str:
+    commands = re.findall(r"`([^`]+)`", found[2])
+    return "\n\n    ".join([f"{found[1]}:", "\n    ".join(" ".join(each.split()) for each in commands)])
 
 
 def new_app(help_text: str, program: str = "") -> CommandLine:

@@ -15,14 +15,21 @@ from eth_utils.crypto import keccak
 
 from sonar import localchain
 from sonar.chain.contract import abi, errors
-from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.abi import training_market
 from sonar.chain.contract.calls import Award
 from sonar.chain.contract.market import CLASSES, Market
 from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.deploying.faucet import fund
 from sonar.chain.rpc import Rpc
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import ChainUnavailable, ConfigError, RemoteError, RpcError, WrongContract
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    InsufficientFunds,
+    RemoteError,
+    RpcError,
+    WrongContract,
+)
 from sonar.home.journal import Journal
 from sonar.home.keystore import write_private
 from sonar.home.settings import FaucetConfig, NetworkConfig, StoreConfig
@@ -234,6 +241,9 @@ def test_the_faucet_of_a_development_network(net: Net, tmp_path: Path) -> None:
         fund(network.model_copy(update={"dev": False}), to, 7)
     with pytest.raises(ConfigError, match="address"):
         fund(network, "0x12", 7)
+    with pytest.raises(InsufficientFunds) as poor:
+        fund(network, to, 10**30)
+    assert poor.value.hint == "that is the faucet itself: ask for less, or send it ether"
 
 
 def test_a_node_that_is_gone_is_said_to_be_gone() -> None:

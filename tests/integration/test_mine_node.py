@@ -24,6 +24,7 @@ from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, Waiting
+from sonar.telling.text import short
 from tests.integration.mine_kit import World, clear_update, run, slot_plan, terms
 
 
@@ -62,6 +63,39 @@ def test_two_rounds_from_commit_to_withdrawal(world: World) -> None:
         assert [world.part(i, n).state for n in (1, 2)] == [RoundState.PAID, RoundState.PAID]
         assert world.market().withdrawable(world.address(i)) == 0
         assert world.market().ether(world.address(i)) > before[i]
+
+
+def test_a_mine_counts_what_it_has_just_done_itself(world: World) -> None:
+    """The bounty was read in the block before: "3 more mines" of three would be all, itself included."""
+    world.scientist.post(terms(cohort_cap=3))
+    nodes = [world.node(i) for i in range(3)]
+    told = []
+    for passes in range(4):
+        for node in nodes[: 2 if passes < 2 else 3]:
+            if isinstance(waiting := node.tick(), Waiting):
+                told.append(waiting.what)
+    waits = [each for each in told if "more mine" in each]
+    assert waits[:2] == [
+        "2 more mines to commit in round 1 (1 of at most 3 have)",
+        "1 more mine to commit in round 1 (2 of at most 3 have)",
+    ]
+    revealed = [each for each in waits if "reveal" in each]
+    assert revealed[0] == "2 more mines to reveal in round 1 (1 of 3 have)"
+    assert not any("(0 of" in each for each in waits)
+
+
+def test_waits_of_several_bounties_say_which(world: World) -> None:
+    first = world.scientist.post(terms(cohort_cap=3))
+    node = world.node(0)
+    for _ in range(3):
+        waiting = node.tick()
+    assert isinstance(waiting, Waiting)
+    assert "in bounty" not in waiting.what
+    world.scientist.post(terms(cohort_cap=2))
+    for _ in range(3):
+        waiting = node.tick()
+    assert isinstance(waiting, Waiting)
+    assert waiting.what.endswith((f"in bounty {short(hex32(first))}", short(hex32(world.scientist.bounty))))
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,25 @@ def test_every_command_teaches_by_an_example(command: str, capsys: pytest.Captur
     assert f"sonar {command}" in capsys.readouterr().out.partition("Example")[2]
 
 
+def test_a_bounty_that_could_not_be_posted_leaves_nothing_behind(
+    chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    home, terms = str(tmp_path / "scientist"), tmp_path / "bounty.toml"
+    terms.write_text('name = "poor"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n')
+    assert deploy(tmp_path, chain.url) == 0
+    network = str(tmp_path / "network.toml")
+    assert pysonar("init", "--home", home, "--network", network) == 0
+    assert pysonar("run", str(terms), "--home", home, "--yes") == 2  # its account is empty
+    assert "and needs" in capsys.readouterr().err
+    assert pysonar("status", "--home", home) == 0
+    told = capsys.readouterr().out
+    assert "poor" not in told
+    assert "no bounty yet" in told
+    key = next((tmp_path / "scientist" / "keys").glob("poor.json"))
+    assert key.exists()  # it is found again when the bounty is
+
+
 def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     chain: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

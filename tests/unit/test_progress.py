@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import json
 import os
-import pty
-import re
-import struct
-import termios
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -36,6 +31,7 @@ from sonar.telling.progress import (
     format_line,
     parse_line,
 )
+from tests.unit.pty_kit import FakeTerminal
 from tests.unit.test_documents import documents_of
 
 TOKEN = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
@@ -80,6 +76,11 @@ GOOD = {"party": "mine-01", "at_s": 1.5, "kind": "state", "bounty": "0xab", "rou
         ({"state": 7}, "state"),
         ({"party": 7}, "party"),
         ({"at_s": "now"}, "at_s"),
+        ({"at_s": True}, "at_s"),
+        ({"at_s": -1.0}, "at_s"),
+        ({"at_s": 2.0**40}, "at_s"),
+        ({"at_s": 2**63 - 1}, "at_s"),
+        ({"at_s": 10**400}, "at_s"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
@@ -190,6 +191,26 @@ def test_people_are_told_each_thing_once() -> None:
     assert said == ["trained", "skipped", "forfeit"]
 
 
+def test_a_wait_whose_count_grows_is_told_now_and_then() -> None:
+    out, now = io.StringIO(), [0.0]
+    told = Progress(PlainSink(out), clock=lambda: now[0])
+    for at_s, come in ((0, 0), (1, 1), (2, 3), (11, 8), (12, 9)):
+        now[0] = float(at_s)
+        told.waiting(f"mines to commit to round 1 ({come} of at most 10 have)", 100)
+    told.waiting("mines to reveal round 1 (0 of 10 have)", 200)
+    told.waiting("mines to commit to round 2 (0 of at most 10 have)", 300)
+    told.waiting("2 more mines to commit in round 2 (1 of at most 3 have)")
+    told.waiting("1 more mine to commit in round 2 (2 of at most 3 have)")
+    said = [line.partition("waiting for ")[2] for line in out.getvalue().splitlines()]
+    assert [each.partition(" until")[0] for each in said] == [
+        "mines to commit to round 1 (0 of at most 10 have)",
+        "mines to commit to round 1 (8 of at most 10 have)",
+        "mines to reveal round 1 (0 of 10 have)",
+        "mines to commit to round 2 (0 of at most 10 have)",
+        "2 more mines to commit in round 2 (1 of at most 3 have)",
+    ]
+
+
 def test_a_voice_about_a_bounty_names_it() -> None:
     sink = ListSink()
     mine = Progress(sink, "clinic")
@@ -201,14 +222,12 @@ def test_a_voice_about_a_bounty_names_it() -> None:
 
 def test_a_terminal_gets_lines_that_fit_it() -> None:
     """On a terminal of 60 columns: broken between words, under the text; a long id stays whole."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-    with os.fdopen(theirs, "w") as terminal:
+    screen = FakeTerminal(columns=60)
+    with os.fdopen(screen.theirs, "w") as terminal:
         told = Progress(PlainSink(terminal), "mine-01", clock=lambda: 0.0)
         told.waiting("2 more mines to commit in round 1 (1 of at most 3 have)", int(time.time()))
         told.note("posted bounty 0x" + "ab" * 32)
-        shown = os.read(ours, 10_000).decode().replace("\r\n", "\n")
-    lines = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+        lines = screen.lines()
     assert len(lines) == 4
     assert all(len(line) <= 60 or "0xab" in line for line in lines)
     assert all(line.startswith(" " * 10) for line in (lines[1], lines[3]))

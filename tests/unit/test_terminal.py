@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
-import pty
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import tomllib
 from collections.abc import Callable
 from importlib import import_module
@@ -28,6 +24,7 @@ import pysonar.cli
 import sonar.cli
 from sonar.errors import ChainUnavailable, ConfigError, SonarError
 from sonar.telling.terminal import JsonFlag, new_app, run_app
+from tests.unit.pty_kit import FakeTerminal
 
 
 def run(body: Callable[[], None], *argv: str) -> int:
@@ -149,15 +146,14 @@ def commands(app: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 HELP = [(name, words) for name, app in PROGRAMS.items() for words in commands(app)]
 
 
-@pytest.mark.parametrize("columns", [60, 80])
 @pytest.mark.parametrize(("name", "words"), HELP, ids=[" ".join((n, *w)) for n, w in HELP])
 def test_help_fits_and_speaks_as_people_do(
     name: str,
     words: tuple[str, ...],
-    columns: int,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    columns = 60
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
     assert run_app(PROGRAMS[name], name, [*words, "--help"]) == 0
@@ -172,11 +168,10 @@ def test_help_fits_and_speaks_as_people_do(
 
 
 def test_an_error_fits_the_terminal_that_it_is_shown_on() -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    screen = FakeTerminal(columns=60)
     program = "from sonar.telling.terminal import tell_error; tell_error('word ' * 30, 'do this ' * 20)"
-    subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True)
-    lines = os.read(ours, 10_000).decode().replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
+    subprocess.run([sys.executable, "-c", program], stderr=screen.theirs, check=True)
+    lines = screen.lines()
     assert len(lines) > 4
     assert max(map(len, lines)) <= 60
     assert lines[0].startswith("error: word")
