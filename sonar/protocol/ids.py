@@ -32,18 +32,12 @@ ZERO32 = b"\0" * 32
 def parse_address(text: str, field: str = "address") -> Address:
     """Return `text` as a checksummed address. Mixed case must be the right checksum. Raises ConfigError."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
-<<<<<<< HEAD
         problem = f"{text[:80]!r} is not an address (0x and 40 hex digits)"
         raise ConfigError(field, problem, hint="copy it whole, as a wallet shows it")
-    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
-    if mixed and not is_checksum_address(text):
-=======
-        raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
     from eth_utils.address import to_checksum_address  # 0.1 s, and most commands' help reads no address
 
     address = to_checksum_address(text)
     if text != address and text[2:] not in (text[2:].lower(), text[2:].upper()):
->>>>>>> main
         raise ConfigError(field, f"{text} has a wrong checksum", hint="copy the address again")
     return Address(address)
 
