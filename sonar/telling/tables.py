@@ -37,7 +37,7 @@ def print_table(
     A heading's second line is the column's unit. The columns named in `right` are aligned there, those in
     `texts` may be broken between words, and those in `spare` are left out where the terminal is too narrow,
     in that order; a line below the table says so. `wide` keeps every column, however long the lines become.
-    What is in the cells is not read as markup, and made harmless: it may be a stranger's.
+    Nothing is read as markup, and all is made harmless: it may be a stranger's, as a token's name is.
     """
     console = Console(file=file)
     columns = {
@@ -81,9 +81,8 @@ def _print(
 ) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns:
-        table.add_column(
-            heading, justify="right" if heading in right else "left", no_wrap=heading not in texts
-        )
+        name = Text(legible(printable(heading), console.encoding))
+        table.add_column(name, justify="right" if heading in right else "left", no_wrap=heading not in texts)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, row))
     console.print(table)
@@ -91,7 +90,7 @@ def _print(
 
 def _print_fields(console: Console, columns: dict[str, list[str]]) -> None:
     """One field a line, and an empty line between rows."""
-    names = [heading.replace("\n", " ") for heading in columns]
+    names = [printable(heading.replace("\n", " ")) for heading in columns]
     longest = max(map(cell_len, names))
     for row in zip(*columns.values(), strict=True):
         for name, cell in zip(names, row, strict=True):
