@@ -40,10 +40,12 @@ def print_table(
     Nothing is read as markup, and all is made harmless: it may be a stranger's, as a token's name is.
     """
     console = Console(file=file)
-    columns = {
-        heading: [legible(printable(row[i]), console.encoding) for row in rows]
-        for i, heading in enumerate(headings)
-    }
+
+    def clean(text: str) -> str:
+        return legible(printable(text), console.encoding)
+
+    columns = {clean(heading): [clean(row[i]) for row in rows] for i, heading in enumerate(headings)}
+    right, texts, spare = (list(map(clean, named)) for named in (right, texts, spare))
     whole = _width(columns, ())
     if wide or not console.is_terminal:
         _print(Console(file=file, width=max(whole, 1)), columns, right, ())
@@ -81,8 +83,9 @@ def _print(
 ) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns:
-        name = Text(legible(printable(heading), console.encoding))
-        table.add_column(name, justify="right" if heading in right else "left", no_wrap=heading not in texts)
+        table.add_column(
+            Text(heading), justify="right" if heading in right else "left", no_wrap=heading not in texts
+        )
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, row))
     console.print(table)
@@ -90,7 +93,7 @@ def _print(
 
 def _print_fields(console: Console, columns: dict[str, list[str]]) -> None:
     """One field a line, and an empty line between rows."""
-    names = [printable(heading.replace("\n", " ")) for heading in columns]
+    names = [heading.replace("\n", " ") for heading in columns]
     longest = max(map(cell_len, names))
     for row in zip(*columns.values(), strict=True):
         for name, cell in zip(names, row, strict=True):
