@@ -5,6 +5,8 @@ import sys
 
 def main() -> int:
     """Run the command line and return its exit code; Ctrl-C while that loads is no other than later on."""
+    # Where trio is installed, httpx would load it with its first client, 0.1 s, for what nobody here does.
+    sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
     try:
         from mine.cli import main as run
 

@@ -186,7 +186,7 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
 
 
 def require_dev(mine: Mine, asked: bool, option: str) -> None:
-    """Check that an option which joins without a look is given on a development network. Raises ConfigError."""
+    """Check that what joins without a look is asked for on a development network. Raises ConfigError."""
     if asked and not mine.network.dev:
         raise ConfigError(
             option,

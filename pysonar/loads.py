@@ -3,7 +3,6 @@
 # ruff: noqa: F401
 
 import eth_account
-import httpcore  # which httpx loads when it makes a client
 
 import pysonar.bounty.explain
 import pysonar.bounty.request

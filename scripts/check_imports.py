@@ -67,7 +67,7 @@ BY_NAME = "the demo starts the programs by name, as a user would"
 
 _BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
 _TELLING = (*_BASE, "sonar.telling", "sonar.processes")
-_HOME = (*_TELLING, "sonar.home", "sonar.web")
+_HOME = (*_TELLING, "sonar.home", "sonar.http")
 _COMMANDS = ("sonar.cli", "sonar.commands")
 _PROGRAM_NOT = ("sonar.localchain", "sonar.demo", *_COMMANDS)
 _MINE_NOT = (*_PROGRAM_NOT, "sonar.home.parties")
@@ -138,7 +138,7 @@ RULES = (
     Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
     Rule("sonar.processes", DOWN, _TELLING),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
-    Rule("sonar.web", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
+    Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
     Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
     Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.endpoint", "sonar.chain.rpc"), libraries=_NETWORK),

@@ -11,7 +11,7 @@ from mine.show.documents import Income, MineStatus, OfferFacts, RoundIncome, Sta
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
-from sonar.telling.text import clock, count, printable, short
+from sonar.telling.text import clock, count, printable, short, span
 
 if TYPE_CHECKING:
     from mine.data.dataset import DataSet
@@ -160,6 +160,10 @@ def _asked(one: OfferFacts) -> Iterable[str]:
     """What a bounty asks of a mine, and why this one's data will not do."""
     if one.needs:
         yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
+    yield (
+        f"a scientist who does not settle within {span(one.windows_s[2])} pays {one.overdue_bps / 100:g}% of "
+        "the unpaid reward, in equal parts to the mines that revealed"
+    )
     if one.problem:
         yield f"not for you: {one.problem}"
         yield one.hint

@@ -25,7 +25,7 @@ from mine.work.pool import Pool
 from mine.work.release import Release, unchanged
 from mine.work.state import Joined
 from sonar.cores import cores_allowed, in_processes
-from sonar.data.names import missing_column, plain_name
+from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
 from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
@@ -214,6 +214,10 @@ def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) 
 
 def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
+    if name := twice(plain_names(task.columns)):
+        raise DataError(
+            f"column {spelled(name)}", "is one column of the bounty and another one", hint=_REPORT
+        )
     missing = dataset.missing(task.columns)
     if missing:
         told = missing_column(missing[0], dataset.columns)
@@ -246,7 +250,7 @@ class Sums:
         sums = self._release(prepare(task, dataset), dataset)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
-            self._folder.put(sums.digest(), data)
+            self._folder.put(hashlib.sha256(data).hexdigest(), data)
         return sums
 
     def of(self, task: Task, joined: Joined) -> Prepared:

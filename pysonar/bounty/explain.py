@@ -182,14 +182,14 @@ def _time(bounty: Bounty) -> list[str]:
 
 def _away(bounty: Bounty) -> list[str]:
     """What it costs if nobody settles: how much, when at the earliest, and how to be on the safe side."""
-    terms, unit = bounty.offer.terms, bounty.offer.unit
+    terms = bounty.offer.terms
     due = terms.overdue_at(terms.initial_loss)
     first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     lines = [
         "keep this program running: if nobody settles a round within its settle window, "
         f"{terms.overdue_bps / 100:g}% of the reward that is unpaid then goes to the mines that revealed, in "
         "equal parts, besides their fees, and the bounty closes",
-        f"in the first round that is {format_amount(due, unit)}, {span(first_s)} after posting if no window "
+        f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
         f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
         "costs nothing to who settles at once",
     ]

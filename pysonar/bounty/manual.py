@@ -34,7 +34,8 @@ All other fields have a default. Above [holdout]:
     optimiser = "gradient-memory"   # or
                             # { kind = "gradient-descent", rate = 0.1 }
     key_bits = 3072         # 2048 or more; less: insecure_key = true
-    commit_window_s = 120   # and reveal_window_s, settle_window_s
+    commit_window_s = 120   # and reveal_window_s
+    settle_window_s = 86_400   # a day; of a development network, minutes
     rows_min = 33           # of a mine, three per weight
     weight_rows = 33        # the most that a mine's rows weigh
     r2 = 0.53               # ends it, or mse; of classes log_loss or auc;

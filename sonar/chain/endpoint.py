@@ -22,8 +22,8 @@ import httpx
 from pydantic_core import from_json
 
 from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError, SonarError
+from sonar.http import TLS_HINT, checked_url, client, retry_after_s, tls_fault
 from sonar.protocol.url import without_secrets
-from sonar.web import TLS_HINT, checked_url, client, retry_after_s, tls_fault
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_S = 60.0

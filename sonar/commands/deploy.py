@@ -60,7 +60,7 @@ def deploy(
 
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
-    from sonar.chain.contract.artifacts import verify_file
+    from sonar.chain.contract.abi import verify_file
     from sonar.chain.deploying.deploy import deploy as deploy_contract
     from sonar.chain.rpc import Rpc
     from sonar.home.keystore import load, read_password

@@ -3,9 +3,11 @@
 # ruff: noqa: F401
 
 import eth_account
-import httpcore  # which httpx loads when it makes a client
 
 import sonar.chain.contract.market
 import sonar.chain.deploying.deploy
 import sonar.cli
 import sonar.localchain
+from sonar.chain.rpc import Rpc
+
+Rpc("http://127.0.0.1").close()  # with the first client, httpx loads what speaks HTTP

@@ -21,7 +21,7 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     """
     from eth_utils.crypto import keccak
 
-    from sonar.chain.contract.artifacts import training_market, verify_file
+    from sonar.chain.contract.abi import training_market, verify_file
     from sonar.chain.contract.market import Market
     from sonar.chain.deploying.deploy import predicted
     from sonar.errors import MarketError, RemoteError

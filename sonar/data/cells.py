@@ -13,6 +13,8 @@ from enum import Enum
 from typing import NamedTuple
 
 _SHOWN = 40
+EXACT = 1 << 53
+"""Beyond it, not every whole number is one that a 64-bit float can hold."""
 _LONGEST = 64
 """No number, date or the like is longer; whatever is, is not looked at closely."""
 
@@ -168,9 +170,18 @@ def look_at(cell: str) -> Found:
     except ValueError:
         return _no_number(text, shown)
     if math.isfinite(value):
-        return Found(Kind.NUMBER)
+        return Found(Kind.NUMBER) if abs(value) < EXACT else _exact(text, shown, value)
     limit = "a number between -1.8e308 and 1.8e308 is expected"
     return Found(Kind.NEARLY, f"{shown} is not finite; {limit}", "correct it, or drop the row")
+
+
+def _exact(text: str, shown: str, value: float) -> Found:
+    """Whole numbers of many digits name things, and two of them would become one."""
+    digits = text.lstrip("+-")
+    if not digits.isdecimal() or (len(digits) <= _LONGEST and int(text) == int(value)):
+        return Found(Kind.NUMBER)
+    problem = f"{shown} has more digits than a number here holds; up to 2^53 is expected"
+    return Found(Kind.NEARLY, problem, "if it only names the row, leave the column out")
 
 
 def _no_number(text: str, shown: str) -> Found:

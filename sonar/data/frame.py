@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from sonar.data.cells import EXACT
 from sonar.data.names import index_of, plain_name, plain_names, spelled, twice
 from sonar.data.table import Matrix, Vector
 from sonar.errors import DataError
 
-EXACT = 1 << 53
-"""Beyond it, not every whole number is one that a 64-bit float can hold."""
 _ENCODE = "encode it as numbers, 0 and 1 say"
 _AS_FLOATS = "make numbers of the texts: x.astype(float)"
 _FILL = "drop such rows, or fill in their values"

@@ -11,7 +11,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.data.cells import Found, Kind, look_at
+from sonar.data.cells import EXACT, Found, Kind, look_at
 from sonar.data.names import index_of, plain_names, spelled, twice
 from sonar.errors import DataError
 
@@ -317,7 +317,11 @@ def _quickly(rows: _Rows, row: list[str], indices: Sequence[int]) -> list[float]
         return None
     total = sum(values)
     # One test per row: a sum is finite unless a value is not, or the values are absurdly large.
-    if total - total != 0.0 or (rows.bytes.underscores and any("_" in row[index] for index in indices)):
+    if (
+        total - total != 0.0
+        or (values and max(max(values), -min(values)) >= EXACT)
+        or (rows.bytes.underscores and any("_" in row[index] for index in indices))
+    ):
         return None
     return values
 

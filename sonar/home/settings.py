@@ -17,9 +17,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from sonar.errors import ConfigError
 from sonar.home.files import expanded, in_full, read_if_there, remedy, text_of
+from sonar.http import checked_url
 from sonar.protocol.ids import Address, hex32, parse_address, parse_bytes32
 from sonar.protocol.wording import first_fault, nearest, other_version
-from sonar.web import checked_url
 
 MAX_FILE_BYTES = 64 * 1024
 FORMAT = 2
@@ -133,6 +133,8 @@ class NetworkConfig(_Strict):
         """Return the network of these fields, of the file at `path`. Raises ConfigError naming the field."""
         try:
             return cls.model_validate(fields)
+        except ConfigError as error:  # of an address or a digest
+            raise ConfigError(f"{error.field} in {path}", error.problem, hint=error.hint or hint) from error
         except ValidationError as error:
             field, problem = first_fault(error, "network", show=True, given=fields)
             if problem.startswith("unknown field"):

@@ -156,10 +156,12 @@ def serve(asked: socket.socket) -> list[list[str]]:
 
 
 def _load(modules: Sequence[str]) -> None:
-    """Run modules for what they import. One that is not installed is told of by who starts its program."""
+    """Run modules for what they import."""
     for module in modules:
-        with suppress(ImportError):
+        try:
             runpy.run_module(module)
+        except ImportError as error:  # whoever starts a program that is not installed tells of that
+            print(f"{module} cannot be loaded: {error}", file=sys.stderr)
     gc.collect()
     gc.freeze()  # what is here stays: no child need look through it, nor copy it by doing so
 
@@ -198,6 +200,8 @@ def _reap(asked: socket.socket) -> None:
 
 def main() -> int:
     """Serve on the socket whose number is the first argument, or live as the process that was asked for."""
+    # As our programs do by themselves, where they are not too late for it.
+    sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         programs = serve(asked)
     return steps.run(programs)

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType
 
-from eth_utils.address import is_checksum_address, to_checksum_address
-
 from sonar.errors import ConfigError, ManifestError
 
 Address = NewType("Address", str)
@@ -35,10 +33,12 @@ def parse_address(text: str, field: str = "address") -> Address:
     """Return `text` as a checksummed address. Mixed case must be the right checksum. Raises ConfigError."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
-    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
-    if mixed and not is_checksum_address(text):
+    from eth_utils.address import to_checksum_address  # 0.1 s, and most commands' help reads no address
+
+    address = to_checksum_address(text)
+    if text != address and text[2:] not in (text[2:].lower(), text[2:].upper()):
         raise ConfigError(field, f"{text} has a wrong checksum", hint="copy the address again")
-    return Address(to_checksum_address(text))
+    return Address(address)
 
 
 def parse_bytes32(text: str, field: str) -> bytes:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sonar.protocol.url import hide_secrets, without_secrets
 
 MAX_SHOWN = 200
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def printable(text: str) -> str:
@@ -39,11 +40,13 @@ def first_fault(
     `show`: say the wrong value too, as for what a person has written by hand; of others it may be hostile.
     `given`: what was validated; the path is then as it stands there, without the library's own steps.
     """
-    first = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    # Of a name that is written wrong, that it is unknown says more than that the right one is missing.
+    first = next((each for each in faults if each["type"] in _UNKNOWN), faults[0])
     parts = first["loc"] if given is None else _as_written(first["loc"], given)
     path = ".".join(str(part)[:64] for part in parts) or name
     kind = first["type"]
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+    if kind in _UNKNOWN:
         return printable(path), printable(f"unknown field in {name}")
     if kind in ("missing", "missing_argument"):
         return printable(path), printable(f"missing in {name}")
@@ -85,7 +88,10 @@ def _always(text: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _length(what: str, key: str, least: bool) -> Callable[[Mapping[str, Any]], str]:
-    return lambda found: f"must have {'at least' if least else 'at most'} {_number(found[key])} {what}"
+    """`what` in the plural."""
+    singular = {"entries": "entry"}.get(what, what.removesuffix("s"))
+    bound = "at least" if least else "at most"
+    return lambda found: f"must have {bound} {_number(found[key])} {singular if found[key] == 1 else what}"
 
 
 _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

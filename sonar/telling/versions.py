@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DISTRIBUTIONS = {"sonar": "sonar-network", "mine": "sonar-network-mine", "pysonar": "sonar-network-scientist"}
@@ -19,6 +17,8 @@ def version_of(package: str) -> str:
 
     `UNKNOWN` where neither tells, as of a copy of the code alone.
     """
+    from importlib.metadata import PackageNotFoundError, version  # a tenth of the start of `mine --help`
+
     for distribution in (DISTRIBUTIONS[package], WORKSPACE):
         try:
             return version(distribution)
@@ -28,6 +28,8 @@ def version_of(package: str) -> str:
 
 
 def _of_checkout(folder: Path) -> str:
+    import tomllib
+
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         return str(project["version"]) if project["name"] == WORKSPACE else UNKNOWN

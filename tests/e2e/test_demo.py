@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from sonar.demo.report import Report
+from sonar.processes import forkserver
 from sonar.telling import documents
 from tests.e2e.clear import clear_losses
 from tests.e2e.kit import has_anvil
@@ -69,6 +70,8 @@ def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path:
         )
     assert (tmp_path / "kept/demo.png").stat().st_size > 10_000
     check_secrets(tmp_path / "kept")
+    if forkserver.SUPPORTED:
+        assert (tmp_path / "kept/logs/forkserver.log").read_text() == ""
 
 
 def check_secrets(home: Path) -> None:

@@ -15,7 +15,6 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from pysonar.bounty.explain import explain
 from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Posting
-from sonar.families.quadratic.spec import in_words
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import RoundSettled
 from tests.integration.campaign_kit import World
@@ -73,7 +72,7 @@ def test_a_curved_target(
     assert loss(model.predict(x[:HOLDOUT])) == pytest.approx(mse, rel=1e-4)
     table = {name: x[:HOLDOUT, i] for i, name in enumerate(model.features)}
     assert (model.predict(table) == model.predict(x[:HOLDOUT])).all()
-    assert in_words(model.spec.stages) in " ".join(explain(world.bounty).split())
+    assert model.spec.words in " ".join(explain(world.bounty).split())
 
 
 def test_a_campaign_goes_on_with_the_map_that_it_posted(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from web3.logs import DISCARD
 
 from sonar import localchain
 from sonar.chain.contract import abi
-from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.abi import training_market
 from sonar.chain.rpc import Request, Rpc
 from sonar.errors import ChainUnavailable, ConfigError, PortInUse, RpcError
 from sonar.localchain import LocalChain, anvil

@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 
 from sonar import localchain
 from sonar.chain.contract import abi, errors
-from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.abi import training_market
 from sonar.chain.contract.calls import Award
 from sonar.chain.contract.market import CLASSES, Market
 from sonar.chain.deploying.deploy import Deployment, deploy

@@ -339,7 +339,9 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert offer["needs"] == ["a", "b", "y"]
     assert (offer["status"], offer["stake_units"]) == ("commit", 10**16)
     assert offer["feature_map"] == "cut off at ±8: 3 weights"
-    assert "tiny" in cli.text("bounties")[1]
+    shown = cli.text("bounties")[1]
+    assert "tiny" in shown
+    assert "does not settle within" in shown
     code, rows = cli("data", "check", bounty[:10])
     problems = {row["name"]: row["problem"] for row in rows}
     assert code == 0

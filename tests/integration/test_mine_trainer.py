@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,22 @@ def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyModels
     (tmp_path / "d.csv").write_text("a,y\n" + "1,2\n" * 30)
     with pytest.raises(DataError, match="no column 'b'"):
         trainer.fits(read(scientist), data.register_csv(tmp_path / "d.csv"))
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "1,no,2\n" * 30)
+    with pytest.raises(
+        DataError, match=r"no column 'b'.*left out when it was registered: line 2: 'no'"
+    ):
+        trainer.fits(read(scientist), data.register_csv(tmp_path / "t.csv"))
+
+
+def test_a_column_that_a_bounty_names_in_two_spellings_is_refused(
+    scientist: TinyModels, tmp_path: Path
+) -> None:
+    """It would be a feature and the target, or twice a feature."""
+    task = read(scientist)
+    family = task.model.family.model_copy(update={"features": ("a", " y")})
+    hostile = replace(task, model=task.model.model_copy(update={"family": family}))
+    with pytest.raises(DataError, match="column 'y': is one column of the bounty and another one"):
+        trainer.fits(hostile, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 
 def test_weights_of_another_key_do_not_pass(scientist: TinyModels) -> None:

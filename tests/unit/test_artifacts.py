@@ -13,7 +13,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
-from sonar.chain.contract.artifacts import training_market, verify_file
+from sonar.chain.contract.abi import training_market, verify_file
 from tests.script_kit import load
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,24 @@ from sonar.data.cells import Kind, look_at
 from sonar.data.table import Contents, csv_contents, parse_csv
 from sonar.errors import DataError
 
-NUMBERS = ["1", "-1.5", "+2", ".5", "5.", "1e5", "1E-5", " 7 ", "0", "-0", "007", "1e308", "1e-400", "\t3"]
+NUMBERS = [
+    "1",
+    "-1.5",
+    "+2",
+    ".5",
+    "5.",
+    "1e5",
+    "1E-5",
+    " 7 ",
+    "0",
+    "-0",
+    "007",
+    "1e308",
+    "1e-400",
+    "9007199254740992",
+    "1e16",
+    "\t3",
+]
 NEARLY = {
     "1,234": "marks between its thousands",
     "1,234,567.8": "marks between its thousands",
@@ -52,6 +69,9 @@ NEARLY = {
     "inf": "not finite",
     "-Infinity": "not finite",
     "1e400": "not finite",
+    "9007199254740993": "more digits than a number here holds",
+    "-12345678901234567890": "more digits than a number here holds",
+    "1" * 100: "more digits than a number here holds",
 }
 MISSING = [
     "",

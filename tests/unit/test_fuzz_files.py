@@ -38,7 +38,7 @@ from sonar.protocol.ids import ETHER
 from sonar.store.kubo.rpc import KuboRpc
 from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key
 from sonar.telling.documents import MineRound
-from sonar.telling.progress import Event, Line, Round, Waiting, describe, format_line, parse_line
+from sonar.telling.progress import Event, Line, PlainSink, Round, Waiting, describe, format_line, parse_line
 from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from tests.unit.network_file import write_network
 
@@ -264,8 +264,8 @@ def test_progress_lines() -> None:
     def decode(text: str) -> None:
         line = parse_line(text)
         assert parse_line(format_line(line)) == line
-        if isinstance(line.event, Waiting):
-            assert describe(line.event)
+        assert describe(line.event)
+        PlainSink(io.StringIO()).emit(line)  # what is taken can be shown
 
     assert fuzz(make, decode, INPUTS // 2) > INPUTS // 1000
 

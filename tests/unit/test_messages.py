@@ -112,7 +112,7 @@ def changed(data: bytes, path: str, value: object) -> bytes:
         ("family.local_steps", 2, "family", "local_rate_q32"),
         ("family.targets.0.scale_q32", 0, "family.targets.0.scale_q32", "more than 0"),
         ("family.targets.0.clip_q32", 0, "family.targets.0.clip_q32", "more than 0"),
-        ("family.targets", [], "family.targets", "at least 1 entries"),
+        ("family.targets", [], "family.targets", "at least 1 entry"),
         ("family.stages.0.kind", "cosine", "family.stages.0", "standard"),
         ("family.stages.0.std_q32.1", 0, "family.stages.0.std_q32.1", "more than 0"),
         ("family.stages.0.mean_q32", [1], "family", "2 entries"),

@@ -32,6 +32,7 @@ WITH_AN_EXTRA = {
     "matplotlib": {"sonar/demo/plot.py"},
     "ipython": {"pysonar/show/live.py"},
     "phe": {"pysonar/keys/phe_compat.py"},
+    "setproctitle": {"sonar/processes/steps.py"},
 }
 """What only an extra installs, and the only modules that may import it."""
 LOOKED_FOR = {"sonar/localchain/__init__.py": {"eth", "eth_tester"}}

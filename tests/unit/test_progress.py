@@ -76,6 +76,11 @@ GOOD = {"party": "mine-01", "at_s": 1.5, "kind": "state", "bounty": "0xab", "rou
         ({"state": 7}, "state"),
         ({"party": 7}, "party"),
         ({"at_s": "now"}, "at_s"),
+        ({"at_s": True}, "at_s"),
+        ({"at_s": -1.0}, "at_s"),
+        ({"at_s": 2.0**40}, "at_s"),
+        ({"at_s": 2**63 - 1}, "at_s"),
+        ({"at_s": 10**400}, "at_s"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:

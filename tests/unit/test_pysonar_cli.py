@@ -110,7 +110,7 @@ def test_a_key_name_is_no_path(home: Path, name: str, capsys: pytest.CaptureFixt
     assert "name" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("bits", "said"), [("2064", "a multiple of 256"), ("9984", "8192")])
+@pytest.mark.parametrize(("bits", "said"), [("2064", "a multiple of 256"), ("9984", "8,192")])
 def test_a_key_has_a_size_that_a_bounty_can_have(
     home: Path, bits: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

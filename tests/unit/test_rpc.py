@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from sonar.chain.endpoint import Endpoint
 from sonar.chain.rpc import Request, Rpc, quantity
 from sonar.errors import ChainUnavailable, ConfigError, RpcError
+from sonar.http import checked_url
 from sonar.protocol.url import is_local, without_secrets
-from sonar.web import checked_url
 from tests.chain_kit import Clock, drip, serving
 
 HTML = b"<html>Internal Server Error</html>"

@@ -117,7 +117,7 @@ class Calls:
 
         Raises ConfigError for a receiver with whom it would be lost; the contract refuses those too.
         """
-        lost = {ETHER: "the zero address", self.address: "the market itself", asset: "the token itself"}
+        lost = {asset: "the token itself", self.address: "the market itself", ETHER: "the zero address"}
         if to in lost:
             raise ConfigError(
                 "to",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
-from sonar.chain.contract.artifacts import training_market
+from sonar.chain.contract.abi import training_market
 from sonar.chain.contract.calls import Call
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying import create2

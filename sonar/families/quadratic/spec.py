@@ -20,6 +20,10 @@ from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
+LEAST_ROWS = 10
+ROWS_PER_WEIGHT = 3
+BIAS = "(bias)"
+
 
 def _known_loss(name: str) -> str:
     if name not in LOSSES:
@@ -82,12 +86,16 @@ class QuadraticSpec(Record):
     @property
     def words(self) -> str:
         """What is done to the columns, for people who decide whether to train on it."""
-        return f"{in_words(self.stages)}: {self.weights} weights"
+        done = ", then ".join([stage.words() for stage in self.stages] or ["as they are"])
+        return f"{done}: {self.weights} weights"
 
     @cached_property
     def names(self) -> Names:
         """A name for each column of phi, as scikit-learn has them: "age", "age^2", "age bmi"; "(bias)"."""
-        return names_of(self.stages, self.features)
+        names = self.features
+        for stage in self.stages:
+            names = stage.names(names)
+        return (*names, BIAS)
 
     @property
     def widest(self) -> int:
@@ -102,8 +110,19 @@ class QuadraticSpec(Record):
         return tuple(f"{target.name}: {name}" for target in self.targets for name in self.names)
 
     def transform(self, x: Matrix) -> Matrix:
-        """Return phi(x), float64[n, width], for raw columns float64[n, features]. Raises DataError."""
-        return transform(self.stages, len(self.features), x)
+        """Return phi(x), float64[n, width], for raw columns float64[n, features]; the last column is ones.
+
+        Raises DataError for another number of columns, and for values that are or become infinite or NaN.
+        """
+        if x.ndim != 2 or x.shape[1] != len(self.features):
+            raise DataError("features", f"shape {x.shape}; the model takes {len(self.features)} columns")
+        _require_finite(x, "features")
+        phi = np.asarray(x, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
+            for stage in self.stages:
+                phi = stage.apply(phi)
+        _require_finite(phi, "features after the feature map")
+        return np.column_stack([phi, np.ones(len(phi))])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -123,27 +142,6 @@ def by_output(spec: QuadraticSpec, flat: Sequence[float] | Matrix) -> Matrix:
     return np.asarray(flat, dtype=np.float64).reshape(spec.outputs, spec.width).T
 
 
-LEAST_ROWS = 10
-ROWS_PER_WEIGHT = 3
-BIAS = "(bias)"
-
-
-def transform(stages: Sequence[BaseStage], columns: int, x: Matrix) -> Matrix:
-    """Return phi(x), float64[n, width], for raw columns float64[n, columns]; the last column is ones.
-
-    Raises DataError for another number of columns, and for values that are or become infinite or NaN.
-    """
-    if x.ndim != 2 or x.shape[1] != columns:
-        raise DataError("features", f"shape {x.shape}; the model takes {columns} columns")
-    _require_finite(x, "features")
-    phi = np.asarray(x, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
-        for stage in stages:
-            phi = stage.apply(phi)
-    _require_finite(phi, "features after the feature map")
-    return np.column_stack([phi, np.ones(len(phi))])
-
-
 def widths(stages: Sequence[BaseStage], columns: int) -> list[int]:
     """Return how many columns there are after each stage, the raw ones first.
 
@@ -154,18 +152,6 @@ def widths(stages: Sequence[BaseStage], columns: int) -> list[int]:
     for index, stage in enumerate(stages):
         found.append(stage.width_after(found[-1], f"stages.{index}"))
     return found
-
-
-def names_of(stages: Sequence[BaseStage], features: Names) -> Names:
-    """Return a name for each column of phi, as scikit-learn has them: "age", "age^2", "age bmi"; "(bias)"."""
-    for stage in stages:
-        features = stage.names(features)
-    return (*features, BIAS)
-
-
-def in_words(stages: Sequence[BaseStage]) -> str:
-    """Return what is done to the columns, for people who decide whether to train on it."""
-    return ", then ".join([stage.words() for stage in stages] or ["as they are"])
 
 
 def degree_of(stages: Sequence[BaseStage]) -> int:

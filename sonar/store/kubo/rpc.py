@@ -16,8 +16,8 @@ import httpx
 from pydantic_core import from_json
 
 from sonar.errors import ConfigError, StoreRefused, StoreUnavailable, StoreUnusable
+from sonar.http import TLS_HINT, checked_url, client, tls_fault
 from sonar.protocol.url import without_secrets
-from sonar.web import TLS_HINT, checked_url, client, tls_fault
 
 OLDEST = (0, 30)
 """Older nodes lack settings that keep a swarm private."""
