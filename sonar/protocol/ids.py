@@ -57,9 +57,10 @@ def parse_bounty(text: str, field: str = "bounty") -> BountyId:
 def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
     """Return what tells whether `text` stands for an id: its first digits in hex, with or without "0x".
 
-    Also as the tables show it, first and last digits: "0x7dba67…9602". Raises ConfigError on anything else.
+    Also as the tables show it, first and last digits: "0x7dba…9602", in ASCII with three dots. Raises
+    ConfigError on anything else.
     """
-    found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:…([0-9a-f]{1,64}))?", text.lower())
+    found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:(?:…|\.{3})([0-9a-f]{1,64}))?", text.lower())
     if found is None:
         raise ConfigError(
             field,
