@@ -186,7 +186,9 @@ def test_targets_beyond_the_clip_are_in_another_unit() -> None:
     own = prepare(asked, plan(asked), [table])
     assert own.b_int[-1, 1] / ONE == pytest.approx(np.mean(np.clip((table[:, 4] - 2) / 5, -8, 8)), abs=1e-5)
     table[5, 4] = 2 + 5 * 8
-    with pytest.raises(BoundsError, match=r"column 'y1': more than 10% of the values lie more than 8 dev") as e:
+    with pytest.raises(
+        BoundsError, match=r"column 'y1': more than 10% of the values lie more than 8 dev"
+    ) as e:
         prepare(asked, plan(asked), [table])
     assert "in the units that the bounty asks for?" in e.value.hint
 
