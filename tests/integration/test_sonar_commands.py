@@ -259,7 +259,7 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     told = capsys.readouterr()
     assert "round 1 failed: 0 updates revealed" in told.err
     assert "no round of 'lonely' was settled" in told.err
-    assert "no mine committed: one needs a table with columns age, " in told.err
+    assert "no mine committed: a mine needs a table with columns age, " in told.err
     assert "s5, s6 and target" in told.err
     csv = tmp_path / "patients.csv"
     csv.write_text("age\n1\n")

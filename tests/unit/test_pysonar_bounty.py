@@ -219,7 +219,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
         (("rounds = 5", "rate = 0.2"), "rate: is no field", '{ kind = "gradient-descent", rate = 0.2 }'),
-        (("rounds = 5", "target_loss = 1672.6"), "target_loss: is no field any more", "mse = 1672.6"),
+        (("rounds = 5", "target_loss = 1672.6"), "target_loss: is no longer a field", "mse = 1672.6"),
         (("rounds = 5", "degree = 2"), "degree: is no field", '{ kind = "polynomial", degree = 2 }'),
         (("rounds = 5", "clip = 6.0"), "clip: is no field", '{ kind = "standard", clip = 6.0 }'),
         (("rounds = 5", "target_max = 6.0"), "target_max: is no field", "target_clip"),

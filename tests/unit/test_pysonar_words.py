@@ -56,7 +56,7 @@ def refusal(**settings: Any) -> tuple[str, str, str]:
 @pytest.mark.parametrize("field", ["target_loss", "rows_factor"])
 def test_a_field_of_old_is_refused_with_what_to_write(field: str) -> None:
     name, problem, hint = refusal(**{field: 0.00001})
-    assert (name, problem) == (field, "is no field any more")
+    assert (name, problem) == (field, "is no longer a field")
     assert {"target_loss": "mse = 1e-05, or r2", "rows_factor": "weight_rows"}[field] in hint
 
 
