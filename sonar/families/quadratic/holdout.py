@@ -1,4 +1,4 @@
-"""The scientist's held-out rows: the loss, its gradient, and the curvature that they suggest for the mines."""
+"""The scientist's held-out rows: the loss, its gradient, and an estimate of the mines' curvature."""
 
 from __future__ import annotations
 
