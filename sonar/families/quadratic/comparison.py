@@ -35,9 +35,9 @@ UNLIKE, AGAINST = 3.5, 6.0
 """So many yardsticks an answer may lie off, whole and along the model."""
 SIZE, MODEL, SECOND = 0.5, 0.1, 0.7
 """What counts of the middle's size, of the model's own curvature, and of the second farthest mine."""
-CALM, CALM_ALONG = 5.0, 9.0
+CALM, CALM_ALONG = 4.0, 7.0
 """The largest squared distance of a row in parts of their mean, that is no heavy tail yet."""
-FAR, ALONG, CURVED = 6.0, 3.0, 8
+FAR, ALONG, CURVED = 6.0, 3.0, 10
 """The factors of `far_from_most` and `far_from_median`, which know the cohort alone."""
 TWIN_CHANCE = 1e-6
 """How seldom two mines with different rows may be taken for twins."""
