@@ -236,6 +236,7 @@ def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch:
         code, told = cli.text("run", "--exit-when-done")
         assert code == ends
         assert "not up yet" in told
+        assert ("Stopped. Nothing is lost; start again with `mine run`" in told) == (ends == 130)
         assert faults == []
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     faults.append(ChainUnavailable("not up yet"))
@@ -360,8 +361,8 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert (code, problem["error"].split(":")[0]) == (2, "bounty")
     assert "first digits" in problem["hint"]
     assert cli("leave", bounty[2:10])[1] == {"left": bounty}
-    assert cli("join", f"{bounty[:8]}…{bounty[-4:]}")[0] == 0  # as the tables show it
-    assert cli("leave", f"{bounty[:8]}…{bounty[-4:]}")[1] == {"left": bounty}
+    assert cli("join", f"{bounty[:6]}…{bounty[-4:]}")[0] == 0  # as the tables show it, and in ASCII
+    assert cli("leave", f"{bounty[:6]}...{bounty[-4:]}")[1] == {"left": bounty}
     assert cli("status")[1]["bounties"] == []
 
 

@@ -75,8 +75,8 @@ def changed(data: bytes, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value", "field", "problem"),
     [
-        ("v", 1, "v", "an older program wrote this ModelManifest"),
-        ("v", 3, "v", "a newer program wrote this ModelManifest"),
+        ("v", 1, "v", "this ModelManifest has version 1, from an older Sonar"),
+        ("v", 3, "v", "this ModelManifest has version 3, from a newer Sonar"),
         ("v", True, "v", "must be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
