@@ -15,6 +15,7 @@ NODE   := $(if $(NPM),node_modules/.installed,)
 DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+CHEATS_ARGS ?=
 WALKS_ARGS ?=
 HOUSE_ARGS ?=
 DEEP_ARGS  ?=
@@ -28,8 +29,8 @@ unexport PIP_PLATFORM PIP_PYTHON_VERSION PIP_IMPLEMENTATION PIP_ABI PIP_NO_BINAR
 unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_GLOBAL_OPTION
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables \
-  contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz lies format lock clean
+.PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts \
+  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz lies format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -46,6 +47,7 @@ help:
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
+	@echo 'make cheats   what cheats among six mines earn, and what they cost: a minute or two (CHEATS_ARGS="--json")'
 	@echo 'make clean   remove everything that these targets made'
 
 demo: $(VENV)/.demo
@@ -116,6 +118,10 @@ bench:
 	@$(MAKE) -s --no-print-directory $(FLOWER)/.ready >&2 || true
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
+
+# Every cheat against the same code that judges and pays; ARCHITECTURE.md has the table.
+cheats: $(VENV)/.test
+	@$(PY) -m benchmarks.cheats $(CHEATS_ARGS)
 
 # Offline: what they are built with is in the environment.
 packages: $(VENV)/.test

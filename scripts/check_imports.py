@@ -166,7 +166,10 @@ RULES = (
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
-    *(Rule(package, BY_NAME, ("sonar",)) for package in ("sonar.cli", "sonar.commands", "sonar.__main__")),
+    *(
+        Rule(package, BY_NAME, ("sonar",))
+        for package in ("sonar.cli", "sonar.commands", "sonar.loads", "sonar.__main__")
+    ),
     Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
     Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
     _mine("mine.consent"),

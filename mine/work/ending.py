@@ -218,4 +218,6 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
     member = next((member for member in evidence.cohort if member.mine == me), None)
     if member is None or (evidence.bounty, evidence.round) != (settled.bounty, settled.round):
         return "the scientist's record is not of this round"
-    return f"left out: {member.reason}" if member.reason else "it was counted, and made the model no better"
+    if not member.accepted:
+        return f"left out: {member.reason}"
+    return "it was counted, and made the model no better" + (f"; {member.reason}" if member.reason else "")

@@ -32,7 +32,8 @@ ZERO32 = b"\0" * 32
 def parse_address(text: str, field: str = "address") -> Address:
     """Return `text` as a checksummed address. Mixed case must be the right checksum. Raises ConfigError."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
-        raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
+        problem = f"{text[:80]!r} is not an address (0x and 40 hex digits)"
+        raise ConfigError(field, problem, hint="copy it whole, as a wallet shows it")
     from eth_utils.address import to_checksum_address  # 0.1 s, and most commands' help reads no address
 
     address = to_checksum_address(text)
@@ -56,9 +57,10 @@ def parse_bounty(text: str, field: str = "bounty") -> BountyId:
 def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
     """Return what tells whether `text` stands for an id: its first digits in hex, with or without "0x".
 
-    Also as the tables show it, first and last digits: "0x7dba67…9602". Raises ConfigError on anything else.
+    Also as the tables show it, first and last digits: "0x7dba…9602", in ASCII with three dots. Raises
+    ConfigError on anything else.
     """
-    found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:…([0-9a-f]{1,64}))?", text.lower())
+    found = re.fullmatch(r"(?:0x)?([0-9a-f]{1,64})(?:(?:…|\.{3})([0-9a-f]{1,64}))?", text.lower())
     if found is None:
         raise ConfigError(
             field,

@@ -37,13 +37,15 @@ def print_table(
     A heading's second line is the column's unit. The columns named in `right` are aligned there, those in
     `texts` may be broken between words, and those in `spare` are left out where the terminal is too narrow,
     in that order; a line below the table says so. `wide` keeps every column, however long the lines become.
-    What is in the cells is not read as markup, and made harmless: it may be a stranger's.
+    Nothing is read as markup, and all is made harmless: it may be a stranger's, as a token's name is.
     """
     console = Console(file=file)
-    columns = {
-        heading: [legible(printable(row[i]), console.encoding) for row in rows]
-        for i, heading in enumerate(headings)
-    }
+
+    def clean(text: str) -> str:
+        return legible(printable(text), console.encoding)
+
+    columns = {clean(heading): [clean(row[i]) for row in rows] for i, heading in enumerate(headings)}
+    right, texts, spare = (list(map(clean, named)) for named in (right, texts, spare))
     whole = _width(columns, ())
     if wide or not console.is_terminal:
         _print(Console(file=file, width=max(whole, 1)), columns, right, ())
@@ -82,7 +84,7 @@ def _print(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns:
         table.add_column(
-            heading, justify="right" if heading in right else "left", no_wrap=heading not in texts
+            Text(heading), justify="right" if heading in right else "left", no_wrap=heading not in texts
         )
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, row))

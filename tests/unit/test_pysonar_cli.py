@@ -226,7 +226,7 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
 def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
     home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = SimpleNamespace(done=False, run=lambda: raise_(KeyboardInterrupt()))
+    campaign = SimpleNamespace(done=False, run=lambda **_: raise_(KeyboardInterrupt()))
     monkeypatch.setattr(Scientist, "campaign", lambda *_, **more: campaign)
     for posted, told in ((b"1" * 32, True), (None, False)):
         campaign.id = posted

@@ -69,6 +69,15 @@ def test_numbers_stay_whole_and_texts_are_broken_between_words(
     assert left_out != any("2,328.12" in line for line in lines)
 
 
+def test_a_heading_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_table(["paid\n[red]\x1b[2JUSD"], [["1"]])
+    out = capsys.readouterr().out
+    assert "\x1b[2J" not in out
+    assert "[red]\ufffd[2JUSD" in out
+
+
 def test_a_wide_table_has_every_column_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = on_terminal(40, monkeypatch, texts=["why"], spare=["gas\ngwei"], wide=True)
     assert lines == on_terminal(200, monkeypatch)

@@ -13,7 +13,15 @@ from sonar.chain.contract.calls import Calls
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
-from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, UsageError, WrongContract
+from sonar.errors import (
+    ChainUnavailable,
+    ChainUnusable,
+    MarketError,
+    RemoteError,
+    RpcError,
+    UsageError,
+    WrongContract,
+)
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
 from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Status, Terms
@@ -155,8 +163,9 @@ class Market(Chain, Calls):
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
                 logs = self._logs(first, until, bounty, name)
-            except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
-                if first == until:
+            except (RpcError, ChainUnavailable) as fault:
+                # Nodes limit the blocks or the logs of a query, each in its own words, or take too long.
+                if first == until or not self._goes_on(fault):
                     raise
                 blocks = (until - first + 1) // 2
                 continue
@@ -165,6 +174,12 @@ class Market(Chain, Calls):
             found += [self._checked(log, bounty, name, first, until) for log in logs]
             first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
+
+    def _goes_on(self, fault: RpcError | ChainUnavailable) -> bool:
+        """Tell whether the node still serves us after a fault, which then was the request's."""
+        if isinstance(fault, ChainUnavailable):
+            self.rpc.quantity("eth_chainId")
+        return not isinstance(fault, ChainUnusable)
 
     def _logs(self, first: int, until: int, bounty: BountyId | None, name: str | None) -> Any:
         topics = [[_hex(topic) for topic, item in abi.events().items() if name in (None, item.name)]]
