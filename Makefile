@@ -15,6 +15,7 @@ NODE   := $(if $(NPM),node_modules/.installed,)
 DEMO_ARGS  ?=
 TEST_ARGS  ?=
 BENCH_ARGS ?=
+CHEATS_ARGS ?=
 WALKS_ARGS ?=
 HOUSE_ARGS ?=
 DEEP_ARGS  ?=
@@ -28,8 +29,8 @@ unexport PIP_PLATFORM PIP_PYTHON_VERSION PIP_IMPLEMENTATION PIP_ABI PIP_NO_BINAR
 unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_GLOBAL_OPTION
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench packages contracts contracts-tables \
-  contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz format lock clean
+.PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts \
+  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz lies format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -37,6 +38,7 @@ help:
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make coverage   the same tests, and which lines of Python none of them runs; fails below 92%'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
+	@echo 'make lies    240 lies of a node, told to whole networks: no stake is lost (LIES=100 for 400)'
 	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, imports that go round (HOUSE_ARGS="--check")'
@@ -45,6 +47,7 @@ help:
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
+	@echo 'make cheats   what cheats among six mines earn, and what they cost: a minute or two (CHEATS_ARGS="--json")'
 	@echo 'make clean   remove everything that these targets made'
 
 demo: $(VENV)/.demo
@@ -74,6 +77,10 @@ coverage: $(VENV)/.test $(NODE)
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
 	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py $(TEST_ARGS)
+
+# Nodes that lie, in front of whole networks: four lies in each of as many runs. `make test` has eight of them.
+lies: $(VENV)/.test
+	SONAR_LIES=$(or $(LIES),60) $(PY) -m pytest tests/integration/test_lies.py tests/integration/test_lies_one_by_one.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test
@@ -111,6 +118,10 @@ bench:
 	@$(MAKE) -s --no-print-directory $(FLOWER)/.ready >&2 || true
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
+
+# Every cheat against the same code that judges and pays; ARCHITECTURE.md has the table.
+cheats: $(VENV)/.test
+	@$(PY) -m benchmarks.cheats $(CHEATS_ARGS)
 
 # Offline: what they are built with is in the environment.
 packages: $(VENV)/.test

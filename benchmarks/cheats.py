@@ -8,13 +8,15 @@ clear, and then encrypted: who opens an answer gets the same integers. Nothing h
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
 import random
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from statistics import mean
 
@@ -44,6 +46,25 @@ Matrix = NDArray[np.float64]
 MINES, ROUNDS, HOLDOUT = 6, 6, examples.HOLDOUT_ROWS
 PLACE = 31337, Address("0x" + "1" * 40), Address("0x" + "2" * 40)
 PARTITIONS = 8
+KNOWN = frozenset(
+    {
+        "no data: A = I, b = 0.3",
+        "one random slot, its last digits kept",
+        "targets times three",
+        "2 twins, one row less",
+        "2 twins, jitter of 10%",
+        "2 twins, jitter of 30%",
+        "2 twins, jitter of 100%",
+        "rows split in two",
+        "honest",
+    }
+)
+"""What earns more than the others: ARCHITECTURE says why."""
+
+
+def seeded(partition: int) -> np.random.Generator:
+    """Return what a cheat draws from on one partition."""
+    return np.random.default_rng([partition, 1])
 
 
 @lru_cache(maxsize=1)
@@ -172,7 +193,7 @@ class Partition:
     seed: int
 
     @cached_property
-    def _rows(self) -> tuple[Matrix, Matrix]:
+    def rows(self) -> tuple[Matrix, Matrix]:
         table = examples.load("diabetes")
         order = np.random.default_rng(self.seed).permutation(table.rows)
         return (
@@ -182,7 +203,7 @@ class Partition:
 
     def bounty(self, cohort: int) -> Bounty:
         """Return the bounty of the rows held out, for so many mines."""
-        x, y = self._rows
+        x, y = self.rows
         return Bounty.of(
             x[:HOLDOUT],
             y[:HOLDOUT],
@@ -193,12 +214,11 @@ class Partition:
             rounds=ROUNDS,
             key_bits=2048,
             reward="1 ether",
-            fee="0.001 ether",
         )
 
     def shards(self, bounty: Bounty) -> list[Shard]:
         """Return each mine's rows."""
-        x, y = self._rows
+        x, y = self.rows
         parts = np.array_split(np.arange(HOLDOUT, len(y)), MINES)
         return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
 
@@ -211,7 +231,7 @@ def played(partition: Partition, cheat: Cheat | None) -> tuple[list[Round], list
     cheats = 0 if cheat is None else cheat.addresses
     bounty = partition.bounty(MINES - 1 + cheats)
     own, *others = partition.shards(bounty)
-    rng = np.random.default_rng([partition.seed, 1])
+    rng = seeded(partition.seed)
     honest = [Mine.honest(f"0x{i:040x}", shard) for i, shard in enumerate(others, 1)]
     names = [f"0x{i:040x}" for i in range(MINES, MINES + cheats)]
     mines = [*(cheat.mines(names, own, rng) if cheat else ()), *honest]
@@ -243,24 +263,25 @@ class Found:
     wrongly: int
 
 
-def measured(seed: int) -> dict[str, Found]:
-    """Return every cheat on one partition."""
+def measured(seed: int, names: Sequence[str]) -> dict[str, Found]:
+    """Return the cheats of these names on one partition."""
     partition, found = Partition(seed), {}
     told, (told_name,), told_others = played(partition, CHEATS["honest"])
     without, _, _ = played(partition, None)
-    for name, cheat in CHEATS.items():
-        rounds, names, others = played(partition, cheat)
+    for name in names:
+        cheat = CHEATS[name]
+        rounds, own, others = played(partition, cheat)
         cheated = [each for number, each in enumerate(rounds, 1) if number in cheat.rounds]
         fair = _total(cheated, others) / len(others)
         if cheat.against_itself:
             fair = _total((told[number - 1] for number in cheat.rounds if number <= len(told)), [told_name])
         found[name] = Found(
-            paid=_total(cheated, names) / 1e18,
+            paid=_total(cheated, own) / 1e18,
             honest=fair / 1e18,
             others=_total(rounds, others) / _total(told, told_others),
             model=rounds[-1].best_loss / without[-1].best_loss,
-            counted=sum(mine not in each.left_out for each in cheated for mine in names)
-            / (len(cheated) * len(names)),
+            counted=sum(mine not in each.left_out for each in cheated for mine in own)
+            / (len(cheated) * len(own)),
             wrongly=sum(mine in each.left_out for each in rounds for mine in others),
         )
     return found
@@ -268,37 +289,75 @@ def measured(seed: int) -> dict[str, Found]:
 
 @dataclass(frozen=True)
 class Line:
-    """One cheat over all partitions: see `Found`. `pay` and `others` are ratios of sums, `model` the worst."""
+    """One cheat over all partitions, see `Found`: `pay` is a ratio of sums, the rest but `worst` are means.
+
+    `worst`: the largest `model` of all. `honest_left_out`: how often an honest mine was left out of a round.
+    """
 
     pay: float
     others: float
     model: float
-    worst_model: float
+    worst: float
     counted: float
     honest_left_out: int
 
 
-def table(partitions: int, *, processes: int = 2) -> dict[str, Line]:
-    """Return every cheat over so many partitions."""
-    with ProcessPoolExecutor(processes) as pool:
-        all_found = list(pool.map(measured, range(partitions)))
-    lines = {}
-    for name in CHEATS:
-        found = [one[name] for one in all_found]
-        lines[name] = Line(
-            pay=sum(one.paid for one in found) / sum(one.honest for one in found),
-            others=mean(one.others for one in found),
-            model=mean(one.model for one in found),
-            worst_model=max(one.model for one in found),
-            counted=mean(one.counted for one in found),
-            honest_left_out=sum(one.wrongly for one in found),
+def table(partitions: int, names: Sequence[str] = tuple(CHEATS)) -> dict[str, Line]:
+    """Return each cheat over so many partitions."""
+    with ProcessPoolExecutor(2) as pool:
+        all_found = list(pool.map(partial(measured, names=names), range(partitions)))
+    return {name: _line([one[name] for one in all_found]) for name in names}
+
+
+def _line(found: Sequence[Found]) -> Line:
+    return Line(
+        pay=sum(one.paid for one in found) / sum(one.honest for one in found),
+        others=mean(one.others for one in found),
+        model=mean(one.model for one in found),
+        worst=max(one.model for one in found),
+        counted=mean(one.counted for one in found),
+        honest_left_out=sum(one.wrongly for one in found),
+    )
+
+
+def markdown(lines: Mapping[str, Line]) -> str:
+    """Return the table as ARCHITECTURE has it."""
+    head = ["cheat", "pay", "others earn", "model", "worst model", "in the sum"]
+    rows = [
+        [
+            name,
+            f"{line.pay:.0%}",
+            f"{line.others:.0%}",
+            f"{line.model:.2f}",
+            f"{line.worst:.2f}",
+            f"{line.counted:.0%}",
+        ]
+        for name, line in lines.items()
+    ]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cheats", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one document")
+    parser.add_argument(
+        "--partitions", type=int, default=PARTITIONS, help="ways to deal the rows (%(default)s)"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=[*CHEATS], help="this cheat alone; may be repeated"
+    )
+    given = parser.parse_args()
+    lines = table(given.partitions, given.only or tuple(CHEATS))
+    if given.json:
+        cheats = {name: asdict(line) for name, line in lines.items()}
+        print(
+            json.dumps({"mines": MINES, "rounds": ROUNDS, "partitions": given.partitions, "cheats": cheats})
         )
-    return lines
+    else:
+        print(markdown(lines))
+    return 0
 
 
 if __name__ == "__main__":
-    lines = table(PARTITIONS)
-    for name, line in lines.items():
-        print(
-            f"{name:45s} {line.pay:6.0%} {line.others:6.0%} {line.model:6.3f} {line.worst_model:6.3f} {line.counted:5.0%} {line.honest_left_out}"
-        )
+    raise SystemExit(main())

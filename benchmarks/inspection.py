@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap, local_map, moments
+from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.design import Design, Wish, design_of
-from sonar.families.quadratic.inspection import Opened, Rounds, Rules, inspect, rules_of
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, rules_of
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.registry import family_of
@@ -69,6 +71,11 @@ class Honest:
 
     design: Design
     opened: list[Opened]
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """What the holdout says of each round's answers."""
+        return [reference_of(self.design, each.weights) for each in self.opened]
 
     @property
     def rules(self) -> Rules:
@@ -124,7 +131,7 @@ def _map(design: Design, x: Array, y: Array) -> LocalMap:
 def verdicts(honest: Honest, opened: Sequence[Opened]) -> dict[str, str | None]:
     """Return the failed test of each mine in the last of these rounds."""
     *before, now = opened
-    return inspect(honest.rules, Rounds(before), now, lambda _mine: True)
+    return inspect(honest.rules, Rounds(before), now, lambda _mine: True, honest.references[len(before)])
 
 
 def caught(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random.Generator) -> int:
@@ -140,7 +147,7 @@ def caught(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random
         opened.append(Opened(each.weights, updates))
         if number >= start:
             test = verdicts(honest, opened)[CHEAT]
-            if test not in (None, "newcomer", "unlike", "curvature", "stale", "copy"):
+            if test not in (None, *ROUND_ONLY):
                 return aggregated  # for good
             aggregated += test is None
     return aggregated

@@ -184,8 +184,17 @@ def _times(factor: int, rounds: range = ALL_ROUNDS) -> Cheat:
 
 
 def _one_slot(values: list[int], _w: Sequence[int], shard: Shard, rng: Rng) -> list[int]:
-    slot, plan = int(rng.integers(len(values))), shard.design.plan
-    values[slot] = int(rng.integers(-(1 << plan.data_frac), 1 << plan.data_frac)) << plan.weight_frac
+    """Any integer that a correlation with the target could give, in one place."""
+    most = 1 << shard.design.plan.scale_bits
+    values[int(rng.integers(len(values)))] = int(rng.integers(-most, most))
+    return values
+
+
+def _one_fitting_slot(values: list[int], _w: Sequence[int], shard: Shard, rng: Rng) -> list[int]:
+    """The same, but for its last digits, which are as the answer to the first weights would have them."""
+    most, last = 1 << shard.design.plan.data_frac, 1 << shard.design.plan.weight_frac
+    slot = int(rng.integers(len(values) - 1))
+    values[slot] = int(rng.integers(-most, most)) * last + values[slot] % last
     return values
 
 
@@ -302,6 +311,7 @@ CHEATS: dict[str, Cheat] = {
     "replay of another's answer": _stolen(disguised=False),
     "replay of another's answer, re-randomised": _stolen(disguised=True),
     "one random slot": _forged(_one_slot),
+    "one random slot, its last digits kept": _forged(_one_fitting_slot),
     "random values": _forged(_random_values),
     "shuffled targets": _with(_targets(lambda y, rng: rng.permutation(y))),
     "negated targets": _with(_targets(_negated)),

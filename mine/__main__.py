@@ -12,6 +12,8 @@ def main() -> int:
 
         return run()
     except KeyboardInterrupt:
+        if sys.argv[1:2] in (["run"], ["resume"]):
+            print("Stopped. Nothing is lost; start again with the same command.", file=sys.stderr)
         return 130
 
 

@@ -19,6 +19,7 @@ from sonar.telling.terminal import (
     print_json,
     run_app,
     sink_for,
+    told_when_stopped,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ CsvOption = Annotated[
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
+_AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
 NameOption = Annotated[
     str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")
 ]
@@ -294,20 +296,20 @@ def run(
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
-    from mine import setup
-    from mine.service import serve
-    from mine.wiring import locked
+    with told_when_stopped("mine run", as_json, _AT_STAKE):
+        from mine import service, setup
+        from mine.wiring import locked
 
-    with locked(home, sink_for(as_json)) as mine:
-        setup.require_dev(mine, join_all, "--join-all")
-        serve(
-            mine,
-            password_file,
-            max_rounds=max_rounds,
-            join_all=join_all,
-            exit_when_done=exit_when_done,
-            claim=claim,
-        )
+        with locked(home, sink_for(as_json)) as mine:
+            setup.require_dev(mine, join_all, "--join-all")
+            service.serve(
+                mine,
+                password_file,
+                max_rounds=max_rounds,
+                join_all=join_all,
+                exit_when_done=exit_when_done,
+                claim=claim,
+            )
 
 
 @app.command()

@@ -36,15 +36,17 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import (
+    BlockMissing,
     ChainUnavailable,
     DigestMismatch,
     EnvironmentFault,
     JournalError,
+    MarketError,
     RpcError,
     SonarError,
 )
 from sonar.ports import Store
-from sonar.protocol.events import BountyPosted
+from sonar.protocol.events import BountyClosed, BountyPosted
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
@@ -56,6 +58,7 @@ _PASSING = (EnvironmentFault, RpcError, UnknownBounty, DigestMismatch)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
+_SEARCH_AGAIN_S = 300.0
 _OFFERS_S = 1.0
 """So long a pass may look at offers: anybody can post any number of bad ones."""
 
@@ -115,11 +118,14 @@ class Node:
             self._endings,
         )
         self._pauses: dict[BountyId, _Pause] = {}
-        self._searched_to = market.deployed_block - 1
+        self._searched_to, self._search_again_s = market.deployed_block - 1, monotonic() + _SEARCH_AGAIN_S
+        self._closed: set[BountyId] = set()
         self._offers: list[BountyPosted] = []
-        self._offered: set[BountyId] = set()
+        self._offered: dict[BountyId, BountyPosted] = {}
         self._seen: tuple[Head, Waiting | Done] | None = None
         self._newest = 0
+        self._told: set[str] = set()
+        self._late: set[BountyId] = set()
         self._tidied = -1
 
     def tick(self) -> Waiting | Done:
@@ -166,7 +172,7 @@ class Node:
         """
         if self._tidied != self._book.ended:
             with suppress(JournalError):  # it is in nobody's way
-                self._workshop.drafts.keep_only(cid for part in self._book.open_parts() for cid in part.cids)
+                self._workshop.drafts.keep_only(self._book.drafts_of())
                 self._workshop.sums.keep_only(one for one in self._book.joined() if not one.over)
             self._tidied = self._book.ended
 
@@ -195,10 +201,19 @@ class Node:
 
         Refusals are told once.
         """
-        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting.
-        posted = self._market.bounties(self._searched_to + 1 - REORG_BLOCKS, head.number)
-        self._offers += [event for event in posted if event.bounty not in self._offered]
-        self._offered |= {event.bounty for event in posted}
+        # A node that lags says nothing of blocks that it lacks, and a reorganisation moves a posting. What a
+        # lie has left out is found when all is searched again.
+        self._searched_to = min(self._searched_to, head.number)
+        if self._monotonic() >= self._search_again_s:
+            self._searched_to = self._market.deployed_block - 1
+            self._search_again_s = self._monotonic() + _SEARCH_AGAIN_S
+        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
+        posted = [event for event in events if isinstance(event, BountyPosted)]
+        self._closed |= {event.bounty for event in events if isinstance(event, BountyClosed)}
+        for event in posted:  # one that is told of otherwise than before is looked at again
+            if event.bounty not in self._closed and self._offered.get(event.bounty) != event:
+                self._offers = [offer for offer in self._offers if offer.bounty != event.bounty] + [event]
+                self._offered[event.bounty] = event
         self._searched_to = head.number
         known = {joined.bounty for joined in self._book.joined()}
         started_s = self._monotonic()
@@ -217,13 +232,16 @@ class Node:
         if self._paused(posted.bounty):
             return False
         try:
-            if not self._market.bounty(posted.bounty).closed:
+            if self._market.bounty(posted.bounty).closed:
+                if posted.bounty not in self._closed:
+                    raise RpcError("the chain's node has no record yet that the bounty is closed")
+            else:
                 sums = self._workshop.sums
                 joining.join(self._market, self._store, self._me, self._policy, self._book, sums, posted)
                 self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
         except ChainUnavailable:
             raise
-        except _PASSING as fault:
+        except (*_PASSING, MarketError) as fault:  # only reads were made, which no contract refuses
             self._pause(posted.bounty, fault, _OFFER_PAUSES_S)
             return False
         except SonarError as error:
@@ -249,21 +267,50 @@ class Node:
             waiting = self._step(joined, head)
         except ChainUnavailable:
             raise
+        except BlockMissing as late:  # what came before took long: the next pass has a newer block
+            if joined.bounty not in self._late:
+                self._late.add(joined.bounty)
+                return Waiting(f"bounty {short(hex32(joined.bounty))} to work again: {late}"[:300])
+            return self._pause(joined.bounty, late, _PAUSES_S)
         except SonarError as error:
             at_risk = any(part.bounty == joined.bounty for part in self._book.at_risk())
             return self._pause(joined.bounty, error, _RISK_PAUSES_S if at_risk else _PAUSES_S)
         self._pauses.pop(joined.bounty, None)
+        self._late.discard(joined.bounty)
         return waiting
 
     def _step(self, joined: Joined, head: Head) -> Waiting | None:
         turn = Turn.at(head, joined, self._market.bounty(joined.bounty, at=head))
-        for part in self._book.open_parts(joined.bounty):
+        fault = self._conclude(turn)
+        if turn.status is not Status.CLOSED:
+            waiting = self._rounds.advance(turn)
+            if fault is not None:  # the round that is open does not wait for an old one's record
+                self._tell_once(fault)
+            return waiting
+        if fault is not None:
+            raise fault
+        return self._finish(turn)
+
+    def _conclude(self, turn: Turn) -> RpcError | None:
+        """Bring parts of rounds that are over to their ends; return why that does not work yet for one."""
+        fault = None
+        for part in self._book.open_parts(turn.joined.bounty):
             if part.round < turn.bounty.round or turn.status is Status.CLOSED:
-                self._endings.conclude(part, head)
-        return self._finish(turn) if turn.status is Status.CLOSED else self._rounds.advance(turn)
+                try:
+                    self._endings.conclude(turn.joined, part, turn.head)
+                except RpcError as error:
+                    fault = error
+        return fault
+
+    def _tell_once(self, fault: SonarError) -> None:
+        if str(fault) not in self._told:
+            self._told.add(str(fault))
+            self._progress.problem(fault, "asking again; the open round goes on")
 
     def _finish(self, turn: Turn) -> Waiting | None:
         joined = turn.joined
+        if not self._endings.closed(joined, turn.head) or self._book.open_parts(joined.bounty):
+            return Waiting(f"the end of bounty {short(hex32(joined.bounty))} to be confirmed")
         if self._options.claim:
             intent = Intent(Action.WITHDRAW, joined.bounty.hex())
             waiting = self._sender.withdraw(intent, turn.bounty.terms.asset, turn.head)

@@ -20,6 +20,7 @@ from sonar.telling.terminal import (
     print_json,
     run_app,
     sink_for,
+    told_when_stopped,
 )
 
 if TYPE_CHECKING:
@@ -179,24 +180,25 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
-    from pysonar.bounty.explain import explain as told
-    from pysonar.wiring import locked
+    with told_when_stopped(f"pysonar run {bounty}", as_json):
+        from pysonar.bounty.explain import explain as told
+        from pysonar.wiring import locked
 
-    asked = _asked(bounty, home, as_json)
-    with locked(home, sink_for(as_json)) as scientist:
-        name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
-        password = _unlocked(scientist, password_file)
-        if scientist.posted(name):
-            scientist.progress.note(f"going on with {name!r}, which was started here before")
-        elif not as_json:
-            typer.echo(told(asked))
-            if not yes:
-                _confirm()
-        try:
-            _see_through(scientist, asked, password, as_json)
-        except SonarError:
-            scientist.forget(name)  # unless it was posted: then it goes on from here
-            raise
+        asked = _asked(bounty, home, as_json)
+        with locked(home, sink_for(as_json)) as scientist:
+            name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
+            password = _unlocked(scientist, password_file)
+            if scientist.posted(name):
+                scientist.progress.note(f"going on with {name!r}, which was started here before")
+            elif not as_json:
+                typer.echo(told(asked))
+                if not yes:
+                    _confirm()
+            try:
+                _see_through(scientist, asked, password, as_json)
+            except SonarError:
+                scientist.forget(name)  # unless it was posted: then it goes on from here
+                raise
 
 
 def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
@@ -224,7 +226,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"stopped, and the bounty is open: `pysonar resume {asked.settings.name}` goes on. Who "
+                f"the bounty is open: `pysonar resume {asked.settings.name}` goes on with it as well. Who "
                 "misses a settle window pays the mines by default, and the bounty closes"
             )
         raise
@@ -244,11 +246,12 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    from pysonar.wiring import locked
+    with told_when_stopped(f"pysonar resume {name}".rstrip(), as_json):
+        from pysonar.wiring import locked
 
-    with locked(home, sink_for(as_json)) as scientist:
-        asked = scientist.started(name)
-        _see_through(scientist, asked, _unlocked(scientist, password_file), as_json)
+        with locked(home, sink_for(as_json)) as scientist:
+            asked = scientist.started(name)
+            _see_through(scientist, asked, _unlocked(scientist, password_file), as_json)
 
 
 @app.command()

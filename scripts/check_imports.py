@@ -140,8 +140,14 @@ RULES = (
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
     Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
+    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.chain.header")),
     Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
-    Rule("sonar.chain.rpc", DOWN, (*_HOME, "sonar.chain.endpoint", "sonar.chain.rpc"), libraries=_NETWORK),
+    Rule(
+        "sonar.chain.rpc",
+        DOWN,
+        (*_HOME, "sonar.chain.endpoint", "sonar.chain.header", "sonar.chain.rpc"),
+        libraries=_NETWORK,
+    ),
     Rule(
         "sonar.chain.contract", DOWN, (*_HOME, "sonar.chain.rpc", "sonar.chain.contract"), libraries=_NETWORK
     ),
@@ -160,7 +166,10 @@ RULES = (
         libraries=_NETWORK | {"eth_tester", "eth", "eth_keys"},
     ),
     Rule("sonar.demo", BY_NAME, ("sonar",), own_not=_COMMANDS),
-    *(Rule(package, BY_NAME, ("sonar",)) for package in ("sonar.cli", "sonar.commands", "sonar.__main__")),
+    *(
+        Rule(package, BY_NAME, ("sonar",))
+        for package in ("sonar.cli", "sonar.commands", "sonar.loads", "sonar.__main__")
+    ),
     Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
     Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
     _mine("mine.consent"),

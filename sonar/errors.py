@@ -19,6 +19,7 @@ SonarError
 │   ├── CiphertextError       a ciphertext, a public key or a blob of them
 │   ├── UpdateOutOfRange      a decrypted value outside the declared range (never echoed)
 │   ├── RpcError              the chain's node refused a request, or answered with nonsense
+│   │   └── BlockMissing      it does not keep what it knew at a block any more, or does not have that yet
 │   └── WrongContract         other code than the network file says
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
@@ -186,6 +187,10 @@ class RpcError(RemoteError):
     def __init__(self, message: str, *, code: int = 0, data: object = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code, self.data = code, data
+
+
+class BlockMissing(RpcError):
+    """The chain's node does not keep the state of a block any more, or does not have that block yet."""
 
 
 class EnvironmentFault(SonarError):

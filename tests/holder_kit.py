@@ -13,10 +13,11 @@ from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.past import Remembered
-from pysonar.keys.updates import MineUpdate, weight_of
+from pysonar.keys.updates import MineUpdate, weights_of
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.fixed import Target
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.public import PublicKey
@@ -97,6 +98,7 @@ class FakeHolder:
         self._sums: dict[tuple[bytes, int], dict[str, MineUpdate]] = {}
         self._at: dict[tuple[int, ...], frozenset[tuple[str, int]]] = {}
         self._scores: dict[tuple[bytes, int], dict[str, int]] = {}
+        self._twins: dict[tuple[bytes, int], dict[str, str]] = {}
         self._failed: dict[bytes, dict[tuple[int, str], str]] = {}
 
     @property
@@ -120,7 +122,12 @@ class FakeHolder:
         return (job.bounty, round) in self._opened
 
     def holds(
-        self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
+        self,
+        job: Job,
+        round: int,
+        weights_int: Sequence[int],
+        updates: Sequence[MineUpdate],
+        reference: Reference | None = None,
     ) -> dict[str, str | None]:
         self._check(job, weights_int, updates)
         now = Opened(tuple(weights_int), {one.mine: self._values(job.plan, one) for one in updates})
@@ -132,15 +139,25 @@ class FakeHolder:
         for (number, mine), test in sorted(failed.items()):
             if number < round and test not in ROUND_ONLY:
                 gone.setdefault(mine, test)
-        found = inspect(job.rules(self.least(job)), Rounds(past), now, lambda mine: mine not in gone)
+        rules = job.rules(self.least(job))
+        found = inspect(rules, Rounds(past), now, lambda mine: mine not in gone, reference)
         failed |= {(round, mine): test for mine, test in found.items() if test and mine not in gone}
-        return {mine: gone.get(mine, test) for mine, test in found.items()}
+        told = {mine: gone.get(mine, test) for mine, test in found.items()}
+        holding = {one.mine: one.rows for one in updates if told[one.mine] is None}
+        twins = self._twins.setdefault((job.bounty, round), {})
+        self._twins[job.bounty, round] = same(rules, now, holding, reference) | twins
+        return told
+
+    def twins(self, job: Job, round: int) -> dict[str, str]:
+        return self._twins.get((job.bounty, round), {})
 
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
         self._check(job, weights_int, updates)
-        if not self.least(job) <= len(updates) <= job.plan.mines_max:
+        twins = self.twins(job, round)
+        distinct = {twins.get(one.mine, one.mine) for one in updates}
+        if not self.least(job) <= len(distinct) or len(updates) > job.plan.mines_max:
             raise UsageError(f"{len(updates)} updates; a sum takes at least {self.least(job)}")
         here, asked = (job.bounty, round), {one.mine: one for one in updates}
         if here in self._sums:
@@ -148,7 +165,7 @@ class FakeHolder:
                 raise LedgerConflict("another sum of this round was opened")
         else:
             scale = 48 - job.plan.weight_frac
-            cohort = frozenset((one.mine, weight_of(job.plan, one)) for one in updates)
+            cohort = frozenset(weights_of(job.plan, updates, twins).items())
             if self._at.setdefault(tuple(w << scale for w in weights_int), cohort) != cohort:
                 raise LedgerConflict("another cohort's sum was opened at these weights")
             blobs = {one.blob for summed in self._sums.values() for one in summed.values()}
@@ -158,8 +175,9 @@ class FakeHolder:
         values = [self._values(job.plan, one) for one in updates]
         if None in values:
             raise UpdateOutOfRange("a value is outside the range")
+        weights = weights_of(job.plan, updates, twins)
         return [
-            sum(weight_of(job.plan, one) * v[i] for one, v in zip(updates, values, strict=True) if v)
+            sum(weights[one.mine] * v[i] for one, v in zip(updates, values, strict=True) if v)
             for i in range(job.plan.weights)
         ]
 
@@ -174,11 +192,13 @@ class FakeHolder:
                 raise UsageError("the coefficients are none")
             if (job.bounty, number) not in self._opened:
                 raise UsageError(f"round {number} is not known")
-            for mine, one in self._sums.get((job.bounty, number), {}).items():
+            summed = self._sums.get((job.bounty, number), {})
+            weights = weights_of(job.plan, list(summed.values()), self.twins(job, number))
+            for mine, one in summed.items():
                 values = self._values(job.plan, one)
                 if mine in totals and values:
                     dot = sum(k * u / 2**job.plan.scale_bits for k, u in zip(vector, values, strict=True))
-                    totals[mine] += weight_of(job.plan, one) * dot
+                    totals[mine] += weights[mine] * dot
         largest = max(map(abs, totals.values())) or 1.0
         scores = {mine: math.floor(32767 * total / largest + 0.5) for mine, total in totals.items()}
         scores = {mine: max(score, 1) if totals[mine] > 0 else score for mine, score in scores.items()}
@@ -191,6 +211,9 @@ class FakeHolder:
                 totals.setdefault(mine, Revealed()).score_bits += 16
         for (number, mine), test in sorted(self._failed.get(job.bounty, {}).items()):
             totals.setdefault(mine, Revealed()).failed_tests.append((number, test))
+        for (bounty, _), twins in self._twins.items():
+            for mine in twins if bounty == job.bounty else ():
+                totals.setdefault(mine, Revealed()).twin_rounds += 1
         return totals
 
     def _check(self, job: Job, weights_int: Sequence[int], updates: Sequence[MineUpdate]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mine.work.state import Book, Part
+from mine.work.state import Book, Joined, Part
 from mine.work.urgency import STORE_CALL_S, Urgency
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError, SonarError
@@ -14,6 +16,7 @@ from sonar.ports import Store
 from sonar.protocol.events import MinePaid, RoundSettled
 from sonar.protocol.fold import Ending, RoundRecord, record_of
 from sonar.protocol.ids import Address, BountyId, Cid, hex32
+from sonar.protocol.phase import BountyState, Entry, EntryState
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.documents import MineRound
 from sonar.telling.progress import Progress, Waiting
@@ -45,11 +48,13 @@ class Endings:
         self._market, self._store, self._me = market, store, me
         self._sender, self._book, self._urgency, self._progress = sender, book, urgency, progress
         self._ended_s: dict[tuple[BountyId, int], int] = {}
+        self._searched: dict[tuple[BountyId, int], int] = {}
 
     def expire(self, part: Part, head: Head) -> Waiting:
         """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
-        ended_s = self._ended_s.setdefault((part.bounty, part.round), head.timestamp_s)
-        cohort = self._record(part, head).cohort
+        key = (part.bounty, part.round)
+        ended_s = self._ended_s[key] = min(head.timestamp_s, self._ended_s.get(key, head.timestamp_s))
+        cohort = self._record(part, part.since_block, head, lambda found: self._me in found.reveals).cohort
         if self._me not in cohort:
             raise RpcError(f"the chain's node has no record yet of our reveal in round {part.round}")
         turn_s = ended_s + EXPIRE_GRACE_S + EXPIRE_STAGGER_S * cohort.index(self._me)
@@ -59,48 +64,111 @@ class Endings:
         self._sender.mined(intent, self._market.expire(part.bounty, part.round, cohort))
         return Waiting(f"the end of round {part.round} to be mined")
 
-    def conclude(self, part: Part, head: Head) -> None:
-        """Bring the part of a round that is over to its end, from what the chain recorded.
+    def conclude(self, joined: Joined, part: Part, head: Head) -> bool:
+        """Bring the part of a round that is over to its end, by what is known of the confirmed block; False
+        while the round is not over there.
 
-        Raises RpcError if the node does not have the records yet.
+        What the contract holds and what it has recorded must agree, and the record must add up: each is
+        one answer of a node. Raises RpcError as long as they do not.
         """
-        record = self._record(part, head)
-        part = ended(part, record, self._me, self._book.why(part, "the round is over"))
+        deep = self._sender.deep(head)
+        state = self._state(part.bounty, deep)
+        if state is None or not (part.round < state.round or state.closed):
+            return False
+        if part.round > state.round:  # it never came: a lie told of it
+            self._tell(self._book.save(part.after(RoundEvent.COMMIT_REFUSED, "the bounty ended before it")))
+            return True
+        record = self._record(part, part.since_block or joined.block, deep, lambda found: found.is_whole)
+        entry = self._market.entry(part.bounty, self._me, at=deep)
+        part = ended(part, record, self._me, part.why or self._book.why(part, "the round is over"), entry)
         if record.settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
             part = replace(part, why=why_no_share(self._store, record.settled, self._me))
-        self._book.save(part)
+        self._tell(self._book.save(part))
+        return True
+
+    def closed(self, joined: Joined, head: Head) -> bool:
+        """Tell whether a bounty is closed in the confirmed block, by the contract and by its record.
+
+        Raises RpcError if the record does not say so.
+        """
+        deep = self._sender.deep(head)
+        state = self._state(joined.bounty, deep)
+        if state is None or not state.closed:
+            return False
+        last = Part(joined.bounty, state.round)
+        if not self._record(last, joined.block, deep, _is_closed).closed:
+            raise RpcError("the chain's node has no record yet that the bounty is closed")
+        return True
+
+    def _state(self, bounty: BountyId, deep: Head) -> BountyState | None:
+        """The bounty in a block; None if it was not posted then."""
+        try:
+            return self._market.bounty(bounty, at=deep)
+        except UnknownBounty:
+            return None
+
+    def _tell(self, part: Part) -> None:
         told = MineRound(part.state.value, part.asset, **part.paid, why=part.why)
         self._progress.round(hex32(part.bounty), part.round, told)
 
-    def _record(self, part: Part, head: Head) -> RoundRecord:
-        """What the chain has recorded of the part's round."""
+    def _record(
+        self, part: Part, since: int, head: Head, enough: Callable[[RoundRecord], bool]
+    ) -> RoundRecord:
+        """What the chain has recorded of the part's round from about block `since` up to `head`.
+
+        If that is not `enough`, it is looked for from the contract's first block on, but not at each block:
+        that it begins with `since` was one node's word.
+        """
         from sonar.chain.contract.market import REORG_BLOCKS
 
-        events = self._market.events(part.since_block - REORG_BLOCKS, head.number, part.bounty)
-        return record_of(events, part.bounty, part.round)
+        record = self._read(part, min(since, head.number) - REORG_BLOCKS, head)
+        key = (part.bounty, part.round)
+        searched = self._searched.get(key)
+        if not enough(record) and (searched is None or abs(head.number - searched) >= REORG_BLOCKS):
+            record = self._read(part, self._market.deployed_block, head)
+            self._searched[key] = head.number
+        return record
+
+    def _read(self, part: Part, first: int, head: Head) -> RoundRecord:
+        return record_of(self._market.events(first, head.number, part.bounty), part.bounty, part.round)
+
+
+def _is_closed(record: RoundRecord) -> bool:
+    return record.closed is not None
 
 
 _MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
 
 
-def ended(part: Part, record: RoundRecord, me: Address, why: str) -> Part:
+def ended(part: Part, record: RoundRecord, me: Address, why: str, entry: Entry | None = None) -> Part:
     """Return the part of `me` as its round ended by what the chain recorded of that; `why`, if it was missed.
 
-    Raises RpcError if the round is not over, or the node does not have the records yet.
+    `entry`, if given, is what the contract holds of `me`: it tells of the newest round alone. Raises RpcError
+    if the round is not over, the record lacks something, or the two do not agree.
     """
-    missing = RpcError(f"the chain's node has no record yet of how round {part.round} ended")
-    if record.ended is None:  # nor perhaps what came shortly before
+    missing = RpcError(f"the chain's node has no whole record yet of how round {part.round} ended")
+    seen = (me in record.commits, me in record.reveals)
+    if not record.is_whole:
         raise missing
-    for event in _course(part.state, me in record.commits, me in record.reveals):
+    if entry is not None and entry.round <= part.round and seen != _seen(entry, part.round):
+        raise missing
+    for event in _course(part.state, *seen):
         part = part.after(event, why if event in _MISSED else "")
     paid = record.paid.get(me)
     if part.state is RoundState.REVEALED:
-        if paid is None:
+        if paid is None or record.ended is None:
             raise missing
         part = part.after(_outcome(record.ended, paid.share_bps))
     if paid is not None:
         part = replace(part, paid=paid_fields(paid))
     return part
+
+
+def _seen(entry: Entry, round_number: int) -> tuple[bool, bool]:
+    """Whether a mine has committed and revealed in a round, by its entry, which is of no later one."""
+    if entry.round < round_number:
+        return False, False
+    return entry.state is not EntryState.NONE, entry.state is EntryState.REVEALED
 
 
 def paid_fields(paid: MinePaid) -> dict[str, int]:
@@ -150,4 +218,6 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
     member = next((member for member in evidence.cohort if member.mine == me), None)
     if member is None or (evidence.bounty, evidence.round) != (settled.bounty, settled.round):
         return "the scientist's record is not of this round"
-    return f"left out: {member.reason}" if member.reason else "it was counted, and made the model no better"
+    if not member.accepted:
+        return f"left out: {member.reason}"
+    return "it was counted, and made the model no better" + (f"; {member.reason}" if member.reason else "")

@@ -44,8 +44,8 @@ class Publisher:
 
         It was revealed without, or the store has lost or spoilt it.
         """
-        looked_s = self._looked_s.get((part.bounty, part.round), 0)
-        if self._urgency.now_s() < looked_s + LOOK_S:
+        now_s, looked_s = self._urgency.now_s(), self._looked_s.get((part.bounty, part.round), 0)
+        if 0 <= now_s - looked_s < LOOK_S:  # a time that was told too late is no time to wait for
             return
         for cid in part.cids:
             if not self._urgency.allows(STORE_CALL_S):

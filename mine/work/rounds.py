@@ -6,6 +6,8 @@ waits for. How rounds end is in `mine.work.ending`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mine import consent
 from mine.consent import Policy
 from mine.work.ending import Endings
@@ -15,11 +17,13 @@ from mine.work.state import Book, Command, Part, Turn, decide
 from mine.work.updates import Updates
 from mine.work.urgency import Urgency
 from sonar.chain.contract.calls import Call
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import Market
+from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import EnvironmentFault, InsufficientFunds, RemoteError, UsageError
 from sonar.protocol import seal as seals
-from sonar.protocol.ids import Address, BountyId, Digest, hex32
+from sonar.protocol.ids import Address, Digest, hex32
 from sonar.protocol.phase import EntryState, Status
 from sonar.protocol.round import RoundEvent, RoundState
 from sonar.telling.progress import Progress, Waiting
@@ -45,7 +49,6 @@ class Rounds:
         self._market, self._me, self._sender, self._endings = market, me, sender, endings
         self._book, self._policy, self._progress = book, policy, progress
         self._urgency, self._updates, self._publisher = urgency, updates, publisher
-        self._missed: dict[tuple[BountyId, int], int] = {}
 
     def advance(self, turn: Turn) -> Waiting:
         """Do everything that can be done now in the current round, and return what it waits for then."""
@@ -53,12 +56,9 @@ class Rounds:
         while True:
             part = self._book.part(turn.bounty.bounty, turn.bounty.round)
             command = decide(part.state, status)
-            if command in _NEEDS_ENTRY:
-                entry = self._entry(part, turn)
-                part = self._agree_with_chain(part, entry, status)
+            if command in _NEEDS_ENTRY or (part.state in _GIVEN_UP and part.seal):
+                part = self._agree_with_chain(part, turn)
                 command = decide(part.state, status)
-                if command is Command.FORFEIT and entry is EntryState.REVEALED:
-                    command = Command.REVEAL  # all have revealed, and ours is not deep enough yet
             waiting = self._do(command, part, turn, is_new=part.state is not begun)
             if waiting is not None:
                 return waiting
@@ -80,13 +80,8 @@ class Rounds:
                 return self._reveal(part, turn)
             case Command.EXPIRE:
                 return self._endings.expire(part, turn.head)
-            case Command.SKIP:
-                sent = _intent(Action.COMMIT, part)
-                if turn.status is Status.REVEAL and self._sender.may_be_mined(sent):
-                    return Waiting(f"what became of the commit of round {part.round}", turn.ends.reveal_s)
-                return self._skip(part, "the commit window is over")
-            case Command.FORFEIT:
-                return self._forfeit(part, turn)
+            case Command.MISS:
+                return self._miss(part, turn)
             case Command.WAIT:
                 self._look_after(part, turn)
                 return _waiting(turn, int(is_new and self._unseen(part, turn)))
@@ -99,21 +94,23 @@ class Rounds:
             self._sender.restore(
                 _intent(Action.COMMIT, part),
                 lambda: self._commit_call(part, turn),
-                lambda: self._entry(part, turn) is EntryState.NONE,
+                lambda at: self._entry(part, turn, at) is EntryState.NONE,
+                turn.head,
             )
         if part.state in _WAS_REVEALED and turn.status is Status.REVEAL:
             self._sender.restore(
                 _intent(Action.REVEAL, part),
                 lambda: self._reveal_call(part),
-                lambda: self._entry(part, turn) is EntryState.COMMITTED,
+                lambda at: self._entry(part, turn, at) is EntryState.COMMITTED,
+                turn.head,
             )
         if part.state is RoundState.REVEALED:
             self._publisher.keep(part)
 
-    def _entry(self, part: Part, turn: Turn) -> EntryState:
-        """What the chain knows of our part, in the same block as the bounty."""
+    def _entry(self, part: Part, turn: Turn, at: Head | None = None) -> EntryState:
+        """What the chain knows of our part: in the same block as the bounty, or `at` another."""
         bounty = turn.bounty
-        entry = self._market.entry(bounty.bounty, self._me, at=turn.head)
+        entry = self._market.entry(bounty.bounty, self._me, at=at or turn.head)
         if entry.round != bounty.round or entry.state is EntryState.NONE:
             return EntryState.NONE
         if entry.seal != seals.kept(part.seal):
@@ -123,18 +120,30 @@ class Rounds:
             )
         return entry.state
 
-    def _agree_with_chain(self, part: Part, entry: EntryState, status: Status) -> Part:
-        """Take over what the chain knows of our part: a transaction may have been mined while we were away.
-
-        While it can be sent again, a transaction is waited for by its receipt, which counts confirmations.
+    def _agree_with_chain(self, part: Part, turn: Turn) -> Part:
+        """Take over what the chain knows of our part: a transaction may have been mined while we were away,
+        and what told of it a lie. What can still be sent again is believed when it is deep enough.
         """
-        if entry is EntryState.NONE:
-            return part
-        if part.state is RoundState.COMMITTING and status is not Status.COMMIT:
-            part = self._book.save(part.after(RoundEvent.COMMIT_SEEN))
-        if part.state is RoundState.REVEALING and entry is EntryState.REVEALED and status in _TOO_LATE:
-            part = self._book.save(part.after(RoundEvent.REVEAL_SEEN))
+        known = self._entry(part, turn)
+        if part.state in _BEFORE_COMMIT and known is EntryState.NONE:
+            return self._of_this_model(part, turn)
+        if known is not EntryState.NONE and (part.state, turn.status) in _BY_DEPTH:
+            try:
+                known = self._entry(part, turn, self._sender.deep(turn.head))
+            except UnknownBounty:  # it is younger than that
+                known = EntryState.NONE
+        for event in _FOLLOWS.get((part.state, known), ()):
+            part = self._book.save(part.after(event))
         return part
+
+    def _of_this_model(self, part: Part, turn: Turn) -> Part:
+        """Begin anew what was trained on another model than the round's: what told of it then was a lie, or a
+        reorganisation has changed how the last round was settled.
+        """
+        stale = part.model and part.model != turn.bounty.model_digest
+        if not stale or self._sender.may_be_mined(_intent(Action.COMMIT, part)):
+            return part
+        return self._book.save(Part(part.bounty, part.round))
 
     # ---- before the commit: nothing is at stake
 
@@ -144,7 +153,7 @@ class Rounds:
         if not self._urgency.can_commit(turn):
             if turn.ends.commit_s < bounty.opened_s + bounty.terms.commit_window_s:
                 return _quiet(turn)
-            return self._skip(part, "too little is left of the commit window")
+            return self._miss(part, turn, "too little is left of the commit window")
         consent.check_bounty(bounty, self._policy)
         consent.check_uses(self._book.uses(dataset.digest), self._policy)
         made = self._updates.make(part, turn)
@@ -174,15 +183,29 @@ class Rounds:
             part.bounty, part.round, part.seal, terms.stake_units, asset=terms.asset, proof=part.proof
         )
 
-    def _skip(self, part: Part, why: str) -> Waiting | None:
-        self._book.save(part.after(RoundEvent.COMMIT_REFUSED, self._book.why(part, why)))
-        return None
+    # ---- too late
+
+    def _miss(self, part: Part, turn: Turn, why: str = "") -> Waiting:
+        """Write down why a round is missed, by this head, and give nothing up: the head may be wrong.
+
+        Once the round is over, it is concluded by what the chain has recorded (`mine.work.ending`).
+        """
+        number = turn.bounty.round
+        sent = Action.COMMIT if part.state in _BEFORE_COMMIT else Action.REVEAL
+        if part.state is RoundState.REVEALING and self._entry(part, turn) is EntryState.REVEALED:
+            return Waiting(f"the reveal of round {number} to be confirmed", turn.ends.settle_s)
+        if self._sender.may_be_mined(_intent(sent, part)) and turn.status is Status.REVEAL:
+            return Waiting(f"what became of the commit of round {number}", turn.ends.reveal_s)
+        window = "commit" if sent is Action.COMMIT else "reveal"
+        told = self._book.why(part, why or f"the {window} window is over")
+        if part.why != told:
+            self._book.save(replace(part, why=told))
+        return Waiting(f"the end of round {number}: {told}"[:200], turn.ends.settle_s)
 
     # ---- after the commit: the stake is at risk until the reveal is seen
 
     def _reveal(self, part: Part, turn: Turn) -> Waiting | None:
         until_s = turn.ends.reveal_s
-        self._missed.pop((part.bounty, part.round), None)
         if part.state is RoundState.COMMITTED:
             if not self._ready(part):
                 return Waiting("a reveal in another bounty, whose stake is more urgent", until_s)
@@ -216,27 +239,25 @@ class Rounds:
         self._progress.problem(missing, "revealing without the update in the store, to save the stake")
         return True
 
-    def _forfeit(self, part: Part, turn: Turn) -> Waiting | None:
-        """Give up the stake, once the block that ended the window is deep enough not to be replaced.
-
-        Without a commit on the chain, nothing was lost.
-        """
-        number = turn.head.number
-        missed = self._missed.setdefault((part.bounty, part.round), number)
-        if number - missed + 1 < self._sender.confirmations:
-            return Waiting(f"the end of the reveal window of round {part.round} to be confirmed")
-        if self._entry(part, turn) is EntryState.NONE:
-            return self._skip(part, "a reorganisation took the commit back")
-        why = self._book.why(part, "the reveal window is over")
-        self._book.save(part.after(RoundEvent.REVEAL_MISSED, why))
-        return None
-
 
 _COMMITTED = {RoundState.COMMITTED, RoundState.REVEALING}
 _WAS_REVEALED = {RoundState.REVEALED, RoundState.PAID, RoundState.NO_SHARE, RoundState.RETURNED}
 _WAS_COMMITTED = _COMMITTED | _WAS_REVEALED
-_TOO_LATE = {Status.FAILED, Status.OVERDUE}
-_NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.SKIP, Command.FORFEIT}
+_BEFORE_COMMIT = {RoundState.IDLE, RoundState.TRAINED, RoundState.COMMITTING}
+_GIVEN_UP = {RoundState.SKIPPED, RoundState.FORFEIT}
+_NEEDS_ENTRY = {Command.TRAIN, Command.COMMIT, Command.REVEAL, Command.MISS}
+_BY_DEPTH = {(RoundState.COMMITTING, Status.COMMIT)} | {
+    (RoundState.REVEALING, status) for status in (Status.REVEAL, Status.SETTLE)
+}
+_C, _R, _E = EntryState.COMMITTED, EntryState.REVEALED, RoundEvent
+_FOLLOWS: dict[tuple[RoundState, EntryState], tuple[RoundEvent, ...]] = {
+    (RoundState.COMMITTING, _C): (_E.COMMIT_SEEN,),
+    (RoundState.COMMITTING, _R): (_E.COMMIT_SEEN, _E.REVEAL_SENT, _E.REVEAL_SEEN),
+    (RoundState.COMMITTED, _R): (_E.REVEAL_SENT, _E.REVEAL_SEEN),
+    (RoundState.REVEALING, _R): (_E.REVEAL_SEEN,),
+    **{(state, known): (_E.COMMIT_STANDS,) for state in _GIVEN_UP for known in (_C, _R)},
+}
+"""What has happened to a part in a state, by what the chain knows of it."""
 
 
 def _intent(action: Action, part: Part) -> Intent:

@@ -13,6 +13,7 @@ from sonar.chain.contract.refusal import Refusal
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox, pay
+from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import InsufficientFunds, MarketError
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.progress import Progress, Waiting
@@ -24,10 +25,9 @@ class Sender:
     def __init__(self, market: Market, me: Address, outbox: Outbox, progress: Progress) -> None:
         self._market, self._me, self._outbox, self._progress = market, me, outbox, progress
 
-    @property
-    def confirmations(self) -> int:
-        """So many blocks, its own included, confirm a transaction."""
-        return self._outbox.confirmations
+    def deep(self, head: Head) -> Head:
+        """Return the newest block that is confirmed at `head`. Raises RpcError if the node lacks it."""
+        return self._market.at_depth(head, self._outbox.confirmations)
 
     def mined(self, intent: Intent, call: Call) -> bool:
         """Send `call` once, however often this is asked; tell whether it is mined and confirmed.
@@ -53,14 +53,22 @@ class Sender:
             return False
         return True
 
-    def restore(self, intent: Intent, call: Callable[[], Call], lacking: Callable[[], bool]) -> None:
-        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew."""
+    def restore(
+        self, intent: Intent, call: Callable[[], Call], lacking: Callable[[Head], bool], head: Head
+    ) -> None:
+        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew.
+
+        So is what was mined by a receipt, and the chain lacks so deep that the receipt must have been a lie.
+        """
         if not self._outbox.submitted(intent):
             return
         if not self._outbox.wanted(intent):
+            receipt = None
             with suppress(MarketError):  # it is looked at again in the next pass
-                self._outbox.outcome(intent)
-        elif lacking():
+                receipt = self._outbox.outcome(intent)
+            if receipt is not None and receipt.block + BURIED_BLOCKS <= head.number and lacking(head):
+                self._outbox.doubt(intent)
+        if self._outbox.wanted(intent) and lacking(head):
             self.mined(intent, call())
 
     def withdraw(self, intent: Intent, asset: Address, head: Head) -> Waiting | None:

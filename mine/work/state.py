@@ -30,8 +30,7 @@ class Command(Enum):
     COMMIT = "commit"
     REVEAL = "reveal"
     EXPIRE = "expire"
-    SKIP = "skip"
-    FORFEIT = "forfeit"
+    MISS = "miss"  # too late, by this head: nothing is given up before the round is over
     WAIT = "wait"
 
 
@@ -43,10 +42,10 @@ DECISIONS: dict[tuple[RoundState, Status], Command] = {
     (_R.IDLE, _S.COMMIT): _C.TRAIN,
     (_R.TRAINED, _S.COMMIT): _C.COMMIT,
     (_R.COMMITTING, _S.COMMIT): _C.COMMIT,
-    **{(state, late): _C.SKIP for state in (_R.IDLE, _R.TRAINED, _R.COMMITTING) for late in _AFTER_COMMIT},
+    **{(state, late): _C.MISS for state in (_R.IDLE, _R.TRAINED, _R.COMMITTING) for late in _AFTER_COMMIT},
     (_R.COMMITTED, _S.REVEAL): _C.REVEAL,
     (_R.REVEALING, _S.REVEAL): _C.REVEAL,
-    **{(state, late): _C.FORFEIT for state in (_R.COMMITTED, _R.REVEALING) for late in _AFTER_REVEAL},
+    **{(state, late): _C.MISS for state in (_R.COMMITTED, _R.REVEALING) for late in _AFTER_REVEAL},
     (_R.REVEALED, _S.FAILED): _C.EXPIRE,
     (_R.REVEALED, _S.OVERDUE): _C.EXPIRE,
 }
@@ -97,11 +96,12 @@ class Part:
 
     `update` is the digest of the update's manifest, and `links` are to the parts of its blob. The bytes of
     both are drafts (`mine.work.publisher`) while the part is open.
-    `since_block` is the head when it trained: what comes of this part is mined later. `proof` shows
-    the contract that the mine is on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its
-    reveal goes before everything else, until it is too late for it. `why` it was skipped, is forfeit or has
-    no share. `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in the smallest
-    unit of `asset`.
+    `model` is the digest of the model that it was trained on. `since_block` is the head when it trained: what
+    comes of this part is mined later, unless that head was a lie. `proof` shows the contract that the mine is
+    on the bounty's allow-list. `urgent_s` to `reveal_s`, in chain seconds: its reveal goes before everything
+    else, until it is too late for it. `why` it was skipped, is forfeit or has no share; of a part that is
+    open, why it would be. `paid` is what the chain recorded at the end: share_bps and amounts. Amounts are in
+    the smallest unit of `asset`.
     """
 
     bounty: BountyId
@@ -119,6 +119,7 @@ class Part:
     reveal_s: int = 0
     why: str = ""
     paid: dict[str, int] = field(default_factory=dict)
+    model: bytes = b""
 
     @cached_property
     def cids(self) -> tuple[Cid, ...]:
@@ -226,6 +227,11 @@ class Book:
     def open_parts(self, bounty: BountyId | None = None) -> list[Part]:
         """The recorded parts that are not over, in a bounty or in all of them."""
         return [part for part in self.parts(bounty) if not is_final(part.state)]
+
+    def drafts_of(self) -> set[Cid]:
+        """What the updates consist of that may be asked for yet: of open parts, and each bounty's newest."""
+        parts = [part for one in self.joined() if not one.over for part in self.parts(one.bounty)[-1:]]
+        return {cid for part in (*self.open_parts(), *parts) for cid in part.cids}
 
     def at_risk(self) -> list[Part]:
         """The parts of joined bounties whose stakes can be lost by doing nothing."""

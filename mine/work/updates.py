@@ -92,6 +92,7 @@ class Updates:
             stake_units=bounty.terms.stake_units,
             asset=bounty.terms.asset,
             proof=trainer.proof(task, self._me),
+            model=bounty.model_digest,
             since_block=turn.head.number,
             urgent_s=urgent_s(turn),
             reveal_s=turn.ends.reveal_s,

@@ -108,10 +108,11 @@ class Bounty:
         path = expanded(path, "bounty")
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
+        settings = settings_of(fields)  # names a table that is spelled otherwise
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
             raise ConfigError("holdout", "the table [holdout] is missing", hint=f"add:\n  {hint}")
-        settings, held_out = settings_of(fields), load(holdout_of(holdout), path.parent)
+        held_out = load(holdout_of(holdout), path.parent)
         return cls._begun(settings, held_out, None if start is None else named(start, path.parent, earlier))
 
     @classmethod

@@ -48,12 +48,11 @@ def _kind_in(known: Collection[str]) -> Callable[[object], object]:
         if isinstance(given, BaseModel):
             return given
         table = {"kind": given} if isinstance(given, str) else given
-        if not isinstance(table, dict) or table.get("kind") not in known:
-            wanted = given if isinstance(given, str) else table.get("kind") if isinstance(table, dict) else ""
-            raise ValueError(
-                f"must be one of {', '.join(known)}, or a table with such a kind"
-                + (f"; did you mean {close[0]}?" if (close := get_close_matches(str(wanted), known)) else "")
-            )
+        kind = table.get("kind") if isinstance(table, dict) else None
+        if not isinstance(table, dict) or not isinstance(kind, str) or kind not in known:
+            close = get_close_matches(kind, known, n=1) if isinstance(kind, str) else []
+            meant = "".join(f"; did you mean {name}?" for name in close)
+            raise ValueError(f"must be one of {', '.join(known)}, or a table with such a kind{meant}")
         return table
 
     return table
@@ -217,7 +216,13 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     """Return the error for a field that there is not."""
     field = f"{prefix}{name}"[:80]
     if isinstance(given, dict):
-        hint = "the tables are [holdout], feature_map and optimiser; other fields stand above [holdout]"
+        tables = ("holdout", "feature_map", "optimiser")
+        close = get_close_matches(name, tables, n=1)
+        hint = (
+            f"did you mean [{close[0]}]?"
+            if close
+            else "the tables are [holdout], feature_map and optimiser; other fields stand above [holdout]"
+        )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:
         return ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")

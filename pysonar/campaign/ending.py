@@ -10,7 +10,6 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import MarketError
 from sonar.families.quadratic.course import held_weights
-from sonar.protocol.fold import fold
 from sonar.protocol.ids import hex32
 from sonar.protocol.phase import BountyState, Status
 from sonar.telling.progress import Round, Waiting
@@ -25,7 +24,7 @@ class Ending:
     def expire(self, state: BountyState, head: Head, status: Status) -> Waiting | None:
         """End a round that failed or is overdue; None when that is mined."""
         n = state.round
-        cohort = self._settling.revealed(n, head)
+        cohort = self._settling.revealed(state, head)
         if len(cohort) != state.revealed:
             return Waiting(f"the reveals of round {n} to be in the chain's record")
         why = "has failed" if status is Status.FAILED else "was not settled in time"
@@ -41,6 +40,8 @@ class Ending:
         means = self._means
         intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.offer.terms.asset
         me = means.outbox.address
+        if not means.outbox.wanted(intent) and means.market.withdrawable(me, means.deep(head), asset=asset):
+            means.lacks(intent, head)
         if not means.outbox.wanted(intent) or means.market.withdrawable(me, head, asset=asset):
             call = means.market.withdraw(me, asset)
             if (waiting := means.transact(intent, call, "the withdrawal", None)) is not None:
@@ -55,10 +56,10 @@ class Ending:
         first, last = records.finished() + 1, state.round if state.closed else state.round - 1
         if first > last:
             return
-        told = fold(means.market.events(means.since(), head.number, means.id))
         for n in range(first, last + 1):
-            seconds = means.watch.tell(n)
-            finished = history.finished_of(n, told.get((means.id, n)), seconds, self._gas(n))
+            record = means.record(n, head.number, lambda found: found.is_whole)
+            history.check_whole(n, record)
+            finished = history.finished_of(record, means.watch.tell(n), self._gas(n))
             records.put(finished, n)
             means.watch.begin_idle()
             line = history.line_of(records, n, means.bounty)

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from pysonar.campaign.records import Cohort, Outcome, Records, Verdict
+from pysonar.campaign.standing import TWIN
 from pysonar.keys.job import Job
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.ids import Address, Digest
+
+
+def _counts_with(verdict: Verdict, mine: str) -> str:
+    """Why an accepted update counts for less than one, empty if it does not."""
+    others = [
+        twin for twin, first in verdict.twins.items() if twin != mine and first == verdict.twins.get(mine)
+    ]
+    there = [twin for twin in others if twin in verdict.accepted]
+    if not there:
+        return ""
+    named = f"{there[0]} and {len(there) - 1} more" if len(there) > 1 else there[0]
+    return f"{TWIN}: it shares weight and pay with {named}"
 
 
 def evidence_of(
@@ -26,7 +39,7 @@ def evidence_of(
             update=Digest(digest),
             rows=update.rows if (update := records.update(number, mine)) else 0,
             accepted=mine in verdict.accepted,
-            reason=verdict.left_out.get(mine, ""),
+            reason=verdict.left_out.get(mine, _counts_with(verdict, mine)),
             share_bps=outcome.shares_bps[mine],
         )
         for mine, digest in cohort.digests.items()

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from sonar.protocol.phase import BountyState
 
 
-def finished_of(
-    number: int, record: RoundRecord | None, seconds: dict[str, float], gas: dict[str, int]
-) -> Finished:
-    """Return how round `number` ended. Raises RpcError if the chain's record does not say yet."""
-    if record is None or record.ended is None or record.ended_block is None:
-        raise RpcError(f"round {number} is over, and the chain's node has no record yet of how")
+def check_whole(number: int, record: RoundRecord) -> None:
+    """Check that the chain's record tells all of how round `number` ended. Raises RpcError."""
+    if not record.is_whole:
+        raise RpcError(f"round {number} is over, and the chain's node has no whole record yet of how")
+
+
+def finished_of(record: RoundRecord, seconds: dict[str, float], gas: dict[str, int]) -> Finished:
+    """Return how a round ended, by its whole record."""
+    assert record.ended is not None
+    assert record.ended_block is not None
     settled, closed = record.settled, record.closed
     return Finished(
         ended=record.ended.value,

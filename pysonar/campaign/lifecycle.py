@@ -16,6 +16,9 @@ and the same payments.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pysonar.bounty.explain import learned
@@ -35,7 +38,15 @@ from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import ChainUnavailable, ConfigError, JournalError, RpcError, UsageError
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    JournalError,
+    RpcError,
+    SonarError,
+    UsageError,
+    WrongContract,
+)
 from sonar.home.journal import Journal
 from sonar.ports import Store
 from sonar.protocol.ids import BountyId
@@ -70,6 +81,7 @@ class Campaign:
         *,
         progress: Progress | None = None,
         confirmations: int = 1,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bounty = bounty
         self.records = Records(journal, bounty.settings.name)
@@ -92,6 +104,8 @@ class Campaign:
         self._settling = Settling(means, self._opening)
         self._ending = Ending(means, self._settling)
         self._let_go = self._told_age = False
+        self._monotonic = monotonic
+        self._doubted_s: float | None = None
         holder.on_progress(
             lambda done, of: self._progress.waiting(f"the key: {done} of {of} ciphertexts done")
         )
@@ -134,14 +148,27 @@ class Campaign:
             problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
             raise UsageError(problem, hint="ask an open session for the campaign")
         try:
-            return self._pass()
+            result = self._pass()
+            self._doubted_s = None
+            return result
         except UnknownBounty as error:
             name = self.bounty.settings.name
             problem = f"this chain does not know the bounty {name!r}, which was posted from this home"
             hint = "connect to the chain that it was posted on, or start again with another home"
-            raise ConfigError("network", problem, hint=hint) from error
+            raise self._doubted(ConfigError("network", problem, hint=hint)) from error
+        except WrongContract as error:
+            raise (self._doubted(error) if self.id else error) from error
         except RpcError as error:  # a node that lags, or limits requests, may answer later
             raise ChainUnavailable(str(error), hint=error.hint) from error
+
+    def _doubted(self, error: SonarError) -> SonarError:
+        """What to raise for `error`, which would end the campaign: it must last a quarter of a window."""
+        terms, now_s = self.bounty.terms, self._monotonic()
+        self._doubted_s = now_s if self._doubted_s is None else self._doubted_s
+        shortest_s = min(terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
+        if now_s - self._doubted_s >= shortest_s / 4:
+            return error
+        return ChainUnavailable(f"the chain's node may be wrong: {error}", hint=error.hint)
 
     def _pass(self) -> Waiting | Done:
         if (waiting := self._opening.post()) is not None:
@@ -150,11 +177,19 @@ class Campaign:
             head = self._means.market.head()
             self._means.outbox.recover(head)
             state = self._opening.state(head)
-            self._ending.finish_rounds(state, head)
+            self._finish_rounds(head)
+            if state.closed and not self.done:
+                return Waiting("the end of the bounty to be confirmed")
             result = self._act(status_of(state, head.timestamp_s), state, head)
             if result is not None:
                 return result
         return Waiting("the chain to show what was mined")
+
+    def _finish_rounds(self, head: Head) -> None:
+        """Write down how rounds ended that are over in the confirmed block."""
+        deep = self._means.deep(head)
+        with suppress(UnknownBounty):  # it was not posted then
+            self._ending.finish_rounds(self._means.market.bounty(self._means.id, deep), deep)
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap

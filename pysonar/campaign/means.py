@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pysonar.bounty.request import Bounty
@@ -22,10 +22,13 @@ from sonar.chain.contract.errors import (
     WrongStatus,
 )
 from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import InsufficientFunds, SonarError
+from sonar.chain.sending.queue import BURIED_BLOCKS
+from sonar.errors import InsufficientFunds, MarketError, SonarError
 from sonar.ports import Store
+from sonar.protocol.fold import RoundRecord, record_of
 from sonar.protocol.ids import BountyId
 from sonar.telling.progress import Progress, Waiting
 
@@ -82,6 +85,7 @@ class Means:
     watch: Stopwatch
     confirmations: int = 1
     told: set[str] = field(default_factory=set)
+    searched: dict[int, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -109,6 +113,35 @@ class Means:
         finished: Finished | None = self.records.get(Finished, self.records.finished())
         return (finished.block if finished is not None else self.posted[1]) - REORG_BLOCKS
 
+    def deep(self, head: Head) -> Head:
+        """The newest block that is confirmed at `head`. Raises RpcError if the node lacks it."""
+        return self.market.at_depth(head, self.confirmations)
+
+    def record(self, number: int, last: int, enough: Callable[[RoundRecord], bool]) -> RoundRecord:
+        """What the chain has recorded of a round of the bounty, up to the block `last`.
+
+        If that is not `enough`, it is looked for from the contract's first block on, but not at each block:
+        where the round's record begins was one node's word.
+        """
+        found = self._read(number, min(self.since(), last - REORG_BLOCKS), last)
+        searched = self.searched.get(number)
+        if not enough(found) and (searched is None or abs(last - searched) >= REORG_BLOCKS):
+            found = self._read(number, self.market.deployed_block, last)
+            self.searched[number] = last
+        return found
+
+    def _read(self, number: int, first: int, last: int) -> RoundRecord:
+        return record_of(self.market.events(first, last, self.id), self.id, number)
+
+    def lacks(self, intent: Intent, head: Head) -> None:
+        """Doubt what was mined by its receipt, deeper than a node that lags, and `head` does not show."""
+        if self.outbox.wanted(intent) or not self.outbox.submitted(intent):
+            return
+        with suppress(MarketError):
+            receipt = self.outbox.outcome(intent)
+            if receipt is not None and receipt.block + BURIED_BLOCKS <= head.number:
+                self.outbox.doubt(intent)
+
     def transact(self, intent: Intent, call: Call | None, what: str, until_s: int | None) -> Waiting | None:
         """Send once; None when it is mined. Without a `call`, only what was sent before is waited for."""
         try:
@@ -128,6 +161,9 @@ class Means:
         except SettlementNotSigned as unsigned:  # a settler's contract may change its mind
             self.tell_once(what, unsigned)
             return Waiting(f"the settler {unsigned.settler} to agree to {what}", until_s)
+        except MarketError as refusal:  # it may be a lie, and the escrow is lost by who gives up
+            self.tell_once(what, refusal, f"trying again at the next block. {refusal.hint}".rstrip())
+            return Waiting("the chain's next block")
         return None
 
     def without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:

@@ -69,11 +69,13 @@ class Verdict:
     """Who is aggregated. On disk before the decryption; another set could not be decrypted any more.
 
     `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
+    `twins`: who counts as one, see `KeyHolder.twins`.
     """
 
     accepted: list[str]
     left_out: dict[str, str]
     for_good: dict[str, str]
+    twins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

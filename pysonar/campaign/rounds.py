@@ -5,22 +5,22 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verdict
-from pysonar.campaign.standing import Standing, course_of
+from pysonar.campaign.standing import TWIN, Standing, course_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
-from pysonar.keys.updates import MineUpdate, aggregate_digest, weight_of
+from pysonar.keys.updates import aggregate_digest, grouped, weights_of
 from sonar.errors import LedgerConflict
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.course import Course, Point
-from sonar.families.quadratic.inspection import ROUND_ONLY
-from sonar.families.quadratic.score import shares_of
+from sonar.families.quadratic.course import Course
+from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
+from sonar.families.quadratic.score import as_one, shares_of
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
 from sonar.ports import Store
@@ -78,13 +78,22 @@ class RoundWork:
             }
             failed = self._tested(number)
             copies, first = self._copied(cohort)
-            for_good = {mine: f"test {test}" for mine, test in failed.items() if test not in ROUND_ONLY}
+            told = {mine: f"test {test}: {WHY[test]}" for mine, test in failed.items()}
+            for_good = {mine: why for mine, why in told.items() if failed[mine] not in ROUND_ONLY}
             for_good |= self._rows_changed() | copies
-            left_out = {mine: f"test {test}" for mine, test in failed.items()} | for_good | malformed
+            left_out = told | for_good | malformed
+            twins = self._holder.twins(self._job, number)
+            left_out |= self._weightless(left_out, twins)
             accepted = [mine for mine in cohort.digests if mine not in left_out]
-            verdict = Verdict(accepted, left_out, for_good)
+            verdict = Verdict(accepted, left_out, for_good, twins)
             self._records.put_verdict(verdict, number, first)
         return verdict
+
+    def _weightless(self, left_out: Collection[str], twins: Mapping[str, str]) -> dict[str, str]:
+        """The twins that are so many that their part of one weight is nothing."""
+        there = [each for mine, each in self._gatherer.updates.items() if mine not in left_out]
+        weights = weights_of(self._design.plan, there, twins)
+        return {mine: f"{TWIN}; nothing is left for it" for mine, weight in weights.items() if not weight}
 
     def _tested(self, number: int) -> dict[str, str]:
         """The mines whose update failed a test, each with the first that it failed."""
@@ -141,8 +150,8 @@ class RoundWork:
             verdict: Verdict = self._records.get(Verdict, number)
             cohort: Cohort = self._records.get(Cohort, number)
             course = self._standing.before(number).course
-            outcome = _unchanged(course, verdict, cohort)
-            if len(verdict.accepted) >= self._holder.least(self._job):
+            outcome = self._unchanged(number, course, verdict, cohort)
+            if len(grouped(verdict.accepted, verdict.twins)) >= self._holder.least(self._job):
                 # The holder refuses where its answer and an earlier one would give a single mine away:
                 # another cohort at the same weights, or other updates after this journal was restored from
                 # a copy.
@@ -155,16 +164,46 @@ class RoundWork:
         plan, updates = self._design.plan, self._gatherer.updates
         accepted = [updates[mine] for mine in verdict.accepted]
         sums = self._holder.open_sum(self._job, number, course.current.weights_int, accepted)
-        rows = sum(weight_of(plan, update) for update in accepted)
+        rows = sum(weights_of(plan, accepted, verdict.twins).values())
         seen = course.seen(number, sums, rows, verdict.accepted, plan)
         point = self._family.step(self._design, self._optimiser, seen)
         vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
         asked = {past: vector.tolist() for past, vector in vectors.items()}
         scores = self._holder.score(self._job, number, asked)
-        return _outcome(point, sums, rows, self._named(accepted), scores, cohort)
+        name = aggregate_digest(self._holder.public, plan, accepted, verdict.twins)
+        gained = (min(course.best.loss, point.loss), course.best.loss)
+        return Outcome(
+            sums,
+            name,
+            rows,
+            list(point.weights_int),
+            point.coefficients.listed(),
+            point.loss,
+            dict(scores),
+            self._shares(number, scores, verdict, cohort, gained),
+        )
 
-    def _named(self, accepted: list[MineUpdate]) -> bytes:
-        return aggregate_digest(self._holder.public, self._design.plan, accepted)
+    def _unchanged(self, number: int, course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
+        """Nothing is opened: model and loss stay, and who was accepted shares the fees."""
+        here, best = course.current, course.best.loss
+        shares = self._shares(number, dict.fromkeys(verdict.accepted, 0.0), verdict, cohort, (best, best))
+        return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)
+
+    def _shares(
+        self,
+        number: int,
+        scores: Mapping[str, float],
+        verdict: Verdict,
+        cohort: Cohort,
+        losses: tuple[int, int],
+    ) -> dict[str, int]:
+        """Each mine's share in basis points, by its score; twins are paid as one. `losses`: after, before."""
+        shares, terms = shares_of(scores, cohort.digests), self._job.terms
+        if not verdict.twins:
+            return shares
+        reward = terms.reward_at(losses[0]) - terms.reward_at(losses[1])
+        fees = terms.fee_units * len(cohort.digests)
+        return as_one(shares, grouped(verdict.accepted, verdict.twins), number, reward, fees)
 
     # ---- publication
 
@@ -188,26 +227,3 @@ class RoundWork:
             publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest)
             self._records.put(publication, number)
         return publication
-
-
-def _unchanged(course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
-    """Nothing is opened: model and loss stay, and who was accepted shares the fees."""
-    here = course.current
-    shares = shares_of(dict.fromkeys(verdict.accepted, 0.0), cohort.digests)
-    return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)
-
-
-def _outcome(
-    point: Point, sums: list[int], rows: int, name: bytes, scores: Mapping[str, int], cohort: Cohort
-) -> Outcome:
-    shares = shares_of(scores, cohort.digests)
-    return Outcome(
-        sums,
-        name,
-        rows,
-        list(point.weights_int),
-        point.coefficients.listed(),
-        point.loss,
-        dict(scores),
-        shares,
-    )

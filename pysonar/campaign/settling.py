@@ -11,20 +11,26 @@ from functools import cached_property
 
 from pysonar.campaign.means import Means
 from pysonar.campaign.opening import Opening, blobs_of, publish
-from pysonar.campaign.records import Cohort, Posting, Publication
+from pysonar.campaign.records import Cohort, Posting, Publication, Verdict
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
+from sonar.chain.contract.reveals import unproven
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
-from sonar.protocol.fold import RoundRecord, record_of
+from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
-from sonar.protocol.phase import NOBODY, BountyState, Deadlines
+from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
+
+
+def _counts(record: RoundRecord) -> tuple[int, int]:
+    """How many committed and revealed, by a record."""
+    return len(record.commits), len(record.reveals)
 
 
 class Settling:
@@ -33,6 +39,8 @@ class Settling:
     def __init__(self, means: Means, opening: Opening) -> None:
         self._means, self._opening, self._records = means, opening, means.records
         self._looked_s = self._published = 0
+        self._looked_at = (0, "")
+        self._late_at: dict[int, str] = {}
 
     @cached_property
     def rounds(self) -> RoundWork:
@@ -44,6 +52,7 @@ class Settling:
 
     def keep_in_store(self, number: int, head: Head) -> None:
         """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        self._looked_s = min(self._looked_s, head.timestamp_s)
         if head.timestamp_s < self._looked_s + LOOK_S:
             return
         means, lost = self._means, 0
@@ -60,7 +69,7 @@ class Settling:
     def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
         """Bring a round in Settle a step forward; None when its settlement is mined."""
         means, n = self._means, state.round
-        cohort = self._cohort(state, head)
+        cohort = self._cohort(state, head, ends)
         if cohort is None:
             return Waiting(f"the reveals of round {n} to be confirmed", ends.settle_s)
         means.watch.end_idle(n)
@@ -68,9 +77,11 @@ class Settling:
             return waiting
         publication, shares = self._worked_out(state)
         intent, call = means.intent(Action.SETTLE, n), None
+        if not means.outbox.wanted(intent) and self._is_open(n, head):
+            means.lacks(intent, head)
         if means.outbox.wanted(intent):
             self._publish(n, publication)
-            there = self.revealed(n, head)
+            there = self.revealed(state, head)
             if len(there) != state.revealed:
                 return Waiting(f"the reveals of round {n} to be in the chain's record", ends.settle_s)
             if set(there) != set(shares):
@@ -90,9 +101,16 @@ class Settling:
                 publish(publication, self._means.copies, self._means.store)
             self._published = number
 
-    def revealed(self, number: int, head: Head) -> tuple[Address, ...]:
+    def revealed(self, state: BountyState, head: Head) -> tuple[Address, ...]:
         """The mines that have revealed in the open round, by the chain's record at `head`."""
-        return self._record(number, head.number).cohort
+        enough = lambda found: len(found.reveals) == state.revealed  # noqa: E731
+        return self._means.record(state.round, head.number, enough).cohort
+
+    def _is_open(self, number: int, head: Head) -> bool:
+        """Tell whether the round is still to be settled in the confirmed block, by the contract itself."""
+        market, deep = self._means.market, self._means.deep(head)
+        still = market.bounty(self._means.id, deep).round == number
+        return still and market.status(self._means.id, deep) is Status.SETTLE
 
     def _worked_out(self, state: BountyState) -> tuple[Publication, dict[str, int]]:
         """What the round is settled with, and each mine's share in basis points."""
@@ -134,34 +152,62 @@ class Settling:
             return Waiting(what, ends.settle_s)
         return means.market.settle(*settlement, signature)
 
-    def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
-        """Who revealed what in this round, once all of it is confirmed."""
+    def _cohort(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+        """Who revealed what in this round, once all of it is confirmed. Before the verdict, on which the one
+        sum of the round rests, it is held against each newer block.
+        """
         n = state.round
         cohort: Cohort | None = self._records.get(Cohort, n)
-        if cohort is None:
-            record = self._record(n, head.number - self._means.confirmations + 1)
-            if len(record.reveals) != state.revealed:
-                return None
-            digests = {str(mine): bytes(record.reveals[mine].update_digest) for mine in record.cohort}
-            cohort = Cohort(digests, [str(mine) for mine in record.commits], head.timestamp_s)
-            self._records.put(cohort, n)
+        if cohort is not None and self._records.get(Verdict, n) is not None:
+            return cohort
+        if self._looked_at == (n, head.hash) and cohort is not None:
+            return cohort
+        found = self._confirmed(state, head, ends)
+        if found is None:
+            return None
+        if cohort is None or (found.digests, found.commit_order) != (cohort.digests, cohort.commit_order):
+            self._records.put(found, n)
+            cohort = found
+        self._looked_at = (n, head.hash)
         return cohort
 
-    def _record(self, number: int, last: int) -> RoundRecord:
-        """What the chain's record says of the open round up to the block `last`."""
-        events = self._means.market.events(self._means.since(), last, self._means.id)
-        return record_of(events, self._means.id, number)
+    def _confirmed(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+        """The cohort in the confirmed block; None as long as the contract, its clock and its record do not
+        agree there, and every digest opens the seal that the contract holds.
+        """
+        means, n = self._means, state.round
+        deep = means.deep(head)
+        there = means.market.bounty(means.id, deep)
+        counts = (there.round, there.committed, there.revealed)
+        if counts != (n, state.committed, state.revealed):
+            return None
+        if means.market.status(means.id, deep) is not Status.SETTLE:
+            return None
+        record = means.record(n, deep.number, lambda found: _counts(found) == counts[1:])
+        if _counts(record) != counts[1:]:
+            return None
+        hurry = head.timestamp_s >= ends.settle_s - state.terms.settle_window_s // 2
+        if not hurry and unproven(means.market, record.reveals, deep):
+            return None
+        digests = {str(mine): bytes(record.reveals[mine].update_digest) for mine in record.cohort}
+        seen_s = min(max(head.timestamp_s, state.opened_s), ends.settle_s)
+        return Cohort(digests, [str(mine) for mine in record.commits], seen_s)
 
     def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
         """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
         n, window = state.round, state.terms.settle_window_s
         give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
-        late = head.timestamp_s >= give_up_s
+        late = self._late(n, head) if head.timestamp_s >= give_up_s else False
         with self._means.watch.timed(n, "collect"):
             missing = self.rounds.collect(n, cohort, state.model_digest, last_try=late)
         if missing:
             return Waiting(f"the updates of {', '.join(missing[:3])} to be in the store", give_up_s)
         return None
+
+    def _late(self, number: int, head: Head) -> bool:
+        """Tell whether another block than this has said as well that it is too late to wait."""
+        self._late_at.setdefault(number, head.hash)
+        return self._late_at[number] != head.hash
 
     def _model_manifest(self, number: int) -> ModelManifest:
         """The manifest that round `number` trained on."""

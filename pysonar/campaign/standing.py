@@ -11,6 +11,7 @@ from sonar.families.quadratic.design import Design
 from sonar.families.registry import family_of
 
 REASON_MAX = 200
+TWIN = "twin: the same data under several addresses count as one"
 WITHHELD = "withheld: revealed, and not to be had from the store"
 
 

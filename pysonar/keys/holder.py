@@ -68,20 +68,29 @@ class KeyHolder(Protocol):
         """Reveal for each mine whether its update holds, None, or else the first test that it failed.
 
         `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
-        in it, `reference` what the holdout says of answers at them. Rounds are asked about in order; one that the holder does not know any more is asked about
-        again. A mine that failed an exact test before fails again by the same; the tests of `ROUND_ONLY`
-        count for their round only. Raises UsageError, CiphertextError, EnvironmentFault.
+        in it, `reference` what the holdout says of answers at them. Rounds are asked about in order; one that
+        the holder does not know any more is asked about again. A mine that failed an exact test before fails
+        again by the same; the tests of `ROUND_ONLY` count for their round only. Raises UsageError,
+        CiphertextError, EnvironmentFault.
+        """
+        ...
+
+    def twins(self, job: Job, round: int) -> dict[str, str]:
+        """Reveal which mines sent answers of the same data in a round, of those that hold: all that `holds`
+        has found. By mine the first address of those that it counts as one with, its own included.
         """
         ...
 
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
-        """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with n_i = min(rows_i, weight_rows).
+        """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with the weights of
+        `pysonar.keys.updates.weights_of`: min(rows_i, weight_rows), divided among twins.
 
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
-        for too few or too many updates, CiphertextError, UpdateOutOfRange, EnvironmentFault.
+        for too few updates, twins counted once, or too many, CiphertextError, UpdateOutOfRange,
+        EnvironmentFault.
         """
         ...
 

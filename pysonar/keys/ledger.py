@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS score (
     bounty BLOB, round INTEGER, bits INTEGER NOT NULL, scores TEXT NOT NULL,
     PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS summed (vector BLOB PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS twin (
+    bounty BLOB, round INTEGER, mine TEXT, first TEXT NOT NULL,
+    PRIMARY KEY (bounty, round, mine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed_test (
     bounty BLOB, round INTEGER, mine TEXT, test TEXT, PRIMARY KEY (bounty, round, mine, test)) WITHOUT ROWID;
 """
@@ -43,10 +46,13 @@ CREATE TABLE IF NOT EXISTS failed_test (
 
 @dataclass
 class Revealed:
-    """What was revealed of one mine in a bounty: bits of scores, and the tests that it failed, by round."""
+    """What was revealed of one mine in a bounty: bits of scores, the tests that it failed, by round, and in
+    how many rounds its answer was told to be another's too.
+    """
 
     score_bits: int = 0
     failed_tests: list[tuple[int, str]] = field(default_factory=list)
+    twin_rounds: int = 0
 
 
 @dataclass(frozen=True)
@@ -237,6 +243,21 @@ class Ledger:
         with self._locked("read"):
             return [(mine, test) for mine, test in self._db.execute(query, [bounty, round])]
 
+    def record_twins(self, bounty: bytes, round: int, twins: Mapping[str, str]) -> None:
+        """Count who sent the same in a round: by mine the first of those that it counts as one with.
+
+        What was told of a mine before stands.
+        """
+        rows = [(bounty, round, mine, first) for mine, first in twins.items()]
+        with self._writing():
+            self._db.executemany("INSERT OR IGNORE INTO twin VALUES (?, ?, ?, ?)", rows)
+
+    def twins(self, bounty: bytes, round: int) -> dict[str, str]:
+        """What was recorded of a round's twins."""
+        query = "SELECT mine, first FROM twin WHERE bounty = ? AND round = ?"
+        with self._locked("read"):
+            return dict(self._db.execute(query, [bounty, round]).fetchall())
+
     def totals(self, bounty: bytes) -> dict[str, Revealed]:
         """What was revealed of each mine in a bounty so far."""
         totals: dict[str, Revealed] = {}
@@ -244,9 +265,13 @@ class Ledger:
             scored = self._db.execute("SELECT bits, scores FROM score WHERE bounty = ?", [bounty]).fetchall()
             query = "SELECT round, mine, test FROM failed_test WHERE bounty = ? ORDER BY round, mine, test"
             failed = self._db.execute(query, [bounty]).fetchall()
+            query = "SELECT mine, COUNT(*) FROM twin WHERE bounty = ? GROUP BY mine"
+            twins = self._db.execute(query, [bounty]).fetchall()
             for bits, scores in scored:
                 for mine in json.loads(scores):
                     totals.setdefault(mine, Revealed()).score_bits += bits
         for round_, mine, test in failed:
             totals.setdefault(mine, Revealed()).failed_tests.append((round_, test))
+        for mine, rounds in twins:
+            totals.setdefault(mine, Revealed()).twin_rounds = rounds
         return totals

@@ -29,12 +29,13 @@ from pysonar.keys.updates import (
     MineUpdate,
     aggregate_digest,
     digest_of_parts,
-    weight_of,
+    grouped,
     weights_digest,
+    weights_of,
 )
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect, same
 from sonar.paillier.slots import SlotPlan
 
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
@@ -106,23 +107,31 @@ class LocalHolder:
         failed = inspect(rules, past, now, lambda mine: mine not in left_out, reference)
         new = [(mine, test) for mine, test in failed.items() if test and mine not in left_out]
         self._key.ledger.record_failed_tests(job.bounty, round, new)
-        return {mine: left_out.get(mine, test) for mine, test in failed.items()}
+        told = {mine: left_out.get(mine, test) for mine, test in failed.items()}
+        holding = {one.mine: one.rows for one in updates if told[one.mine] is None}
+        self._key.ledger.record_twins(job.bounty, round, same(rules, now, holding, reference))
+        return told
+
+    def twins(self, job: Job, round: int) -> dict[str, str]:
+        """See `KeyHolder`."""
+        return self._key.ledger.twins(job.bounty, round)
 
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
-        least, plan = self.least(job), job.plan
-        if len(updates) < least:
-            raise UsageError(f"{len(updates)} updates; a sum takes at least {least}")
+        least, plan, twins = self.least(job), job.plan, self.twins(job, round)
+        if (distinct := len(grouped([one.mine for one in updates], twins))) < least:
+            once = ", twins counted once" if distinct < len(updates) else ""
+            raise UsageError(f"{distinct} updates{once}; a sum takes at least {least}")
         if len(updates) > plan.mines_max:
             raise UsageError(f"{len(updates)} updates; the slot plan has room for {plan.mines_max}")
-        weights = {one.mine: weight_of(plan, one) for one in updates}
+        weights = weights_of(plan, updates, twins)
         self._key.ledger.record_aggregate(
             job.bounty,
             round,
-            aggregate_digest(self.public, plan, updates),
+            aggregate_digest(self.public, plan, updates, twins),
             weights=weights_digest(plan, weights_int),
             cohort=digest_of_parts(*sorted(f"{mine} {weight}".encode() for mine, weight in weights.items())),
             updates={one.mine: Aggregated(one.name, weights[one.mine]) for one in updates},

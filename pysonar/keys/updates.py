@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from gmpy2 import mpz
 
 from sonar.errors import CiphertextError
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
+
+NO_TWINS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,16 @@ class MineUpdate:
         return digest_of_parts(self.blob)
 
 
-def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdate]) -> bytes:
+def aggregate_digest(
+    key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdate], twins: Mapping[str, str] = NO_TWINS
+) -> bytes:
     """sha2-256 that names an aggregate: the key, the plan, and each mine's address, weight and ciphertexts.
 
     The order of `updates` does not matter.
     """
+    weights = weights_of(plan, updates, twins)
     parts = (
-        digest_of_parts(one.mine.encode(), str(weight_of(plan, one)).encode(), one.blob)
+        digest_of_parts(one.mine.encode(), str(weights[one.mine]).encode(), one.blob)
         for one in sorted(updates, key=lambda one: one.mine)
     )
     return digest_of_parts(b"sonar aggregate", key.fingerprint, plan_bytes(plan), *parts)
@@ -66,6 +72,29 @@ def aggregate_digest(key: PublicKey, plan: SlotPlan, updates: Sequence[MineUpdat
 def weight_of(plan: SlotPlan, update: MineUpdate) -> int:
     """What an update weighs in a sum: its rows, which are the mine's own word, but at most `weight_rows`."""
     return min(update.rows, plan.weight_rows)
+
+
+def weights_of(
+    plan: SlotPlan, updates: Sequence[MineUpdate], twins: Mapping[str, str] = NO_TWINS
+) -> dict[str, int]:
+    """What each update weighs in their sum, by mine.
+
+    Those of twins weigh as much together as the lightest of them alone. What does not divide evenly goes to
+    the lower addresses, so that of very many some weigh nothing.
+    """
+    weights = {one.mine: weight_of(plan, one) for one in updates}
+    for together in grouped(weights, twins):
+        part, left = divmod(min(weights[mine] for mine in together), len(together))
+        weights |= {mine: part + (place < left) for place, mine in enumerate(sorted(together))}
+    return weights
+
+
+def grouped(mines: Iterable[str], twins: Mapping[str, str]) -> list[list[str]]:
+    """Return who counts as one: `twins` names for each mine that has any the first of its group."""
+    groups: dict[str, list[str]] = {}
+    for mine in mines:
+        groups.setdefault(twins.get(mine, mine), []).append(mine)
+    return list(groups.values())
 
 
 def weights_digest(plan: SlotPlan, weights_int: Sequence[int]) -> bytes:

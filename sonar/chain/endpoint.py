@@ -32,6 +32,7 @@ MAX_WAIT_S = 10.0
 """So long one call waits for its turn: who was told to stop must notice."""
 _BUSY = frozenset({408, 425, 502, 503, 504})
 _REFUSES_US = frozenset({401, 402, 403, 407})
+_TOO_LARGE = frozenset({400, 413, 414, 422})
 
 _FIRST_PAUSE_S = 0.1
 
@@ -52,11 +53,11 @@ class NotTaken(httpx.HTTPError):
 
 
 class _Lasting(httpx.HTTPError):
-    """Asking again does not help. `nonsense`: something answers, and it is not JSON-RPC."""
+    """Asking again does not help. `asked`: asking for something else may; the request itself is at fault."""
 
-    def __init__(self, told: str, hint: str, *, nonsense: bool = False) -> None:
+    def __init__(self, told: str, hint: str, *, asked: bool = False) -> None:
         super().__init__(told)
-        self.hint, self.nonsense = hint, nonsense
+        self.hint, self.asked = hint, asked
 
 
 class Pace:
@@ -195,8 +196,8 @@ class Endpoint:
         elif fault := tls_fault(error):
             error = _Lasting(fault, TLS_HINT)
             told = fault
-        if isinstance(error, _Lasting) and self._served and error.nonsense:
-            return RpcError(f"{where} makes no sense: {told}")
+        if isinstance(error, _Lasting) and self._served and error.asked:
+            return RpcError(f"{where} refuses the request: {told}")
         if isinstance(error, _Lasting):
             kind = ChainUnavailable if self._served else ChainUnusable
             return kind(f"{where} does not serve us: {told}", hint=error.hint)
@@ -206,7 +207,7 @@ class Endpoint:
         left_s = max(until_s - self._monotonic(), 0.001)
         with self._http.stream("POST", self._url, content=content, timeout=left_s) as response:
             pause_s = retry_after_s(response.headers.get("retry-after"), time.time())
-            if response.status_code == 429 or (response.status_code == 503 and pause_s is not None):
+            if response.status_code == 429 or (response.status_code in _BUSY and pause_s is not None):
                 raise TooMany(f"status {response.status_code}", pause_s)
             data = self._read(response, until_s)
         try:
@@ -244,7 +245,7 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
     if response.is_success:
         kind = response.headers.get("content-type", "").partition(";")[0][:40]
         found = f"status {status} and {kind or 'something'}"
-        return _Lasting(f"it answers {found}, which is not JSON-RPC", _ADDRESS, nonsense=True)
+        return _Lasting(f"it answers {found}, which is not JSON-RPC", _ADDRESS, asked=True)
     if response.is_redirect:
         to = without_secrets(response.headers.get("location", "nowhere"))
         return _Lasting(
@@ -252,7 +253,8 @@ def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
         )
     if status >= 500 or status in _BUSY:
         return httpx.TransportError(told)
-    return _Lasting(told, _KEY if status in _REFUSES_US else _ADDRESS)
+    hint = _KEY if status in _REFUSES_US else _ADDRESS
+    return _Lasting(told, hint, asked=status in _TOO_LARGE)
 
 
 def _phrase(status: int) -> str:
@@ -291,6 +293,8 @@ def too_many(error: Any, *, logs: bool) -> float | None:
     """Return the pause in seconds that a JSON-RPC error asks for, 0 if it names none; None if it is about
     something else than how often the node is asked. `logs`: logs were asked for, of which it may be too many.
     """
+    if isinstance(error, str):
+        error = {"message": error}
     if not isinstance(error, dict):
         return None
     code, message = error.get("code"), str(error.get("message")).lower()
@@ -308,7 +312,8 @@ def too_many(error: Any, *, logs: bool) -> float | None:
 
 
 def _message(answer: dict[str, Any]) -> str:
-    return str(answer["error"].get("message"))[:200]
+    error = answer["error"]
+    return str(error.get("message") if isinstance(error, dict) else error)[:200]
 
 
 _ADDRESS = (

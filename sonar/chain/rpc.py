@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from sonar.chain.endpoint import Endpoint, NotTaken, too_many
+from sonar.chain.header import Headers
 from sonar.errors import ChainUnusable, ConfigError, RpcError
 from sonar.protocol.ids import Address
 
@@ -256,10 +257,13 @@ class Chain:
     """A chain behind a node. With `chain_id`, construction checks that the node serves that chain.
 
     `place` is what transactions are meant for, in words of its own: a chain of one id may begin anew.
+    `deployed_block` is where that is from, if it is known.
     """
 
+    deployed_block = 0
+
     def __init__(self, rpc: Rpc, chain_id: int | None = None) -> None:
-        self.rpc = rpc
+        self.rpc, self._headers = rpc, Headers()
         self.chain_id = rpc.quantity("eth_chainId")
         self.place = str(self.chain_id)
         if chain_id is not None and chain_id != self.chain_id:
@@ -270,11 +274,28 @@ class Chain:
             )
 
     def head(self) -> Head:
-        """Return the newest block. One request."""
-        block = self.rpc.call("eth_getBlockByNumber", "latest", False)
+        """Return the newest block. One request. Raises RpcError for a header that its hash does not fit."""
+        return self._block("latest", "the newest block")
+
+    def at_depth(self, head: Head, confirmations: int) -> Head:
+        """Return the newest block that has so many confirmations at `head`, its own included.
+
+        Raises RpcError if the node does not have it.
+        """
+        if confirmations <= 1:
+            return head
+        number = max(min(self.deployed_block, head.number), head.number - confirmations + 1)
+        found = self._block(hex(number), f"block {number}")
+        if found.number != number:
+            raise RpcError(f"the chain's node answered block {found.number}, and was asked for {number}")
+        return found
+
+    def _block(self, which: str, what: str) -> Head:
+        block = self.rpc.call("eth_getBlockByNumber", which, False)
         if not isinstance(block, dict):
-            raise RpcError("eth_getBlockByNumber: the node has no newest block")
-        return Head(*fields_of(block, "the newest block", number=quantity, timestamp=quantity, hash=hash32))
+            raise RpcError(f"eth_getBlockByNumber: the node has no {what.removeprefix('the ')}")
+        self._headers.check(block)
+        return Head(*fields_of(block, what, number=quantity, timestamp=quantity, hash=hash32))
 
     def ether(self, account: Address) -> int:
         """Return what the account holds on the chain itself, in wei."""

@@ -131,7 +131,10 @@ def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Cont
                     others[index] = rows.reader.line_num, found
                     numbers.remove(index)
         for index, (line, first) in others.items():
-            if look_at(row[index]).kind in (Kind.NUMBER, Kind.NEARLY):
+            cell = row[index]
+            if cell[:1].isalpha() and cell[0] not in "iI":
+                continue  # at a glance: of the words, only infinity is next to a number
+            if look_at(cell).kind in (Kind.NUMBER, Kind.NEARLY):
                 where = f"{name}, line {line}"
                 hint = _or_without(first, header[index])
                 raise DataError(where, _in_column(header[index], first), hint=hint)

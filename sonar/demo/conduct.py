@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
-from sonar.demo import launch
+from sonar.demo import launch, plot
 from sonar.demo.launch import CHAIN, Settings
 from sonar.demo.read import Record, read_report
 from sonar.demo.report import Report
@@ -61,6 +62,8 @@ class Conductor:
     def _start_chain(self) -> tuple[Market, NetworkConfig]:
         self._view.stage("starting the chain and deploying the contract")
         launch.start_chain(self._settings, self._supervisor)
+        import eth_account  # noqa: F401 - funding needs it, and while the chain starts there is time
+
         for _ in ready(self._supervisor, ChainReady, [CHAIN], self._view.stage, self._revive):
             pass
         network = NetworkConfig.load(self._settings.network)
@@ -81,6 +84,7 @@ class Conductor:
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
         self._view.stage("training on encrypted weights")
+        threading.Thread(target=plot.load, daemon=True).start()
         for line in self._lines():
             if line.text is not None:
                 self._told(line.party, line.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ BEST_OF_2017_MSE = 25_985.416
 _ETHER = 10**18
 _CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
 _BLUE, _GREY, _GREEN = "#1f6feb", "#8b949e", "#2da44e"
+
+
+def load() -> None:
+    """Load what draws: it takes a second, for which there is time while others work."""
+    with suppress(ImportError):  # of which is told when there is something to draw
+        import matplotlib.pyplot  # noqa: F401
 
 
 def draw(report: Report, path: Path) -> None:

@@ -23,7 +23,7 @@ ROWS_PER_MINE_MIN = 33
 MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
 """A mine refuses to train 11 weights on fewer than 33 rows."""
 TELL_EACH_S = 5.0
-LOADS_OF_CHAIN = "sonar.commands.loads"
+LOADS_OF_CHAIN = "sonar.loads"
 LOADS_OF_MINE, LOADS_OF_SCIENTIST = "mine.loads", "pysonar.loads"
 """Modules that import what the programs need: see `Supervisor.load`."""
 

@@ -42,7 +42,7 @@ def from_data(value: Any, what: str, size: int | None = None) -> bytes:
 
 def block(header: Evm, transactions: list[Any]) -> Json:
     """Return a block; `transactions` are hashes, or whole."""
-    return {
+    found = {
         "number": hex(header.block_number),
         "hash": to_hex(header.hash),
         "parentHash": to_hex(header.parent_hash),
@@ -63,6 +63,19 @@ def block(header: Evm, transactions: list[Any]) -> Json:
         "size": "0x0",
         "transactions": transactions,
         "uncles": [],
+    }
+    return found | _since_shanghai(header)
+
+
+def _since_shanghai(header: Evm) -> Json:
+    """The fields that later forks added: without them nobody could take the header's hash."""
+    if getattr(header, "withdrawals_root", None) is None:
+        return {}
+    return {
+        "withdrawalsRoot": to_hex(header.withdrawals_root),
+        "blobGasUsed": hex(header.blob_gas_used),
+        "excessBlobGas": hex(header.excess_blob_gas),
+        "parentBeaconBlockRoot": to_hex(header.parent_beacon_block_root),
     }
 
 

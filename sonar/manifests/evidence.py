@@ -24,7 +24,10 @@ from sonar.protocol.record import (
 
 
 class CohortMember(Record):
-    """What the scientist found about one revealed update. Its score is not told: the share says enough."""
+    """What the scientist found about one revealed update. Its score is not told: the share says enough.
+
+    `reason`: why it was left out, or why an accepted one counts for less than it says.
+    """
 
     mine: AddressField
     update: DigestField
@@ -35,8 +38,8 @@ class CohortMember(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.accepted == bool(self.reason):
-            raise ValueError("reason: must be empty for an accepted update, and only for one")
+        if not self.accepted and not self.reason:
+            raise ValueError("reason: must say why an update was left out")
         if not self.accepted and self.share_bps:
             raise ValueError("share_bps: an update that was left out has no share")
         return self

@@ -86,6 +86,20 @@ class RoundRecord:
         return tuple(sorted(self.reveals, key=lambda mine: int(mine, 16)))
 
     @property
+    def is_whole(self) -> bool:
+        """Tell whether the events add up to the round's end: a node may leave some out.
+
+        A settlement says what it paid, a failure how many took part; and who revealed is paid, nobody else.
+        """
+        if self.ended is None or not (self.paid.keys() == self.reveals.keys() <= self.commits.keys()):
+            return False
+        if self.settled:
+            return self.settled.paid_units == self.earned_units
+        if self.failed:
+            return (self.failed.committed, self.failed.revealed) == (len(self.commits), len(self.reveals))
+        return self.ended is not Ending.TAKEN_BACK or not self.commits
+
+    @property
     def earned_units(self) -> int:
         """Fees and rewards that the round brought its mines: what left the escrow."""
         return sum(one.fee_units + one.reward_units for one in self.paid.values())

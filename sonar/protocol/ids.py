@@ -32,7 +32,8 @@ ZERO32 = b"\0" * 32
 def parse_address(text: str, field: str = "address") -> Address:
     """Return `text` as a checksummed address. Mixed case must be the right checksum. Raises ConfigError."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
-        raise ConfigError(field, f"{text[:80]!r} is not an address (0x and 40 hex digits)")
+        problem = f"{text[:80]!r} is not an address (0x and 40 hex digits)"
+        raise ConfigError(field, problem, hint="copy it whole, as a wallet shows it")
     from eth_utils.address import to_checksum_address  # 0.1 s, and most commands' help reads no address
 
     address = to_checksum_address(text)

@@ -11,6 +11,10 @@ Sent is a state of its own because a sent transaction may be mined at any time l
 REVEALING the mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes
 again. Until the commit is sent, nothing is lost by giving up; from then on a stake is at risk, and only a
 reveal gets it back.
+
+That a window is over is one node's word at first, and no event: a round is skipped, or its stake forfeit,
+when the chain has moved on to the next one, deep enough to be believed. Should it turn out all the same that
+a commit stands in a round that goes on, it is taken up again.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ class RoundEvent(Enum):
     REVEAL_SEEN = "reveal seen"
     REVEAL_MISSED = "reveal window over, not revealed"
     REVEAL_TAKEN_BACK = "a reorganisation took the reveal back"
+    COMMIT_STANDS = "given up, and the commit stands after all"
     SETTLED_WITH_SHARE = "settled, share > 0, or overdue"
     SETTLED_WITHOUT_SHARE = "settled, share 0"
     ROUND_FAILED = "round failed, stake back"
@@ -81,8 +86,8 @@ TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
     _S.PAID: {},
     _S.NO_SHARE: {},
     _S.RETURNED: {},
-    _S.SKIPPED: {},
-    _S.FORFEIT: {},
+    _S.SKIPPED: {_E.COMMIT_STANDS: _S.COMMITTED},
+    _S.FORFEIT: {_E.COMMIT_STANDS: _S.COMMITTED},
 }
 
 
@@ -99,12 +104,12 @@ def advance(state: RoundState, event: RoundEvent) -> RoundState:
 
 def is_final(state: RoundState) -> bool:
     """Tell whether the round is over for this mine."""
-    return not TRANSITIONS[state]
+    return set(TRANSITIONS[state]) <= {_E.COMMIT_STANDS}
 
 
 def has_stake_at_risk(state: RoundState) -> bool:
     """Tell whether the mine can lose its stake by doing nothing from now on."""
-    return any(
+    return not is_final(state) and any(
         to is RoundState.FORFEIT or has_stake_at_risk(to)
         for event, to in TRANSITIONS[state].items()
         if event not in OWN_ACTS and event is not RoundEvent.REVEAL_TAKEN_BACK

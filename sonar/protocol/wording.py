@@ -59,11 +59,13 @@ def first_fault(
 def _as_written(loc: tuple[int | str, ...], given: Any) -> list[int | str]:
     """Return a path without the kinds of unions, which the library puts between the fields."""
     parts: list[int | str] = []
-    for part in loc[:-1]:
+    for place, part in enumerate(loc):
         if _has(given, part):
             parts.append(part)
             given = given[part]
-    return [*parts, *loc[-1:]]
+        elif place == len(loc) - 1 and isinstance(given, Mapping):
+            parts.append(part)  # a field that is missing
+    return parts
 
 
 def _has(given: Any, part: int | str) -> bool:

@@ -18,8 +18,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, TypeVar
@@ -29,7 +29,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from sonar.errors import MemoryShort, SonarError, UsageError
 from sonar.telling import documents
-from sonar.telling.progress import JsonLinesSink, PlainSink, Problem, Sink
+from sonar.telling.progress import JsonLinesSink, Note, PlainSink, Problem, Sink
 from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
 from sonar.telling.versions import version_of
 
@@ -242,6 +242,21 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
         return 143 if terminated else 130
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[None]:
+    """Say after Ctrl-C or SIGTERM that nothing is lost, and by which command the work goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = f"Stopped. Nothing is lost; start again with `{again}`. {more}".rstrip()
+        with suppress(OSError):
+            if as_json:
+                print_json(Note(told))
+            else:
+                print(told, file=sys.stderr, flush=True)
+        raise
 
 
 def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sonar.families.quadratic.inspection import WHY
 from sonar.protocol.events import RoundSettled
 from tests.attacks.hostile import HostileMine, Noise, SealCopier, UpdateThief, random_slots, times
 from tests.attacks.world import ETHER, World
@@ -40,6 +41,7 @@ LATE_ATTACKS: dict[str, Any] = {
     "another's update, re-randomised": thief("rerandomised"),
 }
 CHEAT = 2
+NEWCOMER = f"test newcomer: {WHY['newcomer']}"
 
 
 FRESH_ADDRESSES = {CHEAT + i: partial(Noise, rounds=range(i + 2, i + 3)) for i in range(ROUNDS - 1)}
@@ -90,7 +92,7 @@ def test_noise_that_comes_late_earns_nothing(fresh: bool, tmp_path: Path, yardst
     assert [world.earned_wei(cheat) for cheat in cheats] == [0] * len(cheats)
     assert world.final_loss() <= 1.05 * yardstick
     reasons = [world.campaign.history()[1]["left_out"].get(world.address(cheat)) for cheat in cheats]
-    assert reasons == ["test newcomer", *[None] * (len(cheats) - 1)]
+    assert reasons == [NEWCOMER, *[None] * (len(cheats) - 1)]
     check_the_honest(world)
 
 
@@ -98,7 +100,7 @@ def test_an_honest_mine_that_comes_late_loses_its_first_round_only(tmp_path: Pat
     world = play(tmp_path, partial(HostileMine, rounds=range(2, 256)))
     late = world.address(CHEAT)
     lines = world.campaign.history()
-    assert [line["left_out"] for line in lines] == [{}, {late: "test newcomer"}, {}, {}, {}]
+    assert [line["left_out"] for line in lines] == [{}, {late: NEWCOMER}, {}, {}, {}]
     first, second, *_ = world.paid(CHEAT)
     assert (first.round, first.fee_units, first.reward_units, first.stake_units) == (2, 0, 0, ETHER // 10)
     assert second.fee_units > 0  # the two others have gained what there was to gain

@@ -153,7 +153,7 @@ class TestQuadratic(FamilyContract):
         return quadratic_job(1)
 
     def test_it_fits_the_port(self) -> None:
-        port: Family[Any, Any, Wish, Design, Any, Any, Any, Any] = Quadratic()
+        port: Family[Any, Any, Wish, Design, Any, Any, Any, Any, Any] = Quadratic()
         assert port.columns(quadratic_job(1).design.spec) == ("a", "b", "c", "y0")
 
 

@@ -19,10 +19,11 @@ from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError
 from sonar.home.journal import Journal
 from sonar.protocol.events import BountyPosted, MinePaid, Revealed
 from sonar.protocol.ids import ETHER, Address, Cid
+from sonar.protocol.phase import Status
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting
-from tests.chain_kit import wish
+from tests.chain_kit import Clock, wish
 from tests.integration.campaign_kit import World
 
 
@@ -228,6 +229,11 @@ def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settlin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(market, "events", with_orphan)
         patch.setattr(market, "bounty", lambda *args: replace(bounty(*args), revealed=4))
+        patch.setattr(market, "status", lambda *_: Status.SETTLE)
+        waiting = campaign.tick()
+        assert isinstance(waiting, Waiting)
+        assert "the reveals of round 1 to be confirmed" in waiting.what  # the contract holds no such reveal
+        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
         with pytest.raises(Killed):
             campaign.tick()
     assert campaign.records.get(Verdict, 1).accepted == sorted(
@@ -269,6 +275,8 @@ def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_
             "events",
             lambda *args, **named: [orphan if e == there else e for e in events(*args, **named)],
         )
+        assert isinstance(campaign.tick(), Waiting)  # the contract holds no such reveal
+        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
         with pytest.raises(Killed):
             campaign.tick()
     again = world.campaign()
@@ -332,14 +340,18 @@ def test_a_node_from_before_the_posting_is_waited_for(
 
 def test_a_node_that_answers_from_an_older_block_than_it_is_asked_for_is_asked_again(tmp_path: Path) -> None:
     """Some do, without a word. A chain that has no record of the bounty is another one."""
-    world = World(tmp_path, settings={"rounds": 1})
+    world, clock = World(tmp_path, settings={"rounds": 1}), Clock()
     campaign = world.campaign()
     world.run_until(campaign, lambda: campaign.id is not None)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "_monotonic", clock)
         patch.setattr(world.market, "bounty", lambda bounty, _head: throw(UnknownBounty(bounty)))
         with pytest.raises(ChainUnavailable, match="has records of the bounty, and does not know it"):
             campaign.tick()
         patch.setattr(world.market, "events", lambda *_: [])
+        with pytest.raises(ChainUnavailable, match="this chain does not know the bounty"):
+            campaign.tick()  # what one node says may be a lie for a while
+        clock.now_s += world.bounty.terms.settle_window_s / 4
         with pytest.raises(ConfigError, match="this chain does not know the bounty"):
             campaign.tick()
     world.run(campaign)

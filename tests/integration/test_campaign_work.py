@@ -13,6 +13,7 @@ from pysonar.campaign.records import Cohort, Outcome, Update, Verdict
 from pysonar.campaign.standing import WITHHELD
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate
+from sonar.families.quadratic.inspection import WHY
 from sonar.protocol.events import RoundSettled
 from sonar.protocol.ids import Cid
 from sonar.store.memory import MemoryStore
@@ -114,7 +115,7 @@ def test_an_update_that_is_lost_with_what_the_holder_knew_of_it_is_done_without(
     assert [line["left_out"] for line in campaign.history()] == [
         {},
         # Of its own rounds the holder knows none, so its next update is a first one.
-        {world.miners[0].address: "test newcomer"},
+        {world.miners[0].address: f"test newcomer: {WHY['newcomer']}"},
         {},
     ]
     assert all(settled.best_loss < world.bounty.initial_loss for settled in world.events(RoundSettled))

@@ -236,6 +236,7 @@ def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch:
         code, told = cli.text("run", "--exit-when-done")
         assert code == ends
         assert "not up yet" in told
+        assert ("Stopped. Nothing is lost; start again with `mine run`" in told) == (ends == 130)
         assert faults == []
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     faults.append(ChainUnavailable("not up yet"))

@@ -101,7 +101,7 @@ def of_version_1(scientist: TinyScientist) -> bytes:
 
 SABOTAGES: dict[str, tuple[Sabotage, str]] = {
     "unknown field": (unknown_field, "backdoor"),
-    "an older program's": (of_version_1, "an older program wrote this ModelManifest"),
+    "an older program's": (of_version_1, "this ModelManifest has version 1, from an older Sonar"),
     "bytes after the end": (not_canonical, "after the end"),
     "manifest too large": (too_large, "the limit is 1048576"),
     "ciphertext 0": (ciphertext(lambda n: 0), "ciphertext 1"),

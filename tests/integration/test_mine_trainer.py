@@ -172,9 +172,7 @@ def test_a_missing_column_is_named_before_anything_is_read(scientist: TinyModels
     with pytest.raises(DataError, match="no column 'b'"):
         trainer.fits(read(scientist), data.register_csv(tmp_path / "d.csv"))
     (tmp_path / "t.csv").write_text("a,b,y\n" + "1,no,2\n" * 30)
-    with pytest.raises(
-        DataError, match=r"no column 'b'.*left out when it was registered: line 2: 'no'"
-    ):
+    with pytest.raises(DataError, match=r"no column 'b'.*left out when it was registered: line 2: 'no'"):
         trainer.fits(read(scientist), data.register_csv(tmp_path / "t.csv"))
 
 

@@ -316,6 +316,32 @@ def test_a_proxy_that_cannot_be_used_is_told_by_the_variable(
         Rpc("https://node.example/")
 
 
+@pytest.mark.parametrize("kind", ["413", "500", "html", "slow", "an error"])
+def test_logs_that_are_too_many_at_once_are_asked_for_in_smaller_ranges(
+    kind: str, world: World, honest: Honest
+) -> None:
+    def manner(asked: Any, honest: Honest) -> Reply:
+        if asked["method"] == "eth_getLogs":
+            first, last = (int(asked["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
+            if last - first > 1:
+                if kind == "an error":
+                    told = error(asked["id"], -32005, "query returned more than 10000 results")
+                    return Reply(json.dumps(told).encode())
+                if kind == "slow":
+                    time.sleep(0.7)
+                return Reply(HTML, 200 if kind in ("html", "slow") else int(kind))
+        return plainly(asked, honest)
+
+    post(world, world.rpc)
+    with node(honest, manner) as served:
+        rpc = Rpc(served.url(), timeout_s=0.5 if kind == "slow" else 5, attempts=1)
+        market = world.deployment.market(rpc)
+        assert market.bounties() == world.market.bounties()
+        served.manner = saying(403)
+        with pytest.raises(ChainUnavailable, match="403"):
+            market.events(0, 5)
+
+
 # ---- odd, and right
 
 

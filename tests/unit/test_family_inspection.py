@@ -17,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonar.families.quadratic.design import STRIDE
-from sonar.families.quadratic.inspection import ROUND_ONLY, TESTS, Opened, Rounds, Rules, inspect, rules_of
+from sonar.families.quadratic.inspection import (
+    ROUND_ONLY,
+    TESTS,
+    WHY,
+    Opened,
+    Rounds,
+    Rules,
+    inspect,
+    rules_of,
+)
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.slots import Bounds, SlotPlan
 
@@ -386,7 +395,7 @@ def test_each_test_catches_what_no_other_does(test: str) -> None:
 
 
 def test_every_test_is_tested() -> None:
-    assert set(FORGERIES) | {"copy", "newcomer"} == set(TESTS)
+    assert set(FORGERIES) | {"copy", "newcomer", "against"} == set(TESTS) == set(WHY)
 
 
 def test_order_of_mines_does_not_matter() -> None:

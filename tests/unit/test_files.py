@@ -201,9 +201,9 @@ def test_every_text_file_may_come_from_windows(
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_a_table_in_utf_16_is_told_how_to_be_saved(encoding: str) -> None:
-    with pytest.raises(DataError, match="is not UTF-8") as caught:
+    with pytest.raises(DataError, match="UTF-16") as caught:
         parse_csv("a,b\n1,2\n".encode(encoding), "rows.csv")
-    assert caught.value.hint == "save it as UTF-8"
+    assert "UTF-8" in caught.value.hint
     windows = parse_csv(MARK + b"a,b\r\n1,2\r\n", "rows.csv")
     assert (windows.columns, windows.values.tolist()) == (("a", "b"), [[1.0, 2.0]])
 

@@ -126,3 +126,29 @@ def _events_of(record: RoundRecord) -> list[Logged]:
     alone = (record.opened, record.fixed, record.settled, record.failed, record.closed)
     by_mine = (*record.commits.values(), *record.reveals.values(), *record.paid.values())
     return [*(event for event in alone if event), *by_mine]
+
+
+SAID = [event for event in settled_round() if not isinstance(event, RoundOpened | CohortFixed)]
+
+
+def test_a_record_is_whole_as_long_as_nothing_is_left_out() -> None:
+    assert record_of(settled_round(), BOUNTY, 1).is_whole
+    for missing in SAID:
+        told = [event for event in settled_round() if event != missing]
+        assert not record_of(told, BOUNTY, 1).is_whole, missing
+    mine = MINES[0]
+    without = [event for event in settled_round() if getattr(event, "mine", "") != mine]
+    assert not record_of(without, BOUNTY, 1).is_whole  # what was paid says that somebody is missing
+
+
+def test_a_failed_or_overdue_record_is_whole_by_its_counts() -> None:
+    took_part = [event for event in settled_round() if isinstance(event, Committed | Revealed | MinePaid)]
+    failed = replace(FAILED, committed=3, revealed=3)
+    for end in (failed, closed(CloseReason.OVERDUE)):
+        assert record_of([*took_part, end], BOUNTY, 1).is_whole
+        assert not record_of([*took_part[:-1], end], BOUNTY, 1).is_whole
+    assert not record_of([*took_part, replace(failed, committed=4)], BOUNTY, 1).is_whole
+    assert not record_of([*took_part, replace(failed, revealed=2)], BOUNTY, 1).is_whole
+    assert record_of([closed(CloseReason.BY_SCIENTIST)], BOUNTY, 1).is_whole
+    assert not record_of([took_part[0], closed(CloseReason.BY_SCIENTIST)], BOUNTY, 1).is_whole
+    assert not record_of(took_part, BOUNTY, 1).is_whole

@@ -427,6 +427,7 @@ def test_a_huge_negative_score_leaves_the_positive_ones_positive() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.dictionaries(st.sampled_from("abcde"), values, min_size=1))
 def test_scores_are_16_bits_in_the_right_order(cohort: dict[str, list[int]]) -> None:
+    cohort = {mine: [sent[0], *sent[1:-1], place] for place, (mine, sent) in enumerate(cohort.items(), 1)}
     scores = score(cohort)
     assert all(-(1 << 15) <= s < 1 << 15 for s in scores.values())
     ranked = sorted(cohort, key=lambda m: cohort[m][0])

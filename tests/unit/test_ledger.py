@@ -181,7 +181,7 @@ def test_a_file_that_is_no_ledger_is_refused(path: Path) -> None:
     path.write_bytes(b"not a database at all, but long enough to be taken for one" * 30)
     with pytest.raises(KeyFileError, match="cannot be read"):
         Ledger(path, OWNER)
-    with pytest.raises(KeyFileError, match="cannot be read"):
+    with pytest.raises(KeyFileError, match="cannot be made"):
         Ledger(path.parent / "missing" / "ledger", OWNER)
 
 

@@ -75,8 +75,8 @@ def changed(data: bytes, path: str, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("path", "value", "field", "problem"),
     [
-        ("v", 1, "v", "an older program wrote this ModelManifest"),
-        ("v", 3, "v", "a newer program wrote this ModelManifest"),
+        ("v", 1, "v", "this ModelManifest has version 1, from an older Sonar"),
+        ("v", 3, "v", "this ModelManifest has version 3, from a newer Sonar"),
         ("v", True, "v", "must be 2"),
         ("v", "1", "v", "str"),
         ("v", ..., "ModelManifest", "canonical"),
@@ -179,8 +179,8 @@ def test_what_an_update_manifest_may_not_hold(path: str, value: object, field: s
         ("accepted_rows", 1, "sum"),
         ("cohort.0.share_bps", 9_999, "10000 basis points"),
         ("cohort.0.mine", b"\xff" * 20, "ascending"),
-        ("cohort.0.reason", "why not", "empty for an accepted"),
-        ("cohort.1.reason", "", "empty for an accepted"),
+        ("cohort.0.reason", "the same data as another's", None),
+        ("cohort.1.reason", "", "must say why"),
         ("cohort.1.reason", "x" * 201, "200"),
         ("cohort.1.share_bps", 5, "left out"),
     ],

@@ -251,7 +251,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (('example = "diabetes"\nrows = 42', 'csv = "none.csv"\ntarget = "y"'), "holdout.csv", ""),
         (("rows = 42", "rows = 443"), "holdout.rows", ""),
         (("rounds = 5", "rounds = 5\nfeatures = ['age']"), "features", "below [holdout]"),
-        (("[holdout]", "[houldout]"), "holdout", "add"),
+        (("[holdout]", "[houldout]"), "houldout: there is no such table", "[holdout]"),
         (
             ('name = "diabetes"', '[bounty]\nname = "diabetes"'),
             "bounty: there is no such table",

@@ -213,7 +213,11 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     assert (waiting["error"], waiting["hint"]) == ("not up yet", "trying again for 7 days.")
     assert "code hash" in end["error"]
     found += [ChainUnavailable("not up yet"), KeyboardInterrupt()]
+    capsys.readouterr()
     assert main(arguments) == 130
+    stopped = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert stopped["kind"] == "note"
+    assert f"start again with `pysonar {command}" in stopped["text"]
     assert shelf.names() == (["diabetes"] if command == "resume" else [])
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     assert main(arguments) == 2
@@ -222,12 +226,14 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
 def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
     home: Path, bounty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = SimpleNamespace(done=False, run=lambda: raise_(KeyboardInterrupt()))
+    campaign = SimpleNamespace(done=False, run=lambda **_: raise_(KeyboardInterrupt()))
     monkeypatch.setattr(Scientist, "campaign", lambda *_, **more: campaign)
     for posted, told in ((b"1" * 32, True), (None, False)):
         campaign.id = posted
         assert main(["run", str(bounty), "--home", str(home), "--yes"]) == 130
-        assert ("`pysonar resume diabetes` goes on" in capsys.readouterr().err) == told
+        said = capsys.readouterr().err
+        assert ("`pysonar resume diabetes` goes on" in said) == told
+        assert f"Stopped. Nothing is lost; start again with `pysonar run {bounty}`." in said
 
 
 def raise_(error: BaseException) -> NoReturn:

@@ -324,6 +324,28 @@ def test_predictions_are_printed_to_their_last_digit(
     assert json.loads(capsys.readouterr().out)["predictions"] == printed
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "problem", "hint"),
+    [
+        ('[holdot]\ncsv = "h.csv"\n', "holdot", "there is no such table", "did you mean [holdout]?"),
+        ('[holdout]\ncvs = "h.csv"\n', "holdout.cvs", "there is no such field", "did you mean holdout.csv?"),
+        ('[holdout]\ncsv = "h.csv"\ntarget = 3\n', "holdout.target", "must be a text, in quotes (got 3)", ""),
+        ('r2 = "50%"\n[holdout]\nexample = "diabetes"\n', "r2", "must be a number (got '50%')", ""),
+        ('feature_map = { kind = ["x"] }\n[holdout]\n', "feature_map", "must be one of standard", ""),
+        ('allow = ["0x1"]\n[holdout]\nexample = "diabetes"\n', "allow", "is not an address", "copy it whole"),
+    ],
+)
+def test_a_file_that_is_written_wrong_is_told_by_the_field(
+    tmp_path: Path, text: str, field: str, problem: str, hint: str
+) -> None:
+    (tmp_path / "bounty.toml").write_text(f'name = "d"\n{text}')
+    with pytest.raises(ConfigError) as caught:
+        Bounty.from_toml(tmp_path / "bounty.toml")
+    assert caught.value.field == field
+    assert problem in caught.value.problem
+    assert hint in caught.value.hint
+
+
 def test_every_refusal_of_a_bounty_says_what_to_do() -> None:
     for settings in ({"r2": 7}, {"min_mines": 11}, {"quiet_s": 500}, {"local_rate": 0.1}, {"key_bits": 1024}):
         with pytest.raises(SonarError) as caught:

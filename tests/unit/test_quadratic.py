@@ -186,7 +186,9 @@ def test_targets_beyond_the_clip_are_in_another_unit() -> None:
     own = prepare(asked, plan(asked), [table])
     assert own.b_int[-1, 1] / ONE == pytest.approx(np.mean(np.clip((table[:, 4] - 2) / 5, -8, 8)), abs=1e-5)
     table[5, 4] = 2 + 5 * 8
-    with pytest.raises(BoundsError, match=r"column y1: more than 10% of the values lie more than 8 dev") as e:
+    with pytest.raises(
+        BoundsError, match=r"column 'y1': more than 10% of the values lie more than 8 dev"
+    ) as e:
         prepare(asked, plan(asked), [table])
     assert "in the units that the bounty asks for?" in e.value.hint
 
@@ -199,7 +201,7 @@ def test_a_target_map_that_singles_out_rows_is_refused() -> None:
     fields = {"name": "y0", "scale_q32": to_q32(0.5), "clip_q32": to_q32(8.0)}
     fair, hostile = (spec(targets=[fields | {"centre_q32": to_q32(c)}]) for c in (0.0, 4.0))
     assert prepare(fair, plan(fair), [table]).rows == 100
-    with pytest.raises(ConsentError, match="column y0"):
+    with pytest.raises(ConsentError, match="column 'y0'"):
         prepare(hostile, plan(hostile), [table])
 
 
@@ -215,9 +217,9 @@ def test_no_published_unit_makes_sums_overflow_silently(scale: int) -> None:
 @pytest.mark.parametrize(
     ("loss", "bad", "words"),
     [
-        ("squared", np.nan, "column y0: has a value that is infinite or not a number"),
-        ("squared", np.inf, "column y0: has a value that is infinite"),
-        ("logistic-taylor", 0.0, "column y0: has a label other than -1 and 1"),
+        ("squared", np.nan, "column 'y0': has a value that is infinite or not a number"),
+        ("squared", np.inf, "column 'y0': has a value that is infinite"),
+        ("logistic-taylor", 0.0, "column 'y0': has the label 0; -1 and 1 are expected"),
     ],
 )
 def test_refused_targets(loss: str, bad: float, words: str) -> None:

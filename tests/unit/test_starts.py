@@ -62,7 +62,7 @@ def test_status_loads_no_arithmetic_and_no_keys(tmp_path: Path, monkeypatch: pyt
     assert loaded_by("mine", "status", *home) & needless == set()
 
 
-@pytest.mark.parametrize("module", ["sonar.commands.loads", "mine.loads", "pysonar.loads"])
+@pytest.mark.parametrize("module", ["sonar.loads", "mine.loads", "pysonar.loads"])
 def test_what_is_loaded_ahead_is_there(module: str) -> None:
     """A fork server goes on without a module that it cannot load, and its programs would be slow to start."""
     script = f"import runpy, sys; runpy.run_module({module!r}); print(len(sys.modules))"

@@ -33,7 +33,7 @@ TOKEN = '"0x52908400098527886E0F7030069857D2E4169EE7"'
         ("store", "x", "store", "must be a table (got 'x')", ""),
         ("store.bootstrap", "x", "store.bootstrap", "must be a list", ""),
         ("faucet.key", "x", "faucet.key", "unknown field", "did you mean faucet.key_file?"),
-        ("contract", "0x1", "contract", "is not an address", "get the network file again"),
+        ("contract", "0x1", "contract", "is not an address", "copy it whole"),
         ("code_hash", "zz", "code_hash", "is not 32 bytes in hex", "get the network file again"),
     ],
 )
@@ -97,6 +97,7 @@ class Outer(BaseModel):
     step: Annotated[int, Field(multiple_of=256)] = 256
     blob: Annotated[bytes, Field(min_length=2)] = b"ab"
     on: bool = False
+    either: str | list[str] = ""
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,7 @@ class Outer(BaseModel):
         ({"blob": b"a"}, "blob", "must have at least 2 bytes (got b'a')"),
         ({"on": 1}, "on", "must be true or false (got 1)"),
         ({"txet": "a", "on": 1}, "txet", "unknown field in thing"),
+        ({"either": 3}, "either", "must be a text, in quotes (got 3)"),
     ],
 )
 def test_every_kind_of_fault_is_told_in_our_words(given: dict[str, Any], path: str, problem: str) -> None:

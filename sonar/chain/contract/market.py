@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from eth_utils.crypto import keccak
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
+from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
-from sonar.errors import ChainUnavailable, RemoteError, RpcError, UsageError, WrongContract
+from sonar.errors import (
+    ChainUnavailable,
+    ChainUnusable,
+    MarketError,
+    RemoteError,
+    RpcError,
+    UsageError,
+    WrongContract,
+)
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
-from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Terms
+from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Status, Terms
 from sonar.protocol.seal import terms_of, terms_values
 from sonar.telling.progress import Progress
 
@@ -34,7 +44,7 @@ _QUERIES_PER_TOLD = 50
 class Market(Chain, Calls):
     """The TrainingMarket at `address`. Construction checks the chain's id and the contract's code.
 
-    Reads raise ChainUnavailable, RemoteError on malformed answers, and the contract's own errors
+    Reads raise ChainUnavailable, RpcError on malformed answers, and the contract's own errors
     (`sonar.chain.contract.errors`). With `at`, a read sees the chain as of that very block, so that several
     agree. Raises ConfigError (another chain), WrongContract, or ChainUnavailable (a node that lags) at
     construction.
@@ -91,7 +101,7 @@ class Market(Chain, Calls):
         (fields,) = self._read("getBounty", bounty, at=at)
         scientist, opened, number, committed, revealed, closed, fixed, last_commit, *fields = fields
         terms, escrow, best, model = fields
-        return BountyState(
+        return _plausible(
             bounty,
             scientist,
             opened,
@@ -106,6 +116,14 @@ class Market(Chain, Calls):
             fixed,
             last_commit,
         )
+
+    def status(self, bounty: BountyId, at: Head | None = None) -> Status:
+        """Return a bounty's status as the contract tells it, by its own clock: that of the block.
+
+        What cannot be taken back asks for this, and does not rest on a header's time alone.
+        """
+        (status,) = self._read("statusOf", bounty, at=at)
+        return _enum(Status, status, "the status of a bounty")
 
     def entry(self, bounty: BountyId, mine: Address, at: Head | None = None) -> Entry:
         """Return a mine's latest round in a bounty."""
@@ -140,19 +158,28 @@ class Market(Chain, Calls):
         while first <= last:
             until, queries = min(first + blocks - 1, last), queries + 1
             if queries % _QUERIES_PER_TOLD == 0:
+                if self.head().number < last:
+                    raise RpcError(f"the chain's node told of a block {last}, and does not have it")
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
                 logs = self._logs(first, until, bounty, name)
-            except RpcError:  # nodes limit the blocks or the logs of a query, each in its own words
-                if first == until:
+            except (RpcError, ChainUnavailable) as fault:
+                # Nodes limit the blocks or the logs of a query, each in its own words, or take too long.
+                if first == until or not self._goes_on(fault):
                     raise
                 blocks = (until - first + 1) // 2
                 continue
             if not isinstance(logs, list):
                 raise RpcError("eth_getLogs: the node's answer is not a list")
-            found += [self._checked(log, bounty, name) for log in logs]
+            found += [self._checked(log, bounty, name, first, until) for log in logs]
             first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
+
+    def _goes_on(self, fault: RpcError | ChainUnavailable) -> bool:
+        """Tell whether the node still serves us after a fault, which then was the request's."""
+        if isinstance(fault, ChainUnavailable):
+            self.rpc.quantity("eth_chainId")
+        return not isinstance(fault, ChainUnusable)
 
     def _logs(self, first: int, until: int, bounty: BountyId | None, name: str | None) -> Any:
         topics = [[_hex(topic) for topic, item in abi.events().items() if name in (None, item.name)]]
@@ -204,28 +231,60 @@ class Market(Chain, Calls):
 
     def _read(self, function: str, *arguments: Any, at: Head | None = None) -> tuple[Any, ...]:
         data = abi.encode_call(function, *arguments)
-        answer = view(self.rpc, self.address, data, function, at)
+        try:
+            answer = view(self.rpc, self.address, data, function, at)
+        except UnknownBounty:
+            raise
+        except MarketError as refusal:  # no read is refused for another reason
+            raise RpcError(f"{function}: the chain's node answered a refusal: {refusal}") from refusal
         if not answer:  # every function returns something; without code there is nothing that could refuse
             self.check_code()
             raise RpcError(f"{function}: the chain's node answered nothing")
-        return abi.decode_result(function, answer)
+        with _nodes_own():
+            return abi.decode_result(function, answer)
 
-    def _checked(self, log: Any, bounty: BountyId | None, name: str | None) -> Event:
+    def _checked(self, log: Any, bounty: BountyId | None, name: str | None, first: int, until: int) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
-            raise RemoteError("the node answered a log of another contract than was asked for")
-        event = decode_log(log)
+            raise RpcError("the node answered a log of another contract than was asked for")
+        with _nodes_own():
+            event = decode_log(log)
         if bounty is not None and getattr(event, "bounty", None) != bounty:
-            raise RemoteError("the node answered a log of another bounty than was asked for")
+            raise RpcError("the node answered a log of another bounty than was asked for")
         if name not in (None, type(event).__name__):
-            raise RemoteError(f"the node answered a log {type(event).__name__} where {name} was asked for")
+            raise RpcError(f"the node answered a log {type(event).__name__} where {name} was asked for")
+        if not first <= event.block <= until:
+            raise RpcError(f"the node answered a log of block {event.block}, not of {first} to {until}")
         return event
+
+
+def _plausible(*fields: Any) -> BountyState:
+    """The state of a bounty, whose counts fit its terms. Raises RpcError."""
+    state = BountyState(*fields)
+    terms, counts = state.terms, (state.revealed, state.committed, state.terms.cohort_cap)
+    if not 1 <= state.round <= terms.rounds or sorted(counts) != list(counts):
+        raise RpcError(
+            f"the chain's node tells a round {state.round} of {terms.rounds}, in which {state.committed} of "
+            f"at most {terms.cohort_cap} mines have committed and {state.revealed} revealed"
+        )
+    return state
+
+
+@contextmanager
+def _nodes_own() -> Iterator[None]:
+    """The contract's code is known: an answer that does not decode is its node's fault, and may pass."""
+    try:
+        yield
+    except RpcError:
+        raise
+    except RemoteError as error:
+        raise RpcError(str(error)) from error
 
 
 def _enum(kind: Callable[[int], T], value: int, what: str) -> T:
     try:
         return kind(value)
     except ValueError as error:
-        raise RemoteError(f"{what} is {value}, which this version does not know") from error
+        raise RpcError(f"{what} is {value}, which this version does not know") from error
 
 
 def _hex(data: bytes) -> str:

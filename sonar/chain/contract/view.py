@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sonar.chain.contract import revert
 from sonar.chain.rpc import Head, Rpc
-from sonar.errors import RpcError
+from sonar.errors import BlockMissing, RpcError
 from sonar.protocol.ids import Address
 
 
@@ -13,7 +13,7 @@ def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) 
 
     With `at`, as of that very block: by its hash (EIP-1898), since after a reorganisation, or at another node
     behind the same address, its number is another block's. A node that does not have it any more, or not yet,
-    refuses with an RpcError. Raises the contract's own error (`sonar.chain.contract.errors`),
+    refuses with a BlockMissing. Raises the contract's own error (`sonar.chain.contract.errors`),
     ChainUnavailable, RpcError.
     """
     request = {"to": to, "data": "0x" + data.hex()}
@@ -23,4 +23,25 @@ def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) 
     except RpcError as error:
         if (refusal := revert.from_rpc_error(error)) is not None:
             raise refusal from error
+        if at is not None and any(word in str(error).lower() for word in _MISSING):
+            told = f"the chain's node does not have block {at.number} any more, or not yet ({error})"
+            raise BlockMissing(told, code=error.code, data=error.data) from error
         raise
+
+
+# The words of geth, Anvil, Nethermind, Besu, Erigon and Reth, and of our own chain.
+_MISSING = (
+    "header not found",
+    "missing trie node",
+    "unknown block",
+    "block not found",
+    "blockoutofrange",
+    "block height is",
+    "not on this chain",
+    "not canonical",
+    "historical state",
+    "state is not available",
+    "state not available",
+    "world state unavailable",
+    "pruned",
+)

@@ -14,6 +14,7 @@ from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, fields_of, hash32, quantity
 from sonar.chain.sending.fees import Price
 from sonar.chain.sending.intent import PREFIX, Intent
+from sonar.errors import RpcError
 from sonar.home.journal import Journal
 from sonar.protocol.ids import Address, parse_address
 
@@ -36,8 +37,13 @@ class Receipt:
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> tuple[Receipt, bool]:
-        """Return what a node's receipt says, and whether the transaction failed. Raises RpcError."""
+        """Return what a node's receipt says, and whether the transaction failed. Raises RpcError.
+
+        What failed leaves no logs.
+        """
         tx_hash, block, gas_used, price_wei, status = fields_of(found, "a receipt", **_RECEIPT)
+        if status != 1 and found.get("logs"):
+            raise RpcError(f"the receipt of {tx_hash} says that it failed, and has logs")
         created = found.get("contractAddress")
         contract = parse_address(str(created), "contractAddress") if created is not None else None
         return cls(tx_hash, block, gas_used, gas_used * price_wei, contract), status != 1

@@ -51,8 +51,9 @@ from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Chain, Head, Request, quantity
 from sonar.chain.sending import fees
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State
+from sonar.chain.sending.gas import estimate, with_margin
 from sonar.chain.sending.intent import Intent
-from sonar.chain.sending.queue import Queue, request, with_margin
+from sonar.chain.sending.queue import Queue
 from sonar.errors import (
     InsufficientFunds,
     LocalProtocolError,
@@ -69,6 +70,7 @@ from sonar.telling.progress import Progress
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+_NO_EFFECT = "its receipt was no receipt: the chain does not show what it did"
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 
 
@@ -162,6 +164,17 @@ class Outbox:
         entry = self._entries.get(intent)
         return entry is None or entry.state in (State.FAILED, State.SPENT)
 
+    def doubt(self, intent: Intent) -> None:
+        """Take what was mined by its receipt for failed: the chain does not show what it did.
+
+        Then `submit` signs it anew, if the simulation lets it: nothing that was done is done twice.
+        """
+        with self._lock:
+            entry = self._entries.get(intent)
+            if entry is not None and entry.state is State.MINED:
+                self._progress.note(f"the chain does not show what {entry.call.name} did; trying it anew")
+                self._entries.refused(intent, entry, revert.reason_data(_NO_EFFECT))
+
     def under_way(self, intent: Intent) -> bool:
         """Tell whether there is a transaction for `intent` that is not confirmed, or is so no longer."""
         return intent in self._entries.open
@@ -218,7 +231,7 @@ class Outbox:
     def _sign(self, intent: Intent, call: Call) -> None:
         """Simulate `call`, sign it for the next nonce, save it and send it."""
         gas, history, balance, *counts = self._chain.rpc.batch(
-            Request("eth_estimateGas", (request(call, self.address),), quantity),
+            estimate(call, self.address),
             fees.HISTORY,
             Request("eth_getBalance", (self.address, "latest"), quantity),
             *self._queue.counts.requests(),

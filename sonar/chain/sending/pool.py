@@ -22,7 +22,9 @@ class Said(Enum):
     """What the node makes of a transaction."""
 
     THERE = auto()
-    """Its pool or the chain has it, or another one of the same nonce."""
+    """Its pool or the chain has it, or its pool another one of the same nonce."""
+    USED = auto()
+    """The chain has one of that nonce, this one perhaps."""
     EARLY = auto()
     """It lacks one of a lower nonce."""
     CHEAP = auto()
@@ -82,7 +84,7 @@ def _read(problem: str) -> Said | None:
         return Said.THERE
     if "nonce" in problem:
         if any(word in problem for word in ("low", "old")):
-            return Said.THERE
+            return Said.USED
         if any(word in problem for word in ("high", "gap", "distant", "future")):
             return Said.EARLY
     if any(word in problem for word in _POOR):

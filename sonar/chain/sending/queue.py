@@ -13,20 +13,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sonar.chain.contract import revert
 from sonar.chain.contract.calls import Call
 from sonar.chain.rpc import Chain, Request, quantity
 from sonar.chain.sending import fees, pool
 from sonar.chain.sending.entries import Entries, Entry, Receipt, State, Try, empty_transfer
 from sonar.chain.sending.fees import Asked, Price
+from sonar.chain.sending.gas import estimate, with_margin
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.pool import Said
+from sonar.chain.sending.receipts import is_mined, why_failed
 from sonar.errors import InsufficientFunds, RpcError, SonarError, TransactionStuck
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
 
-GAS_MARGIN = (5, 4)
-"""The gas limit is the estimate times 5/4: what others do before us may cost a little more."""
 BURIED_BLOCKS = 5
 """A node that counts a transaction so deep in its chain has its receipt, however it lags behind its head."""
 MAX_GAP = 16
@@ -45,6 +44,7 @@ class _Memory:
     sent_s: float | None = None  # when it was last sent
     again: int = 0  # how often it was sent since, because the node's pool lacked it
     refused_s: float | None = None  # since when the node refuses it
+    used_s: float | None = None  # since when the node counts its nonce as used, and has no receipt
     priced: int = 0  # the newest block for which its fee was looked at
     told: str = ""
 
@@ -72,6 +72,7 @@ class Queue:
         self._memory: defaultdict[Intent, _Memory] = defaultdict(_Memory)
         self._newest = 0  # the newest block at the last pass
         self._gap_s: float | None = None  # since when nonces before ours are missing
+        self._gap_block = 0  # the newest block then
         self.counts = pool.Counts(address)
 
     def add(self, intent: Intent, call: Call, count: int, gas_limit: int, asked: Asked) -> None:
@@ -111,6 +112,7 @@ class Queue:
                 self._memory[intent].refused_s = None
             except (InsufficientFunds, RpcError) as refusal:
                 refused[intent] = refusal
+                self._measure_anew(intent)
                 stands = count > self._entries.open[intent].nonce and self._wanted(intent)
                 if place == 0 and (asked is None or len(queue) > 1) and not stands:
                     with suppress(InsufficientFunds, RpcError):  # its owner hears that in the next pass
@@ -132,11 +134,11 @@ class Queue:
             *(Request("eth_getTransactionReceipt", (one.hash,)) for _, one in tries),
         )
         self._newest, (count, pending) = _raised(head), self.counts.read(used, pending)
-        found = {}
+        found: dict[Intent, tuple[Try, dict[str, Any]]] = {}
         for (intent, one), receipt in zip(tries, receipts, strict=True):
             if isinstance(receipt, RpcError):
                 refused[intent] = receipt
-            elif isinstance(receipt, dict) and receipt.get("blockNumber") is not None:
+            elif is_mined(receipt) and self._entries.open[intent].nonce < count:  # or it has not used it
                 found[intent] = (one, receipt)
         queue = []
         for intent in intents:
@@ -145,7 +147,7 @@ class Queue:
                     self._settle(intent, *found[intent])
                 elif self._entries.open[intent].nonce >= count:
                     queue.append(intent)
-                elif self._buried(self._entries.open[intent]):
+                elif self._buried(intent):
                     self._entries.spent(intent)
                     self._memory.pop(intent, None)
             except RpcError as fault:
@@ -158,32 +160,31 @@ class Queue:
         if self._newest - receipt.block + 1 < self._confirmations:
             return
         call = empty_transfer(self._address) if made.empty else self._entries.open[intent].call
-        if self._entries.mined(intent, made, receipt, self._why(call, receipt) if failed else None):
+        reverted = why_failed(self._chain, call, self._address, receipt) if failed else None
+        if self._entries.mined(intent, made, receipt, reverted):
             self._progress.transaction(
                 call.name, receipt.tx_hash, receipt.gas_used, receipt.fee_wei, call.round
             )
         self._memory.pop(intent, None)
 
-    def _why(self, call: Call, receipt: Receipt) -> bytes:
-        """Return the bytes that the call is reverted with now, as it was when it was mined."""
-        try:
-            self._chain.rpc.call("eth_call", request(call, self._address), hex(receipt.block))
-        except RpcError as error:
-            if (data := revert.find_data(error.data)) is not None:
-                return data
-        return revert.reason_data(f"{call.name} was mined in block {receipt.block} and failed")
-
-    def _buried(self, entry: Entry) -> bool:
+    def _buried(self, intent: Intent) -> bool:
         """Tell whether a transaction that is none of ours has used the nonce, deep enough to be sure.
 
-        The count is asked for before the receipts: one that is mined in between is then found.
+        The count is asked for before the receipts: one that is mined in between is then found. A count may be
+        a lie, so the node is asked by sending as well, unless that goes on.
         """
-        depth = max(self._confirmations, BURIED_BLOCKS)
+        entry, depth = self._entries.open[intent], max(self._confirmations, BURIED_BLOCKS)
         block = hex(max(0, self._newest - depth + 1))
         if self._chain.rpc.quantity("eth_getTransactionCount", self._address, block) <= entry.nonce:
             return False
         requests = (Request("eth_getTransactionReceipt", (one.hash,)) for one in entry.tries)
-        return all(receipt is None for receipt in self._chain.rpc.batch(*requests))
+        if not all(receipt is None for receipt in self._chain.rpc.batch(*requests)):
+            return False
+        memory = self._memory[intent]
+        memory.used_s = self._monotonic() if memory.used_s is None else memory.used_s
+        if self._monotonic() - memory.used_s >= self._patience_s:
+            return True
+        return pool.offer(self._chain.rpc, entry.last.raw) is Said.USED
 
     # ---- what was mined
 
@@ -258,7 +259,7 @@ class Queue:
             if have_wei >= need_wei:  # a node's pool adds up what is open
                 need_wei = max(have_wei + 1, sum(one.cost_wei() for one in self._entries.open.values()))
             raise InsufficientFunds(self._address, have_wei, need_wei)
-        if said is Said.THERE:
+        if said in (Said.THERE, Said.USED):
             self._memory[intent].sent_s = self._monotonic()
 
     def _raise_fee(self, intent: Intent, *, refused: bool = False) -> bool:
@@ -293,6 +294,20 @@ class Queue:
             self._tell(intent, f"is not mined yet; offering {price.max_fee_wei / 10**9:.2f} gwei")
             return True
         return False
+
+    def _measure_anew(self, intent: Intent) -> None:
+        """Sign what the node refuses with another gas limit, if a newer block asks for a quite different one:
+        the one that it was signed with may have been nonsense.
+        """
+        entry = self._entries.open[intent]
+        measured = estimate(entry.sent(self._address), self._address)
+        gas, asked = self._chain.rpc.batch(measured, fees.HISTORY)
+        if isinstance(gas, RpcError) or isinstance(asked, RpcError) or asked.block <= entry.last.block:
+            return
+        gas_limit, price = with_margin(gas), asked.over(entry.last.price)
+        if price is not None and not entry.gas_limit // 2 <= gas_limit <= 2 * entry.gas_limit:
+            self._tell(intent, f"is refused; offering {gas_limit} gas in place of {entry.gas_limit}")
+            self._sign(intent, replace(entry, gas_limit=gas_limit), price, asked.block)
 
     # ---- what holds up the others
 
@@ -334,7 +349,12 @@ class Queue:
         if not queue or count >= (lowest := self._entries.open[queue[0]].nonce):
             self._gap_s = None
             return queue
-        self._gap_s = self._monotonic() if self._gap_s is None else self._gap_s
+        if self._gap_s is None:
+            self._gap_s, self._gap_block = self._monotonic(), self._newest
+        # Nobody here used those between: what counted them was a lie, or another program's are forgotten.
+        calls = [self._entries.open[intent].call for intent in queue]
+        if lowest > self._entries.next and self._newest > self._gap_block + 1 and all(c.data for c in calls):
+            return self._renumber(queue, max(count, self._entries.next))
         if self._monotonic() - self._gap_s < self._patience_s:
             return queue
         if lowest - count > MAX_GAP:
@@ -351,27 +371,25 @@ class Queue:
             self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
         return filled + queue
 
+    def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
+        """Sign all anew from `nonce` on. A call to a contract that is mined twice is refused once."""
+        (asked,) = self._chain.rpc.batch(fees.HISTORY)
+        for place, intent in enumerate(queue):
+            entry = replace(self._entries.open[intent], nonce=nonce + place)
+            self._sign(intent, entry, _raised(asked).price, _raised(asked).block)
+            self._tell(intent, f"was signed for a nonce that nobody comes to; it takes {nonce + place}")
+        return queue
+
     # ---- parts
 
     def _estimate_empty(self) -> Request:
-        return Request("eth_estimateGas", (request(empty_transfer(self._address), self._address),), quantity)
+        return estimate(empty_transfer(self._address), self._address)
 
     def _tell(self, intent: Intent, what: str) -> None:
         """Tell what a transaction waits for, once."""
         if self._memory[intent].told != what:
             self._memory[intent].told = what
             self._progress.note(f"{self._entries.open[intent].call.name} {what}")
-
-
-def with_margin(gas: int) -> int:
-    """Return the gas limit for an estimate."""
-    return gas * GAS_MARGIN[0] // GAS_MARGIN[1]
-
-
-def request(call: Call, sender: Address) -> dict[str, str]:
-    """Return the call as JSON-RPC wants it to simulate it."""
-    fields = {"from": sender, "data": "0x" + call.data.hex(), "value": hex(call.value_wei)}
-    return fields | ({"to": call.to} if call.to else {})
 
 
 def _raised(answer: Any) -> Any:

@@ -144,7 +144,7 @@ def bias_unit(spec: QuadraticSpec, data_frac: int) -> int | None:
 
 
 def row_answers(spec: QuadraticSpec, phi: Matrix, z: Matrix, w: Matrix) -> Matrix:
-    """Return each row's own answer to weights float64[d, k], float64[n, k, d]; their mean is the answer of all.
+    """Return each row's own answer to weights float64[d, k]: float64[n, k, d], whose mean is that of all.
 
     Of phi float64[n, d] and z float64[n, k]. Raises BoundsError when local steps diverge on these rows.
     """

@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,14 @@ from sonar.families.quadratic.design import Design
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-UNLIKE, AGAINST = 3.2, 6.0
+UNLIKE, AGAINST = 3.5, 6.0
 """So many yardsticks an answer may lie off, whole and along the model."""
-SIZE, MODEL, SECOND = 0.5, 0.15, 0.7
+SIZE, MODEL, SECOND = 0.5, 0.1, 0.7
 """What counts of the middle's size, of the model's own curvature, and of the second farthest mine."""
 CALM, CALM_ALONG = 5.0, 9.0
 """The largest squared distance of a row in parts of their mean, that is no heavy tail yet."""
+FAR, ALONG, CURVED = 6.0, 3.0, 8
+"""The factors of `far_from_most` and `far_from_median`, which know the cohort alone."""
 TWIN_CHANCE = 1e-6
 """How seldom two mines with different rows may be taken for twins."""
 
@@ -102,7 +105,7 @@ def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, i
     own -= own.mean(axis=0)
     gram = own @ own.T / len(own)  # its eigenvalues are those of the rows' covariance
     variance, squares = float(np.trace(gram)), float(np.sum(gram**2))
-    if not squares:
+    if not squares or len(sent) < 2:
         return []
     freedom = variance**2 / squares
     least = 2.0 * math.exp((math.log(TWIN_CHANCE) + math.lgamma(freedom / 2 + 1)) * 2 / freedom)
@@ -156,3 +159,39 @@ def _far(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -
         for mine, distance in off.items()
         if distance > factor * max(near, SECOND * (second if distance == first else first))
     }
+
+
+def far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
+    """The mines whose value is not within [1/factor, factor] of the median.
+
+    None if fewer than three are compared, or if the median speaks for no majority of them.
+    """
+    if len(values) < 3:
+        return set()
+    middle = median(values.values())
+    sign = 1 if middle > 0 else -1
+    low, high = abs(middle) / factor, abs(middle) * factor
+    far = {mine for mine, value in values.items() if not low <= sign * value <= high}
+    return far if 2 * len(far) < len(values) else set()
+
+
+def far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
+    """The mines whose vector is far from the most central one: the one that half of all lie closest around.
+
+    That is further than it is long, and further than `FAR` times what half of all are; or `ALONG` times,
+    along its direction, in which a multiple of an honest update moves and honest data vary little. None if
+    fewer than three are compared, or if they were no minority.
+    """
+    if len(vectors) < 3:
+        return set()
+    mines = sorted(vectors)
+    points = np.array([vectors[mine] for mine in mines], dtype=np.float64)
+    distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
+    around = np.sort(distances, axis=1)[:, len(mines) // 2]
+    centre = int(np.argmin(around))
+    room, size = float(around[centre]), float(np.linalg.norm(points[centre]))
+    along = points @ points[centre] / (size or 1.0)
+    too_far = distances[centre] > max(FAR * room, size)
+    too_far |= np.abs(along - np.median(along)) > max(ALONG * room, size)
+    far = {mine for mine, is_far in zip(mines, too_far.tolist(), strict=True) if is_far}
+    return far if 2 * len(far) < len(vectors) else set()

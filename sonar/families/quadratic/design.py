@@ -36,9 +36,9 @@ STRIDE = 127
 """All weights but the biases are multiples of this, in fixed point. So the bias's part of an answer is known
 modulo it, whatever a mine's data are, which is a test (`bias-unit` in `inspection`)."""
 MARK = 8
-"""The null model's biases stand at so many parts of A[bias, bias] below the last digit of b: far too little to
-change a loss. So the bias's part of a first answer is known modulo that digit, which is the same test: of the
-multiples of an honest answer, the ninth and the minus seventh are the smallest to pass it."""
+"""The null model's biases are not quite zero, but so small that A[bias, bias] times one is this part of b's
+last digit: no loss shows it. So the bias's part of a first answer is known modulo that digit. Of the
+multiples of an honest answer, nine times and minus seven times are the smallest that pass."""
 WEIGHT_BITS = 27 + STRIDE.bit_length()
 """Bits of a weight from its bound to its last digit: losses then equal the clear run's to a few 1e-7."""
 DATA_FRAC = 24

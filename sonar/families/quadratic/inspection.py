@@ -28,10 +28,11 @@ The tests pin the map, not the truth of the data: pricing false data is the scor
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -48,16 +49,33 @@ TESTS = {
     "bounded-change": "no value changed by more than the declared bounds allow for the weights' step",
     "copy": "the update is not another mine's earlier one",
     "stale": "the update is not an earlier one of its own, made on other weights",
-    "bias-unit": "the bias entry, and its change, are the bias's weight's, modulo what the other weights share",
+    "bias-unit": "the bias entry, and its change, are its own weight's, modulo what the other weights share",
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
-    "curvature": "the curvature since the first update lies within [1/5, 5] of the cohort's median",
+    "curvature": "the curvature since the first update lies within [1/8, 8] of the cohort's median",
     "unlike": "it lies about where the cohort's updates and the holdout's lie",
     "against": "along the model, it pulls about as the cohort's updates and the holdout's do",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
 }
 """Every test by name, and what holds for an update that passes."""
+
+WHY = {
+    "range": "a value is larger than the bounty's bounds allow",
+    "lattice": "its last digits cannot come from this round's weights",
+    "bounded-change": "it changed by more than the bounty's bounds allow",
+    "copy": "it is what another mine sent in an earlier round",
+    "stale": "it is what the mine itself sent in an earlier round, on other weights",
+    "bias-unit": "its bias entry cannot come from any rows: the answer was changed after it was computed",
+    "positive": "its changes cannot come from any rows: the loss would curve downwards",
+    "spread": "its changes cannot come from any rows: a column's mean exceeds its mean square",
+    "symmetry": "it does not come from the same rows as the mine's earlier answers",
+    "curvature": "its columns vary far more, or far less, than the other mines'",
+    "unlike": "it lies far from where the other mines' answers and the held-out rows are",
+    "against": "it pulls the model unlike the other mines and the held-out rows, as false targets do",
+    "newcomer": "a first answer after round 1 counts for nothing; the mine's next one can count",
+}
+"""Every test by name, and what to say of an update that fails."""
 
 ROUND_ONLY = frozenset({"copy", "stale", "unlike", "against", "curvature", "newcomer"})
 """The tests that honest data may fail: no proof, so a failure counts for its round only."""
@@ -89,10 +107,6 @@ def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: C
     """Return what a model's manifest says about honest updates."""
     return Rules(plan, bias_unit(spec, plan.data_frac), min_mines, random_bits)
 
-
-FAR, ALONG, CURVED = 6.0, 3.0, 5
-"""Factors of `unlike` and `curvature`. Honest mines' data vary, most where columns are skewed:
-`benchmarks/inspection.py` measures what they miss, and whom they leave out."""
 
 Part = tuple[Sequence[int], Sequence[int]]
 """The weights of a round and one mine's update in it."""
@@ -175,6 +189,30 @@ def inspect(
         failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed
+
+
+def same(
+    rules: Rules, now: Opened, rows: Mapping[str, int], reference: Reference | None = None
+) -> dict[str, str]:
+    """Tell whose answers are of the same data: by mine the first address of its group, for groups of two and
+    more.
+
+    `rows`: those who are looked at, with the rows that they say they have. Two answers are the same if they
+    are equal, or, with a `reference`, if they differ by so little that rows of their own differ by more but
+    once in a million pairs.
+    """
+    sent = {mine: _sent(now, mine) for mine in sorted(rows)}
+    pairs = [(a, b) for a, b in combinations(sent, 2) if sent[a] == sent[b]]
+    if reference is not None:
+        unit = 2.0**-rules.plan.scale_bits
+        real = {mine: np.array(update, dtype=np.float64) * unit for mine, update in sent.items()}
+        pairs += comparison.close(reference, real, rows)
+    first = {mine: mine for mine in sent}
+    for a, b in sorted(pairs):
+        old, new = sorted((first[a], first[b]), reverse=True)
+        first = {mine: new if head == old else head for mine, head in first.items()}
+    heads = Counter(first.values())
+    return {mine: head for mine, head in first.items() if heads[head] > 1}
 
 
 def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
@@ -282,19 +320,19 @@ def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Seque
 
 def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     """Updates that no identity holds, by the cohort alone: those of the first round, and a second one."""
-    far = set() if past.begun() else _far_from_most({mine: _sent(now, mine) for mine in mines})
+    far = set() if past.begun() else comparison.far_from_most({mine: _sent(now, mine) for mine in mines})
     return dict.fromkeys(far, "unlike") | _unlike_second(rules, past, now, mines)
 
 
 def _unlike_second(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Where the unit is not known, a mine's second update by its change. From the third on there is `symmetry`."""
+    """Where the unit is not known, a mine's second update by its change; later ones have `symmetry`."""
     far: set[str] = set()
     second = {mine for mine in mines if rules.unit is None and len(past.parts(mine)) == 1}
     for then in past.bases(mines) if second else ():
         both = {mine for mine in mines if then.updates.get(mine) is not None}
         if second & both:
             moved = {mine: _minus(_sent(then, mine), _sent(now, mine)) for mine in both}
-            far |= second & _far_from_most(moved)
+            far |= second & comparison.far_from_most(moved)
     return dict.fromkeys(far, "unlike")
 
 
@@ -315,7 +353,7 @@ def _curvature(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[s
         both = {mine for mine in mines if then.updates.get(mine) is not None}
         step = _minus(now.weights, then.weights)
         curvatures = {mine: _dot(step, _minus(_sent(then, mine), _sent(now, mine))) for mine in both}
-        far |= _far_from_median(curvatures, CURVED) & unseen
+        far |= comparison.far_from_median(curvatures, comparison.CURVED) & unseen
         unseen -= both
     return dict.fromkeys(far, "curvature")
 
@@ -324,42 +362,6 @@ def _newcomer(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[st
     """First updates, unless they come in the first round, or fewer than `min_mines` are left without them."""
     new = {mine for mine in mines if not past.parts(mine)}
     return dict.fromkeys(new, "newcomer") if past.begun() and len(mines - new) >= rules.min_mines else {}
-
-
-def _far_from_median(values: Mapping[str, int], factor: int) -> set[str]:
-    """The mines whose value is not within [1/factor, factor] of the median.
-
-    None if fewer than three are compared, or if the median speaks for no majority of them.
-    """
-    if len(values) < 3:
-        return set()
-    middle = median(values.values())
-    sign = 1 if middle > 0 else -1
-    low, high = abs(middle) / factor, abs(middle) * factor
-    far = {mine for mine, value in values.items() if not low <= sign * value <= high}
-    return far if 2 * len(far) < len(values) else set()
-
-
-def _far_from_most(vectors: Mapping[str, Sequence[int]]) -> set[str]:
-    """The mines whose vector is far from the most central one: the one that half of all lie closest around.
-
-    That is further than it is long, and further than `FAR` times what half of all are; or `ALONG` times,
-    along its direction, in which a multiple of an honest update moves and honest data vary little. None if
-    fewer than three are compared, or if they were no minority.
-    """
-    if len(vectors) < 3:
-        return set()
-    mines = sorted(vectors)
-    points = np.array([vectors[mine] for mine in mines], dtype=np.float64)
-    distances = np.array([np.linalg.norm(points - one, axis=1) for one in points])
-    around = np.sort(distances, axis=1)[:, len(mines) // 2]
-    centre = int(np.argmin(around))
-    room, size = float(around[centre]), float(np.linalg.norm(points[centre]))
-    along = points @ points[centre] / (size or 1.0)
-    too_far = distances[centre] > max(FAR * room, size)
-    too_far |= np.abs(along - np.median(along)) > max(ALONG * room, size)
-    far = {mine for mine, is_far in zip(mines, too_far.tolist(), strict=True) if is_far}
-    return far if 2 * len(far) < len(vectors) else set()
 
 
 def _outputs(rules: Rules, flat: Sequence[int]) -> list[Sequence[int]]:

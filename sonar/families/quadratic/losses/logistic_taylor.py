@@ -113,8 +113,10 @@ class LogisticTaylor(Loss):
 
     def check(self, name: str, y: Vector) -> None:
         """Take labels only."""
-        if not np.isin(y, (-1.0, 1.0)).all():
-            raise DataError(f"column {name!r}", "has a label other than -1 and 1", hint="recode the labels")
+        wrong = y[~np.isin(y, (-1.0, 1.0))]
+        if len(wrong):
+            problem = f"has the label {wrong[0]:g}; -1 and 1 are expected"
+            raise DataError(f"column {name!r}", problem, hint="recode the labels: 2 y - 1 of 0 and 1")
 
     def predict(self, target: Target, s: Vector) -> Vector:
         """Return the log odds of label 1."""

@@ -1,0 +1,120 @@
+"""Whether a block's header is what its hash says: a header whose time or number was changed has another hash.
+
+A block's hash is keccak256 over the RLP of its header's fields (Ethereum's yellow paper, section 4.4.3, and
+the EIPs that added fields at the end). Chains of other kinds hash otherwise, and a fork yet to come may add a
+field that is not known here: then nothing can be said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from sonar.errors import RpcError
+
+_DATA = [
+    "parentHash",
+    "sha3Uncles",
+    "miner",
+    "stateRoot",
+    "transactionsRoot",
+    "receiptsRoot",
+    "logsBloom",
+    "extraData",
+    "mixHash",
+    "nonce",
+    "withdrawalsRoot",
+    "parentBeaconBlockRoot",
+    "requestsHash",
+]
+_ORDER = [
+    "parentHash",
+    "sha3Uncles",
+    "miner",
+    "stateRoot",
+    "transactionsRoot",
+    "receiptsRoot",
+    "logsBloom",
+    "difficulty",
+    "number",
+    "gasLimit",
+    "gasUsed",
+    "timestamp",
+    "extraData",
+    "mixHash",
+    "nonce",
+    "baseFeePerGas",
+    "withdrawalsRoot",
+    "blobGasUsed",
+    "excessBlobGas",
+    "parentBeaconBlockRoot",
+    "requestsHash",
+]
+_MUST = _ORDER[:15]
+_BESIDES = {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
+"""What a node tells of a block and is no part of its header."""
+
+
+_AT_MOST_S = 900.0
+"""What goes on for longer is no lie any more: since a fork, the chain hashes otherwise."""
+
+
+class Headers:
+    """Looks at the headers of one chain. Once one was genuine, the others must be."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._can_tell = False
+        self._since_s: float | None = None  # since when none was genuine
+
+    def check(self, block: Mapping[str, Any]) -> None:
+        """Check a block as JSON-RPC gives it. Raises RpcError if its header was changed."""
+        genuine = is_genuine(block)
+        if genuine:
+            self._can_tell, self._since_s = True, None
+        if not self._can_tell or genuine is not False:
+            return
+        self._since_s = self._monotonic() if self._since_s is None else self._since_s
+        if self._monotonic() - self._since_s > _AT_MOST_S:
+            self._can_tell = False
+            return
+        raise RpcError(
+            f"the chain's node tells of a block {str(block.get('number'))[:70]} of time "
+            f"{str(block.get('timestamp'))[:70]} that does not have the hash it tells"
+        )
+
+
+def is_genuine(block: Mapping[str, Any]) -> bool | None:
+    """Tell whether the header of a block has the hash that is told of it; None if that cannot be known."""
+    if not block.keys() >= {"hash", *_MUST} or block.keys() - _BESIDES - set(_ORDER):
+        return None
+    try:
+        fields = [_field(name, block[name]) for name in _ORDER if block.get(name) is not None]
+        return keccak(_rlp(b"".join(map(_item, fields)), 0xC0)) == bytes.fromhex(block["hash"][2:])
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _field(name: str, value: Any) -> bytes:
+    """A field's bytes: data as they are, quantities without leading zeros."""
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise ValueError(name)
+    if name in _DATA:
+        return bytes.fromhex(value[2:])
+    number = int(value, 16)
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _item(data: bytes) -> bytes:
+    return data if len(data) == 1 and data[0] < 0x80 else _rlp(data, 0x80)
+
+
+def _rlp(payload: bytes, kind: int) -> bytes:
+    """A string (0x80) or a list (0xC0) in RLP."""
+    if len(payload) < 56:
+        return bytes([kind + len(payload)]) + payload
+    size = len(payload).to_bytes((len(payload).bit_length() + 7) // 8, "big")
+    return bytes([kind + 55 + len(size)]) + size + payload
