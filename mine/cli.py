@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mine.wiring import Mine
 
 app = new_app(
-    """Train models on your own data, encrypted, and be paid for it. Your data never leave this machine.
+    """Train encrypted models on your own data, and be paid for it. Your data never leave this machine.
 
     First steps: `mine init --network network.toml`, `mine data add --csv FILE`, `mine doctor`,
     `mine bounties`, `mine join BOUNTY`, `mine run`.
@@ -157,7 +157,7 @@ def data_add(
         typer.Option("--without", metavar="COLUMN", help="A column to leave out; may be repeated."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of a data set of the same name.")
+        bool, typer.Option("--replace", help="Replace the data set of the same name.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
@@ -251,7 +251,7 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(joined), printing.JOINED, as_json, "no bounty that the data fit")
+    _show(views.joined(joined), printing.JOINED, as_json, "no open bounty fits the data")
 
 
 @app.command()

@@ -305,7 +305,7 @@ class Node:
     def _tell_once(self, fault: SonarError) -> None:
         if str(fault) not in self._told:
             self._told.add(str(fault))
-            self._progress.problem(fault, "asking again; the open round goes on")
+            self._progress.problem(fault, "asking again; the open round continues")
 
     def _finish(self, turn: Turn) -> Waiting | None:
         joined = turn.joined
@@ -317,7 +317,7 @@ class Node:
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):
-            return Waiting("a reveal in another bounty, before updates that are done with are unpinned")
+            return Waiting("a reveal in another bounty, before old updates are unpinned")
         self._publisher.let_go(self._book.parts(joined.bounty))
         self._book.join(replace(joined, over=True))
         self._progress.note(f"bounty {short(hex32(joined.bounty))} is closed")
@@ -344,6 +344,6 @@ class Node:
         return waiting
 
     def _refuse(self, bounty: BountyId, error: SonarError) -> None:
-        hint = error.hint or "its scientist must mend it; `mine leave` ends trying"
+        hint = error.hint or "its scientist must fix it; `mine leave` stops the attempts"
         if self._book.refuse(Refusal(bounty, str(error), hint)):
             self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", hint)

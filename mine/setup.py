@@ -58,7 +58,9 @@ def make_home(
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
         raise ConfigError(
-            "--dev", f"{config.name!r} is no development network", hint="leave --dev out: money is at stake"
+            "--dev",
+            f"{config.name!r} is not a development network",
+            hint="leave --dev out: money is at stake",
         )
     with Home(path, ROLE).lock() as home:
         if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
@@ -133,8 +135,8 @@ def _check_new(book: Book, dataset: DataSet) -> None:
                 f"there is a data set {known.name!r} already, with other content: "
                 f"{count(known.rows, 'row')} of {known.source}, used in "
                 f"{count(book.uses(known.digest), 'round')}",
-                hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
-                "from now on, put it in the place of the old one: mine data add --replace",
+                hint="give this one another name: mine data add --name NEW; or, to use it from now on for "
+                "bounties that you join, replace the old one: mine data add --replace",
             )
 
 
@@ -180,8 +182,8 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
             return event.amount_units
     raise RpcError(
-        f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
-        "it was; `mine earnings` will tell"
+        f"the withdrawal is mined in {receipt.tx_hash}, but the chain's node has no record of the amount "
+        "yet; `mine earnings` will show it"
     )
 
 

@@ -107,7 +107,7 @@ class Session:
         ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
-        hint = "make one with Bounty.of, .example or .from_toml; campaigns() tells the names"
+        hint = "make one with Bounty.of, .example or .from_toml; campaigns() lists the names"
         require_type(bounty, Bounty | str, "bounty", hint)
         asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pysonar.wiring import Scientist
 
 app = new_app(
-    """Train a model on data that others keep, encrypted, and pay them by what they contributed.
+    """Train an encrypted model on data that others keep, and pay them by what they contribute.
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
@@ -49,7 +49,7 @@ HomeOption = Annotated[
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="NAME")
+    str, typer.Argument(help="The bounty's name; may be left out if there is only one.", metavar="NAME")
 ]
 
 
@@ -98,7 +98,7 @@ def init(
 
 @key_app.command("new")
 def key_new(
-    name: Annotated[str, typer.Argument(help="The name of the bounty that it is for.")],
+    name: Annotated[str, typer.Argument(help="The name of the bounty that the key is for.")],
     bits: Annotated[
         int,
         typer.Option("--bits", help="As key_bits in the bounty's file: 2048, 3072 or more."),
@@ -126,7 +126,9 @@ def key_new(
         print_json(KeyMade(str(path), key.public.bits, fingerprint))
     else:
         typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
-        typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
+        typer.echo(
+            "keep a copy of the key and of its ledger beside it: without them the bounty cannot continue"
+        )
 
 
 @app.command()
@@ -226,8 +228,8 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"the bounty is open: `pysonar resume {asked.settings.name}` goes on with it as well. Who "
-                "misses a settle window pays the mines by default, and the bounty closes"
+                f"the bounty is open: `pysonar resume {asked.settings.name}` continues it too. If you miss "
+                "a settle window, you pay the mines by default and the bounty closes"
             )
         raise
     if not as_json:
@@ -279,7 +281,10 @@ def predict(
         Path | None, typer.Option("--save", help="Also write the model to this JSON file.")
     ] = None,
     probability: Annotated[
-        bool, typer.Option("--probability", help="Of classes: how likely label 1 is, not the likelier label.")
+        bool,
+        typer.Option(
+            "--probability", help="For classes: the probability of label 1, not the likelier label."
+        ),
     ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,

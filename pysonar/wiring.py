@@ -67,9 +67,7 @@ class Scientist(Party):
             )
         if name and name not in names:
             known = ", ".join(names) or "none"
-            raise ConfigError(
-                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
-            )
+            raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home; it has {known}")
         return self.shelf.take(name or names[0])
 
     def model(self, name: str = "") -> LinearModel:
@@ -187,7 +185,7 @@ def make_home(
     path = path or default_home(ROLE)
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
-        problem = f"{config.name!r} is no development network"
+        problem = f"{config.name!r} is not a development network"
         raise ConfigError("--dev", problem, hint="leave --dev out: money is at stake")
     with Home(path, ROLE).lock() as home:
         if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):

@@ -58,7 +58,7 @@ class CsvFile:
             found = path.stat()  # before it is opened: opening a pipe would wait for its writer
             if not stat.S_ISREG(found.st_mode):
                 raise DataError(
-                    self._source, "is not a file", hint="save the rows as one: it is read in every round"
+                    self._source, "is not a file", hint="save the rows in a file: every round reads it"
                 )
             if found.st_size > MAX_CSV_BYTES:
                 raise DataError(

@@ -143,7 +143,7 @@ def _forgotten(market: Market, parts: Sequence[Part], records: Records, me: Addr
             )
             with suppress(RpcError):  # it is not over
                 part = ended(part, record, me, "")
-            yield replace(part, why="this home has no record of it, as if from an older copy")
+            yield replace(part, why="this home has no record of it; it may be an older copy")
 
 
 def _rounds(

@@ -220,4 +220,4 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
         return "the scientist's record is not of this round"
     if not member.accepted:
         return f"left out: {member.reason}"
-    return "it was counted, and made the model no better" + (f"; {member.reason}" if member.reason else "")
+    return "it was counted, but did not improve the model" + (f"; {member.reason}" if member.reason else "")

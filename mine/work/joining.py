@@ -151,5 +151,5 @@ def _no_data() -> DataError:
     return DataError("data", "no data set is registered", hint="register one: mine data add --csv FILE")
 
 
-_FROZEN = "two data sets in one bounty could be subtracted to read their difference"
+_FROZEN = "the answers of two data sets in one bounty would reveal how the two differ"
 _LIST = "`mine data list` shows the registered ones"

@@ -92,7 +92,7 @@ class Drafts:
         if data is None or digest_of(data) != cid.digest:
             raise JournalError(
                 f"part {cid} of an update is {'lost' if data is None else 'damaged'}",
-                hint="its stake comes back with the reveal all the same; is the disk sound?",
+                hint="the reveal returns the stake all the same; check the disk",
             )
         return data
 

@@ -195,7 +195,7 @@ class Rounds:
         if part.state is RoundState.REVEALING and self._entry(part, turn) is EntryState.REVEALED:
             return Waiting(f"the reveal of round {number} to be confirmed", turn.ends.settle_s)
         if self._sender.may_be_mined(_intent(sent, part)) and turn.status is Status.REVEAL:
-            return Waiting(f"what became of the commit of round {number}", turn.ends.reveal_s)
+            return Waiting(f"the outcome of the commit of round {number}", turn.ends.reveal_s)
         window = "commit" if sent is Action.COMMIT else "reveal"
         told = self._book.why(part, why or f"the {window} window is over")
         if part.why != told:
@@ -266,7 +266,7 @@ def _intent(action: Action, part: Part) -> Intent:
 
 def _quiet(turn: Turn) -> Waiting:
     """What a mine waits for that would be late, unless the commits of others move the end."""
-    what = f"the commits of round {turn.bounty.round} to end: too little is left for ours"
+    what = f"the commit phase of round {turn.bounty.round} to end: too little time is left for our commit"
     return Waiting(what, turn.ends.commit_s)
 
 

@@ -102,11 +102,11 @@ def _start(bounty: Bounty) -> list[str]:
     """Where it begins, and what that is worth to mines."""
     figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
-        return [f"starts from your own model: {figures}; only what is better than it is paid"]
+        return [f"starts from your own model: {figures}; only improvement on it is paid"]
     return [
-        f"starts at zero weights, which are the null model: it says {_said_by_null(bounty)} of your held-out "
-        f"rows, whatever the columns are; {figures}",
-        "so a mine that knows no more than that earns nothing: only what is better is paid",
+        f"starts at zero weights, which are the null model: it predicts {_said_by_null(bounty)} of your "
+        f"held-out rows, whatever the columns are; {figures}",
+        "so a mine that knows no more than that earns nothing: only improvement is paid",
     ]
 
 
@@ -128,13 +128,13 @@ def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
     goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
-        return f"{goal} (what no weights of this map can beat here)"
+        return f"{goal} (the best that weights of this map can reach here)"
     if bounty.target_loss >= best:
         return goal
     reached = _figures(bounty, best)
     if holdout.metrics[metric].exact:
         return f"{goal} (out of reach: the best weights of this map have {reached} here)"
-    return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
+    return f"{goal} (hard to reach: the best weights of this map have about {reached} here)"
 
 
 def _amount(bounty: Bounty, units: int) -> str:
@@ -167,7 +167,7 @@ def _cost(bounty: Bounty) -> list[str]:
     if terms.asset != ETHER:
         lines += [
             f"all in the token {terms.asset}, which mines must have allowed; gas is in ether",
-            "whoever rules the token may be able to freeze or change balances, those in escrow included",
+            "whoever controls the token may be able to freeze or change balances, also those in escrow",
         ]
     return lines
 
@@ -197,7 +197,7 @@ def _away(bounty: Bounty) -> list[str]:
         "equal parts, besides their fees, and the bounty closes",
         f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
         f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
-        "costs nothing to who settles at once",
+        "costs nothing if you settle at once",
     ]
     if terms.overdue_bps < MINES_ASK_BPS:
         asked = f"{MINES_ASK_BPS / 100:g}% by default (min_overdue_bps)"
@@ -231,7 +231,7 @@ def _learned(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
+        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; for each mine a "
         "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
@@ -248,7 +248,7 @@ def _weights(bounty: Bounty) -> str:
     most = bounty.design.plan.weight_rows
     if most <= bounty.design.spec.rows_min:
         return "all answers weigh the same"
-    return f"an answer weighs what its rows do, and no more than {most}"
+    return f"an answer weighs as much as its rows, and at most {most}"
 
 
 def _published(bounty: Bounty) -> list[str]:
@@ -310,7 +310,7 @@ def _needs(bounty: Bounty) -> list[str]:
         "of a column of 0 and 1, five rows of each",
     ]
     if degree > 1:
-        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")
+        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that occurs")
     if train_s >= 1:
         lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")
     return lines
@@ -323,6 +323,6 @@ def _targets(bounty: Bounty) -> list[str]:
     ends = ((each, each.clip * each.scale) for each in spec.targets)
     return [
         f"{target.name!r} in your unit: what is below {target.centre - room:.6g} or above "
-        f"{target.centre + room:.6g} is taken as that; most rows lie within"
+        f"{target.centre + room:.6g} is cut off there; most rows lie within"
         for target, room in ends
     ]

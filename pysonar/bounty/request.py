@@ -136,7 +136,7 @@ class Bounty:
         name, value = target
         at, least = (holdout.said(name, loss) for loss in (self.initial_loss, self.initial_loss - LEAST_GAIN))
         problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
-        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the least that can be paid by")
+        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the nearest that can be paid")
 
     def on(self, *, dev: bool) -> Bounty:
         """Return the same bounty for a development network, or for any other one."""

@@ -142,7 +142,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Return the checked settings. Raises ConfigError naming the field."""
     for name in fields:
         if name in _WRITTEN_NOW:
-            problem = "is no field any more"
+            problem = "is no longer a field"
             raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
     settings = _validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
@@ -173,7 +173,7 @@ _WRITTEN_NOW = {
     "gamma": 'write feature_map = {{ kind = "fourier", n_components = 50, gamma = {} }}',
     "random_state": 'write feature_map = {{ kind = "fourier", n_components = 50, random_state = {} }}',
     "rate": 'write optimiser = {{ kind = "gradient-descent", rate = {} }}',
-    "rows_max": "leave it out: a mine with more rows weighs what weight_rows rows do",
+    "rows_max": "leave it out: a mine's rows weigh at most weight_rows",
     "rows_factor": "write weight_rows = the most that a mine's rows weigh, or leave it out: all weigh alike",
     "target_max": "leave it out, or give target_clip: how many deviations from its mean a target may be",
 }
@@ -225,8 +225,8 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
         )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:
-        return ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")
+        return ConfigError(name, "belongs in the table [holdout]", hint="move it below [holdout]")
     if prefix and name in Settings.model_fields:
-        return ConfigError(field, "does not belong into the table [holdout]", hint="move it above [holdout]")
+        return ConfigError(field, "does not belong in the table [holdout]", hint="move it above [holdout]")
     known = [*model.model_fields, *(["start", "allow_file", "holdout"] if not prefix else [])]
     return ConfigError(field, "there is no such field", hint=nearest(name, known, prefix))

@@ -68,7 +68,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
         return _example(given.example, given.rows, targets, given.features)
     assert given.csv is not None
     if given.rows is not None:
-        raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
+        raise ConfigError("holdout.rows", "goes with example", hint="a CSV is used whole: leave rows out")
     if targets is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
     return _csv(folder / expanded(given.csv, "holdout.csv"), targets, given.features)
@@ -159,7 +159,7 @@ def _require_numbers(held_out: HeldOut) -> None:
 def _require_spread(held_out: HeldOut) -> None:
     for target, y in zip(held_out.targets, held_out.y.T, strict=True):
         if (y == y[0]).all():
-            problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+            problem = f"is {y[0]:g} in every held-out row, so the holdout cannot tell models apart"
             raise DataError(f"column {target!r}", problem, hint="shuffle the data before you hold rows out")
 
 

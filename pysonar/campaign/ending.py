@@ -81,11 +81,11 @@ class Ending:
         if not finished.committed:
             columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
             return (
-                f"no mine committed: one needs a table with columns {columns}, within the bounds that "
-                "`explain` tells, and somebody who has it join this bounty"
+                f"no mine committed: a mine needs a table with columns {columns}, within the bounds that "
+                "`explain` shows, and must join this bounty"
             )
         return (
-            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: have more of them "
+            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: get more mines to "
             "join, or post the next bounty with a smaller min_mines"
         )
 

@@ -145,7 +145,7 @@ class Campaign:
         setting raises.
         """
         if self._let_go:
-            problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
+            problem = f"{self!r} was closed with its session, or another bounty of its name replaced it"
             raise UsageError(problem, hint="ask an open session for the campaign")
         try:
             result = self._pass()

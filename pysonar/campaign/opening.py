@@ -104,13 +104,13 @@ class Opening:
                 raise
             if means.outbox.under_way(Intent.of_posting(means.name)):
                 problem = "the chain's node has lost the bounty's posting, which is sent again"
-                hint = "it was killed, perhaps: has it got all of its blocks?"
+                hint = "it may have been killed; check that it has all its blocks"
                 raise ChainUnavailable(problem, hint=hint) from error
             hint = "it has fallen behind, or one of several behind the same address has"
             if head.number < block:
-                problem = f"is at block {head.number}, and the bounty was posted in block {block}"
+                problem = f"is at block {head.number}, but the bounty was posted in block {block}"
             elif means.market.events(block - REORG_BLOCKS, head.number, bounty):
-                problem = f"has records of the bounty, and does not know it at block {head.number}"
+                problem = f"has records of the bounty, but does not know it at block {head.number}"
             else:
                 raise
             raise ChainUnavailable(f"the chain's node {problem}", hint=hint) from error
@@ -177,8 +177,8 @@ def check(market: Market, bounty: Bounty, me: Address) -> None:
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
             "asset_decimals",
-            f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
-            hint="correct it, and look at all amounts again",
+            f"is {meant.decimals}, but the token {meant.asset} says {told.decimals}",
+            hint="correct it, and check all amounts",
         )
     quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:

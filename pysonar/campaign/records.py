@@ -235,11 +235,11 @@ class Records:
             return
         first = next(n for n in count(1) if not self._is_known(n))
         raise JournalError(
-            f"the journal {self._journal.path} is an older copy: what the bounty {self.name!r} was settled "
-            f"with from round {first} on is not in it, and so its newest model is not here",
+            f"the journal {self._journal.path} is an older copy: it lacks what the bounty {self.name!r} was "
+            f"settled with from round {first} on, its newest model too",
             hint="put back the newest copy of this home. Without one that model is lost, and the bounty "
             f"trains no further: `pysonar resume {self.name}` lets it end as Overdue, which pays the mines, "
-            "and takes out what is left of the escrow",
+            "and withdraws what is left of the escrow",
         )
 
     def _models_of(self, number: int) -> set[bytes]:

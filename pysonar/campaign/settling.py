@@ -65,7 +65,9 @@ class Settling:
             except BlobNotFound as gone:
                 means.progress.problem(gone, "no mine can train on this model without it")
         if lost:
-            means.progress.note(f"the store had lost or spoilt {lost} blobs of this bounty: put them again")
+            means.progress.note(
+                f"the store had lost or damaged {lost} blobs of this bounty: stored them again"
+            )
         self._looked_s = head.timestamp_s
 
     def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:

@@ -12,7 +12,7 @@ from sonar.families.registry import family_of
 
 REASON_MAX = 200
 TWIN = "twin: the same data under several addresses count as one"
-WITHHELD = "withheld: revealed, and not to be had from the store"
+WITHHELD = "withheld: revealed, but not in the store"
 
 
 class Standing:
@@ -102,6 +102,6 @@ def model_of(records: Records, bounty: Bounty) -> LinearModel:
     if len(course.points) == 1:
         raise EnvironmentFault(
             f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
-            hint="`pysonar status` shows how each round ended; what no mine was due comes back",
+            hint="`pysonar status` shows how each round ended; what no mine earned comes back",
         )
     return LinearModel.of(bounty.design, course)

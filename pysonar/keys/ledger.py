@@ -21,7 +21,7 @@ from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
 
 FORMAT = 2
-_DAMAGED = "is the file damaged? Restore it with its key, as they were last"
+_DAMAGED = "if the file is damaged, restore the newest copy of it and its key"
 _OLD = "end its bounties with the version of Sonar that began them; new ones take a new key"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);

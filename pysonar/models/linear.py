@@ -119,8 +119,8 @@ class LinearModel:
         Raises DataError, and ConfigError for a model of no classes.
         """
         if not LOSSES[self.spec.loss].labels:
-            hint = "`predict` says what it is, in the target's own unit"
-            raise ConfigError("loss", f"of {self.spec.loss!r} there are no classes", hint=hint)
+            hint = "use `predict`, which gives the target in its own unit"
+            raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
@@ -165,13 +165,9 @@ class LinearModel:
         try:
             return cls._parsed(json.loads(text_of(data, name)), name)
         except KeyError as error:
-            raise ConfigError(
-                name, f"is not a model that is whole: it has no {error}", hint=_SAVED
-            ) from error
+            raise ConfigError(name, f"is not a complete model: it has no {error}", hint=_SAVED) from error
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, ManifestError) as error:
-            raise ConfigError(
-                name, f"is not a model that this program wrote: {error}", hint=_SAVED
-            ) from error
+            raise ConfigError(name, f"is not a model file of this program: {error}", hint=_SAVED) from error
 
     @classmethod
     def _parsed(cls, document: Any, name: str) -> LinearModel:

@@ -82,7 +82,7 @@ class Headers:
             self._can_tell = False
             return
         raise RpcError(
-            f"the chain's node tells of a block {str(block.get('number'))[:70]} of time "
+            f"the chain's node reports a block {str(block.get('number'))[:70]} of time "
             f"{str(block.get('timestamp'))[:70]} that does not have the hash it tells"
         )
 

@@ -287,7 +287,7 @@ class Chain:
         number = max(min(self.deployed_block, head.number), head.number - confirmations + 1)
         found = self._block(hex(number), f"block {number}")
         if found.number != number:
-            raise RpcError(f"the chain's node answered block {found.number}, and was asked for {number}")
+            raise RpcError(f"the chain's node answered with block {found.number} when asked for {number}")
         return found
 
     def _block(self, which: str, what: str) -> Head:

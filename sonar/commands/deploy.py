@@ -19,13 +19,13 @@ BootstrapOption = Annotated[
     typer.Option(help="A peer of the network's IPFS swarm (`sonar peer` prints its own); may be repeated."),
 ]
 SwarmKeyOption = Annotated[
-    str, typer.Option(help="Name of the swarm's key, beside the network file of whoever takes part.")
+    str, typer.Option(help="File name of the swarm's key, beside each party's network file.")
 ]
 PlainOption = Annotated[
     bool,
     typer.Option(
         "--plain",
-        help="Deploy to an address of this account's own, where the CREATE2 proxy cannot be had.",
+        help="Deploy to an address of this account's own, without the CREATE2 proxy.",
     ),
 ]
 

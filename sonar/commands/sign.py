@@ -70,8 +70,8 @@ def _check_settler(asked: Settlement, own: Address) -> None:
 
     if parse_address(asked.settler, "settler") != own:
         hint = (
-            f"sign with the home of {asked.settler}; if it is a contract, write what it takes for its "
-            "signature into the file, in hex"
+            f"sign with the home of {asked.settler}; if it is a contract, write the signature that it "
+            "accepts into the file, in hex"
         )
         raise UsageError(f"the settler is {asked.settler}, and this home's account is {own}", hint=hint)
 

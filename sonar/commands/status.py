@@ -174,7 +174,7 @@ def _with_store(
             opened.close()
     except (EnvironmentFault, RemoteError, UsageError) as fault:
         return replace(
-            told, problem=f"the store does not tell who was left out: {fault}. {fault.hint}".strip()
+            told, problem=f"the store does not show who was left out: {fault}. {fault.hint}".strip()
         )
 
 

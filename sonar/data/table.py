@@ -153,7 +153,7 @@ def _or_without(found: Found, column: str) -> str:
 
 def _too_few(name: str, columns: Sequence[str], left_out: Mapping[str, str]) -> DataError:
     has = f"one column of numbers only ({columns[0]!r})" if columns else "no column of numbers"
-    problem = f"has {has}; two are the least"
+    problem = f"has {has}; at least two are needed"
     told = "; ".join(f"{column!r} holds none ({why})" for column, why in left_out.items())
     return DataError(name, problem, hint=told or "one to predict, and one to predict it from")
 

@@ -41,7 +41,7 @@ def demo(
     ] = 2048,
     chain: Annotated[
         Literal["auto", "anvil", "eth-tester"],
-        typer.Option(help="The chain's client; auto takes Anvil where it is to be had."),
+        typer.Option(help="The chain's software; auto uses Anvil if it is installed."),
     ] = "auto",
     home: Annotated[
         Path | None,

@@ -137,7 +137,7 @@ class Home:
                     continue
                 hint = "stop it first, or name another home with --home"
                 if (pid := _holder(descriptor)) == str(os.getpid()):
-                    hint = "that is this program itself: go on with what has it open, or close that first"
+                    hint = "this program itself has it open: use that, or close it first"
                 raise HomeLocked(f"process {pid} works in {self.path}", hint=hint) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())

@@ -43,7 +43,7 @@ STATES_KEPT = 64
 BEAT_S, LONGEST_BEAT_S = 1.0, 30.0
 """Between two blocks without transactions: one second, and a tenth of the time since the last transaction."""
 _ENDED = (
-    "-9: something has killed it, perhaps for want of memory. If it does not like its state, move "
+    "-9: something killed it, perhaps because memory ran out. If it cannot load its state, move "
     f"{STATE_FILE} out of the chain's home: the chain then starts anew"
 )
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -157,7 +157,7 @@ class Anvil:
             if self._state is not None:
                 self._state.keep(rpc, newest)
         except OSError as error:
-            self._tell(f"the chain's state cannot be kept, is the disk full? {error}")
+            self._tell(f"the chain's state cannot be saved; is the disk full? {error}")
 
     def _keep_last_state(self) -> None:
         """Take no more transactions, since they would be lost, and write the state down."""

@@ -229,5 +229,5 @@ def _width(key: PublicKey) -> int:
 def _refuse(problem: str) -> None:
     raise CiphertextError(
         f"the public key's proof {problem}",
-        hint="without it the holder of this key might read your updates: leave the bounty alone",
+        hint="without it the holder of this key might read your updates: do not join the bounty",
     )

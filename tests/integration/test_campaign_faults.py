@@ -136,7 +136,7 @@ def test_what_mines_read_is_put_again_where_the_store_has_lost_or_spoilt_it(
         assert len(restored) == 4 + 3 * (round_number - 1)
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
-    assert sum("put them again" in str(event) for event in world.sink.events) == 2
+    assert sum("stored them again" in str(event) for event in world.sink.events) == 2
     world.check_money()
 
 
@@ -346,7 +346,7 @@ def test_a_node_that_answers_from_an_older_block_than_it_is_asked_for_is_asked_a
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaign, "_monotonic", clock)
         patch.setattr(world.market, "bounty", lambda bounty, _head: throw(UnknownBounty(bounty)))
-        with pytest.raises(ChainUnavailable, match="has records of the bounty, and does not know it"):
+        with pytest.raises(ChainUnavailable, match="has records of the bounty, but does not know it"):
             campaign.tick()
         patch.setattr(world.market, "events", lambda *_: [])
         with pytest.raises(ChainUnavailable, match="this chain does not know the bounty"):

@@ -68,4 +68,4 @@ def _reveal_arguments(transaction: Any, what: str) -> tuple[Any, ...]:
             return abi.decode_exactly(reveal.inputs, data[4:], "a reveal")
     except RemoteError:
         pass
-    raise RpcError(f"{what}: the transaction is no reveal")
+    raise RpcError(f"{what}: the transaction is not a reveal")

@@ -46,11 +46,11 @@ def signature_fault(chain: Chain, settler: Address, digest: bytes, signature: by
     """
     if chain.code(settler):
         yes = _is_yes(*_ask(chain, settler, digest, signature))
-        return "" if yes else f"the contract {settler} does not take this signature for this settlement"
+        return "" if yes else f"the contract {settler} does not accept this signature for this settlement"
     if len(signature) != 65:
         return f"an account's signature has 65 bytes, not {len(signature)}"
     if signature[64] not in (27, 28) or int.from_bytes(signature[32:64]) > _HALF_ORDER:
-        return "the contract takes no signature of this form: v must be 27 or 28, s at most half of the order"
+        return "the market refuses this form of signature: v must be 27 or 28, s at most half of the order"
     signer = _signer(digest, signature)
     return "" if signer == settler else f"{signer} signed this, or {settler} signed something else"
 
@@ -69,7 +69,7 @@ def _problem(succeeded: bool, size: int, word: bytes) -> str:
     if succeeded and size < 32:
         return f"answers isValidSignature of EIP-1271 with {size} bytes, not 32"
     if _is_yes(succeeded, size, word):
-        return "takes an empty signature for its own: anybody could settle in its name"
+        return "accepts an empty signature: anybody could settle in its name"
     return ""
 
 

@@ -88,6 +88,6 @@ def asked(chain: Chain, answer: Any, *, before: bool = True) -> Asked:
     if before:
         raise RpcError("eth_getBlockByNumber: the newest block has no baseFeePerGas")
     raise ChainUnusable(
-        f"the chain at {chain.rpc.shown} is of before the London upgrade: its blocks have no baseFeePerGas",
+        f"the chain at {chain.rpc.shown} predates the London upgrade: its blocks have no baseFeePerGas",
         hint="use a chain that has London (EIP-1559); on one of your own, enable it in the genesis",
     )

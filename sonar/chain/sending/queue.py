@@ -212,7 +212,7 @@ class Queue:
         self._chain.check_code()  # what was meant for another chain stays here
         for intent, entry in lost.items():
             self._entries.reopen(intent, entry)
-            self._tell(intent, "was mined, and the chain's node does not know it any more; sending it again")
+            self._tell(intent, "was mined, but the chain's node does not know it any more; sending it again")
 
     # ---- what is not mined
 
@@ -328,7 +328,7 @@ class Queue:
         lasting = self._monotonic() - memory.refused_s >= self._patience_s
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
-        self._tell(intent, "is refused, and holds up what was signed after it")
+        self._tell(intent, "is refused, and holds up later transactions")
         gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         if isinstance(gas, RpcError):
             return
@@ -359,8 +359,8 @@ class Queue:
             return queue
         if lowest - count > MAX_GAP:
             raise TransactionStuck(
-                f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
-                hint="is the node behind, or did the chain start anew? After the latter, take a new home",
+                f"the chain knows {count} transactions of {self._address}, but {lowest} were sent from here",
+                hint="wait if the node is behind; if the chain was started anew, use a new home",
             )
         gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         asked = fees.asked(self._chain, history)
@@ -368,7 +368,7 @@ class Queue:
         gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
             self._add(intent, empty_transfer(self._address), nonce, gas_limit, asked)
-            self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
+            self._tell(intent, f"takes nonce {nonce}, which is unused and blocks later ones")
         return filled + queue
 
     def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
@@ -377,7 +377,9 @@ class Queue:
         for place, intent in enumerate(queue):
             entry = replace(self._entries.open[intent], nonce=nonce + place)
             self._sign(intent, entry, _raised(asked).price, _raised(asked).block)
-            self._tell(intent, f"was signed for a nonce that nobody comes to; it takes {nonce + place}")
+            self._tell(
+                intent, f"was signed for a nonce that the chain will not reach; it takes {nonce + place}"
+            )
         return queue
 
     # ---- parts

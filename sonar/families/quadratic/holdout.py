@@ -55,8 +55,8 @@ class Holdout:
             return self._loss.metrics[0]
         if name not in self.metrics:
             known = ", ".join(self.metrics)
-            problem = f"is no metric of the loss {self._loss.name!r}"
-            raise ConfigError(name, problem, hint=f"the target can be said in {known}")
+            problem = f"is not a metric of the loss {self._loss.name!r}"
+            raise ConfigError(name, problem, hint=f"give the target as {known}")
         return self.metrics[name]
 
     def loss(self, w: Vector, metric: str | None = None) -> int:
@@ -136,14 +136,12 @@ class Holdout:
         null = self._null(metric)
         exact, finest = MILLION * found.ratio(value, null), found.value(1 / MILLION, null)
         if exact <= 0:
-            problem = (
-                f"{_said(value)} is out of reach: {metric} = {found.best:g} would be a model without fault"
-            )
+            problem = f"{_said(value)} is out of reach: {metric} = {found.best:g} would be a perfect model"
             raise ConfigError(metric, problem, hint=self._hint(found))
         if exact < 1:
             problem = (
                 f"{_said(value)} is finer than the chain can hold: the finest is {_said(finest)}, "
-                "a millionth of the null model's loss from a model without fault"
+                "a millionth of the null model's loss from a perfect model"
             )
             raise ConfigError(metric, problem, hint=self._hint(found))
         if exact > MILLION - LEAST_GAIN:
@@ -173,7 +171,7 @@ class Holdout:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
         about = "" if metric.exact else "about "
         return (
-            f"say a value between the null model's and the best that is possible on these rows, {about}"
+            f"give a value between the null model's and the best that is possible on these rows, {about}"
             f"{floor:,.6g}"
         )
 
@@ -182,7 +180,7 @@ class Holdout:
         if self.spec.outputs > 1 and not metric.pools:
             others = ", ".join(one for one, other in self.metrics.items() if other.pools)
             problem = f"has a unit of its own for each of the {self.spec.outputs} targets"
-            raise ConfigError(name, problem, hint=f"say it in {others}, which is a mean over the targets")
+            raise ConfigError(name, problem, hint=f"give it as {others}, which is a mean over the targets")
         return metric
 
     def _null(self, metric: str) -> float:

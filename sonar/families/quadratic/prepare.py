@@ -55,7 +55,7 @@ def _check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: 
 
     Says which column and which limit, and nothing of the data's own values.
     """
-    limits, hint = plan.bounds, f"are all columns in the units that the bounty has? {unlike}".rstrip()
+    limits, hint = plan.bounds, f"check that all columns are in the bounty's units. {unlike}".rstrip()
     sums = abs(result.a_int).sum(axis=1)
     if sums.max() > limits.a_row_l1_max:
         name = spec.weight_names[int(sums.argmax())].removeprefix(f"{spec.targets[0].name}: ")
@@ -154,10 +154,10 @@ def check_rows(rows: int, spec: QuadraticSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
     asked = f"{spec.weights} weights of {len(spec.features)} columns"
     if rows < spec.least_rows:
-        problem = f"the data set has {rows}, and {asked} need at least {spec.least_rows} to hide single rows"
+        problem = f"the data set has {rows}, but {asked} need at least {spec.least_rows} to hide single rows"
         raise _refusal("rows", problem, "register more rows, or join a bounty with fewer weights")
     if rows < spec.rows_min:
-        problem = f"the data set has {rows}, and the bounty takes {spec.rows_min} at least"
+        problem = f"the data set has {rows}, but the bounty needs at least {spec.rows_min}"
         raise _refusal("rows", problem, "register more rows")
 
 
@@ -186,7 +186,8 @@ class Columns:
             if 0 < count < LEAST_OF_EITHER:
                 rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
                 problem = (
-                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
+                    f"{rows} from the value of all others; either none must differ or at least "
+                    f"{LEAST_OF_EITHER}"
                 )
                 raise _refusal(f"column {name!r}", problem, _LEAVE)
 
@@ -268,8 +269,8 @@ class Kinds:
         """Raise ConsentError."""
         if self._counts and min(self._counts.values()) < LEAST_OF_EITHER:
             problem = (
-                f"the rows are of {len(self._counts)} kinds, no more than the {self.weights} weights, and "
-                f"fewer than {LEAST_OF_EITHER} rows are of one of them"
+                f"there are only {len(self._counts)} distinct rows for {self.weights} weights, and one of "
+                f"them occurs fewer than {LEAST_OF_EITHER} times"
             )
             raise _refusal("columns", problem, _LEAVE)
 
@@ -289,4 +290,4 @@ def _refusal(field: str, problem: str, hint: str) -> ConsentError:
     return ConsentError(f"{field}: {problem}", hint=hint)
 
 
-_LEAVE = "the sums would tell about those rows; leave this bounty alone, or register more rows"
+_LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"

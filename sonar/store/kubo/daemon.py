@@ -90,7 +90,7 @@ class KuboNode:
         """The API's address, with name and password."""
         url = self.repo.api_url()
         if url is None:
-            raise StoreUnavailable(f"the IPFS node in {self.repo.path} does not run")
+            raise StoreUnavailable(f"the IPFS node in {self.repo.path} is not running")
         return url
 
     @property
@@ -121,7 +121,7 @@ class KuboNode:
 
     def _call(self, command: str, **options: str | bool) -> dict[str, Any]:
         if self._rpc is None:
-            raise StoreUnavailable(f"the IPFS node in {self.repo.path} does not run")
+            raise StoreUnavailable(f"the IPFS node in {self.repo.path} is not running")
         return self._rpc.call(command, timeout_s=None, **options)
 
     # ---- the thread

@@ -149,7 +149,7 @@ class KuboRpc:
             to = without_secrets(answer.headers.get("location", "nowhere"))
             problem, hint = f"{self.shown} sends us to {to} ({status})", "if you trust that address, give it"
         elif status in _PASSING:
-            return StoreUnavailable(f"the Kubo at {self.shown} is not to be had ({status})", hint=_BUSY)
+            return StoreUnavailable(f"the Kubo at {self.shown} is not available ({status})", hint=_BUSY)
         elif (told := _message(body)) is not None:
             hint = "free some disk space where its repository is" if "no space left" in told else ""
             return StoreRefused(f"the Kubo at {self.shown} refused {command}: {told}", told, hint=hint)

@@ -74,7 +74,7 @@ class FourierWish(BaseWish):
     def _components(self, columns: int) -> int:
         components = self.n_components
         if components is None:
-            hint = "say how many to make, 50 for instance; `explain` tells how many rows mines then need"
+            hint = "say how many to make, 50 for instance; `explain` says how many rows mines then need"
             raise ConfigError("n_components", "is missing, and the map 'fourier' needs it", hint=hint)
         if components >= MAX_WEIGHTS:
             problem = f"{components} makes {components + 1} weights with the bias; at most {MAX_WEIGHTS}"
