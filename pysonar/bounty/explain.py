@@ -27,6 +27,13 @@ WIDTH = 80
 """The width of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
+OPEN = (
+    "open to every mine, so one person can take several places: the same data under several addresses "
+    "count as one, but rows that were split or altered do not. For a real bounty name the mines that you "
+    "know, with `allow`"
+)
+
+
 def explain(bounty: Bounty, *, plan: bool = False) -> str:
     """Return the text, in sections: the summary first and, with `plan`, the slot plan last.
 
@@ -88,7 +95,7 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(allowed)} mines by name" if allowed else "open to every mine",
+        f"open to {len(allowed)} mines by name" if allowed else OPEN,
     ]
 
 

@@ -1,4 +1,4 @@
-"""The bounties that a home has started, kept with their holdout: a campaign needs no other file to continue."""
+"""The bounties that a home has started, kept with their holdout: a campaign continues from these."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class Campaign:
             head = self._means.market.head()
             self._means.outbox.recover(head)
             state = self._opening.state(head)
-            self._finish_rounds(head)
+            self._finish_rounds(state, head)
             if state.closed and not self.done:
                 return Waiting("the end of the bounty to be confirmed")
             result = self._act(status_of(state, head.timestamp_s), state, head)
@@ -185,11 +185,12 @@ class Campaign:
                 return result
         return Waiting("the chain to show what was mined")
 
-    def _finish_rounds(self, head: Head) -> None:
+    def _finish_rounds(self, state: BountyState, head: Head) -> None:
         """Record how rounds ended that are over in the confirmed block."""
-        deep = self._means.deep(head)
+        deep, market = self._means.deep(head), self._means.market
         with suppress(UnknownBounty):  # it was not posted then
-            self._ending.finish_rounds(self._means.market.bounty(self._means.id, deep), deep)
+            there = state if deep == head else market.bounty(self._means.id, deep)
+            self._ending.finish_rounds(there, deep)
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap

@@ -14,16 +14,17 @@ from pysonar.campaign.opening import Opening, blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication, Verdict
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
-from sonar.chain.contract.reveals import unproven
+from sonar.chain.contract.reveals import Proof, proofs
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
+from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
-from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status
+from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status, deadlines_of
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
 
@@ -41,6 +42,7 @@ class Settling:
         self._looked_s = self._published = 0
         self._looked_at = (0, "")
         self._late_at: dict[int, str] = {}
+        self._told_first: tuple[dict[Address, Digest], int] = ({}, 0)
 
     @cached_property
     def rounds(self) -> RoundWork:
@@ -71,7 +73,7 @@ class Settling:
     def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
         """Take the next step of a round in Settle; None when its settlement is mined."""
         means, n = self._means, state.round
-        cohort = self._cohort(state, head, ends)
+        cohort = self._cohort(state, head)
         if cohort is None:
             return Waiting(f"the reveals of round {n} to be confirmed", ends.settle_s)
         means.watch.end_idle(n)
@@ -154,7 +156,7 @@ class Settling:
             return Waiting(what, ends.settle_s)
         return means.market.settle(*settlement, signature)
 
-    def _cohort(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+    def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
         """Who revealed what in this round, once all of it is confirmed. Before the verdict, on which the one
         sum of the round rests, it is held against each newer block.
         """
@@ -164,7 +166,7 @@ class Settling:
             return cohort
         if self._looked_at == (n, head.hash) and cohort is not None:
             return cohort
-        found = self._confirmed(state, head, ends)
+        found = self._confirmed(state, head)
         if found is None:
             return None
         if cohort is None or (found.digests, found.commit_order) != (cohort.digests, cohort.commit_order):
@@ -173,7 +175,7 @@ class Settling:
         self._looked_at = (n, head.hash)
         return cohort
 
-    def _confirmed(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+    def _confirmed(self, state: BountyState, head: Head) -> Cohort | None:
         """The cohort in the confirmed block; None as long as the contract, its clock and its record do not
         agree there, and every digest opens the seal that the contract holds.
         """
@@ -188,12 +190,22 @@ class Settling:
         record = means.record(n, deep.number, lambda found: _counts(found) == counts[1:])
         if _counts(record) != counts[1:]:
             return None
-        hurry = head.timestamp_s >= ends.settle_s - state.terms.settle_window_s // 2
-        if not hurry and unproven(means.market, record.reveals, deep):
+        if not self._proven(record, deep):
             return None
         digests = {str(mine): bytes(record.reveals[mine].update_digest) for mine in record.cohort}
-        seen_s = min(max(head.timestamp_s, state.opened_s), ends.settle_s)
+        seen_s = min(max(head.timestamp_s, state.opened_s), deadlines_of(state).settle_s)
         return Cohort(digests, [str(mine) for mine in record.commits], seen_s)
+
+    def _proven(self, record: RoundRecord, deep: Head) -> bool:
+        """Tell whether the digests of a round's reveals can be believed. What cannot be proven, and is not
+        wrong, is believed if the record has said so for some blocks: no mine may hold up the others.
+        """
+        found = set(proofs(self._means.market, record.reveals, deep).values())
+        told = {mine: reveal.update_digest for mine, reveal in record.reveals.items()}
+        if self._told_first[0] != told:
+            self._told_first = (told, deep.number)
+        lasts = deep.number - self._told_first[1] >= BURIED_BLOCKS
+        return found <= {Proof.OPENS} or (Proof.WRONG not in found and lasts)
 
     def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
         """Fetch the updates; those missing after half a settle window are left out, to settle in time."""

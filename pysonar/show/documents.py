@@ -21,7 +21,7 @@ class KeyMade:
 
 @document
 class Explained:
-    """What a bounty would cost and reveal. Losses as in `CampaignSummary`, `plan` as in its model manifest."""
+    """What a bounty would cost and tell. Losses as in `CampaignSummary`, `plan` as in its model manifest."""
 
     name: str
     asset: Address

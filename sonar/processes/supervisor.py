@@ -189,6 +189,10 @@ class Supervisor:
         child.told_all.set()
         self.lines.put(Line(child.party, None))
 
+    def child(self, party: str) -> Child:
+        """Return the party's newest process."""
+        return self._children[party]
+
     def ended_badly(self) -> list[Child]:
         """Return the processes that ended by a signal or with an error."""
         return [child for child in self._children.values() if child.process.poll() not in (None, 0)]

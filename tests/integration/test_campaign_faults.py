@@ -233,7 +233,7 @@ def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settlin
         waiting = campaign.tick()
         assert isinstance(waiting, Waiting)
         assert "the reveals of round 1 to be confirmed" in waiting.what  # the contract holds no such reveal
-        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
+        patch.setattr("pysonar.campaign.settling.proofs", lambda *_: {})
         with pytest.raises(Killed):
             campaign.tick()
     assert campaign.records.get(Verdict, 1).accepted == sorted(
@@ -276,7 +276,7 @@ def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_
             lambda *args, **named: [orphan if e == there else e for e in events(*args, **named)],
         )
         assert isinstance(campaign.tick(), Waiting)  # the contract holds no such reveal
-        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
+        patch.setattr("pysonar.campaign.settling.proofs", lambda *_: {})
         with pytest.raises(Killed):
             campaign.tick()
     again = world.campaign()

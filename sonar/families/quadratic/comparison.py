@@ -34,11 +34,10 @@ Matrix = NDArray[np.float64]
 UNLIKE, AGAINST = 3.5, 6.0
 """How many yardsticks an answer may lie off, whole and along the model."""
 SIZE, MODEL, SECOND = 0.5, 0.1, 0.7
-"""The part that counts of the middle's size, of the model's own curvature, and of the second farthest mine.
-"""
-CALM, CALM_ALONG = 5.0, 9.0
+"""How much the middle's size, the model's own curvature and the second farthest mine count."""
+CALM, CALM_ALONG = 4.0, 7.0
 """The largest squared distance of a row, relative to their mean, that is not yet a heavy tail."""
-FAR, ALONG, CURVED = 6.0, 3.0, 8
+FAR, ALONG, CURVED = 6.0, 3.0, 10
 """The factors of `far_from_most` and `far_from_median`, which know the cohort alone."""
 TWIN_CHANCE = 1e-6
 """How often, at most, two mines with different rows may be taken for twins."""

@@ -54,7 +54,7 @@ TESTS = {
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
-    "curvature": "the curvature since the first update lies within [1/8, 8] of the cohort's median",
+    "curvature": "the curvature since the first update lies within [1/10, 10] of the cohort's median",
     "unlike": "it lies about where the cohort's updates and the holdout's lie",
     "against": "along the model, it pulls about as the cohort's updates and the holdout's do",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
