@@ -68,7 +68,7 @@ class StateFile:
                 target.flush()
                 os.fsync(target.fileno())
         except (EOFError, gzip.BadGzipFile, BadDeflate) as error:
-            raise RpcError(f"anvil_dumpState: the node's answer is no state: {error}") from error
+            raise RpcError(f"anvil_dumpState: the node's answer is not a state: {error}") from error
         if not _is_whole(new):
             raise RpcError("anvil_dumpState: the node's answer is not a whole state")
         new.replace(self.path)
