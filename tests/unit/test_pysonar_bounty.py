@@ -183,7 +183,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
     assert text.startswith("In short\n  you put 1.14 ether into escrow;")
     assert explain(bounty) == text[: text.index("\nSlot plan")]  # that is for who asks
     for told in (
-        "the null model: it says 145.167, the mean of your held-out rows",
+        "the null model: it predicts 145.167, the mean of your held-out rows",
         "R² 0.0000, MSE 5,572.3",
         "a mine that knows no more than that earns nothing",
         "ends at R² 0.5298, MSE 2,620",
@@ -218,11 +218,11 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\nrounds = 3"), "holdout.rounds: does not belong", "above [holdout]"),
         (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
-        (("rounds = 5", "rate = 0.2"), "rate: is no field", '{ kind = "gradient-descent", rate = 0.2 }'),
+        (("rounds = 5", "rate = 0.2"), "rate: is no longer a field", '{ kind = "gradient-descent", rate = 0.2 }'),
         (("rounds = 5", "target_loss = 1672.6"), "target_loss: is no longer a field", "mse = 1672.6"),
-        (("rounds = 5", "degree = 2"), "degree: is no field", '{ kind = "polynomial", degree = 2 }'),
-        (("rounds = 5", "clip = 6.0"), "clip: is no field", '{ kind = "standard", clip = 6.0 }'),
-        (("rounds = 5", "target_max = 6.0"), "target_max: is no field", "target_clip"),
+        (("rounds = 5", "degree = 2"), "degree: is no longer a field", '{ kind = "polynomial", degree = 2 }'),
+        (("rounds = 5", "clip = 6.0"), "clip: is no longer a field", '{ kind = "standard", clip = 6.0 }'),
+        (("rounds = 5", "target_max = 6.0"), "target_max: is no longer a field", "target_clip"),
         (("rounds = 5", 'feature_map = "cubic"'), "feature_map: must be one of standard", "--help"),
         (("rounds = 5", "feature_map = { degree = 2 }"), "feature_map: must be one of", ""),
         (("rounds = 5", 'feature_map = { kind = "polynomial", degree = 9 }'), "feature_map.", ""),
@@ -238,7 +238,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rounds = 5", 'settler = "me"'), "settler", ""),
         (("rounds = 5", 'start = "none.json"'), "none.json cannot be read", ""),
         (("rounds = 5", 'start = "first"'), "start: no file is named 'first'", "no session is open"),
-        (("rounds = 5", "start = 3"), "start: is no name", "model.json"),
+        (("rounds = 5", "start = 3"), "start: is not a name", "model.json"),
         (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),
         (('name = "diabetes"', 'name = "../etc"'), "name", ""),
         (('name = "diabetes"', ""), "name", ""),
