@@ -33,6 +33,7 @@ OPEN = (
     "know, with `allow`"
 )
 
+
 def explain(bounty: Bounty, *, plan: bool = False) -> str:
     """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
 
