@@ -99,7 +99,7 @@ def test_an_auc_that_nothing_reaches_says_what_can_be_reached() -> None:
     linear = np.mean(ones[:, None] > others[None, :])
     assert told == pytest.approx(linear, abs=0.01)
     text = explain(bounty(LABELS, loss="logistic-taylor", auc=0.999999)).replace("\n    ", " ")
-    assert f"hardly to be reached: the best weights of this map have about AUC {told:.4f}" in text
+    assert f"hard to reach: the best weights of this map have about AUC {told:.4f}" in text
 
 
 def test_explain_says_losses_in_peoples_units() -> None:
