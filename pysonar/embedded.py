@@ -1,7 +1,7 @@
 """A whole development network on this machine, as processes started by name that end with the session.
 
 `sonar chain` (a chain, its contract and a store), and mines with a part each of the bundled example. The
-folder keeps all of it; where the chain is Anvil, a second start there goes on from where the first one ended.
+folder keeps all of it; with Anvil, a second start there continues where the first one ended.
 """
 
 from __future__ import annotations
@@ -76,15 +76,14 @@ class EmbeddedNetwork:
         self._progress.note(f"starting {len(names)} mines, each with data and keys of its own")
         network = NetworkConfig.load(self.network_file)
         market = Market.connect(network)
-        children = {}
         for number, name in enumerate(names, start=1):
             home = self._folder / name
             init = mine_init(home, self.network_file, f"{number}/{len(names)}")
-            children[name] = self._supervisor.start(name, init, mine_at_work(home))
+            self._supervisor.start(name, init, mine_at_work(home))
         for name, told in self._ready(PartyReady, names):
             if market.ether(told.address) < _MINE_GIFT_WEI // 2:
                 fund(network, told.address, _MINE_GIFT_WEI)
-            children[name].go_on(quiet=True)
+            self._supervisor.child(name).go_on(quiet=True)
             self.mines[told.address] = name
         self._progress.note(f"{len(names)} mines are waiting for a bounty")
 

@@ -73,13 +73,15 @@ class Conductor:
         """Start every party; fund it as soon as it has made its keystore, and let it begin its work."""
         parties = [SCIENTIST, *self._settings.parties()]
         self._view.stage(f"starting {len(parties)} parties, each with a keystore of its own")
-        children = {party: launch.start_party(self._settings, self._supervisor, party) for party in parties}
+        for party in parties:
+            launch.start_party(self._settings, self._supervisor, party)
         told = ready(self._supervisor, PartyReady, parties, self._view.stage, self._revive)
         for party, document in told:
             self.record.addresses[party] = document.address
             fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
-            self.record.pids[party] = children[party].pid
-            children[party].go_on()
+            child = self._supervisor.child(party)
+            self.record.pids[party] = child.pid
+            child.go_on()
 
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
@@ -120,15 +122,15 @@ class Conductor:
         bad = self._supervisor.ended_badly()
         for child in bad:
             party = child.party
-            known = party != CHAIN and party in self.record.pids
-            if (
-                not known
-                or (child.process.returncode or 0) > 0
-                or self.record.restarts[party] >= RESTARTS_MAX
-            ):
+            killed = party != CHAIN and (child.process.poll() or 0) < 0
+            if not killed or self.record.restarts[party] >= RESTARTS_MAX:
                 raise child.failure()
             self.record.restarts[party] += 1
-            self._view.stage(f"{party} was killed; starting it again from its journal")
-            work = launch.party_at_work(self._settings, party)
-            self.record.pids[party] = self._supervisor.start(party, work).pid
+            if party in self.record.pids:
+                self._view.stage(f"{party} was killed; starting it again from its journal")
+                work = launch.party_at_work(self._settings, party)
+                self.record.pids[party] = self._supervisor.start(party, work).pid
+            else:
+                self._view.stage(f"{party} was killed before it was ready; starting it again")
+                launch.start_party(self._settings, self._supervisor, party)
         return bool(bad)
