@@ -1,8 +1,8 @@
 """What a mine refuses to do, to protect its data and its money. Every refusal is a ConsentError.
 
-The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses where sums
-would isolate rows, which is its family's to tell (`sonar.families.base`), where rounds would add up, and
-where the terms are worse than its operator allows.
+The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses if sums
+would isolate rows (the family decides: `sonar.families.base`), if it has worked too many rounds on the data,
+or if the terms are worse than its operator allows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sonar.protocol.phase import BountyState, Terms
 from sonar.protocol.wording import nearest
 
 SCORE_BITS = 16
-"""What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
+"""The most that a share reveals: the key holder rounds a score to this many bits."""
 
 POLICY_FILE = "mine.toml"
 WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
@@ -29,7 +29,7 @@ WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
 
 @dataclass(frozen=True)
 class TokenPolicy:
-    """What the operator allows of a token, in its smallest units: the most to stake, the least fee."""
+    """What the operator allows for a token, in its smallest units: the most to stake, the least fee."""
 
     max_stake: int
     min_fee: int = 0
@@ -41,7 +41,7 @@ class Policy:
 
     Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
     a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
-    whoever rules a token may be able to freeze or change balances. `max_rounds` counts every round that a
+    whoever controls a token may be able to freeze or change balances. `max_rounds` counts every round that a
     data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
     admits keys of 1024 bits, for comparisons with made-up data only.
     """
@@ -149,7 +149,7 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
 
 
 def _check_windows(terms: Terms, policy: Policy) -> None:
-    """Check that nothing of a round is too short to be in time, or too long to wait. Raises ConsentError."""
+    """Check that a round's windows are neither too short nor too long. Raises ConsentError."""
     for name in (*WINDOWS, *(["quiet_s"] if terms.quiet_s else [])):
         window_s = getattr(terms, name)
         _allow(
@@ -168,7 +168,7 @@ def _check_windows(terms: Terms, policy: Policy) -> None:
 
 
 def _check_money(terms: Terms, policy: Policy) -> None:
-    """Check what the bounty pays with, and how much. Raises ConsentError."""
+    """Check in what the bounty pays, and how much. Raises ConsentError."""
     min_fee, max_stake, names = (
         policy.min_fee_wei,
         policy.max_stake_wei,
@@ -199,7 +199,7 @@ def _check_money(terms: Terms, policy: Policy) -> None:
 
 
 def owed(bounty: BountyState) -> int:
-    """What the rest of a bounty can cost at most: the unearned reward, and all fees still to come.
+    """The most that the rest of a bounty can cost: the unearned reward, and all fees still to come.
 
     In its asset's smallest unit.
     """
@@ -243,7 +243,7 @@ def check_work(train_s: float, terms: Terms, policy: Policy) -> None:
         f"an update is estimated to take {train_s:.0f} s, above your limit of {policy.max_train_s} s",
         f"raise policy.max_train_s in {POLICY_FILE} to accept it; other bounties wait meanwhile",
     )
-    # Once enough others have committed, the quiet end is all the time that is left for certain.
+    # Once enough others have committed, only the time to the quiet end is certain.
     for name in ("commit_window_s", *(["quiet_s"] if terms.quiet_s else [])):
         _allow(
             2 * train_s <= getattr(terms, name),

@@ -1,4 +1,4 @@
-"""The node's loop: one pass reads the chain, decides, and does what can be done without waiting.
+"""The node's loop: one pass reads the chain, decides, and acts without waiting.
 
 Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
 to do in `mine.work.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts.
@@ -60,7 +60,7 @@ _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
 _SEARCH_AGAIN_S = 300.0
 _OFFERS_S = 1.0
-"""So long a pass may look at offers: anybody can post any number of bad ones."""
+"""How long a pass may examine offers: anybody can post any number of bad ones."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass
 class _Pause:
-    """A bounty that had a fault is left alone until `again_s` (monotonic)."""
+    """A bounty that had a fault is not tried before `again_s` (monotonic)."""
 
     failures: int
     again_s: float
@@ -210,7 +210,7 @@ class Node:
         events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
         posted = [event for event in events if isinstance(event, BountyPosted)]
         self._closed |= {event.bounty for event in events if isinstance(event, BountyClosed)}
-        for event in posted:  # one that is told of otherwise than before is looked at again
+        for event in posted:  # a bounty whose record has changed is examined again
             if event.bounty not in self._closed and self._offered.get(event.bounty) != event:
                 self._offers = [offer for offer in self._offers if offer.bounty != event.bounty] + [event]
                 self._offered[event.bounty] = event
@@ -324,12 +324,12 @@ class Node:
         return None
 
     def _paused(self, bounty: BountyId) -> Waiting | None:
-        """What a bounty with a recent fault waits for; None when it may be tried."""
+        """What a bounty with a recent fault waits for; None if it may be tried."""
         pause = self._pauses.get(bounty)
         return pause.waiting if pause is not None and self._monotonic() < pause.again_s else None
 
     def _pause(self, bounty: BountyId, error: SonarError, pauses_s: tuple[float, ...]) -> Waiting:
-        """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
+        """Report a bounty's fault if it is new, and try again after a while: it may pass."""
         before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0
         if not isinstance(error, _PASSING):

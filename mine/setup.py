@@ -76,7 +76,7 @@ def make_home(
 
 
 def _check_leaving(home: Home, new: NetworkConfig) -> None:
-    """Refuse to take a home away from a network where a stake of its could be lost. Raises UsageError."""
+    """Refuse to move a home from a network where it could lose a stake. Raises UsageError."""
     from mine.work.state import Book
     from sonar.home.journal import Journal
 
@@ -128,7 +128,7 @@ def add_data(
 
 
 def _check_new(book: Book, dataset: DataSet) -> None:
-    """Refuse to put other content in the place of a data set that is there. Raises UsageError."""
+    """Refuse to replace an existing data set with other content. Raises UsageError."""
     for known in book.datasets():
         if known.name == dataset.name and known.digest != dataset.digest:
             raise UsageError(
@@ -188,7 +188,7 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
 
 
 def require_dev(mine: Mine, asked: bool, option: str) -> None:
-    """Check that what joins without a look is asked for on a development network. Raises ConfigError."""
+    """Check that automatic joining is asked for on a development network only. Raises ConfigError."""
     if asked and not mine.network.dev:
         raise ConfigError(
             option,

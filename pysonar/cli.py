@@ -71,9 +71,9 @@ def init(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make the scientist's home folder: an account of its own, and the network's file.
+    """Make the scientist's home folder, with a new account and the network's file.
 
-    Running it again changes nothing that is there; with --network it takes over the new network file.
+    Running it again changes nothing that exists; with --network it takes over the new network file.
 
     Example: `pysonar init --network network.toml`
     """
@@ -107,7 +107,7 @@ def key_new(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make the key of a bounty ahead of its first run. It is encrypted with the keystore's password.
+    """Make a bounty's key before its first run. It is encrypted with the keystore's password.
 
     Example: `pysonar key new diabetes --bits 3072`
     """
@@ -140,10 +140,10 @@ def explain(
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
+    """Show what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
-    whether this is for development: then less time to settle is given.
+    Only a bounty that starts from an earlier one needs a home. If the home's network is for development, the
+    default time to settle is shorter.
 
     Example: `pysonar explain bounty.toml`
     """
@@ -181,7 +181,7 @@ def run(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
+    """Post a bounty and see it through. Its help text is `pysonar.bounty.manual.RUN`."""
     with told_when_stopped(f"pysonar run {bounty}", as_json):
         from pysonar.bounty.explain import explain as told
         from pysonar.wiring import locked
@@ -199,7 +199,7 @@ def run(
             try:
                 _see_through(scientist, asked, password, as_json)
             except SonarError:
-                scientist.forget(name)  # unless it was posted: then it goes on from here
+                scientist.forget(name)  # unless it was posted: then it continues from here
                 raise
 
 
@@ -212,7 +212,7 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
 
 
 def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
-    """Return the password, with which the keystore was opened: a wrong one is told before all else."""
+    """Return the password after opening the keystore with it, so that a wrong one is reported first."""
     password = scientist.password(password_file)
     scientist.unlock(password)
     return password
@@ -234,7 +234,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
         raise
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.model  # raises if there is none, now that what there is was shown
+    _ = campaign.model  # raises if there is no model, after the rest was shown
 
 
 @app.command()
@@ -244,7 +244,7 @@ def resume(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Go on with a bounty that was started before, without its file.
+    """Continue a bounty that was started before, without its file.
 
     Example: `pysonar resume diabetes`
     """
@@ -291,7 +291,7 @@ def predict(
 ) -> None:
     """Predict with the best model so far, one line per row, with commas between several targets.
 
-    In the target's own unit, to the last digit.
+    In the target's own unit, with all digits.
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """

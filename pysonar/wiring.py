@@ -50,7 +50,7 @@ class Scientist(Party):
         return sorted(posted.union(self.shelf.names()))
 
     def forget(self, name: str) -> None:
-        """Keep nothing of a bounty that was never sent; its key stays."""
+        """Remove a bounty that was never sent; its key stays."""
         if not self.posted(name):
             self.shelf.drop(name)
 
@@ -121,7 +121,7 @@ class Scientist(Party):
         return key
 
     def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
-        """Return the campaign of a bounty, new or to go on with.
+        """Return the campaign of a bounty, new or resumed.
 
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.

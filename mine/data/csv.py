@@ -31,7 +31,7 @@ class CsvFile:
 
     @property
     def name(self) -> str:
-        """The file's own name, as far as it can be one."""
+        """The file's own name, as far as it can name a data set."""
         stem = Path(self._source).stem
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("._-")[:64] or "data"
 

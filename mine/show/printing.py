@@ -184,7 +184,7 @@ def print_earnings(document: Income, *, wide: bool = False) -> None:
 
 
 def _sums(document: Income) -> Iterable[tuple[str, str]]:
-    """What came of all rounds."""
+    """The totals of all rounds."""
     yield "net", f"{format_wei(document.net_wei)} (fees + rewards + forfeits - lost stakes - gas)"
     if document.problem:
         yield "chain", f"{document.problem}\nwhat is shown is this home's own record"

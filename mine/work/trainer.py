@@ -1,8 +1,8 @@
 """Training on encrypted weights: read what a bounty asks for, turn the data into sums once, make updates.
 
 An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
-knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
-joining: a changed file, library or machine is noticed before it could change an update.
+knows the factors, cannot read the sums from it. The sums are checked against the digest recorded at joining:
+a changed file, library or machine is noticed before it could change an update.
 
 What a data set comes to in a bounty is read and summed up once, released once, and kept while that lasts. The
 journal names the sums by their digest (`Joined.map_digest`), and the bytes lie in a private folder of the
@@ -43,7 +43,7 @@ FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "al
 """What may not change between the rounds of a bounty."""
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
 LONG_S = 3.0
-"""From here on other processes are worth their start, which takes most of a second."""
+"""From this duration on, other processes are worth their start, which takes most of a second."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read_task(
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
-    """Fetch a bounty's allow-list and hold it against the root in the terms; None if it has none.
+    """Fetch a bounty's allow-list and check it against the root in the terms; None if it has none.
 
     Raises as `read_task`.
     """
@@ -158,7 +158,7 @@ def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
 
 
 def check_frozen(task: Task, model: ModelManifest) -> None:
-    """Check that a later round's model differs from the first in its weights alone. Raises ManifestError."""
+    """Check that a later round's model differs from the first only in its weights. Raises ManifestError."""
     for field in FROZEN:
         if getattr(model, field) != getattr(task.model, field):
             raise ManifestError(

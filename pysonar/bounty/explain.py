@@ -1,4 +1,4 @@
-"""What posting a bounty costs, how long it may take, and who learns what: told before a wei is spent."""
+"""What posting a bounty costs, how long it may take, and who learns what, before a wei is spent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 MINES_ASK_BPS = 5_000
-"""What a mine's policy asks for if its operator says nothing else."""
+"""The default of a mine's policy."""
 WIDTH = 80
-"""Of the text: terminals and notebooks break longer lines in the middle of a word."""
+"""The width of the text: terminals and notebooks break longer lines in the middle of a word."""
 
 
 OPEN = (
@@ -36,7 +36,7 @@ OPEN = (
 
 
 def explain(bounty: Bounty, *, plan: bool = False) -> str:
-    """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
+    """Return the text, in sections: the summary first and, with `plan`, the slot plan last.
 
     Raises what deriving the bounty's model raises.
     """
@@ -55,7 +55,7 @@ def explain(bounty: Bounty, *, plan: bool = False) -> str:
 
 
 def _lines(told: list[str]) -> Iterator[str]:
-    """Fill what is told into lines. Names are never broken: they are what a mine's columns must be called."""
+    """Wrap text into lines. Names are never broken: a mine's columns must have exactly these names."""
     for text in told:
         yield from wrap(
             text,
@@ -68,7 +68,7 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 
 def _short(bounty: Bounty) -> list[str]:
-    """What somebody wants to know who reads no further."""
+    """The summary, for people who read no further."""
     terms = bounty.offer.terms
     windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
@@ -106,7 +106,7 @@ def _what(bounty: Bounty) -> list[str]:
 
 
 def _start(bounty: Bounty) -> list[str]:
-    """Where it begins, and what that is worth to mines."""
+    """Where the model begins, and what that means for mines' pay."""
     figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
         return [f"starts from your own model: {figures}; only improvement on it is paid"]
@@ -149,7 +149,7 @@ def _amount(bounty: Bounty, units: int) -> str:
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
-    """Say by what mines are paid, where that is not quite what the reward goes by."""
+    """Say what decides the shares, if it differs from what decides the reward."""
     if bounty.design.holdout.metrics[bounty.metric].exact:
         return []
     return [
@@ -194,7 +194,7 @@ def _time(bounty: Bounty) -> list[str]:
 
 
 def _away(bounty: Bounty) -> list[str]:
-    """What it costs if nobody settles: how much, when at the earliest, and how to be on the safe side."""
+    """The cost if nobody settles: how much, from when, and how to avoid it."""
     terms = bounty.offer.terms
     due = terms.overdue_at(terms.initial_loss)
     first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
@@ -269,14 +269,14 @@ def _published(bounty: Bounty) -> list[str]:
 
 
 def _tells(bounty: Bounty) -> str:
-    """What else the map publishes; of one that came with the start, that is in its own stages."""
+    """What else the map publishes; a map that came with the start has that in its own stages."""
     if bounty.start is None:
         return bounty.settings.feature_map.tells
     return ", or of the rows that your model was made with"
 
 
 def _of_products(bounty: Bounty) -> list[str]:
-    """What the sums are of, where it is not the columns themselves."""
+    """What the sums are over, if not over the columns themselves."""
     spec = bounty.design.spec
     if spec.mixes:
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
@@ -293,7 +293,7 @@ _WHO = ("you, with this program", "you, with other software", "a mine", "other m
 
 
 def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
-    """Return what each party has learned after so many aggregates: by what it is, and by who knows it."""
+    """Return what each party has learned after this many aggregates: by subject, then by party."""
     needed = bounty.design.spec.width
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)

@@ -1,4 +1,4 @@
-"""What `pysonar run --help` tells: a bounty's file, field by field."""
+"""The text of `pysonar run --help`: a bounty's file, field by field."""
 
 RUN = """\
 Post a bounty and see it through, to the trained model and the last withdrawal.

@@ -1,4 +1,4 @@
-"""The bounties that a home has started, kept with their holdout: a campaign needs no other file to go on."""
+"""The bounties that a home has started, kept with their holdout: a campaign continues from these."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Shelf:
 
 
 def _version(folder: Path) -> int:
-    """Return the version of a kept bounty, 0 if that cannot be read. Version 1 did not tell its own."""
+    """Return the version of a kept bounty, 0 if that cannot be read. Version 1 did not record it."""
     try:
         kept = json.loads(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
         return int(kept.get("v", 1 if "settings" in kept else 0))

@@ -1,4 +1,4 @@
-"""What a bounty starts from besides the null model: the scientist's own weights; what is better is paid."""
+"""Starts other than the null model: the scientist's own weights, with pay for improvement only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _open_homes: dict[Path, Earlier] = {}
 
 
 def look_up(home: Path, earlier: Earlier | None) -> None:
-    """Let names of earlier bounties stand for the models in an open home; with None, no more."""
+    """Let names of earlier bounties stand for the models in an open home; None ends this."""
     if earlier is None:
         _open_homes.pop(home, None)
     else:

@@ -14,7 +14,7 @@ from sonar.telling.text import count
 
 DAY_S = 24 * 3600
 MAX_TOTAL = 2**96 - 1
-"""Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
+"""The most that the contract can hold of a bounty's escrow and all stakes that can be forfeited to it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
 def settle_window_of(s: Settings, *, dev: bool) -> int:
     """Return how many seconds the scientist has to settle a round.
 
-    By default a day: who settles at once loses nothing by a long one, and who is away for a night loses no
+    By default a day: a long window costs nothing if she settles at once, and a night away then costs no
     reward. On a development network, where nothing is at stake, it is as long as settling may take.
     """
     return s.settle_window_s or (120 + 6 * s.cohort if dev else DAY_S)

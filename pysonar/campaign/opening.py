@@ -1,4 +1,4 @@
-"""The first steps of a campaign: the bounty is posted, and found again on the chain.
+"""The first steps of a campaign: it posts the bounty, and finds it on the chain.
 
 It is posted with manifests of the key, the model and its allow-list, and with encrypted weights.
 """
@@ -58,7 +58,7 @@ class Opening:
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
     def post(self) -> Waiting | None:
-        """Bring the posting a step forward; None when the bounty is posted."""
+        """Take the next step of the posting; None when the bounty is posted."""
         if self._records.bounty() is not None:
             return None
         means, posting = self._means, self._prepared()
@@ -166,7 +166,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
 
 
 def check(market: Market, bounty: Bounty, me: Address) -> None:
-    """Check before money is sent what only the chain can tell of the bounty's terms.
+    """Check against the chain, before money is sent, what the terms assume.
 
     The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
     end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
@@ -197,7 +197,7 @@ def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
 
 
 def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
-    """Return what the key's holder has to know of a bounty, as it is posted on this network."""
+    """Return what the key holder must know of a bounty, as it is posted on this network."""
     settle_s = posting.settle_window_s or settle_window_of(bounty.settings, dev=True)
     return Job(
         market.chain_id,

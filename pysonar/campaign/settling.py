@@ -1,4 +1,4 @@
-"""A round on the scientist's side: what mines read in it is kept there, and it is settled.
+"""A round on the scientist's side: it keeps in the store what mines read, and settles.
 
 A round in Settle goes through these; each does nothing if its record is there already:
 
@@ -53,7 +53,7 @@ class Settling:
         )
 
     def keep_in_store(self, number: int, head: Head) -> None:
-        """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        """Restore from time to time what mines read in a round, if the store has lost or damaged it."""
         self._looked_s = min(self._looked_s, head.timestamp_s)
         if head.timestamp_s < self._looked_s + LOOK_S:
             return
@@ -71,7 +71,7 @@ class Settling:
         self._looked_s = head.timestamp_s
 
     def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
-        """Bring a round in Settle a step forward; None when its settlement is mined."""
+        """Take the next step of a round in Settle; None when its settlement is mined."""
         means, n = self._means, state.round
         cohort = self._cohort(state, head)
         if cohort is None:
@@ -130,7 +130,7 @@ class Settling:
     def _call(
         self, state: BountyState, publication: Publication, shares: dict[str, int], ends: Deadlines
     ) -> Call | Waiting:
-        """The transaction that settles a round; if a settler must sign it, what is waited for till it did."""
+        """The transaction that settles a round; until its settler has signed, what to wait for."""
         means, n, settler = self._means, state.round, state.terms.settler
         awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
         model, evidence = Digest(publication.model_digest), digest_of(publication.evidence)
@@ -208,7 +208,7 @@ class Settling:
         return found <= {Proof.OPENS} or (Proof.WRONG not in found and lasts)
 
     def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
-        """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
+        """Fetch the updates; those missing after half a settle window are left out, to settle in time."""
         n, window = state.round, state.terms.settle_window_s
         give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
         late = self._late(n, head) if head.timestamp_s >= give_up_s else False
@@ -219,7 +219,7 @@ class Settling:
         return None
 
     def _late(self, number: int, head: Head) -> bool:
-        """Tell whether another block than this has said as well that it is too late to wait."""
+        """Tell whether a second block confirms that it is too late to wait."""
         self._late_at.setdefault(number, head.hash)
         return self._late_at[number] != head.hash
 
@@ -229,6 +229,6 @@ class Settling:
         return ModelManifest.from_bytes(newest.model_manifest)
 
     def _newest_model(self, number: int) -> Publication | None:
-        """What the last round before `number` that has changed the model was settled with."""
+        """The settlement of the last round before `number` that changed the model."""
         published = (self._records.get(Publication, past) for past in range(number - 1, 0, -1))
         return next((each for each in published if each is not None and each.model_manifest), None)

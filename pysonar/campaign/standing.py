@@ -1,4 +1,4 @@
-"""Where a campaign stands before a round: folded from the records, each round once."""
+"""A campaign's standing before a round: folded from the records, each round once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITHHELD = "withheld: revealed, but not in the store"
 
 
 class Standing:
-    """What the rounds so far have come to.
+    """The result of the rounds so far.
 
     `course`: where the weights have been. `rows`: how many a mine said that it has, with its first update.
     `withheld`: the mines of which some update could not be had. `gone`: who is left out for good, and why.
@@ -78,9 +78,9 @@ def _longer(
     number: int,
     cohorts: dict[frozenset[str], frozenset[str]],
 ) -> Course:
-    """Return the course with what round `number` came to, if it moved.
+    """Return the course with the outcome of round `number`, if the weights moved.
 
-    A cohort that comes again is one set.
+    Equal cohorts share one set object.
     """
     outcome: Outcome | None = records.get(Outcome, number)
     if outcome is None or not outcome.sums:

@@ -1,4 +1,4 @@
-"""What the demo ends with, read from the chain's own record: tables for people, one document for programs."""
+"""The demo's result, read from the chain's own record: tables for people, one document for programs."""
 
 from __future__ import annotations
 

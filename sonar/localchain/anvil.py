@@ -34,10 +34,10 @@ from sonar.telling.waiting import interrupts_held
 CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
 STILL_MAX_S = 20.0
-"""So long Anvil may do nothing before it answers; however long it takes, as long as it works on that."""
+"""How long Anvil may stand still before it answers; while it works, it may take any time."""
 STOP_WITHIN_S = 10.0
 DUMP_WITHIN_S, LAST_DUMP_WITHIN_S = 5.0, 60.0
-"""A dump that takes longer is tried again; of the last one there is no other try."""
+"""A dump that takes longer is tried again; the last one is not."""
 STATES_KEPT = 64
 """How many blocks back a call can be asked for: two rounds of ten mines, and more than any program asks."""
 BEAT_S, LONGEST_BEAT_S = 1.0, 30.0
@@ -116,7 +116,7 @@ class Anvil:
             raise
 
     def stop(self) -> None:
-        """Keep Anvil's state and end it; kill it if it does not end."""
+        """Save Anvil's state and end it; kill it if it does not end."""
         self._stopping.set()
         if self._heart.is_alive():
             self._heart.join()

@@ -1,6 +1,6 @@
 """The contract's custom errors: one exception each, with its values as typed attributes.
 
-A user reads in plain words what the contract says, and what to do next, not a hex string. A test checks the
+A user reads what the contract refuses and what to do next, in plain words instead of hex. A test checks the
 classes against the ABI, so that an error which the contract gains cannot be forgotten here.
 """
 
@@ -153,7 +153,7 @@ class WrongPayment(Refusal):
 
 
 class WrongReceipt(Refusal):
-    """A token delivered another amount than it was asked for. In its smallest units."""
+    """A token did not deliver the amount asked for. In its smallest units."""
 
     asset: Address
     held: int

@@ -35,8 +35,8 @@ T = TypeVar("T")
 BLOCKS_PER_QUERY = 2_000
 """How many blocks one log query spans at most; public nodes refuse much more, and some refuse less."""
 REORG_BLOCKS = 64
-"""How far below the block in which something was seen it is looked for, since a reorganisation may move it
-to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
+"""How many blocks below the one in which something was seen to search for it, since a reorganisation may move
+it to an earlier one: two epochs of proof of stake, after which blocks are final.
 """
 _QUERIES_PER_TOLD = 50
 
@@ -118,9 +118,9 @@ class Market(Chain, Calls):
         )
 
     def status(self, bounty: BountyId, at: Head | None = None) -> Status:
-        """Return a bounty's status as the contract tells it, by its own clock: that of the block.
+        """Return a bounty's status from the contract, by its own clock, the block's time.
 
-        What cannot be taken back asks for this, and does not rest on a header's time alone.
+        Irreversible steps ask for this instead of trusting a header's time alone.
         """
         (status,) = self._read("statusOf", bounty, at=at)
         return _enum(Status, status, "the status of a bounty")
@@ -176,7 +176,7 @@ class Market(Chain, Calls):
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
     def _goes_on(self, fault: RpcError | ChainUnavailable) -> bool:
-        """Tell whether the node still serves us after a fault, which then was the request's."""
+        """Tell whether the node still serves us after a fault; then the request was at fault."""
         if isinstance(fault, ChainUnavailable):
             self.rpc.quantity("eth_chainId")
         return not isinstance(fault, ChainUnusable)

@@ -1,8 +1,8 @@
-"""Whether the digests that a round's record tells are those that its mines revealed.
+"""Whether the digests in a round's record are those that its mines revealed.
 
 The contract keeps the seal that a mine committed to, and no digest. A log tells the digest, and the
-transaction that it came with has the salt. Both open the seal, or one of these answers is not what is on the
-chain.
+transaction that it came with has the salt. Together they open the seal, unless one of these answers is not
+what is on the chain.
 """
 
 from __future__ import annotations

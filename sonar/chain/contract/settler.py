@@ -1,7 +1,7 @@
-"""Tries whoever is to sign a bounty's settlements, before money rests on it, and each of its signatures.
+"""Tests the settler of a bounty before money depends on it, and each of its signatures.
 
-A settlement counts if its settler signed it: an account by its key, a contract by its word (EIP-1271). A
-contract that cannot say no is found here; that it will say yes, nobody can know.
+A settlement counts if its settler signed it: an account with its key, a contract by its answer (EIP-1271).
+This test finds a contract that cannot say no; nobody can know that it will say yes.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _PLAIN = (
 
 
 def address_of(creation_code: bytes, salt: bytes = SALT) -> Address:
-    """Return where the proxy puts `creation_code`."""
+    """Return the address to which the proxy deploys `creation_code`."""
     preimage = b"\xff" + bytes.fromhex(PROXY[2:]) + salt + keccak(creation_code)
     return Address(to_checksum_address(keccak(preimage)[12:]))
 
@@ -55,9 +55,9 @@ def creation(creation_code: bytes, salt: bytes = SALT) -> Call:
 
 
 def _check_taken(chain: Chain) -> None:
-    """Check that the node would take the proxy's transaction, before its signer gets ether for it.
+    """Check that the node would accept the proxy's transaction, before its signer gets ether for it.
 
-    It is offered at once: a node that would take it says that its signer cannot pay. Raises RpcError.
+    It is sent at once: a node that would accept it answers that its signer cannot pay. Raises RpcError.
     """
     try:
         pool.offer(chain.rpc, PROXY_TRANSACTION)

@@ -1,4 +1,4 @@
-"""Ether for the asking, on networks marked `dev = true`."""
+"""Free ether, on networks marked `dev = true`."""
 
 from __future__ import annotations
 

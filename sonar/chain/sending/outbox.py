@@ -165,7 +165,7 @@ class Outbox:
         return entry is None or entry.state in (State.FAILED, State.SPENT)
 
     def doubt(self, intent: Intent) -> None:
-        """Take what was mined by its receipt for failed: the chain does not show what it did.
+        """Treat as failed what its receipt says was mined: the chain does not show its effect.
 
         Then `submit` signs it anew, if the simulation lets it: nothing that was done is done twice.
         """
@@ -193,7 +193,7 @@ class Outbox:
             return self._concerned(asset)
 
     def _served(self, asked: Intent | None = None) -> dict[Intent, SonarError]:
-        """Bring on its way what is open; return why the node refused those that it did."""
+        """Advance all open transactions; return why the node refused those that it refused."""
         return self._queue.serve(asked) if self._entries.open else {}
 
     def _concerned(self, asset: Address) -> bool:
@@ -267,7 +267,7 @@ def _raised(answer: Any) -> Any:
 
 
 MAX_APPROVALS = 8
-"""Another payment may use an allowance up, so that it is made again; a token may also keep none."""
+"""Another payment may use up an allowance, which is then made again; a token may also keep none."""
 
 
 def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt | None:
@@ -288,9 +288,9 @@ def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt |
 
 
 def _allowed(market: Market, outbox: Outbox, intent: Intent, call: Call) -> bool:
-    """Tell whether the contract may take what is due; if not, bring that a step forward."""
+    """Tell whether the contract may take what is due; if not, take the next step towards that."""
     if outbox.submitted(step := outbox.next(intent.approval)):
-        with suppress(MarketError):  # found failed, it is tried anew
+        with suppress(MarketError):  # failed, so it is tried again
             outbox.outcome(step)
     if outbox.busy(call.asset):  # our approval, or another payment, which may use the allowance
         return False

@@ -1,4 +1,4 @@
-"""The scientist's held-out rows: the loss, its gradient, and what they tell about the mines' curvature."""
+"""The scientist's held-out rows: the loss, its gradient, and an estimate of the mines' curvature."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MILLION = 1_000_000
 LOSS_MAX = (1 << 64) - 1
 """The largest loss that the contract can hold; a worse one is reported as this."""
 LEAST_GAIN = 100
-"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
+"""The least distance from start to target, in millionths: with less, rounding would decide the reward."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Holdout:
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """What a target can be said in, and what the loss can be measured by."""
+        """The metrics in which a target can be given and the loss measured."""
         return {metric.name: metric for metric in self._loss.metrics}
 
     def metric(self, name: str | None) -> Metric:
@@ -67,7 +67,7 @@ class Holdout:
         return _millionths(self._ratio(self.metric(metric), w), round)
 
     def floor(self, metric: str | None = None) -> int:
-        """Return about the least loss of any weights on these rows, in millionths, rounded down."""
+        """Return approximately the least loss of any weights on these rows, in millionths, rounded down."""
         found = self.metric(metric)
         nulls = self.nulls(metric)
         parts = [
@@ -125,7 +125,7 @@ class Holdout:
         return told
 
     def loss_of(self, metric: str, value: float) -> int:
-        """Return in millionths a target that is said in a metric.
+        """Return in millionths a target given in a metric.
 
         Raises ConfigError naming the metric: for what nothing can reach, what is finer than a millionth, and
         what is hardly better than the null model.
@@ -214,7 +214,7 @@ class Holdout:
 
 
 def _said(value: float) -> str:
-    """Return a value to its last digit, as people write it: 0.9999999, and 1."""
+    """Return a value with all its digits, as people write it: 0.9999999, or 1."""
     return repr(float(value)).removesuffix(".0")
 
 

@@ -3,9 +3,9 @@
 Neither the table nor phi is ever whole in memory. Batches are cut to one length first, so that the sums,
 whose last bits depend on the order of additions, do not depend on how the data arrive.
 
-What protects single rows is what a mine refuses, since sums over its rows would tell about a few of them: the
-scientist sees the sums of A and b over a cohort, and bits about one mine's. Each check sees the rows once,
-batch by batch, and decides at the end. All these refusals are a ConsentError.
+A mine protects single rows by refusing data whose sums would reveal a few of them: the scientist sees the
+sums of A and b over a cohort, and some bits about each mine's. Each check sees the rows once, batch by batch,
+and decides at the end. All these refusals are a ConsentError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Matrix = NDArray[np.float64]
 
 _CHUNK_ROWS, _CHUNK_VALUES = 65_536, 1 << 23
 _FAR = 2.0
-"""So many deviations a column's mean may be from the bounty's, and be no reason to look at its unit."""
+"""How many deviations a column's mean may be from the bounty's without casting doubt on its unit."""
 
 
 def prepare(spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> LocalMap:
@@ -122,7 +122,7 @@ class _Seen:
 
 
 def chunk_rows(spec: QuadraticSpec) -> int:
-    """Return for how many rows no stage of the feature map puts out more than 64 MiB."""
+    """Return the number of rows for which no stage of the feature map puts out more than 64 MiB."""
     return min(_CHUNK_ROWS, _CHUNK_VALUES // (spec.widest + 1))
 
 
@@ -147,7 +147,7 @@ Codes = NDArray[np.intp]
 
 LEAST_OF_EITHER = 5
 FIRST_ROWS = 9
-"""So many rows the first batch must have, if there are more: see `Columns`."""
+"""The least number of rows in the first batch, if there are more: see `Columns`."""
 
 
 def check_rows(rows: int, spec: QuadraticSpec) -> None:
@@ -163,7 +163,7 @@ def check_rows(rows: int, spec: QuadraticSpec) -> None:
 
 @dataclass
 class Columns:
-    """No column has one value in all but 1 to 4 of its rows.
+    """Checks that no column has one value in all but 1 to 4 of its rows.
 
     Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
     by a clip just below its largest value.
@@ -194,7 +194,7 @@ class Columns:
 
 @dataclass
 class Combinations:
-    """No combination of values that products of `degree` columns single out has 1 to 4 rows.
+    """Checks that no combination of values that products of `degree` columns single out has 1 to 4 rows.
 
     Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
     targets, it would tell about these. So would products over several such columns.
@@ -246,9 +246,9 @@ class Combinations:
 
 @dataclass
 class Kinds:
-    """Mixtures of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
+    """Checks that mixtures of all columns, `weights` with the bias, do not single out 1 to 4 rows.
 
-    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
+    If there are no more distinct rows than that, the sum of the targets over each follows from b.
     """
 
     weights: int
@@ -276,7 +276,7 @@ class Kinds:
 
 
 def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:
-    """Return what looks at a table's columns, at phi, at the features, at these again, and at z."""
+    """Return the guards of a table's columns, of phi, of the features (two), and of z."""
     return (
         Columns(spec.columns),
         Columns(spec.names),

@@ -1,4 +1,4 @@
-"""A Kubo node of one's own: started, watched, started again when it dies, and ended with us.
+"""The party's own Kubo node: started, watched, restarted when it dies, and ended with us.
 
 Theory of operation. The node lives in a thread: that thread attaches to the repository's daemon if one
 answers (a command beside a running mine), else starts one; then it looks every moment whether the daemon is
