@@ -284,7 +284,7 @@ def test_the_address_that_a_file_tells_is_its_keys(tmp_path: Path) -> None:
     for told in (own, own.lower(), own.lower()[2:], own[2:].upper(), "", None):
         assert keystore.load(put(tmp_path, keystore_of(KEY, address=told)), PASSWORD).address == own
     for other in (Account.create().address, "junk", 7, ["x"]):
-        with pytest.raises(KeyFileError, match=f"and its key is that of {own}"):
+        with pytest.raises(KeyFileError, match=f"names the address .*, and its key is that of {own}"):
             keystore.load(put(tmp_path, keystore_of(KEY, address=other)), PASSWORD)
 
 
@@ -320,6 +320,13 @@ def test_json_of_another_kind_or_version_is_told(tmp_path: Path, fields: object,
         keystore.load(put(tmp_path, fields), PASSWORD)
     assert caught.value.hint
     assert "junk" not in str(caught.value)
+
+
+def test_a_key_that_was_cut_off_is_damage_and_no_wrong_password(tmp_path: Path) -> None:
+    fields = keystore_of(KEY)
+    fields["crypto"]["ciphertext"] = fields["crypto"]["ciphertext"][:-4]
+    with pytest.raises(KeyFileError, match=r"damaged.*has 60 hex digits, and 64 are due"):
+        keystore.load(put(tmp_path, fields), PASSWORD)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, -2, 2**30, 2**31 * 100])
