@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mine.wiring import Mine
 
 app = new_app(
-    """Train models on your own data, encrypted, and be paid for it. Your data never leave this machine.
+    """Train encrypted models on your own data, and be paid for it. Your data never leave this machine.
 
     First steps: `mine init --network network.toml`, `mine data add --csv FILE`, `mine doctor`,
     `mine bounties`, `mine join BOUNTY`, `mine run`.
@@ -85,9 +85,9 @@ def init(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make the mine's home folder: an account of its own, the network's file, and its data if you name some.
+    """Make the mine's home folder, with a new account, the network's file, and data if you name some.
 
-    Running it again changes nothing that is there; with --network it takes over the new network file.
+    Running it again changes nothing that exists; with --network it takes over the new network file.
 
     Example: `mine init --network network.toml --csv patients.csv`
     """
@@ -124,7 +124,7 @@ def init(
 def doctor(
     home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
 ) -> None:
-    """Check everything a mine needs, from its keystore to its data. Ends with 1 if something is wrong.
+    """Check everything a mine needs, from its keystore to its data. Exits with 1 if something is wrong.
 
     Example: `mine doctor --password-file password`
     """
@@ -157,16 +157,16 @@ def data_add(
         typer.Option("--without", metavar="COLUMN", help="A column to leave out; may be repeated."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of a data set of the same name.")
+        bool, typer.Option("--replace", help="Replace the data set of the same name.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a data set by its path and its content's digest. The file stays in place, and must not change.
 
-    Every cell is looked at: what is no number is named by line and column. Columns of words or dates only are
-    left out by themselves. New content is a data set of its own. Whoever posts two bounties could read the
-    rows in which two of yours differ from the difference of the sums: let many rows be new, or none.
+    Every cell is checked: anything but a number is reported by line and column. Columns that hold only words
+    or dates are left out. New content is a new data set. Whoever posts two bounties could learn the rows in
+    which two data sets of yours differ, from the difference of the sums: so change many rows, or none.
 
     Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
     """
@@ -196,7 +196,7 @@ def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
 @data_app.command("check")
 def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
-    """Check every registered data set against a bounty, to the last bound, without joining it.
+    """Check every registered data set fully against a bounty, without joining it.
 
     Example: `mine data check 0x3fd1`
     """
@@ -211,7 +211,7 @@ def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFla
 
 @app.command()
 def bounties(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
-    """List the open bounties: what they pay, what they ask for, and whether your data fit.
+    """List the open bounties: what they pay, what they need, and whether your data fit.
 
     Example: `mine bounties`
     """
@@ -236,7 +236,7 @@ def join(
 ) -> None:
     """Take part in a bounty, after checking it against your policy and your data. `mine run` does the work.
 
-    The data set is frozen for the bounty: a row added between two rounds could be read from their difference.
+    The data set is frozen for the bounty: the difference of two rounds could reveal a row added between them.
 
     Example: `mine join 0x3fd1 --data patients`
     """
@@ -251,12 +251,12 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(joined), printing.JOINED, as_json, "no bounty that the data fit")
+    _show(views.joined(joined), printing.JOINED, as_json, "no open bounty fits the data")
 
 
 @app.command()
 def leave(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFlag = False) -> None:
-    """Take no part in a bounty's further rounds. Not while a stake of yours is in one.
+    """Leave a bounty: take no part in its further rounds. Refused while a stake of yours is at risk.
 
     Example: `mine leave 0x3fd1`
     """
@@ -290,9 +290,10 @@ def run(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Work on the joined bounties until Ctrl-C. It may be killed at any time, and goes on when started again.
+    """Work on the joined bounties until Ctrl-C. You can kill it at any time; it continues when started again.
 
-    While it waits it makes what hides its next updates, on all cores or as many as SONAR_CORES says.
+    While it waits, it prepares the blindings that hide its next updates, on all cores or on SONAR_CORES of
+    them.
 
     Examples: `mine run`, `mine run --exit-when-done --claim --json`
     """
@@ -314,7 +315,7 @@ def run(
 
 @app.command()
 def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
-    """Show what the mine does, what it has, and what it has revealed about its data.
+    """Show what the mine is doing, what it has, and what it has revealed about its data.
 
     Example: `mine status`
     """

@@ -1,8 +1,8 @@
 """What a mine refuses to do, to protect its data and its money. Every refusal is a ConsentError.
 
-The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses where sums
-would isolate rows, which is its family's to tell (`sonar.families.base`), where rounds would add up, and
-where the terms are worse than its operator allows.
+The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses if sums
+would isolate rows (the family decides: `sonar.families.base`), if it has worked too many rounds on the data,
+or if the terms are worse than its operator allows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sonar.protocol.phase import BountyState, Terms
 from sonar.protocol.wording import nearest
 
 SCORE_BITS = 16
-"""What a share tells at most: the scientist rounds a score to so many bits before she sees it."""
+"""The most that a share reveals: the key holder rounds a score to this many bits."""
 
 POLICY_FILE = "mine.toml"
 WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
@@ -29,7 +29,7 @@ WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
 
 @dataclass(frozen=True)
 class TokenPolicy:
-    """What the operator allows of a token, in its smallest units: the most to stake, the least fee."""
+    """What the operator allows for a token, in its smallest units: the most to stake, the least fee."""
 
     max_stake: int
     min_fee: int = 0
@@ -41,7 +41,7 @@ class Policy:
 
     Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
     a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
-    whoever rules a token may be able to freeze or change balances. `max_rounds` counts every round that a
+    whoever controls a token may be able to freeze or change balances. `max_rounds` counts every round that a
     data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
     admits keys of 1024 bits, for comparisons with made-up data only.
     """
@@ -72,7 +72,7 @@ class Policy:
                 hint = (
                     "move it below [policy]" if name in _policy_fields() else "correct its name, or delete it"
                 )
-                problem = "is no table of this file; it has two, [policy] and [tokens]"
+                problem = "is not a table of this file, which has two: [policy] and [tokens]"
                 raise ConfigError(f"{path}: {name[:80]}", problem, hint=hint)
         values = {key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
         tokens = [_token(path, key, value) for key, value in document.get("tokens", {}).items()]
@@ -87,7 +87,9 @@ def _policy_value(path: Path, key: str, value: Any) -> Any:
     if type(value) is not kinds[key] or value < 0:
         kind = "true or false" if kinds[key] is bool else "a whole number, 0 or more"
         default = str(getattr(Policy, key)).lower()
-        raise ConfigError(where, f"must be {kind} (got {value!r:.60})", hint=f"write {key} = {default}, say")
+        raise ConfigError(
+            where, f"must be {kind} (got {value!r:.60})", hint=f"for example, write {key} = {default}"
+        )
     return value
 
 
@@ -121,7 +123,7 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
         terms.initial_loss > terms.target_loss,
         "terms.target_loss",
         f"{terms.target_loss} is not below the initial loss {terms.initial_loss}",
-        "such terms cannot be paid by",
+        "the contract could pay nothing by such terms; do not join",
     )
     _allow(
         terms.min_mines >= 2,
@@ -134,38 +136,39 @@ def check_bounty(bounty: BountyState, policy: Policy) -> None:
         terms.overdue_bps >= policy.min_overdue_bps,
         "terms.overdue_bps",
         f"is {terms.overdue_bps}, below your floor of {policy.min_overdue_bps}",
-        f"lower policy.min_overdue_bps in {POLICY_FILE} to take it: so much less of the reward is paid when "
+        f"lower policy.min_overdue_bps in {POLICY_FILE} to accept it; less of the reward is then paid if "
         "the scientist does not settle",
     )
     owed_units = owed(bounty)
     _allow(
         bounty.closed or bounty.escrow_units >= owed_units,
         "escrow",
-        f"is {bounty.escrow_units}, and the terms can come to {owed_units}, in smallest units",
+        f"is {bounty.escrow_units}, but the terms can come to {owed_units} (in the asset's smallest unit)",
         "do not join: the bounty cannot pay what it promises",
     )
 
 
 def _check_windows(terms: Terms, policy: Policy) -> None:
-    """Check that nothing of a round is too short to be in time, or too long to wait. Raises ConsentError."""
+    """Check that a round's windows are neither too short nor too long. Raises ConsentError."""
     for name in (*WINDOWS, *(["quiet_s"] if terms.quiet_s else [])):
         window_s = getattr(terms, name)
         _allow(
             window_s >= policy.min_window_s,
             f"terms.{name}",
             f"is {window_s} s, below your floor of {policy.min_window_s} s",
-            f"lower policy.min_window_s in {POLICY_FILE} to take it; too short a window loses stakes",
+            f"lower policy.min_window_s in {POLICY_FILE} to accept it; too short a window loses stakes",
         )
         _allow(
             window_s <= policy.max_window_s,
             f"terms.{name}",
             f"is {window_s} s, above your limit of {policy.max_window_s} s",
-            f"raise policy.max_window_s in {POLICY_FILE} to take it; your stake is held until the round ends",
+            f"raise policy.max_window_s in {POLICY_FILE} to accept it; your stake is held until the round "
+            "ends",
         )
 
 
 def _check_money(terms: Terms, policy: Policy) -> None:
-    """Check what the bounty pays with, and how much. Raises ConsentError."""
+    """Check in what the bounty pays, and how much. Raises ConsentError."""
     min_fee, max_stake, names = (
         policy.min_fee_wei,
         policy.max_stake_wei,
@@ -185,18 +188,18 @@ def _check_money(terms: Terms, policy: Policy) -> None:
         terms.fee_units >= min_fee,
         "terms.fee_units",
         f"is {terms.fee_units}, below your floor of {min_fee}",
-        f"lower {names[0]} in {POLICY_FILE} to take it",
+        f"lower {names[0]} in {POLICY_FILE} to accept it",
     )
     _allow(
         terms.stake_units <= max_stake,
         "terms.stake_units",
         f"is {terms.stake_units}, above your limit of {max_stake}",
-        f"raise {names[1]} in {POLICY_FILE} to take it",
+        f"raise {names[1]} in {POLICY_FILE} to accept it",
     )
 
 
 def owed(bounty: BountyState) -> int:
-    """What the rest of a bounty can cost at most: the unearned reward, and all fees still to come.
+    """The most that the rest of a bounty can cost: the unearned reward, and all fees still to come.
 
     In its asset's smallest unit.
     """
@@ -219,13 +222,13 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
         weights <= policy.max_weights,
         "model.weights",
         f"is {weights}, above your limit of {policy.max_weights}",
-        f"raise policy.max_weights in {POLICY_FILE} to take it",
+        f"raise policy.max_weights in {POLICY_FILE} to accept it",
     )
     _allow(
         blob_bytes <= policy.max_blob_bytes,
         "model.weights",
         f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
-        f"raise policy.max_blob_bytes in {POLICY_FILE} to take it",
+        f"raise policy.max_blob_bytes in {POLICY_FILE} to accept it",
     )
 
 
@@ -238,15 +241,15 @@ def check_work(train_s: float, terms: Terms, policy: Policy) -> None:
         train_s <= policy.max_train_s,
         "model.plan",
         f"an update is estimated to take {train_s:.0f} s, above your limit of {policy.max_train_s} s",
-        f"raise policy.max_train_s in {POLICY_FILE} to take it; other bounties wait so long",
+        f"raise policy.max_train_s in {POLICY_FILE} to accept it; other bounties wait meanwhile",
     )
-    # Once enough others have committed, the quiet end is all the time that is left for certain.
+    # Once enough others have committed, only the time to the quiet end is certain.
     for name in ("commit_window_s", *(["quiet_s"] if terms.quiet_s else [])):
         _allow(
             2 * train_s <= getattr(terms, name),
             f"terms.{name}",
             f"is {getattr(terms, name)} s, and an update is estimated to take {train_s:.0f} s",
-            "leave this bounty alone: updates would be late",
+            "do not join: updates would be late",
         )
 
 
@@ -256,7 +259,7 @@ def check_uses(used_rounds: int, policy: Policy) -> None:
         used_rounds < policy.max_rounds,
         "rounds",
         f"the data set was used in {used_rounds}, and your limit is {policy.max_rounds}",
-        f"raise policy.max_rounds in {POLICY_FILE} (or --max-rounds) if you accept what more rounds tell",
+        f"raise policy.max_rounds in {POLICY_FILE} (or --max-rounds) if you accept what more rounds reveal",
     )
 
 

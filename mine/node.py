@@ -1,4 +1,4 @@
-"""The node's loop: one pass reads the chain, decides, and does what can be done without waiting.
+"""The node's loop: one pass reads the chain, decides, and acts without waiting.
 
 Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
 to do in `mine.work.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts.
@@ -60,7 +60,7 @@ _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
 _SEARCH_AGAIN_S = 300.0
 _OFFERS_S = 1.0
-"""So long a pass may look at offers: anybody can post any number of bad ones."""
+"""How long a pass may examine offers: anybody can post any number of bad ones."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass
 class _Pause:
-    """A bounty that had a fault is left alone until `again_s` (monotonic)."""
+    """A bounty that had a fault is not tried before `again_s` (monotonic)."""
 
     failures: int
     again_s: float
@@ -210,7 +210,7 @@ class Node:
         events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
         posted = [event for event in events if isinstance(event, BountyPosted)]
         self._closed |= {event.bounty for event in events if isinstance(event, BountyClosed)}
-        for event in posted:  # one that is told of otherwise than before is looked at again
+        for event in posted:  # a bounty whose record has changed is examined again
             if event.bounty not in self._closed and self._offered.get(event.bounty) != event:
                 self._offers = [offer for offer in self._offers if offer.bounty != event.bounty] + [event]
                 self._offered[event.bounty] = event
@@ -305,7 +305,7 @@ class Node:
     def _tell_once(self, fault: SonarError) -> None:
         if str(fault) not in self._told:
             self._told.add(str(fault))
-            self._progress.problem(fault, "asking again; the open round goes on")
+            self._progress.problem(fault, "asking again; the open round continues")
 
     def _finish(self, turn: Turn) -> Waiting | None:
         joined = turn.joined
@@ -317,19 +317,19 @@ class Node:
             if waiting is not None:
                 return waiting
         if not self._urgency.allows(STORE_CALL_S):
-            return Waiting("a reveal in another bounty, before updates that are done with are unpinned")
+            return Waiting("a reveal in another bounty, before old updates are unpinned")
         self._publisher.let_go(self._book.parts(joined.bounty))
         self._book.join(replace(joined, over=True))
         self._progress.note(f"bounty {short(hex32(joined.bounty))} is closed")
         return None
 
     def _paused(self, bounty: BountyId) -> Waiting | None:
-        """What a bounty with a recent fault waits for; None when it may be tried."""
+        """What a bounty with a recent fault waits for; None if it may be tried."""
         pause = self._pauses.get(bounty)
         return pause.waiting if pause is not None and self._monotonic() < pause.again_s else None
 
     def _pause(self, bounty: BountyId, error: SonarError, pauses_s: tuple[float, ...]) -> Waiting:
-        """Tell a bounty's fault if it is news, and try again after a while: it may mend in time."""
+        """Report a bounty's fault if it is new, and try again after a while: it may pass."""
         before = self._pauses.get(bounty)
         failures = before.failures + 1 if before else 0
         if not isinstance(error, _PASSING):
@@ -344,6 +344,6 @@ class Node:
         return waiting
 
     def _refuse(self, bounty: BountyId, error: SonarError) -> None:
-        hint = error.hint or "its scientist must mend it; `mine leave` ends trying"
+        hint = error.hint or "its scientist must fix it; `mine leave` stops the attempts"
         if self._book.refuse(Refusal(bounty, str(error), hint)):
             self._progress.problem(f"bounty {short(hex32(bounty))}: {error}", hint)

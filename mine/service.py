@@ -1,4 +1,4 @@
-"""`mine run`: the node's loop as a process, which ends between two effects when it is told to."""
+"""`mine run`: the node's loop as a process, which ends between two effects when told to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sonar.errors import StoreUnavailable, StoreUnusable
 from sonar.telling.waiting import drive, patiently
 
 _NAP_S = 0.25
-"""After so long a signal is looked for, at the latest."""
+"""The longest time between two checks for a signal."""
 
 
 class Stop:
@@ -65,7 +65,7 @@ def serve(
     stake, and needs no store.
     """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(mine.password(password_file))  # a wrong password is told before any wait
+    account = mine.unlock(mine.password(password_file))  # a wrong password is reported before any wait
     patiently(lambda: mine.market, mine.progress)
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now

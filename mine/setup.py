@@ -58,7 +58,9 @@ def make_home(
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
         raise ConfigError(
-            "--dev", f"{config.name!r} is no development network", hint="leave --dev out: money is at stake"
+            "--dev",
+            f"{config.name!r} is not a development network",
+            hint="leave --dev out: money is at stake",
         )
     with Home(path, ROLE).lock() as home:
         if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
@@ -74,7 +76,7 @@ def make_home(
 
 
 def _check_leaving(home: Home, new: NetworkConfig) -> None:
-    """Refuse to take a home away from a network where a stake of its could be lost. Raises UsageError."""
+    """Refuse to move a home from a network where it could lose a stake. Raises UsageError."""
     from mine.work.state import Book
     from sonar.home.journal import Journal
 
@@ -126,15 +128,15 @@ def add_data(
 
 
 def _check_new(book: Book, dataset: DataSet) -> None:
-    """Refuse to put other content in the place of a data set that is there. Raises UsageError."""
+    """Refuse to replace an existing data set with other content. Raises UsageError."""
     for known in book.datasets():
         if known.name == dataset.name and known.digest != dataset.digest:
             raise UsageError(
                 f"there is a data set {known.name!r} already, with other content: "
                 f"{count(known.rows, 'row')} of {known.source}, used in "
                 f"{count(book.uses(known.digest), 'round')}",
-                hint="give this one another name: mine data add --name NEW; or, for bounties that you join "
-                "from now on, put it in the place of the old one: mine data add --replace",
+                hint="give this one another name: mine data add --name NEW; or, to use it from now on for "
+                "bounties that you join, replace the old one: mine data add --replace",
             )
 
 
@@ -180,13 +182,13 @@ def _withdrawn(mine: Mine, receipt: Receipt) -> int:
         if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
             return event.amount_units
     raise RpcError(
-        f"the withdrawal is mined in {receipt.tx_hash}, and the chain's node has no record yet of how much "
-        "it was; `mine earnings` will tell"
+        f"the withdrawal is mined in {receipt.tx_hash}, but the chain's node has no record of the amount "
+        "yet; `mine earnings` will show it"
     )
 
 
 def require_dev(mine: Mine, asked: bool, option: str) -> None:
-    """Check that what joins without a look is asked for on a development network. Raises ConfigError."""
+    """Check that automatic joining is asked for on a development network only. Raises ConfigError."""
     if asked and not mine.network.dev:
         raise ConfigError(
             option,

@@ -9,7 +9,7 @@
     model = campaign.fit()                                     # runs until the last round is paid
     model.predict(new_patients)
 
-Where no network is named, `connect` starts one on this machine: a chain, a store, and mines with a part each
+If no network is named, `connect` starts one on this machine: a chain, a store, and mines with a part each
 of the bundled diabetes data, all of which end with the session.
 """
 
@@ -85,7 +85,7 @@ class Session:
     def fund(self, amount: str = "10 ether") -> int:
         """Ask a development network's faucet for `amount`; return the new balance in wei.
 
-        Raises ConfigError for an amount that is none and where there is no faucet, and ChainUnavailable.
+        Raises ConfigError for a malformed amount or if there is no faucet, and ChainUnavailable.
         """
         self._require_open()
         fund(self.network, self.address, parse_wei(amount))
@@ -101,21 +101,21 @@ class Session:
         return self._scientist.key(bounty, self._password)
 
     def campaign(self, bounty: Bounty | str) -> Campaign:
-        """Return the campaign of a bounty, or of the name of one that was started here. Nothing is sent yet.
+        """Return the campaign of a bounty, or of a bounty's name that was started here. Nothing is sent yet.
 
-        The same bounty gives the same campaign, also after a restart: it goes on where it was. Raises
+        The same bounty gives the same campaign, also after a restart: it continues where it was. Raises
         ConfigError for a name that was not started here, or that another bounty has; KeyFileError.
         """
         self._require_open()
-        hint = "make one with Bounty.of, .example or .from_toml; campaigns() tells the names"
+        hint = "make one with Bounty.of, .example or .from_toml; campaigns() lists the names"
         require_type(bounty, Bounty | str, "bounty", hint)
         asked = self._scientist.started(bounty) if isinstance(bounty, str) else bounty
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
-            new = self._scientist.campaign(asked, self._password)  # if this is refused, the old one goes on
+            new = self._scientist.campaign(asked, self._password)  # if this is refused, the old one continues
             if known is not None:
-                known.close()  # the home keeps one bounty of a name, and could not go on with this one
+                known.close()  # the home keeps one bounty per name, and could not continue this one
             self._campaigns[name] = known = new
         return known
 
@@ -124,7 +124,7 @@ class Session:
         return self._scientist.names()
 
     def close(self) -> None:
-        """Let the home go, and end the embedded network and the IPFS node if they were started.
+        """Release the home, and end the embedded network and the IPFS node if they were started.
 
         What campaigns have found can still be read; they do nothing more.
         """

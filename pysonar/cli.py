@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pysonar.wiring import Scientist
 
 app = new_app(
-    """Train a model on data that others keep, encrypted, and pay them by what they contributed.
+    """Train an encrypted model on data that others keep, and pay them by what they contribute.
 
     First steps: `pysonar init --network network.toml`, write a `bounty.toml` (`pysonar run --help` shows
     one), `pysonar explain bounty.toml`, `pysonar run bounty.toml`.
@@ -49,7 +49,7 @@ HomeOption = Annotated[
 ]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is one only.", metavar="NAME")
+    str, typer.Argument(help="The bounty's name; may be left out if there is only one.", metavar="NAME")
 ]
 
 
@@ -71,9 +71,9 @@ def init(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make the scientist's home folder: an account of its own, and the network's file.
+    """Make the scientist's home folder, with a new account and the network's file.
 
-    Running it again changes nothing that is there; with --network it takes over the new network file.
+    Running it again changes nothing that exists; with --network it takes over the new network file.
 
     Example: `pysonar init --network network.toml`
     """
@@ -98,7 +98,7 @@ def init(
 
 @key_app.command("new")
 def key_new(
-    name: Annotated[str, typer.Argument(help="The name of the bounty that it is for.")],
+    name: Annotated[str, typer.Argument(help="The name of the bounty that the key is for.")],
     bits: Annotated[
         int,
         typer.Option("--bits", help="As key_bits in the bounty's file: 2048, 3072 or more."),
@@ -107,7 +107,7 @@ def key_new(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make the key of a bounty ahead of its first run. It is encrypted with the keystore's password.
+    """Make a bounty's key before its first run. It is encrypted with the keystore's password.
 
     Example: `pysonar key new diabetes --bits 3072`
     """
@@ -126,7 +126,9 @@ def key_new(
         print_json(KeyMade(str(path), key.public.bits, fingerprint))
     else:
         typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
-        typer.echo("keep a copy of the key and of its ledger beside it: without them the bounty cannot go on")
+        typer.echo(
+            "keep a copy of the key and of its ledger beside it: without them the bounty cannot continue"
+        )
 
 
 @app.command()
@@ -138,10 +140,10 @@ def explain(
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell what a bounty costs, how long it may take and who learns what. Nothing is sent.
+    """Show what a bounty costs, how long it may take and who learns what. Nothing is sent.
 
-    A home is needed only by a bounty that starts from an earlier one. Its network, if it has one, tells
-    whether this is for development: then less time to settle is given.
+    Only a bounty that starts from an earlier one needs a home. If the home's network is for development, the
+    default time to settle is shorter.
 
     Example: `pysonar explain bounty.toml`
     """
@@ -179,7 +181,7 @@ def run(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Post a bounty and see it through. What people read of it is `pysonar.bounty.manual.RUN`."""
+    """Post a bounty and see it through. Its help text is `pysonar.bounty.manual.RUN`."""
     with told_when_stopped(f"pysonar run {bounty}", as_json):
         from pysonar.bounty.explain import explain as told
         from pysonar.wiring import locked
@@ -197,7 +199,7 @@ def run(
             try:
                 _see_through(scientist, asked, password, as_json)
             except SonarError:
-                scientist.forget(name)  # unless it was posted: then it goes on from here
+                scientist.forget(name)  # unless it was posted: then it continues from here
                 raise
 
 
@@ -210,7 +212,7 @@ def _asked(bounty: Path, home: Path | None, as_json: bool) -> Bounty:
 
 
 def _unlocked(scientist: Scientist, password_file: Path | None) -> str:
-    """Return the password, with which the keystore was opened: a wrong one is told before all else."""
+    """Return the password after opening the keystore with it, so that a wrong one is reported first."""
     password = scientist.password(password_file)
     scientist.unlock(password)
     return password
@@ -226,13 +228,13 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
     except KeyboardInterrupt:
         if campaign.id and not campaign.done:
             scientist.progress.note(
-                f"the bounty is open: `pysonar resume {asked.settings.name}` goes on with it as well. Who "
-                "misses a settle window pays the mines by default, and the bounty closes"
+                f"the bounty is open: `pysonar resume {asked.settings.name}` continues it too. If you miss "
+                "a settle window, you pay the mines by default and the bounty closes"
             )
         raise
     if not as_json:
         print_result(campaign.summary())
-    _ = campaign.model  # raises if there is none, now that what there is was shown
+    _ = campaign.model  # raises if there is no model, after the rest was shown
 
 
 @app.command()
@@ -242,7 +244,7 @@ def resume(
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Go on with a bounty that was started before, without its file.
+    """Continue a bounty that was started before, without its file.
 
     Example: `pysonar resume diabetes`
     """
@@ -279,14 +281,17 @@ def predict(
         Path | None, typer.Option("--save", help="Also write the model to this JSON file.")
     ] = None,
     probability: Annotated[
-        bool, typer.Option("--probability", help="Of classes: how likely label 1 is, not the likelier label.")
+        bool,
+        typer.Option(
+            "--probability", help="For classes: the probability of label 1, not the likelier label."
+        ),
     ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict with the best model so far, one line per row, with commas between several targets.
 
-    In the target's own unit, to the last digit.
+    In the target's own unit, with all digits.
 
     Example: `pysonar predict diabetes --csv new_patients.csv`
     """

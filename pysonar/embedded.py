@@ -1,7 +1,7 @@
 """A whole development network on this machine, as processes started by name that end with the session.
 
 `sonar chain` (a chain, its contract and a store), and mines with a part each of the bundled example. The
-folder keeps all of it; where the chain is Anvil, a second start there goes on from where the first one ended.
+folder keeps all of it; with Anvil, a second start there continues where the first one ended.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What code has given to the library, checked by its type: a notebook has no type checker."""
+"""Type checks of arguments from user code: a notebook has no type checker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sonar.errors import ConfigError
 
 
 def require_type(given: object, kind: type | UnionType, field: str, hint: str) -> None:
-    """Check that `given` is of `kind`; True and False are no numbers. Raises ConfigError naming `field`."""
+    """Check that `given` is of `kind`; True and False are not numbers. Raises ConfigError naming `field`."""
     if isinstance(given, kind) and not (isinstance(given, bool) and kind is int):
         return
     names = [each.__name__ for each in kind.__args__] if isinstance(kind, UnionType) else [kind.__name__]

@@ -50,7 +50,7 @@ class Scientist(Party):
         return sorted(posted.union(self.shelf.names()))
 
     def forget(self, name: str) -> None:
-        """Keep nothing of a bounty that was never sent; its key stays."""
+        """Remove a bounty that was never sent; its key stays."""
         if not self.posted(name):
             self.shelf.drop(name)
 
@@ -67,9 +67,7 @@ class Scientist(Party):
             )
         if name and name not in names:
             known = ", ".join(names) or "none"
-            raise ConfigError(
-                "bounty", f"none named {name[:80]!r} was started in this home; there is: {known}"
-            )
+            raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home; it has {known}")
         return self.shelf.take(name or names[0])
 
     def model(self, name: str = "") -> LinearModel:
@@ -123,7 +121,7 @@ class Scientist(Party):
         return key
 
     def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
-        """Return the campaign of a bounty, new or to go on with.
+        """Return the campaign of a bounty, new or resumed.
 
         Waits up to `patience_s` for a chain or a store that is not there yet. Raises ConfigError,
         KeyFileError, and what `market` and `store` raise.
@@ -187,7 +185,7 @@ def make_home(
     path = path or default_home(ROLE)
     config = NetworkConfig.load(network or path / "network.toml")
     if dev and not config.dev:
-        problem = f"{config.name!r} is no development network"
+        problem = f"{config.name!r} is not a development network"
         raise ConfigError("--dev", problem, hint="leave --dev out: money is at stake")
     with Home(path, ROLE).lock() as home:
         if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):

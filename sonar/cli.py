@@ -1,4 +1,4 @@
-"""`sonar`: what belongs to the network and to no party."""
+"""`sonar`: the commands of the network rather than of a party."""
 
 from __future__ import annotations
 

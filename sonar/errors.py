@@ -124,7 +124,7 @@ class InsufficientFunds(UsageError):
 
 
 def _ether(amount_wei: int) -> str:
-    """Return an amount to the last digit, as `sonar fund --amount` takes it."""
+    """Return an amount with all digits, as `sonar fund --amount` accepts it."""
     whole, rest = divmod(amount_wei, 10**18)
     return f"{whole}.{rest:018}".rstrip("0").rstrip(".") + " ether"
 
@@ -252,7 +252,7 @@ class JournalBlocked(JournalError):
 
 
 class MemoryShort(EnvironmentFault):
-    """This process may not take the memory that it needs."""
+    """This process cannot get the memory that it needs."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -263,11 +263,11 @@ class MemoryShort(EnvironmentFault):
 
 
 class TransactionStuck(EnvironmentFault):
-    """A transaction was sent, and is neither mined nor replaced."""
+    """A transaction was sent, but is neither mined nor replaced."""
 
 
 class WaitTimeout(EnvironmentFault):
-    """What was waited for did not come in time."""
+    """Something awaited did not come in time."""
 
 
 class MarketError(SonarError):

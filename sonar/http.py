@@ -1,4 +1,4 @@
-"""How services are asked over HTTP: at what addresses, through what proxies, and whose certificates count."""
+"""HTTP to services: which addresses, which proxies, and which certificate authorities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
 
 
 def checked_url(text: str, example: str = "http://127.0.0.1:8545") -> str:
-    """Return `text` if HTTP can be asked for it. Raises ValueError, which shows no secret of it."""
+    """Return `text` if it is a usable HTTP address. Raises ValueError, which shows none of its secrets."""
     if problem := _fault(text):
         raise ValueError(f"not an address like {example}: {problem}")
     return text
@@ -96,7 +96,7 @@ def _authorities() -> ssl.SSLContext:
 
 
 def tls_fault(error: BaseException) -> str:
-    """Return what is wrong with the TLS of whoever was connected to; nothing if TLS is not at fault."""
+    """Return what is wrong with the server's TLS; nothing if TLS is not at fault."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
@@ -138,7 +138,7 @@ def retry_after_s(value: str | None, now_s: float) -> float | None:
 
 
 class _Hide(logging.Filter):
-    """httpx logs each address that it asks, with the key that may be in its path."""
+    """httpx logs each address that it requests, including a key in its path."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

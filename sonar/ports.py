@@ -1,4 +1,4 @@
-"""Ports: what the parts need from outside, as small protocols. Only `cli` and `wiring` make adapters."""
+"""Ports: what the parts need from outside, as small protocols. Only `cli` and `wiring` create adapters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 from sonar.protocol.ids import Cid, Codec
 
 MAX_BLOB_BYTES = 64 << 20
-"""No store takes more in one blob."""
+"""The largest blob that every store accepts."""
 
 
 class Store(Protocol):

@@ -1,1 +1,1 @@
-"""Private data: where rows come from, and what was registered of them."""
+"""Private data: where rows come from, and what was registered about them."""

@@ -1,4 +1,4 @@
-"""The port to private rows. Which kinds of sources there are stands in `mine.data.registry`."""
+"""The port to private rows. `mine.data.registry` lists the kinds of sources."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class DataSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call the data as long as nobody says otherwise."""
+        """The default name of the data."""
         ...
 
     def contents(self, without: Sequence[str] = ()) -> tuple[Contents, str]:
         """Return what there is to train on, and the fingerprint of what was read for it.
 
-        Every value is looked at, but for those of the columns `without`. Raises DataError, naming row and
+        Every value is checked, except in the columns `without`. Raises DataError, naming row and
         column, for what no bounty could use.
         """
         ...
@@ -33,9 +33,9 @@ class DataSource(Protocol):
     def batches(self, columns: Sequence[str]) -> Batches:
         """Yield the numbers of these columns, in one pass, never all at once.
 
-        Returns the fingerprint of what was read, so that nothing can change between a look and the reading.
-        Without columns, the batches tell of how many rows the data are. Raises DataError for a missing
-        column, for a value that is not a finite number, and if there are no rows.
+        Returns the fingerprint of what was read, so that nothing can change unnoticed between check and
+        reading. Without columns, the batches only count the rows. Raises DataError for a missing column, for
+        a value that is not a finite number, and if there are no rows.
         """
         ...
 

@@ -31,7 +31,7 @@ class CsvFile:
 
     @property
     def name(self) -> str:
-        """The file's own name, as far as it can be one."""
+        """The file's own name, as far as it can name a data set."""
         stem = Path(self._source).stem
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("._-")[:64] or "data"
 
@@ -58,7 +58,7 @@ class CsvFile:
             found = path.stat()  # before it is opened: opening a pipe would wait for its writer
             if not stat.S_ISREG(found.st_mode):
                 raise DataError(
-                    self._source, "is not a file", hint="save the rows as one: it is read in every round"
+                    self._source, "is not a file", hint="save the rows in a file: every round reads it"
                 )
             if found.st_size > MAX_CSV_BYTES:
                 raise DataError(

@@ -1,7 +1,7 @@
 """Registered data sets: where they are, what they were when registered, and their numbers.
 
-A data set is known by its content's fingerprint, and every use checks it: a row added between two rounds of a
-bounty could be read from the sums that the scientist decrypts.
+A data set is known by its content's fingerprint, and every use checks it: the sums that the scientist
+decrypts could reveal a row added between two rounds of a bounty.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DataSet:
     def batches(self, columns: Sequence[str]) -> Iterator[Matrix]:
         """Yield the numbers of `columns` as float64[rows, len(columns)], some rows at a time.
 
-        Use nothing of them before the end. Raises DataError: a value is not a finite number; and at the end,
+        Use none of them before the end. Raises DataError: a value is not a finite number; and at the end,
         if what was read is not what was registered.
         """
         self._check((yield from self._opened().batches(columns)))
@@ -65,7 +65,7 @@ class DataSet:
         self._check(self._opened().fingerprint())
 
     def examine(self) -> None:
-        """Look at every value, and check that the content is what was registered. Raises DataError."""
+        """Check every value, and that the content is what was registered. Raises DataError."""
         _, fingerprint = self._opened().contents(tuple(self.left_out))
         self._check(fingerprint)
 
@@ -88,7 +88,7 @@ class DataSet:
 
 
 def register_csv(path: Path, name: str | None = None, without: Sequence[str] = ()) -> DataSet:
-    """Describe a CSV file but for its columns `without`. Raises DataError, ConfigError."""
+    """Describe a CSV file except its columns `without`. Raises DataError, ConfigError."""
     from mine.data.csv import CsvFile
 
     return register("csv", CsvFile.source_of(path), name, without)

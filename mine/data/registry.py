@@ -1,4 +1,4 @@
-"""The kinds of sources that there are: the one place to which a new one adds its line."""
+"""All kinds of sources: a new one adds its line here and nowhere else."""
 
 from __future__ import annotations
 

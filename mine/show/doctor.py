@@ -55,7 +55,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     for name, check, needs in checks:
         if missing := [need for need in needs if need in failed]:
             failed.add(name)
-            yield Check(name, None, f"not checked: {missing[0]} comes first")
+            yield Check(name, None, f"not checked: {missing[0]} must work first")
             continue
         try:
             yield Check(name, True, check())
@@ -128,7 +128,7 @@ def _ipfs(mine: Mine) -> str:
     """The program is there, or a running node answers, and its version will do."""
     if url := choose.running_api(mine.network.store):
         rpc = KuboRpc(url)
-        return f"Kubo {rpc.version()} at {rpc.shown}, which others run"
+        return f"Kubo {rpc.version()} at {rpc.shown}, run by somebody else"
     program = find_ipfs()
     return f"Kubo {checked_version(program_version(program), str(program))}, {program}"
 
@@ -191,4 +191,4 @@ def _bounties(mine: Mine) -> str:
         task = joining.task_of(market, store, policy, one)
         trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
     fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
-    return f"{len(joined)} joined, all with fitting data; {fitting} more open ones that the data fit"
+    return f"{len(joined)} joined, all with fitting data; {fitting} more open ones fit the data"

@@ -1,4 +1,4 @@
-"""What the commands answer with `--json`, each as its type: programs read with it what `mine` writes."""
+"""What the commands print with `--json`, each as its type, for programs that read it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Left:
 
 @document
 class Told:
-    """What a bounty's rounds have told of a mine's data, beyond the sums over its cohorts."""
+    """What a bounty's rounds have revealed about a mine's data, beyond the sums over its cohorts."""
 
     updates: int
     score_bits: int
@@ -197,7 +197,7 @@ class RoundIncome:
 
 @document
 class TokenIncome:
-    """What came of a token in all; None where the chain could not be asked."""
+    """A token's totals; None if the chain could not be asked."""
 
     asset: Address
     net_units: Amount

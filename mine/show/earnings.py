@@ -1,4 +1,4 @@
-"""What a mine earned and what it revealed, read from the chain's events; gas from its own journal."""
+"""What a mine earned and revealed, read from the chain's events; gas from its own journal."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _forgotten(market: Market, parts: Sequence[Part], records: Records, me: Addr
             )
             with suppress(RpcError):  # it is not over
                 part = ended(part, record, me, "")
-            yield replace(part, why="this home has no record of it, as if from an older copy")
+            yield replace(part, why="this home has no record of it; it may be an older copy")
 
 
 def _rounds(
@@ -190,7 +190,7 @@ def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
 
 @dataclass(frozen=True)
 class Leak:
-    """What the public record tells about a mine's data in one bounty, beyond the sums over its cohorts."""
+    """What the public record reveals about a mine's data in one bounty, beyond the sums over its cohorts."""
 
     rounds: int
     score_bits: int

@@ -103,8 +103,8 @@ def print_status(document: MineStatus, *, wide: bool = False) -> None:
         print()
         print_rows([_told(one) for one in document.bounties], _STATUS, wide=wide)
         print_text(
-            "told: encrypted updates, of which the scientist sees the sum over each cohort; and at most so "
-            "many bits of its own per mine, by scores of 16 bits and by rounds without a share."
+            "told: encrypted updates, of which the scientist sees the sum over each cohort; and at most "
+            "this many bits per mine, by scores of 16 bits and by rounds without a share."
         )
     refused = [(short(one.bounty), f"refused: {one.error}\n{one.hint}".strip()) for one in document.refused]
     print_named(refused)
@@ -184,7 +184,7 @@ def print_earnings(document: Income, *, wide: bool = False) -> None:
 
 
 def _sums(document: Income) -> Iterable[tuple[str, str]]:
-    """What came of all rounds."""
+    """The totals of all rounds."""
     yield "net", f"{format_wei(document.net_wei)} (fees + rewards + forfeits - lost stakes - gas)"
     if document.problem:
         yield "chain", f"{document.problem}\nwhat is shown is this home's own record"

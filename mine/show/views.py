@@ -239,7 +239,7 @@ def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing
 
 
 def _ends(state: BountyState, phase: Status) -> int | None:
-    """Chain time at which the phase ends by itself, if it does."""
+    """Chain time at which the phase ends without any call, if it does."""
     ends: Deadlines = deadlines_of(state)
     return {Status.COMMIT: ends.commit_s, Status.REVEAL: ends.reveal_s, Status.SETTLE: ends.settle_s}.get(
         phase

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
-"""A mine gives the scientist, and each mine before it in the cohort, this long to expire the round first."""
+"""A mine waits this long for the scientist, and for each mine before it in the cohort, to expire the round.
+"""
 
 _PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
 
@@ -51,7 +52,7 @@ class Endings:
         self._searched: dict[tuple[BountyId, int], int] = {}
 
     def expire(self, part: Part, head: Head) -> Waiting:
-        """End a failed or overdue round, which pays us, when nobody whose turn is earlier has done so."""
+        """End a failed or overdue round, which pays us, if nobody whose turn is earlier has done so."""
         key = (part.bounty, part.round)
         ended_s = self._ended_s[key] = min(head.timestamp_s, self._ended_s.get(key, head.timestamp_s))
         cohort = self._record(part, part.since_block, head, lambda found: self._me in found.reveals).cohort
@@ -75,7 +76,7 @@ class Endings:
         state = self._state(part.bounty, deep)
         if state is None or not (part.round < state.round or state.closed):
             return False
-        if part.round > state.round:  # it never came: a lie told of it
+        if part.round > state.round:  # it never came: a node lied
             self._tell(self._book.save(part.after(RoundEvent.COMMIT_REFUSED, "the bounty ended before it")))
             return True
         record = self._record(part, part.since_block or joined.block, deep, lambda found: found.is_whole)
@@ -172,7 +173,7 @@ def _seen(entry: Entry, round_number: int) -> tuple[bool, bool]:
 
 
 def paid_fields(paid: MinePaid) -> dict[str, int]:
-    """What a mine was credited, by the names under which its part keeps it."""
+    """What a mine was credited, by the names in its part."""
     return {name: getattr(paid, name) for name in _PAID_FIELDS}
 
 
@@ -204,9 +205,9 @@ def _course(state: RoundState, committed: bool, revealed: bool) -> list[RoundEve
 
 
 def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
-    """Return why a settled round brought a mine no share, by the record that the scientist published of it.
+    """Return why a settled round brought a mine no share, from the record that the scientist published.
 
-    It is her word; nothing depends on it. If it is not known, the reason for that.
+    It is her word; nothing depends on it. If it cannot be read, return why.
     """
     from sonar.manifests.evidence import EvidenceManifest
 
@@ -220,4 +221,4 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
         return "the scientist's record is not of this round"
     if not member.accepted:
         return f"left out: {member.reason}"
-    return "it was counted, and made the model no better" + (f"; {member.reason}" if member.reason else "")
+    return "it was counted, but did not improve the model" + (f"; {member.reason}" if member.reason else "")

@@ -1,4 +1,4 @@
-"""Joining a bounty: what is on offer, whether the data fit, and the promise that is recorded."""
+"""Joining a bounty: what it offers, whether the data fit, and what is recorded."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def join(
     posted: BountyPosted,
     data: str | None = None,
 ) -> tuple[Joined, Task]:
-    """Check a bounty and a data set against each other to the end, and record that they are joined.
+    """Check fully that a bounty and a data set fit, and record the joining.
 
     Returns what is recorded, and what the bounty asks for.
 
@@ -151,5 +151,5 @@ def _no_data() -> DataError:
     return DataError("data", "no data set is registered", hint="register one: mine data add --csv FILE")
 
 
-_FROZEN = "two data sets in one bounty could be subtracted to read their difference"
+_FROZEN = "the answers of two data sets in one bounty would reveal how the two differ"
 _LIST = "`mine data list` shows the registered ones"

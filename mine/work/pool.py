@@ -1,13 +1,13 @@
-"""Blindings made ahead of time: textbook r^n mod n^2, which hides an update even from the holder of the key.
+"""Blindings made in advance: textbook r^n mod n^2, which hides an update even from the key holder.
 
 The one law: an entry is used at most once, across crashes and restarts. Two ciphertexts with the same
 blinding give away their quotient, and with it the difference of two updates. So `take` deletes entries in a
 committed transaction before it hands them out; a crash in between loses them, which costs only time. The
 transaction is in the file itself, not in a write-ahead log that may be left behind when the file is moved. An
-older copy of the file has entries that were used since: never run a mine from a copy of its home beside the
-original, and remove the pool from a back-up that you go back to.
+older copy of the file has entries that were used since. So never run a mine from a copy of its home beside
+the original, and remove the pool from a back-up before you restore it.
 
-A file that is damaged, or that others may have read, is worth nothing: it is deleted, and another one made.
+A file that is damaged, or that others may have read, is worthless: it is deleted, and a new one is made.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _faults() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, TypeError, CiphertextError) as error:
         told = f"the pool of blindings cannot be used: {error}"
-        # Of SQLite's faults only this very class is about what the file holds.
+        # Of SQLite's errors, only this class is about the file's content.
         if type(error) is sqlite3.DatabaseError or isinstance(error, TypeError | CiphertextError):
             raise JournalError(told, hint=_RENEW) from error
         raise JournalBlocked(

@@ -1,4 +1,4 @@
-"""Keeps a mine's updates until their reveal, puts them into the store, and lets go of them in the end.
+"""Keeps a mine's updates until their reveal, puts them into the store, and finally unpins them.
 
 An update must not be in the store before its reveal, or others could copy it, and must be on the disk before
 its seal goes out: its bytes lie in the home as long as its round goes on. The journal names the bytes by
@@ -21,7 +21,7 @@ from sonar.store.mend import LOOK_S, mend
 
 
 class Publisher:
-    """Publishes updates, as far as no stake has to wait for it.
+    """Publishes updates, as long as no stake has to wait.
 
     Methods raise what the store raises, and JournalError for an update whose bytes are lost.
     """
@@ -45,7 +45,7 @@ class Publisher:
         It was revealed without, or the store has lost or spoilt it.
         """
         now_s, looked_s = self._urgency.now_s(), self._looked_s.get((part.bounty, part.round), 0)
-        if 0 <= now_s - looked_s < LOOK_S:  # a time that was told too late is no time to wait for
+        if 0 <= now_s - looked_s < LOOK_S:  # a deadline that is too far in the future is not waited for
             return
         for cid in part.cids:
             if not self._urgency.allows(STORE_CALL_S):
@@ -73,7 +73,7 @@ class Publisher:
 
 
 class Drafts:
-    """The bytes of updates by their CIDs. Methods raise JournalBlocked for a disk that is full."""
+    """The bytes of updates by their CIDs. Methods raise JournalBlocked if the disk is full."""
 
     def __init__(self, folder: PrivateFolder) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class Drafts:
         if data is None or digest_of(data) != cid.digest:
             raise JournalError(
                 f"part {cid} of an update is {'lost' if data is None else 'damaged'}",
-                hint="its stake comes back with the reveal all the same; is the disk sound?",
+                hint="the reveal returns the stake all the same; check the disk",
             )
         return data
 

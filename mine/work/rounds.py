@@ -70,7 +70,7 @@ class Rounds:
         return part.state in done and self._entry(part, turn) is not seen
 
     def _do(self, command: Command, part: Part, turn: Turn, *, is_new: bool) -> Waiting | None:
-        """Do one thing; None when the part has a new state to look at. `is_new`: it came to its own now."""
+        """Do one thing; None if the part has a new state to act on. `is_new`: it came to its own now."""
         match command:
             case Command.TRAIN:
                 return self._train(part, turn)
@@ -122,7 +122,7 @@ class Rounds:
 
     def _agree_with_chain(self, part: Part, turn: Turn) -> Part:
         """Take over what the chain knows of our part: a transaction may have been mined while we were away,
-        and what told of it a lie. What can still be sent again is believed when it is deep enough.
+        or reported falsely. What can still be sent again is believed when it is deep enough.
         """
         known = self._entry(part, turn)
         if part.state in _BEFORE_COMMIT and known is EntryState.NONE:
@@ -186,7 +186,7 @@ class Rounds:
     # ---- too late
 
     def _miss(self, part: Part, turn: Turn, why: str = "") -> Waiting:
-        """Write down why a round is missed, by this head, and give nothing up: the head may be wrong.
+        """Record why a round is missed, by this head, but give nothing up: the head may be wrong.
 
         Once the round is over, it is concluded by what the chain has recorded (`mine.work.ending`).
         """
@@ -195,7 +195,7 @@ class Rounds:
         if part.state is RoundState.REVEALING and self._entry(part, turn) is EntryState.REVEALED:
             return Waiting(f"the reveal of round {number} to be confirmed", turn.ends.settle_s)
         if self._sender.may_be_mined(_intent(sent, part)) and turn.status is Status.REVEAL:
-            return Waiting(f"what became of the commit of round {number}", turn.ends.reveal_s)
+            return Waiting(f"the outcome of the commit of round {number}", turn.ends.reveal_s)
         window = "commit" if sent is Action.COMMIT else "reveal"
         told = self._book.why(part, why or f"the {window} window is over")
         if part.why != told:
@@ -265,8 +265,8 @@ def _intent(action: Action, part: Part) -> Intent:
 
 
 def _quiet(turn: Turn) -> Waiting:
-    """What a mine waits for that would be late, unless the commits of others move the end."""
-    what = f"the commits of round {turn.bounty.round} to end: too little is left for ours"
+    """What a mine waits for if its commit would be late, unless others' commits postpone the end."""
+    what = f"the commit phase of round {turn.bounty.round} to end: too little time is left for our commit"
     return Waiting(what, turn.ends.commit_s)
 
 
@@ -289,7 +289,7 @@ def _waiting(turn: Turn, unseen: int) -> Waiting:
             return Waiting(told, ends.reveal_s)
         case Status.SETTLE:
             return Waiting(f"the scientist to settle round {bounty.round}", ends.settle_s)
-        case Status.FAILED if not bounty.committed:  # it would bring nobody else anything to end it
+        case Status.FAILED if not bounty.committed:  # nobody else gains anything by ending it
             name = short(hex32(bounty.bounty))
             return Waiting(
                 f"the scientist to close bounty {name}, which nobody committed to; or `mine leave`"

@@ -1,4 +1,4 @@
-"""A mine's transactions: each intent is sent once, and looked after until it is mined and confirmed."""
+"""A mine's transactions: each intent is sent once, and tracked until it is mined and confirmed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Sender:
     def restore(
         self, intent: Intent, call: Callable[[], Call], lacking: Callable[[Head], bool], head: Head
     ) -> None:
-        """Bring a step forward what was sent; what the chain lacks and has failed is signed anew.
+        """Advance what was sent; if the chain lacks it and it has failed, sign it again.
 
         So is what was mined by a receipt, and the chain lacks so deep that the receipt must have been a lie.
         """

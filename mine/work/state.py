@@ -49,7 +49,7 @@ DECISIONS: dict[tuple[RoundState, Status], Command] = {
     (_R.REVEALED, _S.FAILED): _C.EXPIRE,
     (_R.REVEALED, _S.OVERDUE): _C.EXPIRE,
 }
-"""Whatever is not in the table waits."""
+"""Anything not in the table waits."""
 
 
 def decide(state: RoundState, status: Status) -> Command:

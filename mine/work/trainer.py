@@ -1,8 +1,8 @@
 """Training on encrypted weights: read what a bounty asks for, turn the data into sums once, make updates.
 
 An update is the family's answer, re-randomised with a blinding from the pool so that the key holder, who
-knows the factors, cannot read the sums from it. They are held against the digest that was recorded at
-joining: a changed file, library or machine is noticed before it could change an update.
+knows the factors, cannot read the sums from it. The sums are checked against the digest recorded at joining:
+a changed file, library or machine is noticed before it could change an update.
 
 What a data set comes to in a bounty is read and summed up once, released once, and kept while that lasts. The
 journal names the sums by their digest (`Joined.map_digest`), and the bytes lie in a private folder of the
@@ -41,9 +41,9 @@ from sonar.protocol.phase import BountyState
 
 FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
 """What may not change between the rounds of a bounty."""
-_REPORT = "the bounty is malformed; leave it alone, or tell its scientist"
+_REPORT = "the bounty is malformed: do not join it, and tell its scientist"
 LONG_S = 3.0
-"""From here on other processes are worth their start, which takes most of a second."""
+"""From this duration on, other processes are worth their start, which takes most of a second."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ def read_task(
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(
             "model.plan.mines_max",
-            f"is {plan.mines_max}, and the bounty takes {bounty.terms.cohort_cap} mines",
+            f"is {plan.mines_max}, but the bounty takes {bounty.terms.cohort_cap} mines",
             hint=_REPORT,
         )
     return Task(model, key, plan, read_allowed(store, bounty, model))
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
-    """Fetch a bounty's allow-list and hold it against the root in the terms; None if it has none.
+    """Fetch a bounty's allow-list and check it against the root in the terms; None if it has none.
 
     Raises as `read_task`.
     """
@@ -158,13 +158,13 @@ def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
 
 
 def check_frozen(task: Task, model: ModelManifest) -> None:
-    """Check that a later round's model differs from the first in its weights alone. Raises ManifestError."""
+    """Check that a later round's model differs from the first only in its weights. Raises ManifestError."""
     for field in FROZEN:
         if getattr(model, field) != getattr(task.model, field):
             raise ManifestError(
                 f"model.{field}",
                 f"has changed since round 1 of the bounty (round {model.round})",
-                hint="other rules could read your data from the difference; leave the bounty",
+                hint="the difference of the answers could reveal your data; leave the bounty",
             )
 
 
@@ -197,7 +197,7 @@ def check_map(prepared: Prepared, recorded: str) -> None:
         raise ConsentError(
             "the data give other sums than when the bounty was joined",
             hint="go back to the version of Sonar and numpy that joined it; "
-            "two different maps could be subtracted to read the difference",
+            "the difference of two maps could reveal your data",
         )
 
 
@@ -215,9 +215,7 @@ def make_update(task: Task, prepared: Prepared, weights: list[mpz], pool: Pool) 
 def fits(task: Task, dataset: DataSet) -> None:
     """Check by names and counts alone whether a data set could serve. Raises DataError, ConsentError."""
     if name := twice(plain_names(task.columns)):
-        raise DataError(
-            f"column {spelled(name)}", "is one column of the bounty and another one", hint=_REPORT
-        )
+        raise DataError(f"column {spelled(name)}", "is the name of two columns of the bounty", hint=_REPORT)
     missing = dataset.missing(task.columns)
     if missing:
         told = missing_column(missing[0], dataset.columns)

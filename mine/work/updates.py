@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SALT_BYTES = 32
 _SHORT_WAIT_S = 1.0
 _LONG_S = 2.0
-"""Work that takes longer is told before it."""
+"""Work that takes longer is announced."""
 
 
 class Updates:

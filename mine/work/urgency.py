@@ -1,7 +1,7 @@
 """How long the node may be busy: nothing that can wait holds up a reveal, which alone saves a stake.
 
 The node does one thing at a time, and a store that hangs or a long update takes its time from all bounties.
-So whatever may take long asks here first. All arithmetic on how near an end is stands in this file.
+So whatever may take long asks here first. All arithmetic on how near an end is, is in this file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mine.work.state import Book, Part, Turn
 from sonar.chain.rpc import Head
 
 STORE_CALL_S = 10.0
-"""A call to a store that hangs is given up after about so long."""
+"""A call to a store that hangs is given up after about this long."""
 COMMIT_MARGIN_S = 2
 """No commit is begun with less than this left of its phase: mined too late, it would only cost gas."""
 RESERVE = 4
@@ -39,7 +39,7 @@ class Urgency:
     def first_s(self) -> float:
         """Return when the first of all stakes at risk becomes urgent.
 
-        What can be revealed no more holds up nothing, even while the chain does not tell how it ended.
+        A reveal that is too late holds up nothing, even while the chain does not say how the round ended.
         """
         open_parts = (part for part in self._book.at_risk() if self._head_s < part.reveal_s)
         return min((part.urgent_s for part in open_parts), default=math.inf)

@@ -15,7 +15,7 @@ from sonar.home.folder import PrivateFolder
 
 @dataclass(frozen=True)
 class Workshop:
-    """All of it is private, and none of it must be lost with a stake at risk but the drafts."""
+    """All of it is private. With a stake at risk, only the drafts must not be lost."""
 
     pool: Pool
     drafts: Drafts

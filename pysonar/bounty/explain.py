@@ -1,4 +1,4 @@
-"""What posting a bounty costs, how long it may take, and who learns what: told before a wei is spent."""
+"""What posting a bounty costs, how long it may take, and who learns what, before a wei is spent."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 
 
 MINES_ASK_BPS = 5_000
-"""What a mine's policy asks for if its operator says nothing else."""
+"""The default of a mine's policy."""
 WIDTH = 80
-"""Of the text: terminals and notebooks break longer lines in the middle of a word."""
+"""The width of the text: terminals and notebooks break longer lines in the middle of a word."""
+
+
+OPEN = (
+    "open to every mine, so one person can take several places: the same data under several addresses "
+    "count as one, but rows that were split or altered do not. For a real bounty name the mines that you "
+    "know, with `allow`"
+)
 
 
 def explain(bounty: Bounty, *, plan: bool = False) -> str:
-    """Return the text, in sections: the short of it first, and with `plan` the slot plan last.
+    """Return the text, in sections: the summary first and, with `plan`, the slot plan last.
 
     Raises what deriving the bounty's model raises.
     """
@@ -47,7 +54,7 @@ def explain(bounty: Bounty, *, plan: bool = False) -> str:
 
 
 def _lines(told: list[str]) -> Iterator[str]:
-    """Fill what is told into lines. Names are never broken: they are what a mine's columns must be called."""
+    """Wrap text into lines. Names are never broken: a mine's columns must have exactly these names."""
     for text in told:
         yield from wrap(
             text,
@@ -60,7 +67,7 @@ def _lines(told: list[str]) -> Iterator[str]:
 
 
 def _short(bounty: Bounty) -> list[str]:
-    """What somebody wants to know who reads no further."""
+    """The summary, for people who read no further."""
     terms = bounty.offer.terms
     windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
     return [
@@ -88,19 +95,19 @@ def _what(bounty: Bounty) -> list[str]:
         f"{terms.initial_loss:,} and ends at {terms.target_loss:,}; the reward is paid in proportion",
         *_surrogate(bounty),
         f"optimiser: {bounty.settings.optimiser.kind}",
-        f"open to {len(allowed)} mines by name" if allowed else "open to every mine",
+        f"open to {len(allowed)} mines by name" if allowed else OPEN,
     ]
 
 
 def _start(bounty: Bounty) -> list[str]:
-    """Where it begins, and what that is worth to mines."""
+    """Where the model begins, and what that means for mines' pay."""
     figures = in_words(bounty.design.holdout.told(bounty.design.start_weights))
     if bounty.start is not None:
-        return [f"starts from your own model: {figures}; only what is better than it is paid"]
+        return [f"starts from your own model: {figures}; only improvement on it is paid"]
     return [
-        f"starts at zero weights, which are the null model: it says {_said_by_null(bounty)} of your held-out "
-        f"rows, whatever the columns are; {figures}",
-        "so a mine that knows no more than that earns nothing: only what is better is paid",
+        f"starts at zero weights, which are the null model: it predicts {_said_by_null(bounty)} of your "
+        f"held-out rows, whatever the columns are; {figures}",
+        "so a mine that knows no more than that earns nothing: only improvement is paid",
     ]
 
 
@@ -122,13 +129,13 @@ def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
     goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
-        return f"{goal} (what no weights of this map can beat here)"
+        return f"{goal} (the best that weights of this map can reach here)"
     if bounty.target_loss >= best:
         return goal
     reached = _figures(bounty, best)
     if holdout.metrics[metric].exact:
         return f"{goal} (out of reach: the best weights of this map have {reached} here)"
-    return f"{goal} (hardly to be reached: the best weights of this map have about {reached} here)"
+    return f"{goal} (hard to reach: the best weights of this map have about {reached} here)"
 
 
 def _amount(bounty: Bounty, units: int) -> str:
@@ -136,7 +143,7 @@ def _amount(bounty: Bounty, units: int) -> str:
 
 
 def _surrogate(bounty: Bounty) -> list[str]:
-    """Say by what mines are paid, where that is not quite what the reward goes by."""
+    """Say what decides the shares, if it differs from what decides the reward."""
     if bounty.design.holdout.metrics[bounty.metric].exact:
         return []
     return [
@@ -161,7 +168,7 @@ def _cost(bounty: Bounty) -> list[str]:
     if terms.asset != ETHER:
         lines += [
             f"all in the token {terms.asset}, which mines must have allowed; gas is in ether",
-            "whoever rules the token may be able to freeze or change balances, those in escrow included",
+            "whoever controls the token may be able to freeze or change balances, also those in escrow",
         ]
     return lines
 
@@ -181,7 +188,7 @@ def _time(bounty: Bounty) -> list[str]:
 
 
 def _away(bounty: Bounty) -> list[str]:
-    """What it costs if nobody settles: how much, when at the earliest, and how to be on the safe side."""
+    """The cost if nobody settles: how much, from when, and how to avoid it."""
     terms = bounty.offer.terms
     due = terms.overdue_at(terms.initial_loss)
     first_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
@@ -191,7 +198,7 @@ def _away(bounty: Bounty) -> list[str]:
         "equal parts, besides their fees, and the bounty closes",
         f"in the first round that is {_amount(bounty, due)}, {span(first_s)} after posting if no window "
         f"ends early; you may be away for less than {span(terms.settle_window_s)}. A longer settle_window_s "
-        "costs nothing to who settles at once",
+        "costs nothing if you settle at once",
     ]
     if terms.overdue_bps < MINES_ASK_BPS:
         asked = f"{MINES_ASK_BPS / 100:g}% by default (min_overdue_bps)"
@@ -225,7 +232,7 @@ def _learned(bounty: Bounty) -> list[str]:
     terms = bounty.offer.terms
     return [
         f"you: the weights; per round one weighted sum over at least {terms.min_mines} updates, which after "
-        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; of each mine a "
+        f"about {bounty.design.spec.width} rounds gives the pooled sums of A and b in full; for each mine a "
         "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
@@ -242,7 +249,7 @@ def _weights(bounty: Bounty) -> str:
     most = bounty.design.plan.weight_rows
     if most <= bounty.design.spec.rows_min:
         return "all answers weigh the same"
-    return f"an answer weighs what its rows do, and no more than {most}"
+    return f"an answer weighs as much as its rows, and at most {most}"
 
 
 def _published(bounty: Bounty) -> list[str]:
@@ -256,14 +263,14 @@ def _published(bounty: Bounty) -> list[str]:
 
 
 def _tells(bounty: Bounty) -> str:
-    """What else the map publishes; of one that came with the start, that is in its own stages."""
+    """What else the map publishes; a map that came with the start has that in its own stages."""
     if bounty.start is None:
         return bounty.settings.feature_map.tells
     return ", or of the rows that your model was made with"
 
 
 def _of_products(bounty: Bounty) -> list[str]:
-    """What the sums are of, where it is not the columns themselves."""
+    """What the sums are over, if not over the columns themselves."""
     spec = bounty.design.spec
     if spec.mixes:
         return ["A and b are sums over rows of products of two cosines, and of one and the target"]
@@ -280,7 +287,7 @@ _WHO = ("you, with this program", "you, with other software", "a mine", "other m
 
 
 def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
-    """Return what each party has learned after so many aggregates: by what it is, and by who knows it."""
+    """Return what each party has learned after this many aggregates: by subject, then by party."""
     needed = bounty.design.spec.width
     pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
     bits = max((each.score_bits for each in revealed.values()), default=0)
@@ -304,7 +311,7 @@ def _needs(bounty: Bounty) -> list[str]:
         "of a column of 0 and 1, five rows of each",
     ]
     if degree > 1:
-        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that there is")
+        lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that occurs")
     if train_s >= 1:
         lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")
     return lines
@@ -317,6 +324,6 @@ def _targets(bounty: Bounty) -> list[str]:
     ends = ((each, each.clip * each.scale) for each in spec.targets)
     return [
         f"{target.name!r} in your unit: what is below {target.centre - room:.6g} or above "
-        f"{target.centre + room:.6g} is taken as that; most rows lie within"
+        f"{target.centre + room:.6g} is cut off there; most rows lie within"
         for target, room in ends
     ]

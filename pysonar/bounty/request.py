@@ -15,8 +15,8 @@
     csv = "holdout.csv"        # or: example = "diabetes", rows = 42
     target = "progression"     # or several: ["progression", "weight"]
 
-Everything that is not given has a default; `pysonar explain` tells them all, and what the bounty costs and
-reveals, before a wei is spent.
+All other fields have defaults; `pysonar explain` lists them, and what the bounty costs and reveals, before a
+wei is spent.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Bounty:
         path = expanded(path, "bounty")
         fields = read(path)
         holdout, start = fields.pop("holdout", None), fields.pop("start", None)
-        settings = settings_of(fields)  # names a table that is spelled otherwise
+        settings = settings_of(fields)  # names a misspelt table
         if not isinstance(holdout, dict):
             hint = '[holdout]\n  csv = "holdout.csv"\n  target = "the column to predict"'
             raise ConfigError("holdout", "the table [holdout] is missing", hint=f"add:\n  {hint}")
@@ -125,10 +125,10 @@ class Bounty:
     def __post_init__(self) -> None:
         if self.target_loss > self.initial_loss - LEAST_GAIN:
             raise self._no_better()
-        _ = self.offer  # whatever cannot be posted is told now
+        _ = self.offer  # raises now for what cannot be posted
 
     def _no_better(self) -> ConfigError:
-        """The error for a target that the start has reached already."""
+        """The error for a target that the start has already reached."""
         target, holdout = self.settings.target, self.design.holdout
         if target is None:
             problem = "is as good as any model of this map can be on the holdout"
@@ -136,7 +136,7 @@ class Bounty:
         name, value = target
         at, least = (holdout.said(name, loss) for loss in (self.initial_loss, self.initial_loss - LEAST_GAIN))
         problem = f"{value!r} is no better than the start, which has {name} = {at:.6g}"
-        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the least that can be paid by")
+        return ConfigError(name, problem, hint=f"ask for more: {least:.6g} is the nearest that can be paid")
 
     def on(self, *, dev: bool) -> Bounty:
         """Return the same bounty for a development network, or for any other one."""
@@ -202,7 +202,7 @@ class Bounty:
 
     @cached_property
     def unit(self) -> Unit:
-        """What amounts are told in, by the settings' word alone."""
+        """The unit of amounts, from the settings alone."""
         return self.offer.unit
 
     @cached_property
@@ -212,14 +212,14 @@ class Bounty:
 
     @cached_property
     def patience_s(self) -> float:
-        """How long to try what fails: a round's windows at least, since nobody else settles it."""
+        """How long to retry: at least a round's windows, since nobody else settles it."""
         terms = self.offer.terms
         windows_s = terms.commit_window_s + terms.reveal_window_s + terms.settle_window_s
         return max(PATIENCE_S, windows_s)
 
     @cached_property
     def digest(self) -> str:
-        """Hex digest of settings, data and start: tells whether a file still says what was posted."""
+        """Hex digest of settings, data and start: shows whether a file still matches what was posted."""
         rows = self.held_out
         sha = hashlib.sha256(self.settings.model_dump_json().encode())
         sha.update(repr((rows.features, rows.targets, rows.values.shape)).encode())

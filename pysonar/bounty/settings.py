@@ -22,7 +22,7 @@ from sonar.telling.amounts import MAX_DECIMALS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
 METRICS = ("r2", "mse", "log_loss", "auc")
-"""The settings that say a target; at most one of them is given."""
+"""The settings that give a target; at most one of them is set."""
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -66,7 +66,7 @@ _Target = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """All that a bounty is made of but the data, and the weights that it starts from.
+    """Everything in a bounty except its data and the weights that it starts from.
 
     `feature_map` and `optimiser` are names, or tables of `kind` and the parameters of that kind. `r2`, `mse`,
     `log_loss` or `auc` is the target, measured on the holdout; without one, what no model of this map can
@@ -118,7 +118,7 @@ class Settings(BaseModel):
 
     @cached_property
     def target(self) -> tuple[str, float] | None:
-        """The metric that the target is said in, and its value."""
+        """The metric of the target, and its value."""
         said = [(name, getattr(self, name)) for name in METRICS if getattr(self, name) is not None]
         return said[0] if said else None
 
@@ -142,7 +142,7 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Return the checked settings. Raises ConfigError naming the field."""
     for name in fields:
         if name in _WRITTEN_NOW:
-            problem = "is no field any more"
+            problem = "is no longer a field"
             raise ConfigError(name, problem, hint=_WRITTEN_NOW[name].format(fields[name]))
     settings = _validated(Settings, fields, "")
     if settings.local_rate is not None and settings.local_steps == 1:
@@ -173,11 +173,11 @@ _WRITTEN_NOW = {
     "gamma": 'write feature_map = {{ kind = "fourier", n_components = 50, gamma = {} }}',
     "random_state": 'write feature_map = {{ kind = "fourier", n_components = 50, random_state = {} }}',
     "rate": 'write optimiser = {{ kind = "gradient-descent", rate = {} }}',
-    "rows_max": "leave it out: a mine with more rows weighs what weight_rows rows do",
+    "rows_max": "leave it out: a mine's rows weigh at most weight_rows",
     "rows_factor": "write weight_rows = the most that a mine's rows weigh, or leave it out: all weigh alike",
     "target_max": "leave it out, or give target_clip: how many deviations from its mean a target may be",
 }
-"""The fields of the bounties of version 1 that mean nothing any more, and what says the same now."""
+"""The fields of version 1 that no longer exist, and what to write instead."""
 
 
 def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
@@ -186,7 +186,7 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
         if name not in model.model_fields:
             raise _unknown(model, name, given, prefix)
     try:
-        # numpy's numbers equal Python's, and are what a notebook often has.
+        # numpy's numbers equal Python's, and notebooks often have them.
         plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
@@ -213,7 +213,7 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
 
 
 def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> ConfigError:
-    """Return the error for a field that there is not."""
+    """Return the error for an unknown field."""
     field = f"{prefix}{name}"[:80]
     if isinstance(given, dict):
         tables = ("holdout", "feature_map", "optimiser")
@@ -225,8 +225,8 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
         )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:
-        return ConfigError(name, "belongs into the table [holdout]", hint="move it below [holdout]")
+        return ConfigError(name, "belongs in the table [holdout]", hint="move it below [holdout]")
     if prefix and name in Settings.model_fields:
-        return ConfigError(field, "does not belong into the table [holdout]", hint="move it above [holdout]")
+        return ConfigError(field, "does not belong in the table [holdout]", hint="move it above [holdout]")
     known = [*model.model_fields, *(["start", "allow_file", "holdout"] if not prefix else [])]
     return ConfigError(field, "there is no such field", hint=nearest(name, known, prefix))

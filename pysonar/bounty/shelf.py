@@ -1,4 +1,4 @@
-"""The bounties that a home has started, kept with their holdout: a campaign needs no other file to go on."""
+"""The bounties that a home has started, kept with their holdout: a campaign continues from these."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sonar.home.keystore import read_private, write_private
 from sonar.protocol.wording import other_version
 
 _SETTINGS, _ROWS, _START = "bounty.json", "holdout.npy", "start.json"
-_AGAIN = "put it back from a copy, or go on with the bounty's own file: pysonar run bounty.toml"
+_AGAIN = "put it back from a copy, or continue with the bounty's own file: pysonar run bounty.toml"
 _FORMAT: Literal[2] = 2
 _OLD = "finish it with the version of Sonar that began it; a new bounty begins in a new home"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it
@@ -96,7 +96,7 @@ class Shelf:
 
 
 def _version(folder: Path) -> int:
-    """Return the version of a kept bounty, 0 if that cannot be read. Version 1 did not tell its own."""
+    """Return the version of a kept bounty, 0 if that cannot be read. Version 1 did not record it."""
     try:
         kept = json.loads(read_private(folder / _SETTINGS, "bounty", _MAX_JSON_BYTES))
         return int(kept.get("v", 1 if "settings" in kept else 0))

@@ -1,4 +1,4 @@
-"""What a bounty starts from besides the null model: the scientist's own weights; what is better is paid."""
+"""Starts other than the null model: the scientist's own weights, with pay for improvement only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _open_homes: dict[Path, Earlier] = {}
 
 
 def look_up(home: Path, earlier: Earlier | None) -> None:
-    """Let names of earlier bounties stand for the models in an open home; with None, no more."""
+    """Let names of earlier bounties stand for the models in an open home; None ends this."""
     if earlier is None:
         _open_homes.pop(home, None)
     else:
@@ -46,7 +46,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
         return LinearModel.load(path)
     homes = list(_open_homes.values()) if earlier is None else [earlier]
     if len(homes) != 1:
-        problem = f"no file is called {start!r}, and as a bounty it can be looked up in a home only"
+        problem = f"no file is named {start!r}, and an earlier bounty can only be found in a home"
         said = "no session is open" if not homes else f"{len(homes)} sessions are open"
         hint = f"{said}: connect to its home, or name a file: pysonar predict {start} --save model.json"
         raise ConfigError("start", problem, hint=hint)

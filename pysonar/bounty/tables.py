@@ -24,7 +24,7 @@ from sonar.home.settings import parse_toml
 Array = NDArray[np.float64]
 
 LEAST_ROWS = 10
-"""Fewer say too little: mines would find their data outside the bounds that are derived from them."""
+"""With fewer rows, mines would find their data outside the bounds derived from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
         return _example(given.example, given.rows, targets, given.features)
     assert given.csv is not None
     if given.rows is not None:
-        raise ConfigError("holdout.rows", "goes with example", hint="a CSV is taken whole: leave rows out")
+        raise ConfigError("holdout.rows", "goes with example", hint="a CSV is used whole: leave rows out")
     if targets is None:
         raise ConfigError("holdout.target", "is missing", hint="name the column to predict")
     return _csv(folder / expanded(given.csv, "holdout.csv"), targets, given.features)
@@ -98,9 +98,9 @@ def _csv(path: Path, targets: Sequence[str], features: Sequence[str] | None) -> 
 
 def in_memory(x: Any, y: Any, target: str | Sequence[str], features: Sequence[str] | None) -> HeldOut:
     """Return rows that are in memory already: see `Bounty.of`. Raises DataError."""
-    # Names as plain strings: those of numpy and pandas may equal them and still have another `repr`, and so
-    # a bounty that is taken from its shelf would be another one, with which its campaign cannot go on.
-    if isinstance(features, str):  # its letters are no names
+    # Names as plain strings: those of numpy and pandas may equal them but have another `repr`. A bounty read
+    # back from its shelf would then differ, and its campaign could not continue.
+    if isinstance(features, str):  # its letters are not names
         raise DataError("features", f"is one text, {features!r}", hint=f"give a list: [{features!r}]")
     require_type(features, Iterable | None, "features", 'give a list of names: features=["age", "bmi"]')
     require_type(target, Iterable, "target", 'give a name, or a list of names: target="progression"')
@@ -129,7 +129,7 @@ def _targets_of(y: Any, targets: Sequence[str]) -> dict[str, Any]:
 
 
 def _chosen(table: Table, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:
-    """Return the table with the names of features and targets. Raises DataError for what is not there."""
+    """Return the table with the names of features and targets. Raises DataError for a missing one."""
     targets = plain_names(targets)
     names = tuple(n for n in table.columns if n not in targets) if features is None else plain_names(features)
     if not names:
@@ -159,7 +159,7 @@ def _require_numbers(held_out: HeldOut) -> None:
 def _require_spread(held_out: HeldOut) -> None:
     for target, y in zip(held_out.targets, held_out.y.T, strict=True):
         if (y == y[0]).all():
-            problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+            problem = f"is {y[0]:g} in every held-out row, so the holdout cannot tell models apart"
             raise DataError(f"column {target!r}", problem, hint="shuffle the data before you hold rows out")
 
 
@@ -171,7 +171,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _take_allow_file(fields: dict[str, Any], folder: Path) -> None:
-    """Put the addresses of `allow_file`, one a line, in the place of that field. Raises ConfigError."""
+    """Replace `allow_file` by its addresses, one a line. Raises ConfigError."""
     named = fields.pop("allow_file", None)
     if named is None:
         return

@@ -13,7 +13,7 @@ from sonar.telling.amounts import IN_ETHER, Unit, format_amount, is_symbol, pars
 
 DAY_S = 24 * 3600
 MAX_TOTAL = 2**96 - 1
-"""Of a bounty's escrow and all stakes that can be forfeited to it: what the contract holds."""
+"""The most that the contract can hold of a bounty's escrow and all stakes that can be forfeited to it."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def _unit(s: Settings) -> Unit:
         return IN_ETHER
     asset = parse_address(s.asset, "asset")
     if asset == ETHER:
-        raise ConfigError("asset", "the zero address is no token", hint="leave asset out to pay in ether")
+        raise ConfigError("asset", "the zero address is not a token", hint="leave asset out to pay in ether")
     if bool(s.asset_symbol) != (s.asset_decimals is not None):
         raise ConfigError("asset_decimals", "goes with asset_symbol", hint="give both of them, or neither")
     if s.asset_symbol and not is_symbol(s.asset_symbol):
         problem = f"{s.asset_symbol!r} cannot be a unit"
-        raise ConfigError("asset_symbol", problem, hint="a short name, as USDC")
+        raise ConfigError("asset_symbol", problem, hint="give a short name, such as USDC")
     return Unit(asset, s.asset_symbol, s.asset_decimals)
 
 
@@ -63,7 +63,7 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
     """The mines that may take part, ascending; empty for all."""
     allowed = () if s.allow is None else read_list(s.allow, "allow")
     if allowed and len(allowed) < s.min_mines:
-        problem = f"names {len(allowed)} mines, and a round takes min_mines = {s.min_mines}"
+        problem = f"names {len(allowed)} mines, but a round needs min_mines = {s.min_mines}"
         raise ConfigError("allow", problem, hint="name more mines, or lower min_mines")
     return allowed
 
@@ -71,7 +71,7 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
 def settle_window_of(s: Settings, *, dev: bool) -> int:
     """Return how many seconds the scientist has to settle a round.
 
-    By default a day: who settles at once loses nothing by a long one, and who is away for a night loses no
+    By default a day: a long window costs nothing if she settles at once, and a night away then costs no
     reward. On a development network, where nothing is at stake, it is as long as settling may take.
     """
     return s.settle_window_s or (120 + 6 * s.cohort if dev else DAY_S)
@@ -104,7 +104,7 @@ def _terms(
 
 def _check_numbers(s: Settings) -> None:
     if s.min_mines > s.cohort:
-        hint = "lower it, to 2 at least (a sum of one update is that mine's), or raise cohort"
+        hint = "lower it, but not below 2 (a sum of one update is that mine's), or raise cohort"
         raise ConfigError("min_mines", f"{s.min_mines} is more than cohort = {s.cohort}", hint=hint)
     if s.key_bits < 2048 and not s.insecure_key:
         hint = "2048 is the least; insecure_key = true allows less, for comparisons only"
@@ -112,7 +112,7 @@ def _check_numbers(s: Settings) -> None:
     least = MIN_WINDOW_S + MIN_WINDOW_PER_MINE_S * s.cohort
     for name in ("commit_window_s", "reveal_window_s", "settle_window_s"):
         if (given := getattr(s, name)) is not None and given < least:
-            hint = f"give 10 s and 3 s per mine at least: {least}"
+            hint = f"give at least 10 s, and 3 s per mine: {least}"
             raise ConfigError(name, f"{given} s is too short for {s.cohort} mines", hint=hint)
 
 

@@ -1,1 +1,1 @@
-"""A bounty on the way, from its posting to the withdrawal."""
+"""A running bounty, from its posting to the withdrawal."""

@@ -1,4 +1,4 @@
-"""From a digest on the chain to a mine's update: fetched by hash, and every field held against the bounty."""
+"""From a digest on the chain to a mine's update: fetched by hash, every field checked against the bounty."""
 
 from __future__ import annotations
 

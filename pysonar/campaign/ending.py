@@ -1,4 +1,4 @@
-"""How rounds end on the chain, in whatever way; and the last withdrawal."""
+"""How rounds end on the chain; and the last withdrawal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sonar.telling.progress import Round, Waiting
 
 
 class Ending:
-    """Writes down how rounds ended, ends those that cannot be settled, and takes out what is left."""
+    """Records how rounds ended, ends those that cannot be settled, and withdraws what is left."""
 
     def __init__(self, means: Means, settling: Settling) -> None:
         self._means, self._settling, self._records = means, settling, means.records
@@ -33,9 +33,8 @@ class Ending:
         return self._means.transact(self._means.intent(Action.EXPIRE, n), call, f"the end of round {n}", None)
 
     def withdraw(self, head: Head) -> Waiting | None:
-        """Take out what the contract owes this account; what other bounties owe in that asset comes along.
-
-        None when nothing is left to take out; then the mines' updates may be collected.
+        """Withdraw what the contract owes this account, including other bounties' credits in that asset. None
+        when nothing is left; then the store may drop the mines' updates.
         """
         means = self._means
         intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.offer.terms.asset
@@ -50,7 +49,7 @@ class Ending:
         return None
 
     def finish_rounds(self, state: BountyState, head: Head) -> None:
-        """Write down how each round ended that is over on the chain."""
+        """Record how each round ended that is over on the chain."""
         self._forget_lost(state, head)
         means, records = self._means, self._records
         first, last = records.finished() + 1, state.round if state.closed else state.round - 1
@@ -69,7 +68,7 @@ class Ending:
             self._tell_held(n)
 
     def _forget_lost(self, state: BountyState, head: Head) -> None:
-        """Forget the ends of rounds that a reorganisation took back: they may end otherwise now."""
+        """Forget the ends of rounds that a reorganisation took back: they may now end differently."""
         while not state.closed and (n := self._records.finished()) >= state.round:
             if self._records.get(Finished, n).block > head.number:
                 return  # it is the node that is behind
@@ -81,16 +80,16 @@ class Ending:
         if not finished.committed:
             columns = f"{', '.join(bounty.features)} and {', '.join(bounty.targets)}"
             return (
-                f"no mine committed: one needs a table with columns {columns}, within the bounds that "
-                "`explain` tells, and somebody who has it join this bounty"
+                f"no mine committed: a mine needs a table with columns {columns}, within the bounds that "
+                "`explain` shows, and must join this bounty"
             )
         return (
-            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: have more of them "
+            f"a round takes min_mines = {bounty.offer.terms.min_mines} mines that reveal: get more mines to "
             "join, or post the next bounty with a smaller min_mines"
         )
 
     def _tell_held(self, n: int) -> None:
-        """Tell which weights cannot follow the gradient any more, when they are others than before."""
+        """Report the weights that can no longer follow the gradient, if they changed."""
         held = self._held(n)
         if held and held != self._held(n - 1):
             names = ", ".join(held[:5]) + ", …" * (len(held) > 5)

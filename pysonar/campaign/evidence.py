@@ -1,4 +1,4 @@
-"""What a round was settled by, for everybody to read."""
+"""The public record of a round's settlement."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Gatherer:
         """Fetch what is not there yet and still needed, and return the mines that are missing.
 
         With `last_try`, what is not to be had now is left out. Raises StoreUnavailable if that is why there
-        is no update at all; one that the store cannot give, while it gives others, is its mine's affair.
+        is no update at all; if the store gives others but not one, that is its mine's problem.
         """
         if number != self._number:
             self._number, self._there, self._known = number, {}, {}
@@ -88,14 +88,14 @@ class Gatherer:
         return Expected(*place, number, model, self._holder.public, self._spec, job.plan)
 
     def _needed(self, number: int, cohort: Cohort) -> list[str]:
-        """The mines whose updates are still to be looked at: what is decided needs no bytes any more."""
+        """The mines whose updates must still be examined; decided ones need no bytes any more."""
         verdict: Verdict | None = self._records.get(Verdict, number)
         if self._records.get(Outcome, number) is not None:
             return []
         return list(cohort.digests) if verdict is None else list(verdict.accepted)
 
     def _one(self, expected: Expected, mine: str, digest: bytes, gone: str | None) -> bool:
-        """Tell whether it is known what to do with a mine's update, after trying to get it."""
+        """Try to get a mine's update; tell whether it is decided what to do with it."""
         if mine not in self._known:
             recorded = self._records.update(expected.round, mine)
             if recorded is None and gone is not None:
@@ -108,12 +108,12 @@ class Gatherer:
                 self._known[mine] = self._first(expected, mine, digest)
             elif self._known[mine].links and mine not in self._there:
                 self._there[mine] = self._fetched(mine, self._known[mine])
-        except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be mended
+        except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be repaired
             return False
         return True
 
     def _first(self, expected: Expected, mine: str, digest: bytes) -> Update:
-        """Fetch and check an update for the first time, and write down what it is."""
+        """Fetch and check an update for the first time, and record it."""
         try:
             fetched, links = fetch_update(self._store, expected, Address(mine), Digest(digest))
             update = Update(fetched.rows, [str(link) for link in links])
@@ -130,7 +130,7 @@ class Gatherer:
         return fetch_ciphertexts(self._store, key, plan, mine, update.rows, _links(update))
 
     def _withheld(self, number: int, mine: str) -> None:
-        """Write down that a mine's update is not to be had; of a verdict, that the mine is left out now."""
+        """Record that a mine's update is missing; if there is a verdict, that the mine is left out now."""
         self._known[mine] = Update(reason=WITHHELD)
         self._records.put_update(number, mine, self._known[mine])
         verdict: Verdict | None = self._records.get(Verdict, number)

@@ -1,4 +1,4 @@
-"""What became of a campaign: from its records and the chain's events to lines for people and programs."""
+"""A campaign's history: from its records and the chain's events to lines for people and programs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def position(records: Records, market: Callable[[], Market]) -> tuple[Head, Boun
 
 
 def check_age(records: Records, market: Callable[[], Market]) -> None:
-    """Hold the records against the chain, if it answers. Raises JournalError if they are an older copy."""
+    """Compare the records with the chain, if it answers. Raises JournalError if they are an older copy."""
     found = position(records, market)
     records.check_age(found[1].model_digest if found else b"")
 
@@ -106,7 +106,7 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
 
 
 def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, float]:
-    """All figures of a round's model; where this home has lost it, what its loss alone says."""
+    """All figures of a round's model; if this home has lost it, those that its loss gives."""
     if outcome is None:
         return _said(bounty, loss)
     design = bounty.design
@@ -130,7 +130,7 @@ def payouts_of(records: Records) -> dict[str, dict[str, int]]:
 
 
 def summary_of(records: Records, bounty: Bounty) -> dict[str, Any]:
-    """Return what became of the bounty so far, in JSON's own types; amounts in the asset's smallest unit.
+    """Return the bounty's results so far, in JSON's own types; amounts in the asset's smallest unit.
 
     Losses are in millionths of the null model's; `initial`, `final` and `target` say them in people's units.
     """

@@ -1,9 +1,9 @@
 """A bounty from posting to withdrawal, as a state machine over the chain.
 
-Theory of operation. `tick` makes one pass that waits for nothing: it looks at the chain, does what can be
-done, and returns what it waits for. The chain says where the bounty stands; the journal says what this side
-has decided (`pysonar.campaign.records`). Each decision is on the disk before the effect that rests on it, and
-is never taken twice: the key's holder is asked for the same sum, the store for the same bytes, the outbox for
+Theory of operation. `tick` makes one pass that waits for nothing: it reads the chain, does what can be done,
+and returns what it waits for. The chain says where the bounty stands; the journal says what this side has
+decided (`pysonar.campaign.records`). Each decision is on the disk before the effect that depends on it, and
+is never made twice: the key's holder is asked for the same sum, the store for the same bytes, the outbox for
 the same transaction. So a campaign that is killed at any instant and started again ends with the same model
 and the same payments.
 
@@ -145,7 +145,7 @@ class Campaign:
         setting raises.
         """
         if self._let_go:
-            problem = f"{self!r} was closed: its session is, or another bounty of its name took its place"
+            problem = f"{self!r} was closed with its session, or another bounty of its name replaced it"
             raise UsageError(problem, hint="ask an open session for the campaign")
         try:
             result = self._pass()
@@ -162,7 +162,7 @@ class Campaign:
             raise ChainUnavailable(str(error), hint=error.hint) from error
 
     def _doubted(self, error: SonarError) -> SonarError:
-        """What to raise for `error`, which would end the campaign: it must last a quarter of a window."""
+        """What to raise for `error`, which ends the campaign only if it lasts a quarter of a window."""
         terms, now_s = self.bounty.terms, self._monotonic()
         self._doubted_s = now_s if self._doubted_s is None else self._doubted_s
         shortest_s = min(terms.commit_window_s, terms.reveal_window_s, terms.settle_window_s)
@@ -177,7 +177,7 @@ class Campaign:
             head = self._means.market.head()
             self._means.outbox.recover(head)
             state = self._opening.state(head)
-            self._finish_rounds(head)
+            self._finish_rounds(state, head)
             if state.closed and not self.done:
                 return Waiting("the end of the bounty to be confirmed")
             result = self._act(status_of(state, head.timestamp_s), state, head)
@@ -185,11 +185,12 @@ class Campaign:
                 return result
         return Waiting("the chain to show what was mined")
 
-    def _finish_rounds(self, head: Head) -> None:
-        """Write down how rounds ended that are over in the confirmed block."""
-        deep = self._means.deep(head)
+    def _finish_rounds(self, state: BountyState, head: Head) -> None:
+        """Record how rounds ended that are over in the confirmed block."""
+        deep, market = self._means.deep(head), self._means.market
         with suppress(UnknownBounty):  # it was not posted then
-            self._ending.finish_rounds(self._means.market.bounty(self._means.id, deep), deep)
+            there = state if deep == head else market.bounty(self._means.id, deep)
+            self._ending.finish_rounds(there, deep)
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
@@ -214,7 +215,7 @@ class Campaign:
                 return waiting or Done(closed, history.document_of(self.summary()))
 
     def _up_to_date(self, state: BountyState) -> bool:
-        """Tell whether this home has all models so far; where it is an older copy, that is told once.
+        """Tell whether this home has all models so far; if it is an older copy, say so once.
 
         Then its ledger may be older too: a round is neither opened nor settled with it, but let go.
         """
@@ -257,7 +258,7 @@ class Campaign:
         return self.fit(poll_s=poll_s)
 
     def close(self) -> None:
-        """Do nothing more, since others may work in the home now; results can still be read."""
+        """Stop, since others may work in the home now; results can still be read."""
         self._let_go = True
 
     def payouts(self) -> dict[str, dict[str, int]]:
@@ -265,11 +266,11 @@ class Campaign:
         return history.payouts_of(self.records)
 
     def revealed(self) -> dict[str, Revealed]:
-        """Return what the key gave away of each mine: bits of scores, and failed tests by round."""
+        """Return what the key revealed about each mine: bits of scores, and failed tests by round."""
         return self._means.holder.revealed(self._opening.job()) if self.id else {}
 
     def learned(self) -> dict[str, dict[str, str]]:
-        """Return who knows how much of what by now: by what it is, then by who knows it, in a few words."""
+        """Return who knows how much of what by now: by subject, then by party, in a few words."""
         aggregates = sum(line["loss"] is not None for line in self.history())
         return learned(self.bounty, aggregates, self.revealed())
 
@@ -284,5 +285,5 @@ class Campaign:
         return [history.line_of(self.records, n, self.bounty) for n in rounds]
 
     def summary(self) -> dict[str, Any]:
-        """Return what became of the bounty, in JSON's own types; losses in millionths."""
+        """Return the bounty's results, in JSON's own types; losses in millionths."""
         return history.summary_of(self.records, self.bounty)

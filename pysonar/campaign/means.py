@@ -43,7 +43,7 @@ class Stopwatch:
 
     @contextmanager
     def timed(self, number: int, part: str) -> Iterator[None]:
-        """Count what is done inside."""
+        """Time the work done inside."""
         start = self._timer()
         try:
             yield
@@ -134,7 +134,7 @@ class Means:
         return record_of(self.market.events(first, last, self.id), self.id, number)
 
     def lacks(self, intent: Intent, head: Head) -> None:
-        """Doubt what was mined by its receipt, deeper than a node that lags, and `head` does not show."""
+        """Doubt a receipt's word for what was mined deeper than any node lags, if `head` does not show it."""
         if self.outbox.wanted(intent) or not self.outbox.submitted(intent):
             return
         with suppress(MarketError):
@@ -155,24 +155,24 @@ class Means:
             return Waiting("the chain's next block")
         except (WrongRound, WrongStatus, WrongCohortSize, NotInCohort) as late:
             # A deadline passed, somebody else moved the bounty, or a reorganisation changed its cohort,
-            # between the look and the transaction.
+            # between the reading and the transaction.
             self.progress.note(f"{what} is not possible any more ({late}); looking again")
             return Waiting("the chain's next block")
         except SettlementNotSigned as unsigned:  # a settler's contract may change its mind
             self.tell_once(what, unsigned)
             return Waiting(f"the settler {unsigned.settler} to agree to {what}", until_s)
-        except MarketError as refusal:  # it may be a lie, and the escrow is lost by who gives up
+        except MarketError as refusal:  # it may be a lie, and giving up would lose the escrow
             self.tell_once(what, refusal, f"trying again at the next block. {refusal.hint}".rstrip())
             return Waiting("the chain's next block")
         return None
 
     def without_ether(self, poor: InsufficientFunds, what: str, until_s: int | None) -> Waiting:
-        """What is waited for that the account cannot pay now: gas may fall, or somebody send ether."""
+        """The wait for ether: gas may get cheaper, or somebody may send some."""
         self.tell_once(what, poor, f"trying again. {poor.hint}")
         return Waiting(f"ether to pay for {what}", until_s)
 
     def tell_once(self, what: str, problem: SonarError, hint: str = "") -> None:
-        """Tell a problem, once of each kind and `what` it holds up."""
+        """Report a problem, once for each kind and for `what` it holds up."""
         key = f"{type(problem).__name__} {what}"
         if key not in self.told:
             self.progress.problem(problem, hint)

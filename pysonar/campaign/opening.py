@@ -1,4 +1,4 @@
-"""The first steps of a campaign: the bounty is posted, and found again on the chain.
+"""The first steps of a campaign: it posts the bounty, and finds it on the chain.
 
 It is posted with manifests of the key, the model and its allow-list, and with encrypted weights.
 """
@@ -58,7 +58,7 @@ class Opening:
             raise ConfigError("name", problem, hint="give the changed bounty another name")
 
     def post(self) -> Waiting | None:
-        """Bring the posting a step forward; None when the bounty is posted."""
+        """Take the next step of the posting; None when the bounty is posted."""
         if self._records.bounty() is not None:
             return None
         means, posting = self._means, self._prepared()
@@ -104,13 +104,13 @@ class Opening:
                 raise
             if means.outbox.under_way(Intent.of_posting(means.name)):
                 problem = "the chain's node has lost the bounty's posting, which is sent again"
-                hint = "it was killed, perhaps: has it got all of its blocks?"
+                hint = "it may have been killed; check that it has all its blocks"
                 raise ChainUnavailable(problem, hint=hint) from error
             hint = "it has fallen behind, or one of several behind the same address has"
             if head.number < block:
-                problem = f"is at block {head.number}, and the bounty was posted in block {block}"
+                problem = f"is at block {head.number}, but the bounty was posted in block {block}"
             elif means.market.events(block - REORG_BLOCKS, head.number, bounty):
-                problem = f"has records of the bounty, and does not know it at block {head.number}"
+                problem = f"has records of the bounty, but does not know it at block {head.number}"
             else:
                 raise
             raise ChainUnavailable(f"the chain's node {problem}", hint=hint) from error
@@ -166,7 +166,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
 
 
 def check(market: Market, bounty: Bounty, me: Address) -> None:
-    """Check before money is sent what only the chain can tell of the bounty's terms.
+    """Check against the chain, before money is sent, what the terms assume.
 
     The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
     end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
@@ -177,8 +177,8 @@ def check(market: Market, bounty: Bounty, me: Address) -> None:
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
             "asset_decimals",
-            f"is {meant.decimals}, and the token {meant.asset} says {told.decimals}",
-            hint="correct it, and look at all amounts again",
+            f"is {meant.decimals}, but the token {meant.asset} says {told.decimals}",
+            hint="correct it, and check all amounts",
         )
     quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:
@@ -197,7 +197,7 @@ def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
 
 
 def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
-    """Return what the key's holder has to know of a bounty, as it is posted on this network."""
+    """Return what the key holder must know of a bounty, as it is posted on this network."""
     settle_s = posting.settle_window_s or settle_window_of(bounty.settings, dev=True)
     return Job(
         market.chain_id,

@@ -1,7 +1,7 @@
-"""What a campaign must know again after it was killed at any instant, in its home's journal.
+"""What a campaign must still know after being killed at any instant, in its home's journal.
 
-Each record is written once, before the effect that rests on it, and never changes: whoever reads it again
-goes on to the same end. Everything is under `campaign/<name>/`. Blobs are named by their links; their bytes
+Each record is written once, before the effect that depends on it, and never changes: whoever reads it again
+comes to the same result. Everything is under `campaign/<name>/`. Blobs are named by their links; their bytes
 lie in stores.
 """
 
@@ -66,7 +66,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who is aggregated. On disk before the decryption; another set could not be decrypted any more.
+    """Who is aggregated. On disk before the decryption; after that, no other set can be decrypted.
 
     `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
     `twins`: who counts as one, see `KeyHolder.twins`.
@@ -175,7 +175,7 @@ class Records:
         self._keep(key, record)
 
     def forget(self, kind: type[Any], number: int) -> None:
-        """Take the record of this kind and round away."""
+        """Remove the record of this kind and round."""
         self._journal.delete(self._prefix + self._key(kind, number))
         self._known.pop(self._key(kind, number), None)
         self._finished = self._looked_at = 0
@@ -193,16 +193,16 @@ class Records:
         return self._journal.get_as(str, f"{self._prefix}sent/{name}")
 
     def update(self, number: int, mine: str) -> Update | None:
-        """Return what is known of a mine's update in a round."""
+        """Return what is known about a mine's update in a round."""
         found: Update | None = self._read(f"{number:03}/update/{mine}", Update)
         return found
 
     def put_update(self, number: int, mine: str, update: Update) -> None:
-        """Write down a mine's update."""
+        """Record a mine's update."""
         self._journal.put(f"{self._prefix}{number:03}/update/{mine}", asdict(update))
 
     def set_bounty(self, bounty: bytes, block: int) -> None:
-        """Write down that the bounty is posted, in `block`."""
+        """Record that the bounty is posted, in `block`."""
         self._journal.put(f"{self._prefix}posted", {"bounty": bounty, "block": block})
 
     def bounty(self) -> tuple[bytes, int] | None:
@@ -221,7 +221,7 @@ class Records:
     def check_age(self, newest: bytes = b"") -> None:
         """Check that every model that a round was settled with was made here, and `newest`, the contract's.
 
-        Raises JournalError: this journal was copied before a settlement, and does not know what came then.
+        Raises JournalError: this journal was copied before a settlement, and lacks what came after.
         """
         over = self.finished()
         for number in range(self._looked_at + 1, over + 1):
@@ -235,11 +235,11 @@ class Records:
             return
         first = next(n for n in count(1) if not self._is_known(n))
         raise JournalError(
-            f"the journal {self._journal.path} is an older copy: what the bounty {self.name!r} was settled "
-            f"with from round {first} on is not in it, and so its newest model is not here",
+            f"the journal {self._journal.path} is an older copy: it lacks what the bounty {self.name!r} was "
+            f"settled with from round {first} on, its newest model too",
             hint="put back the newest copy of this home. Without one that model is lost, and the bounty "
             f"trains no further: `pysonar resume {self.name}` lets it end as Overdue, which pays the mines, "
-            "and takes out what is left of the escrow",
+            "and withdraws what is left of the escrow",
         )
 
     def _models_of(self, number: int) -> set[bytes]:
@@ -251,7 +251,7 @@ class Records:
         return {published.model_digest} if published else set()
 
     def _is_known(self, number: int) -> bool:
-        """Tell whether it is known here what a round was settled with, if it was."""
+        """Tell whether this journal knows what a round was settled with, if it was settled."""
         ended: Finished | None = self.get(Finished, number)
         return bool(self._models_of(number)) or (ended is not None and ended.ended != "settled")
 

@@ -1,4 +1,4 @@
-"""The work of one round, from revealed digests to what it is settled with: store and key, and no chain.
+"""The work of one round, from revealed digests to its settlement: with store and key, without chain.
 
 Each step writes its record before the next begins, and does nothing if the record is there.
 """
@@ -46,8 +46,8 @@ class RoundWork:
     def collect(self, number: int, cohort: Cohort, model: Digest, *, last_try: bool) -> list[str]:
         """Fetch the updates that are not there yet, and return the mines that are still missing.
 
-        Who did not give an update in an earlier round is not waited for. With `last_try`, what is not to be
-        had now is left out. Raises StoreUnavailable if that is why there is no update at all.
+        A mine that withheld an update in an earlier round is not waited for. With `last_try`, what is not to
+        be had now is left out. Raises StoreUnavailable if that is why there is no update at all.
         """
         standing = self._standing.before(number)
         missing = self._gatherer.collect(number, cohort, model, standing, last_try=last_try)
@@ -63,10 +63,10 @@ class RoundWork:
     # ---- verdict
 
     def judge(self, number: int) -> Verdict:
-        """Decide who is aggregated, and write it down.
+        """Decide who is aggregated, and record it.
 
-        A rule that no honest program breaks leaves a mine out for good; one that an odd shard of honest data
-        may fail, or that a mine fails by coming late, for this round.
+        A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
+        fail, or that a mine fails by coming late, leaves it out of this round.
         """
         verdict: Verdict | None = self._records.get(Verdict, number)
         if verdict is None:
@@ -90,7 +90,7 @@ class RoundWork:
         return verdict
 
     def _weightless(self, left_out: Collection[str], twins: Mapping[str, str]) -> dict[str, str]:
-        """The twins that are so many that their part of one weight is nothing."""
+        """Twins so numerous that their part of one weight is zero."""
         there = [each for mine, each in self._gatherer.updates.items() if mine not in left_out]
         weights = weights_of(self._design.plan, there, twins)
         return {mine: f"{TWIN}; nothing is left for it" for mine, weight in weights.items() if not weight}
@@ -106,7 +106,7 @@ class RoundWork:
         return {mine: test for mine, test in answers.items() if test is not None}
 
     def _remind(self, before: int) -> None:
-        """Ask the holder again about rounds that it does not know any more, once after each start."""
+        """Ask the holder again about rounds that it no longer knows, once after each start."""
         for number in range(1, 1 if self._reminded else before):
             judged = self._records.get(Verdict, number) is not None
             known = not judged or self._holder.knows(self._job, number)
@@ -144,7 +144,7 @@ class RoundWork:
     # ---- outcome
 
     def compute(self, number: int) -> Outcome:
-        """Aggregate, step, evaluate and score, and write it down. Needs the verdict."""
+        """Aggregate, step, evaluate and score, and record the outcome. Needs the verdict."""
         outcome: Outcome | None = self._records.get(Outcome, number)
         if outcome is None:
             verdict: Verdict = self._records.get(Verdict, number)
@@ -208,7 +208,7 @@ class RoundWork:
     # ---- publication
 
     def prepare(self, number: int, model: ModelManifest, best_loss: int) -> Publication:
-        """Encrypt the new weights, write the evidence, and write both down. Needs the outcome.
+        """Encrypt the new weights, write the evidence, and record both. Needs the outcome.
 
         `model` is the manifest that the round trained on, `best_loss` the contract's.
         """

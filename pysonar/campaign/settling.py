@@ -1,4 +1,4 @@
-"""A round on the scientist's side: what mines read in it is kept there, and it is settled.
+"""A round on the scientist's side: it keeps in the store what mines read, and settles.
 
 A round in Settle goes through these; each does nothing if its record is there already:
 
@@ -14,16 +14,17 @@ from pysonar.campaign.opening import Opening, blobs_of, publish
 from pysonar.campaign.records import Cohort, Posting, Publication, Verdict
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
-from sonar.chain.contract.reveals import unproven
+from sonar.chain.contract.reveals import Proof, proofs
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
+from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import BlobNotFound
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
-from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status
+from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status, deadlines_of
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
 
@@ -41,6 +42,7 @@ class Settling:
         self._looked_s = self._published = 0
         self._looked_at = (0, "")
         self._late_at: dict[int, str] = {}
+        self._told_first: tuple[dict[Address, Digest], int] = ({}, 0)
 
     @cached_property
     def rounds(self) -> RoundWork:
@@ -51,7 +53,7 @@ class Settling:
         )
 
     def keep_in_store(self, number: int, head: Head) -> None:
-        """Put again, from time to time, what mines read in a round and the store has lost or spoilt."""
+        """Restore from time to time what mines read in a round, if the store has lost or damaged it."""
         self._looked_s = min(self._looked_s, head.timestamp_s)
         if head.timestamp_s < self._looked_s + LOOK_S:
             return
@@ -63,13 +65,15 @@ class Settling:
             except BlobNotFound as gone:
                 means.progress.problem(gone, "no mine can train on this model without it")
         if lost:
-            means.progress.note(f"the store had lost or spoilt {lost} blobs of this bounty: put them again")
+            means.progress.note(
+                f"the store had lost or damaged {lost} blobs of this bounty: stored them again"
+            )
         self._looked_s = head.timestamp_s
 
     def settle(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
-        """Bring a round in Settle a step forward; None when its settlement is mined."""
+        """Take the next step of a round in Settle; None when its settlement is mined."""
         means, n = self._means, state.round
-        cohort = self._cohort(state, head, ends)
+        cohort = self._cohort(state, head)
         if cohort is None:
             return Waiting(f"the reveals of round {n} to be confirmed", ends.settle_s)
         means.watch.end_idle(n)
@@ -126,7 +130,7 @@ class Settling:
     def _call(
         self, state: BountyState, publication: Publication, shares: dict[str, int], ends: Deadlines
     ) -> Call | Waiting:
-        """The transaction that settles a round; if a settler must sign it, what is waited for till it did."""
+        """The transaction that settles a round; until its settler has signed, what to wait for."""
         means, n, settler = self._means, state.round, state.terms.settler
         awards = [Award(Address(mine), share_bps) for mine, share_bps in shares.items()]
         model, evidence = Digest(publication.model_digest), digest_of(publication.evidence)
@@ -152,7 +156,7 @@ class Settling:
             return Waiting(what, ends.settle_s)
         return means.market.settle(*settlement, signature)
 
-    def _cohort(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+    def _cohort(self, state: BountyState, head: Head) -> Cohort | None:
         """Who revealed what in this round, once all of it is confirmed. Before the verdict, on which the one
         sum of the round rests, it is held against each newer block.
         """
@@ -162,7 +166,7 @@ class Settling:
             return cohort
         if self._looked_at == (n, head.hash) and cohort is not None:
             return cohort
-        found = self._confirmed(state, head, ends)
+        found = self._confirmed(state, head)
         if found is None:
             return None
         if cohort is None or (found.digests, found.commit_order) != (cohort.digests, cohort.commit_order):
@@ -171,7 +175,7 @@ class Settling:
         self._looked_at = (n, head.hash)
         return cohort
 
-    def _confirmed(self, state: BountyState, head: Head, ends: Deadlines) -> Cohort | None:
+    def _confirmed(self, state: BountyState, head: Head) -> Cohort | None:
         """The cohort in the confirmed block; None as long as the contract, its clock and its record do not
         agree there, and every digest opens the seal that the contract holds.
         """
@@ -186,15 +190,25 @@ class Settling:
         record = means.record(n, deep.number, lambda found: _counts(found) == counts[1:])
         if _counts(record) != counts[1:]:
             return None
-        hurry = head.timestamp_s >= ends.settle_s - state.terms.settle_window_s // 2
-        if not hurry and unproven(means.market, record.reveals, deep):
+        if not self._proven(record, deep):
             return None
         digests = {str(mine): bytes(record.reveals[mine].update_digest) for mine in record.cohort}
-        seen_s = min(max(head.timestamp_s, state.opened_s), ends.settle_s)
+        seen_s = min(max(head.timestamp_s, state.opened_s), deadlines_of(state).settle_s)
         return Cohort(digests, [str(mine) for mine in record.commits], seen_s)
 
+    def _proven(self, record: RoundRecord, deep: Head) -> bool:
+        """Tell whether the digests of a round's reveals can be believed. What cannot be proven, and is not
+        wrong, is believed if the record has said so for some blocks: no mine may hold up the others.
+        """
+        found = set(proofs(self._means.market, record.reveals, deep).values())
+        told = {mine: reveal.update_digest for mine, reveal in record.reveals.items()}
+        if self._told_first[0] != told:
+            self._told_first = (told, deep.number)
+        lasts = deep.number - self._told_first[1] >= BURIED_BLOCKS
+        return found <= {Proof.OPENS} or (Proof.WRONG not in found and lasts)
+
     def _collect(self, state: BountyState, head: Head, ends: Deadlines, cohort: Cohort) -> Waiting | None:
-        """Fetch the updates; what does not come in half a settle window is left out, to settle in time."""
+        """Fetch the updates; those missing after half a settle window are left out, to settle in time."""
         n, window = state.round, state.terms.settle_window_s
         give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
         late = self._late(n, head) if head.timestamp_s >= give_up_s else False
@@ -205,7 +219,7 @@ class Settling:
         return None
 
     def _late(self, number: int, head: Head) -> bool:
-        """Tell whether another block than this has said as well that it is too late to wait."""
+        """Tell whether a second block confirms that it is too late to wait."""
         self._late_at.setdefault(number, head.hash)
         return self._late_at[number] != head.hash
 
@@ -215,6 +229,6 @@ class Settling:
         return ModelManifest.from_bytes(newest.model_manifest)
 
     def _newest_model(self, number: int) -> Publication | None:
-        """What the last round before `number` that has changed the model was settled with."""
+        """The settlement of the last round before `number` that changed the model."""
         published = (self._records.get(Publication, past) for past in range(number - 1, 0, -1))
         return next((each for each in published if each is not None and each.model_manifest), None)

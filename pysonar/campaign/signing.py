@@ -1,8 +1,8 @@
-"""Asks a bounty's settler for its signatures: the port, and the files by which it is done.
+"""Asks a bounty's settler for its signatures: the port, and the adapter that uses files.
 
 Theory of operation. A round's settlement is decided before it is asked for, and is the same after a restart.
 So the request may be written again at any time, and a signature that is there is checked against this
-settlement each time it is read, whoever put it there: nothing of it needs to be remembered.
+settlement each time it is read, whoever put it there: nothing needs to be remembered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Signing(Protocol):
     """Whoever can be asked for a settler's signature."""
 
     def signature(self, settlement: Settlement) -> bytes | None:
-        """Return the settler's signature, one that counts; None while there is none. Waits for nothing."""
+        """Return the settler's valid signature; None while there is none. Does not wait."""
         ...
 
     def place(self, settlement: Settlement) -> str:
@@ -52,7 +52,7 @@ class SignatureFiles:
     def signature(self, settlement: Settlement) -> bytes | None:
         """Write the request if it is not there, and return the signature that lies beside it, if it counts.
 
-        What is wrong with one is told once.
+        A fault in one is reported once.
         """
         path = self._path(settlement)
         self._ask(path, settlement)

@@ -1,4 +1,4 @@
-"""Where a campaign stands before a round: folded from the records, each round once."""
+"""A campaign's standing before a round: folded from the records, each round once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sonar.families.registry import family_of
 
 REASON_MAX = 200
 TWIN = "twin: the same data under several addresses count as one"
-WITHHELD = "withheld: revealed, and not to be had from the store"
+WITHHELD = "withheld: revealed, but not in the store"
 
 
 class Standing:
-    """What the rounds so far have come to.
+    """The result of the rounds so far.
 
     `course`: where the weights have been. `rows`: how many a mine said that it has, with its first update.
     `withheld`: the mines of which some update could not be had. `gone`: who is left out for good, and why.
@@ -78,9 +78,9 @@ def _longer(
     number: int,
     cohorts: dict[frozenset[str], frozenset[str]],
 ) -> Course:
-    """Return the course with what round `number` came to, if it moved.
+    """Return the course with the outcome of round `number`, if the weights moved.
 
-    A cohort that comes again is one set.
+    Equal cohorts share one set object.
     """
     outcome: Outcome | None = records.get(Outcome, number)
     if outcome is None or not outcome.sums:
@@ -102,6 +102,6 @@ def model_of(records: Records, bounty: Bounty) -> LinearModel:
     if len(course.points) == 1:
         raise EnvironmentFault(
             f"no round of {bounty.settings.name!r} was settled with an update: nothing is trained",
-            hint="`pysonar status` shows how each round ended; what no mine was due comes back",
+            hint="`pysonar status` shows how each round ended; what no mine earned comes back",
         )
     return LinearModel.of(bounty.design, course)

@@ -1,1 +1,1 @@
-"""All that decrypts: keys, their ledger and their files."""
+"""Everything that decrypts: keys, their ledger and their files."""

@@ -1,11 +1,11 @@
-"""The updates that a key's holder has opened, on disk, for the holder alone.
+"""The updates that a key holder has opened, on disk, for the holder alone.
 
 One SQLite file beside the ledger. What a round's updates hold lies in it encrypted (AES-256-GCM, under a
 key made of the primes), one page for each round, so that memory need not hold more than one; and for each
 update a mark of its values (BLAKE2b with a key), by which it is found again when somebody sends the same.
 
 It is a cache: all of it can be made again by opening the same updates. So it is not synced to the disk at
-every step as the ledger is, and where it is lost or damaged, nothing is given away.
+every step as the ledger is, and losing or damaging it gives nothing away.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The port to whoever can open: all that may be asked about the updates of a bounty.
+"""The port to whoever can decrypt: everything that may be asked about a bounty's updates.
 
-Campaign, rounds and posting know this alone. `pysonar.keys.local` is the key on this machine with its ledger.
+Campaign, rounds and posting know only this port. `pysonar.keys.local` is the key on this machine with its
+ledger.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from sonar.families.quadratic.comparison import Reference
 from sonar.paillier.public import PublicKey
 
 SCORE_BITS = 16
-"""What a score tells of one mine in a round."""
+"""The bits that a score reveals about one mine in a round."""
 
 
 class KeyHolder(Protocol):
-    """Answers few questions, and counts what it gives away before it gives it.
+    """Answers few questions, and records what it gives away before it answers.
 
     It decides by itself how many updates a sum takes at least: as many as the bounty's terms say, and no
     fewer than its own policy does. Every question may be asked again, after a crash too, and gets the same
@@ -54,7 +55,9 @@ class KeyHolder(Protocol):
         ...
 
     def knows(self, job: Job, round: int) -> bool:
-        """Tell whether it still has what `holds` was asked in a round: later rounds are held against it."""
+        """Tell whether it still has the updates of a round given to `holds`: later rounds are compared with
+        them.
+        """
         ...
 
     def holds(
@@ -106,5 +109,5 @@ class KeyHolder(Protocol):
         ...
 
     def revealed(self, job: Job) -> dict[str, Revealed]:
-        """What was revealed of each mine in a bounty so far."""
+        """What was revealed about each mine in a bounty so far."""
         ...

@@ -1,4 +1,4 @@
-"""A posted bounty as a key's holder knows it: nothing of it is the caller's word.
+"""A posted bounty as a key holder knows it: nothing depends on the caller's word.
 
 The bounty's id is a hash of what it was posted with, so whoever names a bounty to the holder shows it all:
 terms and model's manifest cannot be others than those that mines have agreed to.

@@ -2,13 +2,13 @@
 
 By itself it answers `decrypt_packed_sum` alone: a sum of at least two packed vectors, each of which enters
 one sum only. What may be asked about a bounty's updates, its holder answers: `pysonar.keys.holder`. Methods
-that give more are named `unsafe_...`; the holder is the one shipped path that calls `unsafe_decrypt`, and
-what it reads there stays inside.
+that give out more are named `unsafe_...`. In the shipped code only the holder calls `unsafe_decrypt`, and it
+keeps the result to itself.
 
-This holds against mistakes. It does not hold against the owner of the key, who can write another class. The
+This protects against mistakes, not against the key's owner, who can write another class. The
 key at rest: `pysonar.keys.keyfile`.
 
-`Secret` is all that takes p and q. Its arithmetic goes by the Chinese remainder theorem: modulo p^2 and q^2,
+Only `Secret` uses p and q. Its arithmetic goes by the Chinese remainder theorem: modulo p^2 and q^2,
 which takes a quarter of the time.
 
 Faults. A result that is right modulo one prime and wrong modulo the other gives the factors away to whoever
@@ -188,7 +188,7 @@ class Key:
         return self._secret.decrypt(ciphertexts)
 
     def unsafe_derive(self, purpose: bytes) -> bytes:
-        """Return 32 bytes that only this key makes, for a purpose: they encrypt what it keeps on disk."""
+        """Return 32 bytes that only this key can derive, per purpose: they encrypt what it keeps on disk."""
         half = self.public.bits // 16
         primes = sorted(int(prime).to_bytes(half, "big") for prime in self.unsafe_primes())
         return hashlib.blake2b(
@@ -215,7 +215,7 @@ def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:
 
 
 Tell = Callable[[int, int], None]
-"""Is told (done, of) about once a second, by work that takes more than one."""
+"""Called with (done, of) about once a second by work that takes longer."""
 
 _PRIMALITY_ROUNDS = 40
 _SIEVE = gmpy2.primorial(2_000)

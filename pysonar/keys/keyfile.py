@@ -84,7 +84,7 @@ def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
 
 
 def check_private(path: Path) -> None:
-    """Refuse what is no file, or one that others may read or write. Raises KeyFileError."""
+    """Refuse anything but a file, and one that others may read or write. Raises KeyFileError."""
     try:
         status = path.stat()
     except OSError as error:

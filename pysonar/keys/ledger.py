@@ -1,8 +1,8 @@
-"""What a key has given away, on disk, before it gives it away.
+"""What a key gives away, recorded on disk before it does.
 
 One SQLite file beside the key. Every entry is durable in that file (rollback journal, synchronous EXTRA)
-before the answer that it stands for leaves the key, and writing an entry again changes nothing, so a campaign
-that was killed can go on. There is no write-ahead log: moved without it, a ledger would forget what is in it.
+before the answer that it stands for leaves the key, and writing an entry again changes nothing, so a killed
+campaign can continue. There is no write-ahead log: a ledger moved without it would lose entries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
 
 FORMAT = 2
-_DAMAGED = "is the file damaged? Restore it with its key, as they were last"
+_DAMAGED = "if the file is damaged, restore the newest copy of it and its key"
 _OLD = "end its bounties with the version of Sonar that began them; new ones take a new key"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (fingerprint BLOB NOT NULL);
@@ -46,8 +46,8 @@ CREATE TABLE IF NOT EXISTS failed_test (
 
 @dataclass
 class Revealed:
-    """What was revealed of one mine in a bounty: bits of scores, the tests that it failed, by round, and in
-    how many rounds its answer was told to be another's too.
+    """What was revealed about one mine in a bounty: bits of scores, the tests that it failed by round, and
+    the number of rounds in which its answer was found to be another's too.
     """
 
     score_bits: int = 0
@@ -246,7 +246,7 @@ class Ledger:
     def record_twins(self, bounty: bytes, round: int, twins: Mapping[str, str]) -> None:
         """Count who sent the same in a round: by mine the first of those that it counts as one with.
 
-        What was told of a mine before stands.
+        An earlier record of a mine stands.
         """
         rows = [(bounty, round, mine, first) for mine, first in twins.items()]
         with self._writing():

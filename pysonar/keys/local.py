@@ -1,6 +1,6 @@
 """The key on this machine as a `KeyHolder`: what it opens stays inside, its ledger counts what leaves.
 
-It does not hold against the owner of the key, who can write another class, or deceive this one: an update
+It does not protect against the key's owner, who can write another class, or deceive this one: an update
 under new randomness is a new one to the ledger, the weights of a round are her word, and `holds` answers
 whatever updates she makes up.
 

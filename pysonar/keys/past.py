@@ -1,4 +1,4 @@
-"""What the tests of updates need of the rounds before: folded round by round, and the pages on disk."""
+"""What the tests of updates need from earlier rounds: folded round by round, and the pages on disk."""
 
 from __future__ import annotations
 

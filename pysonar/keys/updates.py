@@ -1,4 +1,4 @@
-"""Encrypted updates as a key's holder takes them, and the digests by which its ledger names them."""
+"""Encrypted updates as a key holder takes them, and the digests by which its ledger names them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def aggregate_digest(
 
 
 def weight_of(plan: SlotPlan, update: MineUpdate) -> int:
-    """What an update weighs in a sum: its rows, which are the mine's own word, but at most `weight_rows`."""
+    """An update's weight in a sum: its rows, which nobody can check, but at most `weight_rows`."""
     return min(update.rows, plan.weight_rows)
 
 

@@ -1,1 +1,1 @@
-"""Trained models, in the clear: what a campaign ends with, and what a bounty may start from."""
+"""Trained models in the clear: the result of a campaign, or the start of a bounty."""

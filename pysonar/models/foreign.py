@@ -1,4 +1,6 @@
-"""Linear models that others fitted, as weights of a Sonar model: scikit-learn's estimators, by their look."""
+"""Linear models fitted elsewhere, as weights of a Sonar model: scikit-learn's estimators, by their
+attributes.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def weights_of(estimator: Any, spec: QuadraticSpec, levels: Levels) -> Array:
 
 
 def _not_linear(estimator: Any, kind: str) -> ConfigError:
-    """Return the error for what has no coefficients: a pipeline, what is not fitted, or another object."""
+    """Return the error for an object without coefficients: a pipeline, an unfitted estimator, or anything
+    else.
+    """
     wanted = "a fitted linear estimator (LinearRegression, LogisticRegression) or a LinearModel"
     if hasattr(estimator, "steps"):
         hint = "fit a linear estimator on the columns themselves; the bounty standardises them"
@@ -63,7 +67,7 @@ def _learned(attribute: str) -> bool:
 
 
 def _check_classes(estimator: Any, kind: str, spec: QuadraticSpec) -> None:
-    """A regression says amounts and a classifier log odds; neither is the other."""
+    """A regression predicts amounts and a classifier log odds; neither can replace the other."""
     labels = LOSSES[spec.loss].labels
     found = getattr(estimator, "classes_", None)
     if (found is None) == bool(labels):

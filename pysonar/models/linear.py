@@ -1,4 +1,4 @@
-"""A trained linear model, in the clear: what the scientist keeps of a campaign."""
+"""A trained linear model in the clear: the result of a campaign."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class LinearModel:
 
     @property
     def slopes(self) -> dict[str, Slope]:
-        """By how much `score` moves per unit of a column, and from where to where that holds."""
+        """By how much `score` moves per unit of a column, and the range in which that holds."""
         return slopes_of(self.spec, self.weights, self.levels)
 
     @property
@@ -92,11 +92,11 @@ class LinearModel:
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """From where to where each coefficient holds: beyond, the model takes the column as cut off there."""
+        """The range in which each coefficient holds: beyond it, the model cuts the column off."""
         return {name: (slope.low, slope.high) for name, slope in self.slopes.items() if slope.bounded}
 
     def score(self, x: Any) -> Array:
-        """Return what the model says of each row, float64[n], or [n, targets] of several.
+        """Return the model's output for each row, float64[n], or [n, targets] for several targets.
 
         In the target's own unit; of classes, the log odds of label 1. Raises DataError.
         """
@@ -114,13 +114,13 @@ class LinearModel:
         return LOSSES[self.spec.loss].decide(self.score(x))
 
     def probability(self, x: Any) -> Array:
-        """Return of each row how likely label 1 is, as `predict` returns labels.
+        """Return for each row the probability of label 1, in the shape of `predict`.
 
-        Raises DataError, and ConfigError for a model of no classes.
+        Raises DataError, and ConfigError for a model without classes.
         """
         if not LOSSES[self.spec.loss].labels:
-            hint = "`predict` says what it is, in the target's own unit"
-            raise ConfigError("loss", f"of {self.spec.loss!r} there are no classes", hint=hint)
+            hint = "use `predict`, which gives the target in its own unit"
+            raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
         return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
 
     def read_csv(self, path: Path | str) -> Array:
@@ -165,13 +165,9 @@ class LinearModel:
         try:
             return cls._parsed(json.loads(text_of(data, name)), name)
         except KeyError as error:
-            raise ConfigError(
-                name, f"is not a model that is whole: it has no {error}", hint=_SAVED
-            ) from error
+            raise ConfigError(name, f"is not a complete model: it has no {error}", hint=_SAVED) from error
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, ManifestError) as error:
-            raise ConfigError(
-                name, f"is not a model that this program wrote: {error}", hint=_SAVED
-            ) from error
+            raise ConfigError(name, f"is not a model file of this program: {error}", hint=_SAVED) from error
 
     @classmethod
     def _parsed(cls, document: Any, name: str) -> LinearModel:
@@ -194,7 +190,7 @@ class LinearModel:
         return cls(spec, weights, loss, figures, levels)
 
     def save(self, path: Path | str) -> None:
-        """Write the model as JSON, whole or not at all, for its owner's eyes only. Raises KeyFileError."""
+        """Write the model as JSON, whole or not at all, readable only by its owner. Raises KeyFileError."""
         require_type(path, Path | str, "path", 'name a file: model.save("model.json")')
         write_private(expanded(path, "model"), self.to_bytes())
 

@@ -1,4 +1,4 @@
-"""What the commands answer with `--json`, each as its type: programs read with it what `pysonar` writes."""
+"""What the commands print with `--json`, each as its type, for programs that read it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Now:
 
 @document
 class Standing(CampaignSummary):
-    """What became of a bounty so far, and where it stands. With a `problem`, this home is an older copy."""
+    """A bounty's results so far, and where it stands. With a `problem`, this home is an older copy."""
 
     now: Now | None = None
     problem: str = ""

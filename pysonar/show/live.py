@@ -42,7 +42,7 @@ def notebook_shell() -> Any:
 
 
 class LiveTold:
-    """Shows the finished rounds and what is waited for, in one display per cell that tells something."""
+    """Shows the finished rounds and the current wait, in one display per cell that prints."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -139,5 +139,5 @@ def _cells(texts: list[str]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return text that strangers may have written, as HTML that shows just that."""
+    """Return text that strangers may have written, escaped for HTML."""
     return escape(printable(text)).replace("\n", "<br>")

@@ -1,10 +1,10 @@
 """A node's address: one HTTP exchange with it, however it answers.
 
-Theory of operation. What may pass (a server in trouble, an answer that is cut off) is asked for again a few
-times. A node that says that it is asked too often is obeyed, and asked more slowly from then on. What cannot
-get better by asking again (no permission, another program, a certificate that is not trusted) is told at once
-as ChainUnusable, but only of a node that has never served this process: of one that has, it may pass, and who
-has a stake at risk must not give up.
+Theory of operation. Passing faults (a server in trouble, an answer that is cut off) are retried a few times.
+A node that says that it is asked too often is obeyed, and asked more slowly from then on. Lasting faults (no
+permission, another program, a certificate that is not trusted) raise ChainUnusable at once, but only if the
+node has never served this process. If it has, the fault may pass, and a program with a stake at risk must not
+give up.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from sonar.protocol.url import without_secrets
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_S = 60.0
-"""No node is obeyed for longer at a time: a window may end meanwhile."""
+"""The longest pause that a node can ask for: a window may end meanwhile."""
 MAX_WAIT_S = 10.0
-"""So long one call waits for its turn: who was told to stop must notice."""
+"""How long one call waits for its turn: a program that was told to stop must notice."""
 _BUSY = frozenset({408, 425, 502, 503, 504})
 _REFUSES_US = frozenset({401, 402, 403, 407})
 _TOO_LARGE = frozenset({400, 413, 414, 422})
@@ -63,9 +63,9 @@ class _Lasting(httpx.HTTPError):
 class Pace:
     """How fast a node is asked: as fast as it answers, until it says that this is too fast.
 
-    Several of our programs may share a node's limit, and a refused request may count against it too. So one
-    that is refused several times in a row comes back after a time drawn from a longer and longer one: whoever
-    is first then finds the node free.
+    Several of our programs may share a node's limit, and a refused request may count against it too. So a
+    program that is refused several times in a row waits for a random time from a growing range: whoever comes
+    first then finds the node free.
     """
 
     LEAST_S, MOST_S, EASING = 0.25, 2.0, 0.995
@@ -90,7 +90,7 @@ class Pace:
         return True
 
     def served(self) -> None:
-        """The node has answered: it may be asked a little faster."""
+        """The node has answered: ask it a little faster."""
         with self._lock:
             self._refused = 0
             self._gap_s = self._gap_s * self.EASING if self._gap_s > self.LEAST_S / 8 else 0.0
@@ -237,7 +237,7 @@ class Endpoint:
 
 
 def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:
-    """Return what to raise for an answer that no node has given, but something in its place."""
+    """Return what to raise for an answer from something that is not a node."""
     status = response.status_code
     told = f"status {status} {_phrase(status)}".rstrip()
     if many and status not in _REFUSES_US:
@@ -318,7 +318,7 @@ def _message(answer: dict[str, Any]) -> str:
 
 _ADDRESS = (
     "is it running? `sonar chain` starts a local one; rpc_url in network.toml names it, "
-    "with the key that the node may ask for"
+    "with the key that the node may require"
 )
 _MOVED = "if you trust that address, make it rpc_url in network.toml, with its key"
 _KEY = "the node asks for a key, or refuses ours: put it into rpc_url in network.toml as your provider says"

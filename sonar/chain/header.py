@@ -1,8 +1,8 @@
-"""Whether a block's header is what its hash says: a header whose time or number was changed has another hash.
+"""Whether a block's header matches its hash: changing its time or number changes the hash.
 
 A block's hash is keccak256 over the RLP of its header's fields (Ethereum's yellow paper, section 4.4.3, and
-the EIPs that added fields at the end). Chains of other kinds hash otherwise, and a fork yet to come may add a
-field that is not known here: then nothing can be said.
+the EIPs that added fields at the end). Other kinds of chains hash differently, and a future fork may add a
+field: then the check says nothing.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ _ORDER = [
 ]
 _MUST = _ORDER[:15]
 _BESIDES = {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
-"""What a node tells of a block and is no part of its header."""
+"""Fields of a node's answer that are no part of the header."""
 
 
 _AT_MOST_S = 900.0
-"""What goes on for longer is no lie any more: since a fork, the chain hashes otherwise."""
+"""A mismatch that lasts longer is not a lie: the chain hashes differently since a fork."""
 
 
 class Headers:
-    """Looks at the headers of one chain. Once one was genuine, the others must be."""
+    """Checks the headers of one chain. Once one was genuine, all later ones must be."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -82,13 +82,13 @@ class Headers:
             self._can_tell = False
             return
         raise RpcError(
-            f"the chain's node tells of a block {str(block.get('number'))[:70]} of time "
+            f"the chain's node reports a block {str(block.get('number'))[:70]} of time "
             f"{str(block.get('timestamp'))[:70]} that does not have the hash it tells"
         )
 
 
 def is_genuine(block: Mapping[str, Any]) -> bool | None:
-    """Tell whether the header of a block has the hash that is told of it; None if that cannot be known."""
+    """Tell whether the header of a block has the hash given for it; None if that cannot be known."""
     if not block.keys() >= {"hash", *_MUST} or block.keys() - _BESIDES - set(_ORDER):
         return None
     try:

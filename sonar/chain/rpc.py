@@ -19,7 +19,7 @@ from sonar.errors import ChainUnusable, ConfigError, RpcError
 from sonar.protocol.ids import Address
 
 _MOST_AT_ONCE = 100
-"""So many requests are sent in one exchange, until the node takes fewer only."""
+"""How many requests one exchange sends, unless the node accepts only fewer."""
 _NEEDED = frozenset(
     f"eth_{name}"
     for name in (
@@ -36,7 +36,7 @@ _NEEDED = frozenset(
         "sendRawTransaction",
     )
 )
-"""Without any of these nothing goes on."""
+"""The methods without which nothing works."""
 _UNKNOWN_METHOD = frozenset({-32601, -32004})
 _UNKNOWN_METHOD_WORDS = ("method not found", "unsupported method", "method not supported", "not available")
 
@@ -53,10 +53,10 @@ class Rpc:
     """A node's JSON-RPC endpoint. Safe to use from several threads.
 
     Every method raises ChainUnavailable when the node does not serve us after `attempts` tries, or within
-    `timeout_s`; ChainUnusable, at once, when what is there never did and asking again does not help; and
-    RpcError when it refuses a request or answers with nonsense. All requests of this package may be repeated,
-    sending a signed transaction included. `transport` replaces the network, for chains in the same process.
-    `shown` is the node's address for messages, without its secrets.
+    `timeout_s`; ChainUnusable, at once, when it never did and asking again does not help; and RpcError when
+    it refuses a request or answers with nonsense. All requests of this package may be repeated, sending a
+    signed transaction included. `transport` replaces the network, for chains in the same process. `shown` is
+    the node's address for messages, without its secrets.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Rpc:
         return results
 
     def _at_most(self, requests: tuple[Request, ...]) -> list[Any]:
-        """Ask in one exchange, or in halves if the node does not take so many, which is remembered."""
+        """Ask in one exchange, or in halves if the node refuses so many; the smaller number is remembered."""
         if len(requests) == 1:
             return [self._alone(requests[0])]
         sent = [self._request(one.method, one.params) for one in requests]
@@ -121,7 +121,7 @@ class Rpc:
             return self._all_of(requests, sent, answers)
         half = (len(requests) + 1) // 2
         first = self._at_most(requests[:half])
-        self._at_once = min(self._at_once, half)  # the node is well: it was the number
+        self._at_once = min(self._at_once, half)  # the node works: the number was the problem
         return first + self.batch(*requests[half:])
 
     def _all_of(
@@ -256,7 +256,7 @@ class Head(NamedTuple):
 class Chain:
     """A chain behind a node. With `chain_id`, construction checks that the node serves that chain.
 
-    `place` is what transactions are meant for, in words of its own: a chain of one id may begin anew.
+    `place` names what transactions are meant for: another chain with the same id may be started anew.
     `deployed_block` is where that is from, if it is known.
     """
 
@@ -287,7 +287,7 @@ class Chain:
         number = max(min(self.deployed_block, head.number), head.number - confirmations + 1)
         found = self._block(hex(number), f"block {number}")
         if found.number != number:
-            raise RpcError(f"the chain's node answered block {found.number}, and was asked for {number}")
+            raise RpcError(f"the chain's node answered with block {found.number} when asked for {number}")
         return found
 
     def _block(self, which: str, what: str) -> Head:
@@ -302,7 +302,7 @@ class Chain:
         return self.rpc.quantity("eth_getBalance", account, "latest")
 
     def check_code(self) -> None:
-        """Check that what transactions are meant for is there: on a chain alone, nothing is."""
+        """Check that the target of transactions exists: a bare chain has none."""
 
     def code(self, address: Address) -> bytes:
         """Return the code at an address; empty where there is none."""

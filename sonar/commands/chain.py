@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HostOption = Annotated[
     str,
-    typer.Option(help="Address to listen on. Whoever reaches it rules the chain: think before another."),
+    typer.Option(help="Address to listen on. Whoever reaches it controls the chain: change it with care."),
 ]
 UrlOption = Annotated[
     str | None,
@@ -47,7 +47,7 @@ def chain(
     ] = None,
     client: Annotated[
         Literal["auto", "anvil", "eth-tester"],
-        typer.Option(help="The chain's software; auto takes Anvil where it is to be had."),
+        typer.Option(help="The chain's software; auto uses Anvil if it is installed."),
     ] = "auto",
     port: Annotated[
         int,
@@ -238,5 +238,5 @@ def _serve(running: LocalChain) -> None:
             console.print(note, style="yellow", markup=False)
             told += 1
         time.sleep(0.25)
-    hint = "start `sonar chain` again; Anvil then goes on from its state of a few seconds before"
+    hint = "start `sonar chain` again; Anvil then continues from its state of a few seconds before"
     raise ChainUnavailable(f"{running.client} has ended by itself, or was killed", hint=hint)

@@ -19,13 +19,13 @@ BootstrapOption = Annotated[
     typer.Option(help="A peer of the network's IPFS swarm (`sonar peer` prints its own); may be repeated."),
 ]
 SwarmKeyOption = Annotated[
-    str, typer.Option(help="Name of the swarm's key, beside the network file of whoever takes part.")
+    str, typer.Option(help="File name of the swarm's key, beside each party's network file.")
 ]
 PlainOption = Annotated[
     bool,
     typer.Option(
         "--plain",
-        help="Deploy to an address of this account's own, where the CREATE2 proxy cannot be had.",
+        help="Deploy to an address of this account's own, without the CREATE2 proxy.",
     ),
 ]
 
@@ -48,15 +48,15 @@ def deploy(
     password_file: PasswordFileOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Deploy TrainingMarket and write the network file that everybody who takes part needs.
+    """Deploy TrainingMarket and write the network file that every party needs.
 
     The contract has no owner and cannot be changed. The account pays for the deployment only (about 4
     million gas); it has no power over the network afterwards.
 
-    It lies at the same address on every chain, for the same shortest window; if it is there already, nothing
-    is sent. Where the CREATE2 proxy is missing, it is put there first, for 0.01 ether.
+    It has the same address on every chain, for the same shortest window; if it is there already, nothing is
+    sent. If the CREATE2 proxy is missing, it is deployed first, for 0.01 ether.
 
-    Its store is a folder, or an IPFS swarm whose key everybody who takes part needs too.
+    The store is a folder, or an IPFS swarm whose key every party needs too.
 
     Example: `sonar deploy --rpc https://node.example --keystore key.json --network-out net.toml --store .`
     """
@@ -107,7 +107,7 @@ def _blobs(store: Path | None, bootstrap: list[str], swarm_key_file: str) -> Sto
 
 
 def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
-    """Return the network file as far as it is known: what is wrong with it is told before it is paid for.
+    """Return the network file as far as it is known, to find its faults before anything is paid.
 
     Raises ConfigError.
     """

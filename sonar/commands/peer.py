@@ -1,4 +1,4 @@
-"""`sonar peer`: a member of a network's IPFS swarm that others find it by."""
+"""`sonar peer`: a member of a network's IPFS swarm through which others join."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def peer(
     """Run a peer of a private IPFS swarm until Ctrl-C or SIGTERM; a network needs one, beside its chain.
 
     The swarm's key is `swarm.key` in its home, made if it is not there. It prints its address, which belongs
-    into the network file: `sonar deploy --bootstrap ADDRESS`.
+    in the network file: `sonar deploy --bootstrap ADDRESS`.
 
     Example: `sonar peer --home ./peer --swarm-listen /ip4/0.0.0.0/tcp/4001`
     """
@@ -73,7 +73,7 @@ def peer(
 def first_peer(
     home: Home, listen: str, announce: str, bootstrap: tuple[str, ...] = ()
 ) -> Iterator[StoreConfig]:
-    """Run a peer on `home`; yield what a network file says of it. Raises ConfigError, StoreUnavailable."""
+    """Run a peer on `home`; yield its entry for a network file. Raises ConfigError, StoreUnavailable."""
     from sonar.home.settings import StoreConfig
     from sonar.store.choose import checked_address, checked_peers, repo_of
     from sonar.store.kubo.daemon import KuboNode

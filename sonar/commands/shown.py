@@ -25,7 +25,7 @@ def show(found: Sequence[BountyFacts], *, wide: bool = False) -> None:
         if unit.asset != ETHER:
             print(f"\npaid in {unit.name}:")
         _show_bounties(list(same), unit, wide=wide)
-    print_text("loss: of the best model so far; the null model says the mean whatever it is asked")
+    print_text("loss: of the best model so far; the null model always predicts the mean")
 
 
 def _by_asset(one: BountyFacts) -> tuple[bool, str]:

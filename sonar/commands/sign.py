@@ -65,19 +65,19 @@ def sign(
 
 
 def _check_settler(asked: Settlement, own: Address) -> None:
-    """Check that this account's signature is what is waited for. Raises UsageError."""
+    """Check that the settlement waits for this account's signature. Raises UsageError."""
     from sonar.protocol.ids import parse_address
 
     if parse_address(asked.settler, "settler") != own:
         hint = (
-            f"sign with the home of {asked.settler}; if it is a contract, write what it takes for its "
-            "signature into the file, in hex"
+            f"sign with the home of {asked.settler}; if it is a contract, write the signature that it "
+            "accepts into the file, in hex"
         )
         raise UsageError(f"the settler is {asked.settler}, and this home's account is {own}", hint=hint)
 
 
 def _in_words(asked: Settlement) -> Iterator[str]:
-    """Say what is signed, a line each. All values are checked, so none can steer a terminal."""
+    """Print what is signed, a line each. All values are checked, so none can control a terminal."""
     from sonar.telling.text import clock
 
     yield f"settlement of round {asked.round} of the bounty {asked.bounty}"

@@ -35,7 +35,7 @@ def status(
 ) -> None:
     """Show the network's bounties: status, round, deadlines and escrow; or one bounty's rounds.
 
-    Everything comes from the chain, and anybody can see it; of one bounty also who was left out of a round,
+    Everything comes from the chain, and anybody can see it. For one bounty, also who was left out of a round
     and why, if the network's store can be read from here. Needs no key.
 
     Examples: `sonar status --network ./net/network.toml`, `sonar status 0x3fd1`
@@ -65,7 +65,7 @@ def status(
 
 
 def _facts(market: Market, state: BountyState, units: dict[Address, Unit]) -> BountyFacts:
-    """What is to be told of a bounty. `units` are those of the assets that were met before."""
+    """What to show of a bounty. `units` are those of the assets met before."""
     from sonar.chain.contract.token import unit_of
     from sonar.protocol.ids import ZERO32, hex32
     from sonar.protocol.phase import Status, deadlines_of, status_of
@@ -125,7 +125,7 @@ def history(
 
 
 def _times(market: Market, blocks: Sequence[int]) -> dict[int, int]:
-    """When these blocks were made, in chain seconds; without those that the node does not tell."""
+    """When these blocks were made, in chain seconds; without those that the node does not give."""
     from sonar.chain.rpc import Request, fields_of, quantity
     from sonar.errors import RpcError
 
@@ -174,7 +174,7 @@ def _with_store(
             opened.close()
     except (EnvironmentFault, RemoteError, UsageError) as fault:
         return replace(
-            told, problem=f"the store does not tell who was left out: {fault}. {fault.hint}".strip()
+            told, problem=f"the store does not show who was left out: {fault}. {fault.hint}".strip()
         )
 
 
@@ -198,7 +198,7 @@ def _store_of(network: NetworkConfig) -> OpenStore:
 def _read(
     told: BountyHistory, opened: OpenStore, posted: BountyPosted, records: Sequence[RoundRecord]
 ) -> BountyHistory:
-    """The first fault of the store ends the reading; what was read before stays."""
+    """The store's first fault ends the reading; what was read before is kept."""
     from sonar.errors import EnvironmentFault, RemoteError
     from sonar.manifests.evidence import EvidenceManifest
     from sonar.manifests.model import ModelManifest

@@ -14,8 +14,8 @@ from sonar.telling.terminal import JsonFlag, print_json
 def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
     """Check the network's contract, byte for byte, against what this version of Sonar was released with.
 
-    The hash in the network file is the word of whoever wrote the file; this asks the chain. Needs no key and
-    no compiler. Ends with 1 if the code is another; that may be a contract of another version.
+    Whoever wrote the network file chose its hash; this asks the chain. Needs no key and
+    no compiler. Exits with 1 if the code differs; it may be a contract of another version.
 
     Example: `sonar verify --network network.toml`
     """

@@ -1,6 +1,6 @@
 """What is wrong with a cell of a CSV file, to the person whose file it is: what it looks like, what to write.
 
-Only its owner sees a cell's text. Python would read "1_0" as ten; nobody else does, so it is no number here.
+Only its owner sees a cell's text. Python reads "1_0" as ten; nobody else does, so it is not a number here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 _SHOWN = 40
 EXACT = 1 << 53
-"""Beyond it, not every whole number is one that a 64-bit float can hold."""
+"""Beyond it, a 64-bit float cannot hold every whole number."""
 _LONGEST = 64
-"""No number, date or the like is longer; whatever is, is not looked at closely."""
+"""No number, date or the like is longer; longer cells are not examined."""
 
 
 class Kind(Enum):
@@ -72,7 +72,7 @@ def _shape(pattern: str) -> Callable[[str], re.Match[str] | None]:
 
 
 class _Shape(NamedTuple):
-    """A way to write something that is no plain number: how it is matched, and what it is to people."""
+    """A way to write something that is not a plain number: how it is matched, and what people call it."""
 
     matches: Callable[[str], re.Match[str] | None]
     kind: Kind
@@ -176,7 +176,7 @@ def look_at(cell: str) -> Found:
 
 
 def _exact(text: str, shown: str, value: float) -> Found:
-    """Whole numbers of many digits name things, and two of them would become one."""
+    """Whole numbers of many digits are identifiers, and rounding would make two of them one."""
     digits = text.lstrip("+-")
     if not digits.isdecimal() or (len(digits) <= _LONGEST and int(text) == int(value)):
         return Found(Kind.NUMBER)

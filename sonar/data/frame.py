@@ -1,7 +1,7 @@
-"""Columns that are in memory already: arrays, lists, mappings, and the frames of pandas and polars.
+"""Columns in memory: arrays, lists, mappings, and the frames of pandas and polars.
 
-numpy makes numbers of nearly everything: of dates it takes the days since 1970, of complex numbers the real
-part, of masked values what lies below the mask. So what is no number is refused here, by column and row.
+numpy turns nearly everything into numbers: dates into days since 1970, complex numbers into their real part,
+masked values into what lies below the mask. So anything but a number is refused here, by column and row.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def numbers(values: Any, field: str) -> Matrix:
 
     Whole numbers, booleans, Decimals and Fractions are taken. Raises DataError naming `field`: for a value
     that is masked, complex, a date, a duration, a text or another object; for one that a 64-bit float cannot
-    hold, as a whole number beyond 2^53; and for what is no array.
+    hold, such as a whole number beyond 2^53; and for anything but an array.
     """
     if np.ma.isMaskedArray(values) and (count := int(np.ma.getmaskarray(values).sum())):
         first = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
@@ -46,8 +46,8 @@ def numbers(values: Any, field: str) -> Matrix:
     try:
         array = np.asarray(values)
         if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
-            array = np.asarray(values, dtype=object)  # one text had made texts of all others
-    except Exception as error:  # arrays of other libraries raise what they like
+            array = np.asarray(values, dtype=object)  # a single text would turn all others into texts
+    except Exception as error:  # arrays of other libraries may raise anything
         problem = f"is no array of numbers: {str(error)[:200]}"
         raise DataError(field, problem, hint="give lists of one length, or an array of numpy") from error
     if array.dtype.kind in _REFUSED:
@@ -62,7 +62,7 @@ def numbers(values: Any, field: str) -> Matrix:
 
 
 def _require_held(array: Any, result: Matrix, field: str) -> None:
-    """Check that no number has become another one. Raises DataError."""
+    """Check that the conversion changed no number. Raises DataError."""
     if array.dtype.kind in "iu":
         for place in np.argwhere(np.abs(result) >= EXACT).tolist():
             given = int(array[tuple(place)])
@@ -107,7 +107,7 @@ def _of_one(value: Any, field: str, place: Sequence[int]) -> float:
 
 
 def _hint(value: object) -> str:
-    """Return how to make a number of a value that is none."""
+    """Return how to turn such a value into a number."""
     if hasattr(value, "year") and hasattr(value, "month"):
         return "make numbers of the dates: of years, or of days since an event"
     try:
@@ -131,7 +131,7 @@ def _place(place: Sequence[int]) -> str:
 
 
 def is_frame(x: Any) -> bool:
-    """Tell whether columns are got from `x` by their names: of a mapping, or a frame."""
+    """Tell whether `x` has columns by name: a mapping or a frame."""
     return (hasattr(x, "keys") or hasattr(x, "columns")) and np.ndim(x) != 1
 
 
@@ -166,7 +166,7 @@ def columns_in(x: Any, names: Sequence[str] | None, what: str = "x") -> dict[str
 
 
 def stacked(columns: Mapping[str, Any]) -> Matrix:
-    """Return columns as float64[rows, columns]. Raises DataError naming the column that is none."""
+    """Return columns as float64[rows, columns]. Raises DataError naming the bad column."""
     arrays: dict[str, Vector] = {}
     for name, values in columns.items():
         field = f"column {name!r}"

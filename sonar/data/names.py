@@ -26,7 +26,7 @@ def plain_names(names: Iterable[object]) -> tuple[str, ...]:
 
 
 def spelled(name: str) -> str:
-    """Return a name in quotes; where letters could be taken for others, with their code points."""
+    """Return a name in quotes, with code points if its letters could be mistaken for others."""
     return repr(name) if name.isascii() else f"{name!r} (that is {name!a})"
 
 
@@ -39,7 +39,7 @@ def index_of(name: str, columns: Sequence[str]) -> int:
 
 
 def missing_column(name: str, columns: Sequence[str]) -> DataError:
-    """Return the error for a column that is asked for and not there."""
+    """Return the error for a missing column."""
     there = ", ".join(map(repr, columns[:_SHOWN])) + (", …" if len(columns) > _SHOWN else "")
     near = _alike(name, columns)
     if near is None:
@@ -51,7 +51,7 @@ def missing_column(name: str, columns: Sequence[str]) -> DataError:
 
 
 def _alike(name: str, columns: Sequence[str]) -> str | None:
-    """Return the column whose name differs from this one least, if by little: case, blanks, a letter."""
+    """Return the column with the most similar name, if it differs little: in case, blanks or a letter."""
     by_look = {_look(column): column for column in reversed(columns)}
     if _look(name) in by_look:
         return by_look[_look(name)]
@@ -60,13 +60,13 @@ def _alike(name: str, columns: Sequence[str]) -> str | None:
 
 
 def _look(name: str) -> str:
-    """Return a name without what cannot be seen in it, or is often written otherwise."""
+    """Return a name without what is invisible in it or often written differently."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(char for char in folded if char.isalnum())
 
 
 def twice(names: Sequence[str]) -> str | None:
-    """Return the first of these plain names that stands there twice, if one does."""
+    """Return the first of these plain names that occurs twice, if any."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -21,7 +21,7 @@ Vector = NDArray[np.float64]
 MAX_CSV_BYTES = 1 << 30
 MAX_COLUMNS = 10_000
 BATCH_VALUES = 1 << 18
-"""So many numbers are in a batch: 2 MiB, and four times that while they are lists of floats."""
+"""Numbers in a batch: 2 MiB, and four times that while they are lists of floats."""
 
 
 class Readable(Protocol):
@@ -82,7 +82,7 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
 
 
 def csv_columns(file: Readable, name: str) -> tuple[str, ...]:
-    """Return the column names of a CSV file, of which no more than the first lines are read.
+    """Return the column names of a CSV file; only its first lines are read.
 
     Raises DataError, as `parse_csv`.
     """
@@ -92,8 +92,8 @@ def csv_columns(file: Readable, name: str) -> tuple[str, ...]:
 def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[Matrix]:
     """Yield the numbers of these columns as float64[rows, len(columns)], some at a time, in the file's order.
 
-    A file is read to its end, and never whole in memory. Without columns, the batches tell of how many rows
-    it is. Raises DataError, as `parse_csv`; but the limit on bytes is the caller's.
+    A file is read to its end, and never whole in memory. Without columns, the batches only count the rows.
+    Raises DataError, as `parse_csv`; but the limit on bytes is the caller's.
     """
     rows = _Rows(file, name)
     yield from _batches(rows, _header(rows), columns)
@@ -101,7 +101,7 @@ def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[M
 
 @dataclass(frozen=True)
 class Contents:
-    """What there is in a file: the columns that hold numbers, how many rows, and why others are left out."""
+    """What a file holds: the columns of numbers, how many rows, and why other columns are left out."""
 
     columns: tuple[str, ...]
     rows: int
@@ -109,7 +109,7 @@ class Contents:
 
 
 def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Contents:
-    """Return what a CSV file holds, of which every cell is looked at, but for the columns `without`.
+    """Return what a CSV file holds. Every cell is checked, except in the columns `without`.
 
     A column in which no cell is a number, or near to one, is left out. Raises DataError, as `parse_csv`: also
     for a column that holds numbers in some rows and none in others, and for fewer than two columns of
@@ -132,8 +132,8 @@ def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Cont
                     numbers.remove(index)
         for index, (line, first) in others.items():
             cell = row[index]
-            if cell[:1].isalpha() and cell[0] not in "iI":
-                continue  # at a glance: of the words, only infinity is next to a number
+            if cell[:1].isalpha():
+                continue  # a shortcut: no number begins with a letter
             if look_at(cell).kind in (Kind.NUMBER, Kind.NEARLY):
                 where = f"{name}, line {line}"
                 hint = _or_without(first, header[index])
@@ -153,13 +153,13 @@ def _or_without(found: Found, column: str) -> str:
 
 def _too_few(name: str, columns: Sequence[str], left_out: Mapping[str, str]) -> DataError:
     has = f"one column of numbers only ({columns[0]!r})" if columns else "no column of numbers"
-    problem = f"has {has}; two are the least"
+    problem = f"has {has}; at least two are needed"
     told = "; ".join(f"{column!r} holds none ({why})" for column, why in left_out.items())
     return DataError(name, problem, hint=told or "one to predict, and one to predict it from")
 
 
 UNREAD = "you left it out"
-"""What is said of columns that nobody wants to be looked at."""
+"""What is said of columns that were left out by name."""
 
 
 class _Decodable(io.BufferedIOBase):
@@ -210,7 +210,7 @@ class _Rows:
             ) from None
 
     def _refuse_others(self) -> None:
-        """Refuse what is no text in UTF-8, by its first bytes. Raises DataError."""
+        """Refuse anything but text in UTF-8, by its first bytes. Raises DataError."""
         for begins, is_what in _OTHERS.items():
             if self.bytes.first.startswith(begins):
                 raise DataError(
@@ -263,7 +263,7 @@ def _header(rows: _Rows) -> list[str]:
 
 
 def _counted(header: list[str]) -> bool:
-    """Tell whether names are 0, 1, 2, … or 1, 2, …, as of a table whose columns nobody has named."""
+    """Tell whether names are 0, 1, 2, … or 1, 2, …, as in a table without column names."""
     return any(header == [str(i + first) for i in range(len(header))] for first in (0, 1))
 
 
@@ -313,7 +313,7 @@ def _numbers(rows: _Rows, row: list[str], header: list[str], indices: Sequence[i
 
 
 def _quickly(rows: _Rows, row: list[str], indices: Sequence[int]) -> list[float] | None:
-    """Return the numbers in these cells, or None if they are to be looked at one by one."""
+    """Return the numbers in these cells, or None if they must be examined one by one."""
     try:
         values = list(map(float, map(row.__getitem__, indices)))
     except ValueError:

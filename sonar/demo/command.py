@@ -41,7 +41,7 @@ def demo(
     ] = 2048,
     chain: Annotated[
         Literal["auto", "anvil", "eth-tester"],
-        typer.Option(help="The chain's client; auto takes Anvil where it is to be had."),
+        typer.Option(help="The chain's software; auto uses Anvil if it is installed."),
     ] = "auto",
     home: Annotated[
         Path | None,
@@ -114,7 +114,7 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
 
 
 def _new_home(home: Path | None) -> Path:
-    """Make the demo's folder. Nothing of another run is touched, be it one that begins right now."""
+    """Make the demo's folder. It touches nothing of another run, even one that begins right now."""
     if home is None:
         return _with_room(_made(user_data() / "demo" / time.strftime("%Y%m%d-%H%M%S")))
     home = in_full(home, "--home")
@@ -161,7 +161,7 @@ def _made(first: Path) -> Path:
 
 @contextmanager
 def _told_where(home: Path, err: Console) -> Iterator[None]:
-    """However the run fails, Ctrl-C included: tell where that is to be looked up."""
+    """However the run fails, also by Ctrl-C, say where to look."""
     try:
         yield
     except BaseException:

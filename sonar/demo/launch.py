@@ -42,7 +42,7 @@ rows = 42
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user of the demo chose."""
+    """The user's choices."""
 
     home: Path
     mines: int = 10
@@ -105,7 +105,7 @@ def party_at_work(settings: Settings, party: str) -> list[str]:
 
 
 def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
-    """Commands to try on the kept folder, and what each is for. Only Anvil can go on from where it was."""
+    """Commands to try on the kept folder, and what each is for. Only Anvil can continue where it was."""
     home, first, bin_dir = settings.home, settings.parties()[0], _bin_dir()
 
     def at(*parts: str) -> str:

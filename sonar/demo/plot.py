@@ -59,7 +59,7 @@ def _draw_losses(report: Report, axes: Axes) -> None:
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_title("How wrong the model is, on patients that it never saw", loc="left")
     axes.set(xlabel="rounds", ylabel="mean squared error (MSE)")
-    _say(axes, 0, told[0], f"always saying the mean: {_mse(told[0])}, R² 0", (8, 4))
+    _say(axes, 0, told[0], f"always predicting the mean: {_mse(told[0])}, R² 0", (8, 4))
     axes.text(
         0.98,
         0.72,

@@ -1,4 +1,4 @@
-"""The report of a run, from the chain's events and receipts and from the store: on nobody's word."""
+"""The report of a run, from the chain's events and receipts and from the store, trusting no party."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read_report(
 
 
 def _seconds(record: Record) -> dict[str, float]:
-    """Where the time went: stages by the wall; under them the parties' own work, summed over processes."""
+    """Where the time went: stages in wall time; under them the parties' own work, summed over processes."""
     sums = defaultdict(float, record.seconds)
     for finished in record.rounds.values():
         for part, seconds in finished.seconds.items():

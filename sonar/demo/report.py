@@ -1,4 +1,4 @@
-"""What the demo ends with, read from the chain's own record: tables for people, one document for programs."""
+"""The demo's result, read from the chain's own record: tables for people, one document for programs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def show(report: Report, console: Console) -> None:
     console.print(legend, style="dim", highlight=False)
     console.print("\n[bold]Mines[/]", highlight=False)
     _print_mines(report, console)
-    legend = "fees: those of a round go in equal parts to the mines that helped: that had a share in it"
+    legend = "fees: each round's go in equal parts to the mines that helped, which are those with a share"
     console.print(legend, style="dim", highlight=False)
     console.print(
         f"\nescrow {format_wei(report.escrow_wei)} = paid {format_wei(report.paid_wei)}"
@@ -108,11 +108,11 @@ def show(report: Report, console: Console) -> None:
         console.print(Padding(f"[cyan]{who}[/]: {what}", (0, 0, 0, 2)), highlight=False)
     console.print()
     console.print(
-        "[bold]Where the time went[/] (stages by the wall; the parties' work summed over processes)"
+        "[bold]Where the time went[/] (stages in wall time; the parties' work summed over processes)"
     )
     for part, seconds in sorted(report.seconds.items(), key=lambda item: (_group(item[0]), -item[1])):
         console.print(f"  {part:<56} {seconds:6.1f} s", highlight=False)
-    console.print(f"  {'wall clock, all of it':<56} {report.wall_seconds:6.1f} s", highlight=False)
+    console.print(f"  {'wall clock in total':<56} {report.wall_seconds:6.1f} s", highlight=False)
 
 
 def helped(report: Report, mine: MineRow) -> int:
@@ -132,20 +132,21 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     return (
         (
             "the scientist",
-            f"the weights; {rounds} aggregates over {mines} mines each, which after as many rounds as the"
-            " model has weights amount to the pooled sums of all data; one score of 16 bits and yes/no tests"
-            " per mine and round. The shipped client decrypts nothing else, but she holds the key: other"
+            f"the weights; {rounds} aggregates over {mines} mines each, which give the pooled sums of all"
+            " data after as many rounds as the model has weights; one score of 16 bits and yes/no tests per"
+            " mine and round. The shipped client decrypts nothing else, but she holds the key: other"
             " software of hers could decrypt single updates.",
         ),
         (
             "each mine",
-            "its own data; the weights only as ciphertexts, and what public losses and shares imply of them.",
+            "its own data; the weights only as ciphertexts, and what public losses and shares imply"
+            " about them.",
         ),
         ("other mines", "nothing of a mine's data but its row count and its public shares."),
         (
             "the public",
-            "row counts, losses, shares and payments; mean and deviation of each held-out column, also of the"
-            " target; every blob in the store is encrypted.",
+            "row counts, losses, shares and payments; mean and deviation of each held-out column,"
+            " the target included; every blob in the store is encrypted.",
         ),
     )
 

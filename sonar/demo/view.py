@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +30,9 @@ from sonar.telling.text import printable
 
 SCIENTIST = "pysonar"
 STARTING = "starting"
+_WAIT = "waiting for"
+_ROUND = re.compile(r" (?:in |to )?round (\d+)")
+"""What of a wait stands in the column beside it."""
 
 
 class View(Protocol):
@@ -109,9 +113,12 @@ class LiveView:
                 row.state, row.doing = f"round {number}: {state}", ""
             case Transaction():
                 row.transactions += 1
-            case Waiting() | Note():
-                row.doing = printable(describe(line.event))
-                row.state = "at work" if row.state == STARTING else row.state
+            case Waiting(what, _):
+                row.doing = printable(_ROUND.sub("", what).replace("at most ", ""))
+                if line.party == SCIENTIST and (found := _ROUND.search(what)):
+                    row.state = f"round {found[1]}"
+            case Note():
+                row.state, row.doing = ("at work" if row.state == STARTING else row.state), ""
             case Done(what, _):
                 row.state, row.doing = printable(what), ""
             case Round(_, number, CampaignRound() as told):
@@ -133,9 +140,9 @@ class LiveView:
 
     def _table(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
-        for heading, least in (("party", 8), ("state", 20), ("now", 1), ("tx", 3)):
+        for heading, least in (("party", 8), ("state", 20), (_WAIT, 1), ("tx", 3)):
             # In a narrow terminal only the long text of the third column may be cut.
-            ratio = 1 if heading == "now" else None
+            ratio = 1 if heading == _WAIT else None
             table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=least, ratio=ratio)
         for party, row in self._rows.items():
             table.add_row(party, Text(row.state), Text(row.doing, style="dim"), str(row.transactions))

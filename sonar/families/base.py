@@ -1,7 +1,8 @@
-"""What a family of models is: all that mines and scientists ask of it, pure. Neither branches on its kind.
+"""What a family of models is: the pure functions that mines and scientists call. Neither branches on its
+kind.
 
 A round publishes a question (weights, here hidden from the mines); each mine gives an answer, a vector of
-bounded integers; only the sum of a cohort's answers is opened, and from it follows the next question.
+bounded integers; only the sum of a cohort's answers is opened; the next question follows from it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Reference_co = TypeVar("Reference_co", covariant=True)
 
 
 class Prepared(Protocol):
-    """What a mine's rows come to, once per bounty."""
+    """The sums of a mine's rows, once per bounty."""
 
     @property
     def rows(self) -> int:
@@ -43,7 +44,7 @@ class Prepared(Protocol):
         ...
 
     def to_bytes(self) -> bytes:
-        """Return all of it, in one form only."""
+        """Return all of it, in its one encoding."""
         ...
 
 
@@ -55,11 +56,11 @@ class MineSide(Protocol[Spec_contra, Prep]):
         ...
 
     def check_rows(self, spec: Spec_contra, rows: int) -> None:
-        """Check by the number of rows alone whether a table could serve. Raises ConsentError."""
+        """Check from the number of rows alone whether a table could serve. Raises ConsentError."""
         ...
 
     def prepare(self, spec: Spec_contra, plan: SlotPlan, batches: Iterable[Matrix]) -> Prep:
-        """Return what the rows come to, from batches float64[rows, columns], in one pass.
+        """Return the sums of the rows, from batches float64[rows, columns], in one pass.
 
         All that protects single rows is checked, and the plan's bounds. Raises DataError, ConsentError,
         BoundsError.
@@ -116,7 +117,7 @@ class ScientistSide(
         ...
 
     def step(self, design: Design, optimiser: Optimiser_contra, course: Course) -> Point:
-        """Return where the last opened sum leads, with its loss."""
+        """Return the point to which the last opened sum leads, with its loss."""
         ...
 
     def score_vectors(
@@ -132,7 +133,7 @@ class ScientistSide(
     def tests(
         self, spec: Spec_contra, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]
     ) -> Rules_co:
-        """Return what single answers are tested by: all of it follows from the model's manifest."""
+        """Return what single answers are tested against; all of it follows from the model's manifest."""
         ...
 
 

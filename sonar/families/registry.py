@@ -1,4 +1,4 @@
-"""The families that there are, by `kind`: the one place to which a new one adds its line."""
+"""All families by `kind`: a new one adds its line here and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Paths as people write them, texts as their editors save them, and what to do when the disk says no.
+"""Paths as people write them, texts as their editors save them, and hints for faults of the disk.
 
-All that a person names, in an option, a settings file or the environment, is opened by these functions.
+These functions open everything that a person names in an option, a settings file or the environment.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from sonar.errors import ConfigError
 MAX_TEXT_BYTES = 1 << 20
 _VARIABLES = ("$HOME", "${HOME}")
 _OTHER_UNICODE = (b"\xff\xfe", b"\xfe\xff")
-"""What a text in UTF-16 begins with, or in UTF-32 in that byte order."""
+"""The marks at the beginning of a text in UTF-16, or UTF-32 in that byte order."""
 
 
 def expanded(path: Path | str, field: str) -> Path:
     """Return `path` with its "~", "$HOME" or "${HOME}" at the beginning replaced by the folder.
 
-    Other variables are not looked up: a settings file may be a stranger's. Raises ConfigError naming `field`.
+    Other variables are not expanded: a settings file may come from a stranger. Raises ConfigError naming
+    `field`.
     """
     text = os.fspath(path)
     if "\0" in text:
@@ -53,7 +54,7 @@ def read_if_there(
 ) -> bytes | None:
     """Return a file's bytes, None if there is none. Raises ConfigError naming `field`.
 
-    What a person names may be a pipe; with `never_wait`, that is refused.
+    A person may name a pipe; `never_wait` refuses it.
     """
     path = expanded(path, field)
     try:
@@ -148,10 +149,10 @@ def remedy_of_database(path: Path, told: str) -> str:
 
 
 def _file_above(path: Path) -> Path:
-    """Return the first part of a path that is no folder."""
+    """Return the first part of a path that is not a folder."""
     return next((part for part in (*reversed(path.parents), path) if part.is_file()), path)
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open a file without being held up by a pipe that somebody put in its place."""
+    """Open a file; if it is a pipe, do not wait for its writer."""
     return os.open(path, flags | os.O_NONBLOCK)

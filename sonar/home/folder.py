@@ -24,7 +24,7 @@ _LOCK = "lock"
 MAX_PATH_BYTES = 384
 """SQLite opens no file whose path has more than 512 bytes, its temporary files included."""
 _LOOK_S = 0.1
-"""Longer than `Home.worker` has the lock while it looks."""
+"""Longer than `Home.worker` holds the lock while it checks."""
 
 
 def default_home(role: str) -> Path:
@@ -137,7 +137,7 @@ class Home:
                     continue
                 hint = "stop it first, or name another home with --home"
                 if (pid := _holder(descriptor)) == str(os.getpid()):
-                    hint = "that is this program itself: go on with what has it open, or close that first"
+                    hint = "this program itself has it open: use that, or close it first"
                 raise HomeLocked(f"process {pid} works in {self.path}", hint=hint) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -158,7 +158,7 @@ class Home:
         return ""
 
     def unlock(self) -> None:
-        """Let others have the home; without a lock, do nothing."""
+        """Release the home; without a lock, do nothing."""
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
@@ -171,7 +171,7 @@ class Home:
 
 
 def _check_length(path: Path) -> None:
-    """Refuse a home whose files could not be opened for the length of their names. Raises ConfigError."""
+    """Refuse a home whose files would have too long names to be opened. Raises ConfigError."""
     if (size := len(os.fsencode(path))) > MAX_PATH_BYTES:
         problem = f"the path {str(path)[:60]}… has {size} bytes, and a home's at most {MAX_PATH_BYTES}"
         raise ConfigError("home", problem, hint="name a shorter one")
@@ -185,14 +185,14 @@ def _holder(descriptor: int) -> str:
 class PrivateFolder:
     """Files of mode 0600 in a folder of mode 0700, which is made when it is first needed.
 
-    Made for the process that has the home's lock; to read needs none. Methods raise JournalBlocked.
+    Only the process that has the home's lock may write; reading needs none. Methods raise JournalBlocked.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file. When this returns it is on the disk, whole, and outlives the machine's power."""
+        """Write a file. When this returns, the whole file is on the disk and survives a power cut."""
         with self._faults("written to"):
             self._path.mkdir(mode=0o700, exist_ok=True)
             write_private(self._path / name, data)
@@ -211,7 +211,7 @@ class PrivateFolder:
                 return None
 
     def keep_only(self, names: Iterable[str]) -> None:
-        """Remove all other files, those that a kill has left half-written included."""
+        """Remove all other files, including those that a kill left half-written."""
         kept = set(names)
         with self._faults("cleared"):
             for path in self._path.iterdir() if self._path.exists() else ():

@@ -1,7 +1,7 @@
-"""A program's memory on disk: what it must know again after it was killed at any instant.
+"""A program's memory on disk: what it must still know after being killed at any instant.
 
 One SQLite file with two parts: a map from keys to values, and an append-only log of what happened. A `put` is
-on the disk when it returns (write-ahead log, synchronous=FULL); `transaction()` makes several changes one.
+on the disk when it returns (write-ahead log, synchronous=FULL); `transaction()` makes several changes atomic.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, eve
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """A line of the log. `at_s` is this machine's clock, for people only: nothing is decided by it."""
+    """A line of the log. `at_s` is this machine's clock, for people only: no decision depends on it."""
 
     seq: int
     at_s: float
@@ -155,7 +155,8 @@ class Journal:
     def transaction(self) -> Iterator[None]:
         """Make the changes inside one: all or, if the block raises, none.
 
-        A nested call joins the outer one. If it raises and the outer block goes on, its own changes are lost.
+        A nested call joins the outer one. If it raises and the outer block continues, its own changes are
+        lost.
         """
         with self._lock:
             name = f"t{self._depth}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "SONAR_PASSWORD"  # noqa: S105 - the variable's name
 PASSWORD_FILE_VARIABLE = "SONAR_PASSWORD_FILE"  # noqa: S105
 BESIDE = "password"
-"""The file in a home that holds its password, where whoever made it wanted nobody to be asked."""
+"""The file in a home that holds its password, if its maker wanted no prompt."""
 MAX_FILE_BYTES = 64 * 1024
 # Measured: 0.9 s and 256 MiB for each unlock, and 0.06 s.
 _SCRYPT_N = 2**18
@@ -46,14 +46,14 @@ _NO_KEY = "export the account's key from its wallet again"
 _WHOSE = "is it the right file, or was it changed? Restore it from a copy"
 _KEY_BYTES = 32
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-"""Of secp256k1: private keys are the numbers below, without zero."""
+"""The order of secp256k1: private keys are the numbers from 1 to below it."""
 
 
 def read_password(password_file: Path | None = None, *, confirm: bool = False, notebook: bool = False) -> str:
     """Return the password from `password_file`, or else from SONAR_PASSWORD, from the file that
     SONAR_PASSWORD_FILE names, or from the terminal, or the `notebook` (asked twice with `confirm`).
 
-    Raises KeyFileError on a file that others may read, on a password that is empty or no UTF-8, and where
+    Raises KeyFileError on a file that others may read, on a password that is empty or not UTF-8, and if
     nobody can be asked.
     """
     if password_file is None and PASSWORD_VARIABLE not in os.environ and PASSWORD_FILE_VARIABLE in os.environ:
@@ -88,7 +88,7 @@ def _asked(confirm: bool, notebook: bool) -> str:
 
 
 def encoded(password: str) -> bytes:
-    """Return the password as bytes. Raises KeyFileError on what came out of bytes that were no UTF-8."""
+    """Return the password as bytes. Raises KeyFileError if it came from bytes that are not UTF-8."""
     try:
         return password.encode()
     except UnicodeEncodeError as error:
@@ -169,7 +169,7 @@ def load(path: Path, password: str) -> LocalAccount:
         raise KeyFileError(f"{path}: {problem}", hint=_TRY_AGAIN if wrong else _RESTORE) from error
     except MemoryShort:
         raise
-    except Exception as error:  # the library raises what it likes on a damaged file
+    except Exception as error:  # the library may raise anything on a damaged file
         problem = f"the file is damaged or no keystore ({type(error).__name__})"
         raise KeyFileError(f"{path}: {problem}", hint=_RESTORE) from error
     account: LocalAccount = Account.from_key(_key(path, key))
@@ -210,8 +210,8 @@ def _memory_bytes(fields: dict[str, Any]) -> int:
 
 
 def _key(path: Path, key: bytes) -> bytes:
-    """Return a file's key as 32 bytes. Raises KeyFileError on what is no private key, without telling it."""
-    if len(key) == _KEY_BYTES - 1:  # some wallets drop a zero in front
+    """Return a file's key as 32 bytes. Raises KeyFileError, not showing it, if it is no private key."""
+    if len(key) == _KEY_BYTES - 1:  # some wallets drop a leading zero
         key = bytes(1) + key
     if len(key) != _KEY_BYTES:
         problem = f"{path} holds {len(key)} bytes, and a private key has {_KEY_BYTES}"
@@ -250,8 +250,8 @@ def _bearable(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_private(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """Return a file's bytes, if nobody but its user may read it. Raises KeyFileError.
 
-    A file of root's that others may read, but not write, is taken from who cannot change that: secrets of
-    Docker Swarm and Kubernetes are mounted so, and who mounts them has said who may read them.
+    A root-owned file that others may read but not write is accepted if the user cannot change that: Docker
+    Swarm and Kubernetes mount secrets so, and whoever mounts them decides who may read them.
     """
     path = expanded(path, what)
     try:
@@ -316,7 +316,7 @@ def load_raw(path: Path) -> LocalAccount:
     text = read_private_text(path, "faucet's key").strip()
     try:
         key = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:  # without the content: it may be a key all the same
+    except ValueError:  # without the content: it may still be a key
         raise KeyFileError(f"{path} holds no key in hex", hint=_RESTORE) from None
     account: LocalAccount = Account.from_key(_key(path, key))
     return account

@@ -1,6 +1,6 @@
-"""What scrypt needs of memory, which is its point, and how much this process may still take.
+"""How much memory scrypt needs, by design, and how much this process may still take.
 
-A container that takes more than its limit is killed without a word, so the limit is asked for before.
+A container that exceeds its limit is killed without a word, so the limit is checked first.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from sonar.errors import MemoryShort
 
 MIB = 1 << 20
 _TOLD_OF_MEMORY = ("error 2 while running scrypt", "memory limit exceeded")
-"""How pycryptodome and OpenSSL say that they got none."""
+"""The words of pycryptodome and OpenSSL for a lack of memory."""
 _MARGIN_BYTES = 16 * MIB
-"""For all else that is taken meanwhile."""
+"""For everything else that is allocated meanwhile."""
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
 
@@ -28,7 +28,9 @@ def scrypt_bytes(n: int, r: int, p: int) -> int:
 
 @contextmanager
 def reserved(need_bytes: int, what: str) -> Iterator[None]:
-    """Do inside what takes `need_bytes` for `what`. Raises MemoryShort, before or when they are not there."""
+    """A context for work that takes `need_bytes` for `what`. Raises MemoryShort, before it or when they run
+    out.
+    """
     free = free_bytes()
     if free is not None and free < need_bytes + _MARGIN_BYTES:
         raise _short(need_bytes, what, f"this process may take {max(free, 0) // MIB} MiB more")
@@ -98,7 +100,7 @@ def _left_of_group(group: Path) -> int | None:
 
 
 def _number(path: Path) -> int | None:
-    """Return the number in a file; None if it is none, one that limits nothing, or not to be had."""
+    """Return the number in a file; None if there is none, or it limits nothing, or it cannot be read."""
     try:
         number = int(path.read_text("ascii"))
     except (OSError, ValueError):  # "max"

@@ -50,7 +50,7 @@ def prepare_home(home: Path) -> list[str]:
 
 
 def mine_init(home: Path, network: Path, shard: str, *options: str) -> list[str]:
-    """The command that makes a mine's home, with a part of the example such as "3/10", and tells of it."""
+    """The command that makes a mine's home, with a part of the example such as "3/10", and prints it."""
     init = ["mine", "init", *prepare_home(home), "--network", str(network), "--dev"]
     return [*init, "--example", EXAMPLE, "--shard", shard, *options]
 
@@ -67,9 +67,9 @@ def ready(
     tell: Callable[[str], None],
     look: Callable[[], object],
 ) -> Iterator[tuple[str, T]]:
-    """Yield what each of the parties tells when it is ready, in the order in which they are.
+    """Yield what each party prints when it is ready, in the order of being ready.
 
-    They are waited for as long as they live and move. While none tells anything, `look` is called, which
+    Waits as long as they live and make progress. While none tells anything, `look` is called, which
     raises if one has ended, and `tell` is told how many are ready. Raises WaitTimeout for one that hangs.
     """
     left, told_s, others = list(parties), time.monotonic(), []

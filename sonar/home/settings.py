@@ -1,6 +1,7 @@
-"""The network file, `network.toml`: everything a client must know about a network, written by who runs it.
+"""The network file, `network.toml`: everything a client must know about a network, written by whoever runs
+it.
 
-Nobody pastes an address by hand: chain id, contract and the hash of its code come from here, and every client
+Nobody copies addresses by hand: chain id, contract and the hash of its code come from here, and every client
 checks them against the chain before it sends money.
 """
 

@@ -1,4 +1,4 @@
-"""A settlement that waits for its settler's signature, as a file, and the signature in a file beside it.
+"""A settlement that awaits its settler's signature, as a file, and the signature in a file beside it.
 
 The scientist's program writes the one, `sonar sign` or a wallet the other. Each comes from another machine,
 so each is hostile until checked; neither is a secret.

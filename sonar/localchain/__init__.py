@@ -1,4 +1,4 @@
-"""A chain on this machine for development: Anvil where it is to be had, else eth-tester behind JSON-RPC."""
+"""A chain on this machine for development: Anvil if it is installed, else eth-tester behind JSON-RPC."""
 
 from __future__ import annotations
 

@@ -34,16 +34,16 @@ from sonar.telling.waiting import interrupts_held
 CHAIN_ID = 31337
 LOOPBACK, ANY_ADDRESS = "127.0.0.1", "0.0.0.0"  # noqa: S104 - the name of what must be asked for
 STILL_MAX_S = 20.0
-"""So long Anvil may do nothing before it answers; however long it takes, as long as it works on that."""
+"""How long Anvil may stand still before it answers; while it works, it may take any time."""
 STOP_WITHIN_S = 10.0
 DUMP_WITHIN_S, LAST_DUMP_WITHIN_S = 5.0, 60.0
-"""A dump that takes longer is tried again; of the last one there is no other try."""
+"""A dump that takes longer is tried again; the last one is not."""
 STATES_KEPT = 64
 """How many blocks back a call can be asked for: two rounds of ten mines, and more than any program asks."""
 BEAT_S, LONGEST_BEAT_S = 1.0, 30.0
 """Between two blocks without transactions: one second, and a tenth of the time since the last transaction."""
 _ENDED = (
-    "-9: something has killed it, perhaps for want of memory. If it does not like its state, move "
+    "-9: something killed it, perhaps because memory ran out. If it cannot load its state, move "
     f"{STATE_FILE} out of the chain's home: the chain then starts anew"
 )
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -116,7 +116,7 @@ class Anvil:
             raise
 
     def stop(self) -> None:
-        """Keep Anvil's state and end it; kill it if it does not end."""
+        """Save Anvil's state and end it; kill it if it does not end."""
         self._stopping.set()
         if self._heart.is_alive():
             self._heart.join()
@@ -157,7 +157,7 @@ class Anvil:
             if self._state is not None:
                 self._state.keep(rpc, newest)
         except OSError as error:
-            self._tell(f"the chain's state cannot be kept, is the disk full? {error}")
+            self._tell(f"the chain's state cannot be saved; is the disk full? {error}")
 
     def _keep_last_state(self) -> None:
         """Take no more transactions, since they would be lost, and write the state down."""

@@ -158,7 +158,7 @@ class TesterChain:
         try:
             transaction = self._chain.get_vm().get_transaction_builder().decode(raw)
             sender, chain_id = transaction.sender, getattr(transaction, "chain_id", None)
-        except Exception as error:  # py-evm raises what it likes on hostile bytes
+        except Exception as error:  # py-evm may raise anything on hostile bytes
             raise JsonRpcError(-32602, f"the transaction does not decode: {str(error)[:200]}") from error
         with self._lock:
             if transaction.hash in self._receipts:

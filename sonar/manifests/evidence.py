@@ -24,7 +24,7 @@ from sonar.protocol.record import (
 
 
 class CohortMember(Record):
-    """What the scientist found about one revealed update. Its score is not told: the share says enough.
+    """What the scientist found about one revealed update. Its score is not published: the share says enough.
 
     `reason`: why it was left out, or why an accepted one counts for less than it says.
     """
@@ -50,7 +50,7 @@ class EvidenceManifest(Manifest):
     address.
 
     `aggregate` is the digest of the aggregate that was decrypted, null if none was. A member whose blob could
-    not be had has `rows` 0.
+    not be fetched has `rows` 0.
     """
 
     max_bytes: ClassVar[int] = 1 << 18  # 255 members with a reason each

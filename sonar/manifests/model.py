@@ -1,7 +1,7 @@
 """What a bounty is posted with: the manifests of the key, the model at one round, and who may take part.
 
 The first model commits the scientist to the rows that judge her models before anybody commits to her bounty.
-The commitment is opened to nobody but who audits; its salt hides the rows from who could guess them.
+Only auditors see it opened; its salt hides the rows from anyone who could guess them.
 """
 
 from __future__ import annotations

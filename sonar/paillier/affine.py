@@ -101,7 +101,7 @@ def affine_update(
 def check_bounds(plan: SlotPlan, a: Matrix, b: Vector) -> None:
     """Check a mine's A [d, d] and b [d, k] against the bounds that the bounty declares. Raises BoundsError.
 
-    The message names the row and the limit, and keeps the data's own values to itself.
+    The message names the row and the limit, but none of the data's values.
     """
     _checked(plan, a, b)
 
@@ -182,7 +182,9 @@ _HINT = "are the data in the units that the bounty's features and target ask for
 
 WINDOWS = range(2, 11)
 TABLE_BYTES_MAX = 64 << 20
-"""What the tables of one process may take: at 2048 bits the best window for d = 1000 then needs 61 MB."""
+"""The most memory that the tables of one process may take: at 2048 bits the best window for d = 1000 then
+needs 61 MB.
+"""
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,7 @@ def _straus(shape: Shape, window: int) -> Counts:
     """Odd digits of `window` bits: of b random bits, (b + w/2 + 1.2) / (w + 1) digits are not zero."""
     digits = (shape.bits + (window / 2 + 1.2) * shape.numbers) / (window + 1)
     digits = max(digits, shape.numbers)
-    # Digits fall on the places of a row like rain, and where an odd number falls, one has no partner.
+    # Digits fall at random on the places of a row; where an odd number falls, one has no partner.
     places = shape.rows * max(shape.longest, 1)
     return Counts(
         squarings=shape.squarings,

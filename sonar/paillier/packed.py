@@ -70,7 +70,7 @@ class PackedPlan:
 
     @property
     def bytes_per_value(self) -> float:
-        """What a value takes in a blob."""
+        """Bytes that a value takes in a blob."""
         return self.ciphertexts * (self.key_bits // 4) / self.values
 
     def pack(self, values: Vector) -> list[int]:

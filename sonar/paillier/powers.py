@@ -99,7 +99,7 @@ class Bases:
                 b *= a + a
                 carry, a = divmod(a * a, n)
                 b = b % n + carry
-            # Two halves first by each other: it saves one of four reductions.
+            # Multiplying two halves by each other first saves one of four reductions.
             for one, other in pairs:
                 high, low = divmod(halves[one] * halves[other], n)
                 b = a * high + b * low
@@ -298,7 +298,7 @@ def _halved(key: PublicKey, ciphertexts: Sequence[int]) -> list[tuple[Half, Half
     try:
         inverse = gmpy2.invert(prefixes[-1], n)
     except ZeroDivisionError:
-        key.check_all(ciphertexts)  # names the one that is to blame
+        key.check_all(ciphertexts)  # names the bad one
         raise
     halves = []
     for (low, high), prefix in zip(reversed(pairs), reversed(prefixes[:-1]), strict=True):

@@ -5,7 +5,7 @@ A plaintext m in [0, n) stands for the signed integer of least magnitude with th
 
 A proof comes with a key: no prime factor of n divides phi(n), so that r -> r^n is one-to-one. A mine hides
 its data from the holder of the key by a factor r^n. If a prime d divided both n and phi(n), only one number
-in d could be such a factor, and whoever made the key could tell something of what it hides.
+in d could be such a factor, and whoever made the key could learn something of what it hides.
 
 Goldberg, Reyzin, Sagga and Baldimtsi, "Efficient noninteractive certification of RSA moduli and beyond"
 (Asiacrypt 2019): the holder shows n-th roots of challenges that nobody chose, since they are hashed from n
@@ -206,9 +206,9 @@ def encode_proof(key: PublicKey, roots: Sequence[int]) -> bytes:
 
 @lru_cache(maxsize=64)
 def check_proof(key: PublicKey, proof: bytes) -> None:
-    """Check that `proof` shows of a key what this module says; `PublicKey.from_bytes` took it.
+    """Check that `proof` proves this module's claim about a key that `PublicKey.from_bytes` accepted.
 
-    11 powers modulo n: about 40 ms at 2048 bits, and nothing for a proof that passed just before.
+    11 powers modulo n: about 40 ms at 2048 bits. A proof that just passed is not checked again.
     Raises CiphertextError.
     """
     width = _width(key)
@@ -229,5 +229,5 @@ def _width(key: PublicKey) -> int:
 def _refuse(problem: str) -> None:
     raise CiphertextError(
         f"the public key's proof {problem}",
-        hint="without it the holder of this key might read your updates: leave the bounty alone",
+        hint="without it the holder of this key might read your updates: do not join the bounty",
     )

@@ -8,8 +8,8 @@ add up to an integer inside (-n/2, n/2), where the plaintext's sign is still kno
 
     plaintext = sum_i v_i 2^(slot_bits i),  |v_i| < 2^(slot_bits - 1),  |plaintext| < 2^(key_bits - 2) < n/2
 
-A vector has one shared scale, never an exponent per number: as general encoders have it, that tells the
-magnitude of every value to whoever sees it.
+A vector has one shared scale. An exponent per number, as in general encoders, would tell everybody the
+magnitude of every value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a process is waited for: as long as it lives and moves, however busy the machine is."""
+"""How long to wait for a process: as long as it lives and makes progress, however busy the machine is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 STILL_MAX_S = 60.0
-"""So long a process that is waited for may use no processor time at all."""
+"""How long an awaited process may go without any processor time."""
 _CPU_FIELDS = slice(11, 15)
 """utime, stime, cutime and cstime of proc(5), counted from the field after the name."""
 

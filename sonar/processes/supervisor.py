@@ -32,7 +32,7 @@ from sonar.telling.versions import DISTRIBUTIONS
 from sonar.telling.waiting import interrupts_held
 
 STOP_GRACE_S, STOP_WITHIN_S = 15.0, 60.0
-"""After SIGTERM, a process may stand still for so long, and go on for so long."""
+"""After SIGTERM, how long a process may stand still, and how long it may run."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Child:
         return self.process.pid
 
     def go_on(self, *, quiet: bool = False) -> None:
-        """Let it begin its next step. If it has ended meanwhile, that shows where it is looked after."""
+        """Let it begin its next step. If it has ended meanwhile, the supervisor notices."""
         self.quiet = quiet
         with suppress(OSError):
             self._go.write("\n")
@@ -91,7 +91,7 @@ class Child:
             return ""
 
     def failure(self) -> ProcessFailed:
-        """Return what to raise when it has ended badly: what it told last, or the end of its log."""
+        """Return the error for a bad end: what the process said last, or the end of its log."""
         self.told_all.wait(1.0)
         ended = f"{self.party} ended with exit code {self.process.returncode}"
         hint = f"its whole log: {self.log}"
@@ -207,7 +207,7 @@ class Supervisor:
             raise child.failure()
 
     def next_line(self, timeout_s: float = 0.2) -> Line | None:
-        """Return the next line that a process has told; None if there is none in that time."""
+        """Return the next line from a process; None if none comes in that time."""
         try:
             return self.lines.get(timeout=timeout_s)
         except queue.Empty:

@@ -55,7 +55,7 @@ def proof_of(mines: Sequence[Address], mine: Address) -> list[bytes] | None:
 
 
 def verifies(mine: Address, proof: Sequence[bytes], root: bytes) -> bool:
-    """Tell what the contract will say of a proof."""
+    """Tell whether the contract will accept a proof."""
     found = leaf_of(mine)
     for other in proof:
         found = _pair(found, other)

@@ -5,11 +5,11 @@ two names for it. `decode` therefore accepts only what `encode` would have writt
 lengths, map keys that are text, unique and sorted by (length, bytes), tag 42 alone (a link, read as a `Cid`,
 never as bytes), no floats, no undefined, nothing after the value.
 
-The codec is ours because the common library (libipld 3.5) keeps no difference between links and bytes: it
-reads links as plain bytes, and writes as a link any bytes that parse as a CID of any kind, which 1 in 2,400
-honest digests and 1 in 4,300 addresses do. Such a value could not be in a manifest at all, and a mine that
-ground its address for a few seconds could keep a round's evidence from being published. The tests hold ours
-against libipld and dag-cbor.
+The codec is ours because the common library (libipld 3.5) confuses links and bytes: it reads links as plain
+bytes, and writes as a link any bytes that parse as a CID of any kind, which 1 in 2,400 honest digests and 1
+in 4,300 addresses do. Such a value could not be in a manifest at all, and a mine that ground its address for
+a few seconds could keep a round's evidence from being published. The tests compare ours with libipld and
+dag-cbor.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def _write_head(out: bytearray, major: int, argument: int) -> None:
 
 
 class _Reader:
-    """A cursor over hostile bytes. It checks before it takes, and allocates nothing by a declared length."""
+    """A cursor over hostile bytes. It checks before it reads, and allocates nothing on the word of a declared
+    length.
+    """
 
     def __init__(self, data: bytes, what: str) -> None:
         self.data, self.what, self.at = data, what, 0

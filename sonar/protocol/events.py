@@ -1,6 +1,6 @@
 """The contract's events as frozen records. `sonar.chain.contract.market` decodes them.
 
-What rounds come to by them is told in `sonar.protocol.fold`.
+`sonar.protocol.fold` makes the record of each round from them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Revealed(Logged):
 
 @dataclass(frozen=True)
 class CohortFixed(Logged):
-    """The scientist said which of the revealed updates are summed: `digest` is over that cohort."""
+    """The scientist fixed which of the revealed updates are summed: `digest` is over that cohort."""
 
     bounty: BountyId
     round: int

@@ -1,7 +1,7 @@
-"""What a round came to, folded from the contract's events: one record for mine, scientist, index and demo.
+"""The record of a round, folded from the contract's events: the same for mine, scientist, index and demo.
 
-A record is no more than what the events say, so events that begin late, or end early, give a record with
-parts missing; `ended` is None until the events have told how the round ended.
+A record contains only what the events say. If they begin late or end early, parts are missing; `ended` is
+None until an event says how the round ended.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Ending(Enum):
 
 
 _CLOSED_ALONE = {CloseReason.OVERDUE: Ending.OVERDUE, CloseReason.BY_SCIENTIST: Ending.TAKEN_BACK}
-"""Why a bounty is closed without another event of how its round ended."""
+"""Why a bounty closed, if no other event says how its round ended."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class RoundRecord:
 
     @property
     def cohort(self) -> tuple[Address, ...]:
-        """Who revealed, ascending by address, as the contract wants to be told."""
+        """Who revealed, ascending by address, as the contract expects."""
         return tuple(sorted(self.reveals, key=lambda mine: int(mine, 16)))
 
     @property
     def is_whole(self) -> bool:
         """Tell whether the events add up to the round's end: a node may leave some out.
 
-        A settlement says what it paid, a failure how many took part; and who revealed is paid, nobody else.
+        A settlement says what it paid, a failure how many took part; exactly those who revealed are paid.
         """
         if self.ended is None or not (self.paid.keys() == self.reveals.keys() <= self.commits.keys()):
             return False
@@ -106,10 +106,10 @@ class RoundRecord:
 
 
 def fold(events: Iterable[Event]) -> dict[tuple[BountyId, int], RoundRecord]:
-    """Return the record of every round that the events tell of, by bounty and round, in their order.
+    """Return the record of every round in the events, by bounty and round, in their order.
 
-    Raises RpcError if they contradict each other, as when a reorganisation came between two answers of a
-    node: asked again, it tells what holds.
+    Raises RpcError if they contradict each other, for example after a reorganisation between two answers of a
+    node: then ask again.
     """
     rounds: dict[tuple[BountyId, int], list[_OfRound]] = defaultdict(list)
     for event in events:
@@ -119,7 +119,7 @@ def fold(events: Iterable[Event]) -> dict[tuple[BountyId, int], RoundRecord]:
 
 
 def record_of(events: Iterable[Event], bounty: BountyId, round_number: int) -> RoundRecord:
-    """Return the record of one round; an empty one if the events do not tell of it. Raises as `fold`."""
+    """Return the record of one round; an empty one if no event is about it. Raises as `fold`."""
     return fold(
         event
         for event in events
@@ -148,7 +148,7 @@ def _record(bounty: BountyId, number: int, events: Sequence[_OfRound]) -> RoundR
 
 
 def _only(kind: type[_One], events: Sequence[_OfRound]) -> _One | None:
-    """The one event of a kind. That it is there twice is no harm, that there are two is."""
+    """The one event of a kind. The same event twice does no harm; two different ones do."""
     found = {event for event in events if isinstance(event, kind)}
     if len(found) > 1:
         raise _contradiction(found.pop().round, f"{kind.__name__} twice")

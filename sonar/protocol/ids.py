@@ -1,4 +1,4 @@
-"""Names: accounts and bounties, and bytes by their hash, each with how a person writes it.
+"""Names of accounts and bounties, and of bytes by their hash, and how a person writes them.
 
 A CID names some bytes: version 1, sha2-256, and one of two codecs, so that the same bytes have one name in
 every store. A blob is bytes of any length, in parts that a store takes and that peers on IPFS pass on, each
@@ -55,7 +55,7 @@ def parse_bounty(text: str, field: str = "bounty") -> BountyId:
 
 
 def abbreviates(text: str, field: str = "bounty") -> Callable[[bytes], bool]:
-    """Return what tells whether `text` stands for an id: its first digits in hex, with or without "0x".
+    """Return a test whether `text` stands for an id: its first digits in hex, with or without "0x".
 
     Also as the tables show it, first and last digits: "0x7dba…9602", in ASCII with three dots. Raises
     ConfigError on anything else.
@@ -147,7 +147,7 @@ class Cid:
 
 
 PART_BYTES = 1 << 20
-"""Bitswap, by which IPFS nodes exchange blocks, takes none of over 2 MiB; 1 MiB is its usual limit."""
+"""Bitswap, by which IPFS nodes exchange blocks, accepts none over 2 MiB; 1 MiB is its usual limit."""
 
 
 def parts_of(data: bytes) -> list[bytes]:
@@ -161,7 +161,8 @@ def links_of(data: bytes) -> tuple[Cid, ...]:
 
 
 def joined(links: Sequence[Cid], size: int, get: Callable[[Cid, int], bytes]) -> bytes:
-    """Return the blob of `size` bytes whose parts `links` name; `get` returns one, of at most so many bytes.
+    """Return the blob of `size` bytes whose parts `links` name; `get` returns one part of at most that many
+    bytes.
 
     Raises ManifestError for another number of parts or bytes before it asks for the rest, and what `get`
     does.

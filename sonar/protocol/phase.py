@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sonar.protocol.ids import Address, BountyId, Digest
 
 WHOLE_BPS = 10_000
-"""All of something, in basis points."""
+"""The whole of something, in basis points."""
 NOBODY = Address("0x" + "0" * 40)
 """The settler of a bounty that its scientist settles alone."""
 
@@ -54,10 +54,10 @@ class EntryState(IntEnum):
 class Terms:
     """A bounty's immutable rules. Windows in seconds, losses in millionths of the null model's.
 
-    Amounts are in the smallest units of `asset`: of ether, in wei. `settler` must have signed a settlement
-    besides the scientist. `overdue_bps`: the part of the unpaid reward that is due to those who revealed when
-    she does not settle. `quiet_s`: with `min_mines` committed, the commit phase ends so long after the last
-    commit, if that is before its window's end; 0 is off.
+    Amounts are in the smallest units of `asset`: of ether, in wei. Besides the scientist, `settler` must sign
+    each settlement. `overdue_bps`: the part of the unpaid reward that is due to those who revealed when she
+    does not settle. `quiet_s`: once `min_mines` have committed, the commit phase ends this long after the
+    last commit, or with its window if that ends first; 0 is off.
     """
 
     asset: Address
@@ -135,7 +135,7 @@ class Deadlines(NamedTuple):
 def deadlines_of(bounty: BountyState) -> Deadlines:
     """Return the ends of the current round's phases, in chain seconds.
 
-    A quiet end is the commit phase's alone, and moves with each commit: what is left of the window is not.
+    Only the commit phase can have a quiet end, which moves with each commit.
     """
     terms = bounty.terms
     commit = bounty.opened_s + terms.commit_window_s

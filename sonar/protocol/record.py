@@ -1,4 +1,4 @@
-"""Records and manifests: strict, frozen, typed, and the only way from hostile bytes to fields.
+"""Records and manifests: strict, frozen and typed. All hostile bytes become fields here.
 
 A record is a set of fields; a manifest is a record that travels by itself, as a small DAG-CBOR block with a
 version `v` and a `kind`, named by the hash of its bytes. The manifests themselves are in `sonar.manifests`.
@@ -38,7 +38,7 @@ from sonar.protocol.wording import first_fault, other_version
 MAX_COHORT = 255
 MAX_ROWS = (1 << 32) - 1
 MAX_WEIGHTS = 1000
-"""Weights of a model at most, over all outputs, biases included."""
+"""The most weights of a model, over all outputs, biases included."""
 _WIRE = {"wire": True}
 
 
@@ -89,13 +89,13 @@ Loss = Annotated[int, Field(ge=0, lt=1 << 64)]
 
 
 def is_ascending(mines: Sequence[Address]) -> bool:
-    """Tell whether addresses stand in ascending order, each once, as in all lists on the wire."""
+    """Tell whether addresses ascend without duplicates, as in all lists on the wire."""
     order = [int(mine, 16) for mine in mines]
     return order == sorted(set(order))
 
 
 class Record(BaseModel):
-    """A strict, frozen record. `parse` is the way in for what a person or a peer wrote."""
+    """A strict, frozen record. `parse` reads what a person or a peer wrote."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -145,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 
 VERSION = 2
-"""Of all manifests: what this program writes and reads."""
+"""The version of all manifests that this program writes and reads."""
 
 
 class Manifest(Record):

@@ -2,10 +2,9 @@
 
 Theory of operation. A round of a bounty is, for one mine, a walk through the states below. What happens (a
 transaction of ours was sent, or was seen on the chain with enough confirmations; a deadline passed) is an
-event. `advance` looks both up in one table; everything that affects the walk is in this file. An event
-that the table does not have in that state is a fault of our own code: it raises, and since states are values,
-nothing changes. The node writes the new state to its journal before it acts on it, so that a restart goes on
-from there.
+event. `advance` looks both up in one table; everything that affects the walk is in this file. An event that
+the table does not have in that state is a fault of our own code: it raises and changes nothing. The node
+writes the new state to its journal before it acts on it, so that a restart goes on from there.
 
 Sent is a state of its own because a sent transaction may be mined at any time later: in COMMITTING and
 REVEALING the mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes
@@ -60,7 +59,7 @@ class RoundEvent(Enum):
 _S, _E = RoundState, RoundEvent
 
 OWN_ACTS = frozenset({_E.TRAINED, _E.COMMIT_SENT, _E.REVEAL_SENT})
-"""The events that are the mine's own doing; all others come to it, whatever it does."""
+"""The events that the mine itself causes; all others happen whatever it does."""
 
 TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
     _S.IDLE: {_E.TRAINED: _S.TRAINED, _E.COMMIT_REFUSED: _S.SKIPPED},
@@ -69,7 +68,7 @@ TRANSITIONS: dict[RoundState, dict[RoundEvent, RoundState]] = {
     _S.COMMITTED: {
         _E.REVEAL_SENT: _S.REVEALING,
         _E.REVEAL_MISSED: _S.FORFEIT,
-        _E.COMMIT_REFUSED: _S.SKIPPED,  # a reorganisation took it back, and it came too late then
+        _E.COMMIT_REFUSED: _S.SKIPPED,  # a reorganisation took it back, and then it was too late
     },
     _S.REVEALING: {
         _E.REVEAL_SEEN: _S.REVEALED,

@@ -1,4 +1,4 @@
-"""The hashes that the contract makes as well: a mine's seal, a bounty's id, and what a settler signs.
+"""The hashes that the contract also computes: a mine's seal, a bounty's id, and what a settler signs.
 
 Seal and id are keccak256 over the ABI encoding of fixed-size words, so each field is one 32-byte word,
 left-padded (numbers, addresses) or whole (bytes32). The contract keeps and compares the first 29 bytes of a
@@ -30,7 +30,7 @@ def seal(
     update_digest: Digest,
     salt: bytes,
 ) -> bytes:
-    """Return a mine's commitment to its update, 32 bytes. It opens to this bounty, round and mine alone.
+    """Return a mine's commitment to its update, 32 bytes. It opens only to this bounty, round and mine.
 
     Raises UsageError for a field that does not fit its word.
     """

@@ -1,4 +1,4 @@
-"""Addresses of services: what messages show of them, and which of them are near."""
+"""Addresses of services: which part messages show, and which hosts are near."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _AN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 def without_secrets(url: str) -> str:
     """Return an address for messages: scheme, host and port, without name, password, path and query.
 
-    Providers of nodes put their customers' keys into the path. Where it cannot be told whether something is
-    the host or part of a password, the host is left out too.
+    Providers of nodes put their customers' keys into the path. If something may be the host or part of a
+    password, the host is left out too.
     """
     scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
     place = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
@@ -30,9 +30,9 @@ def hide_secrets(text: str) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a host is one of this machine, or of the network around it, to which no proxy leads.
+    """Tell whether a host is this machine or in its local network, which no proxy serves.
 
-    So are private addresses, names without a dot, as containers have them, and names under domains that are
+    Private addresses are, and names without a dot, such as containers', and names under domains that are
     never public.
     """
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with a record, in words: the one way in which the library's errors are told."""
+"""What is wrong with a record, in words: all of the library's errors become messages here."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the hint for a name that there is not: the one that is likely meant, or all that there are.
+    """Return the hint for an unknown name: the one that is likely meant, or all known ones.
 
-    `prefix`: what stands before them, "holdout." say.
+    `prefix`: what stands before them, such as "holdout.".
     """
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -35,13 +35,13 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
 def first_fault(
     error: ValidationError, name: str, *, show: bool = False, given: object = None
 ) -> tuple[str, str]:
-    """Return the first wrong field of the record `name`, by its path, and what is wrong with it.
+    """Return the path of the first wrong field of the record `name`, and what is wrong with it.
 
-    `show`: say the wrong value too, as for what a person has written by hand; of others it may be hostile.
+    `show`: show the wrong value too, if a person wrote it by hand; other values may be hostile.
     `given`: what was validated; the path is then as it stands there, without the library's own steps.
     """
     faults = error.errors(include_url=False)
-    # Of a name that is written wrong, that it is unknown says more than that the right one is missing.
+    # For a misspelt name, "unknown" says more than that the right one is missing.
     first = next((each for each in faults if each["type"] in _UNKNOWN), faults[0])
     parts = first["loc"] if given is None else _as_written(first["loc"], given)
     path = ".".join(str(part)[:64] for part in parts) or name
@@ -141,7 +141,7 @@ def other_version(found: object, ours: int, if_older: str) -> tuple[str, str]:
 
 
 def _shown(path: str, given: object) -> str:
-    """Return a wrong value for a message, cut short; of an address what is not secret."""
+    """Return a wrong value for a message, cut short; an address without its secrets."""
     if isinstance(given, str) and path.endswith("url"):
         return repr(without_secrets(given))
     return hide_secrets(repr(given))[:60]

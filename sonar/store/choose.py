@@ -1,4 +1,4 @@
-"""Opens the store that a network file asks for; with Kubo, together with a node of the party's own."""
+"""Opens the store that a network file names; with Kubo, together with the party's own node."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def checked_peers(field: str, peers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_private(rpc: KuboRpc, config: StoreConfig) -> None:
-    """Refuse a running node that joins other networks than ours. Raises StoreUnusable, StoreUnavailable."""
+    """Refuse a running node that joins networks other than ours. Raises StoreUnusable, StoreUnavailable."""
     if config.public:
         return
     known = {peer.rpartition("/")[2] for peer in config.bootstrap}
@@ -161,7 +161,9 @@ def describe_node(config: StoreConfig, home: Path) -> dict[str, Any]:
 
 
 class LazyStore:
-    """The store that `opened` returns. While that raises, every method does, and asks again the next time."""
+    """The store that `opened` returns. While `opened` raises, every method does, and tries again the next
+    time.
+    """
 
     def __init__(self, opened: Callable[[], Store]) -> None:
         self._open = opened

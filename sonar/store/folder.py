@@ -108,7 +108,7 @@ class FolderStore:
 
 
 def _holds(block: Path, data: bytes) -> bool:
-    """Tell whether the block is there and whole; a disk may have spoilt it."""
+    """Tell whether the block is there and intact; a disk may have damaged it."""
     try:
         return block.stat().st_size == len(data) and block.read_bytes() == data
     except FileNotFoundError:

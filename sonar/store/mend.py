@@ -1,4 +1,4 @@
-"""Puts a party's own blobs into a store again that has lost or spoilt them."""
+"""Restores a party's own blobs in a store that has lost or damaged them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sonar.ports import Store
 from sonar.protocol.ids import Cid, Codec, digest_of, parts_of
 
 LOOK_S = 5
-"""How often to look at what others are about to read, in chain seconds: some windows are as short as 10."""
+"""How often to check what others are about to read, in chain seconds: some windows are as short as 10."""
 
 
 def put_blob(store: Store, data: bytes) -> tuple[Cid, ...]:
@@ -19,7 +19,7 @@ def put_blob(store: Store, data: bytes) -> tuple[Cid, ...]:
 
 
 def mend(store: Store, data: bytes, codec: Codec) -> bool:
-    """Put and pin `data` if the store itself has not all of it as it was; tell whether that was so.
+    """Put and pin `data` if the store itself lacks or has damaged any of it; tell whether it did.
 
     Raises StoreUnavailable, BlobNotFound.
     """

@@ -1,1 +1,1 @@
-"""What is told to people: progress, amounts, tables."""
+"""Output for people: progress, amounts, tables."""

@@ -1,7 +1,7 @@
 """Amounts of money as people write and read them; inside the programs they are integers of smallest units.
 
-The smallest unit of ether is the wei. A token has a unit of its own: how many digits make one, and what it is
-called, is the token's word (`sonar.chain.contract.token`) or that of whoever writes `bounty.toml`.
+The smallest unit of ether is the wei. A token has a unit of its own: how many digits it has and what it is
+called comes from the token (`sonar.chain.contract.token`) or from `bounty.toml`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.$+_-]{0,15}", re.ASCII)
 
 @dataclass(frozen=True)
 class Unit:
-    """What amounts of an asset are told in. Without a symbol or decimals it is told in smallest units."""
+    """The unit in which amounts of an asset are shown: without a symbol or decimals, its smallest."""
 
     asset: Address = ETHER
     symbol: str = ""
@@ -34,7 +34,7 @@ class Unit:
 
     @property
     def known(self) -> bool:
-        """Whether amounts can be told in the asset's own unit."""
+        """Whether amounts can be shown in the asset's own unit."""
         return self.asset == ETHER or (bool(self.symbol) and self.decimals is not None)
 
     @property
@@ -73,7 +73,7 @@ def parse_amount(text: str, unit: Unit, field: str = "amount") -> int:
 
 
 def format_wei(amount_wei: int) -> str:
-    """Return an amount for people, in the unit that suits it; a "~" tells that digits were left out."""
+    """Return an amount for people, in a suitable unit; a "~" means that digits were left out."""
     size = abs(amount_wei)
     name = "ether" if size >= 10**12 or not size else "gwei" if size >= 10**5 else "wei"
     return f"{_shown(amount_wei, UNITS[name])} {name}"
@@ -98,14 +98,14 @@ def in_column(amounts: Sequence[int], unit: Unit) -> tuple[str, list[str]]:
 
 
 def _digits(exact: Decimal, most: int) -> int:
-    """How many digits after the point tell an amount, if that is no more than `most`."""
+    """How many digits after the point an amount needs, if no more than `most`."""
     exponent = round(exact, most).normalize().as_tuple().exponent
     assert isinstance(exponent, int)
     return most if exact and not round(exact, most) else max(-exponent, 0)
 
 
 def _cell(exact: Decimal, digits: int) -> str:
-    """An amount with so many digits after the point; what is less than one of the last is not told as 0."""
+    """An amount with this many digits after the point; less than one of the last digit is not shown as 0."""
     if not exact:
         return "0"
     shown = f"{exact:,.{digits}f}"

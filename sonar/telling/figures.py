@@ -1,4 +1,4 @@
-"""How good a model is, as people say it: R², MSE, log loss and the like, from the names that programs use."""
+"""How good a model is, for people: R², MSE, log loss and the like, from the names that programs use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 
 def _amount(value: float) -> str:
-    """Of any unit: five digits, and whole ones to the point."""
+    """For any unit: five digits, and all digits before the point."""
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:#.5g}"
 
 

@@ -1,4 +1,4 @@
-"""What a program tells while it works: typed events, written for people or as lines of JSON.
+"""What a program reports while it works: typed events, written for people or as lines of JSON.
 
 The JSON form of the events is a contract between processes: a supervisor reads the lines of the programs
 that it started with `parse_line`, which accepts nothing else. A line is one object with `kind`, the event's
@@ -85,7 +85,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Round:
-    """A round is over; `summary` says how it went for whoever tells it."""
+    """A round is over; `summary` says how it went for the party."""
 
     bounty: str
     round: int
@@ -96,7 +96,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth telling."""
+    """Something worth reporting."""
 
     text: str
     kind: Literal["note"] = "note"
@@ -105,7 +105,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something went wrong; `hint` says what to do. The program says by itself whether it goes on."""
+    """Something went wrong; `hint` says what to do. Whether the program continues is its own decision."""
 
     error: str
     hint: str = ""
@@ -205,13 +205,13 @@ _TOLD_ELSEWHERE = {"committing", "committed", "revealing", "revealed", "paid", "
 
 
 _COUNTS = re.compile(r"^[\d,]+ more mines? |\(.*\)")
-"""What of a wait may change while it stays the same."""
+"""The parts of a wait's text that may change while the wait stays the same."""
 _AGAIN_S = 10.0
-"""So often people are told such a change; a display in place shows each."""
+"""How often people are shown such a change; a display in place shows each."""
 
 
 class Repeats:
-    """Tells which waits differ from the last of the same party only by how many have come."""
+    """Recognises waits that differ from the party's last one only by how many have come."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, float]] = {}
@@ -252,7 +252,7 @@ class PlainSink:
 
 
 def _write(stream: IO[str] | None, text: str) -> None:
-    """Write `text` at once, or lose it: work with a stake or an escrow in it outlives its log's reader.
+    """Write `text` at once, or drop it: work with a stake or an escrow in it outlives its log's reader.
 
     Whoever starts a program with a standard stream closed gives it None.
     """
@@ -316,7 +316,7 @@ def round_of_campaign(told: CampaignRound) -> str:
 
 
 class Progress:
-    """One party's voice. Saying the same wait twice in a row tells it once."""
+    """One party's reporter. The same wait twice in a row is reported once."""
 
     def __init__(
         self, sink: Sink | None = None, party: str = "", *, clock: Callable[[], float] = time.time

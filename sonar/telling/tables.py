@@ -19,7 +19,7 @@ from sonar.telling.text import filled, legible, printable
 
 _GAP = 2
 _TEXT_LEAST = 16
-"""So many columns a text that may be broken has at least."""
+"""The least width of a text that may be broken."""
 
 
 def print_table(
@@ -37,7 +37,8 @@ def print_table(
     A heading's second line is the column's unit. The columns named in `right` are aligned there, those in
     `texts` may be broken between words, and those in `spare` are left out where the terminal is too narrow,
     in that order; a line below the table says so. `wide` keeps every column, however long the lines become.
-    Nothing is read as markup, and all is made harmless: it may be a stranger's, as a token's name is.
+    Nothing is read as markup, and everything is made harmless: a stranger may have written it, such as a
+    token's name.
     """
     console = Console(file=file)
 
@@ -66,7 +67,7 @@ def print_table(
 
 
 def _width(columns: dict[str, list[str]], texts: Collection[str]) -> int:
-    """How wide a table is at least: texts may be broken."""
+    """The least width of a table, with texts broken."""
     widths = []
     for heading, cells in columns.items():
         lines = [*heading.split("\n"), *(line for cell in cells for line in cell.split("\n"))]

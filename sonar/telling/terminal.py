@@ -5,8 +5,8 @@ of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. 
 carries JSON and nothing else, an object or list in each line: what happens, then the answer, or the error:
 {"kind": "problem", "error": …, "hint": …}.
 
-A command that cannot print its answer ends: with 1 and a message, or without a word if the reader went away
-(`| head -1`). Progress is no answer: whoever tells it works on (`sonar.telling.progress`).
+A command that cannot print its answer ends: with 1 and a message, or silently if the reader went away (`|
+head -1`). A command that cannot print its progress works on (`sonar.telling.progress`).
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class Terminated(KeyboardInterrupt):
 
 
 _VALUES = {"path": "PATH", "str": "TEXT", "list[str]": "TEXT", "int": "NUMBER", "float": "NUMBER"}
-"""What an option takes, by Typer's word for its type."""
+"""The name of an option's value, by Typer's name for its type."""
 
 
 class _Readable:
-    """Help as people read it: a flag has no type, and what may be left out stands in brackets."""
+    """Readable help: a flag has no type, and optional parts are in brackets."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, each with the word for its value."""

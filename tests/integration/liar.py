@@ -1,7 +1,7 @@
 """A node that lies for a while: it stands before an honest chain, and changes what that answers.
 
 Every lie has a kind, and a stretch of chain time that begins when a test says so. All randomness comes from
-the liar's own generator, so that a seed tells what was answered, to every request in turn.
+the liar's own generator, so that a seed shows what was answered, to every request in turn.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def test_a_withheld_blob_costs_its_mine_the_round(tmp_path: Path) -> None:
     first, second, third = campaign.history()
     assert first["shares_bps"][cheat.address] > 0
     for line in (second, third):
-        assert line["left_out"] == {cheat.address: "withheld: revealed, and not to be had from the store"}
+        assert line["left_out"] == {cheat.address: "withheld: revealed, but not in the store"}
         assert line["shares_bps"][cheat.address] == 0
         assert cheat.address not in line["scores"]
     world.check_money()

@@ -136,7 +136,7 @@ def test_what_mines_read_is_put_again_where_the_store_has_lost_or_spoilt_it(
         assert len(restored) == 4 + 3 * (round_number - 1)
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
-    assert sum("put them again" in str(event) for event in world.sink.events) == 2
+    assert sum("stored them again" in str(event) for event in world.sink.events) == 2
     world.check_money()
 
 
@@ -233,7 +233,7 @@ def test_a_reveal_that_a_reorganisation_drops_does_not_keep_a_round_from_settlin
         waiting = campaign.tick()
         assert isinstance(waiting, Waiting)
         assert "the reveals of round 1 to be confirmed" in waiting.what  # the contract holds no such reveal
-        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
+        patch.setattr("pysonar.campaign.settling.proofs", lambda *_: {})
         with pytest.raises(Killed):
             campaign.tick()
     assert campaign.records.get(Verdict, 1).accepted == sorted(
@@ -276,7 +276,7 @@ def test_a_reorganisation_that_swaps_one_reveal_for_another_does_not_either(tmp_
             lambda *args, **named: [orphan if e == there else e for e in events(*args, **named)],
         )
         assert isinstance(campaign.tick(), Waiting)  # the contract holds no such reveal
-        patch.setattr("pysonar.campaign.settling.unproven", lambda *_: set())
+        patch.setattr("pysonar.campaign.settling.proofs", lambda *_: {})
         with pytest.raises(Killed):
             campaign.tick()
     again = world.campaign()
@@ -346,7 +346,7 @@ def test_a_node_that_answers_from_an_older_block_than_it_is_asked_for_is_asked_a
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaign, "_monotonic", clock)
         patch.setattr(world.market, "bounty", lambda bounty, _head: throw(UnknownBounty(bounty)))
-        with pytest.raises(ChainUnavailable, match="has records of the bounty, and does not know it"):
+        with pytest.raises(ChainUnavailable, match="has records of the bounty, but does not know it"):
             campaign.tick()
         patch.setattr(world.market, "events", lambda *_: [])
         with pytest.raises(ChainUnavailable, match="this chain does not know the bounty"):

@@ -55,7 +55,7 @@ def test_it_lets_the_bounty_end_and_takes_the_money_out(tmp_path: Path, copied_a
     assert "is an older copy" in told
     assert f"settled with from round {copied_after + 1} on" in told
     for later in (campaign, world.campaign()):
-        with pytest.raises(JournalError, match="its newest model is not here"):
+        with pytest.raises(JournalError, match="its newest model too"):
             _ = later.model
 
 

@@ -256,7 +256,7 @@ def test_a_contract_settles_by_the_signature_that_it_takes(tmp_path: Path) -> No
     world.run(world.campaign())
     assert len(world.events(RoundSettled)) == 2
     [problem] = world.problems()
-    assert "does not take this signature for this settlement" in problem
+    assert "does not accept this signature for this settlement" in problem
     world.check_money()
 
 

@@ -112,7 +112,7 @@ def test_decimals_that_the_token_does_not_have_stop_the_post(tmp_path: Path) -> 
     """Else every amount would be wrong by a power of ten."""
     world = among_named(tmp_path)
     world.bounty = changed(world.bounty, asset_decimals=5)
-    with pytest.raises(ConfigError, match=r"asset_decimals: is 5, and the token 0x\w+ says 6"):
+    with pytest.raises(ConfigError, match=r"asset_decimals: is 5, but the token 0x\w+ says 6"):
         world.campaign().tick()
     assert Journal(world.folder / "pysonar.sqlite").events("transaction") == []
 

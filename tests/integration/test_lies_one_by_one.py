@@ -11,7 +11,7 @@ import pytest
 
 from mine.work.state import Part
 from pysonar.campaign.records import Cohort
-from sonar.chain.contract.reveals import unproven
+from sonar.chain.contract.reveals import Proof, proofs
 from sonar.chain.rpc import Head
 from sonar.errors import BlockMissing, RpcError
 from sonar.protocol.events import Event, MinePaid, Revealed
@@ -222,18 +222,32 @@ def test_digests_that_do_not_open_their_seals_are_not_summed(
         ]
 
     reveals = {event.mine: event for event in world.events(Revealed)}
-    assert unproven(world.market, reveals, world.market.head()) == set()
+    assert set(proofs(world.market, reveals, world.market.head()).values()) == {Proof.OPENS}
     with monkeypatch.context() as patch:
         patch.setattr(world.market, "events", other)
         waiting = campaign.tick()
         assert isinstance(waiting, Waiting)
         assert "to be confirmed" in waiting.what
         told = {event.mine: event for event in world.events(Revealed)}
-        assert unproven(world.market, told, world.market.head()) == set(told)
+        assert set(proofs(world.market, told, world.market.head()).values()) == {Proof.WRONG}
     assert campaign.records.get(Cohort, 1) is None
     world.run(campaign)
     assert campaign.history()[0]["left_out"] == {}
     world.check_money()
+
+
+def test_a_digest_that_cannot_be_proven_holds_a_round_up_for_some_blocks_only(
+    campaigning: campaign_kit.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node does not tell of transactions, or a mine reveals through a contract of its own."""
+    world, campaign = campaigning, campaigning.campaign()
+    monkeypatch.setitem(world.chain.methods, "eth_getTransactionByHash", lambda _: None)
+    world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
+    opened_at = world.market.head().number
+    world.run_until(campaign, lambda: campaign.records.get(Cohort, 1) is not None)
+    assert world.market.head().number - opened_at < 10
+    world.run(campaign)
+    assert campaign.history()[0]["left_out"] == {}
 
 
 def test_a_settlement_that_only_a_receipt_tells_of_is_made_anew(

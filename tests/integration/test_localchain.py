@@ -264,7 +264,7 @@ def test_a_disk_that_is_full_is_told_while_the_chain_goes_on(tmp_path: Path) -> 
         time.sleep(1.2)
         assert int(Rpc(chain.url).call("eth_blockNumber"), 16) >= 1
         [note] = chain.notes
-        assert "the chain's state cannot be kept, is the disk full?" in note
+        assert "the chain's state cannot be saved; is the disk full?" in note
 
 
 @needs_anvil
@@ -275,7 +275,7 @@ def test_anvil_that_ends_at_its_start_is_explained(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("SONAR_ANVIL", str(program))
     with pytest.raises(ChainUnavailable, match=r"(?m)^Anvil ended with -9$") as caught:
         localchain.start("anvil")
-    assert "something has killed it" in caught.value.hint
+    assert "something killed it" in caught.value.hint
 
 
 @needs_anvil

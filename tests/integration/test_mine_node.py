@@ -103,7 +103,7 @@ def test_waits_of_several_bounties_say_which(world: World) -> None:
     ("reason", "changes", "why"),
     [
         ("test curvature", {}, "left out: test curvature"),
-        ("", {}, "it was counted, and made the model no better"),
+        ("", {}, "it was counted, but did not improve the model"),
         ("test curvature", {"round": 2}, "the scientist's record is not of this round"),
         (None, {}, "the scientist's record of the round cannot be read: "),
     ],

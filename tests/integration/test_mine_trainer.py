@@ -183,7 +183,7 @@ def test_a_column_that_a_bounty_names_in_two_spellings_is_refused(
     task = read(scientist)
     family = task.model.family.model_copy(update={"features": ("a", " y")})
     hostile = replace(task, model=task.model.model_copy(update={"family": family}))
-    with pytest.raises(DataError, match="column 'y': is one column of the bounty and another one"):
+    with pytest.raises(DataError, match="column 'y': is the name of two columns of the bounty"):
         trainer.fits(hostile, data.register_csv(write_csv(tmp_path / "d.csv")))
 
 

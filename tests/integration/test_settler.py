@@ -110,7 +110,7 @@ def test_a_contract_that_says_no_in_any_way_can_settle(net: Net, kind: str) -> N
         ("answers nothing", "gives no answer"),
         ("writes", "gives no answer"),  # which a static call forbids
         ("answers four bytes", "with 4 bytes, not 32"),
-        ("answers yes", "takes an empty signature for its own"),
+        ("answers yes", "accepts an empty signature"),
     ],
 )
 def test_a_contract_that_cannot_say_no_is_refused(net: Net, kind: str, problem: str) -> None:

@@ -163,7 +163,7 @@ def test_status_tells_bounties_and_their_rounds(
     escrow = format_wei(terms.escrow_units)  # people count neither in wei nor in thousandths
     assert f"escrow     {escrow} left of {escrow}\n" in out
     assert f"{terms.initial_loss / 1e4:.2f} at first" in out  # the store has no such model
-    assert "the store does not tell who was left out" in out
+    assert "the store does not show who was left out" in out
     assert "goes on" in out
     assert sonar("status", bounty[:7], "--network", file, "--json") == 0  # as the table of all shows it
     assert json.loads(capsys.readouterr().out)["bounty"] == bounty
@@ -259,7 +259,7 @@ def test_a_bounty_that_nobody_joins_comes_back_and_ends_with_an_error(
     told = capsys.readouterr()
     assert "round 1 failed: 0 updates revealed" in told.err
     assert "no round of 'lonely' was settled" in told.err
-    assert "no mine committed: one needs a table with columns age, " in told.err
+    assert "no mine committed: a mine needs a table with columns age, " in told.err
     assert "s5, s6 and target" in told.err
     csv = tmp_path / "patients.csv"
     csv.write_text("age\n1\n")

@@ -106,7 +106,7 @@ def test_without_the_store_it_says_so_and_what_the_chain_knows(told: Told, tmp_p
         assert not told.store.exists()  # who only looks makes no folder
     finally:
         hidden.rename(told.store)
-    assert "the store does not tell who was left out" in found.problem
+    assert "the store does not show who was left out" in found.problem
     assert [(one.accepted, one.figures) for one in found.history] == [(None, {}), (None, {})]
     assert [one.loss for one in found.history] == [one.loss for one in told.summary.rounds]
 

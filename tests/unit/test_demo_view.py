@@ -22,7 +22,7 @@ from sonar.home.parties import MAX_MINES
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER
 from sonar.telling.documents import CampaignRound, MineRound
-from sonar.telling.progress import Event, Line, Round, State, Waiting
+from sonar.telling.progress import Event, Line, Note, Round, State, Waiting
 from sonar.telling.terminal import run_app
 
 BOUNTY = "0x" + "ab" * 32
@@ -45,7 +45,8 @@ def test_a_narrow_terminal_cuts_the_long_column_only() -> None:
     text = live((SCIENTIST, wait), ("mine-01", State(BOUNTY, 12, "committing")), width=80)
     assert "mine-01" in text
     assert "round 12: committing" in text
-    assert "waiting for mines to commit" in text
+    assert "waiting for" in text
+    assert "mines to commit (1 of 3 have)" in text
     assert " tx" in text
     assert max(len(line) for line in text.splitlines() if "\x1b" not in line) <= 80
 
@@ -63,11 +64,14 @@ def test_the_scientist_is_at_work_once_it_says_something() -> None:
         1, "settled", 5, 5, [], [], {}, {}, {}, IN_ETHER, 0, {}, {}, figures={"r2": 0.5, "mse": 2.0}
     )
     wait = Waiting("mines to commit to round 2 (0 of at most 3 have)", 1)
-    for events, state in (((wait,), "at work"), ((wait, Round(BOUNTY, 1, told), wait), "round 1: settled")):
+    over = Round(BOUNTY, 1, told)
+    shown = (((Note("posted"),), "at work"), ((wait, over), "round 1: settled"), ((over, wait), "round 2 "))
+    for events, state in shown:
         text = live(*((SCIENTIST, event) for event in events), width=80)
         row = next(line for line in reversed(text.splitlines()) if line.startswith(SCIENTIST))
         assert state in row
         assert "starting" not in row
+    assert "mines to commit (0 of 3 have)" in row  # the count is not cut off
 
 
 def test_the_picture_is_drawn_whatever_the_rounds_came_to(tmp_path: Path) -> None:

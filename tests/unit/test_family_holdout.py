@@ -153,19 +153,19 @@ def test_a_target_is_said_and_told_in_its_metric(loss: str, metric: str, value: 
     [
         ("squared", "r2", 1.0, "1 is out of reach"),
         ("squared", "r2", 7.0, "out of reach"),
-        ("squared", "mse", 0.0, "out of reach: mse = 0 would be a model without fault"),
+        ("squared", "mse", 0.0, "out of reach: mse = 0 would be a perfect model"),
         ("squared", "mse", -1.0, "out of reach"),
         ("squared", "r2", 0.0, "no better than the null model, which has r2 = 0"),
         ("squared", "mse", 1e9, "no better than the null model, which has mse = "),
         ("squared", "r2", -0.5, "no better"),
-        ("squared", "auc", 0.9, "is no metric of the loss 'squared'"),
+        ("squared", "auc", 0.9, "is not a metric of the loss 'squared'"),
         ("squared", "r2", math.nan, "is not a number"),
         ("squared", "mse", math.inf, "no better"),
         ("logistic-taylor", "log_loss", 0.0, "out of reach"),
         ("logistic-taylor", "log_loss", 0.7, "no better than the null model, which has log_loss = 0.69"),
         ("logistic-taylor", "auc", 1.0, "out of reach"),
         ("logistic-taylor", "auc", 0.5, "no better than the null model, which has auc = 0.5"),
-        ("logistic-taylor", "mse", 0.5, "is no metric"),
+        ("logistic-taylor", "mse", 0.5, "is not a metric"),
     ],
 )
 def test_a_target_that_cannot_be_is_told_by_its_metric(

@@ -42,7 +42,7 @@ def take_over(home: Path, file: Path) -> str:
 
 def test_a_home_for_development_needs_such_a_network(tmp_path: Path) -> None:
     real, dev = network(tmp_path / "real", "1"), network(tmp_path / "dev", "2", dev=True)
-    with pytest.raises(ConfigError, match="is no development network"):
+    with pytest.raises(ConfigError, match="is not a development network"):
         setup.make_home(tmp_path / "home", real, dev=True, insecure_keys=False, password_file=None)
     assert not (tmp_path / "home").exists()
     setup.make_home(tmp_path / "home", dev, dev=True, insecure_keys=False, password_file=None)

@@ -615,7 +615,7 @@ def test_a_chain_that_lacks_many_transactions_is_said_to_be_another(world: World
     clock.now_s = 31
     with pytest.raises(TransactionStuck, match="knows 0 transactions") as caught:
         outbox.outcome(wish("gift"))
-    assert "take a new home" in caught.value.hint
+    assert "use a new home" in caught.value.hint
 
 
 def test_what_was_saved_and_never_sent_goes_before_what_is_new(world: World) -> None:

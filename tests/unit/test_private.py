@@ -61,7 +61,7 @@ def test_a_draft_is_the_bytes_that_its_cid_names_or_an_error(tmp_path: Path, fol
     drafts.keep_only(links[:1])
     with pytest.raises(JournalError, match="is lost") as caught:
         drafts.get(links[1])
-    assert "stake comes back" in caught.value.hint
+    assert "returns the stake" in caught.value.hint
 
 
 WRITER = """

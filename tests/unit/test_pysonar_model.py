@@ -71,7 +71,7 @@ def test_classes_are_labels_with_probabilities() -> None:
     assert np.mean(labels == y) == pytest.approx(model.figures["accuracy"])
     assert model.probability(x) == pytest.approx(1 / (1 + np.exp(-odds)))
     assert np.mean(np.log1p(np.exp(-y * odds))) == pytest.approx(model.figures["log_loss"], rel=1e-6)
-    with pytest.raises(ConfigError, match="there are no classes"):
+    with pytest.raises(ConfigError, match="has no classes"):
         fitted().probability(TABLE.matrix(BOUNTY.features))
 
 

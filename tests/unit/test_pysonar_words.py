@@ -56,7 +56,7 @@ def refusal(**settings: Any) -> tuple[str, str, str]:
 @pytest.mark.parametrize("field", ["target_loss", "rows_factor"])
 def test_a_field_of_old_is_refused_with_what_to_write(field: str) -> None:
     name, problem, hint = refusal(**{field: 0.00001})
-    assert (name, problem) == (field, "is no field any more")
+    assert (name, problem) == (field, "is no longer a field")
     assert {"target_loss": "mse = 1e-05, or r2", "rows_factor": "weight_rows"}[field] in hint
 
 
@@ -92,14 +92,14 @@ def test_a_target_that_is_hardly_better_than_the_null_model_says_the_least(r2: f
 
 def test_an_auc_that_nothing_reaches_says_what_can_be_reached() -> None:
     _, problem, hint = refusal(y=LABELS, loss="logistic-taylor", auc=1)
-    assert "auc = 1 would be a model without fault" in problem
+    assert "auc = 1 would be a perfect model" in problem
     told = float(hint.split("about ")[1])
     scores = X @ np.linalg.lstsq(X, LABELS, rcond=None)[0]
     ones, others = scores[LABELS > 0], scores[LABELS < 0]
     linear = np.mean(ones[:, None] > others[None, :])
     assert told == pytest.approx(linear, abs=0.01)
     text = explain(bounty(LABELS, loss="logistic-taylor", auc=0.999999)).replace("\n    ", " ")
-    assert f"hardly to be reached: the best weights of this map have about AUC {told:.4f}" in text
+    assert f"hard to reach: the best weights of this map have about AUC {told:.4f}" in text
 
 
 def test_explain_says_losses_in_peoples_units() -> None:
@@ -286,7 +286,7 @@ def test_a_bounty_of_code_may_start_from_an_earlier_one_by_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model = LinearModel.at(bounty().design, np.array([0.5, 0.2, 0.0, 0.0]), 300_000)
-    with pytest.raises(ConfigError, match="no file is called 'first'") as none:
+    with pytest.raises(ConfigError, match="no file is named 'first'") as none:
         bounty(start="first")
     assert "no session is open" in none.value.hint
     monkeypatch.setattr(Scientist, "model", lambda _self, name: {"first": model}[name])
@@ -301,7 +301,7 @@ def test_a_bounty_of_code_may_start_from_an_earlier_one_by_its_name(
         model.save("first")
         assert bounty(start="first") == bounty(start=model)  # a file of that name comes first
     (tmp_path / "first").unlink()
-    with pytest.raises(ConfigError, match="no file is called"):
+    with pytest.raises(ConfigError, match="no file is named"):
         bounty(start="first")
 
 

@@ -57,7 +57,7 @@ def test_a_user_reads_numbers_and_names() -> None:
         "the round has 10 mines, as many as its terms allow (CohortFull)"
     )
     assert read("WrongStatus", ["uint8"], 3) == (
-        "the bounty does not take this now: its status is Settle (WrongStatus)"
+        "the bounty does not accept this call now: its status is Settle (WrongStatus)"
     )
     assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == (
         "this network has no bounty 0xabababab…abab (UnknownBounty)"

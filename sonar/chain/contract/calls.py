@@ -100,7 +100,7 @@ class Calls:
         return settlement_digest(self.chain_id, self.address, *settlement)
 
     def fix_cohort(self, bounty: BountyId, round: int, digest: bytes) -> Call:
-        """Say which cohort of a round is summed, once a round, before it is settled."""
+        """Fix the cohort of a round that is summed, once a round, before it is settled."""
         return self._call("fixCohort", bounty, round, digest, round=round)
 
     def expire(self, bounty: BountyId, round: int, cohort: Sequence[Address]) -> Call:
@@ -115,7 +115,7 @@ class Calls:
     def withdraw(self, to: Address, asset: Address = ETHER) -> Call:
         """Take out everything that the contract owes the sender in an asset.
 
-        Raises ConfigError for a receiver with whom it would be lost; the contract refuses those too.
+        Raises ConfigError for a receiver at which it would be lost; the contract refuses those too.
         """
         lost = {asset: "the token itself", self.address: "the market itself", ETHER: "the zero address"}
         if to in lost:

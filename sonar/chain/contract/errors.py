@@ -1,6 +1,6 @@
 """The contract's custom errors: one exception each, with its values as typed attributes.
 
-A user reads in plain words what the contract says, and what to do next, not a hex string. A test checks the
+A user reads what the contract refuses and what to do next, in plain words instead of hex. A test checks the
 classes against the ABI, so that an error which the contract gains cannot be forgotten here.
 """
 
@@ -126,14 +126,14 @@ class WrongStatus(Refusal):
     """The bounty's status does not allow this call."""
 
     actual: Status
-    told = "the bounty does not take this now: its status is {actual}"
+    told = "the bounty does not accept this call now: its status is {actual}"
 
 
 class NotScientist(Refusal):
     """Only the bounty's scientist may do this."""
 
     caller: Address
-    told = "{caller} is not the account that posted the bounty"
+    told = "{caller} did not post the bounty"
     next_step = "use the account that posted the bounty"
 
 
@@ -153,15 +153,15 @@ class WrongPayment(Refusal):
 
 
 class WrongReceipt(Refusal):
-    """A token delivered another amount than it was asked for. In its smallest units."""
+    """A token did not deliver the amount asked for. In its smallest units."""
 
     asset: Address
     held: int
     heldAfter: int
     required: int
     told = (
-        "the token {asset} delivered another amount than the {required} units that are due: "
-        "the contract had {held}, and then {heldAfter}"
+        "the token {asset} did not deliver the {required} units that are due: the contract held {held} "
+        "before and {heldAfter} after"
     )
     next_step = "choose another token: one that takes a fee on each transfer cannot be held in escrow"
 
@@ -176,14 +176,14 @@ class CohortFull(Refusal):
     """The round has as many mines as its terms allow."""
 
     cap: int
-    told = "the round has {cap} mines, as many as its terms allow"
+    told = "the round is full: it has {cap} mines, the most that its terms allow"
     next_step = "commit earlier in the next round"
 
 
 class ProofNotTaken(Refusal):
     """A Merkle proof was given, but the bounty has no allow-list."""
 
-    told = "a place on an allow-list was shown, and the bounty has none"
+    told = "a proof of a place on an allow-list was given, but the bounty has no allow-list"
 
 
 class NotAllowed(Refusal):
@@ -234,7 +234,7 @@ class CohortAlreadyFixed(Refusal):
 class SignatureNotTaken(Refusal):
     """A signature was given, but the bounty has no settler."""
 
-    told = "a settler's signature was given, and the bounty has no settler"
+    told = "a settler's signature was given, but the bounty has no settler"
 
 
 class SettlementNotSigned(Refusal):
@@ -250,7 +250,7 @@ class WrongCohortSize(Refusal):
 
     given: int
     expected: int
-    told = "{given} mines are listed, and {expected} have revealed"
+    told = "{given} mines are listed, but {expected} have revealed"
 
 
 class CohortNotAscending(Refusal):
@@ -271,7 +271,7 @@ class WrongShares(Refusal):
     """The shares add up to neither 10,000 nor 0 basis points."""
 
     sumBps: int
-    told = "the shares come to {sumBps} basis points, which is neither 10000 nor 0"
+    told = "the shares come to {sumBps} basis points, but must add up to 10000 or 0"
 
 
 class ModelChanged(Refusal):
@@ -279,7 +279,7 @@ class ModelChanged(Refusal):
 
     current: bytes
     given: bytes
-    told = "nobody has a share, and yet the model would change from {current} to {given}"
+    told = "nobody has a share, but the model would change from {current} to {given}"
 
 
 class LossChanged(Refusal):
@@ -287,14 +287,14 @@ class LossChanged(Refusal):
 
     best: int
     given: int
-    told = "nobody has a share, and yet the loss would change from {best} to {given}"
+    told = "nobody has a share, but the loss would change from {best} to {given}"
 
 
 class InvalidReceiver(Refusal):
     """The receiver is the zero address, the contract itself, or the contract of the very asset."""
 
     to: Address
-    told = "money sent to {to} would be lost: it is the zero address, the market, or the token itself"
+    told = "money sent to {to} would be lost: it is the zero address, the contract, or the token itself"
     next_step = "name an account of yours as the receiver"
 
 
@@ -304,7 +304,7 @@ class NothingToWithdraw(Refusal):
     asset: Address
     account: Address
     told = "nothing to withdraw: the market owes {account} nothing in {asset}"
-    next_step = "it may have been withdrawn before; `mine earnings` tells what was"
+    next_step = "it may have been withdrawn before; `mine earnings` shows what was"
 
 
 class TransferFailed(Refusal):

@@ -35,8 +35,8 @@ T = TypeVar("T")
 BLOCKS_PER_QUERY = 2_000
 """How many blocks one log query spans at most; public nodes refuse much more, and some refuse less."""
 REORG_BLOCKS = 64
-"""How far below the block in which something was seen it is looked for, since a reorganisation may move it
-to earlier ones, with all that followed: two epochs of proof of stake, after which blocks are final.
+"""How many blocks below the one in which something was seen to search for it, since a reorganisation may move
+it to an earlier one: two epochs of proof of stake, after which blocks are final.
 """
 _QUERIES_PER_TOLD = 50
 
@@ -87,7 +87,7 @@ class Market(Chain, Calls):
         if not code and self.head().number < deployed_block:
             raise ChainUnavailable(
                 f"the chain's node at {self.rpc.shown} has not come to the contract's block {deployed_block}",
-                hint="it is still syncing; if not, get the network file of this network again",
+                hint="wait if it is still syncing; if not, get the network file of this network again",
             )
         if not code:
             raise WrongContract(self.address, expected, "none (there is no code)")
@@ -118,9 +118,9 @@ class Market(Chain, Calls):
         )
 
     def status(self, bounty: BountyId, at: Head | None = None) -> Status:
-        """Return a bounty's status as the contract tells it, by its own clock: that of the block.
+        """Return a bounty's status from the contract, by its own clock, the block's time.
 
-        What cannot be taken back asks for this, and does not rest on a header's time alone.
+        Irreversible steps ask for this instead of trusting a header's time alone.
         """
         (status,) = self._read("statusOf", bounty, at=at)
         return _enum(Status, status, "the status of a bounty")
@@ -159,7 +159,7 @@ class Market(Chain, Calls):
             until, queries = min(first + blocks - 1, last), queries + 1
             if queries % _QUERIES_PER_TOLD == 0:
                 if self.head().number < last:
-                    raise RpcError(f"the chain's node told of a block {last}, and does not have it")
+                    raise RpcError(f"the chain's node named block {last}, but does not have it")
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
                 logs = self._logs(first, until, bounty, name)
@@ -176,7 +176,7 @@ class Market(Chain, Calls):
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
     def _goes_on(self, fault: RpcError | ChainUnavailable) -> bool:
-        """Tell whether the node still serves us after a fault, which then was the request's."""
+        """Tell whether the node still serves us after a fault; then the request was at fault."""
         if isinstance(fault, ChainUnavailable):
             self.rpc.quantity("eth_chainId")
         return not isinstance(fault, ChainUnusable)
@@ -236,22 +236,22 @@ class Market(Chain, Calls):
         except UnknownBounty:
             raise
         except MarketError as refusal:  # no read is refused for another reason
-            raise RpcError(f"{function}: the chain's node answered a refusal: {refusal}") from refusal
+            raise RpcError(f"{function}: the chain's node refused: {refusal}") from refusal
         if not answer:  # every function returns something; without code there is nothing that could refuse
             self.check_code()
-            raise RpcError(f"{function}: the chain's node answered nothing")
+            raise RpcError(f"{function}: the chain's node gave no answer")
         with _nodes_own():
             return abi.decode_result(function, answer)
 
     def _checked(self, log: Any, bounty: BountyId | None, name: str | None, first: int, until: int) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
-            raise RpcError("the node answered a log of another contract than was asked for")
+            raise RpcError("the node answered with a log of another contract than asked for")
         with _nodes_own():
             event = decode_log(log)
         if bounty is not None and getattr(event, "bounty", None) != bounty:
-            raise RpcError("the node answered a log of another bounty than was asked for")
+            raise RpcError("the node answered with a log of another bounty than asked for")
         if name not in (None, type(event).__name__):
-            raise RpcError(f"the node answered a log {type(event).__name__} where {name} was asked for")
+            raise RpcError(f"the node answered with a log {type(event).__name__} when asked for {name}")
         if not first <= event.block <= until:
             raise RpcError(f"the node answered a log of block {event.block}, not of {first} to {until}")
         return event
@@ -263,7 +263,7 @@ def _plausible(*fields: Any) -> BountyState:
     terms, counts = state.terms, (state.revealed, state.committed, state.terms.cohort_cap)
     if not 1 <= state.round <= terms.rounds or sorted(counts) != list(counts):
         raise RpcError(
-            f"the chain's node tells a round {state.round} of {terms.rounds}, in which {state.committed} of "
+            f"the chain's node reports round {state.round} of {terms.rounds}, in which {state.committed} of "
             f"at most {terms.cohort_cap} mines have committed and {state.revealed} revealed"
         )
     return state
@@ -301,7 +301,7 @@ _CONVERTED: dict[tuple[str, str], Callable[[Any], Any]] = {
 def decode_log(log: Any) -> Event:
     """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
     if isinstance(log, dict) and log.get("removed"):
-        raise RemoteError("the node answered a log that a reorganisation has removed")
+        raise RemoteError("the node answered with a log that a reorganisation has removed")
     topics, data, *place = fields_of(log, "a log", topics=words, data=data_bytes, **_PLACE)
     item, values = abi.decode_log(topics, data)
     try:

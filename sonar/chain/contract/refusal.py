@@ -1,4 +1,4 @@
-"""The base of what a contract refuses with: a custom error of Solidity as an exception."""
+"""The base of a contract's refusals: a custom error of Solidity as an exception."""
 
 from __future__ import annotations
 

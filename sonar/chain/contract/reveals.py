@@ -1,13 +1,14 @@
-"""Whether the digests that a round's record tells are those that its mines revealed.
+"""Whether the digests in a round's record are those that its mines revealed.
 
 The contract keeps the seal that a mine committed to, and no digest. A log tells the digest, and the
-transaction that it came with has the salt. Both open the seal, or one of these answers is not what is on the
-chain.
+transaction that it came with has the salt. Together they open the seal, unless one of these answers is not
+what is on the chain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any
 
 from sonar.chain.contract import abi
@@ -20,34 +21,40 @@ from sonar.protocol.phase import EntryState
 from sonar.protocol.seal import kept, seal
 
 
-def unproven(market: Market, reveals: Mapping[Address, Revealed], at: Head) -> set[Address]:
-    """Return the mines of a round's reveals whose digests do not open what the contract holds in that block.
+class Proof(Enum):
+    """What is known of a mine's digest."""
 
-    A mine that reveals through a contract of its own cannot be proven. Raises RpcError where the node does
-    not answer for the block.
+    OPENS = auto()
+    """It opens the seal that the contract holds."""
+    WRONG = auto()
+    """The contract holds no such reveal."""
+    UNKNOWN = auto()
+    """The node does not tell the salt, or the mine revealed through a contract of its own."""
+
+
+def proofs(market: Market, reveals: Mapping[Address, Revealed], at: Head) -> dict[Address, Proof]:
+    """Return what is known of the digests of a round's reveals, by what the contract holds in that block.
+
+    Raises RpcError where the node does not answer for the block.
     """
     calls = [
         Request("eth_getTransactionByHash", (event.tx_hash,), _reveal_arguments) for event in reveals.values()
     ]
     openings = market.rpc.batch(*calls) if calls else []
-    pairs = zip(reveals.values(), openings, strict=True)
-    return {event.mine for event, opening in pairs if not _opens(market, event, opening, at)}
+    pairs = zip(reveals.items(), openings, strict=True)
+    return {mine: _proof(market, event, opening, at) for (mine, event), opening in pairs}
 
 
-def _opens(market: Market, event: Revealed, opening: Any, at: Head) -> bool:
-    if isinstance(opening, RpcError):
-        return False
-    bounty, number, digest, salt = opening
+def _proof(market: Market, event: Revealed, opening: Any, at: Head) -> Proof:
     entry = market.entry(event.bounty, event.mine, at=at)
     if (entry.round, entry.state) != (event.round, EntryState.REVEALED):
-        return False
+        return Proof.WRONG
+    if isinstance(opening, RpcError):
+        return Proof.UNKNOWN
+    bounty, number, digest, salt = opening
     made = seal(market.chain_id, market.address, bounty, number, event.mine, digest, salt)
-    return (bounty, number, digest, kept(made)) == (
-        event.bounty,
-        event.round,
-        event.update_digest,
-        entry.seal,
-    )
+    told = (event.bounty, event.round, event.update_digest, entry.seal)
+    return Proof.OPENS if (bounty, number, digest, kept(made)) == told else Proof.WRONG
 
 
 def _reveal_arguments(transaction: Any, what: str) -> tuple[Any, ...]:
@@ -61,4 +68,4 @@ def _reveal_arguments(transaction: Any, what: str) -> tuple[Any, ...]:
             return abi.decode_exactly(reveal.inputs, data[4:], "a reveal")
     except RemoteError:
         pass
-    raise RpcError(f"{what}: the transaction is no reveal")
+    raise RpcError(f"{what}: the transaction is not a reveal")

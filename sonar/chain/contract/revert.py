@@ -1,4 +1,4 @@
-"""Why a call was reverted: from the bytes that a node answers to the exception that says it.
+"""Why a call was reverted: from the bytes of a node's answer to an exception.
 
 The contract's own errors are in `sonar.chain.contract.errors`. What a token refused comes through with the
 token's own: `sonar.chain.contract.tokenerrors`.

@@ -1,7 +1,7 @@
-"""Tries whoever is to sign a bounty's settlements, before money rests on it, and each of its signatures.
+"""Tests the settler of a bounty before money depends on it, and each of its signatures.
 
-A settlement counts if its settler signed it: an account by its key, a contract by its word (EIP-1271). A
-contract that cannot say no is found here; that it will say yes, nobody can know.
+A settlement counts if its settler signed it: an account with its key, a contract by its answer (EIP-1271).
+This test finds a contract that cannot say no; nobody can know that it will say yes.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def signature_fault(chain: Chain, settler: Address, digest: bytes, signature: by
     """
     if chain.code(settler):
         yes = _is_yes(*_ask(chain, settler, digest, signature))
-        return "" if yes else f"the contract {settler} does not take this signature for this settlement"
+        return "" if yes else f"the contract {settler} does not accept this signature for this settlement"
     if len(signature) != 65:
         return f"an account's signature has 65 bytes, not {len(signature)}"
     if signature[64] not in (27, 28) or int.from_bytes(signature[32:64]) > _HALF_ORDER:
-        return "the contract takes no signature of this form: v must be 27 or 28, s at most half of the order"
+        return "the market refuses this form of signature: v must be 27 or 28, s at most half of the order"
     signer = _signer(digest, signature)
     return "" if signer == settler else f"{signer} signed this, or {settler} signed something else"
 
@@ -69,7 +69,7 @@ def _problem(succeeded: bool, size: int, word: bytes) -> str:
     if succeeded and size < 32:
         return f"answers isValidSignature of EIP-1271 with {size} bytes, not 32"
     if _is_yes(succeeded, size, word):
-        return "takes an empty signature for its own: anybody could settle in its name"
+        return "accepts an empty signature: anybody could settle in its name"
     return ""
 
 

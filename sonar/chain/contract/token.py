@@ -1,7 +1,7 @@
-"""ERC-20 tokens, as much of them as paying takes, and what they say of themselves.
+"""ERC-20 tokens: what payments need, and what tokens say about themselves.
 
-A token is a stranger's code: what it answers is checked, and of what it says of itself (symbol, decimals)
-nothing is believed but for showing amounts.
+A token is a stranger's code: its answers are checked, and its symbol and decimals are used only to show
+amounts.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_asset(market: Chain, asset: Address, account: Address) -> None:
 
 
 def unit_of(chain: Chain, asset: Address) -> Unit:
-    """Return what amounts of the asset are told in; smallest units where the token says nothing of use.
+    """Return the unit in which to show amounts of the asset: its smallest if the token gives no usable one.
 
     Raises ChainUnavailable.
     """

@@ -1,6 +1,6 @@
-"""What ERC-20 tokens refuse with, by the standard names (ERC-6093). Amounts in a token's smallest units.
+"""The refusals of ERC-20 tokens, by their standard names (ERC-6093). Amounts in a token's smallest units.
 
-A token is a stranger's code: it may revert with anything, and these names are its word alone.
+A token is a stranger's code: it may revert with anything, and nothing vouches for these names.
 """
 
 from __future__ import annotations

@@ -38,13 +38,13 @@ PROXY_TRANSACTION = bytes.fromhex(
 SALT = ZERO32
 _TRIES = 300
 _PLAIN = (
-    "deploy with --plain, to an address of this chain's own; or ask whoever runs the chain to put the proxy "
-    "there"
+    "deploy with --plain, to an address specific to this chain; or ask whoever runs the chain to deploy the "
+    "proxy"
 )
 
 
 def address_of(creation_code: bytes, salt: bytes = SALT) -> Address:
-    """Return where the proxy puts `creation_code`."""
+    """Return the address to which the proxy deploys `creation_code`."""
     preimage = b"\xff" + bytes.fromhex(PROXY[2:]) + salt + keccak(creation_code)
     return Address(to_checksum_address(keccak(preimage)[12:]))
 
@@ -55,16 +55,16 @@ def creation(creation_code: bytes, salt: bytes = SALT) -> Call:
 
 
 def _check_taken(chain: Chain) -> None:
-    """Check that the node would take the proxy's transaction, before its signer gets ether for it.
+    """Check that the node would accept the proxy's transaction, before its signer gets ether for it.
 
-    It is offered at once: a node that would take it says that its signer cannot pay. Raises RpcError.
+    It is sent at once: a node that would accept it answers that its signer cannot pay. Raises RpcError.
     """
     try:
         pool.offer(chain.rpc, PROXY_TRANSACTION)
     except RpcError as error:
         raise RpcError(
-            f"the node at {chain.rpc.shown} does not take the transaction that creates the CREATE2 proxy, "
-            f"since that has no chain id and so fits every chain (EIP-155): {error}. Nothing was paid",
+            f"the node at {chain.rpc.shown} refuses the transaction that creates the CREATE2 proxy, because "
+            f"that has no chain id and is valid on every chain (EIP-155): {error}. Nothing was paid",
             code=error.code,
             hint=_PLAIN,
         ) from error
@@ -86,7 +86,7 @@ def _send(chain: Chain, outbox: Outbox) -> bytes:
             said = pool.offer(chain.rpc, PROXY_TRANSACTION)
         outbox.pause("the deployment proxy to be mined")
     raise TransactionStuck(
-        "the deployment proxy's transaction was sent and is not mined; it offers 100 gwei for gas, for ever",
+        "the deployment proxy's transaction was sent but is not mined; its gas price is fixed at 100 gwei",
         hint="run the same command again when gas is cheaper, or deploy with --plain",
     )
 

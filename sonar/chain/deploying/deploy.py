@@ -123,7 +123,8 @@ def _deployed_block(chain: Chain, address: Address) -> int:
     except RpcError as error:
         raise ConfigError(
             "--rpc",
-            f"the contract is at {address} already, and this node does not keep what tells since when",
-            hint="name an archive node here (afterwards any will do), or get its network file",
+            f"the contract is at {address} already, but this node does not keep the states that show since "
+            "which block",
+            hint="use an archive node for this command (any will do afterwards), or get its network file",
         ) from error
     return first

@@ -1,4 +1,4 @@
-"""Ether for the asking, on networks marked `dev = true`."""
+"""Free ether, on networks marked `dev = true`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
     if not key_file.exists():
         raise KeyFileError(
             f"the faucet's key {key_file} is not here",
-            hint="it stays with the chain: run `sonar fund` there, as the user whose chain it is",
+            hint="it stays with the chain: run `sonar fund` there, as the user who runs the chain",
         )
     account = load_raw(key_file)
     # No money goes out on a network whose contract is not the one named.

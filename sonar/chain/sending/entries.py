@@ -1,6 +1,6 @@
-"""What an account's journal knows of its transactions: each one's call, and every try signed for its nonce.
+"""What an account's journal records of its transactions: each one's call, and every try signed for its nonce.
 
-What each step rests on is said in `sonar.chain.sending.outbox`.
+`sonar.chain.sending.outbox` explains the steps.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one transaction. `place` is the contract and chain that it is meant for.
+    """What is known about one transaction. `place` is the contract and chain that it is meant for.
 
     `empty`: its nonce goes to an empty transfer. `receipt`, and `revert`, the bytes it failed with: once it
     is mined. What can no longer be mined under its nonce keeps no tries.
@@ -212,7 +212,7 @@ class Entries:
         return {intent: entry for intent, entry in known if self._is_kept(entry) and entry.nonce >= count}
 
     def reopen(self, intent: Intent, entry: Entry) -> None:
-        """Take what was mined for saved only."""
+        """Treat what was mined as only saved."""
         self.open[intent] = replace(entry, state=State.SAVED)
         self._put(intent, self.open[intent])
 

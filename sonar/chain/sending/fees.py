@@ -11,7 +11,7 @@ from sonar.errors import ChainUnusable, RpcError
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
 TIP_UNTOLD_WEI = 10**9
-"""What is offered where the node does not say what others offered."""
+"""The offer if the node does not say what others offered."""
 MAX_FEE_PER_GAS_WEI = 10**12
 """1,000 gwei: above that a transaction waits, whatever fee the node suggests."""
 BUMP = (5, 4)
@@ -47,7 +47,7 @@ class Asked:
 
     @classmethod
     def of_block(cls, block: dict[str, Any]) -> Asked:
-        """Return what the newest block alone tells: the next base fee is at most 9/8 of its own."""
+        """Return what the newest block alone shows: the next base fee is at most 9/8 of its own."""
         number, base_wei = (quantity(block.get(name), name) for name in ("number", "baseFeePerGas"))
         return cls(number, base_wei * 9 // 8 + 1, TIP_UNTOLD_WEI)
 
@@ -88,6 +88,6 @@ def asked(chain: Chain, answer: Any, *, before: bool = True) -> Asked:
     if before:
         raise RpcError("eth_getBlockByNumber: the newest block has no baseFeePerGas")
     raise ChainUnusable(
-        f"the chain at {chain.rpc.shown} is of before the London upgrade: its blocks have no baseFeePerGas",
+        f"the chain at {chain.rpc.shown} predates the London upgrade: its blocks have no baseFeePerGas",
         hint="use a chain that has London (EIP-1559); on one of your own, enable it in the genesis",
     )

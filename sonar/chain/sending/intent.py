@@ -32,8 +32,8 @@ class Action(StrEnum):
 class Intent:
     """An action on a subject, in a round (0: in none): the first call that is saved under it wins.
 
-    `subject` is a bounty's id in hex, a campaign's name, an account, or empty. `detail` tells apart what
-    would be the same otherwise. What may be done again has a new `attempt` each time.
+    `subject` is a bounty's id in hex, a campaign's name, an account, or empty. `detail` distinguishes intents
+    that would be the same otherwise. A repeatable action has a new `attempt` each time.
     """
 
     action: Action
@@ -58,7 +58,7 @@ class Intent:
 
     @classmethod
     def of_claim(cls, to: Address, asset: Address = ETHER) -> Intent:
-        """Return the intent to take out what the contract owes in an asset, as often as it owes something."""
+        """Return the intent to withdraw what the contract owes in an asset; repeatable."""
         return cls(Action.WITHDRAW, to, detail=asset)
 
     @property

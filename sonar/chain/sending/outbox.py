@@ -70,7 +70,7 @@ from sonar.telling.progress import Progress
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-_NO_EFFECT = "its receipt was no receipt: the chain does not show what it did"
+_NO_EFFECT = "its receipt was wrong: the chain does not show its effect"
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 
 
@@ -165,14 +165,14 @@ class Outbox:
         return entry is None or entry.state in (State.FAILED, State.SPENT)
 
     def doubt(self, intent: Intent) -> None:
-        """Take what was mined by its receipt for failed: the chain does not show what it did.
+        """Treat as failed what its receipt says was mined: the chain does not show its effect.
 
         Then `submit` signs it anew, if the simulation lets it: nothing that was done is done twice.
         """
         with self._lock:
             entry = self._entries.get(intent)
             if entry is not None and entry.state is State.MINED:
-                self._progress.note(f"the chain does not show what {entry.call.name} did; trying it anew")
+                self._progress.note(f"the chain does not show the effect of {entry.call.name}; trying again")
                 self._entries.refused(intent, entry, revert.reason_data(_NO_EFFECT))
 
     def under_way(self, intent: Intent) -> bool:
@@ -193,7 +193,7 @@ class Outbox:
             return self._concerned(asset)
 
     def _served(self, asked: Intent | None = None) -> dict[Intent, SonarError]:
-        """Bring on its way what is open; return why the node refused those that it did."""
+        """Advance all open transactions; return why the node refused those that it refused."""
         return self._queue.serve(asked) if self._entries.open else {}
 
     def _concerned(self, asset: Address) -> bool:
@@ -218,7 +218,7 @@ class Outbox:
             if self._monotonic() - started_s >= self._stuck_after_s:
                 raise TransactionStuck(
                     f"{call.name} was sent and is not mined after {self._stuck_after_s:.0f} s",
-                    hint="run the same command again: it goes on waiting and sends nothing twice",
+                    hint="run the same command again: it continues to wait and sends nothing twice",
                 )
             if polls >= 2:
                 self._progress.waiting(f"{call.name} to be mined")
@@ -267,7 +267,7 @@ def _raised(answer: Any) -> Any:
 
 
 MAX_APPROVALS = 8
-"""Another payment may use an allowance up, so that it is made again; a token may also keep none."""
+"""Another payment may use up an allowance, which is then made again; a token may also keep none."""
 
 
 def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt | None:
@@ -288,9 +288,9 @@ def pay(market: Market, outbox: Outbox, intent: Intent, call: Call) -> Receipt |
 
 
 def _allowed(market: Market, outbox: Outbox, intent: Intent, call: Call) -> bool:
-    """Tell whether the contract may take what is due; if not, bring that a step forward."""
+    """Tell whether the contract may take what is due; if not, take the next step towards that."""
     if outbox.submitted(step := outbox.next(intent.approval)):
-        with suppress(MarketError):  # found failed, it is tried anew
+        with suppress(MarketError):  # failed, so it is tried again
             outbox.outcome(step)
     if outbox.busy(call.asset):  # our approval, or another payment, which may use the allowance
         return False
@@ -305,8 +305,8 @@ def _allowed(market: Market, outbox: Outbox, intent: Intent, call: Call) -> bool
     step = outbox.next(intent.approval)
     if step.attempt >= MAX_APPROVALS:
         raise RemoteError(
-            f"the token {call.asset} has not kept {MAX_APPROVALS} allowances for one payment",
-            hint="leave this bounty, and take the token from the list of those that you accept",
+            f"the token {call.asset} did not keep any of {MAX_APPROVALS} allowances for one payment",
+            hint="leave this bounty, and remove the token from the list of those that you accept",
         )
     outbox.submit(step, market.approve(call.asset, due, call.round))
     outbox.outcome(step)

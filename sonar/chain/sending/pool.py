@@ -1,6 +1,6 @@
-"""Gives a signed transaction to a node and reads its answer; and how many of an account the node counts.
+"""Sends a signed transaction to a node and reads its answer; and counts an account's transactions.
 
-No standard says what a node answers to one that it does not take: the words are those of the clients in use.
+No standard defines how a node refuses a transaction: the words are those of the clients in use.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _CHEAP = ("less than", "lower than", "below", "minimum", "too low", "toolow")
 
 
 class Said(Enum):
-    """What the node makes of a transaction."""
+    """What the node says about a transaction."""
 
     THERE = auto()
-    """Its pool or the chain has it, or its pool another one of the same nonce."""
+    """Its pool or the chain has it, or its pool has another one with the same nonce."""
     USED = auto()
-    """The chain has one of that nonce, this one perhaps."""
+    """The chain has one with that nonce, perhaps this one."""
     EARLY = auto()
-    """It lacks one of a lower nonce."""
+    """It lacks one with a lower nonce."""
     CHEAP = auto()
     """It offers too little per gas."""
     POOR = auto()
@@ -34,7 +34,7 @@ class Said(Enum):
 
 
 class Counts:
-    """An account's transactions as a node counts them: in the chain, and with those of its pool."""
+    """An account's transactions as a node counts them: in the chain, and including its pool."""
 
     def __init__(self, address: Address) -> None:
         self._address = address

@@ -1,7 +1,6 @@
-"""The transactions of one account that are signed and not done with, served in the order of their nonces.
+"""The open transactions of one account, signed but not settled, served in the order of their nonces.
 
-What each step rests on is said in `sonar.chain.sending.outbox`; what is known of each is in
-`sonar.chain.sending.entries`.
+`sonar.chain.sending.outbox` explains the steps; `sonar.chain.sending.entries` records each transaction.
 """
 
 from __future__ import annotations
@@ -27,13 +26,14 @@ from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
 
 BURIED_BLOCKS = 5
-"""A node that counts a transaction so deep in its chain has its receipt, however it lags behind its head."""
+"""A node that counts a transaction this deep in its chain has its receipt, even if it lags behind its head.
+"""
 MAX_GAP = 16
-"""How many missing nonces are filled: more are no forgotten transactions, but another chain."""
+"""How many missing nonces are filled: if more are missing, it is another chain."""
 
 _ASKED = 3
 _AGAIN_S = (1.0, 2.0, 4.0)
-"""So long after it was sent, a transaction that the node's pool lacks is sent again."""
+"""A transaction that the node's pool lacks is sent again after this time."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Queue:
 
         `count`: the account's, the node's pool included. Raises InsufficientFunds, RpcError.
         """
-        # No node lags by more: it was lost for good.
+        # No node lags by more: it is lost for good.
         known = self._entries.next if self._entries.next - count <= MAX_GAP else 0
         nonce = max([count, known, *(other.nonce + 1 for other in self._entries.open.values())])
         self._add(intent, call, nonce, gas_limit, asked)
@@ -97,7 +97,7 @@ class Queue:
     # ---- one pass over all of them
 
     def serve(self, asked: Intent | None = None) -> dict[Intent, SonarError]:
-        """Bring each on its way, the lowest nonce first; return why the node refused those that it did.
+        """Advance each, the lowest nonce first; return why the node refused those that it refused.
 
         `asked`: the intent whose owner asks; None when something that is not signed yet waits for them.
         """
@@ -120,7 +120,7 @@ class Queue:
         return refused
 
     def _take_over(self, refused: dict[Intent, SonarError]) -> tuple[list[Intent], int]:
-        """Write down what became of what was mined; return the others, the lowest nonce first.
+        """Record the outcome of mined transactions; return the others, the lowest nonce first.
 
         And how many transactions the node counts, its pool included.
         """
@@ -168,7 +168,7 @@ class Queue:
         self._memory.pop(intent, None)
 
     def _buried(self, intent: Intent) -> bool:
-        """Tell whether a transaction that is none of ours has used the nonce, deep enough to be sure.
+        """Tell whether somebody else's transaction has used the nonce, deep enough to be sure.
 
         The count is asked for before the receipts: one that is mined in between is then found. A count may be
         a lie, so the node is asked by sending as well, unless that goes on.
@@ -189,11 +189,11 @@ class Queue:
     # ---- what was mined
 
     def recover(self) -> None:
-        """Send again what was mined and confirmed, and that the chain went back behind all the same.
+        """Send again what was mined and confirmed, but that the chain has lost since.
 
         A node that is killed may lose its newest blocks, on a development chain more than are waited for. One
         that lags counts too few as well, so others behind the same address are asked too; if it is alone,
-        nothing comes of sending it again.
+        sending again has no effect.
         """
         for _ in range(_ASKED):
             count = self._chain.rpc.quantity("eth_getTransactionCount", self._address, "latest")
@@ -205,19 +205,19 @@ class Queue:
             self.serve()
 
     def _reopen(self, count: int) -> None:
-        """Take what was mined under the nonce `count` or a later one for saved only."""
+        """Treat what was mined under the nonce `count` or a later one as only saved."""
         lost = self._entries.lost(count)
         if not 0 < len(lost) <= MAX_GAP:
             return
         self._chain.check_code()  # what was meant for another chain stays here
         for intent, entry in lost.items():
             self._entries.reopen(intent, entry)
-            self._tell(intent, "was mined, and the chain's node does not know it any more; sending it again")
+            self._tell(intent, "was mined, but the chain's node does not know it any more; sending it again")
 
     # ---- what is not mined
 
     def _bring(self, intent: Intent, count: int, *, first: bool) -> None:
-        """Send what this process has not sent, or not for long; only the first can use a higher fee.
+        """Send what this process has not sent recently; only the first can use a higher fee.
 
         Sooner if it cannot be mined at its price; and if by `count` the node's pool lacks it, but then a few
         times only, since some nodes never count their pool.
@@ -238,7 +238,7 @@ class Queue:
         self.send(intent)
 
     def _priced_out(self, intent: Intent) -> bool:
-        """Tell whether the next block asks for more than is offered at most. One request for each block."""
+        """Tell whether the next block asks for more than the highest offer. One request for each block."""
         last, memory = self._entries.open[intent].last, self._memory[intent]
         if self._newest <= max(last.block, memory.priced):
             return False
@@ -249,7 +249,8 @@ class Queue:
     def send(self, intent: Intent) -> None:
         """Send the newest try under `intent`; sending what the node has already is no error.
 
-        What offers too little is signed anew. Raises InsufficientFunds, and RpcError if the node refuses it.
+        An offer that is too low is signed again. Raises InsufficientFunds, and RpcError if the node refuses
+        it.
         """
         while (said := pool.offer(self._chain.rpc, self._entries.open[intent].last.raw)) is Said.CHEAP:
             if not self._raise_fee(intent, refused=True):
@@ -296,7 +297,7 @@ class Queue:
         return False
 
     def _measure_anew(self, intent: Intent) -> None:
-        """Sign what the node refuses with another gas limit, if a newer block asks for a quite different one:
+        """Sign a refused transaction with another gas limit, if a newer block asks for a quite different one:
         the one that it was signed with may have been nonsense.
         """
         entry = self._entries.open[intent]
@@ -317,7 +318,7 @@ class Queue:
         return asked_s is not None and self._monotonic() - asked_s < self._patience_s
 
     def _make_empty(self, intent: Intent, refusal: SonarError) -> None:
-        """Give the nonce of what the node refuses to an empty transfer, so that later ones can go on.
+        """Give a refused transaction's nonce to an empty transfer, so that later ones can proceed.
 
         An account that cannot pay is refused for good; any other reason must last for a while.
         """
@@ -328,7 +329,7 @@ class Queue:
         lasting = self._monotonic() - memory.refused_s >= self._patience_s
         if entry.empty or not (isinstance(refusal, InsufficientFunds) or lasting):
             return
-        self._tell(intent, "is refused, and holds up what was signed after it")
+        self._tell(intent, "is refused, and holds up later transactions")
         gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         if isinstance(gas, RpcError):
             return
@@ -342,16 +343,17 @@ class Queue:
         self.send(intent)
 
     def _fill_gap(self, queue: list[Intent], count: int) -> list[Intent]:
-        """Give nonces below our lowest that nobody uses to empty transfers; return all that are to send.
+        """Fill unused nonces below our lowest with empty transfers; return all that are to be sent.
 
-        A node forgets what another program sent, and a development chain that starts anew knows nothing.
+        A node may forget what another program sent, and a restarted development chain knows nothing.
         """
         if not queue or count >= (lowest := self._entries.open[queue[0]].nonce):
             self._gap_s = None
             return queue
         if self._gap_s is None:
             self._gap_s, self._gap_block = self._monotonic(), self._newest
-        # Nobody here used those between: what counted them was a lie, or another program's are forgotten.
+        # Nothing here used the nonces between: their count was a lie, or another program's transactions are
+        # forgotten.
         calls = [self._entries.open[intent].call for intent in queue]
         if lowest > self._entries.next and self._newest > self._gap_block + 1 and all(c.data for c in calls):
             return self._renumber(queue, max(count, self._entries.next))
@@ -359,8 +361,8 @@ class Queue:
             return queue
         if lowest - count > MAX_GAP:
             raise TransactionStuck(
-                f"the chain knows {count} transactions of {self._address}, and {lowest} were sent from here",
-                hint="is the node behind, or did the chain start anew? After the latter, take a new home",
+                f"the chain knows {count} transactions of {self._address}, but {lowest} were sent from here",
+                hint="wait if the node is behind; if the chain was started anew, use a new home",
             )
         gas, history = self._chain.rpc.batch(self._estimate_empty(), fees.HISTORY)
         asked = fees.asked(self._chain, history)
@@ -368,7 +370,7 @@ class Queue:
         gas_limit = with_margin(_raised(gas))
         for nonce, intent in enumerate(filled, count):
             self._add(intent, empty_transfer(self._address), nonce, gas_limit, asked)
-            self._tell(intent, f"takes nonce {nonce}, which nobody uses and later ones wait for")
+            self._tell(intent, f"takes nonce {nonce}, which is unused and blocks later ones")
         return filled + queue
 
     def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
@@ -377,7 +379,9 @@ class Queue:
         for place, intent in enumerate(queue):
             entry = replace(self._entries.open[intent], nonce=nonce + place)
             self._sign(intent, entry, _raised(asked).price, _raised(asked).block)
-            self._tell(intent, f"was signed for a nonce that nobody comes to; it takes {nonce + place}")
+            self._tell(
+                intent, f"was signed for a nonce that the chain will not reach; it takes {nonce + place}"
+            )
         return queue
 
     # ---- parts

@@ -1,4 +1,4 @@
-"""How far one answer lies from what the cohort and the holdout say, and which answers are the same data's.
+"""How far one answer lies from the cohort's and the holdout's, and which answers come from the same data.
 
 The scientist's holdout is one more cohort member, whose rows are known one by one. So it says what no sum
 can: in which directions answers of few rows vary (the curvature A_h), how much (the spread of its rows' own
@@ -32,15 +32,15 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 UNLIKE, AGAINST = 3.5, 6.0
-"""So many yardsticks an answer may lie off, whole and along the model."""
+"""How many yardsticks an answer may lie off, whole and along the model."""
 SIZE, MODEL, SECOND = 0.5, 0.1, 0.7
-"""What counts of the middle's size, of the model's own curvature, and of the second farthest mine."""
-CALM, CALM_ALONG = 5.0, 9.0
-"""The largest squared distance of a row in parts of their mean, that is no heavy tail yet."""
-FAR, ALONG, CURVED = 6.0, 3.0, 8
+"""How much the middle's size, the model's own curvature and the second farthest mine count."""
+CALM, CALM_ALONG = 4.0, 7.0
+"""The largest squared distance of a row, relative to their mean, that is not yet a heavy tail."""
+FAR, ALONG, CURVED = 6.0, 3.0, 10
 """The factors of `far_from_most` and `far_from_median`, which know the cohort alone."""
 TWIN_CHANCE = 1e-6
-"""How seldom two mines with different rows may be taken for twins."""
+"""How often, at most, two mines with different rows may be taken for twins."""
 
 
 @dataclass(frozen=True)

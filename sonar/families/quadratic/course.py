@@ -1,4 +1,4 @@
-"""Where the weights of a campaign have been, and the step that one opened sum leads to."""
+"""The points that a campaign's weights have visited, and the step that one opened sum leads to."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def next_point(course: Course, optimiser: Optimiser, design: Design) -> Point:
 
 
 def held_weights(weights_int: Sequence[int], design: Design) -> list[str]:
-    """Return the names of the weights that stand at `weight_max`, and may have been meant to go further."""
+    """Return the names of the weights at `weight_max`, which might have moved further."""
     most = design.plan.bounds.weight_max
     names = design.spec.weight_names
     return [name for name, weight in zip(names, weights_int, strict=True) if abs(weight) >= most]

@@ -1,7 +1,7 @@
-"""From held-out data and wishes to a model: its feature map, the bounds that mines keep, the slot plan.
+"""From held-out data and settings to a model: its feature map, the bounds for mines, the slot plan.
 
 Bounds hold for whoever takes part, so they are derived from the holdout with a wide margin: sums `MARGIN`
-times the holdout's still fit. Room costs bits in a slot, and so time at the mines; hence not more than that.
+times the holdout's still fit. More room would cost bits in a slot, and so time at the mines.
 """
 
 from __future__ import annotations
@@ -49,14 +49,16 @@ MAX_WEIGHT_FRAC = 40
 MAPPED_MARGIN = 32.0
 """How far A's rows then reach beyond the holdout's: all of a mine's rows may lie where products are large."""
 DEFAULT_TARGET_CLIP = 8.0
-"""So many deviations from the mean a target is learned, and further if the holdout has one further off."""
+"""A target is learned up to this many deviations from the mean, or further if the holdout has one further
+off.
+"""
 LEAST_SPREAD = 1e-6
 """A column that varies less on the holdout does not say how large a weight may get."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the scientist may decide about the model; None lets the holdout decide.
+    """The scientist's settings for the model; None lets the holdout decide.
 
     `metric` is what the loss is measured by: see `Holdout.metrics`.
     """
@@ -120,7 +122,7 @@ class Design:
 
     @cached_property
     def ground(self) -> Ground:
-        """What an optimiser knows of the job."""
+        """What an optimiser knows about the job."""
         return Ground(
             self.holdout.curvature,
             len(self.holdout.y),

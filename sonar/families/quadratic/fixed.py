@@ -27,7 +27,7 @@ def to_q32(value: float, field: str = "value") -> int:
     """Return round(value * 2^32). Raises DataError for what is not finite or beyond ±2^31."""
     if not math.isfinite(value) or abs(value) >= 1 << 31:
         problem = f"has a mean or a spread of {value:.3g}; at most ±{1 << 31:,} (2^31) can be published"
-        hint = "give it in a larger unit, as thousands or millions; a date in years or days since an event"
+        hint = "give it in a larger unit, such as millions; give a date in years or in days since an event"
         raise DataError(field, problem, hint=hint)
     return round(value * Q32_ONE)
 
@@ -47,10 +47,10 @@ def deviation_q32(column: NDArray[np.float64], field: str) -> int:
     deviation = to_q32(float(column.std()), field)
     if np.ptp(column) == 0:
         problem = f"is constant: {column[0]:g} in every held-out row"
-        raise DataError(field, problem, hint="leave it out: it tells nothing")
+        raise DataError(field, problem, hint="leave it out: it carries no information")
     if deviation == 0:
         problem = f"varies by {column.std():.3g}; less than 2.3e-10 (2^-32) cannot be published"
-        raise DataError(field, problem, hint="give it in a smaller unit, as thousandths or millionths")
+        raise DataError(field, problem, hint="give it in a smaller unit, such as thousandths or millionths")
     return deviation
 
 

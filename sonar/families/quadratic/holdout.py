@@ -1,4 +1,4 @@
-"""The scientist's held-out rows: the loss, its gradient, and what they tell about the mines' curvature."""
+"""The scientist's held-out rows: the loss, its gradient, and an estimate of the mines' curvature."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MILLION = 1_000_000
 LOSS_MAX = (1 << 64) - 1
 """The largest loss that the contract can hold; a worse one is reported as this."""
 LEAST_GAIN = 100
-"""Millionths from the start to the target at least: for fewer, the reward would go by rounding."""
+"""The least distance from start to target, in millionths: with less, rounding would decide the reward."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Holdout:
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """What a target can be said in, and what the loss can be measured by."""
+        """The metrics in which a target can be given and the loss measured."""
         return {metric.name: metric for metric in self._loss.metrics}
 
     def metric(self, name: str | None) -> Metric:
@@ -55,8 +55,8 @@ class Holdout:
             return self._loss.metrics[0]
         if name not in self.metrics:
             known = ", ".join(self.metrics)
-            problem = f"is no metric of the loss {self._loss.name!r}"
-            raise ConfigError(name, problem, hint=f"the target can be said in {known}")
+            problem = f"is not a metric of the loss {self._loss.name!r}"
+            raise ConfigError(name, problem, hint=f"give the target as {known}")
         return self.metrics[name]
 
     def loss(self, w: Vector, metric: str | None = None) -> int:
@@ -67,7 +67,7 @@ class Holdout:
         return _millionths(self._ratio(self.metric(metric), w), round)
 
     def floor(self, metric: str | None = None) -> int:
-        """Return about the least loss of any weights on these rows, in millionths, rounded down."""
+        """Return approximately the least loss of any weights on these rows, in millionths, rounded down."""
         found = self.metric(metric)
         nulls = self.nulls(metric)
         parts = [
@@ -125,7 +125,7 @@ class Holdout:
         return told
 
     def loss_of(self, metric: str, value: float) -> int:
-        """Return in millionths a target that is said in a metric.
+        """Return in millionths a target given in a metric.
 
         Raises ConfigError naming the metric: for what nothing can reach, what is finer than a millionth, and
         what is hardly better than the null model.
@@ -136,14 +136,12 @@ class Holdout:
         null = self._null(metric)
         exact, finest = MILLION * found.ratio(value, null), found.value(1 / MILLION, null)
         if exact <= 0:
-            problem = (
-                f"{_said(value)} is out of reach: {metric} = {found.best:g} would be a model without fault"
-            )
+            problem = f"{_said(value)} is out of reach: {metric} = {found.best:g} would be a perfect model"
             raise ConfigError(metric, problem, hint=self._hint(found))
         if exact < 1:
             problem = (
                 f"{_said(value)} is finer than the chain can hold: the finest is {_said(finest)}, "
-                "a millionth of the null model's loss from a model without fault"
+                "a millionth of the null model's loss from a perfect model"
             )
             raise ConfigError(metric, problem, hint=self._hint(found))
         if exact > MILLION - LEAST_GAIN:
@@ -173,7 +171,7 @@ class Holdout:
         floor = metric.value(self.floor(metric.name) / MILLION, self._null(metric.name))
         about = "" if metric.exact else "about "
         return (
-            f"say a value between the null model's and the best that is possible on these rows, {about}"
+            f"give a value between the null model's and the best that is possible on these rows, {about}"
             f"{floor:,.6g}"
         )
 
@@ -182,7 +180,7 @@ class Holdout:
         if self.spec.outputs > 1 and not metric.pools:
             others = ", ".join(one for one, other in self.metrics.items() if other.pools)
             problem = f"has a unit of its own for each of the {self.spec.outputs} targets"
-            raise ConfigError(name, problem, hint=f"say it in {others}, which is a mean over the targets")
+            raise ConfigError(name, problem, hint=f"give it as {others}, which is a mean over the targets")
         return metric
 
     def _null(self, metric: str) -> float:
@@ -216,7 +214,7 @@ class Holdout:
 
 
 def _said(value: float) -> str:
-    """Return a value to its last digit, as people write it: 0.9999999, and 1."""
+    """Return a value with all its digits, as people write it: 0.9999999, or 1."""
     return repr(float(value)).removesuffix(".0")
 
 

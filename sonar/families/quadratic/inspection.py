@@ -1,11 +1,12 @@
-"""Yes/no tests of single updates: what each asks, and whether it holds. Who opens an update asks them inside.
+"""Yes/no tests of single updates: what each asks, and whether it holds. Whoever opens an update runs them
+internally.
 
 An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric, the same for every
 output, and A[bias, bias] the same integer for every mine. Most tests below are identities or bounds that
 follow from this, rounding included, so an honest mine passes them whatever its data are, and passing tells
 nothing about its data.
 
-Some say no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
+Some are no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
 rounds' exact tests, against it too, tell an honest mine from a cheat:
 
 - `unlike` and `against` compare what a mine sent with what the cohort and the holdout say
@@ -53,7 +54,7 @@ TESTS = {
     "positive": "the loss curves upwards along every step (A is a mean of squares)",
     "spread": "along every step, the square of the mean is at most the mean of the squares",
     "symmetry": "the changes since the first update come from one symmetric matrix",
-    "curvature": "the curvature since the first update lies within [1/8, 8] of the cohort's median",
+    "curvature": "the curvature since the first update lies within [1/10, 10] of the cohort's median",
     "unlike": "it lies about where the cohort's updates and the holdout's lie",
     "against": "along the model, it pulls about as the cohort's updates and the holdout's do",
     "newcomer": "the mine has sent an update before, or nobody has, or too few others would be left",
@@ -75,10 +76,10 @@ WHY = {
     "against": "it pulls the model unlike the other mines and the held-out rows, as false targets do",
     "newcomer": "a first answer after round 1 counts for nothing; the mine's next one can count",
 }
-"""Every test by name, and what to say of an update that fails."""
+"""Every test by name, and what to say about an update that fails it."""
 
 ROUND_ONLY = frozenset({"copy", "stale", "unlike", "against", "curvature", "newcomer"})
-"""The tests that honest data may fail: no proof, so a failure counts for its round only."""
+"""The tests that honest data may fail. A failure is no proof, so it counts for its round only."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def inspect(
     trusted: Callable[[str], bool],
     reference: Reference | None = None,
 ) -> dict[str, str | None]:
-    """The first failed test, or None, of each mine in the round `now`, which comes after the `past` ones.
+    """For each mine in the round `now`, after the `past` ones: the first failed test, or None.
 
     `reference`: what the holdout says of this round's answers; None leaves the cohort alone to compare with.
     Mines that are not `trusted` (left out for good) count neither towards medians nor towards `min_mines`.
@@ -216,7 +217,7 @@ def same(
 
 
 def _alone(rules: Rules, past: Past, opened: Opened, mine: str) -> str | None:
-    """The tests that need no other mine, but for copies of earlier updates."""
+    """The tests that need no other mine, except for copies of earlier updates."""
     weights, update = opened.weights, opened.updates[mine]
     if update is None or not _in_range(rules, weights, update):
         return "range"
@@ -319,7 +320,9 @@ def _combined(factors: Sequence[Sequence[int]], vectors: Sequence[Sequence[Seque
 
 
 def _unlike(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
-    """Updates that no identity holds, by the cohort alone: those of the first round, and a second one."""
+    """Updates that no identity checks, compared with the cohort alone: those of the first round, and a second
+    one.
+    """
     far = set() if past.begun() else comparison.far_from_most({mine: _sent(now, mine) for mine in mines})
     return dict.fromkeys(far, "unlike") | _unlike_second(rules, past, now, mines)
 

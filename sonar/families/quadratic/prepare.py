@@ -3,9 +3,9 @@
 Neither the table nor phi is ever whole in memory. Batches are cut to one length first, so that the sums,
 whose last bits depend on the order of additions, do not depend on how the data arrive.
 
-What protects single rows is what a mine refuses, since sums over its rows would tell about a few of them: the
-scientist sees the sums of A and b over a cohort, and bits about one mine's. Each check sees the rows once,
-batch by batch, and decides at the end. All these refusals are a ConsentError.
+A mine protects single rows by refusing data whose sums would reveal a few of them: the scientist sees the
+sums of A and b over a cohort, and some bits about each mine's. Each check sees the rows once, batch by batch,
+and decides at the end. All these refusals are a ConsentError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Matrix = NDArray[np.float64]
 
 _CHUNK_ROWS, _CHUNK_VALUES = 65_536, 1 << 23
 _FAR = 2.0
-"""So many deviations a column's mean may be from the bounty's, and be no reason to look at its unit."""
+"""How many deviations a column's mean may be from the bounty's without casting doubt on its unit."""
 
 
 def prepare(spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> LocalMap:
@@ -55,7 +55,7 @@ def _check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: 
 
     Says which column and which limit, and nothing of the data's own values.
     """
-    limits, hint = plan.bounds, f"are all columns in the units that the bounty has? {unlike}".rstrip()
+    limits, hint = plan.bounds, f"check that all columns are in the bounty's units. {unlike}".rstrip()
     sums = abs(result.a_int).sum(axis=1)
     if sums.max() > limits.a_row_l1_max:
         name = spec.weight_names[int(sums.argmax())].removeprefix(f"{spec.targets[0].name}: ")
@@ -122,7 +122,7 @@ class _Seen:
 
 
 def chunk_rows(spec: QuadraticSpec) -> int:
-    """Return for how many rows no stage of the feature map puts out more than 64 MiB."""
+    """Return the number of rows for which no stage of the feature map puts out more than 64 MiB."""
     return min(_CHUNK_ROWS, _CHUNK_VALUES // (spec.widest + 1))
 
 
@@ -147,23 +147,23 @@ Codes = NDArray[np.intp]
 
 LEAST_OF_EITHER = 5
 FIRST_ROWS = 9
-"""So many rows the first batch must have, if there are more: see `Columns`."""
+"""The least number of rows in the first batch, if there are more: see `Columns`."""
 
 
 def check_rows(rows: int, spec: QuadraticSpec) -> None:
     """Check that the sums are over enough rows to hide one of them. Raises ConsentError."""
     asked = f"{spec.weights} weights of {len(spec.features)} columns"
     if rows < spec.least_rows:
-        problem = f"the data set has {rows}, and {asked} need at least {spec.least_rows} to hide single rows"
+        problem = f"the data set has {rows}, but {asked} need at least {spec.least_rows} to hide single rows"
         raise _refusal("rows", problem, "register more rows, or join a bounty with fewer weights")
     if rows < spec.rows_min:
-        problem = f"the data set has {rows}, and the bounty takes {spec.rows_min} at least"
+        problem = f"the data set has {rows}, but the bounty needs at least {spec.rows_min}"
         raise _refusal("rows", problem, "register more rows")
 
 
 @dataclass
 class Columns:
-    """No column has one value in all but 1 to 4 of its rows.
+    """Checks that no column has one value in all but 1 to 4 of its rows.
 
     Such a column, 0/1 or not, would single those rows out: a hostile feature map can make one of any column,
     by a clip just below its largest value.
@@ -186,14 +186,15 @@ class Columns:
             if 0 < count < LEAST_OF_EITHER:
                 rows = "only 1 row differs" if count == 1 else f"only {count} rows differ"
                 problem = (
-                    f"{rows} from the value that all others have; {LEAST_OF_EITHER} at least must, or none"
+                    f"{rows} from the value of all others; either none must differ or at least "
+                    f"{LEAST_OF_EITHER}"
                 )
                 raise _refusal(f"column {name!r}", problem, _LEAVE)
 
 
 @dataclass
 class Combinations:
-    """No combination of values that products of `degree` columns single out has 1 to 4 rows.
+    """Checks that no combination of values that products of `degree` columns single out has 1 to 4 rows.
 
     Of a column with v values, a product of v - 1 factors is 0 in all rows but those of one value; with the
     targets, it would tell about these. So would products over several such columns.
@@ -245,9 +246,9 @@ class Combinations:
 
 @dataclass
 class Kinds:
-    """Mixtures of all columns, `weights` in all with the bias, single out no 1 to 4 rows.
+    """Checks that mixtures of all columns, `weights` with the bias, do not single out 1 to 4 rows.
 
-    If the rows are of no more kinds than that, the sum of the targets over each kind follows from b.
+    If there are no more distinct rows than that, the sum of the targets over each follows from b.
     """
 
     weights: int
@@ -268,14 +269,14 @@ class Kinds:
         """Raise ConsentError."""
         if self._counts and min(self._counts.values()) < LEAST_OF_EITHER:
             problem = (
-                f"the rows are of {len(self._counts)} kinds, no more than the {self.weights} weights, and "
-                f"fewer than {LEAST_OF_EITHER} rows are of one of them"
+                f"there are only {len(self._counts)} distinct rows for {self.weights} weights, and one of "
+                f"them occurs fewer than {LEAST_OF_EITHER} times"
             )
             raise _refusal("columns", problem, _LEAVE)
 
 
 def guards_of(spec: QuadraticSpec) -> tuple[Columns | Combinations | Kinds, ...]:
-    """Return what looks at a table's columns, at phi, at the features, at these again, and at z."""
+    """Return the guards of a table's columns, of phi, of the features (two), and of z."""
     return (
         Columns(spec.columns),
         Columns(spec.names),
@@ -289,4 +290,4 @@ def _refusal(field: str, problem: str, hint: str) -> ConsentError:
     return ConsentError(f"{field}: {problem}", hint=hint)
 
 
-_LEAVE = "the sums would tell about those rows; leave this bounty alone, or register more rows"
+_LEAVE = "the sums would reveal those rows; do not join this bounty, or register more rows"

@@ -1,4 +1,4 @@
-"""How a model reads, column by column: by how much it moves per unit, and between which values that holds.
+"""A model's coefficients, column by column: how much it moves per unit, and between which values that holds.
 
 The last stage of most maps is a line in each column, cut off at its ends: phi_j = slope x_j + offset. So
 weights and coefficients of the columns themselves say the same, and one follows from the other.

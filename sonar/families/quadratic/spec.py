@@ -70,7 +70,7 @@ class QuadraticSpec(Record):
 
     @cached_property
     def least_rows(self) -> int:
-        """Number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
+        """The least number of rows that hide one another in a mine's sums, whatever `rows_min` says."""
         return least_rows(self.stages, len(self.features), self.outputs)
 
     @property

@@ -1,4 +1,4 @@
-"""A Kubo node of one's own: started, watched, started again when it dies, and ended with us.
+"""The party's own Kubo node: started, watched, restarted when it dies, and ended with us.
 
 Theory of operation. The node lives in a thread: that thread attaches to the repository's daemon if one
 answers (a command beside a running mine), else starts one; then it looks every moment whether the daemon is
@@ -90,7 +90,7 @@ class KuboNode:
         """The API's address, with name and password."""
         url = self.repo.api_url()
         if url is None:
-            raise StoreUnavailable(f"the IPFS node in {self.repo.path} does not run")
+            raise StoreUnavailable(f"the IPFS node in {self.repo.path} is not running")
         return url
 
     @property
@@ -121,7 +121,7 @@ class KuboNode:
 
     def _call(self, command: str, **options: str | bool) -> dict[str, Any]:
         if self._rpc is None:
-            raise StoreUnavailable(f"the IPFS node in {self.repo.path} does not run")
+            raise StoreUnavailable(f"the IPFS node in {self.repo.path} is not running")
         return self._rpc.call(command, timeout_s=None, **options)
 
     # ---- the thread

@@ -1,4 +1,4 @@
-"""A Kubo node's repository: made once, and its settings written anew before each start.
+"""A Kubo node's repository: made once; its settings are written again before each start.
 
 Every setting that would reach out to the public network is off, and every value that Kubo would fill in from
 there (`auto`) is replaced: a node of a private swarm speaks TCP to the members of its swarm, and to nobody
@@ -31,7 +31,7 @@ _USER = "sonar"
 
 @dataclass(frozen=True)
 class Swarm:
-    """What a node needs to know of its swarm.
+    """What a node needs to know about its swarm.
 
     `key` is the content of a swarm key file. `listen` is where peers connect to, port 0 being the last one or
     any; `announce` is what peers are told instead, where that differs.
@@ -137,7 +137,7 @@ class Repo:
         return f"http://{_USER}:{token}@{host.rpartition('/')[2]}:{port}" if token else None
 
     def environment(self) -> dict[str, str]:
-        """What the daemon gets to see of ours: no password, and no way into a public network."""
+        """The daemon's environment: no password, and no way into a public network."""
         return _environment(self.path)
 
 
@@ -232,7 +232,7 @@ def _listen(wanted: str, before: Any) -> str:
     """Return the address to listen on; port 0 becomes the last one, which peers know, or any free one."""
     host, port = parse_address_of_node(wanted)
     if port:
-        # Kubo itself would share the port with whoever has it, and each would get half of the connections.
+        # Kubo itself would share the port with its current owner, and each would get half of the connections.
         if not _free_port(host, port):
             raise StoreUnavailable(
                 f"{wanted}: the address is in use, or none of this machine's",

@@ -1,8 +1,8 @@
 """Kubo's RPC API over HTTP: one call, one answer of bounded size, and every failure in words.
 
 `api_url` may carry a name and a password (`http://sonar:…@127.0.0.1:5001`), or a key in its path or query;
-no message shows them. What cannot get better by asking again (another program, no permission) is a
-StoreUnusable, but of a node that has served us before it may pass.
+no message shows them. Lasting faults (another program, no permission) raise StoreUnusable, unless the node
+has served us before: then they may pass.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class KuboRpc:
         return body
 
     def _lasting(self, command: str, problem: str, hint: str) -> StoreUnavailable:
-        """Return what to raise for what cannot get better, unless the command was served before."""
+        """Return the error for a lasting fault, unless the command was served before."""
         return (StoreUnavailable if command in self._served else StoreUnusable)(problem, hint=hint)
 
     def _refusal(self, command: str, answer: httpx.Response, body: bytes) -> StoreUnavailable:
@@ -149,7 +149,7 @@ class KuboRpc:
             to = without_secrets(answer.headers.get("location", "nowhere"))
             problem, hint = f"{self.shown} sends us to {to} ({status})", "if you trust that address, give it"
         elif status in _PASSING:
-            return StoreUnavailable(f"the Kubo at {self.shown} is not to be had ({status})", hint=_BUSY)
+            return StoreUnavailable(f"the Kubo at {self.shown} is not available ({status})", hint=_BUSY)
         elif (told := _message(body)) is not None:
             hint = "free some disk space where its repository is" if "no space left" in told else ""
             return StoreRefused(f"the Kubo at {self.shown} refused {command}: {told}", told, hint=hint)
@@ -180,7 +180,7 @@ def _message(body: bytes) -> str | None:
 
 
 def _read(answer: httpx.Response, max_bytes: int, until_s: float) -> bytes:
-    """Read the answer, and stop a byte after the limit: the sender says nothing reliable about its length."""
+    """Read the answer, and stop a byte after the limit: the declared length is not reliable."""
     body = bytearray()
     for chunk in answer.iter_bytes():
         body += chunk

@@ -15,8 +15,8 @@ GET_TIMEOUT_S = 5.0
 class KuboStore:
     """Keeps blobs as single blocks of a Kubo node, under the same CIDs as every other store.
 
-    Peers never pass on the empty blob, which nothing of Sonar's is (measured).
-    Pins are direct: a manifest's links are pinned one by one, by who needs them. Nothing is asked of the node
+    Peers never pass on the empty blob (measured); Sonar has none.
+    Pins are direct: whoever needs a manifest's links pins them one by one. Nothing is asked of the node
     before the first call.
     """
 

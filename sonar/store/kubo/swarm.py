@@ -1,4 +1,4 @@
-"""The key of a private swarm, which all of its members share, and nobody else has.
+"""The key of a private swarm, which all its members share and nobody else has.
 
 The key file has IPFS's own format (a pre-shared key of 32 bytes in hex), so that any Kubo can join with it.
 Whoever has it can fetch every blob of the network and serve others; it opens no account and no data.
@@ -65,5 +65,7 @@ def find_swarm_key(named: str, kept: Path) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """Return what two people may compare aloud to see that they have the same key; it does not tell it."""
+    """Return a fingerprint that two people can compare aloud to see that they have the same key; it does not
+    reveal the key.
+    """
     return hashlib.sha256(b"sonar swarm key\n" + bytes.fromhex(key.decode().split()[2])).hexdigest()[:16]

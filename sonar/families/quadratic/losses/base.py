@@ -27,7 +27,7 @@ CLIPPED_MOST = 0.1
 
 
 class Metric(ABC):
-    """A number that people judge a model by, and the loss that goes down as it gets better.
+    """A number by which people judge a model, and the loss that falls as the model improves.
 
     `y` float64[n] is in the target's own unit; `s` float64[n] is phi w, zero for the null model.
     """
@@ -42,7 +42,7 @@ class Metric(ABC):
 
     @abstractmethod
     def loss(self, target: Target, y: Vector, s: Vector) -> float:
-        """Return the loss, 0 for a model without fault."""
+        """Return the loss, 0 for a perfect model."""
 
     @abstractmethod
     def floor(self, target: Target, y: Vector, phi: Matrix) -> float:
@@ -65,10 +65,10 @@ class Loss(ABC):
     a_factor: float
     b_factor: float
     metrics: tuple[Metric, ...]
-    """What people may say a bounty's target in; by the first one it is measured if they say none."""
+    """The metrics in which people may give a bounty's target; the first is the default."""
 
     labels: tuple[float, ...] = ()
-    """Of classes: the labels that a target may be, the one that the log odds are of last."""
+    """For classes: the labels that a target may have; the log odds are of the last."""
 
     @property
     def half(self) -> float:
@@ -88,10 +88,10 @@ class Loss(ABC):
 
     @abstractmethod
     def predict(self, target: Target, s: Vector) -> Vector:
-        """Return what the model says where phi w is s: in the target's unit, or the log odds of label 1."""
+        """Return the prediction for phi w = s: in the target's unit, or the log odds of label 1."""
 
     def decide(self, said: Vector) -> Vector:
-        """Return predictions, where the model says `said`: as they are, or the likelier label."""
+        """Return predictions from the model's output `said`: as it is, or the likelier label."""
         return np.where(said > 0, self.labels[-1], self.labels[0]) if self.labels else said
 
     def told(self, target: Target, y: Vector, s: Vector) -> dict[str, float]:

@@ -100,7 +100,7 @@ class LogisticTaylor(Loss):
         """Return the mean label, and a scale of 1; no label is clipped."""
         self.check(name, y)
         if np.ptp(y) == 0:
-            problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+            problem = f"is {y[0]:g} in every held-out row, so the holdout cannot tell models apart"
             raise DataError(f"column {name!r}", problem, hint="hold out rows of both labels")
         return Target(name=name, centre_q32=to_q32(float(y.mean())), scale_q32=Q32_ONE, clip_q32=2 * Q32_ONE)
 

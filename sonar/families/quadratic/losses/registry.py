@@ -1,4 +1,4 @@
-"""The losses that there are, by name: a new one is a file beside this one, and a line here."""
+"""All losses by name: a new one is a file beside this one, and a line here."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Squared(Loss):
         """Return mean and deviation, and a clip that no held-out target meets."""
         field = f"column {name!r}"
         if np.ptp(y) == 0:
-            problem = f"is {y[0]:g} in every held-out row, so that the holdout cannot tell models apart"
+            problem = f"is {y[0]:g} in every held-out row, so the holdout cannot tell models apart"
             raise DataError(field, problem, hint="shuffle the data before you hold rows out")
         centre, scale = to_q32(float(y.mean()), field), deviation_q32(y, field)
         largest = float(np.abs(y - y.mean()).max() / y.std())

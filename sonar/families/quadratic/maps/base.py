@@ -1,4 +1,4 @@
-"""What a feature map is made of: stages, as they stand in a manifest, and the wish that a scientist has.
+"""What a feature map is made of: stages, as a manifest has them, and the scientist's choice of a map.
 
 A map is a list of stages, applied in order; a column of ones (the bias) is appended last. Each stage has a
 file of its own, and a line in `sonar.families.quadratic.maps.registry`.
@@ -103,7 +103,9 @@ class BaseWish(BaseModel, ABC):
     tells: ClassVar[str] = ""
     """What everybody learns besides the means and deviations of the columns, as the end of that sentence."""
     plain: ClassVar[bool] = True
-    """Whether it makes few columns, that are hardly collinear and have light tails: fewer bits will do."""
+    """Whether it makes few columns that are hardly collinear and have light tails, so that fewer bits
+    suffice.
+    """
 
     @abstractmethod
     def stages(self, names: Sequence[str], x: Matrix, seeded: Seeded) -> tuple[BaseStage, ...]:

@@ -15,7 +15,7 @@ from sonar.families.quadratic.maps.standard import DEFAULT_CLIP, standard_again,
 from sonar.protocol.record import MAX_WEIGHTS
 
 MAX_MATRIX = (1 << 20) // 2 // 9
-"""Numbers of the matrix at most: of nine bytes each, they leave half of a manifest, 1 MiB, to the rest."""
+"""Numbers of the matrix at most: at nine bytes each, they leave half of a manifest's 1 MiB to the rest."""
 
 
 class Fourier(BaseStage):
@@ -74,7 +74,7 @@ class FourierWish(BaseWish):
     def _components(self, columns: int) -> int:
         components = self.n_components
         if components is None:
-            hint = "say how many to make, 50 for instance; `explain` tells how many rows mines then need"
+            hint = "say how many to make, 50 for instance; `explain` says how many rows mines then need"
             raise ConfigError("n_components", "is missing, and the map 'fourier' needs it", hint=hint)
         if components >= MAX_WEIGHTS:
             problem = f"{components} makes {components + 1} weights with the bias; at most {MAX_WEIGHTS}"
@@ -89,8 +89,8 @@ class FourierWish(BaseWish):
         return components
 
     def _drawn(self, components: int, columns: int, seeded: Seeded) -> Fourier:
-        """Draw as RBFSampler does. It is the same for the same wish, so that what is explained is posted, and
-        gone on with; numpy keeps RandomState's stream for ever (NEP 19).
+        """Draw as RBFSampler does. The same settings give the same draw, so what is explained is what is
+        posted and resumed; numpy keeps RandomState's stream for ever (NEP 19).
         """
         random: Any = seeded(self.random_state)
         weights = np.sqrt(2.0 * (self.gamma or 1.0 / columns)) * random.normal(size=(columns, components))

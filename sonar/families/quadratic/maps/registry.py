@@ -1,4 +1,4 @@
-"""The maps that there are: a new one is a file beside this one, and a line in `MAPS`."""
+"""All maps: a new one is a file beside this one, and a line in `MAPS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A map that is there already: that of a model to go on from, as it was published."""
+"""An existing map: that of the model to start from, as it was published."""
 
 from __future__ import annotations
 

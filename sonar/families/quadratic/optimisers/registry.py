@@ -1,4 +1,4 @@
-"""The optimisers that there are: a new one is a file beside this one, and a line in `OPTIMISERS`."""
+"""All optimisers: a new one is a file beside this one, and a line in `OPTIMISERS`."""
 
 from __future__ import annotations
 
