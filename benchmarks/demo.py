@@ -54,7 +54,7 @@ def _flower() -> float:
     table = str(resources.files("sonar.data") / "tables" / "diabetes.csv")
     job = str(Path(__file__).with_name("flower_job.py"))
     seconds, told = timed_run([str(FLOWER), job, table], _QUIET)
-    _check("Flower", min(json.loads(told.splitlines()[-1])))
+    _check("Flower", json.loads(told.splitlines()[-1])[-1])
     return seconds
 
 

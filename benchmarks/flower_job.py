@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 HOLDOUT_ROWS, MINES, ROUNDS = 42, 10, 7
 STEPS, RATE = 20, 0.1
+TABLE = sys.argv[1]  # clients run in processes with other arguments, to which this goes along
 Array = NDArray[np.float64]
 
 losses: list[float] = []
@@ -27,7 +28,7 @@ losses: list[float] = []
 
 def standardised() -> tuple[Array, Array, float]:
     """All rows by the holdout's means and deviations, a column of ones, the target, and its deviation."""
-    table = np.loadtxt(sys.argv[1], delimiter=",", skiprows=1)
+    table = np.loadtxt(TABLE, delimiter=",", skiprows=1)
     held = table[:HOLDOUT_ROWS]
     scaled = (table - held.mean(axis=0)) / held.std(axis=0)
     return np.c_[scaled[:, :-1], np.ones(len(table))], scaled[:, -1], float(held[:, -1].std())

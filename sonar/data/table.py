@@ -132,8 +132,8 @@ def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Cont
                     numbers.remove(index)
         for index, (line, first) in others.items():
             cell = row[index]
-            if cell[:1].isalpha() and cell[0] not in "iI":
-                continue  # a shortcut: the only word that is nearly a number is infinity
+            if cell[:1].isalpha():
+                continue  # a shortcut: no number begins with a letter
             if look_at(cell).kind in (Kind.NUMBER, Kind.NEARLY):
                 where = f"{name}, line {line}"
                 hint = _or_without(first, header[index])

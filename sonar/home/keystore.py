@@ -143,7 +143,7 @@ def find(folder: Path, address: Address | None = None) -> Path:
                 f"{folder} has {len(found)} accounts, not one",
                 hint="keep one key file there, and move the others elsewhere"
                 if found
-                else "create one with `init`",
+                else "put its key file back from a copy; or make a new account with `init`",
             )
         address = found[0]
     if address not in found:
@@ -164,8 +164,9 @@ def load(path: Path, password: str) -> LocalAccount:
         with reserved(_memory_bytes(fields), f"unlocking {path}"):
             key = bytes(Account.decrypt(fields, password))
     except ValueError as error:
-        wrong = "mac mismatch" in str(error).lower()
-        problem = "the password is wrong" if wrong else f"the file is damaged or not a keystore ({error})"
+        wrong, cut = "mac mismatch" in str(error).lower(), _cut_off(fields)
+        told = f"the file is damaged or not a keystore ({cut or error})"
+        problem = "the password is wrong" if (wrong := wrong and not cut) else told
         raise KeyFileError(f"{path}: {problem}", hint=_TRY_AGAIN if wrong else _RESTORE) from error
     except MemoryShort:
         raise
@@ -192,6 +193,16 @@ def _fields(path: Path) -> dict[str, Any]:
         problem = f"{path}: the keystore has version {str(fields.get('version'))[:20]}, and 3 is read"
         raise KeyFileError(problem, hint=_KEYSTORE)
     return fields
+
+
+def _cut_off(fields: dict[str, Any]) -> str:
+    """Return what is wrong with the length of a file's encrypted key, which no password can open then."""
+    told = fields["crypto"].get("ciphertext") if isinstance(fields["crypto"], dict) else None
+    if not isinstance(told, str):
+        return ""
+    digits = len(told.removeprefix("0x"))
+    fine = digits in (2 * _KEY_BYTES - 2, 2 * _KEY_BYTES)  # some wallets drop a zero in front
+    return "" if fine else f"its `crypto.ciphertext` has {digits} hex digits, and {2 * _KEY_BYTES} are due"
 
 
 def _memory_bytes(fields: dict[str, Any]) -> int:

@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, RemoteError
 from sonar.home.files import read_if_there, read_text, text_of
 from sonar.home.keystore import write_private
 from sonar.protocol.ids import Address, Digest, hex32, parse_address, parse_bounty, parse_bytes32
 from sonar.protocol.seal import settlement_digest
-from sonar.telling.documents import Integer, document, in_json, read
+from sonar.telling.documents import Integer, document, in_json, parsed, read
 
 SUFFIX = ".signature"
 MAX_SIGNATURE_BYTES = 16 * 1024
@@ -100,7 +100,13 @@ _ANEW = "the file was changed or damaged on its way: get it again from the bount
 
 def read_settlement(path: Path) -> Settlement:
     """Return the settlement of a file, checked. Raises ConfigError, RemoteError, UsageError."""
-    return Settlement.from_bytes(read_text(path, "settlement", MAX_FILE_BYTES).encode())
+    text = read_text(path, "settlement", MAX_FILE_BYTES)
+    try:
+        parsed(text)
+    except RemoteError as error:
+        hint = "PySonar writes it into the scientist's home: settlements/NAME-ROUND.json"
+        raise ConfigError("settlement", f"{path} holds no JSON", hint=hint) from error
+    return Settlement.from_bytes(text.encode())
 
 
 def read_signature(path: Path) -> bytes | None:

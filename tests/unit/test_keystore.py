@@ -322,6 +322,13 @@ def test_json_of_another_kind_or_version_is_told(tmp_path: Path, fields: object,
     assert "junk" not in str(caught.value)
 
 
+def test_a_key_that_was_cut_off_is_damage_and_no_wrong_password(tmp_path: Path) -> None:
+    fields = keystore_of(KEY)
+    fields["crypto"]["ciphertext"] = fields["crypto"]["ciphertext"][:-4]
+    with pytest.raises(KeyFileError, match=r"damaged.*has 60 hex digits, and 64 are due"):
+        keystore.load(put(tmp_path, fields), PASSWORD)
+
+
 @pytest.mark.parametrize("n", [0, 1, 3, -2, 2**30, 2**31 * 100])
 def test_a_cost_that_scrypt_does_not_take_is_refused(tmp_path: Path, n: int) -> None:
     fields = keystore_of(KEY)
