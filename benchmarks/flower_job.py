@@ -1,7 +1,7 @@
 """The demo's job in Flower's simulation: `python flower_job.py DIABETES.CSV`, in Flower's own environment.
 
 Ten clients with the demo's shards, seven rounds of FedAvg over all of them, a linear model on standardised
-columns; nothing is encrypted and nobody is paid. As lean as it can be: numpy alone, twenty steps of gradient
+columns; nothing is encrypted and nobody is paid. As lean as possible: numpy alone, twenty steps of gradient
 descent in a client and round. The last line of its output is the holdout's MSE after each round, as JSON.
 """
 

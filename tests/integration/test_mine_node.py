@@ -83,6 +83,8 @@ def test_a_mine_counts_what_it_has_just_done_itself(world: World) -> None:
     revealed = [each for each in waits if "reveal" in each]
     assert revealed[0] == "2 more mines to reveal in round 1 (1 of 3 have)"
     assert not any("(0 of" in each for each in waits)
+    assert not any(each.startswith("0 more") for each in waits)  # of the last one, whose reveal is unseen
+    assert "the last commit of round 1 to be confirmed" in told
 
 
 def test_waits_of_several_bounties_say_which(world: World) -> None:

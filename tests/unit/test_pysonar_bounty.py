@@ -183,7 +183,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
     assert text.startswith("In short\n  you put 1.14 ether into escrow;")
     assert explain(bounty) == text[: text.index("\nSlot plan")]  # that is for who asks
     for told in (
-        "the null model: it says 145.167, the mean of your held-out rows",
+        "the null model: it predicts 145.167, the mean of your held-out rows",
         "R² 0.0000, MSE 5,572.3",
         "a mine that knows no more than that earns nothing",
         "ends at R² 0.5298, MSE 2,620",
@@ -218,15 +218,23 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rows = 42", "rows = 42\nrounds = 3"), "holdout.rounds: does not belong", "above [holdout]"),
         (('example = "diabetes"', 'csv = "none.csv"\ntarget = "y"'), "holdout.rows", "whole"),
         (("rounds = 5", "rounds = true"), "rounds", ""),
-        (("rounds = 5", "rate = 0.2"), "rate: is no field", '{ kind = "gradient-descent", rate = 0.2 }'),
+        (
+            ("rounds = 5", "rate = 0.2"),
+            "rate: is no longer a field",
+            '{ kind = "gradient-descent", rate = 0.2 }',
+        ),
         (("rounds = 5", "target_loss = 1672.6"), "target_loss: is no longer a field", "mse = 1672.6"),
-        (("rounds = 5", "degree = 2"), "degree: is no field", '{ kind = "polynomial", degree = 2 }'),
-        (("rounds = 5", "clip = 6.0"), "clip: is no field", '{ kind = "standard", clip = 6.0 }'),
-        (("rounds = 5", "target_max = 6.0"), "target_max: is no field", "target_clip"),
+        (("rounds = 5", "degree = 2"), "degree: is no longer a field", '{ kind = "polynomial", degree = 2 }'),
+        (("rounds = 5", "clip = 6.0"), "clip: is no longer a field", '{ kind = "standard", clip = 6.0 }'),
+        (("rounds = 5", "target_max = 6.0"), "target_max: is no longer a field", "target_clip"),
         (("rounds = 5", 'feature_map = "cubic"'), "feature_map: must be one of standard", "--help"),
         (("rounds = 5", "feature_map = { degree = 2 }"), "feature_map: must be one of", ""),
         (("rounds = 5", 'feature_map = { kind = "polynomial", degree = 9 }'), "feature_map.", ""),
-        (("rounds = 5", 'loss = "hinge"'), "loss: must be one of squared, logistic-taylor", ""),
+        (
+            ("rounds = 5", 'loss = "hinge"'),
+            "loss: must be one of squared, logistic-taylor",
+            "for labels -1 and 1",
+        ),
         (("rounds = 5", "r2 = 1.0"), "r2: 1 is out of reach", ""),
         (("rounds = 5", "r2 = 0.0"), "r2: 0 is no better than the null model", ""),
         (("rounds = 5", "mse = 0.0"), "mse: 0 is out of reach", ""),
@@ -236,7 +244,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rounds = 5", "overdue_bps = 10001"), "overdue_bps: must be at most 10,000 (got 10001)", ""),
         (("rounds = 5", "quiet_s = 500"), "quiet_s: 500 s never ends a round's commits sooner", "84"),
         (("rounds = 5", 'settler = "me"'), "settler", ""),
-        (("rounds = 5", 'start = "none.json"'), "none.json cannot be read", ""),
+        (("rounds = 5", 'start = "none.json"'), "start: ", "is the path right?"),
         (("rounds = 5", 'start = "first"'), "start: no file is named 'first'", "no session is open"),
         (("rounds = 5", "start = 3"), "start: is no name", "model.json"),
         (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),
@@ -529,7 +537,8 @@ def test_amounts_in_a_token_and_mines_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "field", "hint"),
     [
-        (f'name = "d"\nasset = "{TOKEN}"\n', "stake", "units"),
+        (f'name = "d"\nasset = "{TOKEN}"\n', "stake", 'stake = "5 units"'),
+        (IN_TOKEN.replace('fee = "100 units"\n', ""), "fee", 'fee = "5 USDC"'),
         (IN_TOKEN.replace("500 USDC", "1 ether"), "reward", "USDC"),
         (IN_TOKEN.replace(TOKEN, "0x12"), "asset", ""),
         (IN_TOKEN.replace(TOKEN, "0x" + "0" * 40), "asset", "leave asset out"),

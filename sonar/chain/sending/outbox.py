@@ -252,7 +252,7 @@ class Outbox:
 
     def _renew(self, intent: Intent, entry: Entry) -> None:
         """Sign anew what can no longer be mined under its nonce."""
-        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it anew")
+        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it again")
         try:
             self._sign(intent, entry.call)
         except MarketError as refusal:
