@@ -129,7 +129,7 @@ def test_what_cannot_get_better_is_told_at_once_unless_it_was_better(kubo: Impos
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_in_trouble_may_be_well_again(kubo: Impostor, status: int) -> None:
     kubo.answers["version"] = (status, b"")
-    with pytest.raises(StoreUnavailable, match=f"is not to be had \\({status}\\)") as caught:
+    with pytest.raises(StoreUnavailable, match=f"is not available \\({status}\\)") as caught:
         KuboStore(kubo.url).has(CID)
     assert not isinstance(caught.value, StoreUnusable)
 

@@ -372,7 +372,7 @@ class Queue:
         return filled + queue
 
     def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
-        """Sign all anew from `nonce` on. A call to a contract that is mined twice is refused once."""
+        """Sign all again from `nonce` on. A call to a contract that is mined twice is refused once."""
         (asked,) = self._chain.rpc.batch(fees.HISTORY)
         for place, intent in enumerate(queue):
             entry = replace(self._entries.open[intent], nonce=nonce + place)
