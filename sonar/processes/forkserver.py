@@ -13,6 +13,7 @@ end with it.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -206,7 +207,18 @@ def main() -> int:
     sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         programs = serve(asked)
-    return steps.run(programs)
+    if programs:
+        _leave(steps.run(programs))
+    return 0
+
+
+def _leave(code: int) -> None:
+    """End as forked processes do: to take apart what was loaded takes longer than many a program."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_a_key_comes_back_with_its_password_alone(tmp_path: Path) -> None:
 
 def test_only_development_networks_get_the_light_kdf(tmp_path: Path) -> None:
     account = Account.create()
-    for dev, n in ((True, 2**14), (False, 2**18)):
+    for dev, n in ((True, 2**12), (False, 2**18)):
         path = keystore.save(tmp_path / str(dev), account, PASSWORD, dev=dev)
         assert json.loads(path.read_text())["crypto"]["kdfparams"]["n"] == n
 

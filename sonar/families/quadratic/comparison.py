@@ -100,6 +100,9 @@ def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, i
     Two answers of n rows each differ by 2 / n times the variance of a row's, in each direction. Their
     distance in that measure is about chi-squared, with as many degrees of freedom as directions vary. So
     little of it is taken that rows of one's own come there once in 1 / `TWIN_CHANCE` pairs.
+
+    Of the two counts the larger is taken for n: else a mine could say that it has few rows, be nobody's far
+    relative, and have all others counted as one with it.
     """
     own = _whitened(reference, reference.answers)
     own -= own.mean(axis=0)
@@ -112,7 +115,7 @@ def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, i
     points = _whitened(reference, np.array([sent[mine] for mine in sent]))
     found = []
     for (a, p), (b, q) in combinations(zip(sent, points, strict=True), 2):
-        distance = freedom * float(np.sum((p - q) ** 2)) / (variance * (1 / rows[a] + 1 / rows[b]))
+        distance = freedom * float(np.sum((p - q) ** 2)) / (variance * 2 / max(rows[a], rows[b]))
         if distance < least:
             found.append((a, b))
     return found
