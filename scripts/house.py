@@ -179,7 +179,7 @@ def circles(sources: Sequence[Source]) -> Figure:
                     where = graph[part][other]
                     text = f"{part} imports {other}, and {other} {part} again, in {'.'.join(level) or '.'}"
                     offences.append(Offence(where.path, where.line, text))
-    return Figure("imports that go round", len(offences), 0, tuple(offences))
+    return Figure("import cycles", len(offences), 0, tuple(offences))
 
 
 def _levels(sources: Sequence[Source]) -> dict[tuple[str, ...], dict[str, dict[str, Offence]]]:
