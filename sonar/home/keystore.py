@@ -202,7 +202,7 @@ def _cut_off(fields: dict[str, Any]) -> str:
         return ""
     digits = len(told.removeprefix("0x"))
     fine = digits in (2 * _KEY_BYTES - 2, 2 * _KEY_BYTES)  # some wallets drop a zero in front
-    return "" if fine else f"its `crypto.ciphertext` has {digits} hex digits, and {2 * _KEY_BYTES} are due"
+    return "" if fine else f"its `crypto.ciphertext` has {digits} hex digits, not {2 * _KEY_BYTES}"
 
 
 def _memory_bytes(fields: dict[str, Any]) -> int:
