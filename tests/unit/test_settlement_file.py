@@ -195,7 +195,7 @@ def test_sonar_sign_shows_signs_and_says_where_it_counts(
     for told in (
         f"round 3 of the bounty {GOOD.bounty}",
         f"chain {2**200}, for the contract {GOOD.contract}",
-        f"{GOOD.new_loss:,} millionths",
+        f"{GOOD.new_loss / 10_000:.4f}% of the null model's",
         f"{GOOD.awards[2].mine}  60.00%",
         f"{GOOD.awards[1].mine}  0.00%",
     ):
