@@ -100,6 +100,7 @@ class FakeHolder:
         self._scores: dict[tuple[bytes, int], dict[str, int]] = {}
         self._twins: dict[tuple[bytes, int], dict[str, str]] = {}
         self._failed: dict[bytes, dict[tuple[int, str], str]] = {}
+        self._held: dict[tuple[bytes, int, str, bytes], str | None] = {}
 
     @property
     def public(self) -> PublicKey:
@@ -141,11 +142,20 @@ class FakeHolder:
                 gone.setdefault(mine, test)
         rules = job.rules(self.least(job))
         found = inspect(rules, Rounds(past), now, lambda mine: mine not in gone, reference)
-        failed |= {(round, mine): test for mine, test in found.items() if test and mine not in gone}
         told = {mine: gone.get(mine, test) for mine, test in found.items()}
+        known = [self._held.setdefault((job.bounty, round, one.mine, one.name), told[one.mine])
+                 for one in updates if (job.bounty, round, one.mine, one.name) in self._held]  # fmt: skip
+        told |= {one.mine: self._held.setdefault((job.bounty, round, one.mine, one.name), told[one.mine])
+                 for one in updates}  # fmt: skip
+        failed |= {(round, mine): test for mine, test in told.items() if test and mine not in gone}
+        if len(known) == len(updates):
+            return told
         holding = {one.mine: one.rows for one in updates if told[one.mine] is None}
-        twins = self._twins.setdefault((job.bounty, round), {})
-        self._twins[job.bounty, round] = same(rules, now, holding, reference) | twins
+        groups = self._twins.setdefault((job.bounty, round), {})
+        for one, other in same(rules, now, holding, reference).items():
+            heads = {groups.get(one, one), groups.get(other, other)}
+            there = {mine for mine in (*groups, one, other) if groups.get(mine, mine) in heads}
+            groups |= dict.fromkeys(there, min(heads))
         return told
 
     def twins(self, job: Job, round: int) -> dict[str, str]:

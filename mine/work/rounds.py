@@ -137,7 +137,7 @@ class Rounds:
         return part
 
     def _of_this_model(self, part: Part, turn: Turn) -> Part:
-        """Begin anew what was trained on another model than the round's: what told of it then was a lie, or a
+        """Begin again if the part was trained on another model than the round's: a node lied then, or a
         reorganisation has changed how the last round was settled.
         """
         stale = part.model and part.model != turn.bounty.model_digest

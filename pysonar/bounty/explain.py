@@ -263,8 +263,8 @@ def _published(bounty: Bounty) -> list[str]:
     return [
         "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
         f"deviation of each column of your holdout, targets included{tells}",
-        f"these say where your {rows} rows lie, and how far apart; who knows {rows - 1} of them learns the "
-        "last",
+        f"these say where your {rows} rows lie, and how far apart; anyone who knows {rows - 1} of them "
+        "learns the last",
     ]
 
 

@@ -40,7 +40,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     """
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
-        raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
+        raise ConfigError("start", f"is not a name (got {start!r:.60})", hint=hint)
     path = folder / expanded(start, "start")
     if start.endswith(".json") or "/" in start or path.is_file():
         return LinearModel.load(path, "start")

@@ -63,7 +63,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
     Raises ConfigError, DataError.
     """
     if (given.example is None) == (given.csv is None):
-        raise ConfigError("holdout", "give either csv or example", hint='csv = "holdout.csv", say')
+        raise ConfigError("holdout", "give either csv or example", hint='for example csv = "holdout.csv"')
     targets = [given.target] if isinstance(given.target, str) else given.target
     if given.example is not None:
         return _example(given.example, given.rows, targets, given.features)

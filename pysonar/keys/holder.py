@@ -73,8 +73,9 @@ class KeyHolder(Protocol):
         `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
         in it, `reference` what the holdout says of answers at them. Rounds are asked about in order; one that
         the holder does not know any more is asked about again. A mine that failed an exact test before fails
-        again by the same; the tests of `ROUND_ONLY` count for their round only. Raises UsageError,
-        CiphertextError, EnvironmentFault.
+        again by the same; the tests of `ROUND_ONLY` count for their round only. The first answer about an
+        update in a round stands, whatever `reference` and rows are given later: they cannot be chosen by what
+        was answered. Raises UsageError, CiphertextError, EnvironmentFault.
         """
         ...
 

@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS twin (
     PRIMARY KEY (bounty, round, mine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failed_test (
     bounty BLOB, round INTEGER, mine TEXT, test TEXT, PRIMARY KEY (bounty, round, mine, test)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (
+    bounty BLOB, round INTEGER, mine TEXT, ciphertexts BLOB, test TEXT,
+    PRIMARY KEY (bounty, round, mine, ciphertexts)) WITHOUT ROWID;
 """
 
 
@@ -237,6 +240,22 @@ class Ledger:
         with self._writing():
             self._db.executemany("INSERT OR IGNORE INTO failed_test VALUES (?, ?, ?, ?)", rows)
 
+    def record_held(self, bounty: bytes, round: int, told: Mapping[tuple[str, bytes], str | None]) -> None:
+        """Record what is answered about updates, each a mine and the digest of its ciphertexts.
+
+        The first answer about an update stands.
+        """
+        rows = [(bounty, round, mine, name, test) for (mine, name), test in told.items()]
+        with self._writing():
+            self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?, ?)", rows)
+
+    def held(self, bounty: bytes, round: int) -> dict[tuple[str, bytes], str | None]:
+        """What was answered about the updates of a round: None, or the test that one failed."""
+        query = "SELECT mine, ciphertexts, test FROM held WHERE bounty = ? AND round = ?"
+        with self._locked("read"):
+            rows = self._db.execute(query, [bounty, round]).fetchall()
+        return {(mine, name): test for mine, name, test in rows}
+
     def failed_before(self, bounty: bytes, round: int) -> list[tuple[str, str]]:
         """The (mine, test) pairs that failed in the rounds before `round`, oldest first."""
         query = "SELECT mine, test FROM failed_test WHERE bounty = ? AND round < ? ORDER BY round, mine, test"
@@ -246,11 +265,18 @@ class Ledger:
     def record_twins(self, bounty: bytes, round: int, twins: Mapping[str, str]) -> None:
         """Count who sent the same in a round: by mine the first of those that it counts as one with.
 
-        An earlier record of a mine stands.
+        Who was recorded as one stays one, with others that are found to be one with either: the cohort of a
+        round may change before it is summed.
         """
-        rows = [(bounty, round, mine, first) for mine, first in twins.items()]
+        first = self.twins(bounty, round)
+        for pair in twins.items():
+            heads = {first.get(mine, mine) for mine in pair}
+            first |= dict.fromkeys(
+                (mine for mine in (*first, *pair) if first.get(mine, mine) in heads), min(heads)
+            )
+        rows = [(bounty, round, mine, head) for mine, head in first.items()]
         with self._writing():
-            self._db.executemany("INSERT OR IGNORE INTO twin VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO twin VALUES (?, ?, ?, ?)", rows)
 
     def twins(self, bounty: bytes, round: int) -> dict[str, str]:
         """What was recorded of a round's twins."""

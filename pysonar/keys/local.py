@@ -94,23 +94,37 @@ class LocalHolder:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
         page = self._opened(job, round, weights_int, updates)
+        names = {one.mine: one.name for one in updates}
+        given = self._key.ledger.held(job.bounty, round)
+        if not given.keys() >= set(names.items()):
+            self._test(job, page, {one.mine: one.rows for one in updates}, reference)
+            given = self._key.ledger.held(job.bounty, round)
+        return {mine: given[mine, name] for mine, name in names.items()}
+
+    def _test(self, job: Job, page: Page, rows: Mapping[str, int], reference: Reference | None) -> None:
+        """Test a round's updates, and record the answers."""
+        ledger, round = self._key.ledger, page.round
         left_out: dict[str, str] = {}
-        for mine, test in self._key.ledger.failed_before(job.bounty, round):
+        for mine, test in ledger.failed_before(job.bounty, round):
             if test not in ROUND_ONLY:
                 left_out.setdefault(mine, test)
-        rows = {mine: page.row(mine) for mine in page.names}
+        values = {mine: page.row(mine) for mine in page.names}
         now = Opened(
             page.weights,
-            {mine: None if row is None else tuple(row.tolist()) for mine, row in rows.items()},
+            {mine: None if row is None else tuple(row.tolist()) for mine, row in values.items()},
         )
         past, rules = self._remembered(job).before(round), job.rules(self.least(job))
         failed = inspect(rules, past, now, lambda mine: mine not in left_out, reference)
-        new = [(mine, test) for mine, test in failed.items() if test and mine not in left_out]
-        self._key.ledger.record_failed_tests(job.bounty, round, new)
-        told = {mine: left_out.get(mine, test) for mine, test in failed.items()}
-        holding = {one.mine: one.rows for one in updates if told[one.mine] is None}
-        self._key.ledger.record_twins(job.bounty, round, same(rules, now, holding, reference))
-        return told
+        given = ledger.held(job.bounty, round)
+        told = {
+            mine: given.get((mine, page.names[mine]), left_out.get(mine, test))
+            for mine, test in failed.items()
+        }
+        new = [(mine, test) for mine, test in told.items() if test and mine not in left_out]
+        ledger.record_failed_tests(job.bounty, round, new)
+        holding = {mine: rows[mine] for mine, test in told.items() if test is None}
+        ledger.record_twins(job.bounty, round, same(rules, now, holding, reference))
+        ledger.record_held(job.bounty, round, {(mine, page.names[mine]): test for mine, test in told.items()})
 
     def twins(self, job: Job, round: int) -> dict[str, str]:
         """See `KeyHolder`."""

@@ -18,7 +18,7 @@ from sonar.data.names import index_of, plain_name, plain_names, spelled, twice
 from sonar.data.table import Matrix, Vector
 from sonar.errors import DataError
 
-_ENCODE = "encode it as numbers, 0 and 1 say"
+_ENCODE = "encode it as numbers, such as 0 and 1"
 _AS_FLOATS = "make numbers of the texts: x.astype(float)"
 _FILL = "drop such rows, or fill in their values"
 _REFUSED = {
@@ -48,7 +48,7 @@ def numbers(values: Any, field: str) -> Matrix:
         if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
             array = np.asarray(values, dtype=object)  # a single text would turn all others into texts
     except Exception as error:  # arrays of other libraries may raise anything
-        problem = f"is no array of numbers: {str(error)[:200]}"
+        problem = f"is not an array of numbers: {str(error)[:200]}"
         raise DataError(field, problem, hint="give lists of one length, or an array of numpy") from error
     if array.dtype.kind in _REFUSED:
         problem, hint = _REFUSED[array.dtype.kind]

@@ -73,7 +73,7 @@ class Settlement:
         """
         parse_address(self.settler, "settler")
         if not 0 <= self.until_s < 1 << 40:
-            raise ConfigError("until_s", f"{self.until_s} is no time of a chain", hint=_ANEW)
+            raise ConfigError("until_s", f"{self.until_s} is not a time on a chain", hint=_ANEW)
         lines = [(parse_address(one.mine, "mine"), one.share_bps) for one in self.awards]
         if any(int(a, 16) >= int(b, 16) for (a, _), (b, _) in pairwise(lines)):
             raise ConfigError("awards", "the mines are not in ascending order, each once", hint=_ANEW)
@@ -117,7 +117,7 @@ def read_signature(path: Path) -> bytes | None:
     text = text_of(data, f"signature {path}").strip()
     if not re.fullmatch(r"0x(?:[0-9a-fA-F]{2})*", text, re.ASCII):
         hint = "put the signature there in hex, 0x first, and nothing else"
-        raise ConfigError(str(path), f"{text[:20]!r} is no signature", hint=hint)
+        raise ConfigError(str(path), f"{text[:20]!r} is not a signature", hint=hint)
     return bytes.fromhex(text[2:])
 
 

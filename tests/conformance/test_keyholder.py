@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import gmpy2
+import numpy as np
 import pytest
 from gmpy2 import mpz
 
@@ -17,6 +18,7 @@ from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import CiphertextError, LedgerConflict, UpdateOutOfRange, UsageError
+from sonar.families.quadratic.comparison import Reference
 from sonar.paillier.slots import Bounds, SlotPlan
 from tests.holder_kit import FakeHolder, job_of
 
@@ -257,6 +259,42 @@ def test_a_round_that_it_does_not_know_is_told(opened: Open) -> None:
         holder.score(JOB, 1, {1: [1.0, 0.0, 0.0]})
     holder.holds(JOB, 1, at(1), updates)
     assert set(holder.score(JOB, 1, {1: [1.0, 0.0, 0.0]})) == set("abc")
+
+
+def reference(spread: float, along: float = 1.0) -> Reference:
+    """Of rows whose answers vary by so much."""
+    answers = np.array([[[spread, 0.0, -spread]], [[-spread, spread, 0.0]], [[0.0, -spread, spread]]])
+    return Reference(answers, np.eye(D), np.full((1, D), along), 1e-9, 40)
+
+
+def test_the_reference_cannot_be_chosen_by_what_was_answered(opened: Open) -> None:
+    """With one that may be changed at will, each question would tell one more bit of a single answer."""
+    updates = honest(opened(), "abcd", at(1))
+    first = opened().holds(JOB, 1, at(1), updates, reference(1e-6))
+    assert any(first.values()) or opened().twins(JOB, 1) == {}
+    told, twins = opened().revealed(JOB), opened().twins(JOB, 1)
+    for spread in (1e-9, 1e-3, 1.0, 1e3, 1e9):
+        more = [replace(one, rows=one.rows + 1) for one in updates]
+        assert opened().holds(JOB, 1, at(1), more, reference(spread)) == first
+        assert opened().holds(JOB, 1, at(1), updates[1:], reference(spread)) == {
+            mine: test for mine, test in first.items() if mine != "a"
+        }
+        assert opened().twins(JOB, 1) == twins
+        assert opened().revealed(JOB) == told
+
+
+def test_twins_stay_one_when_the_cohort_of_a_round_changes(opened: Open) -> None:
+    """x leaves, as after a reorganisation, and z comes: y and z are still one answer, and no sum of two."""
+    holder, values = opened(), Mine(7).values(at(1))
+    y = sent(holder, "y", values)
+    a, b = honest(holder, "ab", at(1))
+    holder.holds(JOB, 1, at(1), [a, b, sent(holder, "x", values), y])
+    assert opened().twins(JOB, 1) == {"x": "x", "y": "x"}
+    z = sent(opened(), "z", values)
+    opened().holds(JOB, 1, at(1), [a, b, y, z])
+    assert opened().twins(JOB, 1) == {"x": "x", "y": "x", "z": "x"}
+    with pytest.raises(UsageError, match="at least 2"):
+        opened().open_sum(JOB, 1, at(1), [y, z])
 
 
 def test_values_beyond_64_bits_are_held_and_scored(opened: Open) -> None:

@@ -250,6 +250,27 @@ def test_a_digest_that_cannot_be_proven_holds_a_round_up_for_some_blocks_only(
     assert campaign.history()[0]["left_out"] == {}
 
 
+def test_a_mines_own_contract_cannot_keep_a_round_from_being_settled(
+    campaigning: campaign_kit.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told one digest, in what looks like a reveal, and reveals another."""
+    world, campaign = campaigning, campaigning.campaign()
+    genuine = world.chain.methods["eth_getTransactionByHash"]
+
+    def through_another(params: list[Any]) -> Any:
+        found = genuine(params)
+        data = found["input"][:-1] + ("0" if found["input"][-1] != "0" else "1")
+        return {**found, "to": "0x" + "77" * 20, "input": data}
+
+    monkeypatch.setitem(world.chain.methods, "eth_getTransactionByHash", through_another)
+    world.run_until(campaign, lambda: len(world.events(Revealed)) == 3)
+    reveals = {event.mine: event for event in world.events(Revealed)}
+    assert set(proofs(world.market, reveals, world.market.head()).values()) == {Proof.UNKNOWN}
+    world.run(campaign)
+    assert campaign.history()[0]["ended"] == "settled"
+    assert campaign.history()[0]["left_out"] == {}
+
+
 def test_a_settlement_that_only_a_receipt_tells_of_is_made_anew(
     campaigning: campaign_kit.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

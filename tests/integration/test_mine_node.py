@@ -421,7 +421,7 @@ def test_one_block_without_its_commit_does_not_cost_a_mine_its_stake(
         patch.setattr(nodes[0]._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
         world.advance(1)
         waiting = nodes[0].tick()
-    assert waiting.what == "what became of the commit of round 1"
+    assert waiting.what == "the outcome of the commit of round 1"
     world.advance(1)
     run(nodes)
     assert world.state().revealed == 2

@@ -162,6 +162,22 @@ def test_the_same_rows_are_twins_in_every_order_and_with_a_little_noise(
         assert twins(design, several, w) == expected
 
 
+def test_who_says_that_it_has_few_rows_is_not_everybodys_twin() -> None:
+    """Counted as one with the others, it would leave them one mine's weight: its own."""
+    rng = np.random.default_rng(5)
+    design, _ = world(5)
+    reference = reference_of(design, design.start)
+    own = reference.answers.reshape(len(reference.answers), -1)
+    spread = np.linalg.cholesky(np.cov(own.T) + 1e-9 * np.eye(own.shape[1]))
+    honest, rows = {}, {}
+    for i in range(5):
+        rows[f"m{i}"] = 50_000
+        noise = spread @ rng.normal(size=own.shape[1]) / np.sqrt(rows[f"m{i}"])
+        honest[f"m{i}"] = own.mean(axis=0) + noise
+    for said in (1, ROWS, 50_000):
+        assert comparison.close(reference, honest, rows | {"m4": said}) == []
+
+
 def test_without_a_holdout_twins_are_what_is_equal() -> None:
     design, rows = world(1)
     rules = rules_of(design.spec, design.plan, 2, secrets.randbits)

@@ -53,7 +53,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "beyond 2^53 of numpy": (np.array([1, (1 << 53) + 1]), "row 2 is 9007199254740993"),
     "far beyond": ([1, 10**400], "row 2 is beyond"),
     "unsigned beyond 2^53": (np.array([1, (1 << 63) + 1], np.uint64), "row 2 is 9223372036854775809"),
-    "ragged": ([[1.0], [1.0, 2.0]], "no array of numbers"),
+    "ragged": ([[1.0], [1.0, 2.0]], "not an array of numbers"),
     "lists in a list of objects": (np.array([[1], None], dtype=object), "row 1 is of the type 'list'"),
     "a generator": ((x for x in [1.0]), "is one generator"),
     "a set": ({1.0, 2.0}, "is one set"),

@@ -246,7 +246,7 @@ def test_explain_tells_cost_time_leaks_and_needs_before_posting() -> None:
         (("rounds = 5", 'settler = "me"'), "settler", ""),
         (("rounds = 5", 'start = "none.json"'), "start: ", "is the path right?"),
         (("rounds = 5", 'start = "first"'), "start: no file is named 'first'", "no session is open"),
-        (("rounds = 5", "start = 3"), "start: is no name", "model.json"),
+        (("rounds = 5", "start = 3"), "start: is not a name", "model.json"),
         (("rounds = 5", "local_rate = 0.2"), "local_rate: does nothing with", "local_steps"),
         (('name = "diabetes"', 'name = "../etc"'), "name", ""),
         (('name = "diabetes"', ""), "name", ""),

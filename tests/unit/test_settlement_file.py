@@ -146,7 +146,7 @@ def test_files_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
         read_signature(path)
     for text in ("", "0x0", "00", "0x0g", "0x00 0x00", "0x٣٣"):
         path.write_text(text)
-        with pytest.raises(ConfigError, match="is no signature"):
+        with pytest.raises(ConfigError, match="is not a signature"):
             read_signature(path)
     assert read_signature(tmp_path / "none") is None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from sonar.chain.contract import abi
@@ -38,7 +39,8 @@ def proofs(market: Market, reveals: Mapping[Address, Revealed], at: Head) -> dic
     Raises RpcError where the node does not answer for the block.
     """
     calls = [
-        Request("eth_getTransactionByHash", (event.tx_hash,), _reveal_arguments) for event in reveals.values()
+        Request("eth_getTransactionByHash", (event.tx_hash,), partial(_reveal_arguments, market.address))
+        for event in reveals.values()
     ]
     openings = market.rpc.batch(*calls) if calls else []
     pairs = zip(reveals.items(), openings, strict=True)
@@ -57,10 +59,16 @@ def _proof(market: Market, event: Revealed, opening: Any, at: Head) -> Proof:
     return Proof.OPENS if (bounty, number, digest, kept(made)) == told else Proof.WRONG
 
 
-def _reveal_arguments(transaction: Any, what: str) -> tuple[Any, ...]:
-    """The arguments of the call to `reveal` that a transaction made. Raises RpcError."""
+def _reveal_arguments(contract: Address, transaction: Any, what: str) -> tuple[Any, ...]:
+    """The arguments of the call to `reveal` that a transaction made. Raises RpcError.
+
+    What was sent to another contract than ours says nothing, whatever it looks like: a mine's own contract
+    could reveal one digest while it is told another, and so keep the round from being settled.
+    """
     if not isinstance(transaction, dict):
         raise RpcError(f"{what}: the node has no such transaction")
+    if str(transaction.get("to")).lower() != contract.lower():
+        raise RpcError(f"{what}: the mine revealed through another contract")
     reveal = abi.functions()["reveal"]
     data = data_bytes(transaction.get("input", transaction.get("data")), what)
     try:
