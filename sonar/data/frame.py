@@ -81,7 +81,9 @@ def _too_long(field: str, place: Sequence[int], given: int) -> DataError:
 def _of_objects(values: Any, array: Any, field: str) -> Matrix:
     """Return numbers of an array of objects or texts, one by one. Raises DataError."""
     if array.ndim == 0:
-        problem = f"is one {type(values).__name__}; a list or an array is expected"
+        kind = type(values).__name__
+        what = {"NoneType": "None", "str": "a text"}.get(kind, f"one {kind}")
+        problem = f"is {what}; a list or an array is expected"
         raise DataError(field, problem, hint="make one: list(x) of what can be gone through, [x] of a value")
     result = np.empty(array.shape)
     flat = array.reshape(-1).tolist()
@@ -191,5 +193,6 @@ def require_finite(values: Matrix, names: Iterable[str]) -> None:
         if count := int(np.count_nonzero(missing)):
             first = int(np.argmax(missing))
             what = "missing" if np.isnan(values[first, list(names).index(name)]) else "infinite"
-            problem = f"{count} of {len(values)} rows are missing or infinite; row {first + 1} is {what}"
+            more = f"; of {len(values)} rows, {count} have no finite number" if count > 1 else ""
+            problem = f"row {first + 1} is {what}; a number is expected{more}"
             raise DataError(f"column {plain_name(name)!r}", problem, hint=_FILL)

@@ -35,7 +35,7 @@ def index_of(name: str, columns: Sequence[str]) -> int:
     plain = plain_names(columns)
     if plain_name(name) not in plain:  # who asks may have mistyped it, or means another file
         near = _alike(name, columns)
-        hint = "name one of these" if near is None else f"did you mean {near!r}? Or rename it in the data"
+        hint = f"did you mean {near!r}? Or rename it in the data" if near else "add it, or name one of these"
         raise DataError(f"column {name!r}", missing_column(name, columns).problem, hint=hint)
     return plain.index(plain_name(name))
 

@@ -189,7 +189,8 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     finally:
         lost = _flush() or lost
     if lost is not None and lost.errno != errno.EPIPE:
-        tell_error(f"writing failed: {lost}", "is the disk full, or that of the file which takes the output?")
+        problem = f"the output cannot be written: {lost.strerror or lost}"
+        tell_error(problem, "make room where it goes, or send it elsewhere")
         return code or 1
     return 1 if code is None else code
 
@@ -208,6 +209,21 @@ def _flush() -> OSError | None:
             lost = error if stream is sys.stdout else None
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return lost
+
+
+_TYPERS_WORDS = {
+    "Input should be greater than or equal to": "must be at least",
+    "Input should be less than or equal to": "must be at most",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+}
+
+
+def _in_our_words(message: str) -> str:
+    """Return Typer's message about an option as we say such things."""
+    for theirs, ours in _TYPERS_WORDS.items():
+        message = message.replace(theirs, ours)
+    return re.sub(r"^Invalid value for '(.+?)': must", r"\1: must", message)
 
 
 def _run(app: typer.Typer, name: str, args: list[str]) -> int:
@@ -230,7 +246,7 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
     except _ClickUsageError as error:
         if message := error.format_message():  # without one, the help was shown instead
             path = error.ctx.command_path if error.ctx else name
-            tell_error(message, f"see `{path} --help`", as_json=as_json)
+            tell_error(_in_our_words(message), f"see `{path} --help`", as_json=as_json)
         return 2
     except (MemoryError, ImportError) as error:
         if isinstance(error, ImportError) and "failed to map segment" not in str(error):

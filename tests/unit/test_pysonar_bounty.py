@@ -328,12 +328,12 @@ _Y = [float(i) for i in range(12)]
         (
             [*_X[:11], [1.0, float("nan")]],
             _Y,
-            "column 'b': 1 of 12 rows are .*; row 12 is missing",
+            "column 'b': row 12 is missing; a number is expected",
         ),
         (
             _X,
             [_Y[0], *[float("inf")] * 2, *_Y[3:]],
-            "column 'y': 2 of 12 rows are .*; row 2 is inf",
+            "column 'y': row 2 is infinite; .* of 12 rows, 2 have no finite number",
         ),
         ([["a", 2.0]] * 12, _Y, "x: row 1, column 1 is the text 'a'"),
         ([[1.0]] * 12, _Y, r"x: has 1 columns .*, and 2 are named: 'a', 'b'"),
