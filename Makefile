@@ -36,23 +36,23 @@ help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
-	@echo 'make coverage   the same tests, and which lines of Python none of them runs; fails below 92%'
+	@echo 'make coverage   the same tests, and the lines of Python that none runs; fails below 92%'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
-	@echo 'make lies    240 lies of a node, told to whole networks: no stake is lost (LIES=100 for 400)'
-	@echo 'make docker-test   build the images and test them: the demo, what dies, who joins from elsewhere'
+	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
+	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
-	@echo 'make house   figures of the code: lengths, sizes, imports that go round (HOUSE_ARGS="--check")'
-	@echo 'make walks   how many files two real runs enter, and the moves between them (WALKS_ARGS="--show")'
+	@echo 'make house   figures of the code: lengths, sizes, import cycles (HOUSE_ARGS="--check")'
+	@echo 'make walks   the files that two real runs enter, and the jumps between them (WALKS_ARGS="--show")'
 	@echo 'make packages   build a wheel and a source distribution of each part, in dist/'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
-	@echo 'make bench   race the encrypted arithmetic against its peers (BENCH_ARGS="--quick --json")'
-	@echo 'make cheats   what cheats among six mines earn, and what they cost: a minute or two (CHEATS_ARGS="--json")'
+	@echo 'make bench   compare the encrypted arithmetic with its peers (BENCH_ARGS="--quick --json")'
+	@echo 'make cheats   what cheats among six mines earn, and what they cost others: a minute or two (CHEATS_ARGS="--json")'
 	@echo 'make clean   remove everything that these targets made'
 
 demo: $(VENV)/.demo
 	@$(if $(NODE),$(MAKE) -s --no-print-directory $(NODE) || \
-	  echo 'Anvil could not be installed (see above): the demo takes the chain in Python instead.' >&2)
+	  echo 'Anvil could not be installed (see above): the demo uses the chain in Python instead.' >&2)
 	@$(VENV)/bin/sonar demo $(DEMO_ARGS)
 
 # A network named by the environment is left alone: this one is the notebook's own.

@@ -1,4 +1,4 @@
-"""Races between Sonar's encrypted arithmetic and its peers. Run `python -m benchmarks --help`."""
+"""Benchmarks of Sonar's encrypted arithmetic against its peers. Run `python -m benchmarks --help`."""
 
 import os
 

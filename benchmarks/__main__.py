@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine on which the figures were measured."""
     cpus = [line.split(":")[1].strip() for line in _cpu_info() if line.startswith("model name")]
     return {
         "cpu": cpus[0] if cpus else platform.processor(),
@@ -103,7 +103,7 @@ def save(document: dict[str, Any], folder: Path, progress: Console) -> None:
 
 
 def _take_standard_output() -> TextIO:
-    """Standard output for ourselves alone: what libraries print goes to standard error."""
+    """Keep standard output for our own text: what libraries print goes to standard error."""
     ours = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return ours

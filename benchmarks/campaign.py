@@ -1,9 +1,9 @@
-"""What a round costs the scientist late in a campaign, against early: processor time and memory.
+"""A round's cost to the scientist late in a campaign and early: processor time and memory.
 
 python -m benchmarks.campaign MINES ROUNDS      one campaign, as JSON; in a process of its own
 
 The mines' part is left out: their maps are computed in the clear, and the scientist's key encrypts what they
-would send. From the revealed digests on, all of it is PySonar's own work on its own files.
+would send. Everything after the revealed digests is PySonar's own work on its own files.
 """
 
 from __future__ import annotations

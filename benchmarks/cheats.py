@@ -1,9 +1,9 @@
-"""What cheats earn, and what they cost: `python -m benchmarks.cheats`, or `make cheats`.
+"""What cheats earn, and what they cost others: `python -m benchmarks.cheats`, or `make cheats`.
 
 Campaigns of six mines and six rounds, on several partitions of the diabetes rows. Store, key, tests, sums,
 optimiser, scores and shares are the product's own, and what a round pays is the contract's formula
 (`sonar.protocol.phase.Terms`; a test holds it against the contract). Only the mines' part is computed in the
-clear, and then encrypted: who opens an answer gets the same integers. Nothing here is timed.
+clear, and then encrypted: opening an answer gives the same integers. Nothing here is timed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ KNOWN = frozenset(
         "honest",
     }
 )
-"""What earns more than the others: ARCHITECTURE says why."""
+"""The cheats that earn more than the others: ARCHITECTURE says why."""
 
 
 def seeded(partition: int) -> np.random.Generator:
@@ -99,7 +99,7 @@ class QuickHolder(LocalHolder):
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to: units by mine, who was left out and why, and the best loss in millionths."""
+    """A round's outcome: units by mine, who was left out and why, and the best loss in millionths."""
 
     paid: Mapping[str, int]
     left_out: Mapping[str, str]

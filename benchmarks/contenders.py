@@ -32,7 +32,7 @@ Blob = bytes
 
 
 class Contender(Protocol):
-    """A way to make the update. `tolerance` is what its result may be off, of a gradient of about 100."""
+    """A way to make the update. `tolerance` is how far its result may be off, for a gradient of about 100."""
 
     name: str
     tolerance: float
@@ -51,7 +51,7 @@ class Task:
     """A key, encrypted weights, and a mine's rows: phi float64[n, 11] with a bias column, y float64[n]."""
 
     def __init__(self, bits: int, rows: int = ROWS) -> None:
-        rng = np.random.default_rng(2017)  # the data are no secret; the key below is not made of them
+        rng = np.random.default_rng(2017)  # the data are not secret; the key below does not depend on them
         self.w = np.round(rng.normal(0, 25, FEATURES), 3)
         self.phi = np.c_[np.clip(rng.normal(size=(rows, FEATURES - 1)), -8, 8), np.ones(rows)]
         self.y = 152 + 77 * rng.normal(size=rows)
@@ -86,7 +86,7 @@ def slot_plan(bits: int, features: int, *, a_row_l1_max: int) -> SlotPlan:
 
 @dataclass(frozen=True)
 class Mine:
-    """What our mine has: enough to make an update in another process as well."""
+    """What our mine has: enough to make an update in another process too."""
 
     n: int
     plan: SlotPlan
@@ -179,7 +179,7 @@ class Phe:
         return total
 
     def _by_gram(self) -> list[Any]:
-        """Our trick with phe's numbers: b - A w, so that the number of rows does not matter."""
+        """Our method with phe's numbers: b - A w, so that the number of rows does not matter."""
         a, b = self.task.gram
         return [
             self._dot([self._encode(-x) for x in row]) + self._encode(y) for row, y in zip(a, b, strict=True)

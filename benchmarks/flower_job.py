@@ -1,7 +1,7 @@
 """The demo's job in Flower's simulation: `python flower_job.py DIABETES.CSV`, in Flower's own environment.
 
 Ten clients with the demo's shards, seven rounds of FedAvg over all of them, a linear model on standardised
-columns; nothing is encrypted and nobody is paid. As lean as it can be: numpy alone, twenty steps of gradient
+columns; nothing is encrypted and nobody is paid. As lean as possible: numpy alone, twenty steps of gradient
 descent in a client and round. The last line of its output is the holdout's MSE after each round, as JSON.
 """
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 HOLDOUT_ROWS, MINES, ROUNDS = 42, 10, 7
 STEPS, RATE = 20, 0.1
+TABLE = sys.argv[1]  # clients run in processes with other arguments, to which this goes along
 Array = NDArray[np.float64]
 
 losses: list[float] = []
@@ -27,7 +28,7 @@ losses: list[float] = []
 
 def standardised() -> tuple[Array, Array, float]:
     """All rows by the holdout's means and deviations, a column of ones, the target, and its deviation."""
-    table = np.loadtxt(sys.argv[1], delimiter=",", skiprows=1)
+    table = np.loadtxt(TABLE, delimiter=",", skiprows=1)
     held = table[:HOLDOUT_ROWS]
     scaled = (table - held.mean(axis=0)) / held.std(axis=0)
     return np.c_[scaled[:, :-1], np.ones(len(table))], scaled[:, -1], float(held[:, -1].std())

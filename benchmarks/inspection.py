@@ -1,4 +1,5 @@
-"""What the tests of single updates miss, and whom they leave out: `python -m benchmarks.inspection`.
+"""What the tests of single updates miss, and which honest mines they leave out: `python -m
+benchmarks.inspection`.
 
 Campaigns of honest mines run in the clear, on the integers that opening would give. In each, one mine's
 updates are forged from some round on, and the tests say when they notice. Nothing here is timed.
@@ -67,7 +68,7 @@ ATTACKS: dict[str, Forge] = {
 
 @dataclass(frozen=True)
 class Honest:
-    """A campaign of honest mines: the model, and each round as it would be opened."""
+    """A campaign of honest mines: the model, and each round as opening it would give it."""
 
     design: Design
     opened: list[Opened]

@@ -1,4 +1,4 @@
-"""An update of 1,000 weights: how long, on all cores allowed, and how much memory.
+"""An update of 1,000 weights: its time on all cores allowed, and its memory.
 
 python -m benchmarks.large      one run, as JSON; in a process of its own, so that the memory is its own
 """

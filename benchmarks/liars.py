@@ -1,4 +1,4 @@
-"""The cheats that `benchmarks.cheats` measures: what each sends in place of an honest mine's answers."""
+"""The cheats that `benchmarks.cheats` measures: what each sends instead of an honest mine's answers."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ class Mine:
 
 @dataclass(frozen=True)
 class Cheat:
-    """Who stands in place of an honest mine with the same rows: its `mines`, under so many `addresses`.
+    """The cheat that replaces an honest mine with the same rows: its `mines`, under `addresses` addresses.
 
-    `rounds`: those in which it cheats. `against_itself`: its pay is held against the same rows told honestly,
-    not against the other mines'.
+    `rounds`: those in which it cheats. `against_itself`: its pay is compared with the same rows' told
+    honestly, not with the other mines'.
     """
 
     mines: Callable[[Sequence[str], Shard, Rng], list[Mine]]
@@ -95,7 +95,7 @@ class Cheat:
 def _forged(
     forge: Callable[[list[int], Sequence[int], Shard, Rng], Sequence[int]], rounds: range = ALL_ROUNDS
 ) -> Cheat:
-    """Return a cheat that makes its values of the honest ones, in some rounds."""
+    """Return a cheat that derives its values from the honest ones, in some rounds."""
 
     def mines(names: Sequence[str], shard: Shard, rng: Rng) -> list[Mine]:
         def send(number: int, weights: Sequence[int], _sent: History) -> Sent:
@@ -142,7 +142,7 @@ def _zeros(shard: Shard) -> tuple[Matrix, Matrix]:
 
 
 def _identity(target: float) -> Callable[[Shard, Rng], tuple[Matrix, Matrix]]:
-    """Uncorrelated columns, and every feature correlated with the target by the same number."""
+    """Uncorrelated columns, and every feature with the same correlation with the target."""
 
     def make(shard: Shard, _rng: Rng) -> tuple[Matrix, Matrix]:
         a, b = _zeros(shard)

@@ -27,7 +27,7 @@ Runner = Callable[[], float]
 def packed_sum(bits: int, rounds: int, quick: bool = False) -> dict[str, Any]:
     """Ten parties' vectors of 10,000 16-bit values: encrypt all, add up, decrypt; every sum is checked.
 
-    A fresh key object makes its tables in each round, and is charged for it. `phe` would take a quarter of an
+    A fresh key object makes its tables in each round, and that time counts. `phe` would take a quarter of an
     hour: it is timed on a sample of the values and scaled.
     """
     key, plan = Key.generate(bits), PackedPlan(bits, VALUES, VALUE_BITS, PARTIES)
@@ -106,7 +106,7 @@ def encrypt_vs_heu(rounds: int, quick: bool = False) -> dict[str, Any]:
 
 
 def bytes_per_value() -> dict[str, Any]:
-    """What a 16-bit value takes on the wire with room for ten addends, measured on blobs."""
+    """The size of a 16-bit value on the wire with room for ten addends, measured on blobs."""
     medians: dict[str, float] = {}
     for bits in (2048, 3072):
         key, plan = Key.generate(bits), PackedPlan(bits, VALUES, VALUE_BITS, PARTIES)

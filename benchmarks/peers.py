@@ -1,7 +1,8 @@
-"""Other libraries of encrypted arithmetic, each making the same update by the Gram trick, b - A w.
+"""Other libraries of encrypted arithmetic, each making the same update by the Gram method, b - A w.
 
-Each has keys and weights of its own, at 2048 bits. They are not a part of Sonar: what cannot be imported is
-named as missing. Fixed point as in ours where a library leaves it to the caller: 16 and 20 fractional bits.
+Each has keys and weights of its own, at 2048 bits. They are not part of Sonar: a library that cannot be
+imported is reported as missing. Fixed point as in ours where a library leaves it to the caller: 16 and 20
+fractional bits.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ PEERS: tuple[Callable[[Task], Contender], ...] = (Heu, Pypaillier, Fate, TenSeal
 
 
 def installed(task: Task) -> tuple[list[Contender], tuple[str, ...]]:
-    """The peers that can be had here, and the names of the others."""
+    """The peers that are installed here, and the names of the others."""
     found: list[Contender] = []
     missing: list[str] = []
     for peer in PEERS:

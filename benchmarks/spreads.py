@@ -1,9 +1,9 @@
-"""What a model reaches on targets of small spread: `python -m benchmarks.spreads`.
+"""How good models get on targets of small spread: `python -m benchmarks.spreads`.
 
-Four tables as people have them, of 2,000 rows: a share, blood pH, haematocrit, and the logarithm of a price.
+Four realistic tables of 2,000 rows: a share, blood pH, haematocrit, and the logarithm of a price.
 The scientist holds 400 rows out, six mines have the others, and the model is trained in the clear by the
-family and the optimiser that encrypted campaigns have, for which the tests show the same losses. Each is held
-against least squares over all mines' rows: R² on the holdout round by round, and the coefficients.
+family and the optimiser that encrypted campaigns have, for which the tests show the same losses. Each is
+compared with least squares over all mines' rows: R² on the holdout round by round, and the coefficients.
 """
 
 from __future__ import annotations

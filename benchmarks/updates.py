@@ -81,7 +81,7 @@ def steps_1000_vs_1(rounds: int) -> Result:
 
 
 def checked(contender: Contender, task: Task, idle: list[float] | None = None) -> Callable[[], float]:
-    """A runner that holds every result to the gradient in the clear; `idle` collects ours' preparations."""
+    """A runner that compares each result with the gradient in the clear; `idle` collects our preparations."""
 
     def run() -> float:
         prepared, _ = timed(contender.prepare)

@@ -49,9 +49,7 @@ HomeOption = Annotated[
 BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
 CsvOption = Annotated[
     Path | None,
-    typer.Option(
-        "--csv", metavar="FILE", help="A CSV file whose first line names the columns. It is not copied."
-    ),
+    typer.Option("--csv", metavar="FILE", help="A CSV file whose first line names its columns. Not copied."),
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]

@@ -205,7 +205,8 @@ def _connect(
         embedded = not named and not (path / "network.toml").exists()
         if embedded and home is not None:
             hint = 'name its file, network="network.toml"; or, for a new one on this machine, embedded=True'
-            raise ConfigError("home", f"{path} belongs to no network yet", hint=hint)
+            missing = "" if path.exists() else "does not exist, and "
+            raise ConfigError("home", f"{path} {missing}belongs to no network yet", hint=hint)
     if embedded:
         return _embedded(home, mines, password, sink)
     return _open(path, expanded(named, "SONAR_NETWORK") if named else None, password, sink, ExitStack())

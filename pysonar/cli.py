@@ -191,7 +191,7 @@ def run(
             name, asked = asked.settings.name, asked.on(dev=scientist.network.dev)
             password = _unlocked(scientist, password_file)
             if scientist.posted(name):
-                scientist.progress.note(f"going on with {name!r}, which was started here before")
+                scientist.progress.note(f"continuing {name!r}, which was started here before")
             elif not as_json:
                 typer.echo(told(asked))
                 if not yes:

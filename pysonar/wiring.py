@@ -139,7 +139,7 @@ class Scientist(Party):
                 "name",
                 f"another bounty named {name!r} was posted from {self.home.path}",
                 hint=f"give the changed one another name; `pysonar resume {name}`, or campaign({name!r}) "
-                "of a session, goes on with the old one",
+                "of a session, continues the old one",
             )
         account = self.unlock(password)
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)

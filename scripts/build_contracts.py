@@ -36,7 +36,7 @@ IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILIN
 
 
 class BuildError(Exception):
-    """The contracts do not build, or not to what is committed."""
+    """The contracts do not build, or the result differs from what is committed."""
 
 
 def source_digest(root: Path = ROOT) -> str:
@@ -182,7 +182,7 @@ def main() -> int:
         whole = (json.dumps(compiler_input(), indent=1) + "\n").encode()
         built = artifact_of(compiled(whole))
         if checking:
-            # What was compiled are the bytes of the committed file, if these are the same.
+            # If these are the same, the committed file's bytes were compiled.
             if not VERIFY.exists() or VERIFY.read_bytes() != whole:
                 shown = VERIFY.relative_to(ROOT)
                 raise BuildError(f"{shown} is not made of the sources and settings; rebuild and commit it")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything about the contract at depth, one after another, and a summary at the end.
+"""All deep checks of the contract, one after another, and a summary at the end.
 
     scripts/check_contracts_deep.py                      # all of it
     scripts/check_contracts_deep.py fuzz invariants      # some of it

@@ -1,9 +1,9 @@
-"""Hold the direction of dependency: who may import whom, and that nothing pure does input or output.
+"""Enforce the direction of dependencies: who may import whom, and that pure code does no input or output.
 
     python scripts/check_imports.py [ROOT]
 
-Prints `file:line: module imports X: reason` for each offence and exits 1 when there is one. The rules are the
-table below; for each module the rule with the longest matching package decides. It reads the source and runs
+Prints `file:line: module imports X: reason` for each offence and exits 1 if there is one. The rules are the
+table below; for each module the rule with the longest matching package decides. It reads the source but runs
 nothing.
 """
 

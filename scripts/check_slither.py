@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run Slither over contracts/src, and hold what it finds against contracts/slither.md.
+"""Run Slither over contracts/src, and compare its findings with contracts/slither.md.
 
     python scripts/check_slither.py
 
@@ -25,7 +25,7 @@ TOOLS = (".venv-contracts/bin", "bin", "node_modules/@foundry-rs/forge-linux-amd
 ROW = re.compile(r"^\| `([\w-]+)` \| (\w+) \| `([\w.]+)` \| (.*\S) \|$", re.MULTILINE)
 
 Finding = tuple[str, str, str]
-"""Detector, severity, and the name of what it is about."""
+"""Detector, severity, and the name of its subject."""
 
 
 def explained(text: str) -> list[Finding]:
@@ -53,7 +53,7 @@ def _where(element: dict[str, Any]) -> str:
 
 
 def differences(found: list[Finding], known: list[Finding]) -> list[str]:
-    """What is found and not explained, and the other way round."""
+    """What is found but not explained, and the other way round."""
     return [
         *(f"not explained: {' '.join(each)}" for each in sorted(set(found) - set(known))),
         *(f"not found any more: {' '.join(each)}" for each in sorted(set(known) - set(found))),
@@ -70,7 +70,7 @@ def run() -> dict[str, Any]:
         result = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
         )
-        # It goes on without a function that it cannot translate, and says so in this word alone.
+        # It skips a function that it cannot translate, and says so only in this word.
         if "ERROR" in result.stderr or not report.exists():
             sys.exit(result.stdout + result.stderr)
         loaded: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

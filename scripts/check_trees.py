@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hold specification, trees and tests of the contract together.
+"""Compare the contract's specification, trees and tests.
 
     python scripts/check_trees.py [ROOT]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the measured tables of contracts/README.md, or prove that they are what the contract does.
+"""Write the measured tables of contracts/README.md, or check them against the contract.
 
     scripts/contract_tables.py            measure; write contracts/snapshots and the tables
     scripts/contract_tables.py --check    measure aside; exit 1 if the committed tables say something else

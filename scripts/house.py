@@ -1,9 +1,9 @@
-"""The figures of the house: how long its files and functions are, how large its classes and folders.
+"""Figures of the code: the lengths of its files and functions, the sizes of its classes and folders.
 
     python scripts/house.py [--check] [--json] [ROOT]
 
 Prints a table of figures with their limits, then every offence as `file:line: what is wrong`; with --check it
-exits with 1 when there is one. It looks at what is shipped, not at tests and scripts, and runs nothing.
+exits with 1 when there is one. It reads what is shipped, not tests and scripts, and runs nothing.
 
 - A file is as long as it is, docstrings and comments included; so is a function, from `def` to its end.
 - A class has the methods that are written in it; a folder the files in it, whatever their kind.
@@ -50,7 +50,7 @@ class Offence:
 
 @dataclass(frozen=True)
 class Figure:
-    """A measure of the whole house, its limit, and what breaks it."""
+    """A measure of all the code, its limit, and what breaks it."""
 
     name: str
     value: int
@@ -65,7 +65,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the house."""
+    """A source file."""
 
     path: str
     module: str
@@ -74,7 +74,7 @@ class Source:
 
     @classmethod
     def read(cls, path: Path, root: Path) -> Source:
-        """Raises SyntaxError and UnicodeError on what is no Python."""
+        """Raises SyntaxError and UnicodeError if it is not Python."""
         text = path.read_text(encoding="utf-8")
         return cls(str(path.relative_to(root)), module_name(path, root), text, ast.parse(text, str(path)))
 

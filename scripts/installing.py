@@ -1,4 +1,4 @@
-"""Run what installs packages, and show that it moves.
+"""Run a command that installs packages, and show its progress.
 
     python scripts/installing.py WHAT COMMAND...
 

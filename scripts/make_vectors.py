@@ -1,4 +1,4 @@
-"""Write tests/vectors/*.json, which hold implementations in any language to the same bytes.
+"""Write tests/vectors/*.json, which implementations in any language must reproduce byte for byte.
 
     python scripts/make_vectors.py            write the files
     python scripts/make_vectors.py --check    only compare; exit 1 when one differs

@@ -1,4 +1,4 @@
-"""Write tests/vectors/paillier.json, which holds implementations in any language to the same ciphertexts.
+"""Write tests/vectors/paillier.json, whose ciphertexts implementations in any language must reproduce.
 
     python scripts/make_vectors_paillier.py            write the file
     python scripts/make_vectors_paillier.py --check    only compare; exit 1 when it differs

@@ -1,4 +1,4 @@
-"""Write tests/vectors/quadratic.json, which holds implementations in any language to the same answers.
+"""Write tests/vectors/quadratic.json, whose answers implementations in any language must reproduce.
 
     python scripts/make_vectors_quadratic.py            write the file
     python scripts/make_vectors_quadratic.py --check    only compare; exit 1 when it differs

@@ -1,11 +1,11 @@
-"""Write tests/vectors/settlements.json, which holds implementations in any language to what a settler signs.
+"""Write tests/vectors/settlements.json, what a settler signs, for implementations in any language.
 
     python scripts/make_vectors_settlements.py            write the file
     python scripts/make_vectors_settlements.py --check    only compare; exit 1 when it differs
 
-Made by eth-account from the types alone, with nothing of ours: the contract and every client are held to it.
-The key is made of a label and protects nothing. Bytes are hex; losses are text, as JSON readers round beyond
-2^53.
+Made by eth-account from the types alone, without our code: the contract and every client are tested against
+it. The key is made of a label and protects nothing. Bytes are hex; losses are text, as JSON readers round
+beyond 2^53.
 """
 
 from __future__ import annotations

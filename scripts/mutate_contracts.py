@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks the contract in one place at a time, and expects a test to notice.
+"""Break the contract in one place at a time, and expect a test to notice.
 
     scripts/mutate_contracts.py             # all mutants; most of an hour on two cores
     scripts/mutate_contracts.py --list      # print them
@@ -189,7 +189,7 @@ class Workshop:
         raise SystemExit(f"forge did not run:\n{said}")
 
     def verdict(self, mutant: Mutant) -> str:
-        """What becomes of one mutant; the source is whole again afterwards."""
+        """The fate of one mutant; the source is restored afterwards."""
         path = self.folder / "contracts/src" / mutant.file
         source = path.read_text()
         end = mutant.start + len(mutant.old)

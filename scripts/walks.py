@@ -1,4 +1,5 @@
-"""How far one has to walk through the house: the files that two real runs enter, and the moves between them.
+"""How far a reader must walk through the code: the files that two real runs enter, and the moves between
+them.
 
     python scripts/walks.py [--show] [--json] [--vs FILE] [--check] [--client NAME]
 

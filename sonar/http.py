@@ -90,7 +90,7 @@ def _authorities() -> ssl.SSLContext:
             ) from error
     if folders and not any(Path(one).is_dir() for one in folders.split(os.pathsep)):
         raise ConfigError(
-            CA_FOLDER, f"{folders} is no folder", hint="name one that `openssl rehash` made, or unset it"
+            CA_FOLDER, f"{folders} is not a folder", hint="name one that `openssl rehash` made, or unset it"
         )
     return context
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 _PLAIN = ("home", "data", "sonar", "mine", "pysonar")
-"""Names of a home folder that do not tell it from another."""
+"""Names of a home folder that do not distinguish it from another."""
 
 
 def voice(home: Home, sink: Sink) -> Progress:
-    """What tells how the party of a home goes on: by its folder's name, as several may share a terminal."""
+    """The reporter of a home's party, named by its folder, since several may share a terminal."""
     name, above = home.path.name, home.path.parent.name
     if name not in _PLAIN:
         return Progress(sink, name)
@@ -41,7 +41,7 @@ POLL_S, DEV_POLL_S = 0.25, 0.1
 
 @dataclass
 class Party:
-    """One who takes part; each of its parts is made when it is first asked for."""
+    """A party; each of its parts is made when it is first needed."""
 
     home: Home
     progress: Progress
@@ -55,7 +55,7 @@ class Party:
 
     @property
     def poll_s(self) -> float:
-        """How often to look at the chain. One for development is near, and a round takes it a second."""
+        """How often to read the chain. A development chain is near, and a round takes it a second."""
         return DEV_POLL_S if self.network.dev else POLL_S
 
     @cached_property
@@ -70,8 +70,8 @@ class Party:
     def password(self, given: Path | None) -> str:
         """Return the keystore's password: of the file `given`, of the environment, or by asking.
 
-        In a home of a development network, the file `password` that the demo puts there is taken before
-        anybody is asked. Raises KeyFileError, ConfigError.
+        In a home of a development network, the demo's file `password` is used before anybody is asked. Raises
+        KeyFileError, ConfigError.
         """
         beside = self.home.path / keystore.BESIDE
         said = {keystore.PASSWORD_VARIABLE, keystore.PASSWORD_FILE_VARIABLE} & os.environ.keys()
@@ -112,13 +112,15 @@ class Party:
             self.opened.close()
 
     def unlock(self, password: str) -> LocalAccount:
-        """Open the keystore; once, since that takes a second where money is at stake. Raises KeyFileError."""
+        """Open the keystore; once, since that takes a second with a full-strength keystore. Raises
+        KeyFileError.
+        """
         if self._account is None:
             self._account = keystore.load(self._key_file, password)
         return self._account
 
     def outbox(self, account: LocalAccount) -> Outbox:
-        """What signs and sends for the party's account: one for all, as its nonces are in a row."""
+        """Signs and sends for the party's account: one for all, since its nonces are consecutive."""
         from sonar.chain.sending.outbox import Outbox
 
         if self._outbox is None:

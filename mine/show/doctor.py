@@ -17,7 +17,7 @@ from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
 from sonar.telling.amounts import format_amount, format_wei
-from sonar.telling.text import short
+from sonar.telling.text import count, short
 
 ROUND_GAS = 250_000
 """Commit, reveal and a withdrawal, with the outbox's margin (measured: 59k + 39k + 32k)."""
@@ -84,6 +84,10 @@ def _clock(mine: Mine) -> str:
     return f"the newest block is {abs(behind_s):.0f} s {word} this machine's clock; deadlines use the chain's"
 
 
+_GAS_STEP_WEI = 10**14
+"""What gas may cost is a guess: people are told it in whole steps of 0.0001 ether."""
+
+
 def _balance(mine: Mine) -> str:
     """The stakes of one round of every joined bounty, each in its asset, and the gas."""
     market = mine.market
@@ -92,13 +96,15 @@ def _balance(mine: Mine) -> str:
     for each in terms:
         due[each.asset] = due.get(each.asset, 0) + each.stake_units
     price_wei = int(market.rpc.call("eth_gasPrice"), 16)
-    due[ETHER] += 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
+    gas_wei = 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
+    due[ETHER] += -(-gas_wei // _GAS_STEP_WEI) * _GAS_STEP_WEI
     have = {asset: token.held(market, asset, mine.address) for asset in due}
     for asset, need in due.items():
         if have[asset] < need:
             raise InsufficientFunds(mine.address, have[asset], need, "wei" if asset == ETHER else asset)
+    of = f"of {count(len(terms), 'joined bounty', 'joined bounties')} " if terms else ""
     told = [
-        f"{format_amount(have[asset], mine.unit(asset))}; one round of {len(terms)} joined bounties takes "
+        f"{format_amount(have[asset], mine.unit(asset))}; one round {of}takes "
         f"{format_amount(need, mine.unit(asset))}"
         for asset, need in due.items()
     ]

@@ -41,7 +41,7 @@ CREATE INDEX IF NOT EXISTS blinding_by_key ON blinding (fingerprint, id);
 class Pool:
     """Blindings per public key in an SQLite file of mode 0600; whoever reads the file can undo them.
 
-    With `renewed`, a file that is damaged, or that others may have read, is made anew, and `renewed` called
+    With `renewed`, a file that is damaged, or that others may have read, is replaced, and `renewed` is called
     with what was wrong: for the process that has the home's lock. Without, methods raise JournalError for it.
     They raise JournalBlocked for a file that cannot be used now.
     """
@@ -105,7 +105,7 @@ class Pool:
             self._db = None
 
     def _do(self, act: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """Return what `act` makes of the file; `otherwise` if that was no good, and is made anew."""
+        """Return what `act` makes of the file; `otherwise` if the file was bad and is replaced."""
         try:
             with _faults():
                 self._db = self._db or _opened(self._path)

@@ -42,7 +42,7 @@ class Publisher:
     def keep(self, part: Part) -> None:
         """Put again, from time to time, what was revealed and is not in the store: the scientist may need it.
 
-        It was revealed without, or the store has lost or spoilt it.
+        It was revealed without it, or the store has lost or damaged it.
         """
         now_s, looked_s = self._urgency.now_s(), self._looked_s.get((part.bounty, part.round), 0)
         if 0 <= now_s - looked_s < LOOK_S:  # a deadline that is too far in the future is not waited for

@@ -137,7 +137,7 @@ class Rounds:
         return part
 
     def _of_this_model(self, part: Part, turn: Turn) -> Part:
-        """Begin anew what was trained on another model than the round's: what told of it then was a lie, or a
+        """Begin again if the part was trained on another model than the round's: a node lied then, or a
         reorganisation has changed how the last round was settled.
         """
         stale = part.model and part.model != turn.bounty.model_digest
@@ -279,11 +279,15 @@ def _waiting(turn: Turn, unseen: int) -> Waiting:
     match turn.status:
         case Status.COMMIT:
             committed = min(bounty.committed + unseen, cap)
+            if committed == cap:  # the last is newer than this block
+                return Waiting(f"the last commit of round {bounty.round} to be confirmed", ends.commit_s)
             more = count(cap - committed, "more mine")
             told = f"{more} to commit in round {bounty.round} ({committed} of at most {cap} have)"
             return Waiting(told, ends.commit_s)
         case Status.REVEAL:
             revealed = min(bounty.revealed + unseen, bounty.committed)
+            if revealed == bounty.committed:
+                return Waiting(f"the last reveal of round {bounty.round} to be confirmed", ends.reveal_s)
             more = count(bounty.committed - revealed, "more mine")
             told = f"{more} to reveal in round {bounty.round} ({revealed} of {bounty.committed} have)"
             return Waiting(told, ends.reveal_s)

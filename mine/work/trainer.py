@@ -4,10 +4,10 @@ An update is the family's answer, re-randomised with a blinding from the pool so
 knows the factors, cannot read the sums from it. The sums are checked against the digest recorded at joining:
 a changed file, library or machine is noticed before it could change an update.
 
-What a data set comes to in a bounty is read and summed up once, released once, and kept while that lasts. The
-journal names the sums by their digest (`Joined.map_digest`), and the bytes lie in a private folder of the
-home under that name. So an update costs no second reading of the data; only that they are the same is looked
-at in every round. What is lost or damaged there is computed anew, and must have the same digest.
+A data set's sums for a bounty are computed once, released once, and kept while the bounty lasts. The journal
+names the sums by their digest (`Joined.map_digest`), and the bytes are in a private folder of the home under
+that name. So an update does not read the data again; each round only checks that they have not changed. Sums
+that are lost or damaged are computed again, and must have the same digest.
 """
 
 from __future__ import annotations

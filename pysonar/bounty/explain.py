@@ -12,13 +12,14 @@ from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.protocol.ids import ETHER
 from sonar.protocol.phase import NOBODY
 from sonar.telling.amounts import format_amount
-from sonar.telling.figures import heading, in_words
+from sonar.telling.figures import heading, in_words, plain
 from sonar.telling.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pysonar.keys.ledger import Revealed
+    from sonar.protocol.phase import Terms
 
 
 MINES_ASK_BPS = 5_000
@@ -73,13 +74,18 @@ def _short(bounty: Bounty) -> list[str]:
     return [
         f"you put {_amount(bounty, terms.escrow_units)} into escrow; what mines do not earn comes "
         "back to you",
-        f"{terms.min_mines} to {terms.cohort_cap} mines train {bounty.design.spec.weights} weights; at most "
+        f"{_mines(terms)} mines train {bounty.design.spec.weights} weights; at most "
         f"{terms.rounds} rounds of at most {span(windows_s)} each",
         f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
         f"the target is {_figures(bounty, bounty.target_loss)}",
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
         f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
     ]
+
+
+def _mines(terms: Terms) -> str:
+    least, most = terms.min_mines, terms.cohort_cap
+    return f"{most}" if least == most else f"{least} to {most}"
 
 
 def _what(bounty: Bounty) -> list[str]:
@@ -114,7 +120,7 @@ def _start(bounty: Bounty) -> list[str]:
 def _figures(bounty: Bounty, loss: int) -> str:
     """Return a loss in the metrics that measure it, and how far off a prediction then typically is."""
     figures = bounty.design.holdout.said_all(bounty.metric, loss)
-    off = f", typically {math.sqrt(figures['mse']):,.4g} off" if "mse" in figures else ""
+    off = f", typically {plain(math.sqrt(figures['mse']), 4)} off" if "mse" in figures else ""
     return in_words(figures) + off
 
 
@@ -122,7 +128,7 @@ def _said_by_null(bounty: Bounty) -> str:
     spec = bounty.design.spec
     if LOSSES[spec.loss].labels:
         return "how often each label is, " + ", ".join(f"{(1 + t.centre) / 2:.1%}" for t in spec.targets)
-    return ", ".join(f"{target.centre:.6g}" for target in spec.targets) + ", the mean"
+    return ", ".join(plain(target.centre, 6) for target in spec.targets) + ", the mean"
 
 
 def _goal(bounty: Bounty) -> str:
@@ -257,8 +263,8 @@ def _published(bounty: Bounty) -> list[str]:
     return [
         "everybody: the terms, column names, row counts, losses, shares and payments; and the mean and "
         f"deviation of each column of your holdout, targets included{tells}",
-        f"these say where your {rows} rows lie, and how far apart; who knows {rows - 1} of them learns the "
-        "last",
+        f"these say where your {rows} rows lie, and how far apart; anyone who knows {rows - 1} of them "
+        "learns the last",
     ]
 
 
@@ -323,7 +329,7 @@ def _targets(bounty: Bounty) -> list[str]:
         return [f"labels {' and '.join(f'{label:g}' for label in labels)} as targets"]
     ends = ((each, each.clip * each.scale) for each in spec.targets)
     return [
-        f"{target.name!r} in your unit: what is below {target.centre - room:.6g} or above "
-        f"{target.centre + room:.6g} is cut off there; most rows lie within"
+        f"{target.name!r} in your unit: values below {plain(target.centre - room, 6)} or above "
+        f"{plain(target.centre + room, 6)} are cut off there; most rows lie within"
         for target, room in ends
     ]

@@ -200,6 +200,8 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     default = model.model_fields[name].default
     if name == "name":
         return 'give it a name of its own: name = "my-model"'
+    if name == "loss":
+        return "'squared' (the default) for numbers, 'logistic-taylor' for labels -1 and 1"
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
     if inner and isinstance(given[name], dict):
@@ -229,4 +231,31 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     if prefix and name in Settings.model_fields:
         return ConfigError(field, "does not belong in the table [holdout]", hint="move it above [holdout]")
     known = [*model.model_fields, *(["start", "allow_file", "holdout"] if not prefix else [])]
-    return ConfigError(field, "there is no such field", hint=nearest(name, known, prefix))
+    meant = _MEANT.get(name.lower(), "")
+    hint = f"did you mean {meant}?" if meant in known else nearest(name, known, prefix)
+    return ConfigError(field, "there is no such field", hint=hint)
+
+
+_MEANT = {
+    "token": "asset",
+    "currency": "asset",
+    "epochs": "rounds",
+    "iterations": "rounds",
+    "n_rounds": "rounds",
+    "mines": "cohort",
+    "participants": "cohort",
+    "target_r2": "r2",
+    "r2_score": "r2",
+    "target_mse": "mse",
+    "bits": "key_bits",
+    "key_size": "key_bits",
+    "budget": "reward",
+    "deposit": "stake",
+    "file": "csv",
+    "path": "csv",
+    "label": "target",
+    "y": "target",
+    "columns": "features",
+    "x": "features",
+}
+"""Words that people use for a field, which no spelling leads to."""

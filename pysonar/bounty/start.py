@@ -40,10 +40,10 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     """
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
-        raise ConfigError("start", f"is no name (got {start!r:.60})", hint=hint)
+        raise ConfigError("start", f"is not a name (got {start!r:.60})", hint=hint)
     path = folder / expanded(start, "start")
     if start.endswith(".json") or "/" in start or path.is_file():
-        return LinearModel.load(path)
+        return LinearModel.load(path, "start")
     homes = list(_open_homes.values()) if earlier is None else [earlier]
     if len(homes) != 1:
         problem = f"no file is named {start!r}, and an earlier bounty can only be found in a home"
@@ -62,7 +62,7 @@ def adopted(start: Any, settings: Settings, held_out: HeldOut) -> LinearModel:
     if isinstance(start, str):
         start = named(start, Path(), None)
     elif isinstance(start, Path):
-        start = LinearModel.load(start)
+        start = LinearModel.load(start, "start")
     if isinstance(start, LinearModel):
         _check_like(start, settings, held_out)
         return start

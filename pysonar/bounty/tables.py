@@ -20,6 +20,7 @@ from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
 from sonar.home.files import expanded, read_bytes, read_text
 from sonar.home.settings import parse_toml
+from sonar.telling.text import count
 
 Array = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ def load(given: HoldoutSettings, folder: Path) -> HeldOut:
     Raises ConfigError, DataError.
     """
     if (given.example is None) == (given.csv is None):
-        raise ConfigError("holdout", "give either csv or example", hint='csv = "holdout.csv", say')
+        raise ConfigError("holdout", "give either csv or example", hint='for example csv = "holdout.csv"')
     targets = [given.target] if isinstance(given.target, str) else given.target
     if given.example is not None:
         return _example(given.example, given.rows, targets, given.features)
@@ -151,7 +152,7 @@ def _require_numbers(held_out: HeldOut) -> None:
     """Check that there are `LEAST_ROWS` rows, and that all of their values are numbers. Raises DataError."""
     rows = held_out.rows
     if rows < LEAST_ROWS:
-        problem = f"has {rows} rows; at least {LEAST_ROWS} are needed to derive the model's bounds from"
+        problem = f"has {count(rows, 'row')}; at least {LEAST_ROWS} are needed, for the model's bounds"
         raise DataError("holdout", problem, hint="hold out more rows")
     require_finite(held_out.values, held_out.columns)
 

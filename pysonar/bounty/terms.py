@@ -9,7 +9,8 @@ from sonar.errors import ConfigError
 from sonar.protocol.allowlist import read_list, root_of
 from sonar.protocol.ids import ETHER, ZERO32, Address, parse_address
 from sonar.protocol.phase import NOBODY, Terms
-from sonar.telling.amounts import IN_ETHER, Unit, format_amount, is_symbol, parse_amount
+from sonar.telling.amounts import IN_ETHER, SMALLEST, Unit, format_amount, is_symbol, parse_amount
+from sonar.telling.text import count
 
 DAY_S = 24 * 3600
 MAX_TOTAL = 2**96 - 1
@@ -63,7 +64,7 @@ def _allowed(s: Settings) -> tuple[Address, ...]:
     """The mines that may take part, ascending; empty for all."""
     allowed = () if s.allow is None else read_list(s.allow, "allow")
     if allowed and len(allowed) < s.min_mines:
-        problem = f"names {len(allowed)} mines, but a round needs min_mines = {s.min_mines}"
+        problem = f"names {count(len(allowed), 'mine')}, but a round needs min_mines = {s.min_mines}"
         raise ConfigError("allow", problem, hint="name more mines, or lower min_mines")
     return allowed
 
@@ -80,7 +81,11 @@ def settle_window_of(s: Settings, *, dev: bool) -> int:
 def _terms(
     s: Settings, unit: Unit, allowed: tuple[Address, ...], initial: int, target: int, *, dev: bool
 ) -> Terms:
-    stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in ("stake", "fee", "reward"))
+    names = ("stake", "fee", "reward")
+    if unit.asset != ETHER and (missing := [name for name in names if name not in s.model_fields_set]):
+        hint = f'say it in the token\'s unit: {missing[0]} = "5 {unit.symbol or SMALLEST}"'
+        raise ConfigError(missing[0], "is missing; it has a default only in ether", hint=hint)
+    stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in names)
     window = 60 + 6 * s.cohort
     return Terms(
         asset=unit.asset,

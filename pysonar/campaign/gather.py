@@ -36,7 +36,7 @@ class Gatherer:
     ) -> list[str]:
         """Fetch what is not there yet and still needed, and return the mines that are missing.
 
-        With `last_try`, what is not to be had now is left out. Raises StoreUnavailable if that is why there
+        With `last_try`, missing updates are left out. Raises StoreUnavailable if that is why there
         is no update at all; if the store gives others but not one, that is its mine's problem.
         """
         if number != self._number:
@@ -59,7 +59,7 @@ class Gatherer:
         return missing
 
     def again(self, number: int) -> list[MineUpdate]:
-        """Fetch the updates of an earlier round anew, but for those that are lost. Raises
+        """Fetch the updates of an earlier round again, except those that are lost. Raises
         StoreUnavailable.
         """
         cohort: Cohort | None = self._records.get(Cohort, number)

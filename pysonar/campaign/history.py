@@ -92,7 +92,7 @@ def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:
         "loss": finished.loss if settled else None,
         "best_loss": finished.best_loss if settled else None,
         "figures": _figures(outcome, finished.loss, bounty) if settled else {},
-        "best": _said(bounty, finished.best_loss) if settled else {},
+        "best": _best(records, number, bounty) if settled else {},
         "cohort": list(cohort.digests) if cohort else list(finished.payments),
         "accepted": list(verdict.accepted) if verdict and settled else [],
         "left_out": dict(verdict.left_out) if verdict and settled else {},
@@ -111,6 +111,18 @@ def _figures(outcome: Outcome | None, loss: int, bounty: Bounty) -> dict[str, fl
         return _said(bounty, loss)
     design = bounty.design
     return design.holdout.told(design.weights(outcome.weights))
+
+
+def _best(records: Records, number: int, bounty: Bounty) -> dict[str, float]:
+    """The least loss up to this round: the same figures as in the line of the round that reached it."""
+    least = records.get(Finished, number).best_loss
+    said = _said(bounty, least)
+    for earlier in range(1, number + 1):
+        finished: Finished = records.get(Finished, earlier)
+        if finished.ended == "settled" and finished.loss == least:
+            exact = _figures(records.get(Outcome, earlier), least, bounty)
+            return {name: exact.get(name, value) for name, value in said.items()}
+    return said
 
 
 def _said(bounty: Bounty, loss: int) -> dict[str, float]:

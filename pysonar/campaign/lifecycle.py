@@ -61,7 +61,7 @@ _LOOKS = 3
 class Campaign:
     """The scientist's side of one bounty.
 
-    `bounty` says what to post, or what was posted: a campaign goes on only with the same bounty. `holder`
+    `bounty` says what to post, or what was posted: a campaign continues only with the same bounty. `holder`
     has its key, the same through the whole campaign. `signing` is asked for the signatures of a settler, if
     the terms name one. `copies` is the home's own store, in which what others read of the scientist lies
     until the bounty is closed, whatever the network's store loses. Raises ConfigError if the journal holds
@@ -233,8 +233,8 @@ class Campaign:
     def fit(self, *, poll_s: float = 0.25) -> LinearModel:
         """Run the campaign to its end, telling each wait, and return the best model.
 
-        It may be interrupted at any time, and ends its current step before; calling it again, or on a new
-        object with the same home, goes on. Raises what `tick` raises; faults that may pass are tried again
+        You can interrupt it at any time: it completes its current step. Calling it again, or on a new
+        object with the same home, continues. Raises what `tick` raises; faults that may pass are tried again
         for the bounty's `patience_s`. Raises EnvironmentFault if it ended and nothing is trained.
         """
         self.run(poll_s=poll_s)

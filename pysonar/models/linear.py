@@ -195,7 +195,7 @@ class LinearModel:
         write_private(expanded(path, "model"), self.to_bytes())
 
     @classmethod
-    def load(cls, path: Path | str) -> LinearModel:
-        """Read what `save` wrote. Raises ConfigError."""
+    def load(cls, path: Path | str, name: str = "model") -> LinearModel:
+        """Read what `save` wrote. Raises ConfigError by `name` for a file that cannot be read."""
         require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
-        return cls.from_bytes(read_bytes(path, "model", _MAX_BYTES), str(path))
+        return cls.from_bytes(read_bytes(path, name, _MAX_BYTES), str(path))

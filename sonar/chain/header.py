@@ -83,7 +83,7 @@ class Headers:
             return
         raise RpcError(
             f"the chain's node reports a block {str(block.get('number'))[:70]} of time "
-            f"{str(block.get('timestamp'))[:70]} that does not have the hash it tells"
+            f"{str(block.get('timestamp'))[:70]} that does not match its hash"
         )
 
 

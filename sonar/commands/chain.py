@@ -69,11 +69,11 @@ def chain(
     """Start a local chain with the contract deployed, and serve it until Ctrl-C or SIGTERM.
 
     Writes `network.toml` into its home: give that file to `mine`, `pysonar` and `sonar` with --network. Anvil
-    keeps its state there and goes on from it, after a kill from a few seconds before; eth-tester starts anew
-    each time, and whoever took part before needs the new network file, and had better begin with a new home.
+    keeps its state there and continues from it, after a kill from a few seconds earlier. eth-tester starts
+    anew each time: everybody then needs the new network file, and should begin with a new home.
 
     With --store-kind kubo it also runs the first peer of the network's IPFS swarm, and makes the swarm's key
-    beside the network file: those who take part need both files, and nobody else may have the key.
+    beside the network file: every party needs both files, and nobody else may have the key.
 
     Examples: `sonar chain --home ./net --client eth-tester`, `sonar chain --home ./net --store-kind kubo`
     """
@@ -153,7 +153,7 @@ def _network(
     store: StoreConfig,
     min_window_s: int,
 ) -> NetworkConfig:
-    """Write the network file and return it. Deploys the contract unless the chain has it from before."""
+    """Write the network file and return it. Deploys the contract unless the chain already has it."""
     from sonar.chain.rpc import Rpc
     from sonar.home.settings import FaucetConfig, NetworkConfig
 

@@ -120,7 +120,7 @@ def _draft(path: Path, fields: dict[str, Any]) -> NetworkConfig:
     if path.exists():
         raise ConfigError("--network-out", f"{path} exists", hint="name another file, or move it away")
     if not os.access(path.parent, os.W_OK):
-        problem = f"{path.parent} is no folder that can be written to"
+        problem = f"{path.parent} is not a folder that can be written to"
         raise ConfigError("--network-out", problem, hint="make it, or name another: nothing was sent")
     nowhere = {"chain_id": 1, "contract": ETHER, "code_hash": hex32(ZERO32)}
     return NetworkConfig.checked(path, fields | nowhere, hint="correct the option: nothing was sent")

@@ -196,4 +196,4 @@ def _no_number(text: str, shown: str) -> Found:
         problem = f"{shown} is not a number; 0 or 1 is expected"
         return Found(Kind.OTHER, problem, "write 1 for one of the two words and 0 for the other")
     problem = f"{shown} is not a number"
-    return Found(Kind.OTHER, problem, "write a number: a column of 0 and 1 for each kind, say")
+    return Found(Kind.OTHER, problem, "write a number, for example a column of 0 and 1 for each kind")

@@ -18,7 +18,7 @@ from sonar.data.names import index_of, plain_name, plain_names, spelled, twice
 from sonar.data.table import Matrix, Vector
 from sonar.errors import DataError
 
-_ENCODE = "encode it as numbers, 0 and 1 say"
+_ENCODE = "encode it as numbers, such as 0 and 1"
 _AS_FLOATS = "make numbers of the texts: x.astype(float)"
 _FILL = "drop such rows, or fill in their values"
 _REFUSED = {
@@ -48,7 +48,7 @@ def numbers(values: Any, field: str) -> Matrix:
         if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
             array = np.asarray(values, dtype=object)  # a single text would turn all others into texts
     except Exception as error:  # arrays of other libraries may raise anything
-        problem = f"is no array of numbers: {str(error)[:200]}"
+        problem = f"is not an array of numbers: {str(error)[:200]}"
         raise DataError(field, problem, hint="give lists of one length, or an array of numpy") from error
     if array.dtype.kind in _REFUSED:
         problem, hint = _REFUSED[array.dtype.kind]
@@ -81,7 +81,9 @@ def _too_long(field: str, place: Sequence[int], given: int) -> DataError:
 def _of_objects(values: Any, array: Any, field: str) -> Matrix:
     """Return numbers of an array of objects or texts, one by one. Raises DataError."""
     if array.ndim == 0:
-        problem = f"is one {type(values).__name__}; a list or an array is expected"
+        kind = type(values).__name__
+        what = {"NoneType": "None", "str": "a text"}.get(kind, f"one {kind}")
+        problem = f"is {what}; a list or an array is expected"
         raise DataError(field, problem, hint="make one: list(x) of what can be gone through, [x] of a value")
     result = np.empty(array.shape)
     flat = array.reshape(-1).tolist()
@@ -191,5 +193,6 @@ def require_finite(values: Matrix, names: Iterable[str]) -> None:
         if count := int(np.count_nonzero(missing)):
             first = int(np.argmax(missing))
             what = "missing" if np.isnan(values[first, list(names).index(name)]) else "infinite"
-            problem = f"{count} of {len(values)} rows are missing or infinite; row {first + 1} is {what}"
+            more = f"; of {len(values)} rows, {count} have no finite number" if count > 1 else ""
+            problem = f"row {first + 1} is {what}; a number is expected{more}"
             raise DataError(f"column {plain_name(name)!r}", problem, hint=_FILL)

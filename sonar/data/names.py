@@ -33,8 +33,10 @@ def spelled(name: str) -> str:
 def index_of(name: str, columns: Sequence[str]) -> int:
     """Return where a column stands, whichever way its name is spelled. Raises DataError."""
     plain = plain_names(columns)
-    if plain_name(name) not in plain:
-        raise missing_column(name, columns)
+    if plain_name(name) not in plain:  # who asks may have mistyped it, or means another file
+        near = _alike(name, columns)
+        hint = f"did you mean {near!r}? Or rename it in the data" if near else "add it, or name one of these"
+        raise DataError(f"column {name!r}", missing_column(name, columns).problem, hint=hint)
     return plain.index(plain_name(name))
 
 

@@ -126,7 +126,7 @@ def _new_home(home: Path | None) -> Path:
         home.chmod(0o700)
         (home / LOGS).mkdir()
     except FileExistsError as error:
-        problem = f"{home} is no folder, or another demo has just begun in it"
+        problem = f"{home} is not a folder, or another demo has just begun in it"
         raise ConfigError("--home", problem, hint=hint) from error
     except OSError as error:
         problem = f"{home} cannot be made: {error.strerror}"

@@ -26,7 +26,9 @@ def expanded(path: Path | str, field: str) -> Path:
     """
     text = os.fspath(path)
     if "\0" in text:
-        raise ConfigError(field, f"{text!r} is no path: it holds a zero byte", hint="name a file or folder")
+        raise ConfigError(
+            field, f"{text!r} is not a path: it contains a zero byte", hint="name a file or folder"
+        )
     first, slash, rest = text.partition("/")
     if first in _VARIABLES:
         text = f"~{slash}{rest}"

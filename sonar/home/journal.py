@@ -48,11 +48,12 @@ class Journal:
 
     Values are None, bool, int of any size, finite float, str, bytes, and lists and dicts (with str keys) of
     them; tuples come back as lists. Raises JournalError on a file that is not ours or damaged, and
-    JournalBlocked on one that cannot be used now.
+    JournalBlocked on one that cannot be used now. `lasting`: whether it is to outlive the machine's power; it
+    outlives its process in any case.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, *, lasting: bool = True) -> None:
+        self.path, self._lasting = Path(path), lasting
         self._lock = threading.RLock()
         self._depth = 0
         with self._faults():
@@ -67,7 +68,7 @@ class Journal:
             raise
 
     def _open(self) -> None:
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if self._lasting else 'OFF'}")
         with (
             self.transaction()
         ):  # two processes may create the file at once: look only while holding the lock

@@ -122,6 +122,8 @@ class NetworkConfig(_Strict):
         path = expanded(path, "network")
         fields = parse_toml(_read(path), str(path))
         if (version := fields.get("v", 1)) != FORMAT:
+            if "contract" not in fields:  # which those of version 1 have, that have no v
+                raise ConfigError("network", f"{path} is not a network file", hint=_WHICH_FILE)
             problem, hint = other_version(version, FORMAT, _OLD_NETWORK)
             raise ConfigError(f"v in {path}", f"the network file {problem}", hint=hint)
         network = cls.checked(path, fields, hint="get the network file again, or correct this field")
@@ -175,6 +177,7 @@ class NetworkConfig(_Strict):
             raise ConfigError("network", problem, hint=remedy(error, path)) from error
 
 
+_WHICH_FILE = "get network.toml from whoever runs the network; `sonar chain` and `sonar deploy` write it"
 _OLD_NETWORK = (
     "get the file of a network of this version, for a new home, and finish running bounties with the version "
     "of Sonar that began them"

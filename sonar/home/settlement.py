@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, RemoteError
 from sonar.home.files import read_if_there, read_text, text_of
 from sonar.home.keystore import write_private
 from sonar.protocol.ids import Address, Digest, hex32, parse_address, parse_bounty, parse_bytes32
 from sonar.protocol.seal import settlement_digest
-from sonar.telling.documents import Integer, document, in_json, read
+from sonar.telling.documents import Integer, document, in_json, parsed, read
 
 SUFFIX = ".signature"
 MAX_SIGNATURE_BYTES = 16 * 1024
@@ -73,7 +73,7 @@ class Settlement:
         """
         parse_address(self.settler, "settler")
         if not 0 <= self.until_s < 1 << 40:
-            raise ConfigError("until_s", f"{self.until_s} is no time of a chain", hint=_ANEW)
+            raise ConfigError("until_s", f"{self.until_s} is not a time on a chain", hint=_ANEW)
         lines = [(parse_address(one.mine, "mine"), one.share_bps) for one in self.awards]
         if any(int(a, 16) >= int(b, 16) for (a, _), (b, _) in pairwise(lines)):
             raise ConfigError("awards", "the mines are not in ascending order, each once", hint=_ANEW)
@@ -100,7 +100,13 @@ _ANEW = "the file was changed or damaged on its way: get it again from the bount
 
 def read_settlement(path: Path) -> Settlement:
     """Return the settlement of a file, checked. Raises ConfigError, RemoteError, UsageError."""
-    return Settlement.from_bytes(read_text(path, "settlement", MAX_FILE_BYTES).encode())
+    text = read_text(path, "settlement", MAX_FILE_BYTES)
+    try:
+        parsed(text)
+    except RemoteError as error:
+        hint = "PySonar writes it into the scientist's home: settlements/NAME-ROUND.json"
+        raise ConfigError("settlement", f"{path} holds no JSON", hint=hint) from error
+    return Settlement.from_bytes(text.encode())
 
 
 def read_signature(path: Path) -> bytes | None:
@@ -111,7 +117,7 @@ def read_signature(path: Path) -> bytes | None:
     text = text_of(data, f"signature {path}").strip()
     if not re.fullmatch(r"0x(?:[0-9a-fA-F]{2})*", text, re.ASCII):
         hint = "put the signature there in hex, 0x first, and nothing else"
-        raise ConfigError(str(path), f"{text[:20]!r} is no signature", hint=hint)
+        raise ConfigError(str(path), f"{text[:20]!r} is not a signature", hint=hint)
     return bytes.fromhex(text[2:])
 
 

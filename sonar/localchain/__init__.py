@@ -55,10 +55,10 @@ def start(
 ) -> LocalChain:
     """Start a chain that listens at `host`; return when it answers. Accounts in `fund` hold that many wei.
 
-    A development chain obeys whoever reaches it, so another `host` than this machine's own 127.0.0.1 must be
-    asked for, and Anvil alone takes one. `port` 0 takes any. Anvil keeps its state in `state_dir`; eth-tester
-    keeps nothing, and takes its time from `clock`. Raises ConfigError (unknown client, host), ClientMissing,
-    PortInUse, ChainUnavailable.
+    A development chain obeys whoever reaches it, so a `host` other than this machine's 127.0.0.1 must be
+    asked for, and only Anvil accepts one. `port` 0 takes any. Anvil keeps its state in `state_dir`;
+    eth-tester keeps nothing, and takes its time from `clock`. Raises ConfigError (unknown client, host),
+    ClientMissing, PortInUse, ChainUnavailable.
     """
     if client not in CLIENTS:
         raise ConfigError("client", f"{client!r} is not one of {', '.join(CLIENTS)}")

@@ -218,6 +218,6 @@ def _free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-                raise ConfigError("host", f"{host} is no address of this machine") from error
+                raise ConfigError("host", f"{host} is not an address of this machine") from error
             raise PortInUse(port) from error
         return int(probe.getsockname()[1])

@@ -1,8 +1,8 @@
 """A chain's state on the disk: kept while the chain runs, so that a kill costs it a few seconds.
 
 A dump takes Anvil 2 ms with a dozen blocks and 40 ms with 4,500 (measured), in which it answers nobody. So
-the pause between two is a multiple of what the last one took. `anvil --state-interval` has no such measure,
-and what is killed while it writes its file has neither the old state nor the new one.
+the pause between two is a multiple of what the last one took. `anvil --state-interval` does not adapt, and a
+kill while it writes its file loses both the old state and the new one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StateFile:
         self._due_s = 0.0
 
     def set_aside_damaged(self) -> str:
-        """Rename a file that was cut off, since Anvil stops at it; return what to tell of that, or ""."""
+        """Rename a truncated file, since Anvil stops at it; return a note about that, or ""."""
         if not self.path.exists() or _is_whole(self.path):
             return ""
         aside = self.path.with_name(f"{STATE_FILE}.damaged-{int(time.time())}")
@@ -44,12 +44,12 @@ class StateFile:
         return f"Anvil's state was cut off by a crash; the chain starts anew ({aside} kept)"
 
     def keep(self, rpc: Rpc, newest: int) -> None:
-        """Write the state down if block `newest` is news and a dump is due. Raises as `save`."""
+        """Save the state if block `newest` is new and a dump is due. Raises as `save`."""
         if newest != self._kept_block and self._monotonic() >= self._due_s:
             self.save(rpc)
 
     def save(self, rpc: Rpc) -> None:
-        """Write the chain's state down, or leave the last one. Raises ChainUnavailable, RpcError, OSError."""
+        """Save the chain's state, or leave the last one. Raises ChainUnavailable, RpcError, OSError."""
         for _ in range(_TRIES):
             before, began_s = _newest(rpc), self._monotonic()
             state = rpc.data("anvil_dumpState")
@@ -68,7 +68,7 @@ class StateFile:
                 target.flush()
                 os.fsync(target.fileno())
         except (EOFError, gzip.BadGzipFile, BadDeflate) as error:
-            raise RpcError(f"anvil_dumpState: the node's answer is no state: {error}") from error
+            raise RpcError(f"anvil_dumpState: the node's answer is not a state: {error}") from error
         if not _is_whole(new):
             raise RpcError("anvil_dumpState: the node's answer is not a whole state")
         new.replace(self.path)

@@ -1,16 +1,19 @@
-"""A process that has loaded our programs, and starts them by forking itself: Python's start is paid once.
+"""A process that has loaded our programs and starts them by forking itself, so Python starts only once.
 
 Eleven programs that are started one by one load the same 900 modules eleven times, a second of a core each.
-A forked one needs a hundredth of that, and is as much a process of its own: own memory, signals, files, exit
-code. The server has one thread and holds no secret. Linux only: elsewhere, libraries do not survive a fork.
+A forked one needs a hundredth of that, and is still a separate process, with its own memory, signals, files
+and exit code. The server has one thread and holds no secret. Linux only: elsewhere, libraries do not survive
+a fork.
 
 The server is asked through a socket, one JSON object a packet: {"load": [module]}, or {"steps", "env"}
 with the files that become standard input, output and error. It answers {"pid"} to the latter, in order,
-and tells {"pid", "code"} when a program has ended. It ends with whoever asks it, and its programs with it.
+and tells {"pid", "code"} when a program has ended. It ends with the process that uses it, and its programs
+end with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -51,7 +54,7 @@ class Forked:
         return self.returncode
 
     def end(self, code: int) -> None:
-        """Take note that it has ended."""
+        """Record that it has ended."""
         self.returncode = code
         self._ended.set()
 
@@ -78,7 +81,7 @@ class ForkServer:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def load(self, modules: Sequence[str]) -> None:
-        """Have the server run modules for what they import; it is not waited for."""
+        """Have the server run modules for what they import, without waiting."""
         with suppress(OSError):
             self._socket.send(json.dumps({"load": list(modules)}).encode())
 
@@ -160,7 +163,7 @@ def _load(modules: Sequence[str]) -> None:
     for module in modules:
         try:
             runpy.run_module(module)
-        except ImportError as error:  # whoever starts a program that is not installed tells of that
+        except ImportError as error:  # starting a program that is not installed reports that
             print(f"{module} cannot be loaded: {error}", file=sys.stderr)
     gc.collect()
     gc.freeze()  # what is here stays: no child need look through it, nor copy it by doing so
@@ -177,7 +180,7 @@ def _fork(asked: socket.socket, files: Sequence[int]) -> int:
 
 
 def _become(env: Mapping[str, str], files: Sequence[int]) -> None:
-    """Make a forked process what it would be if it had been started by itself."""
+    """Make a forked process what it would be if it had been started normally."""
     os.setpgid(0, 0)
     die_with_parent()
     for target, each in enumerate(files):
@@ -193,7 +196,7 @@ def _become(env: Mapping[str, str], files: Sequence[int]) -> None:
 
 
 def _reap(asked: socket.socket) -> None:
-    """Tell who has ended."""
+    """Report which programs have ended."""
     with suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             pid, status = found
@@ -207,7 +210,18 @@ def main() -> int:
     sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         programs = serve(asked)
-    return steps.run(programs)
+    if programs:
+        _leave(steps.run(programs))
+    return 0
+
+
+def _leave(code: int) -> None:
+    """End as forked processes do: to take apart what was loaded takes longer than many a program."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m sonar.processes.steps '[["mine", "init"], ["mine", "run"]]'
 
-Each is run as `python -m` would. Between two, the process waits for a line on its standard input: whoever
-started it may have something to do first, such as to send ether to the account that was just made.
+Each is run as `python -m` would. Between two, the process waits for a line on its standard input: its starter
+may have something to do first, such as sending ether to the new account.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(steps: Sequence[Sequence[str]]) -> int:
 
 
 def _show(command: Sequence[str]) -> None:
-    """Be shown by `ps` as what is run."""
+    """Let `ps` show what is run."""
     with suppress(ImportError):
         from setproctitle import setproctitle
 

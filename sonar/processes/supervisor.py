@@ -125,7 +125,7 @@ class Supervisor:
         self.stop()
 
     def load(self, *modules: str) -> None:
-        """Load what programs need that are started next. `modules` are run once, for what they import.
+        """Load what the next programs need. `modules` are run once, for what they import.
 
         It is not waited for. See `sonar.processes.forkserver`.
         """
@@ -148,7 +148,7 @@ class Supervisor:
         path = self._logs / f"{party}.log"
         heard, go = os.pipe()
         told, tell = os.pipe()
-        # An interrupt in the middle of a fork would be swallowed by Python's own hooks, or lose us the child.
+        # Python's own hooks would swallow an interrupt in the middle of a fork, or it would lose the child.
         with path.open("a") as log, interrupts_held():
             process = self._process(steps, dict(env or {}), (heard, tell, log.fileno()))
             child = self._children[party] = Child(party, process, path, os.fdopen(go, "w"), len(steps))
@@ -214,7 +214,7 @@ class Supervisor:
             return None
 
     def require_movement(self, parties: Iterable[str]) -> None:
-        """Raise WaitTimeout when a process of these has not moved for so long that it hangs."""
+        """Raise WaitTimeout if one of these processes has stood still so long that it hangs."""
         for child in (self._children[party] for party in parties):
             if (still_s := child.movement.still_s()) > STILL_MAX_S:
                 raise WaitTimeout(
@@ -224,7 +224,7 @@ class Supervisor:
                 )
 
     def stop(self, parties: Sequence[str] | None = None) -> None:
-        """End the named parties, or all: SIGTERM first, SIGKILL for one that goes on or does not move."""
+        """End the named parties, or all: SIGTERM first, SIGKILL for one that continues or stands still."""
         children = [c for name, c in self._children.items() if parties is None or name in parties]
         for child in children:
             _signal(child, signal.SIGTERM)

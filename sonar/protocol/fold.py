@@ -164,4 +164,4 @@ def _by_mine(kind: type[_OfMine], events: Sequence[_OfRound]) -> Mapping[Address
 
 
 def _contradiction(number: int, what: str) -> RpcError:
-    return RpcError(f"the chain's node contradicts itself in its record of round {number}: it tells {what}")
+    return RpcError(f"the chain's node contradicts itself in its record of round {number}: it reports {what}")

@@ -1,11 +1,11 @@
 """Records and manifests: strict, frozen and typed. All hostile bytes become fields here.
 
-A record is a set of fields; a manifest is a record that travels by itself, as a small DAG-CBOR block with a
+A record is a set of fields; a manifest is a record that travels on its own, as a small DAG-CBOR block with a
 version `v` and a `kind`, named by the hash of its bytes. The manifests themselves are in `sonar.manifests`.
 
 `Manifest.from_bytes` takes hostile bytes: it checks the size, decodes strictly (`sonar.protocol.codec`),
 checks each field against its type and limit, refuses unknown fields, and compares the re-encoded result with
-what came in. What it raises is ManifestError or BlobTooLarge. What only the receiver can check is left to it:
+what came in. It raises ManifestError or BlobTooLarge. The receiver must check what only it can check:
 that links lead to what they should, that a plan is sound (`sonar.paillier.slots`), that a key is
 (`sonar.paillier.public`).
 
@@ -109,7 +109,7 @@ class Record(BaseModel):
         return ((name, getattr(self, name)) for name in type(self).model_fields)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other fields. What follows from them (cached properties) is derived anew."""
+        """Return a copy with other fields. What follows from them (cached properties) is derived again."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]

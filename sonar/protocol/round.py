@@ -4,16 +4,16 @@ Theory of operation. A round of a bounty is, for one mine, a walk through the st
 transaction of ours was sent, or was seen on the chain with enough confirmations; a deadline passed) is an
 event. `advance` looks both up in one table; everything that affects the walk is in this file. An event that
 the table does not have in that state is a fault of our own code: it raises and changes nothing. The node
-writes the new state to its journal before it acts on it, so that a restart goes on from there.
+writes the new state to its journal before it acts on it, so that a restart continues from there.
 
 Sent is a state of its own because a sent transaction may be mined at any time later: in COMMITTING and
 REVEALING the mine does not know yet, and after a restart it looks for the receipt, or sends the same bytes
 again. Until the commit is sent, nothing is lost by giving up; from then on a stake is at risk, and only a
 reveal gets it back.
 
-That a window is over is one node's word at first, and no event: a round is skipped, or its stake forfeit,
-when the chain has moved on to the next one, deep enough to be believed. Should it turn out all the same that
-a commit stands in a round that goes on, it is taken up again.
+That a window is over is at first only one node's word, and no event. A round is skipped, or its stake
+forfeit, only when the chain has moved on to the next one, deep enough to be believed. If a commit still turns
+out to stand in an open round, it is taken up again.
 """
 
 from __future__ import annotations

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 
+def plain(value: float, digits: int) -> str:
+    """Return a number of any unit in so many digits; a large one to the point, not as a power of ten."""
+    return f"{value:,.{digits}g}" if abs(round(value)) < 10**digits else f"{value:,.0f}"
+
+
 def _amount(value: float) -> str:
     """For any unit: five digits, and all digits before the point."""
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:#.5g}"

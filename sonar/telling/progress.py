@@ -147,7 +147,7 @@ def parse_line(text: str) -> Line:
         raise RemoteError(f"a progress line has {len(text)} characters; the limit is {MAX_LINE_BYTES}")
     fields = documents.parsed(text)
     if not isinstance(fields, dict):
-        raise RemoteError(f"a progress line is no object: {text[:200]!r}")
+        raise RemoteError(f"a progress line is not an object: {text[:200]!r}")
     party, at_s = fields.pop("party", ""), fields.pop("at_s", 0.0)
     # Of a time as late as the chain's can be, every clock can tell the date.
     is_time = isinstance(at_s, float | int) and not isinstance(at_s, bool) and 0 <= at_s < 1 << 40

@@ -1,9 +1,9 @@
 """What every command line of Sonar shares: how errors, JSON, Ctrl-C and SIGTERM end a program.
 
 An error is one message and, below it, what to do next; a traceback means a bug. Exit codes: 0 done, 1 a fault
-of the world around us, 2 what was asked for is wrong, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output
-carries JSON and nothing else, an object or list in each line: what happens, then the answer, or the error:
-{"kind": "problem", "error": …, "hint": …}.
+of the environment, 2 a wrong request, 130 Ctrl-C, 143 SIGTERM. With `--json`, standard output carries JSON
+and nothing else, an object or list in each line: what happens, then the answer, or the error: {"kind":
+"problem", "error": …, "hint": …}.
 
 A command that cannot print its answer ends: with 1 and a message, or silently if the reader went away (`|
 head -1`). A command that cannot print its progress works on (`sonar.telling.progress`).
@@ -35,7 +35,7 @@ from sonar.telling.versions import version_of
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 COMMON = "Common options"
-"""The panel of a help text with what many commands take."""
+"""The panel of a help text with the options that many commands share."""
 JsonFlag = Annotated[
     bool,
     typer.Option(
@@ -104,7 +104,7 @@ class _Readable:
 
 
 def _range_of(param: Any) -> str:
-    """Which numbers an option takes: "2..12", or "1.." without an end; nothing if that is not said."""
+    """The range of an option: "2..12", or "1.." without an end; nothing if it has none."""
     ends = (getattr(param, "min", None), getattr(param, "max", None))
     return "..".join("" if end is None else str(end) for end in ends) if ends != (None, None) else ""
 
@@ -140,7 +140,7 @@ def _lined_up(found: re.Match[str]) -> str:
 
 
 def new_app(help_text: str, program: str = "") -> CommandLine:
-    """Return an empty command line with the house's settings. Run that of a `program` with `run_app`."""
+    """Return an empty command line with our settings. Run that of a `program` with `run_app`."""
     app = CommandLine(
         cls=_Group,
         help=help_text,
@@ -166,7 +166,7 @@ def _with_version(program: str) -> Any:
     )
 
     def options(version: bool = option) -> None:
-        del version  # it is told before anything is run
+        del version  # reported before anything runs
 
     return options
 
@@ -174,12 +174,12 @@ def _with_version(program: str) -> Any:
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> int:
     """Run the command line of one of our packages, by its name, and return the exit code.
 
-    Errors are told as the module's head says.
+    Errors are reported as the module's docstring says.
     """
     code = lost = None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=LEGIBLE)  # a locale without "…" is no reason to stop half-way
+            stream.reconfigure(errors=LEGIBLE)  # a locale without "…" is no reason to stop
     try:
         code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
     except OSError as error:
@@ -189,15 +189,16 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     finally:
         lost = _flush() or lost
     if lost is not None and lost.errno != errno.EPIPE:
-        tell_error(f"writing failed: {lost}", "is the disk full, or that of the file which takes the output?")
+        problem = f"the output cannot be written: {lost.strerror or lost}"
+        tell_error(problem, "make room where it goes, or send it elsewhere")
         return code or 1
     return 1 if code is None else code
 
 
 def _flush() -> OSError | None:
-    """Write what was printed, and return why standard output takes no more.
+    """Flush what was printed, and return why standard output accepts no more.
 
-    What is still in a broken stream is let go: the interpreter would stumble over it at its end.
+    A broken stream's buffer is dropped: the interpreter would fail on it at its end.
     """
     lost = None
     for stream in (sys.stderr, sys.stdout):
@@ -208,6 +209,21 @@ def _flush() -> OSError | None:
             lost = error if stream is sys.stdout else None
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return lost
+
+
+_TYPERS_WORDS = {
+    "Input should be greater than or equal to": "must be at least",
+    "Input should be less than or equal to": "must be at most",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+}
+
+
+def _in_our_words(message: str) -> str:
+    """Return Typer's message about an option as we say such things."""
+    for theirs, ours in _TYPERS_WORDS.items():
+        message = message.replace(theirs, ours)
+    return re.sub(r"^Invalid value for '(.+?)': must", r"\1: must", message)
 
 
 def _run(app: typer.Typer, name: str, args: list[str]) -> int:
@@ -222,7 +238,7 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
         code = app(args=args, prog_name=name, standalone_mode=False)
-        # Typer makes an exit code of 130 of every KeyboardInterrupt.
+        # Typer turns every KeyboardInterrupt into exit code 130.
         return 143 if terminated else code if isinstance(code, int) else 0
     except SonarError as error:
         tell_error(str(error), error.hint, as_json=as_json)
@@ -230,7 +246,7 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
     except _ClickUsageError as error:
         if message := error.format_message():  # without one, the help was shown instead
             path = error.ctx.command_path if error.ctx else name
-            tell_error(message, f"see `{path} --help`", as_json=as_json)
+            tell_error(_in_our_words(message), f"see `{path} --help`", as_json=as_json)
         return 2
     except (MemoryError, ImportError) as error:
         if isinstance(error, ImportError) and "failed to map segment" not in str(error):
@@ -246,7 +262,7 @@ def _run(app: typer.Typer, name: str, args: list[str]) -> int:
 
 @contextmanager
 def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[None]:
-    """Say after Ctrl-C or SIGTERM that nothing is lost, and by which command the work goes on."""
+    """Say after Ctrl-C or SIGTERM that nothing is lost, and which command continues the work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -260,9 +276,8 @@ def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[Non
 
 
 def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
-    """Tell an error: for people on standard error, or as JSON on standard output.
-
-    Where that cannot be written, the exit code is all that tells it.
+    """Report an error: for people on standard error, or as JSON on standard output. If that cannot be
+    written, only the exit code reports it.
     """
     with suppress(OSError):
         if as_json:

@@ -1,4 +1,4 @@
-"""Text as people read it: counts, and what a terminal, a pipe or an old locale can show."""
+"""Text for people: counts, and what a terminal, a pipe or an old locale can show."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import IO
 
 RED, GREEN, DIM = "31", "32", "2"
 LEGIBLE = "sonar-legible"
-"""The error handler of streams that cannot encode what is printed: it writes the nearest ASCII."""
+"""The error handler for streams that cannot encode the text: it writes the nearest ASCII."""
 _PLAIN = {"…": "...", "²": "2", "→": "->", "×": "x", "–": "-", "—": "-", "−": "-", "·": "."}
 _PLAIN |= dict.fromkeys("‘’", "'") | dict.fromkeys("“”", '"')
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """Return how many there are, with the right form of the word: "1 mine", "3 mines"."""
+    """Return a count with the right form of the word: "1 mine", "3 mines"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
@@ -78,7 +78,7 @@ def filled(text: str, width: int | None, indent: int) -> str:
 
 
 def width_of(stream: IO[str] | None) -> int | None:
-    """Return how many columns the terminal behind a stream has; None for what is no terminal."""
+    """Return how many columns a stream's terminal has; None if it is not a terminal."""
     if stream is None or stream.closed or not stream.isatty():
         return None
     try:
@@ -95,5 +95,5 @@ def painted(text: str, colour: str, stream: IO[str] | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` without characters that could steer a terminal; a newline stays."""
+    """Return `text` without characters that could control a terminal; a newline stays."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

@@ -32,11 +32,11 @@ PASSING_FAULTS = (
     StoreUnavailable,
     TransactionStuck,
 )
-"""What may pass by itself, such as a disk that is full: it is told and tried again."""
+"""Faults that may pass, such as a full disk: they are reported and retried."""
 LASTING_FAULTS = (ChainUnusable, StoreUnusable)
 """Those among them that do not pass."""
 PATIENCE_S = 7 * 24 * 3600.0
-"""So long they are tried again: stakes and escrows are lost by who gives up before the chain is back."""
+"""How long they are retried: giving up before the chain is back loses stakes and escrows."""
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -49,7 +49,7 @@ def drive(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Done:
-    """Call `tick`, `patiently`, until it returns Done, and return that; tell every wait."""
+    """Call `tick`, `patiently`, until it returns Done, and return that; report every wait."""
     while True:
         result = patiently(tick, progress, patience_s=patience_s, sleep=sleep, monotonic=monotonic)
         progress.emit(result)
@@ -68,9 +68,8 @@ def patiently(
 ) -> T:
     """Return what `act` returns.
 
-    A fault that may pass (PASSING_FAULTS) is told when it is news, and `act` called again after growing
-    pauses. When that has gone on for `patience_s` it is raised. LASTING_FAULTS and all other exceptions
-    are raised at once.
+    A fault that may pass (PASSING_FAULTS) is reported once, and `act` is called again after growing pauses.
+    After `patience_s`, the fault is raised. LASTING_FAULTS and all other exceptions are raised at once.
     """
     since_s, failures, told = 0.0, 0, ""
     while True:
@@ -97,7 +96,7 @@ def _span(seconds: float) -> str:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the block ends, so that it is done whole; a second one is not held.
+    """Delay Ctrl-C and SIGTERM until the block has ended, so that it completes; a second one is not delayed.
 
     Signals reach the main thread only: elsewhere, and where nothing handles them, this does nothing.
     """

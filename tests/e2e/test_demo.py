@@ -114,8 +114,9 @@ def wait_for_children(pid: int, count: int) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--mines", "13"], "mines"),
-        (["--mines", "1"], "mines"),
+        (["--mines", "13"], "--mines: must be at most 12"),
+        (["--mines", "1"], "--mines: must be at least 2"),
+        (["--mines", "ten"], "--mines: must be a whole number"),
         (["--key-bits", "2047"], "multiple of 256"),
         (["--key-bits", "1024"], "2048 is the least"),
         (["--chain", "gethh"], "chain"),

@@ -42,6 +42,8 @@ def test_the_whole_job_reaches_the_loss_of_the_clear_run(tmp_path: Path) -> None
     assert campaign.model.loss == min(losses)
     world.check_money()
     assert all(sum(line["shares_bps"].values()) == 10_000 for line in campaign.history())
+    figures = {line["loss"]: line["figures"] for line in campaign.history()}  # one figure for one model
+    assert all(line["best"] == figures[line["best_loss"]] for line in campaign.history())
     assert {total.score_bits for total in campaign.revealed().values()} == {7 * 16}
     assert sum(isinstance(event, Round) for event in world.sink.events) == 7
     updates = [d for n in range(1, 8) for d in campaign.records.get(Cohort, n).digests.values()]

@@ -146,7 +146,7 @@ def test_wrong_signatures_are_told_once_each_and_the_right_one_is_taken(
     digest: Any = parse_bytes32(read_settlement(request).digest, "digest")
     other, good = (bytes(one.unsafe_sign_hash(digest).signature) for one in (Account.create(), world.signer))
     for content, problem in (
-        (b"no hex", "'no hex' is no signature"),
+        (b"no hex", "'no hex' is not a signature"),
         (b"0x" + b"00" * 40_000, "has more than 32784 bytes"),
         (b"0x", "has 65 bytes, not 0"),
         (b"0x" + good[:64].hex().encode() + b"00", "v must be 27 or 28"),

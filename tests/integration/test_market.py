@@ -108,7 +108,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
         mine.perform(wish("commit"), market.commit(bounty, 1, sealed, terms.stake_units))
     entry = market.entry(bounty, mines[1].address)
     assert (entry.round, entry.state, entry.seal) == (1, EntryState.COMMITTED, seals[1][:29])
-    with pytest.raises(errors.CohortFull, match=r"the round has 3 mines, .* \(CohortFull\)"):
+    with pytest.raises(errors.CohortFull, match=r"the round is full: it has 3 mines, .* \(CohortFull\)"):
         scientist.perform(wish("late"), market.commit(bounty, 1, seals[0], terms.stake_units))
     with pytest.raises(errors.SealMismatch):
         mines[0].perform(wish("wrong"), market.reveal(bounty, 1, UPDATE, SALT))
@@ -120,7 +120,7 @@ def test_a_bounty_from_post_to_withdrawal(net: Net) -> None:
     awards = [Award(mine.address, share) for mine, share in zip(mines, (6_000, 4_000, 0), strict=True)]
     with pytest.raises(errors.NotScientist):
         mines[0].perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
-    with pytest.raises(errors.WrongCohortSize, match="2 mines are listed, and 3 have revealed"):
+    with pytest.raises(errors.WrongCohortSize, match="2 mines are listed, but 3 have revealed"):
         scientist.perform(wish("two"), market.settle(bounty, 1, NEXT, 505, awards[:2], EVIDENCE))
     scientist.perform(wish("settle"), market.settle(bounty, 1, NEXT, 505, awards, EVIDENCE))
     assert market.bounty(bounty).closed

@@ -173,6 +173,10 @@ def test_doctor_finds_what_is_missing_and_is_content_when_it_is_there(cli: Cli, 
     failed = [check["name"] for check in document["checks"] if check["ok"] is False]
     assert (code, failed) == (1, ["balance", "data"])
     assert all(check["hint"] for check in document["checks"] if check["ok"] is False)
+    balance = next(check for check in document["checks"] if check["name"] == "balance")
+    assert re.search(
+        r"send at least \d+(\.\d{1,4})? ether to", balance["hint"]
+    )  # nobody types 0.0005000000035
     net.fund(address)
     cli("data", "add", "--csv", str(write_csv(cli.home.parent / "d.csv")))
     code, document = cli("doctor")
@@ -180,6 +184,7 @@ def test_doctor_finds_what_is_missing_and_is_content_when_it_is_there(cli: Cli, 
     code, text = cli.text("doctor")
     assert code == 0
     assert text.count("ok ") == len(document["checks"])
+    assert "; one round takes ~0." in text or "; one round takes 0." in text
 
 
 def test_doctor_names_a_wrong_password_a_dead_node_and_another_contract(

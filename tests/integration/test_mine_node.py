@@ -83,6 +83,8 @@ def test_a_mine_counts_what_it_has_just_done_itself(world: World) -> None:
     revealed = [each for each in waits if "reveal" in each]
     assert revealed[0] == "2 more mines to reveal in round 1 (1 of 3 have)"
     assert not any("(0 of" in each for each in waits)
+    assert not any(each.startswith("0 more") for each in waits)  # of the last one, whose reveal is unseen
+    assert "the last commit of round 1 to be confirmed" in told
 
 
 def test_waits_of_several_bounties_say_which(world: World) -> None:
@@ -419,7 +421,7 @@ def test_one_block_without_its_commit_does_not_cost_a_mine_its_stake(
         patch.setattr(nodes[0]._market, "entry", lambda *_, at: Entry(0, EntryState.NONE, bytes(29)))
         world.advance(1)
         waiting = nodes[0].tick()
-    assert waiting.what == "what became of the commit of round 1"
+    assert waiting.what == "the outcome of the commit of round 1"
     world.advance(1)
     run(nodes)
     assert world.state().revealed == 2

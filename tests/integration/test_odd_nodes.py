@@ -284,7 +284,7 @@ def test_a_private_authority_counts_and_proxies_do_not_lead_to_ourselves(
                 Rpc(url)
         monkeypatch.setenv("SSL_CERT_FILE", "")
         monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-        with pytest.raises(ConfigError, match=r"SSL_CERT_DIR: .* is no folder"):
+        with pytest.raises(ConfigError, match=r"SSL_CERT_DIR: .* is not a folder"):
             Rpc(url)
 
 

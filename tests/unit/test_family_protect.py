@@ -83,7 +83,7 @@ def test_the_sums_tell_no_more_than_there_are_numbers_in_the_rows(
 
 def test_the_bounty_s_own_least_rows() -> None:
     check_rows(50, spec(2, rows_min=50))
-    with pytest.raises(ConsentError, match="has 49, and the bounty takes 50 at least"):
+    with pytest.raises(ConsentError, match="has 49, but the bounty needs at least 50"):
         check_rows(49, spec(2, rows_min=50))
 
 

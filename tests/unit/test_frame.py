@@ -53,11 +53,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "beyond 2^53 of numpy": (np.array([1, (1 << 53) + 1]), "row 2 is 9007199254740993"),
     "far beyond": ([1, 10**400], "row 2 is beyond"),
     "unsigned beyond 2^53": (np.array([1, (1 << 63) + 1], np.uint64), "row 2 is 9223372036854775809"),
-    "ragged": ([[1.0], [1.0, 2.0]], "no array of numbers"),
+    "ragged": ([[1.0], [1.0, 2.0]], "not an array of numbers"),
     "lists in a list of objects": (np.array([[1], None], dtype=object), "row 1 is of the type 'list'"),
     "a generator": ((x for x in [1.0]), "is one generator"),
     "a set": ({1.0, 2.0}, "is one set"),
-    "nothing": (None, "is one NoneType"),
+    "nothing": (None, "is None; a list"),
     "a sparse matrix": (pytest.importorskip("scipy.sparse").eye(2), "sparse"),
 }
 
@@ -93,7 +93,7 @@ class NAType:
 @pytest.mark.parametrize("missing", [None, float("nan"), NAType(), np.ma.masked])
 def test_missing_values_are_told_as_such(missing: Any) -> None:
     values = stacked({"a": [1.0, 2.0], "b": [1.0, missing]})
-    with pytest.raises(DataError, match=r"column 'b': 1 of 2 rows are .*; row 2 is missing"):
+    with pytest.raises(DataError, match=r"column 'b': row 2 is missing; a number is expected"):
         require_finite(values, ["a", "b"])
     with pytest.raises(DataError, match="row 1 is infinite"):
         require_finite(np.array([[np.inf, 1.0]]), ["a", "b"])

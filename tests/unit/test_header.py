@@ -66,7 +66,7 @@ def test_a_chain_whose_headers_can_be_told_refuses_one_that_was_changed_for_a_wh
     headers.check(GENESIS)
     headers.check(GENESIS | {"l1BlockNumber": "0x1"})
     for _ in range(3):
-        with pytest.raises(RpcError, match="does not have the hash it tells"):
+        with pytest.raises(RpcError, match="does not match its hash"):
             headers.check(changed)
         clock.now_s += 300
     headers.check(GENESIS)

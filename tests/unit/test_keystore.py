@@ -40,7 +40,7 @@ def test_a_key_comes_back_with_its_password_alone(tmp_path: Path) -> None:
 
 def test_only_development_networks_get_the_light_kdf(tmp_path: Path) -> None:
     account = Account.create()
-    for dev, n in ((True, 2**14), (False, 2**18)):
+    for dev, n in ((True, 2**12), (False, 2**18)):
         path = keystore.save(tmp_path / str(dev), account, PASSWORD, dev=dev)
         assert json.loads(path.read_text())["crypto"]["kdfparams"]["n"] == n
 
@@ -75,7 +75,7 @@ def test_a_file_whose_key_would_take_hours_or_all_memory_is_refused(
     assert keystore.load(path, PASSWORD)
     fields["Crypto"]["kdfparams"] = {name.upper(): value for name, value in (KDF | params).items()}
     path.write_text(json.dumps(fields))
-    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+    with pytest.raises(KeyFileError, match="damaged or not a keystore"):
         keystore.load(path, PASSWORD)
 
 
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key.json"
     path.write_bytes(text.encode("latin-1"))
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match="damaged or no keystore") as caught:
+    with pytest.raises(KeyFileError, match="damaged or not a keystore") as caught:
         keystore.load(path, PASSWORD)
     assert "restore" in caught.value.hint
 
@@ -106,7 +106,7 @@ def test_a_costly_kdf_from_a_strangers_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text(json.dumps(fields))
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+    with pytest.raises(KeyFileError, match="damaged or not a keystore"):
         keystore.load(path, PASSWORD)
 
 
@@ -267,10 +267,10 @@ def test_a_key_without_its_zero_in_front_is_the_same_key(tmp_path: Path) -> None
         (KEY * 2, "holds 64 bytes"),
         (KEY.hex().encode(), "holds 64 bytes"),
         (b"test test test test test test test test test test test junk", "holds 59 bytes"),
-        (bytes(31), "is no private key"),
-        (bytes(32), "is no private key"),
-        (ORDER.to_bytes(32), "is no private key"),
-        ((2**256 - 1).to_bytes(32), "is no private key"),
+        (bytes(31), "is not a private key"),
+        (bytes(32), "is not a private key"),
+        (ORDER.to_bytes(32), "is not a private key"),
+        ((2**256 - 1).to_bytes(32), "is not a private key"),
     ],
 )
 def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, key: bytes, told: str) -> None:
@@ -300,7 +300,7 @@ def test_the_address_that_a_file_tells_is_its_keys(tmp_path: Path) -> None:
     for told in (own, own.lower(), own.lower()[2:], own[2:].upper(), "", None):
         assert keystore.load(put(tmp_path, keystore_of(KEY, address=told)), PASSWORD).address == own
     for other in (Account.create().address, "junk", 7, ["x"]):
-        with pytest.raises(KeyFileError, match=f"and its key is that of {own}"):
+        with pytest.raises(KeyFileError, match=f"but its key is {own}"):
             keystore.load(put(tmp_path, keystore_of(KEY, address=other)), PASSWORD)
 
 
@@ -323,12 +323,12 @@ def without(fields: dict[str, Any], *path: str) -> dict[str, Any]:
         ({"mnemonic": "test test junk"}, "has no `crypto`"),
         ([1], "has no `crypto`"),
         ("key", "has no `crypto`"),
-        (keystore_of(KEY, crypto=[]), "damaged or no keystore"),
+        (keystore_of(KEY, crypto=[]), "damaged or not a keystore"),
         (without(keystore_of(KEY), "crypto", "kdfparams"), "kdfparams"),
         (without(keystore_of(KEY), "crypto", "kdfparams", "n"), "scrypt has no 'n'"),
-        (without(keystore_of(KEY), "crypto", "kdfparams", "salt"), "damaged or no keystore"),
-        (without(keystore_of(KEY), "crypto", "mac"), "damaged or no keystore"),
-        (without(keystore_of(KEY), "crypto", "ciphertext"), "damaged or no keystore"),
+        (without(keystore_of(KEY), "crypto", "kdfparams", "salt"), "damaged or not a keystore"),
+        (without(keystore_of(KEY), "crypto", "mac"), "damaged or not a keystore"),
+        (without(keystore_of(KEY), "crypto", "ciphertext"), "damaged or not a keystore"),
     ],
 )
 def test_json_of_another_kind_or_version_is_told(tmp_path: Path, fields: object, told: str) -> None:
@@ -338,11 +338,18 @@ def test_json_of_another_kind_or_version_is_told(tmp_path: Path, fields: object,
     assert "junk" not in str(caught.value)
 
 
+def test_a_key_that_was_cut_off_is_damage_and_no_wrong_password(tmp_path: Path) -> None:
+    fields = keystore_of(KEY)
+    fields["crypto"]["ciphertext"] = fields["crypto"]["ciphertext"][:-4]
+    with pytest.raises(KeyFileError, match=r"damaged.*has 60 hex digits, not 64"):
+        keystore.load(put(tmp_path, fields), PASSWORD)
+
+
 @pytest.mark.parametrize("n", [0, 1, 3, -2, 2**30, 2**31 * 100])
 def test_a_cost_that_scrypt_does_not_take_is_refused(tmp_path: Path, n: int) -> None:
     fields = keystore_of(KEY)
     fields["crypto"]["kdfparams"]["n"] = n
-    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+    with pytest.raises(KeyFileError, match="damaged or not a keystore"):
         keystore.load(put(tmp_path, fields), PASSWORD)
 
 
@@ -363,7 +370,7 @@ def test_what_is_no_text_file_is_refused_before_it_is_read_whole(tmp_path: Path)
     with pytest.raises(KeyFileError, match="has more than 65536 bytes"):
         keystore.load(path, PASSWORD)
     path.write_bytes(os.urandom(1000) + b"\xff")
-    with pytest.raises(KeyFileError, match="damaged or no keystore"):
+    with pytest.raises(KeyFileError, match="damaged or not a keystore"):
         keystore.load(path, PASSWORD)
     path.write_bytes(b"")
     with pytest.raises(KeyFileError, match="it is empty"):

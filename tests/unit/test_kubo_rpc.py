@@ -86,13 +86,13 @@ def test_nobody_answers() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
-        (200, b"<html>", "no Kubo node"),
-        (200, b"[]", "no Kubo node"),
-        (200, b"{}", "no Kubo node"),
-        (200, b'{"Version": "' + b"9" * 5000 + b'.1.0"}', "no Kubo node"),
+        (200, b"<html>", "not a Kubo node"),
+        (200, b"[]", "not a Kubo node"),
+        (200, b"{}", "not a Kubo node"),
+        (200, b'{"Version": "' + b"9" * 5000 + b'.1.0"}', "not a Kubo node"),
         (200, b'{"Version": "0.29.0"}', "version 0.29.0"),
         (200, b'{"Version": "0.4.22"}', r"version 0.4.22"),
-        (404, b"", "no RPC API of Kubo"),
+        (404, b"", "not an RPC API of Kubo"),
         (403, b"403 - Forbidden", r"refuses us \(403\)"),
         (401, b"", r"refuses us \(401\)"),
         (500, b"not json", "refused version: not json"),
@@ -129,7 +129,7 @@ def test_what_cannot_get_better_is_told_at_once_unless_it_was_better(kubo: Impos
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_in_trouble_may_be_well_again(kubo: Impostor, status: int) -> None:
     kubo.answers["version"] = (status, b"")
-    with pytest.raises(StoreUnavailable, match=f"is not to be had \\({status}\\)") as caught:
+    with pytest.raises(StoreUnavailable, match=f"is not available \\({status}\\)") as caught:
         KuboStore(kubo.url).has(CID)
     assert not isinstance(caught.value, StoreUnusable)
 

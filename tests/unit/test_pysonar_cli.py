@@ -232,7 +232,7 @@ def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
         campaign.id = posted
         assert main(["run", str(bounty), "--home", str(home), "--yes"]) == 130
         said = capsys.readouterr().err
-        assert ("`pysonar resume diabetes` goes on" in said) == told
+        assert ("`pysonar resume diabetes` continues" in said) == told
         assert f"Stopped. Nothing is lost; start again with `pysonar run {bounty}`." in said
 
 

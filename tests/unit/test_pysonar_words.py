@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ def test_explain_says_losses_in_peoples_units() -> None:
     text = explain(Bounty.example("diabetes", mse=2620.0)).replace("\n    ", " ")
     assert "MSE 5,572.3" in text
     assert "MSE 2,620.0, typically 51.19 off" in text
+
+
+def test_explain_says_large_numbers_as_people_write_them() -> None:
+    text = explain(bounty(Y * 1e6, cohort=3, min_mines=3)).replace("\n    ", " ")
+    assert not re.search(r"\de\+\d", text)
+    assert "  3 mines train " in text
 
 
 # ---- Row weights and time
@@ -218,6 +225,9 @@ def test_spans_are_told_in_a_unit_that_fits(seconds: float, told: str) -> None:
         ({"feature_map": {"kind": "polynomial", "degree": 9}}, "feature_map.degree", "must be at most 3", ""),
         ({"optimiser": {"kind": "gradient-descent", "rte": 1}}, "optimiser.rte", "", "did you mean rate?"),
         ({"ruonds": 3}, "ruonds", "there is no such field", "did you mean rounds?"),
+        ({"token": "0x12"}, "token", "there is no such field", "did you mean asset?"),
+        ({"target_r2": 0.5}, "target_r2", "there is no such field", "did you mean r2?"),
+        ({"epochs": 3}, "epochs", "there is no such field", "did you mean rounds?"),
         ({"name": "a b"}, "name", "must be 1 to 64 letters", 'name = "my-model"'),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_user_reads_numbers_and_names() -> None:
         return str(revert.from_data(item.selector + encode(types, values)))
 
     assert read("CohortFull", ["uint8"], 10) == (
-        "the round has 10 mines, as many as its terms allow (CohortFull)"
+        "the round is full: it has 10 mines, the most that its terms allow (CohortFull)"
     )
     assert read("WrongStatus", ["uint8"], 3) == (
         "the bounty does not accept this call now: its status is Settle (WrongStatus)"
@@ -64,7 +64,7 @@ def test_a_user_reads_numbers_and_names() -> None:
     )
     address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
     assert read("NotScientist", ["address"], address.lower()) == (
-        f"{address} is not the account that posted the bounty (NotScientist)"
+        f"{address} did not post the bounty (NotScientist)"
     )
     assert read("NothingToWithdraw", ["address", "address"], ETHER, address.lower()) == (
         f"nothing to withdraw: the market owes {address} nothing in ether (NothingToWithdraw)"

@@ -74,6 +74,12 @@ def test_a_file_of_the_first_version_is_refused_with_what_to_do(tmp_path: Path) 
     assert "new home" in caught.value.hint
 
 
+def test_a_file_of_another_kind_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a network file") as caught:
+        NetworkConfig.load(write(tmp_path, 'name = "diabetes"\nrounds = 4\n'))
+    assert "network.toml" in caught.value.hint
+
+
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     plain = NetworkConfig.load(write(tmp_path, GOOD))
     (tmp_path / "network.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())

@@ -146,7 +146,7 @@ def test_files_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
         read_signature(path)
     for text in ("", "0x0", "00", "0x0g", "0x00 0x00", "0x٣٣"):
         path.write_text(text)
-        with pytest.raises(ConfigError, match="is no signature"):
+        with pytest.raises(ConfigError, match="is not a signature"):
             read_signature(path)
     assert read_signature(tmp_path / "none") is None
 
@@ -195,7 +195,7 @@ def test_sonar_sign_shows_signs_and_says_where_it_counts(
     for told in (
         f"round 3 of the bounty {GOOD.bounty}",
         f"chain {2**200}, for the contract {GOOD.contract}",
-        f"{GOOD.new_loss:,} millionths",
+        f"{GOOD.new_loss / 10_000:.4f}% of the null model's",
         f"{GOOD.awards[2].mine}  60.00%",
         f"{GOOD.awards[1].mine}  0.00%",
     ):
@@ -247,6 +247,11 @@ def test_sonar_sign_signs_nothing_that_it_did_not_compute_or_was_not_asked_for(
     path.write_bytes(replace(GOOD, digest=hex32(b"\7" * 32)).to_bytes())
     assert sign(path, home, "--yes") == 2
     assert "digest: is not that of the other fields" in capsys.readouterr().err
+    path.write_text('name = "diabetes"\n')
+    assert sign(path, home, "--yes") == 2
+    told = capsys.readouterr().err
+    assert f"settlement: {path} holds no JSON" in told
+    assert "diabetes" not in told
     path.write_bytes(GOOD.to_bytes())
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     assert sign(path, home, "--yes") == 2

@@ -45,7 +45,7 @@ def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "swarm.key"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match="no swarm key"):
+    with pytest.raises(KeyFileError, match="not a swarm key"):
         read_swarm_key(path)
 
 

@@ -225,8 +225,8 @@ sys.exit(run_app(app, "prog"))
 
 
 FULL = (
-    "error: writing failed: [Errno 28] No space left on device\n"
-    "  hint: is the disk full, or that of the file which takes the output?\n"
+    "error: the output cannot be written: No space left on device\n"
+    "  hint: make room where it goes, or send it elsewhere\n"
 )
 
 

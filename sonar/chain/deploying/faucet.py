@@ -44,7 +44,7 @@ def fund(network: NetworkConfig, address: str, amount_wei: int, rpc: Rpc | None 
     with (
         key_file.open("rb") as lock,
         tempfile.TemporaryDirectory() as folder,
-        Journal(Path(folder) / "journal.sqlite") as journal,
+        Journal(Path(folder) / "journal.sqlite", lasting=False) as journal,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         outbox, to = Outbox(market, account, journal), parse_address(address)

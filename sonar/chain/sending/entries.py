@@ -203,7 +203,7 @@ class Entries:
         self._close(intent)
 
     def refused(self, intent: Intent, entry: Entry, revert: bytes) -> None:
-        """Write down that the contract refuses what was to be signed anew."""
+        """Record that the contract refuses what was to be signed again."""
         self._put(intent, replace(entry, state=State.FAILED, tries=(), revert=revert))
 
     def lost(self, count: int) -> dict[Intent, Entry]:

@@ -3,38 +3,38 @@
 Theory of operation. For each intent (`sonar.chain.sending.intent`) the journal has one entry; its state is
 
     saved    call, nonce and every try that was signed for that nonce; at most one of them can be mined
-    mined    the receipt, and all that was saved: final, unless the chain goes back behind it
-    failed   what the contract refused with when it was mined; `submit` signs anew
-    spent    another transaction has the nonce, so that no try can be mined; signed anew when asked for
+    mined    the receipt, and all that was saved: final, unless the chain loses that block
+    failed   the contract's refusal when it was mined; `submit` signs it again
+    spent    another transaction has the nonce, so that no try can be mined; signed again when asked for
 
 The signed bytes are in the journal before they are sent, and sending them again does no harm. The chain takes
 an account's transactions in the order of their nonces, so one that is stuck holds up all later ones, whoever
 asked for it. Therefore every call here first serves what is saved (`sonar.chain.sending.queue`), the lowest
-nonce first, and nothing new is signed before that. To serve one is, in this order:
+nonce first, and signs nothing new before that. Serving one means, in this order:
 
     a receipt of any try    confirmed: mined or failed
-    nonce below the count   spent, if it is so deep in the chain that a receipt would show; else wait for that
+    nonce below the count   spent, once it is so deep in the chain that a receipt would show
     not sent lately         send the same bytes again: the node may have forgotten them; at once if it counts
                             too few transactions, its pool included
-    priced too low          the lowest only, if a block came since that says so: a higher fee for the same
-                            nonce, up to a limit; at once if the next block cannot take it
+    priced too low          only the lowest, if a newer block asks for more: a higher fee for the same nonce,
+                            up to a limit; at once if the next block cannot take it
     the node refuses it     its owner's call raises that, nobody else's; if it is the lowest and others wait,
                             an empty transfer takes its nonce, unless the owner still asks for it and only a
                             higher fee was refused: the pool has an earlier try, which may be mined yet
 
-A chain can go back behind what was believed: a node that is killed comes up with an older state, or a
-reorganisation is deeper than the confirmations. `recover` then takes what was mined for saved again.
+A chain can lose confirmed transactions: a killed node comes up with an older state, or a reorganisation is
+deeper than the confirmations. `recover` then treats what was mined as only saved.
 
-Nonces below the lowest that nobody uses (another program's transaction was forgotten, or a development chain
-started anew) go to empty transfers too.
+Empty transfers also take unused nonces below the lowest (another program's transaction was forgotten, or a
+development chain was restarted).
 
 Before a call is signed it is simulated, so that what the contract refuses costs nothing.
 
 A call that pays in a token needs an allowance first, of exactly what is due (`pay`). Nothing is remembered
 but the transactions themselves; whether an allowance is needed is read from the chain each time. So a crash
-at any instant loses nothing and approves nothing twice: what was sent goes on, and an allowance that is there
-already is used. One payment in a token goes on at a time, since all of an account's payments to the contract
-share its one allowance.
+at any instant loses nothing and approves nothing twice: what was sent is continued, and an existing allowance
+is used. Only one payment in a token runs at a time, since all of an account's payments to the contract share
+its one allowance.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Outbox:
     def submit(self, intent: Intent, call: Call) -> None:
         """Simulate, sign, save and send `call` for `intent`, unless that was done before.
 
-        One whose transaction was mined and failed is tried anew. Raises the contract's own error, with
+        One whose transaction was mined and failed is tried again. Raises the contract's own error, with
         nothing sent, if the simulation is refused, and InsufficientFunds.
         """
         with self._lock:
@@ -128,7 +128,7 @@ class Outbox:
     def outcome(self, intent: Intent) -> Receipt | None:
         """Return the receipt of what was submitted for `intent`, or None while it is not confirmed.
 
-        Serves all that is open, and signs anew when another transaction has used the nonce. Raises the
+        Serves all that is open, and signs again when another transaction has used the nonce. Raises the
         contract's error if the transaction was mined and failed, what the node refuses it for if it does, and
         LocalProtocolError for one that was never submitted.
         """
@@ -167,7 +167,7 @@ class Outbox:
     def doubt(self, intent: Intent) -> None:
         """Treat as failed what its receipt says was mined: the chain does not show its effect.
 
-        Then `submit` signs it anew, if the simulation lets it: nothing that was done is done twice.
+        Then `submit` signs it again, if the simulation allows it, so nothing is done twice.
         """
         with self._lock:
             entry = self._entries.get(intent)
@@ -210,7 +210,7 @@ class Outbox:
         """Submit `call` for `intent` and wait until it is confirmed.
 
         Raises what `submit` and `outcome` raise, and TransactionStuck when it is neither mined nor refused in
-        the outbox's `stuck_after_s`; it may still be mined, and calling again goes on waiting for it.
+        the outbox's `stuck_after_s`; it may still be mined, and calling again continues to wait for it.
         """
         self.submit(intent, call)
         started_s, polls = self._monotonic(), 0
@@ -251,8 +251,8 @@ class Outbox:
         self._queue.add(intent, call, max(self._queue.counts.read(*counts)), gas_limit, asked)
 
     def _renew(self, intent: Intent, entry: Entry) -> None:
-        """Sign anew what can no longer be mined under its nonce."""
-        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it anew")
+        """Sign again what can no longer be mined under its nonce."""
+        self._progress.note(f"another transaction has the nonce of {entry.call.name}; signing it again")
         try:
             self._sign(intent, entry.call)
         except MarketError as refusal:

@@ -26,11 +26,9 @@ from sonar.protocol.ids import Address
 from sonar.telling.progress import Progress
 
 BURIED_BLOCKS = 5
-"""A node that counts a transaction this deep in its chain has its receipt, even if it lags behind its head.
-"""
+"""A node that counts a transaction this deep has its receipt, even if it lags behind its head."""
 MAX_GAP = 16
 """How many missing nonces are filled: if more are missing, it is another chain."""
-
 _ASKED = 3
 _AGAIN_S = (1.0, 2.0, 4.0)
 """A transaction that the node's pool lacks is sent again after this time."""
@@ -374,7 +372,7 @@ class Queue:
         return filled + queue
 
     def _renumber(self, queue: list[Intent], nonce: int) -> list[Intent]:
-        """Sign all anew from `nonce` on. A call to a contract that is mined twice is refused once."""
+        """Sign all again from `nonce` on. A call to a contract that is mined twice is refused once."""
         (asked,) = self._chain.rpc.batch(fees.HISTORY)
         for place, intent in enumerate(queue):
             entry = replace(self._entries.open[intent], nonce=nonce + place)

@@ -1,17 +1,17 @@
 """How far one answer lies from the cohort's and the holdout's, and which answers come from the same data.
 
-The scientist's holdout is one more cohort member, whose rows are known one by one. So it says what no sum
-can: in which directions answers of few rows vary (the curvature A_h), how much (the spread of its rows' own
+The scientist's holdout is one more cohort member, whose single rows are known. So it shows what no sum can:
+in which directions answers of few rows vary (the curvature A_h), how much (the spread of its rows' own
 answers r_k = phi_k (c z_k - a phi_k w), whose mean is its answer), and how heavy the tails are (the largest
 of these against their mean). An answer of n rows then lies about sqrt(mean |r - mean r|^2 / n) from the
 truth, in lengths that A_h^-1 makes comparable (Mahalanobis).
 
-Two distances are looked at: that of the whole answer from the middle of all, and that along the model, the
-part of an answer that says "more of this model", or less of it. Shuffled targets call for none of it, and
-negated ones for its opposite, which shows there when it is lost among many weights.
+There are two distances: that of the whole answer from the middle of all, and that along the model, the part
+of an answer that asks for more or less of this model. Shuffled targets ask for none of it, and negated ones
+for its opposite; this shows along the model even when it is lost among many weights.
 
-Both are compared with the largest of four yardsticks, so that each kind of honest data has room: what the
-median mine lies off, what rows vary by, the size of what is measured, and the second farthest mine. The
+Each is compared with the largest of four yardsticks, so that every kind of honest data has room: the median
+mine's distance, the variation of rows, the size of what is measured, and the second farthest mine. The
 factors are measured, not derived (`benchmarks/inspection.py`).
 """
 

@@ -1,29 +1,28 @@
-"""Yes/no tests of single updates: what each asks, and whether it holds. Whoever opens an update runs them
-internally.
+"""Yes/no tests of single updates: what each asks, and whether it holds. Whoever opens an update runs them.
 
 An honest mine's updates are one fixed integer map u(w) = b 2^f - A w, with A symmetric, the same for every
 output, and A[bias, bias] the same integer for every mine. Most tests below are identities or bounds that
-follow from this, rounding included, so an honest mine passes them whatever its data are, and passing tells
+follow from this, rounding included. So an honest mine passes them whatever its data are, and passing reveals
 nothing about its data.
 
-Some are no proof, and leave a mine out of their round only (`ROUND_ONLY`); the update is kept, and the next
-rounds' exact tests, against it too, tell an honest mine from a cheat:
+Some tests are no proof, and leave a mine out of one round only (`ROUND_ONLY`). The update is kept, and the
+exact tests of later rounds, which also use it, tell an honest mine from a cheat:
 
 - `unlike` and `against` compare what a mine sent with what the cohort and the holdout say
   (`comparison.py`), `unlike` also how it changed, and `curvature` the curvature with the cohort's median.
   They leave wide room. Data that are unlike everybody else's can still fail them.
 - `copy` and `stale` fail honest data of rare kinds: two mines with the same sums, or a mine to whose data a
-  step of the weights makes no difference. The exact tests of its other updates tell who sends what is not
-  its own map's.
-- `newcomer`: a first update can be compared with nothing of its own mine's, so after the first round it is
-  kept as what later ones are held against, and not aggregated: it would be free to be anything, under a
-  fresh address every round. Where fewer than `min_mines` updates would be left, newcomers are taken.
+  step of the weights makes no difference. The exact tests of other updates find a mine whose answers do not
+  come from one map.
+- `newcomer`: a mine's first update cannot be compared with earlier ones. So after the first round it is kept
+  for later comparisons but not aggregated: a cheat could otherwise send anything, under a new address every
+  round. If fewer than `min_mines` updates would be left, newcomers are accepted.
 
-After several local steps the map is still affine and symmetric, but A is a polynomial in the data's own
-matrix and A[bias, bias] is the mine's own: `bias-unit`, `positive` and `spread` then say nothing and are
+After several local steps the map is still affine and symmetric, but A is a polynomial in the data's matrix,
+and each mine has its own A[bias, bias]. `bias-unit`, `positive` and `spread` then say nothing, and are
 skipped.
 
-The tests pin the map, not the truth of the data: pricing false data is the score's part.
+The tests check the map, not the truth of the data: the score prices false data.
 """
 
 from __future__ import annotations
@@ -114,12 +113,12 @@ Part = tuple[Sequence[int], Sequence[int]]
 
 
 class Past(Protocol):
-    """The rounds before, as far as the tests ask for them. It costs the same after many rounds as after few.
+    """The earlier rounds, as far as the tests need them. The cost does not grow with the rounds.
 
-    An honest mine's map is affine. So what it would answer at w_0 + sum_s rho_s (w_s - w_0) is, of its
-    answers u_s at w_s, u_0 + sum_s rho_s (u_s - u_0): one random combination stands for all that it sent,
-    in every test of its own updates, and an update that fits the combination fits each of them (but for one
-    chance in 2^64: the combination is not known outside).
+    An honest mine's map is affine. If it answered u_s at w_s, its answer at w_0 + sum_s rho_s (w_s - w_0) is
+    u_0 + sum_s rho_s (u_s - u_0). So in tests of its own updates, one random combination stands for
+    all that it sent: an update that fits the combination fits each of them (except with a chance of 2^-64,
+    since nobody outside knows the combination).
     """
 
     def begun(self) -> bool:
@@ -185,8 +184,10 @@ def inspect(
     """
     failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    unlike = (_unlike,) if reference is None else (_unlike_second, partial(_beside, reference))
-    for compare in (_curvature, *unlike, _newcomer):
+    compares = [_curvature, _unlike, _newcomer]
+    if reference is not None:
+        compares = [_curvature, _unlike_second, _newcomer, partial(_beside, reference)]
+    for compare in compares:
         failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed

@@ -192,7 +192,7 @@ def _settings(config: dict[str, Any], swarm: Swarm, api_port: int) -> dict[str, 
                 _USER: {"AuthSecret": f"basic:{_USER}:{token}", "AllowedPaths": ["/api/v0"]},
             }
         },
-        # Else it does not write what it believes to have, though its disk may have spoilt it.
+        # Otherwise it does not write blocks that it believes to have, though its disk may have damaged them.
         "Datastore": {"BlockKeyCacheSize": 0},
         "Bootstrap": [f"{address}/p2p/{peer}" for peer, many in peers.items() for address in many],
         # Keeps a connection to them, and makes it again after they were gone.

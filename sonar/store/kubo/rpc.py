@@ -31,7 +31,7 @@ def checked_version(text: str, where: str) -> str:
     """Return the version of the Kubo at `where`. Raises StoreUnusable for one too old, or no Kubo."""
     found = re.match(r"v?(\d{1,4})\.(\d{1,4})\.", text)
     if found is None:
-        raise StoreUnusable(f"{where} is no Kubo node", hint=_ADDRESS)
+        raise StoreUnusable(f"{where} is not a Kubo node", hint=_ADDRESS)
     if (int(found[1]), int(found[2])) < OLDEST:
         raise StoreUnusable(
             f"the Kubo at {where} has version {text}",
@@ -43,7 +43,7 @@ def checked_version(text: str, where: str) -> str:
 class KuboRpc:
     """One Kubo node's API. Checks at the first call that it is one, and of a version that will do.
 
-    Raises ConfigError if `api_url` is no address.
+    Raises ConfigError if `api_url` is not an address.
     """
 
     def __init__(self, api_url: str, *, timeout_s: float = 10.0) -> None:
@@ -157,7 +157,7 @@ class KuboRpc:
             said = body[:200].decode(errors="replace").strip() or f"status {status}"
             problem, hint = f"the Kubo at {self.shown} refused {command}: {said}", _ADDRESS
         else:
-            problem, hint = f"{self.shown} is no RPC API of Kubo ({status} for {command})", _ADDRESS
+            problem, hint = f"{self.shown} is not an RPC API of Kubo ({status} for {command})", _ADDRESS
         return self._lasting(command, problem, hint)
 
     def _json(self, command: str, body: bytes) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class KuboRpc:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            problem = f"{self.shown} is no Kubo node: its answer makes no sense"
+            problem = f"{self.shown} is not a Kubo node: its answer makes no sense"
             raise self._lasting(command, problem, _ADDRESS)
         return answer
 

@@ -40,7 +40,7 @@ def read_swarm_key(path: Path) -> bytes:
     data = read_private_text(path, "swarm key").encode()
     if not _FORMAT.match(data):
         raise KeyFileError(
-            f"{path} is no swarm key",
+            f"{path} is not a swarm key",
             hint="get it again from whoever runs the network; it begins with /key/swarm/",
         )
     return data
@@ -59,7 +59,7 @@ def find_swarm_key(named: str, kept: Path) -> bytes:
     raise ConfigError(
         "store.swarm_key_file",
         f"there is no swarm key at {named or kept}",
-        hint="get it from whoever runs the network, on a safe way, and save it there with mode 0600; "
+        hint="get it from whoever runs the network, over a safe channel; save it there with mode 0600; "
         f"or name it by {SWARM_KEY_VARIABLE}",
     )
 
