@@ -63,7 +63,10 @@ _AT_MOST_S = 900.0
 
 
 class Headers:
-    """Checks the headers of one chain. Once one was genuine, all later ones must be."""
+    """Checks the headers of one chain. Once one was genuine, all later ones must be that can be checked.
+
+    One with other fields passes: behind one address may stand nodes that give more or fewer of them.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

@@ -97,6 +97,16 @@ def test_shuffled_targets_are_seen_along_the_model() -> None:
     assert missed == 0
 
 
+@pytest.mark.parametrize("factor", [-1, 7])
+def test_two_mines_with_false_targets_do_not_hide_each_other(factor: int) -> None:
+    for seed in range(10):
+        design, rows = world(seed, noise=0.3)
+        w = trained(design, rows)
+        false = [(x, factor * y) for x, y in rows[:2]]
+        for honest in (rows[2:], rows[2:5]):
+            assert set(told(design, answers(design, [*false, *honest], w), w)) == {"m0", "m1"}
+
+
 def test_targets_that_are_only_too_large_fail_along_the_model_alone() -> None:
     """What is lost among many directions, one direction shows."""
     design, rows = world(3, noise=0.1)

@@ -63,7 +63,7 @@ def test_forked_parties_share_no_randomness_and_no_files(
     (tmp_path / "a_party.py").write_text(PARTY)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("MODULUS", str(small_key().public.n))
-    told = []
+    told: list[tuple[str, dict[str, object]]] = []
     with Supervisor(tmp_path / "logs") as found:
         found.load("drawn_before")
         for i in range(PARTIES):

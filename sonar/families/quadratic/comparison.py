@@ -35,6 +35,8 @@ UNLIKE, AGAINST = 3.5, 6.0
 """How many yardsticks an answer may lie off, whole and along the model."""
 SIZE, MODEL, SECOND = 0.5, 0.1, 0.7
 """How much the middle's size, the model's own curvature and the second farthest mine count."""
+SECOND_AT_MOST = 2.0
+"""How many times the other yardsticks the second farthest mine may count: two cheats hide each other else."""
 CALM, CALM_ALONG = 4.0, 7.0
 """The largest squared distance of a row, relative to their mean, that is not yet a heavy tail."""
 FAR, ALONG, CURVED = 6.0, 3.0, 10
@@ -153,14 +155,18 @@ def _spread(squares: Vector, rows: int, calm: float) -> list[float]:
 
 
 def _far(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -> set[str]:
-    """Return who lies further off than `factor` times the largest yardstick, others' distances included."""
+    """Return who lies further off than `factor` times the largest yardstick, others' distances included.
+
+    That of the second farthest mine counts within limits: two that are far off would excuse each other.
+    """
     tails, *others = yardsticks
     *_, second, first = sorted(off.values())
     near = max(*others, tails * float(np.median(list(off.values()))))
+    most = SECOND_AT_MOST * near
     return {
         mine
         for mine, distance in off.items()
-        if distance > factor * max(near, SECOND * (second if distance == first else first))
+        if distance > factor * max(near, min(SECOND * (second if distance == first else first), most))
     }
 
 
