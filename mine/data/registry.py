@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mine.data.base import DataSource
 
 
-# What reads rows is imported by who reads: most commands only name the data.
+# Code that reads rows is imported only where rows are read: most commands only name the data.
 def _csv(source: str) -> DataSource:
     from mine.data.csv import CsvFile
 

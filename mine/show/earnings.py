@@ -48,7 +48,7 @@ class RoundEarnings:
 
     @property
     def net_units(self) -> int:
-        """What the round brought, in ether after gas; a stake that comes back is no income."""
+        """The round's income, in ether after gas; a returned stake is not income."""
         income = self.fee_units + self.reward_units + self.forfeit_units - self.stake_lost_units
         return income - self.gas_wei if self.asset == ETHER else income
 

@@ -1,6 +1,6 @@
 """What the commands show, as documents. `mine.show.printing` makes tables of them for people.
 
-What reads data or ciphertexts is imported by who needs it: `mine status` starts in half the time without.
+Code that reads data or ciphertexts is imported where it is needed: `mine status` starts in half the time.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ EXPIRE_GRACE_S = 2
 EXPIRE_STAGGER_S = 3
 """A mine waits this long for the scientist, and for each mine before it in the cohort, to expire the round.
 """
+QUERY_S = 0.5
+"""How long a node takes for one query of logs, or less."""
 
 _PAID_FIELDS = ("share_bps", "fee_units", "reward_units", "stake_units", "forfeit_units")
 
@@ -79,7 +81,8 @@ class Endings:
         if part.round > state.round:  # it never came: a node lied
             self._tell(self._book.save(part.after(RoundEvent.COMMIT_REFUSED, "the bounty ended before it")))
             return True
-        record = self._record(part, part.since_block or joined.block, deep, lambda found: found.is_whole)
+        since = part.since_block or joined.block
+        record = self._record(part, since, deep, lambda found: found.is_whole, joined.block)
         entry = self._market.entry(part.bounty, self._me, at=deep)
         part = ended(part, record, self._me, part.why or self._book.why(part, "the round is over"), entry)
         if record.settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
@@ -113,20 +116,32 @@ class Endings:
         self._progress.round(hex32(part.bounty), part.round, told)
 
     def _record(
-        self, part: Part, since: int, head: Head, enough: Callable[[RoundRecord], bool]
+        self,
+        part: Part,
+        since: int,
+        head: Head,
+        enough: Callable[[RoundRecord], bool],
+        posted: int | None = None,
     ) -> RoundRecord:
         """What the chain has recorded of the part's round from about block `since` up to `head`.
 
-        If that is not `enough`, it is looked for from the contract's first block on, but not at each block:
-        that it begins with `since` was one node's word.
+        If that is not `enough`, it is looked for from the block on in which the bounty was `posted`, and then
+        from the contract's first, but not at each block: both numbers were one node's word. On a chain with
+        many blocks that takes long, so a reveal goes first.
         """
-        from sonar.chain.contract.market import REORG_BLOCKS
+        from sonar.chain.contract.market import BLOCKS_PER_QUERY, REORG_BLOCKS
 
         record = self._read(part, min(since, head.number) - REORG_BLOCKS, head)
         key = (part.bounty, part.round)
         searched = self._searched.get(key)
-        if not enough(record) and (searched is None or abs(head.number - searched) >= REORG_BLOCKS):
-            record = self._read(part, self._market.deployed_block, head)
+        if searched is not None and abs(head.number - searched) < REORG_BLOCKS:
+            return record
+        for first in (*([] if posted is None else [posted]), self._market.deployed_block):
+            first = min(first, head.number) - REORG_BLOCKS
+            queries = (head.number - first) / BLOCKS_PER_QUERY
+            if enough(record) or not self._urgency.allows(queries * QUERY_S):
+                break
+            record = self._read(part, first, head)
             self._searched[key] = head.number
         return record
 

@@ -329,7 +329,7 @@ def _targets(bounty: Bounty) -> list[str]:
         return [f"labels {' and '.join(f'{label:g}' for label in labels)} as targets"]
     ends = ((each, each.clip * each.scale) for each in spec.targets)
     return [
-        f"{target.name!r} in your unit: what is below {plain(target.centre - room, 6)} or above "
-        f"{plain(target.centre + room, 6)} is cut off there; most rows lie within"
+        f"{target.name!r} in your unit: values below {plain(target.centre - room, 6)} or above "
+        f"{plain(target.centre + room, 6)} are cut off there; most rows lie within"
         for target, room in ends
     ]

@@ -84,7 +84,7 @@ def _terms(
     names = ("stake", "fee", "reward")
     if unit.asset != ETHER and (missing := [name for name in names if name not in s.model_fields_set]):
         hint = f'say it in the token\'s unit: {missing[0]} = "5 {unit.symbol or SMALLEST}"'
-        raise ConfigError(missing[0], "is missing; only in ether has it a default", hint=hint)
+        raise ConfigError(missing[0], "is missing; it has a default only in ether", hint=hint)
     stake, fee, reward = (parse_amount(getattr(s, name), unit, name) for name in names)
     window = 60 + 6 * s.cohort
     return Terms(

@@ -184,7 +184,7 @@ class RoundWork:
         )
 
     def _unchanged(self, number: int, course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
-        """Nothing is opened: model and loss stay, and who was accepted shares the fees."""
+        """Nothing is opened: model and loss stay, and the accepted mines share the fees."""
         here, best = course.current, course.best.loss
         shares = self._shares(number, dict.fromkeys(verdict.accepted, 0.0), verdict, cohort, (best, best))
         return Outcome([], b"", 0, list(here.weights_int), [], here.loss, {}, shares)

@@ -19,7 +19,7 @@ class Standing:
     """The result of the rounds so far.
 
     `course`: where the weights have been. `rows`: how many a mine said that it has, with its first update.
-    `withheld`: the mines of which some update could not be had. `gone`: who is left out for good, and why.
+    `withheld`: the mines with a missing update. `gone`: who is left out for good, and why.
     """
 
     def __init__(self, records: Records, design: Design) -> None:

@@ -6,7 +6,7 @@ bits as n has. Here p and q are known, so there is an h modulo p^2 and one modul
 exponent of a quarter of the bits: as many random bits in all, for a third of the work. What is assumed is
 that nobody without p and q tells such powers from all n-th powers. (For one exponent modulo n it follows from
 the hardness of factoring: Goldreich and Rosen 2003.) Finding an exponent of a quarter of 2048 bits takes
-2^256 steps by the best known method, even for who has p and q.
+2^256 steps by the best known method, even with p and q.
 
 Use it for numbers that the key's holder may know. A mine hides its data from her, and takes a uniform r.
 """

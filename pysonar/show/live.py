@@ -30,7 +30,7 @@ _BAR_EM = 12.0
 
 
 def told_live() -> Sink:
-    """Return what tells people how a campaign goes: a display in a notebook, elsewhere lines of text."""
+    """Return the reporter of a campaign for people: a display in a notebook, elsewhere lines of text."""
     shell = notebook_shell()
     return PlainSink() if shell is None else LiveTold(shell)
 

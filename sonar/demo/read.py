@@ -35,7 +35,7 @@ from sonar.telling.documents import CampaignRound
 
 @dataclass
 class Record:
-    """What the run collects as it goes, and the chain does not know: filled by who conducts it."""
+    """What the run collects as it goes and the chain does not know."""
 
     pids: dict[str, int] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The demo while it runs: who does what, what is being waited for, and until when."""
+"""The demo while it runs: who does what, what it waits for, and until when."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def _cut_off(fields: dict[str, Any]) -> str:
         return ""
     digits = len(told.removeprefix("0x"))
     fine = digits in (2 * _KEY_BYTES - 2, 2 * _KEY_BYTES)  # some wallets drop a zero in front
-    return "" if fine else f"its `crypto.ciphertext` has {digits} hex digits, and {2 * _KEY_BYTES} are due"
+    return "" if fine else f"its `crypto.ciphertext` has {digits} hex digits, not {2 * _KEY_BYTES}"
 
 
 def _memory_bytes(fields: dict[str, Any]) -> int:
@@ -309,7 +309,9 @@ def write_private(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with suppress(FileNotFoundError):
+            temporary.unlink()  # left by a kill, or put there by somebody who would have us write elsewhere
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -286,7 +286,7 @@ def _odd_powers(n: mpz, half: Half, inverse: Half, most: int) -> Iterator[Half]:
 def _halved(key: PublicKey, ciphertexts: Sequence[int]) -> list[tuple[Half, Half]]:
     """The halves of each ciphertext and of its inverse, by one inversion for all (Montgomery's trick).
 
-    The inversion is the check too: it fails if any of them is no unit.
+    The inversion is also the check: it fails if any of them is not a unit.
     """
     n, pairs, prefixes = key.n, [], [mpz(1)]
     for i, c in enumerate(ciphertexts):

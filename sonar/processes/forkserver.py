@@ -190,6 +190,9 @@ def _become(env: Mapping[str, str], files: Sequence[int]) -> None:
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.environ.update(env)
+    # Python's own randomness and OpenSSL's notice a fork. numpy's does not: all would draw the same numbers.
+    if (random := sys.modules.get("numpy.random")) is not None:
+        random.seed()
 
 
 def _reap(asked: socket.socket) -> None:

@@ -122,6 +122,7 @@ class World:
             stake="0.1 ether",
             fee="0.01 ether",
             reward="1 ether",
+            settle_window_s=180,
         )
         return Campaign(
             self.market,

@@ -11,6 +11,7 @@ import pytest
 
 from mine.work.state import Part
 from pysonar.campaign.records import Cohort
+from sonar.chain.contract import market as market_module
 from sonar.chain.contract.reveals import Proof, proofs
 from sonar.chain.rpc import Head
 from sonar.errors import BlockMissing, RpcError
@@ -137,6 +138,38 @@ def test_a_record_that_leaves_something_out_is_asked_for_again(
     assert world.part(0, 2).state in (RoundState.COMMITTED, RoundState.REVEALED)  # which does not wait
     run(nodes, passes=1)
     assert world.part(0, 1).state is RoundState.PAID
+
+
+def test_who_committed_late_does_not_read_the_chain_from_its_beginning(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others' commits lie before its own; on a fast chain the contract's first block lies far back. And
+    not even from the posting on while a reveal is urgent.
+    """
+    monkeypatch.setattr(market_module, "REORG_BLOCKS", 0)
+    world.scientist.post()
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    head, (joined,) = world.market().head().number, world.book(0).joined()
+    world.book(0).save(replace(world.part(0, 1), since_block=head))
+    world.scientist.settle()
+    node, asked = world.node(0), list[int]()
+    events = node._market.events
+
+    def events_of(first: int, last: int, bounty: Any = None) -> list[Event]:
+        if bounty is not None:
+            asked.append(first)
+        return events(first, last, bounty)
+
+    monkeypatch.setattr(node._market, "events", events_of)
+    with monkeypatch.context() as patch:
+        patch.setattr(node._urgency, "allows", lambda seconds: False)
+        run([node], passes=2)
+    assert min(asked) == head
+    assert world.part(0, 1).state is RoundState.REVEALED
+    run([node])
+    assert world.part(0, 1).state is RoundState.PAID
+    assert min(asked) == joined.block > node._market.deployed_block
 
 
 def test_a_closed_bounty_is_left_when_its_record_says_so_too(

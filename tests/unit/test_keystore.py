@@ -207,6 +207,22 @@ def test_a_file_is_written_whole_or_its_old_content_stays(
         keystore.write_private(tmp_path / "missing" / "file", b"new")
 
 
+def test_nobody_can_have_a_secret_written_to_a_file_of_theirs(tmp_path: Path) -> None:
+    """A link under the name of the temporary file, or a file there that others may read."""
+    path, theirs = tmp_path / "file", tmp_path / "theirs"
+    temporary = tmp_path / f".file.{os.getpid()}.new"
+    theirs.write_bytes(b"untouched")
+    temporary.symlink_to(theirs)
+    keystore.write_private(path, b"secret")
+    assert (path.read_bytes(), theirs.read_bytes()) == (b"secret", b"untouched")
+    assert not path.is_symlink()
+    temporary.touch()
+    temporary.chmod(0o666)
+    keystore.write_private(path, b"secret again")
+    assert path.read_bytes() == b"secret again"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 # ---- what other wallets, and people, put in a key file
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -325,7 +341,7 @@ def test_json_of_another_kind_or_version_is_told(tmp_path: Path, fields: object,
 def test_a_key_that_was_cut_off_is_damage_and_no_wrong_password(tmp_path: Path) -> None:
     fields = keystore_of(KEY)
     fields["crypto"]["ciphertext"] = fields["crypto"]["ciphertext"][:-4]
-    with pytest.raises(KeyFileError, match=r"damaged.*has 60 hex digits, and 64 are due"):
+    with pytest.raises(KeyFileError, match=r"damaged.*has 60 hex digits, not 64"):
         keystore.load(put(tmp_path, fields), PASSWORD)
 
 

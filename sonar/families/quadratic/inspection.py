@@ -184,8 +184,10 @@ def inspect(
     """
     failed = {mine: _alone(rules, past, now, mine) for mine in now.updates}
     comparable = {mine for mine, test in failed.items() if test is None and trusted(mine)}
-    unlike = (_unlike,) if reference is None else (_unlike_second, partial(_beside, reference))
-    for compare in (_curvature, *unlike, _newcomer):
+    compares = [_curvature, _unlike, _newcomer]
+    if reference is not None:
+        compares = [_curvature, _unlike_second, _newcomer, partial(_beside, reference)]
+    for compare in compares:
         failed |= compare(rules, past, now, comparable)
         comparable = {mine for mine in comparable if failed[mine] is None}
     return failed

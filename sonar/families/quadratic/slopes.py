@@ -64,7 +64,7 @@ def slopes_of(spec: QuadraticSpec, weights: Vector, levels: Levels) -> dict[str,
 def weights_from(spec: QuadraticSpec, per_unit: Matrix, constants: Vector, levels: Levels) -> Vector:
     """Return weights float64[spec.weights] with these coefficients float64[outputs, features] and constants.
 
-    The inverse of `slopes_of`. Raises ConfigError for a map that is no line in each of its columns.
+    The inverse of `slopes_of`. Raises ConfigError for a map that is not a line in each of its columns.
     """
     if len(spec.stages) > 1 or (spec.stages and spec.stages[0].line() is None):
         hint = "leave feature_map out, or start from a LinearModel, whose map is taken over"

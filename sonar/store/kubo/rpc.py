@@ -43,7 +43,7 @@ def checked_version(text: str, where: str) -> str:
 class KuboRpc:
     """One Kubo node's API. Checks at the first call that it is one, and of a version that will do.
 
-    Raises ConfigError if `api_url` is no address.
+    Raises ConfigError if `api_url` is not an address.
     """
 
     def __init__(self, api_url: str, *, timeout_s: float = 10.0) -> None:

@@ -67,7 +67,7 @@ class BaseStage(Record, ABC):
     """One stage as it stands in a manifest; constants are fixed-point integers, round(x * 2^32)."""
 
     mixes: ClassVar[bool] = False
-    """Whether each column that it makes depends on all that it takes, and is no product of a few."""
+    """Whether each column that it makes depends on all its inputs, instead of being a product of a few."""
 
     @property
     def factors(self) -> int:
