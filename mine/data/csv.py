@@ -69,9 +69,10 @@ class CsvFile:
             with path.open("rb") as file:
                 yield _Hashed(file)
         except OSError as error:
-            raise DataError(
-                self._source, f"cannot be read: {error.strerror}", hint="check the path and the file's mode"
-            ) from error
+            hint = "check the path and the file's mode"
+            if ":/" in self._source:  # as a path, an address has one slash there
+                hint = "an address is not a file: download it, and name the copy"
+            raise DataError(self._source, f"cannot be read: {error.strerror}", hint=hint) from error
 
 
 class _Hashed:

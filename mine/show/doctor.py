@@ -169,7 +169,7 @@ def _data(mine: Mine) -> str:
         raise DataError("data", "none is registered", hint="register some: mine data add --csv FILE")
     for dataset in datasets:
         dataset.examine()
-    return ", ".join(f"{one.name} ({one.rows} rows)" for one in datasets)
+    return ", ".join(f"{one.name} ({count(one.rows, 'row')})" for one in datasets)
 
 
 def _pool(mine: Mine) -> str:

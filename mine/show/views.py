@@ -161,7 +161,7 @@ def status(mine: Mine) -> MineStatus:
 
 
 def _why(fault: SonarError) -> str:
-    return f"{fault}. {fault.hint}".rstrip()
+    return "; ".join(filter(None, (str(fault), fault.hint)))
 
 
 def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:

@@ -173,8 +173,10 @@ def _with_store(
         finally:
             opened.close()
     except (EnvironmentFault, RemoteError, UsageError) as fault:
+        parts = (f"the store does not show who was left out: {fault}", fault.hint)
         return replace(
-            told, problem=f"the store does not show who was left out: {fault}. {fault.hint}".strip()
+            told,
+            problem="; ".join(filter(None, parts)),
         )
 
 

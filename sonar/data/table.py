@@ -201,7 +201,9 @@ class _Rows:
                 if row:
                     yield row
         except csv.Error as error:
-            self.fail(f"is not CSV: {error}", hint="commas between values, quotes doubled")
+            open_quote = "unexpected end" in str(error)  # which the library tells at the last line
+            what = "a quote opened before it is never closed" if open_quote else error
+            self.fail(f"is not CSV: {what}", hint="commas between values, quotes doubled")
         except UnicodeDecodeError as error:
             self._refuse_others()
             line = self.bytes.line_of(error)

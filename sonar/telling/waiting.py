@@ -80,7 +80,9 @@ def patiently(
             if isinstance(fault, LASTING_FAULTS) or monotonic() - since_s >= patience_s:
                 raise
             if str(fault) != told:
-                progress.problem(fault, f"trying again for {_span(patience_s)}. {fault.hint}".rstrip())
+                progress.problem(
+                    fault, "; ".join(filter(None, (f"trying again for {_span(patience_s)}", fault.hint)))
+                )
                 told = str(fault)
             sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
             failures += 1

@@ -106,7 +106,7 @@ def test_only_the_columns_asked_for_need_be_numbers() -> None:
         ("a,b\n1_000,2\n", "x.csv, line 2", "column 'a': '1_000' is not a number"),
         ("a,b\ninf,-inf\n", "x.csv, line 2", "column 'a'"),
         ('a,b\n"1"x,2\n', "x.csv, line 2", "expected after"),
-        ('a,b\n"1,2\n', "x.csv, line 2", "unexpected end"),
+        ('a,b\n"1,2\n', "x.csv, line 2", "never closed"),
         ('"x\ny",b\n1,2\n3,z\n', "x.csv, line 4", "'z'"),
         (b"a,b\n1,2\n\xff,3\n", "x.csv, line 3", "not UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "x.csv", "text in UTF-16"),

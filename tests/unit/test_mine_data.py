@@ -60,6 +60,17 @@ def test_a_changed_file_is_refused(csv_file: Path) -> None:
     assert "mine data add" in caught.value.hint
 
 
+def test_an_address_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        data.register_csv(tmp_path / "https://example.com/rows.csv")
+    assert "download it" in caught.value.hint
+
+
+def test_a_quote_that_is_never_closed_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a quote opened before it is never closed"):
+        data.register_csv(write(tmp_path / "d.csv", 'a,b\n1,2\n"3,4\n5,6\n'))
+
+
 def test_a_missing_column_is_named(csv_file: Path) -> None:
     found = data.register_csv(csv_file)
     assert found.missing(["age", "bmi"]) == ["bmi"]

@@ -210,7 +210,7 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     arguments = [command, *given, "--home", str(home), "--json"]
     assert main(arguments) == 1  # another contract ends it at once
     waiting, end = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert (waiting["error"], waiting["hint"]) == ("not up yet", "trying again for 7 days.")
+    assert (waiting["error"], waiting["hint"]) == ("not up yet", "trying again for 7 days")
     assert "code hash" in end["error"]
     found += [ChainUnavailable("not up yet"), KeyboardInterrupt()]
     capsys.readouterr()

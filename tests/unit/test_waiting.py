@@ -44,7 +44,7 @@ def test_drive_goes_on_through_passing_faults_and_tells_them_once() -> None:
     fault = ChainUnavailable("gone", hint="start it")
     _, sink, clock = run(ticks(fault, fault, fault, Waiting("a"), Done("all")))
     assert sink.events == [
-        Problem("gone", "trying again for 60 s. start it"),
+        Problem("gone", "trying again for 60 s; start it"),
         Note("works again after 3 failed tries"),
         Waiting("a"),
         Done("all"),
@@ -81,7 +81,7 @@ def test_patience_lasts_for_days_and_is_told() -> None:
         return 7
 
     assert patiently(connect, Progress(sink), sleep=clock.sleep, monotonic=clock) == 7
-    assert sink.events[0] == Problem("gone", "trying again for 7 days.")
+    assert sink.events[0] == Problem("gone", "trying again for 7 days")
 
 
 @pytest.mark.parametrize("fault", [ConfigError("a", "b"), JournalError("of another version")])
