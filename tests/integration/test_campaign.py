@@ -120,7 +120,7 @@ def test_a_worse_round_is_paid_its_fees_only_and_the_best_model_stays(tmp_path: 
         assert sum(line["shares_bps"].values()) == 10_000
         assert line["paid_units"] == 3 * ETHER // 100
     assert campaign.model.loss == world.bounty.initial_loss
-    assert not campaign.model.weights.any()
+    assert campaign.model.weights.tolist() == world.bounty.design.start_weights.tolist()
     world.check_money()
 
 

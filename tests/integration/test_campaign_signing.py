@@ -113,7 +113,7 @@ def test_signed_by_the_command_it_ends_as_without_a_settler(
     shares = {e.mine: e.share_bps for e in world.events(MinePaid) if e.round == 1}
     assert {award.mine: award.share_bps for award in told.awards} == shares
     shown = capsys.readouterr().out
-    assert f"{told.new_loss:,} millionths" in shown
+    assert f"{told.new_loss / 10_000:.4f}% of the null model's" in shown
     assert all(f"{mine}  {bps / 100:.2f}%" in shown for mine, bps in shares.items())
 
 
