@@ -41,8 +41,10 @@ def first_fault(
     `given`: what was validated; the path is then as it stands there, without the library's own steps.
     """
     faults = error.errors(include_url=False)
-    # For a misspelt name, "unknown" says more than that the right one is missing.
-    first = next((each for each in faults if each["type"] in _UNKNOWN), faults[0])
+    # A record of another kind has other fields: its kind says more. For a misspelt name, "unknown" says more
+    # than that the right one is missing.
+    kinds = [each for each in faults if each["loc"] == ("kind",) and each["type"] == "literal_error"]
+    first = next((each for each in (*kinds, *faults) if each in kinds or each["type"] in _UNKNOWN), faults[0])
     parts = first["loc"] if given is None else _as_written(first["loc"], given)
     path = ".".join(str(part)[:64] for part in parts) or name
     kind = first["type"]

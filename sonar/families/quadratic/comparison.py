@@ -116,8 +116,8 @@ def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, i
     least = 2.0 * math.exp((math.log(TWIN_CHANCE) + math.lgamma(freedom / 2 + 1)) * 2 / freedom)
     points = _whitened(reference, np.array([sent[mine] for mine in sent]))
     found = []
-    for (a, p), (b, q) in combinations(zip(sent, points, strict=True), 2):
-        distance = freedom * float(np.sum((p - q) ** 2)) / (variance * 2 / max(rows[a], rows[b]))
+    for (a, one), (b, other) in combinations(zip(sent, points, strict=True), 2):
+        distance = freedom * float(np.sum((one - other) ** 2)) / (variance * 2 / max(rows[a], rows[b]))
         if distance < least:
             found.append((a, b))
     return found
