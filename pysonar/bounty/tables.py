@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pysonar.bounty.settings import HoldoutSettings
 from pysonar.given import require_type
 from sonar.data import examples
-from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, stacked
+from sonar.data.frame import columns_in, columns_of, is_frame, require_finite, stacked, targets_in
 from sonar.data.names import plain_names, spelled, twice
 from sonar.data.table import MAX_CSV_BYTES, Table, parse_csv
 from sonar.errors import ConfigError, DataError
@@ -112,7 +112,7 @@ def in_memory(x: Any, y: Any, target: str | Sequence[str], features: Sequence[st
     else:
         given = columns_in(x, features)
     if y is not None:
-        given |= _targets_of(y, targets)
+        given |= targets_in(y, targets)
     try:
         values = stacked(given)
     except DataError as error:
@@ -120,13 +120,6 @@ def in_memory(x: Any, y: Any, target: str | Sequence[str], features: Sequence[st
             error.hint = f"{error.hint}; or leave it out: features=[…] names the columns to train on"
         raise
     return _chosen(Table(tuple(given), values), targets, features)
-
-
-def _targets_of(y: Any, targets: Sequence[str]) -> dict[str, Any]:
-    """Return the columns of y: [n] of one target, [n, targets] of several, or a mapping of them."""
-    if is_frame(y):
-        return columns_of(y, targets)
-    return {targets[0]: y} if len(targets) == 1 else dict(columns_in(y, targets, "y"))
 
 
 def _chosen(table: Table, targets: Sequence[str], features: Sequence[str] | None) -> HeldOut:

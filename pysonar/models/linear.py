@@ -12,9 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysonar.given import require_type
-from sonar.data.frame import columns_in, columns_of, is_frame, numbers, require_finite, stacked
+from sonar.data.frame import (
+    columns_in,
+    columns_of,
+    is_frame,
+    numbers,
+    require_finite,
+    stacked,
+    targets_in,
+)
 from sonar.data.table import MAX_CSV_BYTES, parse_csv
-from sonar.errors import ConfigError, ManifestError
+from sonar.errors import ConfigError, DataError, ManifestError, UsageError
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -24,6 +32,7 @@ from sonar.home.files import expanded, read_bytes, text_of
 from sonar.home.keystore import write_private
 from sonar.protocol.wording import other_version
 from sonar.telling.figures import in_words
+from sonar.telling.text import count
 
 Array = NDArray[np.float64]
 
@@ -77,14 +86,15 @@ class LinearModel:
 
     @property
     def slopes(self) -> dict[str, Slope]:
-        """By how much `score` moves per unit of a column, and the range in which that holds."""
+        """By how much `decision_function` moves per unit of a column, and the range in which that holds."""
         return slopes_of(self.spec, self.weights, self.levels)
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """By how much `score` moves per unit of each column within its range, and the constant as "(bias)".
+        """By how much `decision_function` moves per unit of each column, and the constant as "(bias)".
 
-        Of a column that had two values on the holdout, 0 and 1 say: between these two, whatever is clipped.
+        It holds in the column's range (see `ranges`). Of a column that had two values on the holdout, 0 and 1
+        say: between these two, whatever is clipped.
         Of a polynomial, of each product of standardised columns, as "age^2" or "age bmi"; of Fourier
         features, of each cosine. Of several targets, as "target: column".
         """
@@ -95,7 +105,7 @@ class LinearModel:
         """The range in which each coefficient holds: beyond it, the model cuts the column off."""
         return {name: (slope.low, slope.high) for name, slope in self.slopes.items() if slope.bounded}
 
-    def score(self, x: Any) -> Array:
+    def decision_function(self, x: Any) -> Array:
         """Return the model's output for each row, float64[n], or [n, targets] for several targets.
 
         In the target's own unit; of classes, the log odds of label 1. Raises DataError.
@@ -111,7 +121,7 @@ class LinearModel:
         In the target's own unit; of classes, the likelier label. Of several targets [n, targets]. Raises
         DataError.
         """
-        return LOSSES[self.spec.loss].decide(self.score(x))
+        return LOSSES[self.spec.loss].decide(self.decision_function(x))
 
     def probability(self, x: Any) -> Array:
         """Return for each row the probability of label 1, in the shape of `predict`.
@@ -121,7 +131,38 @@ class LinearModel:
         if not LOSSES[self.spec.loss].labels:
             hint = "use `predict`, which gives the target in its own unit"
             raise ConfigError("loss", f"is {self.spec.loss!r}, which has no classes", hint=hint)
-        return np.asarray(1.0 / (1.0 + np.exp(-self.score(x))))
+        return np.asarray(1.0 / (1.0 + np.exp(-self.decision_function(x))))
+
+    def score(self, x: Any, y: Any = None) -> float:
+        """Return R² of `predict(x)` against y, [n] or [n, targets]: 1 at best, 0 for the mean of y.
+
+        Of classes, the part of the rows whose label is right. Of several targets, the mean of theirs. As in
+        scikit-learn; y may also be a mapping or a frame with the targets' names. Raises DataError, and
+        UsageError without y.
+        """
+        if y is None:
+            hint = "score(x, y) measures predictions against y; for the raw outputs, decision_function(x)"
+            raise UsageError("score needs the true values y besides x", hint=hint)
+        predicted = self.predict(x).reshape(-1, len(self.targets))
+        wanted, loss = self._wanted(y, len(predicted)), LOSSES[self.spec.loss]
+        if loss.labels:
+            return float(np.mean(predicted == wanted))
+        return float(np.mean([_r2(*pair) for pair in zip(wanted.T, predicted.T, strict=True)]))
+
+    def _wanted(self, y: Any, rows: int) -> Array:
+        """Return true values as float64[rows, targets]. Raises DataError."""
+        loss, columns = LOSSES[self.spec.loss], targets_in(y, self.targets)
+        wanted = stacked(columns)
+        if len(wanted) != rows:
+            problem = f"has {count(len(wanted), 'row')}, and x has {rows:,}"
+            raise DataError("y", problem, hint="give both for the same rows, in the same order")
+        if rows < (least := 1 if loss.labels else 2):
+            problem = f"has {count(rows, 'row')}; at least {least} are needed for a score"
+            raise DataError("y", problem, hint="give more rows")
+        require_finite(wanted, self.targets)
+        for name, column in zip(self.targets, wanted.T, strict=True):
+            loss.check(name, column)
+        return wanted
 
     def read_csv(self, path: Path | str) -> Array:
         """Return the model's columns of a CSV with a header line, float64[n, f].
@@ -199,3 +240,10 @@ class LinearModel:
         """Read what `save` wrote. Raises ConfigError by `name` for a file that cannot be read."""
         require_type(path, Path | str, "path", 'name a file: LinearModel.load("model.json")')
         return cls.from_bytes(read_bytes(path, name, _MAX_BYTES), str(path))
+
+
+def _r2(wanted: Array, predicted: Array) -> float:
+    """Return R², both float64[n]; of constant values 1 where they are predicted exactly, else 0."""
+    if np.ptp(wanted) == 0:
+        return float(np.array_equal(wanted, predicted))
+    return float(1.0 - np.sum((wanted - predicted) ** 2) / np.sum((wanted - wanted.mean()) ** 2))

@@ -167,6 +167,16 @@ def columns_in(x: Any, names: Sequence[str] | None, what: str = "x") -> dict[str
     return dict(zip(names, matrix.T, strict=True))
 
 
+def targets_in(y: Any, targets: Sequence[str]) -> dict[str, Any]:
+    """Return the columns of y: [n] of one target, [n, targets] of several, or a mapping of them.
+
+    Raises DataError.
+    """
+    if is_frame(y):
+        return columns_of(y, targets)
+    return {targets[0]: y} if len(targets) == 1 else dict(columns_in(y, targets, "y"))
+
+
 def stacked(columns: Mapping[str, Any]) -> Matrix:
     """Return columns as float64[rows, columns]. Raises DataError naming the bad column."""
     arrays: dict[str, Vector] = {}

@@ -166,7 +166,8 @@ def test_bounties_and_models_name_the_column(refused: str) -> None:
         lambda: Bounty.of({"a": bad, "b": B, "y": Y}, target="y", name="d"),
         lambda: Bounty.of({"a": A, "b": B, "a2": A, "y": bad}, target="y", name="d"),
         lambda: model.predict({"a": bad, "b": bad}),
-        lambda: model.score({"a": bad, "b": B}),
+        lambda: model.decision_function({"a": bad, "b": B}),
+        lambda: model.score({"a": A, "b": B}, {"y": bad}),
     ):
         with pytest.raises(DataError, match=r"column '(a|y)'"):
             use()

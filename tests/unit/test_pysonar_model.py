@@ -11,7 +11,7 @@ import pytest
 from pysonar.bounty.request import Bounty
 from pysonar.models.linear import LinearModel
 from sonar.data import examples
-from sonar.errors import ConfigError, DataError, KeyFileError
+from sonar.errors import ConfigError, DataError, KeyFileError, UsageError
 from sonar.families.quadratic.course import Course, Point, start_of
 from sonar.families.quadratic.maps.standard import Standard
 from sonar.families.quadratic.optimisers.base import ORIGIN
@@ -66,13 +66,53 @@ def test_classes_are_labels_with_probabilities() -> None:
     x = rng.normal(size=(200, 3))
     y = np.where(x @ [1.0, -2.0, 0.5] + 0.5 * rng.normal(size=200) > 0.3, 1.0, -1.0)
     model = best_of(Bounty.of(x, y, target="ill", features=list("abc"), name="l", loss="logistic-taylor"))
-    labels, odds = model.predict(x), model.score(x)
+    labels, odds = model.predict(x), model.decision_function(x)
     assert set(np.unique(labels)) == {-1.0, 1.0}
     assert np.mean(labels == y) == pytest.approx(model.figures["accuracy"])
+    assert model.score(x, y) == np.mean(labels == y)
+    with pytest.raises(DataError, match="column 'ill': has the label 0; -1 and 1 are expected"):
+        model.score(x, (y + 1) / 2)
     assert model.probability(x) == pytest.approx(1 / (1 + np.exp(-odds)))
     assert np.mean(np.log1p(np.exp(-y * odds))) == pytest.approx(model.figures["log_loss"], rel=1e-6)
     with pytest.raises(ConfigError, match="has no classes"):
         fitted().probability(TABLE.matrix(BOUNTY.features))
+
+
+def test_the_score_is_r2_as_in_scikit_learn() -> None:
+    model, x, y = fitted(), TABLE.matrix(BOUNTY.features), TABLE.column("target")
+    assert model.score(x[:42], y[:42]) == pytest.approx(model.figures["r2"], rel=1e-4)
+    for rows in (slice(42, 142), slice(7, 9)):
+        by_hand = 1 - np.sum((y[rows] - model.predict(x[rows])) ** 2) / np.sum(
+            (y[rows] - y[rows].mean()) ** 2
+        )
+        assert model.score(x[rows], y[rows]) == pytest.approx(by_hand, rel=1e-12)
+        assert model.score(x[rows], {"target": y[rows]}) == model.score(x[rows], y[rows].tolist())
+    same = np.repeat(x[:1], 3, axis=0)
+    assert model.score(same, model.predict(same)) == 1.0
+    assert model.score(x[:3], [150.0] * 3) == 0.0  # it has no variance that could be explained
+
+
+def test_the_score_of_several_targets_is_the_mean_of_theirs() -> None:
+    names = [name for name in BOUNTY.features if name != "bmi"]
+    x, y = TABLE.matrix(names)[:42], TABLE.matrix(["target", "bmi"])[:42]
+    both = best_of(Bounty.of(x, y, target=["target", "bmi"], features=names, name="two"))
+    each = 1 - np.mean((y - both.predict(x)) ** 2, axis=0) / y.var(axis=0)
+    assert both.score(x, y) == pytest.approx(each.mean(), rel=1e-12)
+    assert both.score(x, {"bmi": y[:, 1], "target": y[:, 0]}) == both.score(x, y)
+
+
+def test_a_score_says_what_it_needs() -> None:
+    model, x, y = fitted(), TABLE.matrix(BOUNTY.features)[:5], TABLE.column("target")[:5]
+    with pytest.raises(UsageError, match="needs the true values y") as caught:
+        model.score(x)
+    assert "score(x, y)" in caught.value.hint
+    assert "decision_function(x)" in caught.value.hint
+    with pytest.raises(DataError, match="y: has 4 rows, and x has 5"):
+        model.score(x, y[:4])
+    with pytest.raises(DataError, match="y: has 1 row; at least 2 are needed"):
+        model.score(x[:1], y[:1])
+    with pytest.raises(DataError, match="column 'target': row 2 is missing"):
+        model.score(x, [1.0, None, 2.0, 3.0, 4.0])
 
 
 def test_arrays_columns_and_files_predict_alike(tmp_path: Path) -> None:
