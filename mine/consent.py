@@ -18,7 +18,7 @@ from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
-from sonar.protocol.wording import nearest
+from sonar.protocol.wording import in_toml, nearest
 
 SCORE_BITS = 16
 """The most that a share reveals: the key holder rounds a score to this many bits."""
@@ -88,7 +88,7 @@ def _policy_value(path: Path, key: str, value: Any) -> Any:
         kind = "true or false" if kinds[key] is bool else "a whole number, 0 or more"
         default = str(getattr(Policy, key)).lower()
         raise ConfigError(
-            where, f"must be {kind} (got {value!r:.60})", hint=f"for example, write {key} = {default}"
+            where, f"must be {kind} (got {in_toml(value):.60})", hint=f"for example, write {key} = {default}"
         )
     return value
 
@@ -102,12 +102,14 @@ def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
     where = f"{path}: tokens.{key[:60]}"
     known = {one.name for one in fields(TokenPolicy)}
     if not isinstance(value, dict) or "max_stake" not in value or not set(value) <= known:
-        problem = f"must be a table of {' and '.join(sorted(known))} (got {value!r:.60})"
+        problem = f"must be a table of {' and '.join(sorted(known))} (got {in_toml(value):.60})"
         raise ConfigError(where, problem, hint=_token_line(key[:60], 1000))
     for name, amount in value.items():
         if type(amount) is not int or amount < 0:
             problem = f"{name} must be a whole number, 0 or more, in the token's smallest unit"
-            raise ConfigError(where, f"{problem} (got {amount!r:.60})", hint=_token_line(key[:60], 1000))
+            raise ConfigError(
+                where, f"{problem} (got {in_toml(amount):.60})", hint=_token_line(key[:60], 1000)
+            )
     return parse_address(key, where), TokenPolicy(**value)
 
 

@@ -86,7 +86,7 @@ class Settings(BaseModel):
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate: Annotated[float, Field(gt=0, le=256, allow_inf_nan=False)] | None = None
     rounds: Annotated[int, Field(ge=1, le=254)] = 7
-    cohort: Annotated[int, Field(ge=1, le=255)] = 10
+    cohort: Annotated[int, Field(ge=2, le=255)] = 10
     min_mines: Annotated[int, Field(ge=2, le=255)] = 3
     rows_min: Annotated[int, Field(ge=10, lt=1 << 32)] | None = None
     weight_rows: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None

@@ -18,6 +18,7 @@ from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.maps.taken import taken_over
 from sonar.families.quadratic.slopes import levels_of, rescaled
 from sonar.home.files import expanded
+from sonar.protocol.wording import in_toml
 
 Earlier = Callable[[str], LinearModel]
 _open_homes: dict[Path, Earlier] = {}
@@ -40,7 +41,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     """
     if not isinstance(start, str) or not start:
         hint = 'the name of a model file, start = "model.json", or of an earlier bounty of this home'
-        raise ConfigError("start", f"is not a name (got {start!r:.60})", hint=hint)
+        raise ConfigError("start", f"is not a name (got {in_toml(start):.60})", hint=hint)
     path = folder / expanded(start, "start")
     if start.endswith(".json") or "/" in start or path.is_file():
         return LinearModel.load(path, "start")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from enum import Enum
 from typing import NamedTuple
 
@@ -173,6 +173,13 @@ def look_at(cell: str) -> Found:
         return Found(Kind.NUMBER) if abs(value) < EXACT else _exact(text, shown, value)
     limit = "a number between -1.8e308 and 1.8e308 is expected"
     return Found(Kind.NEARLY, f"{shown} is not finite; {limit}", "correct it, or drop the row")
+
+
+def encoding_of(words: Set[str]) -> str:
+    """Return how a column of these words, in lower case, becomes numbers; "" unless they are yes and no."""
+    pairs = ((one, zero) for one, zero in _WORDS.items() if words <= {one, zero})
+    one, zero = next(pairs, ("", "")) if words else ("", "")
+    return one and f"write 1 for {one!r} and 0 for {zero!r}, or as the bounty says"
 
 
 def _exact(text: str, shown: str, value: float) -> Found:

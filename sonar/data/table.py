@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.data.cells import EXACT, Found, Kind, look_at
+from sonar.data.cells import EXACT, Found, Kind, encoding_of, look_at
 from sonar.data.names import index_of, plain_names, spelled, twice
 from sonar.errors import DataError
 
@@ -108,6 +108,31 @@ class Contents:
     left_out: Mapping[str, str]
 
 
+@dataclass
+class _Words:
+    """A column without numbers: what its first cell is, and the first three of its different words."""
+
+    line: int
+    first: Found
+    seen: set[str] = field(default_factory=set)
+
+    def has_number(self, cell: str) -> bool:
+        """Look at a cell; also at the first one."""
+        word = cell.strip().lower()
+        if not word[:1].isalpha():
+            return look_at(cell).kind in (Kind.NUMBER, Kind.NEARLY)
+        # A shortcut: no number begins with a letter.
+        if len(self.seen) < 3 and word not in self.seen and look_at(word).kind is Kind.OTHER:
+            self.seen.add(word)
+        return False
+
+    def told(self) -> str:
+        """Return why the column is left out; if it says yes and no, how to write that as numbers."""
+        encoding = encoding_of(self.seen)
+        use = f"; to use the column, {encoding}" if encoding else ""
+        return f"line {self.line}: {self.first.problem}{use}"
+
+
 def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Contents:
     """Return what a CSV file holds. Every cell is checked, except in the columns `without`.
 
@@ -119,7 +144,7 @@ def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Cont
     header = _header(rows)
     unread = {index_of(column, header) for column in without}
     numbers = [index for index in range(len(header)) if index not in unread]
-    others: dict[int, tuple[int, Found]] = {}
+    others: dict[int, _Words] = {}
     count = 0
     for count, row in enumerate(_records(rows, header), start=1):
         if _quickly(rows, row, numbers) is None:
@@ -128,19 +153,16 @@ def csv_contents(file: Readable, name: str, without: Sequence[str] = ()) -> Cont
                 if found.kind is not Kind.NUMBER:
                     if count > 1 or found.kind is Kind.NEARLY:
                         rows.fail(_in_column(header[index], found), hint=_or_without(found, header[index]))
-                    others[index] = rows.reader.line_num, found
+                    others[index] = _Words(rows.reader.line_num, found)
                     numbers.remove(index)
-        for index, (line, first) in others.items():
-            cell = row[index]
-            if cell[:1].isalpha():
-                continue  # a shortcut: no number begins with a letter
-            if look_at(cell).kind in (Kind.NUMBER, Kind.NEARLY):
-                where = f"{name}, line {line}"
+        for index, words in others.items():
+            if words.has_number(row[index]):
+                where, first = f"{name}, line {words.line}", words.first
                 hint = _or_without(first, header[index])
                 raise DataError(where, _in_column(header[index], first), hint=hint)
     if not count:
         raise _no_rows(rows)
-    told = {header[index]: f"line {line}: {found.problem}" for index, (line, found) in others.items()}
+    told = {header[index]: words.told() for index, words in others.items()}
     told |= {header[index]: UNREAD for index in unread}
     if len(numbers) < 2:
         raise _too_few(name, [header[index] for index in numbers], told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
@@ -146,4 +147,17 @@ def _shown(path: str, given: object) -> str:
     """Return a wrong value for a message, cut short; an address without its secrets."""
     if isinstance(given, str) and path.endswith("url"):
         return repr(without_secrets(given))
-    return hide_secrets(repr(given))[:60]
+    return hide_secrets(in_toml(given))[:60]
+
+
+def in_toml(given: object, depth: int = 3) -> str:
+    """Return a value of a TOML file as people write it there: true, not Python's True."""
+    if isinstance(given, bool):
+        return str(given).lower()
+    if isinstance(given, date | time):
+        return given.isoformat()
+    if isinstance(given, list) and depth:
+        return f"[{', '.join(in_toml(each, depth - 1) for each in given)}]"
+    if isinstance(given, dict) and depth and given:
+        return f"{{ {', '.join(f'{key} = {in_toml(each, depth - 1)}' for key, each in given.items())} }}"
+    return repr(given)

@@ -298,7 +298,7 @@ def _round_of_mine(number: int, told: MineRound) -> str:
         "stake back": told.stake_units,
     }
     amounts = ", ".join(f"{name} {format_amount(units, unit)}" for name, units in parts.items() if units)
-    share = f", {told.share_bps / 100:.1f}% of the round's reward" if told.share_bps else ""
+    share = f", {told.share_bps / 100:.1f}% of the round's reward" if told.reward_units else ""
     why = f" ({told.why})" if told.why else ""
     return f"round {number}: {told.result}{why}{share}{'; ' * bool(amounts)}{amounts}"
 

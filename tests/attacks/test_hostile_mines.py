@@ -70,7 +70,7 @@ def test_an_attack_from_the_start_earns_nothing(attack: str, tmp_path: Path, yar
     if attack == "copies a seal":
         cheat = world.parties[CHEAT]
         assert isinstance(cheat, HostileMine)
-        assert any("SealMismatch" in refusal for refusal in cheat.refusals)  # it did try
+        assert any("not what was committed to" in refusal for refusal in cheat.refusals)  # it did try
     assert world.final_loss() <= 1.05 * yardstick
     check_the_honest(world)
 

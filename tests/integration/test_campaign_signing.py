@@ -278,5 +278,5 @@ def test_a_settler_that_takes_its_word_back_costs_no_gas(tmp_path: Path) -> None
     world.run(campaign)
     assert not world.sent(campaign)
     assert len(world.problems()) == 1
-    assert "SettlementNotSigned" in world.problems()[0]
+    assert "has not signed this settlement" in world.problems()[0]
     assert [line["ended"] for line in campaign.history()] == ["overdue"]

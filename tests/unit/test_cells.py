@@ -222,6 +222,25 @@ def test_columns_of_words_are_left_out_with_the_reason() -> None:
     assert "date" in found.left_out["day"]
 
 
+def test_a_left_out_column_of_yes_and_no_is_told_how_to_become_numbers() -> None:
+    rows = ["yes,True,,f,no,no", "no,FALSE,NA,m,no,mild", "NA,true,Yes ,m,no,severe"]
+    text = "\n".join(
+        ["a,b,smoker,old,late,sex,never,degree", *(f"{i},2,{row}" for i, row in enumerate(rows))]
+    )
+    out = contents(text).left_out
+    use = "to use the column, write 1 for {!r} and 0 for {!r}, or as the bounty says"
+    for column, pair in {
+        "smoker": ("yes", "no"),
+        "old": ("true", "false"),
+        "late": ("yes", "no"),
+        "sex": ("m", "f"),
+        "never": ("yes", "no"),
+    }.items():
+        assert out[column].startswith("line 2: ")
+        assert out[column].endswith(use.format(*pair)), column
+    assert out["degree"] == "line 2: 'no' is not a number; 0 or 1 is expected"
+
+
 def test_spreadsheets_marks_blanks_and_numbered_columns_do_no_harm() -> None:
     text = '\ufeff"a"; '.replace("; ", ",") + ' b \r\n"1", 2 \r\n\r\n3,4\r\n\r\n'
     assert contents(text) == Contents(("a", "b"), 2, {})

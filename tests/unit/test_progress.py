@@ -51,7 +51,7 @@ EVENTS = st.one_of(
         for kind in get_args(Event)
     )
 )
-LINES = st.builds(Line, TEXT, st.floats(0, 2**40), EVENTS)
+LINES = st.builds(Line, TEXT, st.floats(0, 2**40, exclude_max=True), EVENTS)
 
 
 @given(LINES)
@@ -168,9 +168,15 @@ def test_people_get_one_line_of_harmless_text_per_event() -> None:
 
 @pytest.mark.parametrize(("asset", "fee"), [(ETHER, "0.002 ether"), (TOKEN, "units of 0xA0b8…eB48")])
 def test_people_are_told_what_a_round_paid_in_its_own_unit(asset: Address, fee: str) -> None:
-    told = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15)))
-    assert told.startswith("bounty 0x12 round 1: paid, 32.6% of the round's reward; fee ")
+    told = p.describe(p.Round("0x12", 1, MineRound("paid", asset, 3256, 2 * 10**15, reward_units=10**16)))
+    assert told.startswith("bounty 0x12 round 1: paid, 32.6% of the round's reward; reward ")
     assert told.endswith(fee)
+
+
+def test_a_share_of_a_round_without_reward_is_not_told() -> None:
+    """Of a reward of 0, a share is nothing: the fee alone was paid."""
+    told = p.describe(p.Round("0x12", 4, MineRound("paid", ETHER, 10_000, 6 * 10**15)))
+    assert told == "bounty 0x12 round 4: paid; fee 0.006 ether"
 
 
 def test_a_round_says_why_and_nothing_of_what_there_was_not() -> None:

@@ -427,9 +427,24 @@ def test_a_bounty_is_shown_without_its_rows_and_compared_by_them() -> None:
 
 
 def test_one_mine_alone_is_refused() -> None:
-    with pytest.raises(ConfigError, match="min_mines: 2 is more than cohort = 1") as caught:
-        Bounty.example("diabetes", cohort=1, min_mines=2)
+    for others in ({}, {"min_mines": 2}):
+        with pytest.raises(ConfigError, match=r"^cohort: must be at least 2 \(got 1\)") as caught:
+            Bounty.example("diabetes", cohort=1, **others)
+        assert caught.value.hint == "leave it out for 10, the default"
+    with pytest.raises(ConfigError, match="min_mines: 3 is more than cohort = 2") as caught:
+        Bounty.example("diabetes", cohort=2)
     assert "sum of one update" in caught.value.hint
+
+
+def test_a_wrong_value_is_shown_as_toml_writes_it(tmp_path: Path) -> None:
+    for line, told in {
+        "rounds = true": r"rounds: must be a whole number \(got true\)",
+        "cohort = 2026-01-02": r"cohort: must be a whole number \(got 2026-01-02\)",
+        "stake = [true]": r"stake: .*\(got \[true\]\)",
+    }.items():
+        (tmp_path / "b.toml").write_text(f'name = "b"\n{line}\n[holdout]\nexample = "diabetes"\n')
+        with pytest.raises(ConfigError, match=told):
+            Bounty.from_toml(tmp_path / "b.toml")
 
 
 def test_a_kept_bounty_is_the_same_bounty(tmp_path: Path) -> None:

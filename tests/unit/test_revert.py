@@ -37,7 +37,7 @@ def test_every_error_of_the_abi_has_a_class_with_its_fields_in_order(item: Item)
     error = revert.from_data(data_of(item))
     assert type(error) is kind
     assert isinstance(error, Refusal)
-    assert str(error).endswith(f" ({item.name})")
+    assert not any(one.name in f"{error} {error.hint}" for one in ITEMS)
     assert not any(word in str(error) for word in ("{", "}", "="))
     assert [getattr(error, name) for name in item.names] == list(error.values)
     assert error.data == data_of(item)
@@ -54,20 +54,16 @@ def test_a_user_reads_numbers_and_names() -> None:
         return str(revert.from_data(item.selector + encode(types, values)))
 
     assert read("CohortFull", ["uint8"], 10) == (
-        "the round is full: it has 10 mines, the most that its terms allow (CohortFull)"
+        "the round is full: it has 10 mines, the most that its terms allow"
     )
     assert read("WrongStatus", ["uint8"], 3) == (
-        "the bounty does not accept this call now: its status is Settle (WrongStatus)"
+        "the bounty does not accept this call now: its status is Settle"
     )
-    assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == (
-        "this network has no bounty 0xabababab…abab (UnknownBounty)"
-    )
+    assert read("UnknownBounty", ["bytes32"], b"\xab" * 32) == ("this network has no bounty 0xabababab…abab")
     address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
-    assert read("NotScientist", ["address"], address.lower()) == (
-        f"{address} did not post the bounty (NotScientist)"
-    )
+    assert read("NotScientist", ["address"], address.lower()) == (f"{address} did not post the bounty")
     assert read("NothingToWithdraw", ["address", "address"], ETHER, address.lower()) == (
-        f"nothing to withdraw: the market owes {address} nothing in ether (NothingToWithdraw)"
+        f"nothing to withdraw: the market owes {address} nothing in ether"
     )
     error = revert.from_data(data_of(next(item for item in ITEMS if item.name == "WrongStatus")))
     assert isinstance(error, errors.WrongStatus)
@@ -84,38 +80,38 @@ HOLDER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
             "e450d38c",
             ["address", "uint256", "uint256"],
             [HOLDER, 1, 5],
-            f"{HOLDER} has 1 units of the token, and needs 5 (ERC20InsufficientBalance)",
+            f"{HOLDER} has 1 units of the token, and needs 5",
         ),
         (
             "fb8f41b2",
             ["address", "uint256", "uint256"],
             [HOLDER, 0, 7],
-            f"{HOLDER} may take 0 units of the token, and needs 7 (ERC20InsufficientAllowance)",
+            f"{HOLDER} may take 0 units of the token, and needs 7",
         ),
-        ("96c6fd1e", ["address"], [HOLDER], f"the token does not let {HOLDER} send (ERC20InvalidSender)"),
+        ("96c6fd1e", ["address"], [HOLDER], f"the token does not let {HOLDER} send"),
         (
             "ec442f05",
             ["address"],
             [HOLDER],
-            f"the token does not let {HOLDER} receive (ERC20InvalidReceiver)",
+            f"the token does not let {HOLDER} receive",
         ),
         (
             "e602df05",
             ["address"],
             [HOLDER],
-            f"the token does not let {HOLDER} approve (ERC20InvalidApprover)",
+            f"the token does not let {HOLDER} approve",
         ),
         (
             "94280d62",
             ["address"],
             [HOLDER],
-            f"the token does not let {HOLDER} be approved (ERC20InvalidSpender)",
+            f"the token does not let {HOLDER} be approved",
         ),
         (
             "5274afe7",
             ["address"],
             [HOLDER],
-            f"the token {HOLDER} does not answer as an ERC-20 token does (SafeERC20FailedOperation)",
+            f"the token {HOLDER} does not answer as an ERC-20 token does",
         ),
     ],
 )
@@ -149,12 +145,14 @@ def test_every_client_is_understood(data: object) -> None:
 
 
 def test_texts_panics_and_silence() -> None:
-    assert str(revert.from_data(revert.reason_data("no money"))) == "Reverted(reason='no money')"
+    assert str(revert.from_data(revert.reason_data("no money"))) == (
+        "the call was refused, with the reason 'no money'"
+    )
     panic = revert.from_data(bytes.fromhex("4e487b71") + (0x11).to_bytes(32, "big"))
-    assert str(panic) == "Panic(code=17, reason='arithmetic overflow')"
+    assert str(panic) == ("the contract stopped on a fault of its own, 'arithmetic overflow' (code 17)")
     assert isinstance(revert.from_data(b""), revert.Reverted)
     plain = revert.from_rpc_error(RpcError("eth_call: execution reverted: too late", code=-32000))
-    assert str(plain) == "Reverted(reason='too late')"
+    assert str(plain) == "the call was refused, with the reason 'too late'"
 
 
 def test_other_errors_are_no_reverts() -> None:

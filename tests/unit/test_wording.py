@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -111,7 +112,7 @@ class Outer(BaseModel):
         ({"numbers": [1.0, 2.0, 3.0]}, "numbers", "must have at most 2 entries (got [1.0, 2.0, 3.0])"),
         ({"parts": [{"kind": "inner", "size": 0}]}, "parts.0.size", "must be more than 0 (got 0)"),
         ({"parts": [{"kind": "inner", "size": 100}]}, "parts.0.size", "must be at most 99 (got 100)"),
-        ({"parts": [{"kind": "x"}]}, "parts.0", "must have a kind of 'inner', 'other' (got {'kind': 'x'})"),
+        ({"parts": [{"kind": "x"}]}, "parts.0", "must have a kind of 'inner', 'other' (got { kind = 'x' })"),
         ({"parts": [{}]}, "parts.0", "must have a kind (got {})"),
         ({"parts": [3]}, "parts.0", "must be a table (got 3)"),
         ({"share": float("inf")}, "share", "must be a finite number (got inf)"),
@@ -120,6 +121,10 @@ class Outer(BaseModel):
         ({"step": 3}, "step", "must be a multiple of 256 (got 3)"),
         ({"blob": b"a"}, "blob", "must have at least 2 bytes (got b'a')"),
         ({"on": 1}, "on", "must be true or false (got 1)"),
+        ({"step": True}, "step", "must be a whole number (got true)"),
+        ({"numbers": [False]}, "numbers.0", "must be a number (got false)"),
+        ({"numbers": {"a": [True]}}, "numbers", "must be a list (got { a = [true] })"),
+        ({"step": date(2026, 1, 2)}, "step", "must be a whole number (got 2026-01-02)"),
         ({"txet": "a", "on": 1}, "txet", "unknown field in thing"),
         ({"either": 3}, "either", "must be a text, in quotes (got 3)"),
     ],

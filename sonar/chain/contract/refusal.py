@@ -16,7 +16,7 @@ class Refusal(MarketError):
     `told` says it in plain words, with the fields' values in braces.
     """
 
-    told: ClassVar[str] = ""
+    told: ClassVar[str]
     next_step: ClassVar[str] = ""
 
     def __init__(self, *values: Any) -> None:
@@ -24,14 +24,9 @@ class Refusal(MarketError):
         for name, value in zip(fields, values, strict=True):
             setattr(self, name, value)
         shown = {name: _shown(value) for name, value in zip(fields, values, strict=True)}
-        kind = type(self).__name__
-        if self.told:
-            if shown.get("asset") == ETHER:
-                shown["asset"] = "ether"
-            text = f"{self.told.format(**shown)} ({kind})"
-        else:
-            text = f"{kind}({', '.join(f'{name}={value}' for name, value in shown.items())})"
-        super().__init__(text, hint=self.next_step)
+        if shown.get("asset") == ETHER:
+            shown["asset"] = "ether"
+        super().__init__(self.told.format(**shown), hint=self.next_step)
         self.values = values
 
 

@@ -38,6 +38,7 @@ class Panic(Refusal):
 
     code: int
     reason: str
+    told = "the contract stopped on a fault of its own, {reason} (code {code})"
     next_step = "please report this: it is a fault of the contract"
 
 
@@ -45,6 +46,7 @@ class Reverted(Refusal):
     """The call was reverted with a text, or with nothing that can be read."""
 
     reason: str
+    told = "the call was refused, with the reason {reason}"
 
 
 @cache
