@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.errors import UsageError
+from sonar.telling.again import with_home
 from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
@@ -99,7 +100,7 @@ def init(
     mine = open_mine(path, sink_for(as_json))
     with mine.home.lock():
         dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
-    following = setup.next_step(mine)
+    following = with_home(setup.next_step(mine))
     if as_json:
         data = dataset.to_record() if dataset else None
         print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
@@ -189,7 +190,7 @@ def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
     mine = _open(home, as_json)
     rows = views.datasets(mine.book, mine.policy)
-    _show(rows, printing.DATASETS, as_json, "no data set; register one: mine data add --csv FILE")
+    _show(rows, printing.DATASETS, as_json, "no data set; register one: `mine data add --csv FILE`")
 
 
 @data_app.command("check")
@@ -202,7 +203,7 @@ def data_check(bounty: BountyArgument, home: HomeOption = None, as_json: JsonFla
 
     mine = _open(home, as_json)
     rows = views.fit(mine, _posted(mine, bounty))
-    _show(rows, printing.FIT, as_json, "no data set; register one: mine data add --csv FILE")
+    _show(rows, printing.FIT, as_json, "no data set; register one: `mine data add --csv FILE`")
     if not any(row.fits for row in rows):
         raise typer.Exit(1)
 
@@ -392,7 +393,7 @@ def _show(rows: Sequence[Any], layout: Layout | None, as_json: bool, nothing: st
     if as_json:
         print_json(rows)
     elif not rows:
-        typer.echo(nothing)
+        typer.echo(with_home(nothing))
     elif layout is not None:
         from mine.show.printing import print_rows
 

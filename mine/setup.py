@@ -98,8 +98,8 @@ def _check_leaving(home: Home, new: NetworkConfig) -> None:
 def next_step(mine: Mine) -> str:
     """What an operator should do now."""
     if not mine.book.datasets():
-        return "register data: mine data add --csv FILE"
-    return f"send ether to {mine.address} for stakes and gas, then: mine doctor"
+        return "register data: `mine data add --csv FILE`"
+    return f"send ether to {mine.address} for stakes and gas, then: `mine doctor`"
 
 
 def add_data(
@@ -135,8 +135,8 @@ def _check_new(book: Book, dataset: DataSet) -> None:
                 f"there is a data set {known.name!r} already, with other content: "
                 f"{count(known.rows, 'row')} of {known.source}, used in "
                 f"{count(book.uses(known.digest), 'round')}",
-                hint="give this one another name: mine data add --name NEW; or, to use it from now on for "
-                "bounties that you join, replace the old one: mine data add --replace",
+                hint="give this one another name: `mine data add --name NEW`; or, to use it from now on for "
+                "bounties that you join, replace the old one: `mine data add --replace`",
             )
 
 

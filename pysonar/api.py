@@ -34,7 +34,7 @@ from pysonar.models.linear import LinearModel
 from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
-from sonar.errors import ConfigError, UsageError
+from sonar.errors import ConfigError, SonarError, UsageError
 from sonar.home import keystore
 from sonar.home.files import expanded, in_full
 from sonar.home.folder import Home, default_home
@@ -45,6 +45,13 @@ from sonar.telling.progress import Progress, Sink
 __all__ = ["Bounty", "Campaign", "Key", "LinearModel", "Session", "connect", "explain"]
 
 _EMBEDDED_GIFT = "1000 ether"
+_ARGUMENTS = {
+    "with --home": 'by the argument home="…"',
+    "with --network (a home takes it over by `init`)": 'by the argument network="…"',
+    "start a local network with `sonar chain --home DIR`": "start a local network by embedded=True",
+    "name a file of mode 0600 with --password-file or ": 'give password="…", or name a file of mode 0600 in ',
+}
+"""What a call of `connect` has for the options that hints of the command line name."""
 _sessions: dict[tuple[object, ...], Session] = {}
 
 
@@ -184,9 +191,20 @@ def connect(
     place = (home, network, embedded, mines)
     session = _sessions.get(place)
     if session is None or session.closed:
-        session = _connect(home, network, embedded, mines, password, progress or told_live())
+        try:
+            session = _connect(home, network, embedded, mines, password, progress or told_live())
+        except SonarError as error:
+            error.hint = _in_python(error.hint)
+            raise
         _sessions[place] = session
     return session
+
+
+def _in_python(hint: str) -> str:
+    """Return a hint of the command line as one for a call of `connect`, which has arguments for options."""
+    for option, argument in _ARGUMENTS.items():
+        hint = hint.replace(option, argument)
+    return hint
 
 
 def _connect(

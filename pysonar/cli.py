@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from pysonar.bounty import manual
 from sonar.errors import SonarError, UsageError
+from sonar.telling.again import with_home
 from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
@@ -82,7 +84,9 @@ def init(
 
     path = make_home(home, network, dev=dev, password_file=password_file)
     scientist = open_scientist(path, sink_for(as_json))
-    following = f"send ether to {scientist.address} for escrow and gas, then: pysonar explain bounty.toml"
+    following = with_home(
+        f"send ether to {scientist.address} for escrow and gas, then: `pysonar explain bounty.toml`"
+    )
     if as_json:
         print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
         return
@@ -182,7 +186,7 @@ def run(
     as_json: JsonFlag = False,
 ) -> None:
     """Post a bounty and see it through. Its help text is `pysonar.bounty.manual.RUN`."""
-    with told_when_stopped(f"pysonar run {bounty}", as_json):
+    with told_when_stopped(f"pysonar run {shlex.quote(str(bounty))}", as_json):
         from pysonar.bounty.explain import explain as told
         from pysonar.wiring import locked
 
@@ -248,7 +252,7 @@ def resume(
 
     Example: `pysonar resume diabetes`
     """
-    with told_when_stopped(f"pysonar resume {name}".rstrip(), as_json):
+    with told_when_stopped(f"pysonar resume {shlex.quote(name) if name else ''}".rstrip(), as_json):
         from pysonar.wiring import locked
 
         with locked(home, sink_for(as_json)) as scientist:

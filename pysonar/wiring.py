@@ -61,7 +61,7 @@ class Scientist(Party):
         """
         names = self.names()
         if not name and len(names) != 1:
-            hint = f"name one of: {', '.join(names)}" if names else "start one: pysonar run bounty.toml"
+            hint = f"name one of: {', '.join(names)}" if names else "start one: `pysonar run bounty.toml`"
             raise ConfigError(
                 "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
             )

@@ -166,7 +166,7 @@ def _swarm(mine: Mine) -> str:
 def _data(mine: Mine) -> str:
     datasets = mine.book.datasets()
     if not datasets:
-        raise DataError("data", "none is registered", hint="register some: mine data add --csv FILE")
+        raise DataError("data", "none is registered", hint="register some: `mine data add --csv FILE`")
     for dataset in datasets:
         dataset.examine()
     return ", ".join(f"{one.name} ({count(one.rows, 'row')})" for one in datasets)

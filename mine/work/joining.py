@@ -148,7 +148,7 @@ def _choose(task: Task, sums: Sums, candidates: Sequence[DataSet]) -> tuple[Data
 
 
 def _no_data() -> DataError:
-    return DataError("data", "no data set is registered", hint="register one: mine data add --csv FILE")
+    return DataError("data", "no data set is registered", hint="register one: `mine data add --csv FILE`")
 
 
 _FROZEN = "the answers of two data sets in one bounty would reveal how the two differ"

@@ -81,7 +81,7 @@ class Sender:
         try:
             mined = self.mined(intent, self._market.withdraw(self._me, asset))
         except Refusal as refusal:  # of a token: it must not hold up other bounties
-            self._progress.problem(refusal, f"it is still owed: mine claim --asset {asset}")
+            self._progress.problem(refusal, f"it is still owed: `mine claim --asset {asset}`")
             return None
         return None if mined else Waiting("the withdrawal to be mined")
 

@@ -20,7 +20,7 @@ from sonar.home.keystore import read_private, write_private
 from sonar.protocol.wording import other_version
 
 _SETTINGS, _ROWS, _START = "bounty.json", "holdout.npy", "start.json"
-_AGAIN = "put it back from a copy, or continue with the bounty's own file: pysonar run bounty.toml"
+_AGAIN = "put it back from a copy, or continue with the bounty's own file: `pysonar run bounty.toml`"
 _FORMAT: Literal[2] = 2
 _OLD = "finish it with the version of Sonar that began it; a new bounty begins in a new home"
 _MAX_JSON_BYTES = 1 << 20  # an allow-list of 10,000 addresses takes half of it

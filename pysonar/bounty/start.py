@@ -49,7 +49,7 @@ def named(start: object, folder: Path, earlier: Earlier | None) -> LinearModel:
     if len(homes) != 1:
         problem = f"no file is named {start!r}, and an earlier bounty can only be found in a home"
         said = "no session is open" if not homes else f"{len(homes)} sessions are open"
-        hint = f"{said}: connect to its home, or name a file: pysonar predict {start} --save model.json"
+        hint = f"{said}: connect to its home, or name a file: `pysonar predict {start} --save model.json`"
         raise ConfigError("start", problem, hint=hint)
     return homes[0](start)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER
+from sonar.telling.again import with_home
 from sonar.telling.amounts import Unit, format_amount, format_wei, in_column
 from sonar.telling.figures import cells, heading, in_words
 from sonar.telling.tables import print_named, print_table
@@ -114,7 +115,7 @@ def print_status(document: dict[str, Any], *, wide: bool = False) -> None:
         ]
     )
     if not document["campaigns"] and not document["damaged"]:
-        print("no bounty yet; start one: pysonar run bounty.toml")
+        print(with_home("no bounty yet; start one: `pysonar run bounty.toml`"))
     for summary in posted:
         print()
         print_result(summary, wide=wide)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
@@ -154,8 +153,8 @@ def in_toml(given: object, depth: int = 3) -> str:
     """Return a value of a TOML file as people write it there: true, not Python's True."""
     if isinstance(given, bool):
         return str(given).lower()
-    if isinstance(given, date | time):
-        return given.isoformat()
+    if hasattr(given, "isoformat"):  # a date or a time
+        return str(given.isoformat())
     if isinstance(given, list) and depth:
         return f"[{', '.join(in_toml(each, depth - 1) for each in given)}]"
     if isinstance(given, dict) and depth and given:

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
 from sonar.telling import documents
+from sonar.telling.again import with_home
 from sonar.telling.amounts import IN_ETHER, Unit, format_amount, in_column
 from sonar.telling.documents import (
     STRICT,
@@ -342,7 +343,7 @@ class Progress:
 
     def waiting(self, what: str, until_s: int | None = None) -> None:
         """Tell that the program waits for `what` until chain time `until_s`."""
-        self.emit(Waiting(what, until_s))
+        self.emit(Waiting(with_home(what), until_s))
 
     def state(self, bounty: str, round: int, state: str) -> None:
         """Tell the party's new state in a round."""
@@ -371,11 +372,12 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Tell something worth telling."""
-        self.emit(Note(text))
+        self.emit(Note(with_home(text)))
 
     def problem(self, error: SonarError | str, hint: str = "") -> None:
         """Tell an error, with its hint."""
-        self.emit(Problem(str(error), error.hint if isinstance(error, SonarError) and not hint else hint))
+        hint = error.hint if isinstance(error, SonarError) and not hint else hint
+        self.emit(Problem(with_home(str(error)), with_home(hint)))
 
     def done(self, what: str) -> None:
         """Tell that the work is done."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sonar.telling.again import with_home
 from sonar.telling.text import filled, legible, printable
 
 _GAP = 2
@@ -43,7 +44,7 @@ def print_table(
     console = Console(file=file)
 
     def clean(text: str) -> str:
-        return legible(printable(text), console.encoding)
+        return legible(printable(with_home(text)), console.encoding)
 
     columns = {clean(heading): [clean(row[i]) for row in rows] for i, heading in enumerate(headings)}
     right, texts, spare = (list(map(clean, named)) for named in (right, texts, spare))
@@ -109,7 +110,7 @@ def print_named(lines: Iterable[tuple[str, str]], *, file: IO[str] | None = None
 
     A line without a text is left out. What is printed is made harmless.
     """
-    shown = [(name, printable(text)) for name, text in lines if text]
+    shown = [(name, printable(with_home(text))) for name, text in lines if text]
     indent = max((cell_len(name) for name, _ in shown), default=0) + _GAP
     console = Console(file=file)
     width = console.width - indent if console.is_terminal else None
@@ -121,4 +122,6 @@ def print_named(lines: Iterable[tuple[str, str]], *, file: IO[str] | None = None
 def print_text(text: str, *, indent: int = 0, file: IO[str] | None = None) -> None:
     """Print paragraphs, filled on a terminal; their second and later lines are indented."""
     console = Console(file=file)
-    print(filled(printable(text), console.width if console.is_terminal else None, indent), file=file)
+    print(
+        filled(printable(with_home(text)), console.width if console.is_terminal else None, indent), file=file
+    )

@@ -29,6 +29,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from sonar.errors import MemoryShort, SonarError, UsageError
 from sonar.telling import documents
+from sonar.telling.again import remember_home, with_home
 from sonar.telling.progress import JsonLinesSink, Note, PlainSink, Problem, Sink
 from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
 from sonar.telling.versions import version_of
@@ -177,17 +178,20 @@ def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> i
     Errors are reported as the module's docstring says.
     """
     code = lost = None
+    args = list(sys.argv[1:] if argv is None else argv)
+    remember_home(name, args)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=LEGIBLE)  # a locale without "…" is no reason to stop
     try:
-        code = _run(app, name, list(sys.argv[1:] if argv is None else argv))
+        code = _run(app, name, args)
     except OSError as error:
         if error.errno not in _WRITE_FAULTS:
             raise
         lost = error
     finally:
         lost = _flush() or lost
+        remember_home(name)
     if lost is not None and lost.errno != errno.EPIPE:
         problem = f"the output cannot be written: {lost.strerror or lost}"
         tell_error(problem, "make room where it goes, or send it elsewhere")
@@ -267,6 +271,7 @@ def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[Non
         yield
     except KeyboardInterrupt:
         told = f"Stopped. Nothing is lost; start again with `{again}`. {more}".rstrip()
+        told = with_home(told)
         with suppress(OSError):
             if as_json:
                 print_json(Note(told))
@@ -279,6 +284,7 @@ def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
     """Report an error: for people on standard error, or as JSON on standard output. If that cannot be
     written, only the exit code reports it.
     """
+    message, hint = with_home(message), with_home(hint)
     with suppress(OSError):
         if as_json:
             print_json(Problem(message, hint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -217,7 +218,8 @@ def test_a_campaign_waits_for_a_chain_that_comes_later(
     assert main(arguments) == 130
     stopped = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert stopped["kind"] == "note"
-    assert f"start again with `pysonar {command}" in stopped["text"]
+    again = shlex.join(["pysonar", command, *given, "--home", str(home)])
+    assert f"start again with `{again}`." in stopped["text"]
     assert shelf.names() == (["diabetes"] if command == "resume" else [])
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     assert main(arguments) == 2
@@ -232,8 +234,8 @@ def test_who_stops_an_open_bounty_is_told_how_it_goes_on(
         campaign.id = posted
         assert main(["run", str(bounty), "--home", str(home), "--yes"]) == 130
         said = capsys.readouterr().err
-        assert ("`pysonar resume diabetes` continues" in said) == told
-        assert f"Stopped. Nothing is lost; start again with `pysonar run {bounty}`." in said
+        assert (f"`pysonar resume diabetes --home {home}` continues" in said) == told
+        assert f"Stopped. Nothing is lost; start again with `pysonar run {bounty} --home {home}`." in said
 
 
 def raise_(error: BaseException) -> NoReturn:

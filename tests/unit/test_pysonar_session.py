@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -12,8 +14,9 @@ import pytest
 import pysonar
 from pysonar import wiring
 from pysonar.campaign.lifecycle import Campaign
-from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError, UsageError
+from sonar.errors import ChainUnavailable, ConfigError, HomeLocked, KeyFileError, SonarError, UsageError
 from sonar.home import keystore
+from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
@@ -37,6 +40,43 @@ def test_the_same_place_by_another_name_is_the_same_session(tmp_path: Path, netw
         assert pysonar.connect(tmp_path / "home", network) is session
         with pytest.raises(HomeLocked, match="this program itself"):
             opened()
+
+
+def test_hints_name_the_arguments_of_the_call(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Home(tmp_path / "m1", "mine")
+    monkeypatch.setattr("sys.stdin", None)
+    other = subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path / "held")], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline()
+    try:
+        for arguments, problem, hint in (
+            (("m1", network), "is a home of mine", 'name another by the argument home="…"'),
+            (("held", network), "works in", 'or name another home by the argument home="…"'),
+            (("new", "none.toml"), "there is no network file", 'name it by the argument network="…"'),
+            (("new", network), "no password for the keystore", 'give password="…"'),
+        ):
+            home, file = arguments
+            password = None if home == "new" else "secret"
+            with pytest.raises(SonarError, match=problem) as caught:
+                pysonar.connect(tmp_path / home, file, password=password, progress=NullSink())
+            assert hint in caught.value.hint
+            assert "--" not in caught.value.hint
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+
+
+_HOLDER = """
+import sys, time
+from pathlib import Path
+from sonar.home.folder import Home
+with Home(Path(sys.argv[1]), "pysonar").lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_mistyped_password_is_told_at_once(tmp_path: Path, network: Path) -> None:
