@@ -16,6 +16,7 @@ from sonar.store import choose
 from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
+from sonar.telling.again import with_home
 from sonar.telling.amounts import format_amount, format_wei
 from sonar.telling.text import count, short
 
@@ -61,7 +62,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
             yield Check(name, True, check())
         except SonarError as error:
             failed.add(name)
-            yield Check(name, False, str(error), error.hint)
+            yield Check(name, False, str(error), with_home(error.hint))
 
 
 def _policy(mine: Mine) -> str:

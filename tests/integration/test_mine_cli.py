@@ -241,7 +241,8 @@ def test_run_waits_for_a_chain_that_comes_later(cli: Cli, net: Net, monkeypatch:
         code, told = cli.text("run", "--exit-when-done")
         assert code == ends
         assert "not up yet" in told
-        assert ("Stopped. Nothing is lost; start again with `mine run`" in told) == (ends == 130)
+        again = f"Stopped. Nothing is lost; start again with `mine run --home {cli.home}`."
+        assert (again in told) == (ends == 130)
         assert faults == []
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     faults.append(ChainUnavailable("not up yet"))
@@ -657,7 +658,7 @@ def test_run_makes_a_pool_that_is_no_good_anew_and_doctor_leaves_it(cli: Cli, ne
     (check,) = [one for one in document["checks"] if one["name"] == "pool"]
     assert (code, check["ok"]) == (1, False)
     assert "mode 0644" in check["found"]
-    assert "`mine run`" in check["hint"]
+    assert f"`mine run --home {cli.home}`" in check["hint"]
     code, text = cli.text("run", "--exit-when-done")
     assert code == 0
     assert "mode 0644" in text
