@@ -177,7 +177,12 @@ class Campaign:
             head = self._means.market.head()
             self._means.outbox.recover(head)
             state = self._opening.state(head)
-            self._finish_rounds(state, head)
+            fault = self._finish_rounds(state, head)
+            if fault is not None and state.closed:
+                raise fault
+            if fault is not None:  # the round that is open does not wait for an old one's record
+                told = "asking again; the open round continues"
+                self._means.tell_once("the record of a round that is over", fault, told)
             if state.closed and not self.done:
                 return Waiting("the end of the bounty to be confirmed")
             result = self._act(status_of(state, head.timestamp_s), state, head)
@@ -185,12 +190,16 @@ class Campaign:
                 return result
         return Waiting("the chain to show what was mined")
 
-    def _finish_rounds(self, state: BountyState, head: Head) -> None:
-        """Record how rounds ended that are over in the confirmed block."""
+    def _finish_rounds(self, state: BountyState, head: Head) -> RpcError | None:
+        """Record how rounds ended that are over in the confirmed block; return why that does not work yet."""
         deep, market = self._means.deep(head), self._means.market
         with suppress(UnknownBounty):  # it was not posted then
             there = state if deep == head else market.bounty(self._means.id, deep)
-            self._ending.finish_rounds(there, deep)
+            try:
+                self._ending.finish_rounds(there, deep)
+            except RpcError as fault:
+                return fault
+        return None
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
@@ -220,7 +229,7 @@ class Campaign:
         Then its ledger may be older too: a round is neither opened nor settled with it, but let go.
         """
         try:
-            self.records.check_age(state.model_digest)
+            self.records.check_age(state.model_digest, state.round)
         except JournalError as older:
             if not self._told_age:
                 self._progress.problem(older)
