@@ -178,7 +178,10 @@ class Campaign:
             self._means.outbox.recover(head)
             state = self._opening.state(head)
             fault = self._finish_rounds(state, head)
-            if fault is not None and state.closed:
+            if fault is not None and state.closed:  # the money needs no record
+                confirmed = self._opening.state(self._means.deep(head)).closed
+                if confirmed and (waiting := self._ending.withdraw(head)) is not None:
+                    return waiting
                 raise fault
             if fault is not None:  # the round that is open does not wait for an old one's record
                 told = "asking again; the open round continues"
@@ -219,9 +222,11 @@ class Campaign:
             case Status.FAILED | Status.OVERDUE:
                 return self._ending.expire(state, head, status)
             case _:
-                waiting = self._ending.withdraw(head)
+                if (waiting := self._ending.withdraw(head)) is not None:
+                    return waiting
+                self._settling.rounds.let_go()
                 closed = f"bounty {self.bounty.settings.name} is closed"
-                return waiting or Done(closed, history.document_of(self.summary()))
+                return Done(closed, history.document_of(self.summary()))
 
     def _up_to_date(self, state: BountyState) -> bool:
         """Tell whether this home has all models so far; if it is an older copy, say so once.
