@@ -153,7 +153,7 @@ class Rounds:
         if not self._urgency.can_commit(turn):
             if turn.ends.commit_s < bounty.opened_s + bounty.terms.commit_window_s:
                 return _quiet(turn)
-            return self._miss(part, turn, "too little is left of the commit window")
+            return self._miss(part, turn, "too little time is left in the commit window")
         consent.check_bounty(bounty, self._policy)
         consent.check_uses(self._book.uses(dataset.digest), self._policy)
         made = self._updates.make(part, turn)

@@ -133,8 +133,8 @@ def test_its_figures_and_nothing_outlives_its_kernel(tmp_path: Path, monkeypatch
 
         started = psutil.Process(notebook.pid).children(recursive=True)
         names = [" ".join(process.cmdline()) for process in started]
-        assert sum("-m mine run" in name for name in names) == 10
-        assert sum("-m sonar chain" in name for name in names) == 1
+        assert sum("mine run" in name for name in names) == 10
+        assert sum("sonar chain" in name for name in names) == 1
         os.kill(notebook.pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(started, timeout=60)
         assert alive == []

@@ -279,7 +279,7 @@ def test_a_window_that_passed_while_away_is_skipped(world: World) -> None:
     world.scientist.post()
     node = world.node(0)
     world.advance(59)
-    assert "too little is left of the commit window" in node.tick().what
+    assert "too little time is left in the commit window" in node.tick().what
     world.advance(61)
     assert "the commit window is over" in node.tick().what
     assert world.part(0, 1).state is RoundState.IDLE

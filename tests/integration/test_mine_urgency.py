@@ -190,7 +190,7 @@ def test_a_mine_that_would_miss_the_quiet_end_sends_nothing_and_loses_nothing(tm
     run([world.node(0), world.node(1)], passes=1)
     late = world.node(2)
     world.advance(QUIET_S - COMMIT_MARGIN_S)
-    assert "too little is left" in late.tick().what
+    assert "too little time is left" in late.tick().what
     assert world.part(2, 1).state is RoundState.IDLE
     world.advance(COMMIT_MARGIN_S)
     assert "the commit window is over" in late.tick().what
@@ -249,7 +249,7 @@ def test_an_update_that_took_longer_than_was_left_is_not_committed(
         return made(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trainer, "make_update", slow_make)
-    assert "too little is left" in late.tick().what
+    assert "too little time is left" in late.tick().what
     assert world.part(2, 1).state is RoundState.TRAINED
     world.advance(QUIET_S)
     assert "the commit window is over" in late.tick().what
