@@ -52,6 +52,7 @@ KNOWN = frozenset(
         "one random slot, its last digits kept",
         "targets times three",
         "2 twins, one row less",
+        "2 twins, jitter of 1%, rows overstated",
         "2 twins, jitter of 10%",
         "2 twins, jitter of 30%",
         "2 twins, jitter of 100%",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -287,6 +287,22 @@ def _twins(count: int, change: Callable[[Shard, Rng], Shard] = _same) -> Cheat:
     return _with(_same, *[change] * (count - 1), against_itself=True)
 
 
+def _boasting(factor: int, twins: Cheat) -> Cheat:
+    """The same mines, each of which says that it has `factor` times its rows."""
+
+    def mines(names: Sequence[str], shard: Shard, rng: Rng) -> list[Mine]:
+        def boast(send: Forge) -> Forge:
+            def sent(number: int, weights: Sequence[int], history: History) -> Sent:
+                made = send(number, weights, history)
+                return replace(made, rows=factor * made.rows)
+
+            return sent
+
+        return [replace(mine, send=boast(mine.send)) for mine in twins.mines(names, shard, rng)]
+
+    return replace(twins, mines=mines)
+
+
 LATER, ONE = range(3, 256), range(4, 5)
 CHEATS: dict[str, Cheat] = {
     "honest": _with(_same),
@@ -324,6 +340,7 @@ CHEATS: dict[str, Cheat] = {
     "2 twins, rows in another order": _twins(2, _shuffled),
     "2 twins, one row less": _twins(2, _one_less),
     "2 twins, jitter of 1%": _twins(2, _jittered(0.01)),
+    "2 twins, jitter of 1%, rows overstated": _boasting(1_000, _twins(2, _jittered(0.01))),
     "2 twins, jitter of 10%": _twins(2, _jittered(0.1)),
     "2 twins, jitter of 30%": _twins(2, _jittered(0.3)),
     "2 twins, jitter of 100%": _twins(2, _jittered(1.0)),

@@ -47,7 +47,7 @@ from sonar.errors import (
 )
 from sonar.ports import Store
 from sonar.protocol.events import BountyClosed, BountyPosted
-from sonar.protocol.ids import Address, BountyId, hex32
+from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.phase import Status
 from sonar.telling.documents import MineSummary
 from sonar.telling.progress import Done, Progress, Waiting
@@ -59,6 +59,7 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # a longer one could miss a window
 _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
 _SEARCH_AGAIN_S = 300.0
+_TOLD_MOST = 100
 _OFFERS_S = 1.0
 """How long a pass may examine offers: anybody can post any number of bad ones."""
 
@@ -287,9 +288,7 @@ class Node:
             if fault is not None:  # the round that is open does not wait for an old one's record
                 self._tell_once(fault)
             return waiting
-        if fault is not None:
-            raise fault
-        return self._finish(turn)
+        return self._finish(turn, fault)
 
     def _conclude(self, turn: Turn) -> RpcError | None:
         """Bring parts of rounds that are over to their ends; return why that does not work yet for one."""
@@ -304,18 +303,30 @@ class Node:
 
     def _tell_once(self, fault: SonarError) -> None:
         if str(fault) not in self._told:
+            if len(self._told) >= _TOLD_MOST:  # a node can word its faults in any number of ways
+                self._told.clear()
             self._told.add(str(fault))
             self._progress.problem(fault, "asking again; the open round continues")
 
-    def _finish(self, turn: Turn) -> Waiting | None:
-        joined = turn.joined
-        if not self._endings.closed(joined, turn.head) or self._book.open_parts(joined.bounty):
+    def _finish(self, turn: Turn, fault: RpcError | None) -> Waiting | None:
+        """Leave a bounty that is closed, when its record is whole; the money needs the contract alone.
+
+        `fault`: why the end of a part is not known. A node may have dropped such old records for good.
+        """
+        joined, asset = turn.joined, turn.bounty.terms.asset
+        if not self._endings.closed(joined, turn.head):
             return Waiting(f"the end of bounty {short(hex32(joined.bounty))} to be confirmed")
         if self._options.claim:
-            intent = Intent(Action.WITHDRAW, joined.bounty.hex())
-            waiting = self._sender.withdraw(intent, turn.bounty.terms.asset, turn.head)
-            if waiting is not None:
+            # Again, if need be: what was owed may have been more than a node told when it was taken out.
+            intent = self._outbox.next(Intent(Action.WITHDRAW, joined.bounty.hex()))
+            if (waiting := self._sender.withdraw(intent, asset, turn.head)) is not None:
                 return waiting
+        if fault := fault or self._endings.unrecorded(joined, turn.bounty.round, turn.head):
+            claim = "mine claim" if asset == ETHER else f"mine claim --asset {asset}"
+            hint = f"a node that keeps no old records never will; `{claim}` takes out your money without them"
+            raise RpcError(str(fault), hint=hint)
+        if self._book.open_parts(joined.bounty):
+            return Waiting(f"the end of bounty {short(hex32(joined.bounty))} to be confirmed")
         if not self._urgency.allows(STORE_CALL_S):
             return Waiting("a reveal in another bounty, before old updates are unpinned")
         self._publisher.let_go(self._book.parts(joined.bounty))

@@ -120,6 +120,7 @@ class Session:
         name = asked.settings.name
         known = self._campaigns.get(name)
         if known is None or known.bounty.digest != asked.digest:
+            self._scientist.warn_of_window(asked)
             new = self._scientist.campaign(asked, self._password)  # if this is refused, the old one continues
             if known is not None:
                 known.close()  # the home keeps one bounty per name, and could not continue this one

@@ -196,9 +196,11 @@ def run(
             password = _unlocked(scientist, password_file)
             if scientist.posted(name):
                 scientist.progress.note(f"continuing {name!r}, which was started here before")
-            elif not as_json:
-                typer.echo(told(asked))
-                if not yes:
+            else:
+                if not as_json:
+                    typer.echo(told(asked))
+                scientist.warn_of_window(asked)
+                if not (as_json or yes):
                     _confirm()
             try:
                 _see_through(scientist, asked, password, as_json)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pysonar.campaign.records import Posting, Records
 from sonar.chain.sending.intent import PREFIX, Action, Intent
-from sonar.errors import ConfigError, KeyFileError, UsageError
+from sonar.errors import ConfigError, KeyFileError, SonarError, UsageError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
@@ -119,6 +119,17 @@ class Scientist(Party):
             problem = f"{settings.key_bits}, and the key {path} has {key.public.bits} bits"
             raise ConfigError("key_bits", problem, hint="give the bounty another name, or the key's size")
         return key
+
+    def warn_of_window(self, bounty: Bounty) -> None:
+        """Tell if the settle window of a bounty that is not posted is short for this network's chain."""
+        from pysonar.campaign.opening import short_window
+
+        confirmations, terms = self.network.confirmations, bounty.on(dev=self.network.dev).offer.terms
+        if confirmations > 1 and not self.posted(bounty.settings.name):
+            with suppress(SonarError):  # the campaign will tell what is wrong with the chain
+                told = short_window(self.market, terms.settle_window_s, confirmations)
+                if told:
+                    self.progress.note(told)
 
     def campaign(self, bounty: Bounty, password: str, *, patience_s: float = 0.0) -> Campaign:
         """Return the campaign of a bounty, new or resumed.

@@ -91,18 +91,23 @@ class Endings:
         return True
 
     def closed(self, joined: Joined, head: Head) -> bool:
-        """Tell whether a bounty is closed in the confirmed block, by the contract and by its record.
+        """Tell whether a bounty is closed in the confirmed block, by the contract."""
+        state = self._state(joined.bounty, self._sender.deep(head))
+        return state is not None and state.closed
 
-        Raises RpcError if the record does not say so.
-        """
-        deep = self._sender.deep(head)
-        state = self._state(joined.bounty, deep)
-        if state is None or not state.closed:
-            return False
-        last = Part(joined.bounty, state.round)
-        if not self._record(last, joined.block, deep, _is_closed).closed:
-            raise RpcError("the chain's node has no record yet that the bounty is closed")
-        return True
+    def unrecorded(self, joined: Joined, last: int, head: Head) -> RpcError | None:
+        """Return why the record does not say that a bounty closed with the round `last`, if so."""
+        try:
+            record = self._record(
+                Part(joined.bounty, last), joined.block, self._sender.deep(head), _is_closed
+            )
+        except RpcError as error:
+            return error
+        return (
+            None
+            if record.closed
+            else RpcError("the chain's node has no record yet that the bounty is closed")
+        )
 
     def _state(self, bounty: BountyId, deep: Head) -> BountyState | None:
         """The bounty in a block; None if it was not posted then."""

@@ -34,7 +34,7 @@ class Ending:
 
     def withdraw(self, head: Head) -> Waiting | None:
         """Withdraw what the contract owes this account, including other bounties' credits in that asset. None
-        when nothing is left; then the store may drop the mines' updates.
+        when nothing is left.
         """
         means = self._means
         intent, asset = Intent(Action.WITHDRAW, means.id.hex()), means.bounty.offer.terms.asset
@@ -45,7 +45,6 @@ class Ending:
             call = means.market.withdraw(me, asset)
             if (waiting := means.transact(intent, call, "the withdrawal", None)) is not None:
                 return waiting
-        self._settling.rounds.let_go()
         return None
 
     def finish_rounds(self, state: BountyState, head: Head) -> None:

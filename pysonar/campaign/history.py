@@ -71,7 +71,7 @@ def position(records: Records, market: Callable[[], Market]) -> tuple[Head, Boun
 def check_age(records: Records, market: Callable[[], Market]) -> None:
     """Compare the records with the chain, if it answers. Raises JournalError if they are an older copy."""
     found = position(records, market)
-    records.check_age(found[1].model_digest if found else b"")
+    records.check_age(*(found[1].model_digest, found[1].round) if found else ())
 
 
 def line_of(records: Records, number: int, bounty: Bounty) -> dict[str, Any]:

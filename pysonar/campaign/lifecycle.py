@@ -177,7 +177,15 @@ class Campaign:
             head = self._means.market.head()
             self._means.outbox.recover(head)
             state = self._opening.state(head)
-            self._finish_rounds(state, head)
+            fault = self._finish_rounds(state, head)
+            if fault is not None and state.closed:  # the money needs no record
+                confirmed = self._opening.state(self._means.deep(head)).closed
+                if confirmed and (waiting := self._ending.withdraw(head)) is not None:
+                    return waiting
+                raise fault
+            if fault is not None:  # the round that is open does not wait for an old one's record
+                told = "asking again; the open round continues"
+                self._means.tell_once("the record of a round that is over", fault, told)
             if state.closed and not self.done:
                 return Waiting("the end of the bounty to be confirmed")
             result = self._act(status_of(state, head.timestamp_s), state, head)
@@ -185,12 +193,16 @@ class Campaign:
                 return result
         return Waiting("the chain to show what was mined")
 
-    def _finish_rounds(self, state: BountyState, head: Head) -> None:
-        """Record how rounds ended that are over in the confirmed block."""
+    def _finish_rounds(self, state: BountyState, head: Head) -> RpcError | None:
+        """Record how rounds ended that are over in the confirmed block; return why that does not work yet."""
         deep, market = self._means.deep(head), self._means.market
         with suppress(UnknownBounty):  # it was not posted then
             there = state if deep == head else market.bounty(self._means.id, deep)
-            self._ending.finish_rounds(there, deep)
+            try:
+                self._ending.finish_rounds(there, deep)
+            except RpcError as fault:
+                return fault
+        return None
 
     def _act(self, status: Status, state: BountyState, head: Head) -> Waiting | Done | None:
         ends, n, cap = deadlines_of(state), state.round, state.terms.cohort_cap
@@ -210,9 +222,11 @@ class Campaign:
             case Status.FAILED | Status.OVERDUE:
                 return self._ending.expire(state, head, status)
             case _:
-                waiting = self._ending.withdraw(head)
+                if (waiting := self._ending.withdraw(head)) is not None:
+                    return waiting
+                self._settling.rounds.let_go()
                 closed = f"bounty {self.bounty.settings.name} is closed"
-                return waiting or Done(closed, history.document_of(self.summary()))
+                return Done(closed, history.document_of(self.summary()))
 
     def _up_to_date(self, state: BountyState) -> bool:
         """Tell whether this home has all models so far; if it is an older copy, say so once.
@@ -220,7 +234,7 @@ class Campaign:
         Then its ledger may be older too: a round is neither opened nor settled with it, but let go.
         """
         try:
-            self.records.check_age(state.model_digest)
+            self.records.check_age(state.model_digest, state.round)
         except JournalError as older:
             if not self._told_age:
                 self._progress.problem(older)

@@ -108,10 +108,16 @@ class Means:
         """The intent to do something in a round of the bounty."""
         return Intent.of_round(action, self.id, number)
 
-    def since(self) -> int:
-        """The block from which on to look for events of the round that is open."""
-        finished: Finished | None = self.records.get(Finished, self.records.finished())
-        return (finished.block if finished is not None else self.posted[1]) - REORG_BLOCKS
+    def since(self, number: int) -> int:
+        """The block from which on to look for a round's events: where the one before it ended, if known."""
+        over, before = self.records.finished(), self.intent(Action.SETTLE, number - 1)
+        finished: Finished | None = self.records.get(Finished, min(over, number - 1))
+        first = finished.block if finished is not None else self.posted[1]
+        if over < number - 1 and self.outbox.submitted(before):
+            with suppress(MarketError):  # it ended otherwise
+                receipt = self.outbox.outcome(before)
+                first = first if receipt is None else receipt.block
+        return first - REORG_BLOCKS
 
     def deep(self, head: Head) -> Head:
         """The newest block that is confirmed at `head`. Raises RpcError if the node lacks it."""
@@ -123,7 +129,7 @@ class Means:
         If that is not `enough`, it is looked for from the contract's first block on, but not at each block:
         where the round's record begins was one node's word.
         """
-        found = self._read(number, min(self.since(), last - REORG_BLOCKS), last)
+        found = self._read(number, min(self.since(number), last - REORG_BLOCKS), last)
         searched = self.searched.get(number)
         if not enough(found) and (searched is None or abs(last - searched) >= REORG_BLOCKS):
             found = self._read(number, self.market.deployed_block, last)

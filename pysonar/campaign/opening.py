@@ -5,6 +5,7 @@ It is posted with manifests of the key, the model and its allow-list, and with e
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,9 +20,10 @@ from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.token import check_asset, unit_of
-from sonar.chain.rpc import Head
+from sonar.chain.rpc import Chain, Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import pay
+from sonar.chain.sending.queue import BURIED_BLOCKS
 from sonar.errors import (
     BlobNotFound,
     BlobTooLarge,
@@ -44,6 +46,10 @@ from sonar.protocol.ids import PART_BYTES, Address, BountyId, Cid, Codec, digest
 from sonar.protocol.phase import BountyState
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Waiting
+from sonar.telling.text import span
+
+_PACE_BLOCKS = 100
+"""Over how many blocks a chain's pace is looked at."""
 
 
 class Opening:
@@ -189,6 +195,26 @@ def check(market: Market, bounty: Bounty, me: Address) -> None:
         hint = "name somebody else who agrees to each settlement, or leave it out"
         raise ConfigError("settler", f"{bounty.offer.terms.settler} is {whose}", hint=hint)
     check_settler(market, bounty.offer.terms.settler)
+
+
+def short_window(chain: Chain, window_s: int, confirmations: int) -> str:
+    """Say that a settle window is shorter than settling takes at the chain's pace; empty if it is not.
+
+    The reveals must be confirmed. What cannot be proven of one is believed when it is buried, and the
+    settlement may wait as long until it is mined. A chain of one confirmation mines as it likes.
+    """
+    blocks, head = confirmations + 2 * BURIED_BLOCKS, chain.head()
+    past = chain.at_depth(head, _PACE_BLOCKS + 1)
+    if confirmations <= 1 or head.number - past.number < blocks:
+        return ""
+    block_s = (head.timestamp_s - past.timestamp_s) / (head.number - past.number)
+    if window_s >= (least_s := math.ceil(blocks * block_s)):
+        return ""
+    return (
+        f"the settle window of {span(window_s)} is short for this network: with confirmations = "
+        f"{confirmations}, settling takes up to {blocks} blocks of {span(block_s)}; give settle_window_s = "
+        f"{least_s} or more, or a round may be overdue before it can be settled"
+    )
 
 
 def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:

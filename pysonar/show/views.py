@@ -55,7 +55,7 @@ def _campaign(scientist: Scientist, name: str) -> dict[str, Any]:
     summary = summary_of(records, scientist.started(name))
     found = position(records, lambda: scientist.market)
     summary["now"] = _now(*found) if found else None
-    summary["problem"] = _age_problem(records, found[1].model_digest if found else b"")
+    summary["problem"] = _age_problem(records, found[1] if found else None)
     return summary
 
 
@@ -90,9 +90,9 @@ def _now(head: Head, state: BountyState) -> dict[str, Any]:
     }
 
 
-def _age_problem(records: Records, newest: bytes) -> str:
+def _age_problem(records: Records, state: BountyState | None) -> str:
     try:
-        records.check_age(newest)
+        records.check_age(*(state.model_digest, state.round) if state else ())
     except JournalError as older:
         return f"{older}: {older.hint}"
     return ""

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from pysonar.campaign.opening import short_window
 from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
+from pysonar.cli import main
 from pysonar.keys.key import Key
+from sonar.chain.contract.market import Market
 from sonar.chain.sending.intent import Intent
 from sonar.errors import ConfigError, InsufficientFunds
+from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
@@ -401,3 +405,51 @@ def test_a_finished_campaign_says_so_again(tmp_path: Path) -> None:
     assert world.run(again).summary == first.summary
     assert len(world.events(BountyClosed)) == 1
     assert world.events(BountyClosed)[0].reason is CloseReason.LAST_ROUND
+
+
+@pytest.mark.parametrize(
+    ("window_s", "confirmations", "least_s"), [(60, 3, 156), (155, 3, 156), (263, 12, 264)]
+)
+def test_a_settle_window_shorter_than_settling_takes_is_told(
+    tmp_path: Path, window_s: int, confirmations: int, least_s: int
+) -> None:
+    """A block comes every 12 s. Nothing is told of a chain too young, or of one confirmation."""
+    world = World(tmp_path)
+    assert short_window(world.market, window_s, confirmations) == ""
+    for _ in range(110):
+        world.move(12)
+    told = short_window(world.market, window_s, confirmations)
+    assert f"give settle_window_s = {least_s} or more" in told
+    assert "blocks of 12 s" in told
+    assert short_window(world.market, least_s, confirmations) == ""
+    assert short_window(world.market, window_s, 1) == ""
+
+
+def test_the_command_tells_it_before_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(tmp_path)
+    for _ in range(110):
+        world.move(12)
+    file = tmp_path / "network.toml"
+    NetworkConfig(
+        name="test",
+        dev=True,
+        chain_id=1,
+        rpc_url="http://127.0.0.1:9",
+        contract=world.market.address,
+        code_hash=b"h" * 32,
+        confirmations=3,
+        store=StoreConfig(path=str(tmp_path / "store")),
+    ).save(file)
+    bounty = tmp_path / "bounty.toml"
+    bounty.write_text('name = "d"\nkey_bits = 2048\nsettle_window_s = 100\n[holdout]\nexample = "diabetes"\n')
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    monkeypatch.setattr(Market, "connect", lambda *_args, **_named: world.market)
+    assert main(["init", "--home", str(tmp_path / "home"), "--network", str(file), "--dev"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(
+        "pysonar.cli._confirm", lambda: capsys.readouterr().err.index("settle_window_s = 156")
+    )
+    monkeypatch.setattr("pysonar.cli._see_through", lambda *_args: None)
+    assert main(["run", str(bounty), "--home", str(tmp_path / "home")]) == 0

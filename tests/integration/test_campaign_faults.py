@@ -13,13 +13,21 @@ from eth_account import Account
 from pysonar.campaign.records import Cohort, Finished, Verdict
 from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.contract.errors import NothingToWithdraw, UnknownBounty
+from sonar.chain.contract.market import REORG_BLOCKS
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import ChainUnavailable, ConfigError, DigestMismatch, RpcError, StoreUnavailable
+from sonar.errors import (
+    ChainUnavailable,
+    ConfigError,
+    DigestMismatch,
+    EnvironmentFault,
+    RpcError,
+    StoreUnavailable,
+)
 from sonar.home.journal import Journal
-from sonar.protocol.events import BountyPosted, MinePaid, Revealed
+from sonar.protocol.events import BountyClosed, BountyPosted, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.protocol.ids import ETHER, Address, Cid
-from sonar.protocol.phase import Status
+from sonar.protocol.phase import CloseReason, Status
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting
@@ -194,6 +202,47 @@ def test_a_node_that_lags_or_limits_requests_is_asked_again(tmp_path: Path) -> N
         world.move()
     world.market.events = real  # type: ignore[method-assign]
     assert [line["ended"] for line in campaign.history()] == ["settled", "settled"]
+    world.check_money()
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_the_open_round_does_not_wait_for_the_record_of_an_old_one(tmp_path: Path, pruned: bool) -> None:
+    """The node leaves out how round 1 ended, or refuses all blocks of before."""
+    world, campaign = (made := World(tmp_path)), made.campaign()
+    real = world.market.events
+
+    def events(*asked: Any, **named: Any) -> Any:
+        found, first = real(*asked, **named), asked[0]
+        ended = [event.block for event in real(0) if isinstance(event, RoundSettled) and event.round == 1]
+        if pruned and ended and first < ended[0] - REORG_BLOCKS:
+            raise RpcError("eth_getLogs: pruned history unavailable", code=4444)
+        return [event for event in found if getattr(event, "round", 0) != 1 or not ended]
+
+    world.market.events = events  # type: ignore[method-assign]
+    for _ in range(500):
+        try:
+            campaign.tick()
+        except ChainUnavailable as unavailable:
+            lacking = str(unavailable)
+            break
+        world.let_mines_act(campaign)
+        world.move()
+    (closed,) = [event for event in real(0) if isinstance(event, BountyClosed)]
+    assert closed.reason is CloseReason.LAST_ROUND  # all were settled, in time
+    assert ("pruned" if pruned else "no whole record yet of how") in lacking
+    (told,) = [event for event in world.sink.events if isinstance(event, Problem)]
+    assert told.error == lacking
+    assert campaign.records.finished() == 0
+    me = Address(world.scientist.address)  # what no mine earned has come back all the same
+    assert [e.account for e in real(0) if isinstance(e, Withdrawn)] == [me]
+    assert world.market.withdrawable(me) == 0
+    with pytest.raises(EnvironmentFault, match="nothing is trained"):  # it is no older copy, for all that
+        _ = campaign.model
+    world.market.events = real  # type: ignore[method-assign]
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"] * 3
+    assert len(campaign.payouts()) == 3
+    assert campaign.model.loss < world.bounty.initial_loss
     world.check_money()
 
 

@@ -188,6 +188,37 @@ def test_a_closed_bounty_is_left_when_its_record_says_so_too(
     assert world.status() is Status.SETTLE
 
 
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("claim", [False, True])
+def test_a_node_without_old_records_does_not_keep_the_money(
+    world: World, monkeypatch: pytest.MonkeyPatch, claim: bool, refuses: bool
+) -> None:
+    world.scientist.post(terms(rounds=1))
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    world.scientist.settle()
+    node = world.node(0, claim=claim, join_all=False)
+
+    def pruned(*_which: Any) -> list[Event]:
+        if refuses:
+            raise RpcError("eth_getLogs: pruned history unavailable", code=4444)
+        return []
+
+    owed = world.market().withdrawable(world.address(0))
+    assert owed
+    with monkeypatch.context() as patch:
+        patch.setattr(node._market, "events", pruned)
+        patch.setattr(node, "_paused", lambda _bounty: None)
+        run([node])
+    (told,) = [problem for problem in world.problems() if "mine claim" in problem.hint]
+    assert "takes out your money without them" in told.hint
+    assert not world.book(0).joined()[0].over
+    assert world.market().withdrawable(world.address(0)) == (0 if claim else owed)
+    assert isinstance(run([world.node(0, claim=True)])[0], Done)  # with another node, all is as ever
+    assert world.part(0, 1).state is RoundState.PAID
+    assert world.market().withdrawable(world.address(0)) == 0
+
+
 def test_a_block_that_the_node_keeps_no_longer_is_told_in_plain_words_and_passed_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -637,3 +637,12 @@ def test_a_mine_that_cannot_pay_its_stake_takes_out_what_the_contract_owes_it(wo
     assert world.part(0, 2).state is RoundState.REVEALED
     assert not world.problems()
     assert world.market().withdrawable(world.address(0)) == 0
+
+
+def test_what_a_node_tells_in_ever_other_words_fills_no_memory(world: World) -> None:
+    node = world.node(0)
+    for number in range(1000):
+        node._tell_once(RpcError(f"the node's fault {number}"))
+        node._tell_once(RpcError(f"the node's fault {number}"))
+    assert len(node._told) <= 100
+    assert len(world.problems()) == 1000
