@@ -87,6 +87,8 @@ def checkout(tmp_path: Path) -> Path:
 def make_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "demo", "NODE=", f"PYTHON={sys.executable}", "DEMO_ARGS=--mines 3"]
     env = {**os.environ, **environment}
+    for ours in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):  # the tests may themselves be run by make
+        env.pop(ours, None)
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
