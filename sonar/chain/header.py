@@ -11,25 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import rlp
 from eth_utils.crypto import keccak
 
 from sonar.errors import RpcError
 
-_DATA = [
-    "parentHash",
-    "sha3Uncles",
-    "miner",
-    "stateRoot",
-    "transactionsRoot",
-    "receiptsRoot",
-    "logsBloom",
-    "extraData",
-    "mixHash",
-    "nonce",
-    "withdrawalsRoot",
-    "parentBeaconBlockRoot",
-    "requestsHash",
-]
 _ORDER = [
     "parentHash",
     "sha3Uncles",
@@ -54,10 +40,12 @@ _ORDER = [
     "requestsHash",
 ]
 _MUST = _ORDER[:15]
+_QUANTITIES = {
+    *("difficulty", "number", "gasLimit", "gasUsed", "timestamp"),
+    *("baseFeePerGas", "blobGasUsed", "excessBlobGas"),
+}
 _BESIDES = {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
 """Fields of a node's answer that are no part of the header."""
-
-
 _AT_MOST_S = 900.0
 """A mismatch that lasts longer is not a lie: the chain hashes differently since a fork."""
 
@@ -96,7 +84,7 @@ def is_genuine(block: Mapping[str, Any]) -> bool | None:
         return None
     try:
         fields = [_field(name, block[name]) for name in _ORDER if block.get(name) is not None]
-        return keccak(_rlp(b"".join(map(_item, fields)), 0xC0)) == bytes.fromhex(block["hash"][2:])
+        return keccak(rlp.encode(fields)) == bytes.fromhex(block["hash"][2:])
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -105,19 +93,7 @@ def _field(name: str, value: Any) -> bytes:
     """A field's bytes: data as they are, quantities without leading zeros."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise ValueError(name)
-    if name in _DATA:
+    if name not in _QUANTITIES:
         return bytes.fromhex(value[2:])
     number = int(value, 16)
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
-def _item(data: bytes) -> bytes:
-    return data if len(data) == 1 and data[0] < 0x80 else _rlp(data, 0x80)
-
-
-def _rlp(payload: bytes, kind: int) -> bytes:
-    """A string (0x80) or a list (0xC0) in RLP."""
-    if len(payload) < 56:
-        return bytes([kind + len(payload)]) + payload
-    size = len(payload).to_bytes((len(payload).bit_length() + 7) // 8, "big")
-    return bytes([kind + 55 + len(size)]) + size + payload
