@@ -123,13 +123,10 @@ _SHAPES = (
     _Shape(_shape(r"0[xob][0-9a-f]+"), Kind.NEARLY, "is not in decimal digits", "write it in decimal digits"),
     _Shape(_shape(r"[+-]?\d[\d_]*_\d[\d_.]*"), Kind.NEARLY, "has underscores", "write digits only"),
     _Shape(
-        _shape(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: .*)?"),
-        Kind.OTHER,
-        "is a date",
-        "write a number, as years of age or days since an event",
-    ),
-    _Shape(
-        _shape(rf"\d{{1,2}}[-. ]+{_MONTH}(?:[-. ]+\d{{2,4}})?|{_MONTH} \d{{1,2}},? \d{{4}}"),
+        _shape(
+            r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: .*)?"
+            rf"|\d{{1,2}}[-. ]+{_MONTH}(?:[-. ]+\d{{2,4}})?|{_MONTH} \d{{1,2}},? \d{{4}}"
+        ),
         Kind.OTHER,
         "is a date",
         "write a number, as years of age or days since an event",

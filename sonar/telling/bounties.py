@@ -6,7 +6,7 @@ An event's record has the fields that the contract's ABI gives it; amounts are i
 from __future__ import annotations
 
 from dataclasses import field, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -201,20 +201,6 @@ class BountyClosed(Happened):
     event: Literal["BountyClosed"] = "BountyClosed"
 
 
-_RECORDS = {
-    kind.__name__: kind
-    for kind in (
-        BountyPosted,
-        RoundOpened,
-        Committed,
-        Revealed,
-        CohortFixed,
-        MinePaid,
-        RoundSettled,
-        RoundFailed,
-        BountyClosed,
-    )
-}
 EventRecord = Annotated[
     BountyPosted
     | RoundOpened
@@ -227,6 +213,7 @@ EventRecord = Annotated[
     | BountyClosed,
     Field(discriminator="event"),
 ]
+_RECORDS = {kind.__name__: kind for kind in get_args(get_args(EventRecord)[0])}
 
 
 @document
