@@ -29,7 +29,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from tests.attacks.hostile import POLICY, HostileMine
-from tests.chain_kit import NobodySigns
+from tests.chain_kit import Clock, NobodySigns
 
 ETHER = 10**18
 START_S = 1_800_000_000
@@ -38,14 +38,6 @@ LONGEST_STEP_S = 8
 
 class Party(Protocol):
     def tick(self) -> Waiting | Done: ...
-
-
-@dataclass
-class Clock:
-    now_s: float = START_S
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @dataclass
@@ -64,7 +56,7 @@ class World:
     absent: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(START_S)
         self.accounts: list[LocalAccount] = [Account.create() for _ in range(self.mines)]
         scientist, deployer = Account.create(), Account.create()
         funded = [*self.accounts, scientist, deployer]

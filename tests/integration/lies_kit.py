@@ -33,7 +33,7 @@ from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, ListSink, Progress, Waiting
 from sonar.telling.waiting import PASSING_FAULTS
-from tests.chain_kit import NobodySigns
+from tests.chain_kit import Clock, NobodySigns
 from tests.integration.liar import NAMES, Liar, Lie
 
 ETHER = 10**18
@@ -47,14 +47,6 @@ LIES_EACH = 4
 @cache
 def scientist_key() -> Key:
     return Key.generate(1024, insecure=True)
-
-
-@dataclass
-class Clock:
-    now_s: float = START_S
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @dataclass
@@ -84,7 +76,7 @@ class World:
         cap: int = 3,
     ) -> None:
         self.folder, self.plan, self.confirmations, self.mines = folder, plan, confirmations, mines
-        self.rng, self.clock = random.Random(seed), Clock()
+        self.rng, self.clock = random.Random(seed), Clock(START_S)
         self.accounts: list[LocalAccount] = [Account.create() for _ in range(mines)]
         self.scientist, self.deployer = Account.create(), Account.create()
         everybody = [*self.accounts, self.scientist, self.deployer]

@@ -41,7 +41,7 @@ from sonar.protocol.phase import BountyState, Status, Terms, status_of
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
-from tests.chain_kit import wish
+from tests.chain_kit import Clock, wish
 from tests.token_kit import deploy_token, mint, pay_now
 
 TOKENS_EACH = 10**8
@@ -179,14 +179,7 @@ def terms(**changes: Any) -> Terms:
     return replace(TERMS, **changes)
 
 
-class Clock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+START_S = 1_700_000_000.0
 
 
 def _no_sleep(_: float) -> None:
@@ -209,7 +202,7 @@ class World:
         self.policy = Policy(insecure_keys=True)
         self.accounts = [Account.create() for _ in range(mines)]
         scientist = Account.create()
-        self.clock, self.monotonic = Clock(), Clock()
+        self.clock, self.monotonic = Clock(START_S), Clock(START_S)
         self.fund = {Address(account.address): 10**20 for account in (scientist, *self.accounts)}
         self.chain = TesterChain(self.fund, clock=self.clock)
         self.rpc = self.chain.rpc()
