@@ -114,7 +114,7 @@ def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
     offline = (
         (f"{bin_dir}pysonar status --home {at(SCIENTIST)}", "the campaign, round by round"),
         (
-            f"{bin_dir}pysonar explain {at(SCIENTIST, 'bounty.toml')}",
+            f"{bin_dir}pysonar explain {at(SCIENTIST, 'bounty.toml')} --home {at(SCIENTIST)}",
             "what that bounty costs and reveals",
         ),
         (f"{bin_dir}mine status --home {at(first)}", "what one mine did and what it revealed"),
