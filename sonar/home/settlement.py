@@ -101,12 +101,15 @@ _ANEW = "the file was changed or damaged on its way: get it again from the bount
 def read_settlement(path: Path) -> Settlement:
     """Return the settlement of a file, checked. Raises ConfigError, RemoteError, UsageError."""
     text = read_text(path, "settlement", MAX_FILE_BYTES)
+    hint = "PySonar writes it into the scientist's home: settlements/NAME-ROUND.json"
     try:
         parsed(text)
-    except RemoteError as error:
-        hint = "PySonar writes it into the scientist's home: settlements/NAME-ROUND.json"
+    except RemoteError as error:  # which shows what it read: nothing for a file of another kind
         raise ConfigError("settlement", f"{path} holds no JSON", hint=hint) from error
-    return Settlement.from_bytes(text.encode())
+    try:
+        return Settlement.from_bytes(text.encode())
+    except RemoteError as error:
+        raise ConfigError("settlement", f"{path} is not a settlement: {error}", hint=hint) from error
 
 
 def read_signature(path: Path) -> bytes | None:

@@ -252,6 +252,10 @@ def test_sonar_sign_signs_nothing_that_it_did_not_compute_or_was_not_asked_for(
     told = capsys.readouterr().err
     assert f"settlement: {path} holds no JSON" in told
     assert "diabetes" not in told
+    path.write_text('{"a": 1}')
+    assert sign(path, home, "--yes") == 2
+    told = capsys.readouterr().err
+    assert f"settlement: {path} is not a settlement: a of a Settlement: unknown field" in told
     path.write_bytes(GOOD.to_bytes())
     monkeypatch.setenv("SONAR_PASSWORD", "wrong")
     assert sign(path, home, "--yes") == 2
