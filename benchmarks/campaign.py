@@ -22,27 +22,21 @@ from statistics import median
 import numpy as np
 import psutil
 
+from benchmarks.opened import PLACE, opened
 from benchmarks.race import Result
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.opening import prepare
-from pysonar.campaign.records import Cohort, Records
-from pysonar.campaign.rounds import RoundWork
-from pysonar.keys.job import Job
+from pysonar.campaign.records import Cohort
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.data import examples
 from sonar.data.table import Table
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.registry import family_of
-from sonar.home.journal import Journal
-from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.ids import Address, Digest, digest_of, links_of
-from sonar.store.folder import FolderStore
+from sonar.protocol.ids import Address, Digest, links_of
 from sonar.store.memory import MemoryStore
 
 EARLY, LATE, MANY, LAST = 3, 40, 255, 100
-PLACE = 31337, Address("0x" + "1" * 40), Address("0x" + "2" * 40)
 SHARDS = 10
 
 
@@ -75,13 +69,10 @@ class Bench:
         design = self.bounty.design
         key = Key.generate(2048)
         key.save(self.folder / "key", "bench", dev=True)
-        self.holder, copies = LocalHolder(key), FolderStore(self.folder / "copies")
-        posting = prepare(self.bounty, self.holder, copies)
-        terms, digest = self.bounty.terms, digest_of(posting.key_manifest)
-        self.job = Job(*PLACE, terms, posting.model_manifest, digest, posting.salt)
-        self.records = Records(Journal(self.folder / "journal.sqlite"), "bench")
-        self.work = RoundWork(self.store, copies, self.holder, self.records, self.bounty, self.job)
-        self.model = ModelManifest.from_bytes(posting.model_manifest)
+        self.holder = LocalHolder(key)
+        self.job, self.records, self.work, self.model = opened(
+            self.bounty, self.holder, self.folder, self.store
+        )
         self.weights = list(design.start)
         table = examples.load("diabetes")
         self.maps = [self._map(examples.shard(table, i, SHARDS)) for i in range(SHARDS)]

@@ -25,26 +25,20 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from benchmarks.liars import CHEATS, Cheat, Mine, Sent, Shard
+from benchmarks.opened import PLACE, opened
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.opening import prepare
-from pysonar.campaign.records import Cohort, Records
-from pysonar.campaign.rounds import RoundWork
-from pysonar.keys.job import Job
+from pysonar.campaign.records import Cohort
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.data import examples
-from sonar.home.journal import Journal
-from sonar.manifests.model import ModelManifest
 from sonar.manifests.update import UpdateManifest
-from sonar.protocol.ids import Address, Digest, digest_of, links_of
+from sonar.protocol.ids import Address, Digest, links_of
 from sonar.protocol.phase import Terms
-from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 
 Matrix = NDArray[np.float64]
 
 MINES, ROUNDS, HOLDOUT = 6, 6, examples.HOLDOUT_ROWS
-PLACE = 31337, Address("0x" + "1" * 40), Address("0x" + "2" * 40)
 PARTITIONS = 8
 KNOWN = frozenset(
     {
@@ -130,13 +124,10 @@ class Campaign:
     sent: dict[tuple[int, str], Sent] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.holder, copies = QuickHolder(Key(*_primes())), FolderStore(self.folder / "copies")
-        posting = prepare(self.bounty, self.holder, copies)
-        terms, digest = self.bounty.terms, digest_of(posting.key_manifest)
-        self.job = Job(*PLACE, terms, posting.model_manifest, digest, posting.salt)
-        self.records = Records(Journal(self.folder / "journal.sqlite"), "cheats")
-        self.work = RoundWork(self.store, copies, self.holder, self.records, self.bounty, self.job)
-        self.model = ModelManifest.from_bytes(posting.model_manifest)
+        self.holder = QuickHolder(Key(*_primes()))
+        self.job, self.records, self.work, self.model = opened(
+            self.bounty, self.holder, self.folder, self.store
+        )
 
     def run(self) -> list[Round]:
         """Return every round, till the last or till the target is reached."""
