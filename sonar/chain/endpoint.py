@@ -320,5 +320,4 @@ _ADDRESS = (
     "is it running? `sonar chain` starts a local one; rpc_url in network.toml names it, "
     "with the key that the node may require"
 )
-_MOVED = "if you trust that address, make it rpc_url in network.toml, with its key"
 _KEY = "the node asks for a key, or refuses ours: put it into rpc_url in network.toml as your provider says"

@@ -81,14 +81,6 @@ def parse_csv(data: str | bytes, name: str, columns: Sequence[str] | None = None
     return Table(wanted, np.concatenate(list(_batches(rows, header, wanted))))
 
 
-def csv_columns(file: Readable, name: str) -> tuple[str, ...]:
-    """Return the column names of a CSV file; only its first lines are read.
-
-    Raises DataError, as `parse_csv`.
-    """
-    return tuple(_header(_Rows(file, name)))
-
-
 def csv_batches(file: Readable, name: str, columns: Sequence[str]) -> Iterator[Matrix]:
     """Yield the numbers of these columns as float64[rows, len(columns)], some at a time, in the file's order.
 
