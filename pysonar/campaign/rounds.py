@@ -5,7 +5,7 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from pysonar.bounty.request import Bounty
@@ -17,7 +17,6 @@ from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from pysonar.keys.updates import aggregate_digest, grouped, weights_of
 from sonar.errors import LedgerConflict
-from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
 from sonar.families.quadratic.score import as_one, shares_of
@@ -102,7 +101,8 @@ class RoundWork:
             return {}
         self._remind(number)
         weights = self._standing.before(number).course.current.weights_int
-        answers = self._holder.holds(self._job, number, weights, updates, self._reference(weights))
+        reference = self._family.reference(self._design, weights)
+        answers = self._holder.holds(self._job, number, weights, updates, reference)
         return {mine: test for mine, test in answers.items() if test is not None}
 
     def _remind(self, before: int) -> None:
@@ -112,13 +112,9 @@ class RoundWork:
             known = not judged or self._holder.knows(self._job, number)
             if updates := [] if known else self._gatherer.again(number):
                 weights = course_of(self._records, self._design, number).current.weights_int
-                self._holder.holds(self._job, number, weights, updates, self._reference(weights))
+                reference = self._family.reference(self._design, weights)
+                self._holder.holds(self._job, number, weights, updates, reference)
         self._reminded = True
-
-    def _reference(self, weights_int: Sequence[int]) -> Reference:
-        """What the holdout says of answers at these weights."""
-        found: Reference = self._family.reference(self._design, weights_int)
-        return found
 
     def _copied(self, cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
         """The mines that sent another's ciphertexts; of two in one round, the one that committed later.

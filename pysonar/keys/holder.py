@@ -7,7 +7,7 @@ ledger.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from gmpy2 import mpz
 
@@ -15,7 +15,6 @@ from pysonar.keys.job import Job
 from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.updates import MineUpdate
-from sonar.families.quadratic.comparison import Reference
 from sonar.paillier.public import PublicKey
 
 SCORE_BITS = 16
@@ -66,16 +65,17 @@ class KeyHolder(Protocol):
         round: int,
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
-        reference: Reference | None = None,
+        reference: Any | None = None,
     ) -> dict[str, str | None]:
         """Reveal for each mine whether its update holds, None, or else the first test that it failed.
 
         `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
-        in it, `reference` what the holdout says of answers at them. Rounds are asked about in order; one that
-        the holder does not know any more is asked about again. A mine that failed an exact test before fails
-        again by the same; the tests of `ROUND_ONLY` count for their round only. The first answer about an
-        update in a round stands, whatever `reference` and rows are given later: they cannot be chosen by what
-        was answered. Raises UsageError, CiphertextError, EnvironmentFault.
+        in it. `reference` is the family's, opaque here: what the holdout says of answers at these weights.
+        Rounds are asked about in order; one that the holder does not know any more is asked about again. A
+        mine that failed an exact test before fails again by the same; the tests of `ROUND_ONLY` count for
+        their round only. The first answer about an update in a round stands, whatever `reference` and rows
+        are given later: they cannot be chosen by what was answered. Raises UsageError, CiphertextError,
+        EnvironmentFault.
         """
         ...
 
