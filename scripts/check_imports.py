@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("sonar", "mine", "pysonar")
+PACKAGES = ("sonar", "mine", "pysonar", "capsule")
 
 PURE_STDLIB = frozenset(
     [
@@ -61,6 +61,7 @@ BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cl
 PURE = "pure code takes input, time and randomness as arguments"
 DOWN = "dependencies point from programs to adapters to pure code"
 APART = "the two sides meet on the chain and in the store only, and a mine must not be able to decrypt"
+SEALED = "a capsule knows neither mines' nor the scientist's code: it holds masks, never data or her key"
 ADAPTERS = "only `cli` and `wiring` choose adapters"
 NEVER_RUN = "nothing that was received is ever run"
 BY_NAME = "the demo starts the programs by name, as a user would"
@@ -96,8 +97,8 @@ class Rule:
         return self.stdlib is not None
 
 
-def _pure(package: str, *own: str, stdlib: tuple[str, ...] = ()) -> Rule:
-    return Rule(package, PURE, own, stdlib=PURE_STDLIB | set(stdlib), libraries=PURE_LIBRARIES)
+def _pure(package: str, *own: str, stdlib: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Rule:
+    return Rule(package, PURE, own, stdlib=PURE_STDLIB | set(stdlib), libraries=PURE_LIBRARIES | set(more))
 
 
 def _mine(package: str, *own: str) -> Rule:
@@ -134,12 +135,30 @@ RULES = (
     _pure(
         "sonar.families", "sonar.errors", "sonar.protocol", "sonar.paillier", "sonar.data", "sonar.families"
     ),
-    _pure("sonar.manifests", "sonar.errors", "sonar.protocol", "sonar.families", "sonar.manifests"),
+    # `cryptography` draws an ephemeral key for each envelope; nothing else here draws anything.
+    _pure(
+        "sonar.veil", "sonar.errors", "sonar.protocol", "sonar.paillier", "sonar.veil", more=("cryptography",)
+    ),
+    _pure(
+        "sonar.manifests",
+        "sonar.errors",
+        "sonar.protocol",
+        "sonar.paillier",
+        "sonar.families",
+        "sonar.veil",
+        "sonar.manifests",
+    ),
     Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
     Rule("sonar.processes", DOWN, _TELLING),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
     Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
+    Rule(
+        "sonar.chain.signatures",
+        DOWN,
+        ("sonar.errors", "sonar.protocol", "sonar.chain.signatures"),
+        libraries=_NETWORK,
+    ),
     Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.chain.header")),
     Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
     Rule(
@@ -149,12 +168,15 @@ RULES = (
         libraries=_NETWORK,
     ),
     Rule(
-        "sonar.chain.contract", DOWN, (*_HOME, "sonar.chain.rpc", "sonar.chain.contract"), libraries=_NETWORK
+        "sonar.chain.contract",
+        DOWN,
+        (*_HOME, "sonar.chain.rpc", "sonar.chain.signatures", "sonar.chain.contract"),
+        libraries=_NETWORK,
     ),
     Rule(
         "sonar.chain.sending",
         DOWN,
-        (*_HOME, "sonar.chain.rpc", "sonar.chain.contract", "sonar.chain.sending"),
+        (*_HOME, "sonar.chain.rpc", "sonar.chain.signatures", "sonar.chain.contract", "sonar.chain.sending"),
         libraries=_NETWORK,
     ),
     Rule("sonar.chain", DOWN, (*_HOME, "sonar.chain"), libraries=_NETWORK),
@@ -203,6 +225,7 @@ RULES = (
     ),
     _pysonar("pysonar.api", "pysonar", localchain=True),
     _pysonar("pysonar", "pysonar"),
+    Rule("capsule", SEALED, ("sonar", "capsule"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),
 )
 
 ADAPTER_MODULES = ("sonar.store.folder", "sonar.store.memory", "sonar.store.kubo.store")
@@ -213,6 +236,8 @@ CHOOSERS = (
     "sonar.demo",
     "mine.cli",
     "mine.wiring",
+    "capsule.cli",
+    "capsule.wiring",
     "pysonar.cli",
     "pysonar.wiring",
 )

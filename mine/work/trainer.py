@@ -90,7 +90,7 @@ def read_task(
         blob_bytes=model.plan.weights * (model.plan.key_bits // 4),
         policy=policy,
     )
-    plan = SlotPlan.from_dict(model.plan.model_dump())
+    plan = model.slot_plan
     consent.check_work(estimated_s(plan), bounty.terms, policy)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:

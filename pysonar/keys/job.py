@@ -55,7 +55,7 @@ class Job:
     @cached_property
     def plan(self) -> SlotPlan:
         """How updates are packed. Raises PlanError."""
-        return SlotPlan.from_dict(self.manifest.plan.model_dump())
+        return self.manifest.slot_plan
 
     @property
     def least(self) -> int:

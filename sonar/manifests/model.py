@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import Field, model_validator
 
 from sonar.errors import UsageError
 from sonar.families.registry import FamilySpec
+from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
 from sonar.protocol import allowlist, codec
 from sonar.protocol.ids import Digest
 from sonar.protocol.record import (
@@ -33,6 +35,7 @@ from sonar.protocol.record import (
     Rows,
     is_ascending,
 )
+from sonar.veil.classes import MAX_MEMBERS, Classes
 
 
 class PlanSpec(Record):
@@ -59,8 +62,60 @@ class PaillierCover(Record):
     kind: Literal["paillier"] = "paillier"
 
 
-CoverSpec = PaillierCover
-"""What hides one answer. With a second cover: their union, discriminated by `kind`."""
+class CapsuleKey(Record):
+    """A capsule, and the key that seeds are sealed for: HPKE, ML-KEM-768 with X25519 (`sonar.veil`).
+
+    `signature` is the capsule's account's over the rest (`sonar.protocol.capsules.key_digest`): so nobody
+    else can name a key in its place.
+    """
+
+    account: AddressField
+    epoch: Annotated[int, Field(ge=1, lt=1 << 32)]
+    hpke: Annotated[bytes, Field(min_length=1216, max_length=1216)]
+    signature: Annotated[bytes, Field(min_length=65, max_length=65)]
+
+
+class AuditSpec(Record):
+    """What capsules recompute settlements by, besides the rest of the manifest.
+
+    `optimiser` is the sha2-256 of the optimiser's settings (`sonar.manifests.capsule`), so that it is named
+    before anybody commits.
+    """
+
+    optimiser: DigestField
+
+
+class VeilCover(Record):
+    """Answers are masked inside their ciphertexts; any `threshold` of `members` can open a sum, and no fewer.
+
+    `members` ascend by account. `bits`: the most that each capsule tells of one mine's answer in a round.
+    `audit` is there if capsules recompute each settlement, and the bounty's settler is their committee.
+    """
+
+    kind: Literal["veil"] = "veil"
+    threshold: Annotated[int, Field(ge=1, le=MAX_MEMBERS)]
+    members: Annotated[tuple[CapsuleKey, ...], Field(strict=False, min_length=1, max_length=MAX_MEMBERS)]
+    bits: Annotated[int, Field(ge=1, le=4096)]
+    audit: AuditSpec | None = None
+
+    @cached_property
+    def classes(self) -> Classes:
+        """Who holds which seeds."""
+        return Classes(len(self.members), self.threshold)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not is_ascending([member.account for member in self.members]):
+            raise ValueError("members: are not ascending, or one occurs twice")
+        if self.threshold > len(self.members):
+            raise ValueError("threshold: is more than there are members")
+        if self.audit and self.threshold < 2:
+            raise ValueError("audit: takes a threshold of at least 2")
+        return self
+
+
+CoverSpec = Annotated[PaillierCover | VeilCover, Field(discriminator="kind")]
+"""What hides one answer."""
 
 
 class ModelManifest(Manifest):
@@ -87,6 +142,12 @@ class ModelManifest(Manifest):
     zero_start: bool
     holdout: DigestField
     allow_list: ManifestLink | None = None
+
+    @cached_property
+    def slot_plan(self) -> SlotPlan:
+        """How answers are packed under this cover. Raises PlanError."""
+        free_bits = VEIL_FREE_BITS if self.cover.kind == "veil" else 0
+        return SlotPlan.from_dict(self.plan.model_dump(), free_bits=free_bits)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,16 +16,37 @@ from sonar.protocol.record import (
     ChainId,
     Manifest,
     ManifestLink,
+    Record,
     Round,
     Rows,
 )
 
 
+class Veil(Record):
+    """What capsules need to take the masks off a sum: see `sonar.veil`.
+
+    `nonce` is fresh for each update. `seeds` are the hashes of the mine's seeds in this bounty, one a class;
+    `envelopes` the seeds for each capsule, sealed, in the order of the cover's members. `wraps` says how
+    often the masks of each ciphertext add up to n, hidden under one number of every class: for each
+    ciphertext an integer modulo 2^slot_bits, big-endian, in as few bytes as hold it.
+    """
+
+    nonce: Bytes32
+    seeds: Annotated[tuple[Bytes32, ...], Field(strict=False, min_length=1, max_length=35)]
+    wraps: Annotated[bytes, Field(min_length=1, max_length=1 << 19)]
+    envelopes: Annotated[
+        tuple[Annotated[bytes, Field(min_length=1, max_length=4096)], ...],
+        Field(strict=False, min_length=1, max_length=7),
+    ]
+
+
 class UpdateManifest(Manifest):
     """A mine's update for one round: `blobs` are the parts of its `ciphertexts`.
 
-    `key` is the key's fingerprint: sha2-256 of n, big-endian.
+    `key` is the key's fingerprint: sha2-256 of n, big-endian. `veil` is there if the bounty's cover is one.
     """
+
+    max_bytes: ClassVar[int] = 1 << 20
 
     v: Literal[2] = 2
     kind: Literal["update"] = "update"
@@ -39,3 +60,4 @@ class UpdateManifest(Manifest):
     rows: Rows
     ciphertexts: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
     blobs: Annotated[BlobLinks, Field(max_length=MAX_BLOBS)]
+    veil: Veil | None = None

@@ -26,6 +26,8 @@ from sonar.errors import PlanError, UpdateOutOfRange
 MAX_VALUES = 4096
 MAX_MINES = 255
 MAX_FRAC = 48
+VEIL_FREE_BITS = 41
+"""Under masks that are uniform modulo n, a plaintext below n / 2^41 wraps around with a chance of 2^-41."""
 _MAX_INT = 2**63 - 1  # what every language's DAG-CBOR integer holds
 
 
@@ -43,6 +45,8 @@ class SlotPlan:
     """How `weights` integers are packed for a key of `key_bits`. Making one proves it, or raises PlanError.
 
     `weights` counts them over all `outputs`; `weight_rows` is the most that one mine's rows weigh.
+    `free_bits` stay free at the top of a plaintext, besides its sign: a veil needs `VEIL_FREE_BITS`. They
+    follow from the bounty's cover, so a manifest's plan does not say them.
     """
 
     key_bits: int
@@ -53,6 +57,7 @@ class SlotPlan:
     mines_max: int
     weight_rows: int
     outputs: int = 1
+    free_bits: int = 0
 
     def __post_init__(self) -> None:
         _check_range("key_bits", self.key_bits, 64, 8192)
@@ -70,10 +75,11 @@ class SlotPlan:
         _check_range("b_max", self.bounds.b_max, 1, _MAX_INT)
         _check_range("mines_max", self.mines_max, 1, MAX_MINES)
         _check_range("weight_rows", self.weight_rows, 1, 2**32 - 1)
+        _check_range("free_bits", self.free_bits, 0, 64)
         if self.slots_per_ciphertext < 1:
             raise PlanError(
                 f"one slot needs {self.slot_bits} bits, and a key of {self.key_bits} bits has "
-                f"{self.key_bits - 1} to give ({self._parts()})",
+                f"{self.key_bits - 1 - self.free_bits} to give ({self._parts()})",
                 hint=f"take a key of more than {self.slot_bits} bits, or lower {self._largest_part()}",
             )
 
@@ -89,20 +95,24 @@ class SlotPlan:
         weight_frac: int = 16,
         data_frac: int = 20,
         outputs: int = 1,
+        free_bits: int = 0,
     ) -> SlotPlan:
         """Plan for `weights` integers under a key of `key_bits`. Raises PlanError: what to change."""
-        return cls(key_bits, weights, weight_frac, data_frac, bounds, mines_max, weight_rows, outputs)
+        return cls(
+            key_bits, weights, weight_frac, data_frac, bounds, mines_max, weight_rows, outputs, free_bits
+        )
 
     def to_dict(self) -> dict[str, int]:
-        """Every field as a flat map of integers, for a manifest."""
+        """Every field that a manifest says, as a flat map of integers."""
         fields = asdict(self)
+        del fields["free_bits"]
         return {**fields.pop("bounds"), **fields}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> SlotPlan:
+    def from_dict(cls, fields: Mapping[str, object], *, free_bits: int = 0) -> SlotPlan:
         """Read what `to_dict` wrote, from anyone. Raises PlanError naming the field."""
         names = {"weight_max", "a_row_l1_max", "b_max"}
-        expected = names | set(cls.__dataclass_fields__) - {"bounds"}
+        expected = names | set(cls.__dataclass_fields__) - {"bounds", "free_bits"}
         if set(fields) != expected:
             raise PlanError(f"slot plan: missing or unknown fields {sorted(set(fields) ^ expected)}")
         ints: dict[str, int] = {}
@@ -111,7 +121,7 @@ class SlotPlan:
                 raise PlanError(f"slot plan: {name} is not an integer")
             ints[name] = value
         bounds = Bounds(**{name: ints.pop(name) for name in names})
-        return cls(bounds=bounds, **ints)
+        return cls(bounds=bounds, free_bits=free_bits, **ints)
 
     @cached_property
     def features(self) -> int:
@@ -151,7 +161,7 @@ class SlotPlan:
     @cached_property
     def slots_per_ciphertext(self) -> int:
         """How many slots fit; one bit of the key is left for the sign of the whole."""
-        return (self.key_bits - 1) // self.slot_bits
+        return (self.key_bits - 1 - self.free_bits) // self.slot_bits
 
     @cached_property
     def ciphertexts(self) -> int:

@@ -35,13 +35,13 @@ def seal(
     Raises UsageError for a field that does not fit its word.
     """
     return keccak(
-        _word("chain_id", "uint256", chain_id)
-        + _word("contract", "address", contract)
-        + _word("bounty", "bytes32", bounty)
-        + _word("round", "uint8", round_number)
-        + _word("mine", "address", mine)
-        + _word("update_digest", "bytes32", update_digest)
-        + _word("salt", "bytes32", salt)
+        abi_word("chain_id", "uint256", chain_id)
+        + abi_word("contract", "address", contract)
+        + abi_word("bounty", "bytes32", bounty)
+        + abi_word("round", "uint8", round_number)
+        + abi_word("mine", "address", mine)
+        + abi_word("update_digest", "bytes32", update_digest)
+        + abi_word("salt", "bytes32", salt)
     )
 
 
@@ -62,13 +62,13 @@ def bounty_id(
     """Return the id under which the contract will know this bounty. Raises UsageError as `seal` does."""
     return BountyId(
         keccak(
-            _word("chain_id", "uint256", chain_id)
-            + _word("contract", "address", contract)
-            + _word("scientist", "address", scientist)
+            abi_word("chain_id", "uint256", chain_id)
+            + abi_word("contract", "address", contract)
+            + abi_word("scientist", "address", scientist)
             + keccak(encode_terms(terms))
-            + _word("model_digest", "bytes32", model_digest)
-            + _word("key_digest", "bytes32", key_digest)
-            + _word("salt", "bytes32", salt)
+            + abi_word("model_digest", "bytes32", model_digest)
+            + abi_word("key_digest", "bytes32", key_digest)
+            + abi_word("salt", "bytes32", salt)
         )
     )
 
@@ -106,7 +106,7 @@ def terms_of(values: Sequence[Any]) -> Terms:
 
 def encode_terms(terms: Terms) -> bytes:
     """Return `abi.encode(terms)`: 16 words in the contract's order. Raises UsageError as `seal` does."""
-    return b"".join(_word(field, kind, getattr(terms, field)) for field, kind in TERMS_ABI.items())
+    return b"".join(abi_word(field, kind, getattr(terms, field)) for field, kind in TERMS_ABI.items())
 
 
 SETTLEMENT_TYPE = (
@@ -136,26 +136,30 @@ def settlement_digest(
         keccak(text=DOMAIN_TYPE)
         + keccak(text=DOMAIN_NAME)
         + keccak(text=DOMAIN_VERSION)
-        + _word("chain_id", "uint256", chain_id)
-        + _word("contract", "address", contract)
+        + abi_word("chain_id", "uint256", chain_id)
+        + abi_word("contract", "address", contract)
     )
     lines = (
-        keccak(keccak(text=AWARD_TYPE) + _word("mine", "address", mine) + _word("share_bps", "uint16", share))
+        keccak(
+            keccak(text=AWARD_TYPE)
+            + abi_word("mine", "address", mine)
+            + abi_word("share_bps", "uint16", share)
+        )
         for mine, share in awards
     )
     settlement = (
         keccak(text=SETTLEMENT_TYPE)
-        + _word("bounty", "bytes32", bounty)
-        + _word("round", "uint8", round_number)
-        + _word("new_model_digest", "bytes32", new_model_digest)
-        + _word("new_loss", "uint64", new_loss)
+        + abi_word("bounty", "bytes32", bounty)
+        + abi_word("round", "uint8", round_number)
+        + abi_word("new_model_digest", "bytes32", new_model_digest)
+        + abi_word("new_loss", "uint64", new_loss)
         + keccak(b"".join(lines))
-        + _word("evidence_digest", "bytes32", evidence_digest)
+        + abi_word("evidence_digest", "bytes32", evidence_digest)
     )
     return keccak(b"\x19\x01" + keccak(domain) + keccak(settlement))
 
 
-def _word(field: str, kind: str, value: Any) -> bytes:
+def abi_word(field: str, kind: str, value: Any) -> bytes:
     """Return one ABI word. Raises UsageError naming the field."""
     try:
         if kind == "bytes32" and len(value) != 32:  # the library fills shorter ones up

@@ -7,10 +7,10 @@ This test finds a contract that cannot say no; nobody can know that it will say 
 from __future__ import annotations
 
 from eth_abi.abi import encode
-from eth_account import Account
 from eth_utils.abi import function_signature_to_4byte_selector
 
 from sonar.chain.rpc import Chain, data_bytes
+from sonar.chain.signatures import form_fault, signer_of
 from sonar.errors import ConfigError, RpcError
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import NOBODY
@@ -20,8 +20,6 @@ GAS = 5_000_000
 _SELECTOR = function_signature_to_4byte_selector("isValidSignature(bytes32,bytes)")
 _CODE_BYTES = 62
 """How long the code of `_program` is; the question follows."""
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Of the curve secp256k1. Of the two signatures s and -s, the contract takes the lesser (EIP-2)."""
 _HINT = (
     "name an account, or a contract with isValidSignature of EIP-1271 that answers in less than "
     f"{GAS:,} gas; or no settler"
@@ -47,19 +45,12 @@ def signature_fault(chain: Chain, settler: Address, digest: bytes, signature: by
     if chain.code(settler):
         yes = _is_yes(*_ask(chain, settler, digest, signature))
         return "" if yes else f"the contract {settler} does not accept this signature for this settlement"
-    if len(signature) != 65:
-        return f"an account's signature has 65 bytes, not {len(signature)}"
-    if signature[64] not in (27, 28) or int.from_bytes(signature[32:64]) > _HALF_ORDER:
-        return "the market refuses this form of signature: v must be 27 or 28, s at most half of the order"
-    signer = _signer(digest, signature)
-    return "" if signer == settler else f"{signer} signed this, or {settler} signed something else"
-
-
-def _signer(digest: bytes, signature: bytes) -> str:
-    try:
-        return str(Account._recover_hash(digest, signature=signature))
-    except Exception:  # noqa: BLE001 - the library raises what it likes on numbers that are no signature
-        return "nobody"
+    if problem := form_fault(signature):
+        return problem
+    signer = signer_of(digest, signature)
+    return (
+        "" if signer == settler else f"{signer or 'nobody'} signed this, or {settler} signed something else"
+    )
 
 
 def _problem(succeeded: bool, size: int, word: bytes) -> str:

@@ -1,0 +1,1 @@
+"""A capsule: holds seeds of masks, opens sums by policy, and audits settlements. It never holds data."""

@@ -1,0 +1,163 @@
+"""What passes between a scientist and a capsule: strict DAG-CBOR, signed by whoever sends it.
+
+A request's body does not name the capsule, so that all capsules answer the same bytes, and their answers can
+be compared; the envelope that the scientist signs does (`Signed`). An answer names capsule and request.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from sonar.manifests.model import CapsuleKey
+from sonar.protocol.record import (
+    MAX_COHORT,
+    AddressField,
+    BountyField,
+    Bytes32,
+    ChainId,
+    DigestField,
+    Manifest,
+    Name,
+    Record,
+    Round,
+)
+
+MAX_REQUEST_BYTES = 8 << 20
+MAX_ANSWER_BYTES = 8 << 20
+_Signature = Annotated[bytes, Field(min_length=65, max_length=65)]
+
+
+class SignedRequest(Manifest):
+    """A request to one capsule, good until `expires_s` (chain time) and once: `nonce` is fresh.
+
+    `signature` is that of the bounty's scientist over `sonar.protocol.capsules.request_digest`.
+    """
+
+    max_bytes: ClassVar[int] = MAX_REQUEST_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["signed-request"] = "signed-request"
+    capsule: AddressField
+    nonce: Bytes32
+    expires_s: Annotated[int, Field(ge=0, lt=1 << 40)]
+    body: Annotated[bytes, Field(min_length=1, max_length=MAX_REQUEST_BYTES - 1024)]
+    signature: _Signature
+
+
+class SignedAnswer(Manifest):
+    """A capsule's answer; `signature` is its account's over `sonar.protocol.capsules.answer_digest`."""
+
+    max_bytes: ClassVar[int] = MAX_ANSWER_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["signed-answer"] = "signed-answer"
+    body: Annotated[bytes, Field(min_length=1, max_length=MAX_ANSWER_BYTES - 1024)]
+    signature: _Signature
+
+
+class Problem(Manifest):
+    """Why a capsule does not answer. `code` is for programs, one word; the rest for people."""
+
+    v: Literal[2] = 2
+    kind: Literal["problem"] = "problem"
+    code: Name
+    problem: Annotated[str, Field(max_length=1000)]
+    hint: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Identity(Manifest):
+    """Who a capsule is: inside a `SignedAnswer`, from GET /v1/identity. `policy` is in words, for people."""
+
+    v: Literal[2] = 2
+    kind: Literal["identity"] = "identity"
+    chain_id: ChainId
+    contract: AddressField
+    key: CapsuleKey
+    version: Name
+    least: Annotated[int, Field(ge=2, le=MAX_COHORT)]
+    bits: Annotated[int, Field(ge=1, le=4096)]
+    policy: Annotated[str, Field(max_length=2000)]
+
+
+class Part(Record):
+    """One answer in a functional: the update of a round, by its digest, and which vector it is asked by."""
+
+    round: Round
+    update: DigestField
+    vector: Annotated[int, Field(ge=0, lt=4096)]
+
+
+class Ask(Record):
+    """A functional of one mine's answers: the top `bits` bits of sum over `parts` of <vector, digits>."""
+
+    mine: AddressField
+    bits: Annotated[int, Field(ge=1, le=64)]
+    parts: Annotated[tuple[Part, ...], Field(strict=False, min_length=1, max_length=255)]
+
+
+class FunctionalRequest(Manifest):
+    """Functionals of single answers in a round, for tests (before the cohort is fixed) or scores (after).
+
+    `vectors`: numbers modulo 2^slot_bits, big-endian, each in as few bytes as hold one; one number for each
+    digit of an answer's plaintexts: ciphertext by ciphertext, its slots and the place above them
+    (`sonar.veil.functionals.places`).
+    """
+
+    max_bytes: ClassVar[int] = MAX_REQUEST_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["functional"] = "functional"
+    chain_id: ChainId
+    contract: AddressField
+    bounty: BountyField
+    round: Round
+    vectors: Annotated[tuple[bytes, ...], Field(strict=False, min_length=1, max_length=4096)]
+    asks: Annotated[tuple[Ask, ...], Field(strict=False, min_length=1, max_length=4096)]
+
+
+class FunctionalAnswer(Manifest):
+    """What a capsule tells: for each ask, a number of the ask's bits for each class it holds, ascending.
+
+    `request` is the digest of the request's body.
+    """
+
+    max_bytes: ClassVar[int] = MAX_ANSWER_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["functional-answer"] = "functional-answer"
+    capsule: AddressField
+    request: DigestField
+    values: Annotated[
+        tuple[Annotated[tuple[Annotated[int, Field(ge=0, lt=1 << 64)], ...], Field(strict=False)], ...],
+        Field(strict=False, min_length=1, max_length=4096),
+    ]
+
+
+class SumRequest(Manifest):
+    """The sum of masks of the set that is fixed on the chain: `cohort` is the digest of its manifest
+    (`sonar.manifests.cohort`), which lies in the store.
+    """
+
+    v: Literal[2] = 2
+    kind: Literal["sum"] = "sum"
+    chain_id: ChainId
+    contract: AddressField
+    bounty: BountyField
+    round: Round
+    cohort: DigestField
+
+
+class SumAnswer(Manifest):
+    """For each class that a capsule holds, ascending: the weighted sums of masks modulo n, one for each
+    ciphertext, big-endian, each as long as n.
+    """
+
+    max_bytes: ClassVar[int] = MAX_ANSWER_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["sum-answer"] = "sum-answer"
+    capsule: AddressField
+    request: DigestField
+    sums: Annotated[tuple[bytes, ...], Field(strict=False, min_length=1, max_length=35)]
