@@ -15,13 +15,13 @@ from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verd
 from pysonar.campaign.standing import TWIN, Standing, course_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
-from pysonar.keys.updates import aggregate_digest, grouped, weights_of
 from sonar.errors import LedgerConflict
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
 from sonar.families.quadratic.score import as_one, shares_of
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
+from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.ports import Store
 from sonar.protocol.ids import Digest
 from sonar.store.mend import put_blob

@@ -45,10 +45,10 @@ from numpy.typing import NDArray
 
 from pysonar.keys import keyfile
 from pysonar.keys.ledger import Ledger
-from pysonar.keys.updates import digest_of_parts
 from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, spread
 from sonar.errors import EnvironmentFault, KeyFileError, UsageError
+from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.packed import PackedPlan, Vector
 from sonar.paillier.public import (
     MAX_BITS,
