@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pysonar.campaign.collect import Expected, fetch_again, fetch_update
-from pysonar.campaign.records import Cohort, Outcome, Records, Update, Verdict
-from pysonar.campaign.standing import REASON_MAX, WITHHELD, Standing
+from pysonar.campaign.records import Cohort, Outcome, Records, Update
+from pysonar.campaign.standing import Standing
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from pysonar.keys.updates import MineUpdate
@@ -14,6 +14,7 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
+from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD, Verdict
 
 
 class Gatherer:
@@ -121,7 +122,7 @@ class Gatherer:
         except (BlobNotFound, DigestMismatch):
             raise
         except RemoteError as error:
-            update = Update(reason=_reason(f"malformed: {error}"))
+            update = Update(reason=_reason(f"{MALFORMED}{error}"))
         self._records.put_update(expected.round, mine, update)
         return update
 
