@@ -217,4 +217,3 @@ def too_few(heard: Heard, what: str) -> SonarError:
         + "; ".join(reasons),
         hint="; ".join(hints) or "are they running, and does network.toml say where?",
     )
-
