@@ -51,8 +51,8 @@ def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     if (body.chain_id, body.contract) != means.site:
         raise Refused(
             "network",
-            f"the request is about contract {body.contract} on chain {body.chain_id}, and this capsule serves "
-            f"{contract} on chain {chain_id}",
+            f"the request is about contract {body.contract} on chain {body.chain_id}, and this capsule "
+            f"serves {contract} on chain {chain_id}",
         )
     digest = request_digest(chain_id, contract, signed.capsule, signed.nonce, signed.expires_s, signed.body)
     signer = signer_of(digest, signed.signature)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from capsule import __version__
-from capsule.home.ledger import Answered, Ask
+from capsule.home.entries import Answered, Ask
 from capsule.means import Means
 from capsule.opening.bounties import Bounty
 from capsule.opening.chainview import View

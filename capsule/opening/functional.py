@@ -1,4 +1,4 @@
-"""Functionals: the first bits of a linear combination of one mine's masks, counted for each mine and round."""
+"""Functionals: the first bits of a linear combination of one mine's masks, counted by mine and round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gmpy2 import mpz
 
-from capsule.home.ledger import Ask as Told
+from capsule.home.entries import Ask as Told
 from capsule.problems import Refused
 from sonar.errors import ManifestError
 from sonar.manifests.capsule import Ask, FunctionalRequest
