@@ -53,7 +53,7 @@ PURE_STDLIB = frozenset(
         "unicodedata",
     ]
 )
-PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
+PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "Crypto"])
 PURE_BANNED_CALLS = frozenset(["open", "input", "print", "breakpoint"])
 BANNED_CALLS = frozenset(["eval", "exec", "__import__"])
 BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"])
