@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sonar.chain.contract import abi as contract
 from sonar.chain.header import _rlp
-from sonar.protocol.abi import decode, encode, is_fixed
+from sonar.protocol.abi import decode, encode, fields_of, is_fixed
 from sonar.protocol.keccak import checksummed, keccak, selector
 
 
@@ -34,7 +34,7 @@ KINDS = st.recursive(WORDS, lambda inner: st.lists(inner, min_size=1, max_size=4
 
 def value_of(kind: str) -> st.SearchStrategy[Any]:
     if kind.startswith("("):
-        return st.tuples(*map(value_of, contract.words.fields_of(kind)))
+        return st.tuples(*map(value_of, fields_of(kind)))
     if kind == "address":
         return st.binary(min_size=20, max_size=20).map(checksummed)
     if kind == "bool":
