@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from sonar.errors import CiphertextError
+from sonar.manifests.update import Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
@@ -17,18 +18,30 @@ from sonar.paillier.slots import MAX_FRAC, SlotPlan
 class MineUpdate:
     """One mine's encrypted update: its address, its rows, its ciphertexts, and their `blob`.
 
-    `read` and `of` make one, and check every ciphertext; nobody has to check them again.
+    `read` and `of` make one, and check every ciphertext; nobody has to check them again. `digest` is that of
+    its manifest, and `veil` what this says of its masks, if there are any.
     """
 
     mine: str
     rows: int
     ciphertexts: tuple[mpz, ...] = field(repr=False)
     blob: bytes = field(repr=False)
+    digest: bytes = b""
+    veil: Veil | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, key: PublicKey, plan: SlotPlan, mine: str, rows: int, blob: bytes) -> MineUpdate:
+    def read(
+        cls,
+        key: PublicKey,
+        plan: SlotPlan,
+        mine: str,
+        rows: int,
+        blob: bytes,
+        digest: bytes = b"",
+        veil: Veil | None = None,
+    ) -> MineUpdate:
         """Read what a mine sent. Raises CiphertextError."""
-        return cls(mine, rows, tuple(key.decode_blob(blob, plan.ciphertexts)), blob)
+        return cls(mine, rows, tuple(key.decode_blob(blob, plan.ciphertexts)), blob, digest, veil)
 
     @classmethod
     def of(cls, key: PublicKey, mine: str, rows: int, ciphertexts: Sequence[mpz]) -> MineUpdate:
