@@ -16,18 +16,18 @@ from gmpy2 import mpz
 
 from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
-from capsule.audit.refusal import expect, refuse
+from capsule.audit.refusal import Refusal, expect, refuse
 from capsule.audit.told import Place, class_sums
 from sonar.errors import ManifestError, SonarError, UpdateOutOfRange
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import STRIDE, Design
 from sonar.families.quadratic.holdout import Holdout
-from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.quadratic.optimisers.base import Optimiser, OptimiserWish
 from sonar.families.quadratic.optimisers.registry import read
 from sonar.families.registry import family_of
 from sonar.manifests.audit import Heard, SettlementRequest
 from sonar.manifests.cohort import CohortManifest
-from sonar.manifests.model import ModelManifest, commitment
+from sonar.manifests.model import ModelManifest, VeilCover, commitment
 from sonar.protocol.ids import digest_of
 from sonar.veil.sums import unveiled
 
@@ -45,9 +45,14 @@ class Summed:
         """Who is in the set."""
         return [addend.mine for addend in self.cohort.addends]
 
+    @property
+    def weights(self) -> dict[str, int]:
+        """What each answer of the set weighs, by mine."""
+        return {addend.mine: addend.weight for addend in self.cohort.addends}
 
-def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> tuple[Design, str]:
-    """Return the model with the holdout that the first manifest commits to, and the metric of its loss.
+
+def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> Design:
+    """Return the model with the holdout that the first manifest commits to.
 
     `start` int[d k]: the first round's weights. Raises Refusal.
     """
@@ -65,10 +70,10 @@ def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int
             expect("weights", "the first round's weights", start, design.null)
         _ = design.initial_loss
     except SonarError as error:
-        if hasattr(error, "code"):
+        if isinstance(error, Refusal):
             raise
         refuse("holdout", f"no model can be judged by these rows: {error}")
-    return design, metric
+    return design
 
 
 def optimiser_of(first: ModelManifest, request: SettlementRequest, design: Design) -> Optimiser:
@@ -77,9 +82,10 @@ def optimiser_of(first: ModelManifest, request: SettlementRequest, design: Desig
     return wish.optimiser(design.ground)
 
 
-def _settings(first: ModelManifest, data: bytes):  # type: ignore[no-untyped-def]
+def _settings(first: ModelManifest, data: bytes) -> tuple[str, OptimiserWish]:
     cover = first.cover
-    assert cover.kind == "veil" and cover.audit is not None
+    assert isinstance(cover, VeilCover)
+    assert cover.audit is not None
     expect("optimiser", "the digest of its settings", digest_of(data), cover.audit.optimiser)
     try:
         return read(data)
@@ -88,7 +94,10 @@ def _settings(first: ModelManifest, data: bytes):  # type: ignore[no-untyped-def
 
 
 def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> Summed:
-    """Return what the set fixed on the chain adds up to: what was opened, without the masks. Raises Refusal."""
+    """Return what the set fixed on the chain adds up to: what was opened, without the masks.
+
+    Raises Refusal.
+    """
     classes = class_sums(place, opened.number, heard, cohort.digest())
     totals = [mpz(0)] * place.plan.ciphertexts
     for addend in cohort.addends:

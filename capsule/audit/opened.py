@@ -41,6 +41,11 @@ class Batch:
         self._ciphertexts: list[mpz] = []
         self._openings: list[Opening] = []
 
+    @property
+    def count(self) -> int:
+        """How many openings there are."""
+        return len(self._openings)
+
     def add(self, what: str, ciphertexts: Sequence[mpz], openings: Openings) -> tuple[mpz, ...]:
         """Take in some, and return their plaintexts, in [0, n). Raises Refusal for another number."""
         try:

@@ -6,7 +6,7 @@ of two holders one is wrong, both are named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from sonar.manifests.capsule import (
     Ask,
     FunctionalAnswer,
     FunctionalRequest,
+    Identity,
     SignedAnswer,
     SumAnswer,
     SumRequest,
@@ -42,7 +43,11 @@ Parts = tuple[tuple[int, bytes, tuple[int, ...]], ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Whose capsules are listened to: those of a bounty on one network."""
+    """Whose capsules are listened to: those of a bounty on one network.
+
+    `own` gives this capsule's own `SignedAnswer` to a request, or None: so nobody can tell it anything else
+    of classes that it holds itself.
+    """
 
     chain_id: int
     contract: Address
@@ -50,6 +55,7 @@ class Place:
     cover: VeilCover
     plan: SlotPlan
     n: mpz
+    own: Callable[[bytes], bytes | None] = lambda body: None
 
     def check(self, request: SumRequest | FunctionalRequest, round: int) -> None:
         """Refuse a request of another bounty or round."""
@@ -77,6 +83,10 @@ class Functionals:
                 _take(place, member, values, into)
         for ask, classes in zip(request.asks, found, strict=True):
             self.by_mine.setdefault((ask.mine, ask.bits), []).append((_parts(ask, vectors), classes))
+
+    def about(self, mine: str) -> bool:
+        """Tell whether anything was told of a mine."""
+        return any(name == mine for name, _ in self.by_mine)
 
     def told(
         self, place: Place, mine: str, bits: int, parts: Parts, *, exact: bool
@@ -116,6 +126,25 @@ def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[l
     ]
 
 
+def least_of(place: Place, identities: Sequence[bytes]) -> int:
+    """Return the largest least cohort of the bounty's capsules, as they say who they are; 0 of none.
+
+    `identities`: their `SignedAnswer`s of `Identity`. Raises Refusal.
+    """
+    accounts, found = [member.account for member in place.cover.members], 0
+    for data in identities:
+        signed = _parsed(SignedAnswer, data)
+        identity = _parsed(Identity, signed.body)
+        signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
+        expect("answer", "who signed an identity", signer, identity.key.account)
+        there = identity.chain_id, identity.contract
+        expect("answer", f"the network of {signer}", there, (place.chain_id, place.contract))
+        if signer not in accounts:
+            refuse("answer", f"{signer} is none of the bounty's capsules")
+        found = max(found, identity.least)
+    return found
+
+
 def _take(place: Place, member: int, values: Sequence[T], into: dict[int, T]) -> None:
     """Note what a member tells of its classes; refuse where another told something else."""
     classes = place.cover.classes
@@ -132,7 +161,8 @@ def _answers(place: Place, heard: Heard, kind: type[A]) -> Iterator[tuple[int, A
     """Give each answer with the place of its member, whose signature it has. Raises Refusal."""
     accounts = [member.account for member in place.cover.members]
     request = digest_of(heard.request)
-    for data in heard.answers:
+    own = place.own(heard.request)
+    for data in heard.answers if own is None else (*heard.answers, own):
         signed = _parsed(SignedAnswer, data)
         answer = _parsed(kind, signed.body)
         signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)

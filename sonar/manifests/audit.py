@@ -143,7 +143,8 @@ class SettlementRequest(Manifest):
 
     `rounds` ascend; the last is the one that is settled. Those before it are what the capsule has not seen,
     or all of them. `new_weights` is there if there is a new model. `optimiser`: the settings whose sha2-256
-    the first manifest holds (`sonar.families.quadratic.optimisers.registry.written`).
+    the first manifest holds (`sonar.families.quadratic.optimisers.registry.written`). `identities`: those of
+    the bounty's capsules, as they signed them, whose least cohort counts where it is more than the terms'.
     """
 
     max_bytes: ClassVar[int] = MAX_REQUEST_BYTES
@@ -162,6 +163,10 @@ class SettlementRequest(Manifest):
     new_weights: Openings | None = None
     holdout: HoldoutRows
     optimiser: Annotated[bytes, Field(min_length=2, max_length=MAX_SETTINGS_BYTES)]
+    identities: Annotated[
+        tuple[Annotated[bytes, Field(min_length=1, max_length=1 << 16)], ...],
+        Field(strict=False, max_length=MAX_MEMBERS),
+    ] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -171,6 +176,17 @@ class SettlementRequest(Manifest):
         if not is_ascending([line.mine for line in self.awards]):
             raise ValueError("awards: mines are not ascending, or one occurs twice")
         return self
+
+
+class SeenRound(Manifest):
+    """A round whose openings a capsule has checked, as it keeps it."""
+
+    max_bytes: ClassVar[int] = MAX_REQUEST_BYTES
+
+    v: Literal[2] = 2
+    kind: Literal["seen-round"] = "seen-round"
+    bounty: BountyField
+    round: AuditedRound
 
 
 class SettlementAnswer(Manifest):
