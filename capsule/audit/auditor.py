@@ -31,11 +31,6 @@ from sonar.protocol.phase import Status
 class Capsule(Protocol):
     """What an auditor asks of the capsule that it belongs to."""
 
-    @property
-    def least(self) -> int:
-        """The fewest mines that a sum may tell of, by its policy."""
-        ...
-
     def bounty(self, bounty: BountyId) -> OnChain:
         """Return a bounty at the network's depth. Raises ChainUnavailable, RpcError."""
         ...
@@ -136,7 +131,6 @@ class Auditor:
             refuse("not-audited", f"this capsule, {self._account.address}, is none of the bounty's")
         sighted = self._ledger.sighted(bounty, round) or []
         eyes = Eyes(
-            least=self._capsule.least,
             in_time=lambda mine: mine in sighted,
             complains=lambda mine: self._capsule.complains(bounty, round, mine),
             own=self._capsule.own_answer,

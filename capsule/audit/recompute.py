@@ -11,7 +11,7 @@ from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weight
 from capsule.audit.paying import check_shares, scores_of
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import Refusal, expect, refuse
-from capsule.audit.told import Functionals, Place, least_of
+from capsule.audit.told import Functionals, Place
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
@@ -26,17 +26,19 @@ from sonar.settling.evidence import Settled
 from sonar.settling.updates import ReadUpdate
 from sonar.settling.verdict import Verdict
 
+LEAST_COHORT = 2
+"""The sum of one answer is that answer. No bounty names a capsule that asks for more than its terms do."""
+
 
 @dataclass(frozen=True)
 class Eyes:
     """What a capsule knows by itself, and draws.
 
-    `least`: the fewest mines by its own policy. `in_time`: whether it saw an update in the store in time.
+    `in_time`: whether it saw an update in the store in time.
     `complains`: whether it cannot make a mine's masks. `own`: its `SignedAnswer` to a request.
     `random_bits` must be known to nobody else.
     """
 
-    least: int
     in_time: Callable[[Address], bool]
     complains: Callable[[Address], bool]
     own: Callable[[bytes], bytes | None]
@@ -157,10 +159,9 @@ class Audit:
         functionals = Functionals()
         for heard in now.asked:
             functionals.hear(self._place, self._number, heard)
-        own = max(self._public.chain.posted.terms.min_mines, self._eyes.least)
-        least = max(own, least_of(self._place, self._request.identities))
-        eyes = self._eyes
-        return Judging(self._public, self._place, design, past, opened, functionals, least, eyes.complains)
+        least = max(self._public.chain.posted.terms.min_mines, LEAST_COHORT)
+        complains = self._eyes.complains
+        return Judging(self._public, self._place, design, past, opened, functionals, least, complains)
 
     def _sums(
         self, given: Mapping[int, AuditedRound], opened: Mapping[int, OpenedRound]

@@ -20,7 +20,6 @@ from sonar.manifests.capsule import (
     Ask,
     FunctionalAnswer,
     FunctionalRequest,
-    Identity,
     SignedAnswer,
     SumAnswer,
     SumRequest,
@@ -124,25 +123,6 @@ def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[l
     return [
         [mpz(int.from_bytes(row[i : i + width], "big")) for i in range(0, len(row), width)] for row in rows
     ]
-
-
-def least_of(place: Place, identities: Sequence[bytes]) -> int:
-    """Return the largest least cohort of the bounty's capsules, as they say who they are; 0 of none.
-
-    `identities`: their `SignedAnswer`s of `Identity`. Raises Refusal.
-    """
-    accounts, found = [member.account for member in place.cover.members], 0
-    for data in identities:
-        signed = _parsed(SignedAnswer, data)
-        identity = _parsed(Identity, signed.body)
-        signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
-        expect("answer", "who signed an identity", signer, identity.key.account)
-        there = identity.chain_id, identity.contract
-        expect("answer", f"the network of {signer}", there, (place.chain_id, place.contract))
-        if signer not in accounts:
-            refuse("answer", f"{signer} is none of the bounty's capsules")
-        found = max(found, identity.least)
-    return found
 
 
 def _take(place: Place, member: int, values: Sequence[T], into: dict[int, T]) -> None:

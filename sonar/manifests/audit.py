@@ -143,8 +143,7 @@ class SettlementRequest(Manifest):
 
     `rounds` ascend; the last is the one that is settled. Those before it are what the capsule has not seen,
     or all of them. `new_weights` is there if there is a new model. `optimiser`: the settings whose sha2-256
-    the first manifest holds (`sonar.families.quadratic.optimisers.registry.written`). `identities`: those of
-    the bounty's capsules, as they signed them, whose least cohort counts where it is more than the terms'.
+    the first manifest holds (`sonar.families.quadratic.optimisers.registry.written`).
     """
 
     max_bytes: ClassVar[int] = MAX_REQUEST_BYTES
@@ -163,10 +162,6 @@ class SettlementRequest(Manifest):
     new_weights: Openings | None = None
     holdout: HoldoutRows
     optimiser: Annotated[bytes, Field(min_length=2, max_length=MAX_SETTINGS_BYTES)]
-    identities: Annotated[
-        tuple[Annotated[bytes, Field(min_length=1, max_length=1 << 16)], ...],
-        Field(strict=False, max_length=MAX_MEMBERS),
-    ] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
