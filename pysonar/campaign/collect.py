@@ -13,7 +13,6 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
-
 from sonar.veil.masks import read_wraps
 
 

@@ -135,7 +135,7 @@ class Panel:
             raise ConfigError(
                 "capsules",
                 f"network.toml lists no capsule {account}",
-                hint="get the network file again from whoever runs the network, or name members that it lists",
+                hint="get the network file again from whoever runs the network, or name others as members",
             )
         return self._capsules[account]
 
@@ -217,4 +217,3 @@ def too_few(heard: Heard, what: str) -> SonarError:
         + "; ".join(reasons),
         hint="; ".join(hints) or "are they running, and does network.toml say where?",
     )
-

@@ -84,6 +84,11 @@ class Told:
             db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", told)
             db.executemany("INSERT OR IGNORE INTO told_bits VALUES (?, ?, ?, ?, ?)", counted)
 
+    def forget(self, body: bytes) -> None:
+        """Forget the answers to a request, which do not fit together: all are asked again."""
+        with self._ledger.writing() as db:
+            db.execute("DELETE FROM told WHERE request = ?", [digest_of(body)])
+
     def questions(self, bounty: bytes, round: int) -> list[Question]:
         """All that was asked about a round, with the answers, in the order of their bodies."""
         query = "SELECT purpose, body FROM asked WHERE bounty = ? AND round = ? ORDER BY purpose, body"

@@ -50,9 +50,10 @@ class Found:
 
 
 def verdict_of(
-    found: Found, plan: SlotPlan, updates: Collection[Weighed], spared: Collection[str] = ()
+    found: Found, plan: SlotPlan, updates: Collection[Weighed], spared: Mapping[str, str] | None = None
 ) -> Verdict:
-    """Return who of a round is accepted. `updates`: the well-formed ones; `spared`: see `SPARED`.
+    """Return who of a round is accepted. `updates`: the well-formed ones; `spared`: whom the selection leaves
+    out, and why (`sonar.settling.selection`).
 
     A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
     fail, or that a mine fails by coming late, leaves it out of this round.
@@ -62,7 +63,7 @@ def verdict_of(
     for_good |= {**found.changed, **found.copies}
     left_out = told | for_good | dict(found.unread)
     left_out |= weightless(plan, [one for one in updates if one.mine not in left_out], found.twins)
-    left_out |= {mine: SPARED for mine in spared if mine not in left_out}
+    left_out |= {mine: why for mine, why in (spared or {}).items() if mine not in left_out}
     accepted = [mine for mine in found.cohort if mine not in left_out]
     return Verdict(accepted, left_out, for_good, dict(found.twins))
 
