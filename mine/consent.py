@@ -3,15 +3,18 @@
 The scientist sees sums over a cohort, and a score of 16 bits per mine and round. So a mine refuses if sums
 would isolate rows (the family decides: `sonar.families.base`), if it has worked too many rounds on the data,
 or if the terms are worse than its operator allows.
+
+The scientist names the capsules of her bounty. Those that the mine does not trust may be her own, so they
+must be too few to open an answer with her: at most threshold - 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonar.errors import ConfigError, ConsentError
 from sonar.home.files import read_if_there
@@ -19,6 +22,9 @@ from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
 from sonar.protocol.wording import in_toml, nearest
+
+if TYPE_CHECKING:
+    from sonar.manifests.model import PaillierCover, VeilCover
 
 SCORE_BITS = 16
 """The most that a share reveals: the key holder rounds a score to this many bits."""
@@ -36,14 +42,29 @@ class TokenPolicy:
 
 
 @dataclass(frozen=True)
+class CapsulePolicy:
+    """What the operator allows of capsules: the table [capsules].
+
+    `trusted` are accounts; if the file names none, those that the network's file lists. `without`: whether
+    the mine joins bounties without capsules; `audited`: whether it joins those whose capsules recompute the
+    settlements.
+    """
+
+    trusted: tuple[Address, ...] = ()
+    without: bool = True
+    audited: bool = True
+
+
+@dataclass(frozen=True)
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 
     Amounts in wei, times in seconds. `min_overdue_bps`: the least part of the unpaid reward that is due when
     a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
     whoever controls a token may be able to freeze or change balances. `max_rounds` counts every round that a
-    data set was used in, over all bounties. `max_train_s` is for one update on one core. `insecure_keys`
-    admits keys of 1024 bits, for comparisons with made-up data only.
+    data set was used in, over all bounties. `max_train_s` is for one update on one core. `max_bits` is the
+    most that each capsule may tell of an answer in a round. `insecure_keys` admits keys of 1024 bits, for
+    comparisons with made-up data only.
     """
 
     min_fee_wei: int = 0
@@ -56,8 +77,10 @@ class Policy:
     max_weights: int = 4096
     max_blob_bytes: int = 16 << 20
     max_train_s: int = 60
+    max_bits: int = 512
     insecure_keys: bool = False
     tokens: Mapping[Address, TokenPolicy] = field(default_factory=lambda: MappingProxyType({}))
+    capsules: CapsulePolicy = CapsulePolicy()
 
     @classmethod
     def load(cls, home: Path) -> Policy:
@@ -68,15 +91,29 @@ class Policy:
             return cls()
         document = parse_toml(data, str(path))
         for name, table in document.items():
-            if name not in ("policy", "tokens") or not isinstance(table, dict):
-                hint = (
-                    "move it below [policy]" if name in _policy_fields() else "correct its name, or delete it"
-                )
-                problem = "is not a table of this file, which has two: [policy] and [tokens]"
-                raise ConfigError(f"{path}: {name[:80]}", problem, hint=hint)
+            if name not in _TABLES or not isinstance(table, dict):
+                problem = "is not a table of this file, which has three: [policy], [tokens] and [capsules]"
+                raise ConfigError(f"{path}: {name[:80]}", problem, hint=_where_it_belongs(name))
         values = {key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
         tokens = [_token(path, key, value) for key, value in document.get("tokens", {}).items()]
-        return cls(**values, tokens=MappingProxyType(dict(tokens)))
+        capsules = {key: _capsules(path, key, value) for key, value in document.get("capsules", {}).items()}
+        return cls(**values, tokens=MappingProxyType(dict(tokens)), capsules=CapsulePolicy(**capsules))
+
+    def trusting(self, listed: Iterable[Address]) -> Policy:
+        """Return the policy that trusts these capsules, if the operator has named none."""
+        trusted = self.capsules.trusted or tuple(listed)
+        return replace(self, capsules=replace(self.capsules, trusted=trusted))
+
+
+_TABLES = ("policy", "tokens", "capsules")
+
+
+def _where_it_belongs(name: str) -> str:
+    if name in _policy_fields():
+        return "move it below [policy]"
+    if name in {one.name for one in fields(CapsulePolicy)}:
+        return "move it below [capsules]"
+    return "correct its name, or delete it"
 
 
 def _policy_value(path: Path, key: str, value: Any) -> Any:
@@ -94,7 +131,7 @@ def _policy_value(path: Path, key: str, value: Any) -> Any:
 
 
 def _policy_fields() -> list[str]:
-    return [one.name for one in fields(Policy) if one.name != "tokens"]
+    return [one.name for one in fields(Policy) if one.name not in _TABLES]
 
 
 def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
@@ -115,6 +152,34 @@ def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
 
 def _token_line(address: str, max_stake: int) -> str:
     return f'"{address}" = {{ max_stake = {max_stake} }}'
+
+
+def _capsules(path: Path, key: str, value: Any) -> Any:
+    """A line of [capsules]: a list of accounts, or true or false."""
+    where = f"{path}: capsules.{key[:80]}"
+    known = [one.name for one in fields(CapsulePolicy)]
+    if key not in known:
+        raise ConfigError(where, "there is no such field", hint=nearest(key, known))
+    if key != "trusted":
+        if type(value) is not bool:
+            problem = f"must be true or false (got {in_toml(value):.60})"
+            raise ConfigError(where, problem, hint=f"for example, write {key} = true")
+        return value
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        problem = f"must be a list of capsules' accounts (got {in_toml(value):.60})"
+        raise ConfigError(where, problem, hint=f"for example, write {_trusted_line([_EXAMPLE])}")
+    accounts = tuple(parse_address(one, where) for one in value)
+    if len(set(accounts)) < len(accounts):
+        raise ConfigError(where, "names an account twice", hint="name each capsule once")
+    return accounts
+
+
+_EXAMPLE = "0x52908400098527886E0F7030069857D2E4169EE7"
+
+
+def _trusted_line(accounts: Sequence[str]) -> str:
+    quoted = [f'"{account}"' for account in accounts]
+    return f"trusted = [{', '.join(quoted)}]"
 
 
 def check_bounty(bounty: BountyState, policy: Policy) -> None:
@@ -232,6 +297,48 @@ def check_model(*, weights: int, key_bits: int, blob_bytes: int, policy: Policy)
         f"takes {blob_bytes} bytes, above your limit of {policy.max_blob_bytes}",
         f"raise policy.max_blob_bytes in {POLICY_FILE} to accept it",
     )
+
+
+def check_cover(cover: PaillierCover | VeilCover, policy: Policy) -> None:
+    """Check who could read one answer, and how much capsules may tell of it. Raises ConsentError."""
+    if cover.kind == "paillier":
+        _allow(
+            policy.capsules.without,
+            "model.cover",
+            "has no capsules, so the scientist's own software could read each answer of yours",
+            f"write without = true below [capsules] in {POLICY_FILE} to accept it",
+        )
+        return
+    _check_members(cover, policy.capsules.trusted)
+    _allow(
+        cover.bits <= policy.max_bits,
+        "model.cover.bits",
+        f"lets each capsule tell {cover.bits} bits of your answer in a round, above your limit of "
+        f"{policy.max_bits}",
+        f"raise policy.max_bits in {POLICY_FILE} to accept it",
+    )
+    _allow(
+        policy.capsules.audited or cover.audit is None,
+        "model.cover.audit",
+        f"lets the capsules recompute settlements; after one, any {cover.threshold} of them could read your "
+        "answer together, without the scientist",
+        f"write audited = true below [capsules] in {POLICY_FILE} to accept it",
+    )
+
+
+def _check_members(cover: VeilCover, trusted: Sequence[Address]) -> None:
+    """Check that the capsules which may be the scientist's own are too few to open an answer with her."""
+    strangers = [member.account for member in cover.members if member.account not in trusted]
+    members, needed = len(cover.members), cover.classes.copies
+    missing = needed - (members - len(strangers))
+    if missing > 0:
+        line = _trusted_line([*trusted, *strangers[:missing]])
+        raise ConsentError(
+            f"model.cover.members: you trust {members - len(strangers)} of the bounty's {members} capsules, "
+            f"and with its threshold of {cover.threshold} it takes {needed}; not {', '.join(strangers)}, "
+            "which could read your answer together with the scientist",
+            hint=f"only if you trust whoever runs them, write below [capsules] in {POLICY_FILE}: {line}",
+        )
 
 
 def check_work(train_s: float, terms: Terms, policy: Policy) -> None:

@@ -103,7 +103,7 @@ class Node:
         self._monotonic, self._outbox = monotonic, outbox
         self._urgency = Urgency(book, monotonic)
         self._publisher = Publisher(store, workshop.drafts, self._urgency)
-        self._updates = Updates(market, store, me, workshop, policy, progress, self._urgency)
+        self._updates = Updates(market, store, me, book, workshop, policy, progress, self._urgency)
         self._sender = Sender(market, me, outbox, progress)
         self._endings = Endings(market, store, me, self._sender, book, self._urgency, progress)
         self._rounds = Rounds(

@@ -19,7 +19,8 @@ SonarError
 │   ├── CiphertextError       a ciphertext, a public key or a blob of them
 │   ├── UpdateOutOfRange      a decrypted value outside the declared range (never echoed)
 │   ├── RpcError              the chain's node refused a request, or answered with nonsense
-│   │   └── BlockMissing      it does not keep what it knew at a block any more, or does not have that yet
+│   │   ├── BlockMissing      it does not keep what it knew at a block any more, or does not have that yet
+│   │   └── ProxyRefused      it takes no transaction that fits every chain, as the CREATE2 proxy's does
 │   ├── CapsuleFault          a capsule's answer that is none, is not signed by it, or is to another question
 │   │   └── CapsulesDiffer    two capsules tell different things of what both hold
 │   └── WrongContract         other code than the network file says
@@ -195,6 +196,10 @@ class RpcError(RemoteError):
 
 class BlockMissing(RpcError):
     """The chain's node does not keep the state of a block any more, or does not have that block yet."""
+
+
+class ProxyRefused(RpcError):
+    """The node takes no transaction without a chain id, so the CREATE2 proxy cannot be put on its chain."""
 
 
 class CapsuleFault(RemoteError):

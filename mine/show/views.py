@@ -64,7 +64,9 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
 
     state = mine.market.bounty(posted.bounty)
     consent.check_bounty(state, mine.policy)
-    task = trainer.read_task(mine.store, state, posted.model_digest, posted.key_digest, mine.policy)
+    task = trainer.read_task(
+        mine.market, mine.store, state, posted.model_digest, posted.key_digest, mine.policy
+    )
     trainer.proof(task, mine.address)
     return [_fit(task, dataset) for dataset in mine.book.datasets()]
 

@@ -58,7 +58,7 @@ def look_at(
     task, fitting, problem = None, [], None
     try:
         consent.check_bounty(state, policy)
-        task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+        task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
         trainer.proof(task, me)
         for dataset in datasets:
             try:
@@ -98,7 +98,7 @@ def join(
             f"bounty {hex32(posted.bounty)} is closed", hint="`mine bounties` lists the open ones"
         )
     consent.check_bounty(state, policy)
-    task = trainer.read_task(store, state, posted.model_digest, posted.key_digest, policy)
+    task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
     trainer.proof(task, me)
     dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
     joined = Joined(
@@ -111,7 +111,7 @@ def join(
 def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:
     """What a joined bounty asks for. Raises what `trainer.read_task` does."""
     state = market.bounty(joined.bounty)
-    return trainer.read_task(store, state, joined.model_digest, joined.key_digest, policy)
+    return trainer.read_task(market, store, state, joined.model_digest, joined.key_digest, policy)
 
 
 def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]:

@@ -75,6 +75,19 @@ class Joined:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
+
+    `hashes` are theirs, `envelopes` those for the capsules, in the order of the cover's members.
+    """
+
+    bounty: BountyId
+    seeds: tuple[bytes, ...] = field(repr=False)
+    hashes: tuple[bytes, ...]
+    envelopes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class Turn:
     """What one pass sees of a joined bounty: all of it is of the block `head`."""
 
@@ -183,6 +196,17 @@ class Book:
         """All joined bounties, those that are over included."""
         return self.journal.items_as(_joined, "joined/")
 
+    def seeds(self, bounty: BountyId) -> Seeds | None:
+        """The mine's seeds in a bounty; None if none were drawn yet."""
+        return self.journal.get_as(_seeds, f"seeds/{bounty.hex()}")
+
+    def keep_seeds(self, seeds: Seeds) -> Seeds:
+        """Record seeds, on the disk when this returns. They stay when the bounty is left: it may be joined
+        again.
+        """
+        self.journal.put(f"seeds/{seeds.bounty.hex()}", asdict(seeds))
+        return seeds
+
     def refuse(self, refusal: Refusal) -> bool:
         """Record a refusal; tells whether it is news."""
         key, record = f"refusal/{refusal.bounty.hex()}", asdict(refusal)
@@ -258,6 +282,10 @@ def tell(progress: Progress) -> Callable[[Part], None]:
 
 def _round_key(bounty: BountyId, round_number: int) -> str:
     return f"round/{bounty.hex()}/{round_number:03d}"
+
+
+def _seeds(record: dict[str, Any]) -> Seeds:
+    return Seeds(record["bounty"], *(tuple(record[name]) for name in ("seeds", "hashes", "envelopes")))
 
 
 def _joined(record: dict[str, Any]) -> Joined:

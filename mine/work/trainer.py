@@ -21,9 +21,11 @@ from gmpy2 import mpz
 from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
+from mine.work import veil
 from mine.work.pool import Pool
 from mine.work.release import Release, unchanged
 from mine.work.state import Joined
+from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
 from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
 from sonar.errors import ConsentError, DataError, ManifestError
@@ -75,15 +77,16 @@ class Task:
 
 
 def read_task(
-    store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
+    site: Site, store: Store, bounty: BountyState, model_digest: Digest, key_digest: Digest, policy: Policy
 ) -> Task:
-    """Fetch and check the first round's model manifest and the key it names.
+    """Fetch and check the first round's model manifest and the key it names. `site` is the market.
 
     Raises ManifestError, CiphertextError, PlanError, ConsentError, BlobNotFound, StoreUnavailable.
     """
     model = read_model(store, model_digest, 1)
     if model.key.digest != key_digest:
         raise ManifestError("model.key", "is not the key that the bounty was posted with", hint=_REPORT)
+    veil.check_cover(model.cover, site, policy)
     consent.check_model(
         weights=model.plan.weights,
         key_bits=model.plan.key_bits,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from mine.work import trainer
-from mine.work.state import Joined, Part, Turn
+from mine.work.state import Book, Joined, Part, Turn
 from mine.work.trainer import Task
 from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
+from mine.work.veil import Veils, veiled
 from mine.work.workshop import Workshop
 from sonar.chain.contract.market import Market
 from sonar.manifests.update import UpdateManifest
@@ -38,6 +39,7 @@ class Updates:
         market: Market,
         store: Store,
         me: Address,
+        book: Book,
         workshop: Workshop,
         policy: Policy,
         progress: Progress,
@@ -45,6 +47,7 @@ class Updates:
     ) -> None:
         self._market, self._store, self._me = market, store, me
         self._workshop, self._policy, self._progress, self._urgency = workshop, policy, progress, urgency
+        self._veils = Veils(market, store, me, book)
         self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
 
     def tasks(self) -> list[Task]:
@@ -67,11 +70,15 @@ class Updates:
         mapped = self._map(joined, task)
         if (waiting := self._held_up(turn)) is not None:
             return waiting
+        cover = task.model.cover
+        seeds = self._veils.seeds(turn, cover) if cover.kind == "veil" else None
         if task.seconds >= _LONG_S:
             told = f"the update of round {bounty.round} to be made, about {task.seconds:.0f} s"
             self._progress.waiting(told)
         with self._progress.timed("train", bounty.round):
-            update = trainer.make_update(task, mapped, weights, self._workshop.pool)
+            update, veil = trainer.make_update(task, mapped, weights, self._workshop.pool), None
+            if seeds is not None:
+                update, veil = veiled(task.key, task.plan, update, seeds, bounty.model_digest, bounty.round)
         links = self._workshop.drafts.put_blob(task.key.encode_blob(update))
         manifest = UpdateManifest(
             chain_id=self._market.chain_id,
@@ -84,6 +91,7 @@ class Updates:
             rows=mapped.rows,
             ciphertexts=len(update),
             blobs=links,
+            veil=veil,
         ).encoded
         digest = self._workshop.drafts.put_manifest(manifest).digest
         return replace(
@@ -137,7 +145,9 @@ class Updates:
     def _task(self, joined: Joined, bounty: BountyState) -> Task:
         if joined.bounty in self._cache:
             return self._cache[joined.bounty][0]
-        return trainer.read_task(self._store, bounty, joined.model_digest, joined.key_digest, self._policy)
+        return trainer.read_task(
+            self._market, self._store, bounty, joined.model_digest, joined.key_digest, self._policy
+        )
 
     def _map(self, joined: Joined, task: Task) -> Prepared:
         """(A, b), read once in a process; that the data are still the same is checked in every round."""

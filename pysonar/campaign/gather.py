@@ -64,12 +64,12 @@ class Gatherer:
         StoreUnavailable.
         """
         cohort: Cohort | None = self._records.get(Cohort, number)
-        found = []
-        for mine in cohort.digests if cohort else ():
+        digests, found = cohort.digests if cohort else {}, []
+        for mine in digests:
             update = self._records.update(number, mine)
             if update is not None and update.links:
                 try:
-                    found.append(self._fetched(cohort.digests[mine]))
+                    found.append(self._fetched(digests[mine]))
                 except (BlobNotFound, DigestMismatch):  # it counts as withheld where it is still needed
                     continue
         return found

@@ -127,7 +127,9 @@ class HostileMine:
 
     def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
         if self._task is None:
-            task = trainer.read_task(self.store, bounty, posted.model_digest, posted.key_digest, POLICY)
+            task = trainer.read_task(
+                self.market, self.store, bounty, posted.model_digest, posted.key_digest, POLICY
+            )
             self._task = (task, trainer.prepare(task, self.dataset))
         task, mapped = self._task
         model = trainer.read_model(self.store, bounty.model_digest, bounty.round)

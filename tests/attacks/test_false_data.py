@@ -28,7 +28,9 @@ class FalseSums(HostileMine):
 
     def opening(self, bounty: Any, posted: Any) -> Any:
         if self._task is None:
-            task = trainer.read_task(self.store, bounty, posted.model_digest, posted.key_digest, POLICY)
+            task = trainer.read_task(
+                self.market, self.store, bounty, posted.model_digest, posted.key_digest, POLICY
+            )
             honest = trainer.prepare(task, self.dataset)
             assert isinstance(honest, LocalMap)
             self._task = (task, self.change(honest))

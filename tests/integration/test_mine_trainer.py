@@ -29,6 +29,7 @@ from tests.integration.mine_kit import (
     slot_plan,
     write_csv,
 )
+from tests.veil_kit import HERE
 
 POLICY = Policy(insecure_keys=True)
 STATE = BountyState(
@@ -45,7 +46,7 @@ def read(scientist: TinyModels, **changes: Any) -> Task:
     model = scientist.manifest(**changes)
     scientist.store.put(scientist.key_manifest.to_bytes(), "dag-cbor")
     digest = scientist.store.put(model.to_bytes(), "dag-cbor").digest
-    return trainer.read_task(scientist.store, STATE, digest, scientist.key_manifest.digest(), POLICY)
+    return trainer.read_task(HERE, scientist.store, STATE, digest, scientist.key_manifest.digest(), POLICY)
 
 
 def prepared(task: Task, dataset: data.DataSet) -> LocalMap:

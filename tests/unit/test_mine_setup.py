@@ -77,5 +77,7 @@ def test_the_policy_s_file_shows_every_default(tmp_path: Path) -> None:
     text, defaults = (home / "mine.toml").read_text(), Policy()
     assert Policy.load(home) == defaults
     for one in fields(Policy):
-        if one.name not in ("tokens", "insecure_keys"):
+        if one.name not in ("tokens", "insecure_keys", "capsules"):
             assert f"# {one.name} = {getattr(defaults, one.name)}" in text
+    for each in ("trusted = []", "without = true", "audited = true"):
+        assert f"# {each}" in text.partition("[capsules]")[2]
