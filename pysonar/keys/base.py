@@ -21,10 +21,11 @@ from sonar.paillier.cohort import digest_of_parts
 
 Failed = Mapping[str, str | None]
 Twins = Mapping[str, str]
-Judge = Callable[[], tuple[Failed, Callable[[Mapping[str, int]], Twins]]]
-"""Tests a round's updates: the first test that each mine failed; and of those that hold, with their rows, who
-are twins.
+Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
+"""What tests found of a round's updates: the first that each mine failed; and of those that hold, with their
+rows, who are twins.
 """
+Judge = Callable[[], Judged]
 
 
 SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1

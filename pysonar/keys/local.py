@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from pysonar.keys.archive import Page, values_of
-from pysonar.keys.base import BaseHolder, Failed, Twins, scaled
+from pysonar.keys.base import BaseHolder, Judged, scaled
 from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import LEAST_COHORT, Job
 from pysonar.keys.key import Key
@@ -58,9 +58,7 @@ class LocalHolder(BaseHolder):
         page = self._opened(job, round, weights_int, updates)
         return self._answers(job, page, updates, lambda: self._judged(job, page, reference))
 
-    def _judged(
-        self, job: Job, page: Page, reference: Reference | None
-    ) -> tuple[Failed, Callable[[Mapping[str, int]], Twins]]:
+    def _judged(self, job: Job, page: Page, reference: Reference | None) -> Judged:
         left_out = self._failed_for_good(job, page.round)
         values = {mine: page.row(mine) for mine in page.names}
         now = Opened(

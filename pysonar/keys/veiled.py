@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
+from sonar.families.quadratic.veiled.base import Asked, Sent
 
 from pysonar.capsules.answers import Place, Reader
 from pysonar.capsules.client import Question as Kind
 from pysonar.capsules.members import Wanted, cover_of
 from pysonar.capsules.panel import Heard, Members, Panel, too_few
 from pysonar.keys.archive import Page, table_of
-from pysonar.keys.base import BaseHolder, Failed, Judge
+from pysonar.keys.base import BaseHolder, Failed, Judged
 from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import LEAST_COHORT, Job
 from pysonar.keys.key import Key
@@ -31,7 +32,6 @@ from pysonar.keys.told import Question, Told
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import CapsuleFault, LedgerConflict, ManifestError, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
-from sonar.families.quadratic.veiled.base import Asked, Sent
 from sonar.families.registry import family_of
 from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SumRequest
 from sonar.manifests.cohort import Addend, CohortManifest
@@ -98,7 +98,7 @@ class VeiledHolder(BaseHolder):
 
     def _judged(
         self, job: Job, page: Page, rows: Mapping[str, int], reference: Reference | None, lots: Lots
-    ) -> Judge.Found:
+    ) -> Judged:
         gone = self._failed_for_good(job, page.round).keys()
         pages = [*self._archive.pages(job.bounty, 1, page.round), page]
         sent = [Sent(one.round, one.weights, frozenset(one.names.keys() - gone)) for one in pages]
@@ -211,7 +211,12 @@ class VeiledHolder(BaseHolder):
     # ---- asking
 
     def _heard(
-        self, job: Job, round: int, purpose: str, asks: Mapping[str, Sequence[Asked]], pages: Mapping[int, Page]
+        self,
+        job: Job,
+        round: int,
+        purpose: str,
+        asks: Mapping[str, Sequence[Asked]],
+        pages: Mapping[int, Page],
     ) -> dict[str, tuple[Measured, ...]]:
         """What capsules and archive together say of functionals, by mine: without the mines of whose masks
         too few capsules can tell anything. Raises CapsuleUnavailable, CapsulesDiffer.
