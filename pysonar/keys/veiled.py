@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
-from sonar.families.quadratic.veiled.base import Asked, Sent
 
 from pysonar.capsules.answers import Place, Reader
 from pysonar.capsules.client import Question as Kind
@@ -33,6 +32,7 @@ from pysonar.keys.updates import MineUpdate
 from sonar.errors import CapsuleFault, LedgerConflict, ManifestError, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
+from sonar.families.veiled import Asked, Sent
 from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SumRequest
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import CoverSpec, VeilCover
