@@ -113,7 +113,10 @@ def seal(public: bytes, seeds: Sequence[bytes], context: bytes) -> bytes:
     """
     if any(len(seed) != SEED_BYTES for seed in seeds):
         raise UsageError(f"a seed has {SEED_BYTES} bytes")
-    return _SUITE.encrypt(b"".join(seeds), _public_key(public), context)
+    try:
+        return _SUITE.encrypt(b"".join(seeds), _public_key(public), context)
+    except ValueError:  # the half for X25519 is a point of low order
+        raise ManifestError("hpke", "is no public key of ML-KEM-768 and X25519") from None
 
 
 def _public_key(public: bytes) -> MLKEM768X25519PublicKey:
