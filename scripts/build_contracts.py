@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Build the contract's artifact, or prove that the committed one is what the sources compile to.
+"""Build the contracts' artifacts, or prove that the committed ones are what the sources compile to.
 
-    scripts/build_contracts.py            compile and write sonar/chain/contract/artifacts/TrainingMarket.json
+    scripts/build_contracts.py            compile and write sonar/chain/contract/artifacts/*.json
     scripts/build_contracts.py --check    compile in memory; exit 1 if a committed file differs in a byte
 
-Beside it goes TrainingMarket.verify.json, the compiler's whole input with all sources in it, which block
-explorers and Sourcify take; the check proves that it compiles to the artifact's code.
+Beside each goes its .verify.json, the compiler's whole input with all sources in it, which block explorers
+and Sourcify take; the check proves that it compiles to the artifact's code.
 
 Needs Node and `npm install --no-save`, nothing else. The compiler's settings are read from foundry.toml, so
 that the bytes which are tested are the bytes which are shipped; sources go in under names relative to the
@@ -22,15 +22,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = "contracts/src"
-CONTRACT = "TrainingMarket"
-ENTRY = f"{SOURCES}/{CONTRACT}.sol"
-ARTIFACT = ROOT / "sonar/chain/contract/artifacts" / f"{CONTRACT}.json"
-VERIFY = ARTIFACT.with_suffix(".verify.json")
+CONTRACTS = ("TrainingMarket", "Committee")
+ARTIFACTS = ROOT / "sonar/chain/contract/artifacts"
 LIBRARIES = {"@openzeppelin/": "node_modules/@openzeppelin/"}
 IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)
 
@@ -112,53 +111,72 @@ def is_ours(found: dict[str, Any]) -> bool:
     return found["severity"] == "error" or (found["severity"] == "warning" and where.startswith(SOURCES))
 
 
-def compiler_input() -> dict[str, Any]:
-    """The whole input of the compiler: literal sources, settings, and what to answer."""
+def entry_of(contract: str) -> str:
+    """The file that a contract stands in, as the compiler knows it."""
+    return f"{SOURCES}/{contract}.sol"
+
+
+def compiler_input(contract: str) -> dict[str, Any]:
+    """The whole input of the compiler for one contract: literal sources, settings, and what to answer."""
     wanted = [
         "abi",
         "evm.bytecode.object",
         "evm.deployedBytecode.object",
         "evm.deployedBytecode.immutableReferences",
     ]
+    entry = entry_of(contract)
     return {
         "language": "Solidity",
-        "sources": collect_sources(ENTRY),
-        "settings": compiler_settings() | {"outputSelection": {ENTRY: {CONTRACT: wanted}}},
+        "sources": collect_sources(entry),
+        "settings": compiler_settings() | {"outputSelection": {entry: {contract: wanted, "": ["ast"]}}},
     }
 
 
-def compiled(job: bytes) -> dict[str, Any]:
+def compiled(contract: str, job: bytes) -> dict[str, Any]:
     """What the compiler makes of its whole input. Raises BuildError, on compiler warnings too."""
     answer = json.loads(run_solc("--standard-json", stdin=job.decode()))
     if problems := [found["formattedMessage"] for found in answer.get("errors", []) if is_ours(found)]:
         raise BuildError("the contracts do not compile cleanly:\n" + "\n".join(problems))
-    found: dict[str, Any] = answer["contracts"][ENTRY][CONTRACT]
-    return found
+    entry = entry_of(contract)
+    found: dict[str, Any] = answer["contracts"][entry][contract]
+    return found | {"names": dict(immutables(answer["sources"][entry]["ast"]))}
 
 
-def artifact_of(contract: dict[str, Any]) -> bytes:
+def immutables(tree: Any) -> Iterator[tuple[str, str]]:
+    """The names of all immutables in a syntax tree, by the number that the compiler knows each by."""
+    if isinstance(tree, list):
+        for each in tree:
+            yield from immutables(each)
+    elif isinstance(tree, dict):
+        if tree.get("nodeType") == "VariableDeclaration" and tree.get("mutability") == "immutable":
+            yield str(tree["id"]), tree["name"]
+        yield from immutables(list(tree.values()))
+
+
+def artifact_of(contract: str, made: dict[str, Any]) -> bytes:
     """The artifact's bytes."""
-    runtime = contract["evm"]["deployedBytecode"]
-    # The compiler keys immutables by AST node id; only the places matter, and there is one immutable.
-    places = [place for found in runtime["immutableReferences"].values() for place in found]
+    runtime = made["evm"]["deployedBytecode"]
+    places = {made["names"][number]: found for number, found in runtime["immutableReferences"].items()}
     artifact = {
-        "contract": CONTRACT,
+        "contract": contract,
         "compiler": {"solc": run_solc("--version").split("Version: ")[1].strip(), **compiler_settings()},
         "sourceDigest": source_digest(),
-        "abi": contract["abi"],
-        "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
+        "abi": made["abi"],
+        "bytecode": "0x" + made["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + runtime["object"],
-        "immutableReferences": sorted(places, key=lambda place: place["start"]),
+        "immutableReferences": {
+            name: sorted(places[name], key=lambda place: place["start"]) for name in sorted(places)
+        },
     }
     return (json.dumps(artifact, indent=1) + "\n").encode()
 
 
-def check(built: bytes) -> None:
+def check(artifact: Path, built: bytes) -> None:
     """Raise BuildError that names what differs between `built` and the committed artifact."""
-    shown = ARTIFACT.relative_to(ROOT)
-    if not ARTIFACT.exists():
+    shown = artifact.relative_to(ROOT)
+    if not artifact.exists():
         raise BuildError(f"{shown} is missing; run scripts/build_contracts.py and commit it")
-    committed = ARTIFACT.read_bytes()
+    committed = artifact.read_bytes()
     if committed == built:
         return
     try:
@@ -173,27 +191,35 @@ def check(built: bytes) -> None:
     )
 
 
+def build(contract: str, checking: bool) -> None:
+    """Write or check the two files of one contract. Raises BuildError."""
+    artifact = ARTIFACTS / f"{contract}.json"
+    verify = artifact.with_suffix(".verify.json")
+    whole = (json.dumps(compiler_input(contract), indent=1) + "\n").encode()
+    built = artifact_of(contract, compiled(contract, whole))
+    if checking:
+        # If these are the same, the committed file's bytes were compiled.
+        if not verify.exists() or verify.read_bytes() != whole:
+            shown = verify.relative_to(ROOT)
+            raise BuildError(f"{shown} is not made of the sources and settings; rebuild and commit it")
+        check(artifact, built)
+    else:
+        artifact.write_bytes(built)
+        verify.write_bytes(whole)
+    print(f"{'checked' if checking else 'wrote'} {artifact.relative_to(ROOT)}")
+
+
 def main() -> int:
     """Run the command line; 0 if all is well."""
-    parser = argparse.ArgumentParser(description="Build the contract's artifact from contracts/src.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the artifact differs")
+    parser = argparse.ArgumentParser(description="Build the contracts' artifacts from contracts/src.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if an artifact differs")
     checking = parser.parse_args().check
     try:
-        whole = (json.dumps(compiler_input(), indent=1) + "\n").encode()
-        built = artifact_of(compiled(whole))
-        if checking:
-            # If these are the same, the committed file's bytes were compiled.
-            if not VERIFY.exists() or VERIFY.read_bytes() != whole:
-                shown = VERIFY.relative_to(ROOT)
-                raise BuildError(f"{shown} is not made of the sources and settings; rebuild and commit it")
-            check(built)
-        else:
-            ARTIFACT.write_bytes(built)
-            VERIFY.write_bytes(whole)
+        for contract in CONTRACTS:
+            build(contract, checking)
     except BuildError as error:
         print(f"build_contracts: {error}", file=sys.stderr)
         return 1
-    print(f"{'checked' if checking else 'wrote'} {ARTIFACT.relative_to(ROOT)}")
     return 0
 
 

@@ -18,8 +18,9 @@ import gmpy2
 from gmpy2 import mpz
 
 from pysonar.keys.key import Key
-from pysonar.keys.updates import MineUpdate, aggregate_digest
+from pysonar.keys.updates import MineUpdate
 from sonar.paillier.affine import affine_update
+from sonar.paillier.cohort import aggregate_digest
 from sonar.paillier.public import PublicKey, proof_challenges
 from sonar.paillier.slots import Bounds, SlotPlan
 

@@ -28,7 +28,14 @@ from pathlib import Path
 from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("Payout.sol", "Flags.sol", "SettlementHash.sol", "Funds.sol", "TrainingMarket.sol")
+SOURCES = (
+    "Payout.sol",
+    "Flags.sol",
+    "SettlementHash.sol",
+    "Funds.sol",
+    "TrainingMarket.sol",
+    "Committee.sol",
+)
 REASONS = ROOT / "contracts/test/mutation.json"
 FLOOR = 0.95
 #: A mutant that makes a loop endless is noticed as well. Seconds; more than all tests take on a busy machine,

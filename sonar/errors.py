@@ -19,7 +19,10 @@ SonarError
 │   ├── CiphertextError       a ciphertext, a public key or a blob of them
 │   ├── UpdateOutOfRange      a decrypted value outside the declared range (never echoed)
 │   ├── RpcError              the chain's node refused a request, or answered with nonsense
-│   │   └── BlockMissing      it does not keep what it knew at a block any more, or does not have that yet
+│   │   ├── BlockMissing      it does not keep what it knew at a block any more, or does not have that yet
+│   │   └── ProxyRefused      it takes no transaction that fits every chain, as the CREATE2 proxy's does
+│   ├── CapsuleFault          a capsule's answer that is none, is not signed by it, or is to another question
+│   │   └── CapsulesDiffer    two capsules tell different things of what both hold
 │   └── WrongContract         other code than the network file says
 ├── EnvironmentFault          this machine, its network or a service; trying again may help
 │   ├── BlobNotFound
@@ -28,6 +31,8 @@ SonarError
 │   │   └── StoreUnusable     what is there cannot serve us, however often it is asked
 │   ├── ChainUnavailable
 │   │   └── ChainUnusable     what is there cannot serve us, however often it is asked
+│   ├── CapsuleUnavailable    too few of a bounty's capsules answer
+│   │   └── CapsuleRefused    a capsule answers, and says no
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
@@ -193,6 +198,18 @@ class BlockMissing(RpcError):
     """The chain's node does not keep the state of a block any more, or does not have that block yet."""
 
 
+class ProxyRefused(RpcError):
+    """The node takes no transaction without a chain id, so the CREATE2 proxy cannot be put on its chain."""
+
+
+class CapsuleFault(RemoteError):
+    """A capsule's answer that is none, is not signed by its account, or is to another question."""
+
+
+class CapsulesDiffer(CapsuleFault):
+    """Two capsules tell different things of the seeds that both hold: one of them is wrong."""
+
+
 class EnvironmentFault(SonarError):
     """This machine, its network or a service fails; trying again may help."""
 
@@ -227,6 +244,20 @@ class ChainUnavailable(EnvironmentFault):
 
 class ChainUnusable(ChainUnavailable):
     """What is at the node's address, or its chain, cannot serve us, however often it is asked."""
+
+
+class CapsuleUnavailable(EnvironmentFault):
+    """A capsule does not answer, or too few of a bounty's do."""
+
+
+class CapsuleRefused(CapsuleUnavailable):
+    """A capsule answered, and refused. `code` is its reason in one word; `mine` whose answer is at fault, if
+    one's is.
+    """
+
+    def __init__(self, message: str, code: str, *, mine: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code, self.mine = code, mine
 
 
 class PortInUse(EnvironmentFault):

@@ -13,13 +13,14 @@ from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.past import Remembered
-from pysonar.keys.updates import MineUpdate, weights_of
+from pysonar.keys.updates import MineUpdate
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
+from sonar.paillier.cohort import weights_of
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import ETHER, Address, Cid, Digest

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import ManifestError
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.update import UpdateManifest
+from sonar.manifests.model import CoverSpec, VeilCover
+from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
+from sonar.veil.masks import read_wraps
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Expected:
     key: PublicKey
     spec: QuadraticSpec
     plan: SlotPlan
+    cover: CoverSpec
 
 
 def fetch_update(
@@ -42,18 +44,22 @@ def fetch_update(
     link = Cid("dag-cbor", digest)
     manifest = UpdateManifest.from_bytes(store.get(link, UpdateManifest.max_bytes))
     _check(manifest, expected, mine)
-    update = fetch_ciphertexts(store, expected.key, expected.plan, mine, manifest.rows, manifest.blobs)
+    update = _with_ciphertexts(store, expected.key, expected.plan, manifest)
     for each in (link, *manifest.blobs):
         store.pin(each)
     return update, manifest.blobs
 
 
-def fetch_ciphertexts(
-    store: Store, key: PublicKey, plan: SlotPlan, mine: str, rows: int, links: Sequence[Cid]
-) -> MineUpdate:
-    """Fetch the ciphertexts of an update by the links to its parts. Raises as `fetch_update`."""
-    blob = joined(links, plan.ciphertexts * key.ciphertext_bytes, store.get)
-    return MineUpdate.read(key, plan, mine, rows, blob)
+def fetch_again(store: Store, key: PublicKey, plan: SlotPlan, digest: Digest) -> MineUpdate:
+    """Fetch an update that was checked before. Raises as `fetch_update`."""
+    data = store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
+    return _with_ciphertexts(store, key, plan, UpdateManifest.from_bytes(data))
+
+
+def _with_ciphertexts(store: Store, key: PublicKey, plan: SlotPlan, manifest: UpdateManifest) -> MineUpdate:
+    blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, store.get)
+    said = (manifest.mine, manifest.rows, blob, manifest.digest(), manifest.veil)
+    return MineUpdate.read(key, plan, *said)
 
 
 def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
@@ -70,5 +76,22 @@ def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
     for field, value in wanted.items():
         if getattr(manifest, field) != value:
             raise ManifestError(field, f"is not this {'mine' if field == 'mine' else 'round'}'s")
+    _check_veil(manifest.veil, expected)
     if manifest.rows < expected.spec.rows_min:
         raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {expected.spec.rows_min}")
+
+
+def _check_veil(veil: Veil | None, expected: Expected) -> None:
+    """Check that an update has the masks that the bounty's cover asks for, and nothing else."""
+    cover = expected.cover
+    if not isinstance(cover, VeilCover):
+        if veil is not None:
+            raise ManifestError("veil", "is there, but this bounty has no capsules")
+        return
+    if veil is None:
+        raise ManifestError("veil", "is missing: this bounty's answers are masked")
+    if (told := len(veil.seeds)) != (count := cover.classes.count):
+        raise ManifestError("veil.seeds", f"has {told} hashes; there are {count} classes")
+    if (told := len(veil.envelopes)) != (count := len(cover.members)):
+        raise ManifestError("veil.envelopes", f"has {told}; there are {count} capsules")
+    read_wraps(expected.plan, veil.wraps)

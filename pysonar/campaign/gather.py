@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pysonar.campaign.collect import Expected, fetch_ciphertexts, fetch_update
-from pysonar.campaign.records import Cohort, Outcome, Records, Update, Verdict
-from pysonar.campaign.standing import REASON_MAX, WITHHELD, Standing
+from pysonar.campaign.collect import Expected, fetch_again, fetch_update
+from pysonar.campaign.records import Cohort, Outcome, Records, Update
+from pysonar.campaign.standing import Standing
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
 from pysonar.keys.updates import MineUpdate
@@ -14,6 +14,7 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
+from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD, Verdict
 
 
 class Gatherer:
@@ -63,12 +64,12 @@ class Gatherer:
         StoreUnavailable.
         """
         cohort: Cohort | None = self._records.get(Cohort, number)
-        found = []
-        for mine in cohort.digests if cohort else ():
+        digests, found = cohort.digests if cohort else {}, []
+        for mine in digests:
             update = self._records.update(number, mine)
             if update is not None and update.links:
                 try:
-                    found.append(self._fetched(mine, update))
+                    found.append(self._fetched(digests[mine]))
                 except (BlobNotFound, DigestMismatch):  # it counts as withheld where it is still needed
                     continue
         return found
@@ -85,7 +86,7 @@ class Gatherer:
     def _expected(self, number: int, model: Digest) -> Expected:
         job = self._job
         place = job.chain_id, job.contract, job.bounty
-        return Expected(*place, number, model, self._holder.public, self._spec, job.plan)
+        return Expected(*place, number, model, self._holder.public, self._spec, job.plan, job.manifest.cover)
 
     def _needed(self, number: int, cohort: Cohort) -> list[str]:
         """The mines whose updates must still be examined; decided ones need no bytes any more."""
@@ -107,7 +108,7 @@ class Gatherer:
             if mine not in self._known:
                 self._known[mine] = self._first(expected, mine, digest)
             elif self._known[mine].links and mine not in self._there:
-                self._there[mine] = self._fetched(mine, self._known[mine])
+                self._there[mine] = self._fetched(digest)
         except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be repaired
             return False
         return True
@@ -121,13 +122,12 @@ class Gatherer:
         except (BlobNotFound, DigestMismatch):
             raise
         except RemoteError as error:
-            update = Update(reason=_reason(f"malformed: {error}"))
+            update = Update(reason=_reason(f"{MALFORMED}{error}"))
         self._records.put_update(expected.round, mine, update)
         return update
 
-    def _fetched(self, mine: str, update: Update) -> MineUpdate:
-        key, plan = self._holder.public, self._job.plan
-        return fetch_ciphertexts(self._store, key, plan, mine, update.rows, _links(update))
+    def _fetched(self, digest: bytes) -> MineUpdate:
+        return fetch_again(self._store, self._holder.public, self._job.plan, Digest(digest))
 
     def _withheld(self, number: int, mine: str) -> None:
         """Record that a mine's update is missing; if there is a verdict, that the mine is left out now."""

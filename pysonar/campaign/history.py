@@ -7,11 +7,12 @@ from dataclasses import asdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from pysonar.campaign.records import Cohort, Finished, Outcome, Records, Verdict
+from pysonar.campaign.records import Cohort, Finished, Outcome, Records
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.errors import EnvironmentFault, RemoteError, RpcError
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import BountyId, hex32
+from sonar.settling.verdict import Verdict
 from sonar.telling.amounts import Unit
 from sonar.telling.documents import CampaignRound, CampaignSummary, Payout
 

@@ -17,6 +17,7 @@ from sonar.errors import JournalError
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
 from sonar.protocol.ids import digest_of
+from sonar.settling.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,6 @@ class Update:
     rows: int = 0
     links: list[str] = field(default_factory=list)
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Who is aggregated. On disk before the decryption; after that, no other set can be decrypted.
-
-    `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
-    `twins`: who counts as one, see `KeyHolder.twins`.
-    """
-
-    accepted: list[str]
-    left_out: dict[str, str]
-    for_good: dict[str, str]
-    twins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,25 @@ Each step writes its record before the next begins, and does nothing if the reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
-from pysonar.campaign.records import Cohort, Outcome, Publication, Records, Verdict
-from pysonar.campaign.standing import TWIN, Standing, course_of
+from pysonar.campaign.records import Cohort, Outcome, Publication, Records
+from pysonar.campaign.standing import Standing, course_of
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.job import Job
-from pysonar.keys.updates import aggregate_digest, grouped, weights_of
 from sonar.errors import LedgerConflict
 from sonar.families.quadratic.course import Course
-from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
-from sonar.families.quadratic.score import as_one, shares_of
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
+from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.ports import Store
 from sonar.protocol.ids import Digest
+from sonar.settling.shares import round_shares
+from sonar.settling.verdict import Found, Verdict, copied, rows_changed, verdict_of
 from sonar.store.mend import put_blob
 
 
@@ -77,22 +77,13 @@ class RoundWork:
             }
             failed = self._tested(number)
             copies, first = self._copied(cohort)
-            told = {mine: f"test {test}: {WHY[test]}" for mine, test in failed.items()}
-            for_good = {mine: why for mine, why in told.items() if failed[mine] not in ROUND_ONLY}
-            for_good |= self._rows_changed() | copies
-            left_out = told | for_good | malformed
+            there = self._gatherer.updates
+            changed = rows_changed({mine: each.rows for mine, each in there.items()}, self._standing.rows)
             twins = self._holder.twins(self._job, number)
-            left_out |= self._weightless(left_out, twins)
-            accepted = [mine for mine in cohort.digests if mine not in left_out]
-            verdict = Verdict(accepted, left_out, for_good, twins)
+            found = Found(list(cohort.digests), malformed, failed, changed, copies, twins)
+            verdict = verdict_of(found, self._design.plan, there.values())
             self._records.put_verdict(verdict, number, first)
         return verdict
-
-    def _weightless(self, left_out: Collection[str], twins: Mapping[str, str]) -> dict[str, str]:
-        """Twins so numerous that their part of one weight is zero."""
-        there = [each for mine, each in self._gatherer.updates.items() if mine not in left_out]
-        weights = weights_of(self._design.plan, there, twins)
-        return {mine: f"{TWIN}; nothing is left for it" for mine, weight in weights.items() if not weight}
 
     def _tested(self, number: int) -> dict[str, str]:
         """The mines whose update failed a test, each with the first that it failed."""
@@ -121,21 +112,9 @@ class RoundWork:
 
         And who sent which ciphertexts first, of those that nobody had sent before.
         """
-        updates, first, copies = self._gatherer.updates, dict[str, str](), dict[str, str]()
-        for mine in cohort.commit_order:
-            if mine in updates:
-                name = updates[mine].name.hex()
-                owner = self._records.sender(name) or first.setdefault(name, mine)
-                if owner != mine:
-                    copies[mine] = "copy: the same ciphertexts as another mine's"
-        return copies, first
-
-    def _rows_changed(self) -> dict[str, str]:
-        earlier, changed = self._standing.rows, {}
-        for mine, update in self._gatherer.updates.items():
-            if (rows := earlier.get(mine, update.rows)) != update.rows:
-                changed[mine] = f"rows: {update.rows} rows, and {rows} before; data are frozen per bounty"
-        return changed
+        names = {mine: update.name.hex() for mine, update in self._gatherer.updates.items()}
+        senders = {name: mine for name in names.values() if (mine := self._records.sender(name)) is not None}
+        return copied(cohort.commit_order, names, senders)
 
     # ---- outcome
 
@@ -194,12 +173,7 @@ class RoundWork:
         losses: tuple[int, int],
     ) -> dict[str, int]:
         """Each mine's share in basis points, by its score; twins are paid as one. `losses`: after, before."""
-        shares, terms = shares_of(scores, cohort.digests), self._job.terms
-        if not verdict.twins:
-            return shares
-        reward = terms.reward_at(losses[0]) - terms.reward_at(losses[1])
-        fees = terms.fee_units * len(cohort.digests)
-        return as_one(shares, grouped(verdict.accepted, verdict.twins), number, reward, fees)
+        return round_shares(scores, list(cohort.digests), verdict, number, self._job.terms, losses)
 
     # ---- publication
 

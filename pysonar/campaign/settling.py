@@ -11,7 +11,7 @@ from functools import cached_property
 
 from pysonar.campaign.means import Means
 from pysonar.campaign.opening import Opening, blobs_of, publish
-from pysonar.campaign.records import Cohort, Posting, Publication, Verdict
+from pysonar.campaign.records import Cohort, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
 from sonar.chain.contract.reveals import Proof, proofs
@@ -25,6 +25,7 @@ from sonar.manifests.model import ModelManifest
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Digest, digest_of, hex32
 from sonar.protocol.phase import NOBODY, BountyState, Deadlines, Status, deadlines_of
+from sonar.settling.verdict import Verdict
 from sonar.store.mend import LOOK_S, mend
 from sonar.telling.progress import Waiting
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pysonar.bounty.request import Bounty
-from pysonar.campaign.records import Cohort, Outcome, Records, Verdict
+from pysonar.campaign.records import Cohort, Outcome, Records
 from pysonar.models.linear import LinearModel
 from sonar.errors import EnvironmentFault
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import Design
 from sonar.families.registry import family_of
-
-REASON_MAX = 200
-TWIN = "twin: the same data under several addresses count as one"
-WITHHELD = "withheld: revealed, but not in the store"
+from sonar.settling.verdict import WITHHELD, Verdict, gone_since
 
 
 class Standing:
@@ -55,7 +52,7 @@ class Standing:
                 self.withheld.add(mine)
         verdict: Verdict | None = self._records.get(Verdict, number)
         for mine, reason in (verdict.for_good if verdict else {}).items():
-            self.gone.setdefault(mine, f"left out since round {number}: {reason}"[:REASON_MAX])
+            self.gone.setdefault(mine, gone_since(number, reason))
 
 
 def course_of(records: Records, design: Design, before: int) -> Course:

@@ -89,7 +89,7 @@ class KeyHolder(Protocol):
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
         """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with the weights of
-        `pysonar.keys.updates.weights_of`: min(rows_i, weight_rows), divided among twins.
+        `sonar.paillier.cohort.weights_of`: min(rows_i, weight_rows), divided among twins.
 
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError

@@ -45,10 +45,10 @@ from numpy.typing import NDArray
 
 from pysonar.keys import keyfile
 from pysonar.keys.ledger import Ledger
-from pysonar.keys.updates import digest_of_parts
 from pysonar.keys.zeros import ZeroTable
 from sonar.cores import cores_allowed, spread
 from sonar.errors import EnvironmentFault, KeyFileError, UsageError
+from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.packed import PackedPlan, Vector
 from sonar.paillier.public import (
     MAX_BITS,
@@ -187,6 +187,14 @@ class Key:
         """
         return self._secret.decrypt(ciphertexts)
 
+    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Reveal of each ciphertext the plaintext m in [0, n) and the r with c = (1 + m n) r^n modulo n^2.
+
+        Whoever is shown both can check them (`sonar.paillier.openings`). The ciphertexts must have passed
+        `PublicKey.check_all`. Nothing is written into the ledger. Raises EnvironmentFault as `decrypt`.
+        """
+        return self._secret.openings(ciphertexts)
+
     def unsafe_derive(self, purpose: bytes) -> bytes:
         """Return 32 bytes that only this key can derive, per purpose: they encrypt what it keeps on disk."""
         half = self.public.bits // 16
@@ -283,6 +291,16 @@ class Secret:
         if any(gmpy2.powmod(root, n, n) != x for root, x in zip(roots, numbers, strict=True)):
             raise _miscalculated("a root")
         return roots
+
+    def openings(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """The plaintext in [0, n) and the randomness of each: modulo n, a ciphertext is r^n.
+
+        The ciphertexts must have passed `PublicKey.check_all`. Raises EnvironmentFault for a wrong one.
+        """
+        n = self.public.n
+        plain = self.decrypt(ciphertexts)
+        roots = self._spread(self.roots, [mpz(c) % n for c in ciphertexts], self.cores)
+        return [(int(m % n), int(r)) for m, r in zip(plain, roots, strict=True)]
 
     def _spread(
         self, work: Callable[[Sequence[mpz]], list[mpz]], items: Sequence[int], cores: int

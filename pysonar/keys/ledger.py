@@ -50,12 +50,14 @@ CREATE TABLE IF NOT EXISTS held (
 @dataclass
 class Revealed:
     """What was revealed about one mine in a bounty: bits of scores, the tests that it failed by round, and
-    the number of rounds in which its answer was found to be another's too.
+    the number of rounds in which its answer was found to be another's too. `told_bits`: what capsules told of
+    its masked answers for all this.
     """
 
     score_bits: int = 0
     failed_tests: list[tuple[int, str]] = field(default_factory=list)
     twin_rounds: int = 0
+    told_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,17 @@ class Ledger:
             self._db.backup(other._db)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, on disk when it ends. Raises JournalError, and then nothing may be released."""
         with self._locked("written"), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            yield
+            yield self._db
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Look something up. Raises JournalError."""
+        with self._locked("read"):
+            yield self._db
 
     @contextmanager
     def _locked(self, done: str) -> Iterator[None]:
@@ -163,7 +171,7 @@ class Ledger:
         record, or in any bounty of this key one of another cohort at the same weights, or one with one of
         these updates: two that differ by one mine would give that mine's update away.
         """
-        with self._writing():
+        with self.writing():
             query = "SELECT digest FROM aggregate WHERE bounty = ? AND round = ?"
             recorded = self._db.execute(query, [bounty, round]).fetchone()
             if recorded == (digest,):
@@ -196,7 +204,7 @@ class Ledger:
 
         Raises LedgerConflict when one of the vectors is part of another sum that is on record.
         """
-        with self._writing():
+        with self.writing():
             for vector in vectors:
                 self._db.execute("INSERT OR IGNORE INTO summed VALUES (?, ?)", [vector, total])
                 query = "SELECT sum FROM summed WHERE vector = ?"
@@ -228,7 +236,7 @@ class Ledger:
         The first answer of a round stands: asking again returns it, whatever `scores` now are.
         """
         entry = [bounty, round, bits, json.dumps(scores, sort_keys=True)]
-        with self._writing():
+        with self.writing():
             self._db.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?, ?)", entry)
         recorded = self.scores(bounty, round)
         assert recorded is not None
@@ -237,7 +245,7 @@ class Ledger:
     def record_failed_tests(self, bounty: bytes, round: int, failed: Iterable[tuple[str, str]]) -> None:
         """Count the (mine, test) pairs that failed in a round, each once."""
         rows = [(bounty, round, mine, test) for mine, test in failed]
-        with self._writing():
+        with self.writing():
             self._db.executemany("INSERT OR IGNORE INTO failed_test VALUES (?, ?, ?, ?)", rows)
 
     def record_held(self, bounty: bytes, round: int, told: Mapping[tuple[str, bytes], str | None]) -> None:
@@ -246,7 +254,7 @@ class Ledger:
         The first answer about an update stands.
         """
         rows = [(bounty, round, mine, name, test) for (mine, name), test in told.items()]
-        with self._writing():
+        with self.writing():
             self._db.executemany("INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?, ?)", rows)
 
     def held(self, bounty: bytes, round: int) -> dict[tuple[str, bytes], str | None]:
@@ -275,7 +283,7 @@ class Ledger:
                 (mine for mine in (*first, *pair) if first.get(mine, mine) in heads), min(heads)
             )
         rows = [(bounty, round, mine, head) for mine, head in first.items()]
-        with self._writing():
+        with self.writing():
             self._db.executemany("INSERT OR REPLACE INTO twin VALUES (?, ?, ?, ?)", rows)
 
     def twins(self, bounty: bytes, round: int) -> dict[str, str]:

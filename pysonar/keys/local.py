@@ -25,17 +25,11 @@ from pysonar.keys.job import LEAST_COHORT, Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.past import Remembered
-from pysonar.keys.updates import (
-    MineUpdate,
-    aggregate_digest,
-    digest_of_parts,
-    grouped,
-    weights_digest,
-    weights_of,
-)
+from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, inspect, same
+from sonar.paillier.cohort import aggregate_digest, digest_of_parts, grouped, weights_of
 from sonar.paillier.slots import SlotPlan
 
 _SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1

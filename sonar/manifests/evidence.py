@@ -26,7 +26,8 @@ from sonar.protocol.record import (
 class CohortMember(Record):
     """What the scientist found about one revealed update. Its score is not published: the share says enough.
 
-    `reason`: why it was left out, or why an accepted one counts for less than it says.
+    `reason`: why it was left out, or why an accepted one counts for less than it says. One that was left out
+    for the others' privacy alone has a share of one basis point, which brings its fee.
     """
 
     mine: AddressField
@@ -40,8 +41,8 @@ class CohortMember(Record):
     def _check(self) -> Self:
         if not self.accepted and not self.reason:
             raise ValueError("reason: must say why an update was left out")
-        if not self.accepted and self.share_bps:
-            raise ValueError("share_bps: an update that was left out has no share")
+        if not self.accepted and self.share_bps > 1:
+            raise ValueError("share_bps: an update that was left out has no share, but one for its fee")
         return self
 
 

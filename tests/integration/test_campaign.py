@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pysonar.campaign.opening import short_window
-from pysonar.campaign.records import Cohort, Outcome, Publication, Verdict
+from pysonar.campaign.records import Cohort, Outcome, Publication
 from pysonar.cli import main
 from pysonar.keys.key import Key
 from sonar.chain.contract.market import Market
@@ -21,6 +21,7 @@ from sonar.manifests.model import ModelManifest
 from sonar.protocol.events import BountyClosed, MinePaid, RoundFailed, RoundSettled
 from sonar.protocol.ids import Cid
 from sonar.protocol.phase import CloseReason
+from sonar.settling.verdict import Verdict
 from sonar.telling.progress import Note, Round
 from tests.chain_kit import wish
 from tests.family_kit import losses_of, run_clear

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from pysonar.campaign.records import Cohort, Finished, Verdict
+from pysonar.campaign.records import Cohort, Finished
 from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.contract.errors import NothingToWithdraw, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS
@@ -28,6 +28,7 @@ from sonar.home.journal import Journal
 from sonar.protocol.events import BountyClosed, BountyPosted, MinePaid, Revealed, RoundSettled, Withdrawn
 from sonar.protocol.ids import ETHER, Address, Cid
 from sonar.protocol.phase import CloseReason, Status
+from sonar.settling.verdict import Verdict
 from sonar.store.folder import FolderStore
 from sonar.store.mend import LOOK_S
 from sonar.telling.progress import Done, Problem, Waiting

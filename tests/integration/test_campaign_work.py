@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pysonar.campaign.records import Cohort, Outcome, Update, Verdict
-from pysonar.campaign.standing import WITHHELD
+from pysonar.campaign.records import Cohort, Outcome, Update
 from pysonar.keys.key import Key
 from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.inspection import WHY
 from sonar.protocol.events import RoundSettled
 from sonar.protocol.ids import Cid
+from sonar.settling.verdict import WITHHELD, Verdict
 from sonar.store.memory import MemoryStore
 from tests.integration.campaign_kit import World
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from pysonar.campaign.records import Outcome, Verdict
+from pysonar.campaign.records import Outcome
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import BlobNotFound
 from sonar.protocol.events import RoundSettled
 from sonar.protocol.ids import Cid
+from sonar.settling.verdict import Verdict
 from tests.integration.campaign_kit import World
 
 

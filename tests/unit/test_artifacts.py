@@ -13,6 +13,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
+from sonar.chain.contract import abi
 from sonar.chain.contract.abi import training_market, verify_file
 from tests.script_kit import load
 
@@ -32,8 +33,9 @@ def build() -> ModuleType:
 
 
 def test_abi_has_every_call_and_error() -> None:
-    abi = training_market().abi
-    names = {kind: {e["name"] for e in abi if e["type"] == kind} for kind in ("function", "error", "event")}
+    entries = training_market().abi
+    kinds = ("function", "error", "event")
+    names = {kind: {each["name"] for each in entries if each["type"] == kind} for kind in kinds}
     assert names["function"] >= CALLS
     assert {"CohortFull", "WrongStatus", "SealMismatch", "TransferFailed"} <= names["error"]
     # Every error that the sources declare can reach a caller, so that a client knows them all.
@@ -44,9 +46,10 @@ def test_abi_has_every_call_and_error() -> None:
 
 
 def test_source_digest_is_that_of_the_tree(build: ModuleType) -> None:
-    assert training_market().source_digest == build.source_digest(), (
-        "contracts/src changed: run scripts/build_contracts.py and commit the artifact"
-    )
+    for artifact in (training_market(), abi.committee()):
+        assert artifact.source_digest == build.source_digest(), (
+            "contracts/src changed: run scripts/build_contracts.py and commit the artifacts"
+        )
 
 
 def test_source_digest_sees_every_change(build: ModuleType, tmp_path: Path) -> None:
@@ -95,10 +98,16 @@ def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
     (tmp_path / "sonar/chain/contract/artifacts").mkdir(parents=True)
     command = [sys.executable, str(tmp_path / "scripts/build_contracts.py")]
     subprocess.run(command, cwd="/", check=True, capture_output=True)
-    name = "sonar/chain/contract/artifacts/TrainingMarket.json"
-    verify = "sonar/chain/contract/artifacts/TrainingMarket.verify.json"
-    for written in (name, verify):
-        assert (tmp_path / written).read_bytes() == (ROOT / written).read_bytes()
+    folder = "sonar/chain/contract/artifacts"
+    assert sorted(path.name for path in (tmp_path / folder).iterdir()) == [
+        "Committee.json",
+        "Committee.verify.json",
+        "TrainingMarket.json",
+        "TrainingMarket.verify.json",
+    ]
+    for written in (tmp_path / folder).iterdir():
+        assert written.read_bytes() == (ROOT / folder / written.name).read_bytes()
+    name, verify = f"{folder}/TrainingMarket.json", f"{folder}/TrainingMarket.verify.json"
 
     # And --check finds a single changed byte of code, and says where.
     artifact = json.loads((tmp_path / name).read_text())
@@ -118,9 +127,20 @@ def test_a_rebuild_depends_on_no_folder(tmp_path: Path) -> None:
     assert "not made of the sources and settings" in done.stderr
 
 
+def test_each_immutable_is_known_by_its_name() -> None:
+    assert set(training_market().immutables) == {"MIN_WINDOW"}
+    assert set(abi.committee().immutables) == {"THRESHOLD", *(f"MEMBER_{place}" for place in range(7))}
+    for artifact in (training_market(), abi.committee()):
+        for places in artifact.immutables.values():
+            for place in places:
+                code = artifact.deployed_bytecode[place.start - 1 : place.start + place.length]
+                assert code == b"\x7f" + bytes(32)  # PUSH32, of what the constructor puts there
+
+
 def test_explorers_get_whole_sources_and_the_exact_compiler() -> None:
     job = json.loads(verify_file().read_text())
     assert "contracts/src/TrainingMarket.sol" in job["sources"]
+    assert "contracts/src/Committee.sol" in json.loads(verify_file("Committee").read_text())["sources"]
     assert all(set(source) == {"content"} for source in job["sources"].values())  # no address to fetch from
     settings = json.loads((verify_file().parent / "TrainingMarket.json").read_text())["compiler"]
     assert {key: job["settings"][key] for key in ("evmVersion", "optimizer", "metadata")} == {

@@ -21,7 +21,7 @@ from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key, _ledger_path, random_prime
 from pysonar.keys.ledger import Ledger
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.updates import MineUpdate, aggregate_digest
+from pysonar.keys.updates import MineUpdate
 from sonar.errors import (
     CiphertextError,
     EnvironmentFault,
@@ -30,6 +30,7 @@ from sonar.errors import (
     UpdateOutOfRange,
     UsageError,
 )
+from sonar.paillier.cohort import aggregate_digest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import Bounds, SlotPlan
 from tests.holder_kit import job_of

@@ -10,6 +10,7 @@ from pysonar.campaign.collect import Expected, fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.manifests.model import PaillierCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, links_of
@@ -23,7 +24,8 @@ PLAN = SlotPlan.make(
 )
 TARGET = Target(name="y", centre_q32=0, scale_q32=1 << 32, clip_q32=1 << 40)
 SPEC = QuadraticSpec(features=("a", "b", "c"), targets=(TARGET,), rows_min=10)
-EXPECTED = Expected(7, OTHER, BountyId(b"b" * 32), 3, Digest(b"m" * 32), KEY.public, SPEC, PLAN)
+COVER = PaillierCover()
+EXPECTED = Expected(7, OTHER, BountyId(b"b" * 32), 3, Digest(b"m" * 32), KEY.public, SPEC, PLAN, COVER)
 BLOB = KEY.public.encode_blob(KEY.encrypt_weights([5] * PLAN.ciphertexts))
 
 

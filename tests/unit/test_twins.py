@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysonar.keys.updates import MineUpdate, grouped, weights_of
+from pysonar.keys.updates import MineUpdate
 from sonar.families.quadratic.score import FULL_BPS, as_one, shares_of
+from sonar.paillier.cohort import grouped, weights_of
 from sonar.paillier.slots import Bounds, SlotPlan
 
 PLAN = SlotPlan.make(

@@ -3,7 +3,9 @@ pragma solidity ^0.8.37;
 
 import {Base} from "../Base.t.sol";
 import {WalletSettler} from "../mocks/Settlers.sol";
+import {Signers} from "../mocks/Signers.sol";
 import {PlainToken} from "../mocks/Tokens.sol";
+import {Award} from "../../src/Types.sol";
 
 /// @notice What each call costs, as a transaction of its own (foundry.toml: isolate), with its intrinsic gas and
 /// without refunds. `scripts/contract_tables.py` writes the figures into snapshots and README.
@@ -90,6 +92,25 @@ abstract contract GasTest is Base {
         costs("settle, 10 mines with balances, signed by a contract", 214_000);
     }
 
+    /// @dev What an audited settlement may cost more than one that nobody signs.
+    function test_SettleTen_SignedByACommittee() public {
+        settledByTen(1);
+        revealedByTen(address(0), "unsigned");
+        settle(bounty, 1, INITIAL_LOSS - 1_000_000, equalAwards(10));
+        uint256 unsigned = vm.lastCallGas().gasTotalUsed;
+        revealedByTen(address(Signers.committee(3, 2)), "signed");
+        settleByCommittee(INITIAL_LOSS - 1_000_000, equalAwards(10), Signers.keys(3), 6);
+        costs("settle, 10 mines with balances, signed by a committee, 2 of 3", unsigned + 30_000);
+    }
+
+    /// @dev The largest committee that there can be.
+    function test_SettleTen_SignedByTheLargestCommittee() public {
+        settledByTen(1);
+        revealedByTen(address(Signers.committee(7, 7)), "signed");
+        settleByCommittee(INITIAL_LOSS - 1_000_000, equalAwards(10), Signers.keys(7), 127);
+        costs("settle, 10 mines with balances, signed by a committee, 7 of 7", 265_000);
+    }
+
     function test_SettleTen_EmptyBalances() public {
         settledByTen(1);
         costs("settle, 10 mines with empty balances", 375_000);
@@ -163,11 +184,23 @@ abstract contract GasTest is Base {
     /// @dev In a bounty with this settler; all ten have balances by now.
     function signedByTen(address settler_) private {
         settledByTen(1);
+        revealedByTen(settler_, "signed");
+        settleSigned(bounty, 1, INITIAL_LOSS - 1_000_000, equalAwards(10));
+    }
+
+    function revealedByTen(address settler_, bytes32 salt) private {
         terms.settler = settler_;
-        bounty = post("signed");
+        bounty = post(salt);
         commits(bounty, 1, 10);
         reveals(bounty, 1, 10);
-        settleSigned(bounty, 1, INITIAL_LOSS - 1_000_000, equalAwards(10));
+    }
+
+    /// @dev By the members whose bits are set in `who`.
+    function settleByCommittee(uint64 loss, Award[] memory awards, uint256[] memory keys, uint256 who) private {
+        bytes32 digest = market.settlementDigestOf(bounty, 1, modelAfter(1), loss, awards, EVIDENCE);
+        bytes memory signature = Signers.signedBy(keys, who, digest);
+        vm.prank(scientist);
+        market.settle(bounty, 1, modelAfter(1), loss, awards, EVIDENCE, signature);
     }
 
     /// @dev Of the last call.

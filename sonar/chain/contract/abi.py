@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -45,7 +46,19 @@ class ContractArtifact:
     abi: list[dict[str, Any]]
     bytecode: bytes  # creation code, without constructor arguments
     deployed_bytecode: bytes  # runtime code; immutables are zero
-    immutables: tuple[Immutable, ...]
+    immutables: Mapping[str, tuple[Immutable, ...]]  # by name
+
+    def filled(self, values: Mapping[str, int]) -> bytes:
+        """The runtime code with a value for each immutable; without one, it is zero."""
+        code = bytearray(self.deployed_bytecode)
+        for name, value in values.items():
+            for place in self.immutables[name]:
+                code[place.start : place.start + place.length] = value.to_bytes(place.length, "big")
+        return bytes(code)
+
+
+class MarketArtifact(ContractArtifact):
+    """What the compiler made of TrainingMarket."""
 
     def runtime_code(self, min_window_s: int) -> bytes:
         """The code that a deployment with this smallest window has on the chain.
@@ -54,30 +67,41 @@ class ContractArtifact:
         """
         if not 1 <= min_window_s < 2**24:
             raise ValueError(f"min_window_s is {min_window_s}; it must be from 1 to {2**24 - 1} seconds")
-        code = bytearray(self.deployed_bytecode)
-        for place in self.immutables:
-            code[place.start : place.start + place.length] = min_window_s.to_bytes(place.length, "big")
-        return bytes(code)
+        return self.filled({"MIN_WINDOW": min_window_s})
 
 
-def verify_file() -> Path:
+def verify_file(name: str = "TrainingMarket") -> Path:
     """Where the compiler's whole input lies: by it block explorers and Sourcify verify deployed code."""
-    return Path(str(_packaged("TrainingMarket.verify.json")))
+    return Path(str(_packaged(f"{name}.verify.json")))
 
 
 @cache
-def training_market() -> ContractArtifact:
+def training_market() -> MarketArtifact:
     """The artifact of TrainingMarket that this version of the package was released with."""
-    raw = json.loads(_packaged("TrainingMarket.json").read_text(encoding="utf-8"))
-    return ContractArtifact(
-        name=raw["contract"],
-        solc=raw["compiler"]["solc"],
-        source_digest=raw["sourceDigest"],
-        abi=raw["abi"],
-        bytecode=bytes.fromhex(raw["bytecode"].removeprefix("0x")),
-        deployed_bytecode=bytes.fromhex(raw["deployedBytecode"].removeprefix("0x")),
-        immutables=tuple(Immutable(place["start"], place["length"]) for place in raw["immutableReferences"]),
-    )
+    return MarketArtifact(**_artifact("TrainingMarket"))
+
+
+@cache
+def committee() -> ContractArtifact:
+    """The artifact of Committee that this version of the package was released with."""
+    return ContractArtifact(**_artifact("Committee"))
+
+
+def _artifact(name: str) -> dict[str, Any]:
+    """Return the fields of an artifact, as scripts/build_contracts.py wrote it."""
+    raw = json.loads(_packaged(f"{name}.json").read_text(encoding="utf-8"))
+    return {
+        "name": raw["contract"],
+        "solc": raw["compiler"]["solc"],
+        "source_digest": raw["sourceDigest"],
+        "abi": raw["abi"],
+        "bytecode": bytes.fromhex(raw["bytecode"].removeprefix("0x")),
+        "deployed_bytecode": bytes.fromhex(raw["deployedBytecode"].removeprefix("0x")),
+        "immutables": {
+            immutable: tuple(Immutable(place["start"], place["length"]) for place in places)
+            for immutable, places in raw["immutableReferences"].items()
+        },
+    }
 
 
 def _packaged(name: str) -> Traversable:

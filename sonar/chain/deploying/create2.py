@@ -16,7 +16,7 @@ from sonar.chain.rpc import Chain
 from sonar.chain.sending import pool
 from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
-from sonar.errors import RpcError, TransactionStuck, WrongContract
+from sonar.errors import ProxyRefused, RpcError, TransactionStuck, WrongContract
 from sonar.protocol.ids import ZERO32, Address
 
 PROXY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
@@ -57,12 +57,12 @@ def creation(creation_code: bytes, salt: bytes = SALT) -> Call:
 def _check_taken(chain: Chain) -> None:
     """Check that the node would accept the proxy's transaction, before its signer gets ether for it.
 
-    It is sent at once: a node that would accept it answers that its signer cannot pay. Raises RpcError.
+    It is sent at once: a node that would accept it answers that its signer cannot pay. Raises ProxyRefused.
     """
     try:
         pool.offer(chain.rpc, PROXY_TRANSACTION)
     except RpcError as error:
-        raise RpcError(
+        raise ProxyRefused(
             f"the node at {chain.rpc.shown} refuses the transaction that creates the CREATE2 proxy, because "
             f"that has no chain id and is valid on every chain (EIP-155): {error}. Nothing was paid",
             code=error.code,
@@ -94,7 +94,7 @@ def _send(chain: Chain, outbox: Outbox) -> bytes:
 def place_proxy(chain: Chain, outbox: Outbox) -> None:
     """Put the proxy on a chain that lacks it; the account pays 0.01 ether for that.
 
-    Raises what `Outbox.perform` raises, RpcError if the node takes no transaction without a chain id, and
+    Raises what `Outbox.perform` raises, ProxyRefused if the node takes no transaction without a chain id, and
     WrongContract if something else lies at the proxy's address.
     """
     code = chain.code(PROXY)

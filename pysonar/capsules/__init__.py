@@ -1,0 +1,1 @@
+"""The scientist's side of capsules: asking them, and checking what they tell."""

@@ -1,0 +1,112 @@
+"""What capsules tell, checked: who signed it, to which question it is, its shape and its ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gmpy2 import mpz
+
+from sonar.chain.signatures import signer_of
+from sonar.errors import CapsuleFault, RemoteError
+from sonar.manifests.capsule import FunctionalAnswer, Identity, SignedAnswer, SumAnswer
+from sonar.manifests.model import CapsuleKey
+from sonar.protocol.capsules import answer_digest, key_digest
+from sonar.protocol.ids import Address, digest_of
+
+A = TypeVar("A", SumAnswer, FunctionalAnswer, Identity)
+Told = tuple[int, ...]
+"""What is told of one class: a number for each ask, or for each ciphertext."""
+ByClass = Mapping[int, Told]
+Reader = Callable[[Address, Sequence[int], SignedAnswer], ByClass]
+"""Reads the answer of a capsule that holds these classes. Raises CapsuleFault."""
+_WHO = "whoever runs it must look into it; the others' answers can do without it"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The network on which a signature counts."""
+
+    chain_id: int
+    contract: Address
+
+    def signed(self, capsule: Address, answer: SignedAnswer) -> bytes:
+        """Return the body of an answer that the capsule's account signed. Raises CapsuleFault."""
+        if signer_of(answer_digest(self.chain_id, self.contract, answer.body), answer.signature) != capsule:
+            hint = f"is the address in network.toml that of {capsule}, and on this network? {_WHO}"
+            raise _fault(capsule, "did not sign its answer", hint)
+        return answer.body
+
+    def sums(self, body: bytes, ciphertexts: int, n: mpz) -> Reader:
+        """Return what reads answers to a SumRequest: numbers in [0, n), one for each ciphertext."""
+        width = (int(n.bit_length()) + 7) // 8
+
+        def read(capsule: Address, classes: Sequence[int], answer: SignedAnswer) -> ByClass:
+            told = _parsed(SumAnswer, capsule, self.signed(capsule, answer))
+            _check_to(capsule, told, body)
+            if len(told.sums) != len(classes) or any(len(one) != ciphertexts * width for one in told.sums):
+                raise _fault(capsule, f"sends sums of another shape than {ciphertexts} for each class")
+            numbers = (
+                tuple(int.from_bytes(one[i : i + width]) for i in range(0, len(one), width))
+                for one in told.sums
+            )
+            found = dict(zip(classes, numbers, strict=True))
+            if any(number >= n for one in found.values() for number in one):
+                raise _fault(capsule, "sends a sum that is not below n")
+            return found
+
+        return read
+
+    def functionals(self, body: bytes, bits: Sequence[int]) -> Reader:
+        """Return what reads answers to a FunctionalRequest whose asks are for so many bits each."""
+
+        def read(capsule: Address, classes: Sequence[int], answer: SignedAnswer) -> ByClass:
+            told = _parsed(FunctionalAnswer, capsule, self.signed(capsule, answer))
+            _check_to(capsule, told, body)
+            if len(told.values) != len(bits) or any(len(one) != len(classes) for one in told.values):
+                raise _fault(capsule, f"does not tell {len(classes)} numbers for each of {len(bits)} asks")
+            if any(value >> most for one, most in zip(told.values, bits, strict=True) for value in one):
+                raise _fault(capsule, "tells more bits than it was asked for")
+            columns = zip(*told.values, strict=True)
+            return dict(zip(classes, columns, strict=True))
+
+        return read
+
+    def identity(self, capsule: Address, answer: SignedAnswer) -> Identity:
+        """Return who a capsule is, if it is the one that is listed, on this network. Raises CapsuleFault."""
+        told = _parsed(Identity, capsule, self.signed(capsule, answer))
+        if told.key.account != capsule:
+            raise _fault(capsule, f"says that it is {told.key.account}")
+        if (told.chain_id, told.contract) != (self.chain_id, self.contract):
+            where = f"chain {told.chain_id}, contract {told.contract}"
+            here = f"chain {self.chain_id}, contract {self.contract}"
+            hint = "take a capsule of your own network, or correct network.toml"
+            raise _fault(capsule, f"serves another network: {where}; yours is {here}", hint)
+        self.check_key(told.key)
+        return told
+
+    def check_key(self, key: CapsuleKey) -> None:
+        """Check that a capsule's account signed its key for envelopes. Raises CapsuleFault."""
+        digest = key_digest(self.chain_id, self.contract, key.account, key.epoch, key.hpke)
+        if signer_of(digest, key.signature) != key.account:
+            raise _fault(key.account, "did not sign the key that it gives for envelopes")
+
+
+def _parsed(kind: type[A], capsule: Address, body: bytes) -> A:
+    try:
+        return kind.from_bytes(body)
+    except RemoteError as error:
+        hint = error.hint or _WHO
+        raise _fault(capsule, f"sends what cannot be read here: {error}", hint) from error
+
+
+def _check_to(capsule: Address, told: SumAnswer | FunctionalAnswer, body: bytes) -> None:
+    if told.capsule != capsule:
+        raise _fault(capsule, f"sends the answer of {told.capsule}")
+    if told.request != digest_of(body):
+        raise _fault(capsule, "answers another question than it was asked")
+
+
+def _fault(capsule: Address, problem: str, hint: str = "") -> CapsuleFault:
+    return CapsuleFault(f"the capsule {capsule} {problem}", hint=hint or _WHO)

@@ -1,0 +1,105 @@
+"""Who is left out of a round, for how long and why: rules over what is public, and what the tests said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
+from sonar.paillier.cohort import Weighed, weights_of
+from sonar.paillier.slots import SlotPlan
+
+REASON_MAX = 200
+TWIN = "twin: the same data under several addresses count as one"
+WITHHELD = "withheld: revealed, but not in the store"
+MALFORMED = "malformed: "
+COPY = "copy: the same ciphertexts as another mine's"
+SPARED = "privacy: with it, the sums opened so far would single out too few mines; it is paid its fee"
+"""Why a mine is left out though nothing is wrong with it (`sonar.veil.atoms`)."""
+GONE = "left out since round "
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who is aggregated.
+
+    `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
+    `twins`: who counts as one: by mine that has any, the first address of its group.
+    """
+
+    accepted: list[str]
+    left_out: dict[str, str]
+    for_good: dict[str, str]
+    twins: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of a round's updates before anybody is accepted.
+
+    `cohort`: the mines that revealed, ascending; `unread`: those without a well-formed update, and why;
+    `failed`: the first test that a mine's update failed; `changed`, `copies`: from the functions below.
+    """
+
+    cohort: Sequence[str]
+    unread: Mapping[str, str]
+    failed: Mapping[str, str]
+    changed: Mapping[str, str]
+    copies: Mapping[str, str]
+    twins: Mapping[str, str]
+
+
+def verdict_of(
+    found: Found, plan: SlotPlan, updates: Collection[Weighed], spared: Collection[str] = ()
+) -> Verdict:
+    """Return who of a round is accepted. `updates`: the well-formed ones; `spared`: see `SPARED`.
+
+    A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
+    fail, or that a mine fails by coming late, leaves it out of this round.
+    """
+    told = {mine: f"test {test}: {WHY[test]}" for mine, test in found.failed.items()}
+    for_good = {mine: why for mine, why in told.items() if found.failed[mine] not in ROUND_ONLY}
+    for_good |= {**found.changed, **found.copies}
+    left_out = told | for_good | dict(found.unread)
+    left_out |= weightless(plan, [one for one in updates if one.mine not in left_out], found.twins)
+    left_out |= {mine: SPARED for mine in spared if mine not in left_out}
+    accepted = [mine for mine in found.cohort if mine not in left_out]
+    return Verdict(accepted, left_out, for_good, dict(found.twins))
+
+
+def weightless(plan: SlotPlan, updates: Sequence[Weighed], twins: Mapping[str, str]) -> dict[str, str]:
+    """Return the twins so numerous that their part of one weight is zero."""
+    weights = weights_of(plan, updates, twins)
+    return {mine: f"{TWIN}; nothing is left for it" for mine, weight in weights.items() if not weight}
+
+
+def copied(
+    commit_order: Sequence[str], names: Mapping[str, str], senders: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the mines that sent another's ciphertexts; of two in one round, the one that committed later.
+
+    And who sent which ciphertexts first, of those that nobody had sent before. `names`: by mine what names
+    its ciphertexts; `senders`: by that name who had sent them in an earlier round.
+    """
+    first, copies = dict[str, str](), dict[str, str]()
+    for mine in commit_order:
+        if mine in names:
+            owner = senders.get(names[mine]) or first.setdefault(names[mine], mine)
+            if owner != mine:
+                copies[mine] = COPY
+    return copies, first
+
+
+def rows_changed(rows: Mapping[str, int], before: Mapping[str, int]) -> dict[str, str]:
+    """Return the mines that now say another number of rows than they did with their first update."""
+    pairs = {mine: (now, before.get(mine, now)) for mine, now in rows.items()}
+    return {
+        mine: f"rows: {now} rows, and {then} before; data are frozen per bounty"
+        for mine, (now, then) in pairs.items()
+        if now != then
+    }
+
+
+def gone_since(round: int, reason: str) -> str:
+    """Return why a mine that was left out for good in `round` is not looked at any more."""
+    return f"{GONE}{round}: {reason}"[:REASON_MAX]
