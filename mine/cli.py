@@ -10,7 +10,6 @@ import typer
 
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
-from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
@@ -93,6 +92,7 @@ def init(
     from mine import setup
     from mine.show import printing
     from mine.wiring import open_mine
+    from sonar.telling.documents import PartyReady
     from sonar.telling.tables import print_named
     from sonar.telling.text import count
 
