@@ -133,7 +133,13 @@ RULES = (
     _pure("sonar.data", "sonar.errors", "sonar.data"),
     _pure("sonar.data.examples", "sonar.errors", "sonar.data", stdlib=("importlib.resources",)),
     _pure(
-        "sonar.families", "sonar.errors", "sonar.protocol", "sonar.paillier", "sonar.data", "sonar.families"
+        "sonar.families",
+        "sonar.errors",
+        "sonar.protocol",
+        "sonar.paillier",
+        "sonar.data",
+        "sonar.veil",
+        "sonar.families",
     ),
     # `cryptography` draws an ephemeral key for each envelope; nothing else here draws anything.
     _pure(
