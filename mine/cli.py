@@ -250,7 +250,10 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(joined), printing.JOINED, as_json, "no open bounty fits the data")
+    rows = views.joined(joined, mine.policy)
+    _show(rows, printing.JOINED, as_json, "no open bounty fits the data")
+    if not as_json:
+        printing.print_covers(rows)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """Capsules in the test's own process, behind the scientist's client: they open envelopes, derive masks, and
 tell what they are asked, by the rules that need no chain. And capsules that lie.
 
-Not a mock: masks, envelopes, signatures and bytes are the real ones. What a real capsule reads on the chain, a
-test says here: which sets are fixed.
+Not a mock: masks, envelopes, signatures and bytes are the real ones. What a real capsule reads on the chain,
+a test says here: which sets are fixed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import httpx
 from eth_account.signers.local import LocalAccount
 from gmpy2 import mpz
 
+from mine.work.veil import Site
 from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
 from pysonar.capsules.panel import Panel
 from sonar.chain.signatures import sign_digest, signer_of
@@ -40,7 +41,7 @@ from sonar.veil import functionals
 from sonar.veil.masks import class_masks, class_wraps
 from sonar.veil.streams import Place
 from sonar.veil.sums import class_sums
-from tests.veil_kit import Capsule, Site, Somewhere, opened
+from tests.veil_kit import Capsule, Somewhere, opened
 
 Answers = Callable[[str, bytes], bytes]
 

@@ -9,7 +9,7 @@ from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
 from mine.work import trainer
-from mine.work.state import Book, Joined
+from mine.work.state import Book, Joined, Veiled
 from mine.work.trainer import Sums, Task
 from sonar.chain.contract.market import Market
 from sonar.errors import DataError, SonarError, UsageError
@@ -102,7 +102,13 @@ def join(
     trainer.proof(task, me)
     dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
     joined = Joined(
-        posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block
+        posted.bounty,
+        dataset,
+        posted.model_digest,
+        posted.key_digest,
+        digest,
+        block=posted.block,
+        veil=Veiled.of(task.model.cover),
     )
     book.join(joined)
     return joined, task

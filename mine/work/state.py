@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mine.data.dataset import DataSet
 from sonar.chain.rpc import Head
@@ -21,6 +21,9 @@ from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
 from sonar.telling.progress import Progress
+
+if TYPE_CHECKING:
+    from sonar.manifests.model import PaillierCover, VeilCover
 
 
 class Command(Enum):
@@ -58,11 +61,37 @@ def decide(state: RoundState, status: Status) -> Command:
 
 
 @dataclass(frozen=True)
+class Veiled:
+    """The veil of a bounty, as long as it lasts: any `threshold` of `capsules` can open a sum.
+
+    Each of them tells at most `bits` of an answer in a round. `audited`: they recompute the settlements.
+    """
+
+    threshold: int
+    capsules: tuple[Address, ...]
+    bits: int
+    audited: bool
+
+    @property
+    def bits_in_all(self) -> int:
+        """The most that is told of an answer in a round: each holder of a class could be asked otherwise."""
+        return self.bits * (len(self.capsules) - self.threshold + 1)
+
+    @classmethod
+    def of(cls, cover: PaillierCover | VeilCover) -> Veiled | None:
+        """Return the veil of a cover, if it is one."""
+        if cover.kind == "paillier":
+            return None
+        accounts = tuple(member.account for member in cover.members)
+        return cls(cover.threshold, accounts, cover.bits, cover.audit is not None)
+
+
+@dataclass(frozen=True)
 class Joined:
     """A bounty that the operator joined, with what may not change while it lasts.
 
     `model_digest` and `key_digest` name the first round's manifests, `map_digest` is of (A, b), `block` is
-    where the bounty was posted. `over`: nothing is left to do.
+    where the bounty was posted. `over`: nothing is left to do. `veil`: the capsules', if the bounty has some.
     """
 
     bounty: BountyId
@@ -72,6 +101,7 @@ class Joined:
     map_digest: str
     block: int
     over: bool = False
+    veil: Veiled | None = None
 
 
 @dataclass(frozen=True)
@@ -289,7 +319,10 @@ def _seeds(record: dict[str, Any]) -> Seeds:
 
 
 def _joined(record: dict[str, Any]) -> Joined:
-    return Joined(**{**record, "dataset": DataSet.from_record(record["dataset"])})
+    veil = record.get("veil")  # a home that joined before there were capsules has none
+    if veil is not None:
+        veil = Veiled(**{**veil, "capsules": tuple(veil["capsules"])})
+    return Joined(**{**record, "dataset": DataSet.from_record(record["dataset"]), "veil": veil})
 
 
 def _part(record: dict[str, Any]) -> Part:
