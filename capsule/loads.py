@@ -1,4 +1,4 @@
-"""What `capsule init` and `capsule run` need, in one import: see `sonar.processes.supervisor.Supervisor.load`."""
+"""What `capsule init` and `capsule run` need, in one import: see `Supervisor.load`."""
 
 # ruff: noqa: F401
 
