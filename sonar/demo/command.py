@@ -59,8 +59,8 @@ def demo(
     """Train the diabetes model on encrypted weights over ten mines, and pay them.
 
     Starts a chain, a store, three capsules, the mines and the scientist, each a process of its own with its
-    own keystore and data; follows them; and ends with what everybody earned, learned and spent. The folder is kept, with
-    commands to try on it. Ctrl-C ends every process.
+    own keystore and data; follows them; and ends with what everybody earned, learned and spent. The folder
+    is kept, with commands to try on it. Ctrl-C ends every process.
 
     Example: `sonar demo --mines 5 --rounds 4 --chain eth-tester`
     """

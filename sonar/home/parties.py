@@ -74,12 +74,12 @@ def capsule_init(home: Path, network: Path) -> list[str]:
 
 
 def capsule_at_work(home: Path, url: str = "") -> list[str]:
-    """The command of a home's capsule: it serves where it did before, by its `url`, or else at any free port."""
+    """The command of a home's capsule: it serves where it did before, its `url`, or at any free port."""
     return ["capsule", "run", *prepare_home(home), "--listen", urlsplit(url).netloc or "127.0.0.1:0"]
 
 
 def list_capsules(network: Path, capsules: Iterable[CapsuleReady]) -> NetworkConfig:
-    """Write capsules into the network's file, before anybody else takes it over, and return what it says then.
+    """Write capsules into the network's file, before anybody else takes it over; return what it says.
 
     Raises ConfigError.
     """
