@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
 from mine.show.cover import cover_facts
@@ -62,14 +61,10 @@ def datasets(book: Book, policy: Policy) -> list[DataUse]:
 
 def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
-    from mine.work import trainer
+    from mine.work import joining
 
     state = mine.market.bounty(posted.bounty)
-    consent.check_bounty(state, mine.policy)
-    task = trainer.read_task(
-        mine.market, mine.store, state, posted.model_digest, posted.key_digest, mine.policy
-    )
-    trainer.proof(task, mine.address)
+    task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted)
     return [_fit(task, dataset) for dataset in mine.book.datasets()]
 
 
@@ -130,7 +125,7 @@ def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> 
         chain_time_s=head.timestamp_s,
         symbol=unit.symbol,
         decimals=unit.decimals,
-        cover=cover_facts(Veiled.of(task.model.cover), trusted) if task else None,
+        cover=cover_facts(task.veil, trusted) if task else None,
     )
 
 
@@ -210,7 +205,8 @@ def _left(book: Book) -> list[Standing]:
     """The same of those that it worked in and then left: what was revealed stays revealed."""
     joined = {one.bounty for one in book.joined()}
     left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
-    return [_record(book, bounty, "", "left") for bounty in left]
+    veils = {bounty: seeds.veil for bounty in left if (seeds := book.seeds(bounty))}
+    return [_record(book, bounty, "", "left", veils.get(bounty)) for bounty in left]
 
 
 def _record(book: Book, bounty: BountyId, data: str, status: str, veil: Veiled | None = None) -> Standing:

@@ -23,7 +23,7 @@ from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_r
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:
-    from sonar.manifests.model import PaillierCover, VeilCover
+    from sonar.manifests.model import VeilCover
 
 
 class Command(Enum):
@@ -78,12 +78,30 @@ class Veiled:
         return self.bits * (len(self.capsules) - self.threshold + 1)
 
     @classmethod
-    def of(cls, cover: PaillierCover | VeilCover) -> Veiled | None:
-        """Return the veil of a cover, if it is one."""
-        if cover.kind == "paillier":
-            return None
+    def of(cls, cover: VeilCover) -> Veiled:
+        """Return what of a cover is recorded."""
         accounts = tuple(member.account for member in cover.members)
         return cls(cover.threshold, accounts, cover.bits, cover.audit is not None)
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Veiled:
+        """Return what the journal holds."""
+        return cls(**{**record, "capsules": tuple(record["capsules"])})
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
+
+    `veil` is what they were drawn for. `hashes` are theirs, `envelopes` those for the capsules, in the order
+    of the cover's members.
+    """
+
+    bounty: BountyId
+    veil: Veiled
+    seeds: tuple[bytes, ...] = field(repr=False)
+    hashes: tuple[bytes, ...]
+    envelopes: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -102,19 +120,6 @@ class Joined:
     block: int
     over: bool = False
     veil: Veiled | None = None
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
-
-    `hashes` are theirs, `envelopes` those for the capsules, in the order of the cover's members.
-    """
-
-    bounty: BountyId
-    seeds: tuple[bytes, ...] = field(repr=False)
-    hashes: tuple[bytes, ...]
-    envelopes: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -209,11 +214,13 @@ class Book:
     # Bounties
 
     def join(self, joined: Joined) -> None:
-        """Record a joined bounty, or its new state, and forget its refusal."""
+        """Record a joined bounty, or its new state, and forget its refusal, and its seeds once it is over."""
         record = {**asdict(joined), "dataset": joined.dataset.to_record()}
         with self.journal.transaction():
             self.journal.put(f"joined/{joined.bounty.hex()}", record)
             self.journal.delete(f"refusal/{joined.bounty.hex()}")
+            if joined.over:  # they are in the capsules' envelopes yet, and of no more use here
+                self.journal.delete(f"seeds/{joined.bounty.hex()}")
         self.ended += joined.over
 
     def leave(self, bounty: BountyId) -> None:
@@ -315,14 +322,14 @@ def _round_key(bounty: BountyId, round_number: int) -> str:
 
 
 def _seeds(record: dict[str, Any]) -> Seeds:
-    return Seeds(record["bounty"], *(tuple(record[name]) for name in ("seeds", "hashes", "envelopes")))
+    lists = (tuple(record[name]) for name in ("seeds", "hashes", "envelopes"))
+    return Seeds(record["bounty"], Veiled.read(record["veil"]), *lists)
 
 
 def _joined(record: dict[str, Any]) -> Joined:
     veil = record.get("veil")  # a home that joined before there were capsules has none
-    if veil is not None:
-        veil = Veiled(**{**veil, "capsules": tuple(veil["capsules"])})
-    return Joined(**{**record, "dataset": DataSet.from_record(record["dataset"]), "veil": veil})
+    dataset = DataSet.from_record(record["dataset"])
+    return Joined(**{**record, "dataset": dataset, "veil": Veiled.read(veil) if veil else None})
 
 
 def _part(record: dict[str, Any]) -> Part:

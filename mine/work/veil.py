@@ -19,10 +19,12 @@ from gmpy2 import mpz
 
 from mine import consent
 from mine.consent import Policy
-from mine.work.state import Book, Seeds, Turn
+from mine.work.state import Book, Seeds, Turn, Veiled
+from sonar.chain.contract.committee import is_committee
 from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.rpc import Chain
 from sonar.chain.signatures import signer_of
-from sonar.errors import BlobNotFound, ManifestError, UsageError
+from sonar.errors import BlobNotFound, ConsentError, ManifestError, UsageError
 from sonar.manifests.model import CapsuleKey, PaillierCover, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
@@ -79,6 +81,23 @@ def _check_key(member: CapsuleKey, site: Site) -> None:
             f"the key of capsule {member.account} for epoch {member.epoch} {error.problem}",
             hint="nothing can be sealed for this capsule: do not join, and tell the scientist",
         ) from error
+
+
+def check_settler(chain: Chain, settler: Address, cover: PaillierCover | VeilCover) -> None:
+    """Check that an audit binds: that the bounty's settler is the committee of its capsules.
+
+    Else the manifest promises an audit, and the contract pays by the scientist's word. Raises ConsentError,
+    ChainUnavailable, RpcError.
+    """
+    if cover.kind == "paillier" or cover.audit is None:
+        return
+    members = [member.account for member in cover.members]
+    if fault := is_committee(chain, settler, members, cover.threshold):
+        raise ConsentError(
+            f"terms.settler: the capsules are to audit, but {fault}",
+            hint="do not join: the scientist could settle without the capsules; the settler must be their "
+            "committee",
+        )
 
 
 class Veils:
@@ -138,7 +157,7 @@ class Veils:
             )
             for place, member in enumerate(cover.members)
         ]
-        return Seeds(bounty, seeds, hashes, tuple(sealed))
+        return Seeds(bounty, Veiled.of(cover), seeds, hashes, tuple(sealed))
 
 
 def veiled(

@@ -123,6 +123,7 @@ def test_a_key_comes_back_and_shows_nothing() -> None:
         KEYS[0].public[:1184] + bytes(32),  # a point of small order: anybody could tell the secret
         KEYS[0].public[:1184] + (1).to_bytes(32, "little"),
     ],
+    ids=["empty", "short", "ones", "zeros", "point zero", "point one"],
 )
 def test_what_is_no_public_key_gets_no_seeds(public: bytes) -> None:
     with pytest.raises(ManifestError, match="hpke"):
