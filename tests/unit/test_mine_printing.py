@@ -197,11 +197,11 @@ CAPSULES = tuple(Address("0x" + each * 20) for each in ("1a", "2b", "3c"))
         (
             1,
             1,
-            "nobody could read an answer of yours alone; this capsule together with the scientist could: ",
+            "nobody alone could read an answer of yours; this capsule could together with the scientist: ",
         ),
-        (3, 1, "alone; each of these 3 capsules together with the scientist could: "),
-        (3, 2, "alone; any 2 of these 3 capsules together with the scientist could: "),
-        (3, 3, "alone; these 3 capsules, all together with the scientist, could: "),
+        (3, 1, "yours; each of these 3 capsules could together with the scientist: "),
+        (3, 2, "yours; any 2 of these 3 capsules could together with the scientist: "),
+        (3, 3, "yours; these 3 capsules could, all of them together with the scientist: "),
     ],
 )
 def test_a_cover_says_who_could_read_an_answer(members: int, threshold: int, told: str) -> None:
