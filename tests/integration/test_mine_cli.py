@@ -528,7 +528,8 @@ def test_two_mine_processes_work_are_paid_and_end(
         after = net.scientist.market.ether(Address(income["address"]))
         assert after == 10**18 + income["net_wei"]
         standing = cli("status")[1]["bounties"][0]
-        assert standing["revealed"] == {"updates": 2, "score_bits": 32, "no_share": 0, "bits": 32}
+        revealed = {"updates": 2, "score_bits": 32, "no_share": 0, "bits": 32, "capsule_bits": 0}
+        assert standing["revealed"] == revealed
         assert ["2", "32"] in [line.split()[-2:] for line in cli.text("status")[1].splitlines()]
         assert "withdrawn" in cli.text("earnings")[1]
     remember_without_the_chain(homes[0], net)
