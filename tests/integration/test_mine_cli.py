@@ -564,7 +564,7 @@ def remember_on_another_network(cli: Cli, net: Net) -> None:
     assert {**standing, "round": "2/2"} == bounties[0]
     assert cli("leave", standing["bounty"])[0] == 0
     (left,) = cli("status")[1]["bounties"]
-    assert left == {**standing, "data": "", "status": "left"}
+    assert left == {**standing, "data": "", "status": "left", "cover": None}
 
 
 @pytest.mark.e2e
