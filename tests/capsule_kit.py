@@ -1,34 +1,29 @@
-"""Capsules from real homes on real HTTP, and what a scientist asks them over the wire.
+"""Capsules in the test's own process, behind the scientist's client: they open envelopes, derive masks, and
+tell what they are asked, by the rules that need no chain. And capsules that lie.
 
-The test opens what she can open, with her key.
+Not a mock: masks, envelopes, signatures and bytes are the real ones. What a real capsule reads on the chain,
+a test says here: which sets are fixed.
 """
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from eth_account.signers.local import LocalAccount
 from gmpy2 import mpz
 
-from capsule import running, setup
-from capsule.serve.routes import CBOR, Api
-from capsule.serve.server import Server, listening, url_of
-from capsule.service import Service
-from capsule.wiring import Capsule, open_capsule
+from mine.work.veil import Site
+from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
+from pysonar.capsules.panel import Panel
 from sonar.chain.signatures import sign_digest, signer_of
-from sonar.home import keystore
+from sonar.errors import BlobNotFound, ManifestError
 from sonar.manifests.capsule import (
-    Ask,
     FunctionalAnswer,
     FunctionalRequest,
-    Part,
+    Identity,
     Problem,
     SignedAnswer,
     SignedRequest,
@@ -36,209 +31,179 @@ from sonar.manifests.capsule import (
     SumRequest,
 )
 from sonar.manifests.cohort import CohortManifest
-from sonar.manifests.model import VeilCover
+from sonar.manifests.model import ModelManifest, VeilCover
+from sonar.manifests.update import UpdateManifest
+from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
 from sonar.protocol.capsules import answer_digest, request_digest
-from sonar.protocol.ids import Address, Cid, Digest
-from sonar.protocol.record import Manifest
-from sonar.telling.progress import ListSink
-from sonar.veil.functionals import Measured, measured, read_vector, write_vector
-from sonar.veil.masks import read_wraps
-from sonar.veil.sums import unveiled
-from tests.town_kit import Posted, Site
+from sonar.protocol.ids import Address, Cid, Digest, digest_of
+from sonar.veil import functionals
+from sonar.veil.masks import class_masks, class_wraps
+from sonar.veil.streams import Place
+from sonar.veil.sums import class_sums
+from tests.veil_kit import Capsule, Somewhere, opened
+
+Answers = Callable[[str, bytes], bytes]
 
 
-class Town(Site):
-    """A network whose scientist asks capsules."""
-
-    # ---- what the scientist asks
-
-    def functional(
-        self,
-        posted: Posted,
-        number: int,
-        asks: Sequence[tuple[Address, int, int]],
-        vectors: Sequence[Sequence[int]],
-    ) -> FunctionalRequest:
-        """Ask about answers of one round: (mine, bits, number of the vector)."""
-        digests = posted.digests(number)
-        return FunctionalRequest(
-            chain_id=self.market.chain_id,
-            contract=self.market.address,
-            bounty=posted.bounty,
-            round=number,
-            vectors=tuple(write_vector(posted.plan, vector) for vector in vectors),
-            asks=tuple(
-                Ask(
-                    mine=mine,
-                    bits=bits,
-                    parts=(Part(round=number, update=digests[mine], vector=vector),),
-                )
-                for mine, bits, vector in asks
-            ),
-        )
-
-    def sum(self, posted: Posted, number: int, digest: Digest) -> SumRequest:
-        return SumRequest(
-            chain_id=self.market.chain_id,
-            contract=self.market.address,
-            bounty=posted.bounty,
-            round=number,
-            cohort=digest,
-        )
-
-    def signed(
-        self,
-        body: bytes,
-        capsule: Address,
-        *,
-        by: LocalAccount | None = None,
-        nonce: bytes = b"",
-        expires_s: int | None = None,
-    ) -> SignedRequest:
-        nonce = nonce or secrets.token_bytes(32)
-        expires_s = self.market.head().timestamp_s + 600 if expires_s is None else expires_s
-        market = self.market
-        digest = request_digest(market.chain_id, market.address, capsule, nonce, expires_s, body)
-        return SignedRequest(
-            capsule=capsule,
-            nonce=nonce,
-            expires_s=expires_s,
-            body=body,
-            signature=sign_digest(by or self.scientist, digest),
-        )
-
-    def ask(self, capsule: Cap, request: Manifest, **options: Any) -> FunctionalAnswer | SumAnswer | Problem:
-        """Ask over the wire, and check what comes back: its signature, and that it is about the request."""
-        kind = "sum" if isinstance(request, SumRequest) else "functional"
-        body = request.to_bytes()
-        return self.sent(capsule, kind, self.signed(body, capsule.address, **options).to_bytes(), body)
-
-    def sent(
-        self, capsule: Cap, kind: str, data: bytes, body: bytes = b""
-    ) -> FunctionalAnswer | SumAnswer | Problem:
-        reply = httpx.post(f"{capsule.url}/v1/{kind}", content=data, timeout=60)
-        assert reply.headers["content-type"] == CBOR, reply.text
-        if reply.status_code != 200:
-            return Problem.from_bytes(reply.content)
-        signed = SignedAnswer.from_bytes(reply.content)
-        digest = answer_digest(self.market.chain_id, self.market.address, signed.body)
-        assert signer_of(digest, signed.signature) == capsule.address
-        answer: FunctionalAnswer | SumAnswer
-        answer = (SumAnswer if kind == "sum" else FunctionalAnswer).from_bytes(signed.body)
-        assert answer.capsule == capsule.address
-        assert answer.request == Cid.of_manifest(body).digest
-        return answer
-
-    def refusal(self, capsule: Cap, request: Manifest, **options: Any) -> Problem:
-        found = self.ask(capsule, request, **options)
-        assert isinstance(found, Problem), found
-        return found
-
-    # ---- what the scientist opens
-
-    def opened(self, posted: Posted, number: int, mine: Address) -> list[mpz]:
-        """X of an update: all that her key gives her."""
-        return list(self.key.unsafe_decrypt(list(posted.updates[number][mine].ciphertexts)))
-
-    def measure(
-        self, posted: Posted, request: FunctionalRequest, told: Mapping[Cap, FunctionalAnswer], ask: int
-    ) -> Measured:
-        """A functional by what capsules told of it; holders of a class must agree."""
-        assert isinstance(posted.cover, VeilCover)
-        by_class: dict[int, int] = {}
-        for capsule, answer in told.items():
-            place = [one.account for one in posted.cover.members].index(capsule.address)
-            held = posted.cover.classes.held_by(place)
-            for number, value in zip(held, answer.values[ask], strict=True):
-                assert by_class.setdefault(number, value) == value
-        assert sorted(by_class) == list(range(posted.cover.classes.count))
-        asked = request.asks[ask]
-        return measured(
-            posted.plan,
-            self.key.public.n,
-            [read_vector(posted.plan, request.vectors[part.vector]) for part in asked.parts],
-            [self.opened(posted, part.round, asked.mine) for part in asked.parts],
-            [
-                read_wraps(posted.plan, posted.updates[part.round][asked.mine].veil.wraps)
-                for part in asked.parts
-            ],
-            [by_class[number] for number in sorted(by_class)],
-            asked.bits,
-        )
-
-    def total(self, posted: Posted, cohort: CohortManifest, told: Mapping[Cap, SumAnswer]) -> list[int]:
-        """The values of a sum, by what capsules told of its masks."""
-        assert isinstance(posted.cover, VeilCover)
-        n, width = self.key.public.n, self.key.public.bits // 8
-        by_class: dict[int, list[mpz]] = {}
-        for capsule, answer in told.items():
-            place = [one.account for one in posted.cover.members].index(capsule.address)
-            for number, data in zip(posted.cover.classes.held_by(place), answer.sums, strict=True):
-                found = [mpz(int.from_bytes(data[i : i + width])) for i in range(0, len(data), width)]
-                assert by_class.setdefault(number, found) == found
-        sums = [mpz(0)] * posted.plan.ciphertexts
-        for one in cohort.addends:
-            x = self.opened(posted, cohort.round, one.mine)
-            sums = [(total + one.weight * each) % n for total, each in zip(sums, x, strict=True)]
-        plain = unveiled(n, sums, [by_class[c] for c in sorted(by_class)])
-        return posted.plan.unpack([int(p) for p in plain], weight=sum(one.weight for one in cohort.addends))
+class Refusal(Exception):
+    def __init__(self, code: str, problem: str) -> None:
+        super().__init__(problem)
+        self.code = code
 
 
-@dataclass(frozen=True, eq=False)
-class Cap:
-    """A capsule that serves in a thread of the test's process."""
+@dataclass
+class Service:
+    """One capsule's work for one bounty. `fixed`: by round the digest that the chain has."""
 
-    party: Capsule
-    service: Service
-    url: str
+    capsule: Capsule
+    site: Site
+    scientist: Address
+    model: ModelManifest
+    n: mpz
+    store: Store
+    fixed: Mapping[int, bytes]
+    least: int = 2
+    bits: int = 4096
+    lie: Callable[[str, Any], Any] = lambda _kind, values: values
+    asked: list[str] = field(default_factory=list)
 
     @property
-    def address(self) -> Address:
-        return self.party.address
+    def cover(self) -> VeilCover:
+        assert isinstance(self.model.cover, VeilCover)
+        return self.model.cover
 
     @property
-    def public(self) -> Any:
-        return self.party.keys.public().key
+    def plan(self) -> SlotPlan:
+        return self.model.slot_plan
 
+    def identity(self) -> bytes:
+        key = self.capsule.signed(self.site)
+        told = Identity(
+            chain_id=self.site.chain_id,
+            contract=self.site.address,
+            key=key,
+            version="test",
+            least=self.least,
+            bits=self.bits,
+            policy="tells what it is asked",
+        )
+        return self.sign(told.to_bytes())
 
-def make_home(town: Town, name: str) -> Path:
-    """A capsule's home, as `capsule init` makes it; its witness is in the town's folder (see `witnesses`)."""
-    home = town.folder / name
-    home.mkdir(mode=0o700)
-    keystore.write_private(home / keystore.BESIDE, b"password\n")
-    return setup.make_home(home, town.network_file, "", dev=True, password_file=home / keystore.BESIDE)
+    def sign(self, body: bytes) -> bytes:
+        digest = answer_digest(self.site.chain_id, self.site.address, body)
+        return SignedAnswer(body=body, signature=sign_digest(self.capsule.account, digest)).to_bytes()
 
+    def answer(self, kind: str, data: bytes) -> bytes:
+        self.asked.append(kind)
+        request = SignedRequest.from_bytes(data)
+        place = (self.site.chain_id, self.site.address, request.capsule, request.nonce, request.expires_s)
+        assert request.capsule == self.capsule.address
+        assert signer_of(request_digest(*place, request.body), request.signature) == self.scientist
+        tell = {"functional": self._functional, "sum": self._sum}[kind]
+        return self.sign(tell(request.body).to_bytes())
 
-@contextmanager
-def serving(home: Path) -> Iterator[Cap]:
-    """Run the capsule of a home as `capsule run` does, in a thread."""
-    party = open_capsule(home, ListSink())
-    with party.home.lock():
-        account = party.unlock(party.password(None))
-        running.check_ledger(party)
-        service = party.service(account)
-        api, made, ready = Api(service), listening("127.0.0.1", 0), threading.Event()
-        server = Server(api.app(), ready.set)
-        thread = threading.Thread(target=server.serve_on, args=(made,))
-        thread.start()
+    def _functional(self, body: bytes) -> FunctionalAnswer:
+        request, plan = FunctionalRequest.from_bytes(body), self.plan
+        vectors = [functionals.read_vector(plan, data) for data in request.vectors]
+        values = []
+        for ask in request.asks:
+            updates = [self._update(ask.mine, part.update) for part in ask.parts]
+            asked = [vectors[part.vector] for part in ask.parts]
+            told = []
+            for number in self._held:
+                masks = [self._masks(update)[number] for update in updates]
+                wraps = [self._wraps(update)[number] for update in updates]
+                value = functionals.class_value(plan, self.n, asked, masks, wraps)
+                told.append(functionals.told(value, plan.slot_bits, ask.bits))
+            values.append(tuple(told))
+        told_now = self.lie("functional", tuple(values))
+        return FunctionalAnswer(capsule=self.capsule.address, request=digest_of(body), values=told_now)
+
+    def _sum(self, body: bytes) -> SumAnswer:
+        request, plan = SumRequest.from_bytes(body), self.plan
+        if self.fixed.get(request.round) != request.cohort:
+            raise Refusal("not-fixed", "the chain has fixed no such cohort")
+        data = self.store.get(Cid("dag-cbor", request.cohort), CohortManifest.max_bytes)
+        addends = CohortManifest.from_bytes(data).addends
+        updates = [(one.weight, self._masks(self._update(one.mine, one.update))) for one in addends]
+        width = (int(self.n.bit_length()) + 7) // 8
+        sums = []
+        for number in self._held:
+            masks = ((weight, each[number]) for weight, each in updates)
+            total = class_sums(self.n, plan.ciphertexts, masks)
+            sums.append(b"".join(int(x).to_bytes(width, "big") for x in self.lie("sum", total)))
+        return SumAnswer(capsule=self.capsule.address, request=digest_of(body), sums=tuple(sums))
+
+    @property
+    def _held(self) -> tuple[int, ...]:
+        place = [member.account for member in self.cover.members].index(self.capsule.address)
+        return self.cover.classes.held_by(place)
+
+    def _update(self, mine: Address, digest: Digest) -> UpdateManifest:
         try:
-            assert ready.wait(20)
-            yield Cap(party, service, url_of(made))
-        finally:
-            server.should_exit = True
-            thread.join()
-            api.close()
-            party.close()
+            data = self.store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
+        except BlobNotFound as gone:
+            raise Refusal("missing", f"{mine}: {gone}") from gone
+        update = UpdateManifest.from_bytes(data)
+        assert update.mine == mine
+        return update
+
+    def _seeds(self, update: UpdateManifest) -> dict[int, bytes]:
+        try:
+            return opened(self.capsule, self.cover, update)
+        except ManifestError as bad:
+            raise Refusal("bad-update", f"{update.mine}: {bad}") from bad
+
+    def _masks(self, update: UpdateManifest) -> dict[int, list[mpz]]:
+        assert update.veil is not None
+        place = Place(update.model.digest, update.veil.nonce, update.round)
+        count = self.plan.ciphertexts
+        return {c: class_masks(seed, place, self.n, count) for c, seed in self._seeds(update).items()}
+
+    def _wraps(self, update: UpdateManifest) -> dict[int, list[int]]:
+        assert update.veil is not None
+        place, plan = Place(update.model.digest, update.veil.nonce, update.round), self.plan
+        count = plan.ciphertexts
+        return {c: class_wraps(seed, place, plan.slot_bits, count) for c, seed in self._seeds(update).items()}
 
 
-@contextmanager
-def town_of(
-    folder: Path, mines: int = 4, capsules: int = 3, **options: Any
-) -> Iterator[tuple[Town, list[Cap]]]:
-    """A town with capsules that serve."""
-    town = Town(folder, mines, **options)
-    with ExitStack() as stack:
-        stack.callback(town.close)
-        homes = [make_home(town, f"capsule-{i}") for i in range(capsules)]
-        found = [stack.enter_context(serving(home)) for home in homes]
-        yield town, sorted(found, key=lambda one: int(one.address, 16))
+def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> httpx.MockTransport:
+    """HTTP to a service in this process; `before` may wait, or fail as a network does."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        before()
+        headers = {"content-type": CONTENT_TYPE}
+        kind = request.url.path.rpartition("/")[2]
+        if kind == "identity":
+            return httpx.Response(200, content=service.identity(), headers=headers)
+        try:
+            return httpx.Response(200, content=service.answer(kind, request.content), headers=headers)
+        except Refusal as refusal:
+            problem = Problem(code=refusal.code, problem=str(refusal)[:1000])
+            return httpx.Response(409, content=problem.to_bytes(), headers=headers)
+
+    return httpx.MockTransport(handle)
+
+
+def panel_of(
+    services: Sequence[Service],
+    account: LocalAccount,
+    site: Site | Somewhere,
+    before: Mapping[Address, Callable[[], None]] | None = None,
+    timeout_s: float = 60.0,
+) -> Panel:
+    """The client of a scientist, to capsules in this process."""
+    asker = Asker(site.chain_id, site.address, account, lambda: 1_800_000_000)
+    return Panel(
+        [
+            HttpCapsule(
+                service.capsule.address,
+                "http://capsule.example",
+                asker,
+                timeout_s=timeout_s,
+                transport=transport_to(service, (before or {}).get(service.capsule.address, lambda: None)),
+            )
+            for service in services
+        ]
+    )

@@ -10,7 +10,7 @@ import pytest
 from capsule.home.witness import VARIABLE
 from sonar.manifests.capsule import FunctionalAnswer, SumAnswer
 from sonar.veil.functionals import spread
-from tests.capsule_kit import Cap, Town, town_of
+from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted
 
 MINES = 4

@@ -17,7 +17,7 @@ from sonar.manifests.model import VeilCover
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.veil.functionals import places, spread
 from tests import veil_kit as veil
-from tests.capsule_kit import Cap, Town, town_of
+from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted, plan_of
 
 MINES = 4

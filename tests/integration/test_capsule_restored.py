@@ -14,7 +14,7 @@ from capsule.setup import LEDGER_FILE
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, SumAnswer
 from sonar.protocol.ids import Address
 from sonar.veil.functionals import spread
-from tests.capsule_kit import Town, make_home, serving
+from tests.served_kit import Town, make_home, serving
 from tests.town_kit import Posted
 
 BITS = 20

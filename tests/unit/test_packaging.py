@@ -24,6 +24,7 @@ VERSION = WORKSPACE_PROJECT["version"]
 MODULES = {
     "eth": "py-evm",
     "IPython": "ipython",
+    "Crypto": "pycryptodome",
 }
 """Modules whose distribution has another name."""
 WITH_AN_EXTRA = {
