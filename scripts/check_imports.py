@@ -53,7 +53,7 @@ PURE_STDLIB = frozenset(
         "unicodedata",
     ]
 )
-PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
+PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "Crypto"])
 PURE_BANNED_CALLS = frozenset(["open", "input", "print", "breakpoint"])
 BANNED_CALLS = frozenset(["eval", "exec", "__import__"])
 BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"])
@@ -133,7 +133,13 @@ RULES = (
     _pure("sonar.data", "sonar.errors", "sonar.data"),
     _pure("sonar.data.examples", "sonar.errors", "sonar.data", stdlib=("importlib.resources",)),
     _pure(
-        "sonar.families", "sonar.errors", "sonar.protocol", "sonar.paillier", "sonar.data", "sonar.families"
+        "sonar.families",
+        "sonar.errors",
+        "sonar.protocol",
+        "sonar.paillier",
+        "sonar.data",
+        "sonar.veil",
+        "sonar.families",
     ),
     # `cryptography` draws an ephemeral key for each envelope; nothing else here draws anything.
     _pure(
@@ -148,6 +154,7 @@ RULES = (
         "sonar.veil",
         "sonar.manifests",
     ),
+    Rule("sonar.starting", DOWN, ()),
     _pure(
         "sonar.settling",
         "sonar.errors",
@@ -159,7 +166,7 @@ RULES = (
         "sonar.settling",
     ),
     Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
-    Rule("sonar.processes", DOWN, _TELLING),
+    Rule("sonar.processes", DOWN, (*_TELLING, "sonar.starting")),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
     Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
@@ -169,7 +176,7 @@ RULES = (
         ("sonar.errors", "sonar.protocol", "sonar.chain.signatures"),
         libraries=_NETWORK,
     ),
-    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.chain.header")),
+    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.protocol.keccak", "sonar.chain.header")),
     Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
     Rule(
         "sonar.chain.rpc",
@@ -225,13 +232,15 @@ RULES = (
     _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine", "mine"),
     _pysonar("pysonar.given"),
-    _pysonar("pysonar.keys"),
+    _pysonar("pysonar.capsules"),
+    _pysonar("pysonar.keys", "pysonar.capsules"),
     _pysonar("pysonar.models", "pysonar.given"),
-    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys", "pysonar.given"),
-    _pysonar("pysonar.campaign", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
+    _pysonar("pysonar.bounty", "pysonar.capsules", "pysonar.models", "pysonar.keys", "pysonar.given"),
+    _pysonar("pysonar.campaign", "pysonar.capsules", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(
         "pysonar.wiring",
+        "pysonar.capsules",
         "pysonar.models",
         "pysonar.campaign",
         "pysonar.bounty",
@@ -241,6 +250,7 @@ RULES = (
     _pysonar(
         "pysonar.show",
         "pysonar.wiring",
+        "pysonar.capsules",
         "pysonar.models",
         "pysonar.campaign",
         "pysonar.bounty",

@@ -71,12 +71,11 @@ def _bounty(config: NetworkConfig, bounty: str, *, wide: bool, json: bool) -> No
 
 
 def _contract(config: NetworkConfig, *, json: bool) -> None:
-    from eth_utils.crypto import keccak
-
     from sonar.chain.contract.abi import training_market, verify_file
     from sonar.chain.contract.market import Market
     from sonar.chain.deploying.deploy import predicted
     from sonar.errors import MarketError, RemoteError
+    from sonar.protocol.keccak import keccak
 
     market = Market.connect(config)
     code, window_s = market.code(market.address), 0

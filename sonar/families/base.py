@@ -14,6 +14,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from sonar.families.veiled import VeiledSide
 from sonar.paillier.affine import Run
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -29,6 +30,8 @@ Point = TypeVar("Point")
 Optimiser_contra = TypeVar("Optimiser_contra", contravariant=True)
 Rules_co = TypeVar("Rules_co", covariant=True)
 Reference_co = TypeVar("Reference_co", covariant=True)
+Rules = TypeVar("Rules")
+Reference = TypeVar("Reference")
 
 
 class Prepared(Protocol):
@@ -139,7 +142,8 @@ class ScientistSide(
 
 class Family(
     MineSide[Spec_contra, Prep],
-    ScientistSide[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules_co, Reference_co],
+    ScientistSide[Spec_contra, Wish_contra, Design, Course, Point, Optimiser_contra, Rules, Reference],
+    VeiledSide[Rules, Reference],
     Protocol,
 ):
     """A family of models."""

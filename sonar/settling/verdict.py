@@ -50,9 +50,10 @@ class Found:
 
 
 def verdict_of(
-    found: Found, plan: SlotPlan, updates: Collection[Weighed], spared: Collection[str] = ()
+    found: Found, plan: SlotPlan, updates: Collection[Weighed], spared: Mapping[str, str] | None = None
 ) -> Verdict:
-    """Return who of a round is accepted. `updates`: the well-formed ones; `spared`: see `SPARED`.
+    """Return who of a round is accepted. `updates`: the well-formed ones; `spared`: whom the selection leaves
+    out, and why (`sonar.settling.selection`).
 
     A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
     fail, or that a mine fails by coming late, leaves it out of this round.
@@ -62,7 +63,7 @@ def verdict_of(
     for_good |= {**found.changed, **found.copies}
     left_out = told | for_good | dict(found.unread)
     left_out |= weightless(plan, [one for one in updates if one.mine not in left_out], found.twins)
-    left_out |= {mine: SPARED for mine in spared if mine not in left_out}
+    left_out |= {mine: why for mine, why in (spared or {}).items() if mine not in left_out}
     accepted = [mine for mine in found.cohort if mine not in left_out]
     return Verdict(accepted, left_out, for_good, dict(found.twins))
 
@@ -103,3 +104,20 @@ def rows_changed(rows: Mapping[str, int], before: Mapping[str, int]) -> dict[str
 def gone_since(round: int, reason: str) -> str:
     """Return why a mine that was left out for good in `round` is not looked at any more."""
     return f"{GONE}{round}: {reason}"[:REASON_MAX]
+
+
+def is_for_good(reason: str) -> bool:
+    """Tell whether who was left out for `reason` is left out of all later rounds as well."""
+    test = reason.removeprefix("test ").partition(":")[0] if reason.startswith("test ") else ""
+    return reason == COPY or reason.startswith("rows: ") or (test in WHY and test not in ROUND_ONLY)
+
+
+def twins_of(twins: Mapping[str, str], holding: Collection[str]) -> dict[str, str]:
+    """Return who counts as one among those whose updates hold: by mine the first address of its group."""
+    first = dict[str, str]()
+    for mine, other in twins.items():
+        if mine in holding and other in holding:
+            heads = {first.get(mine, mine), first.get(other, other)}
+            there = [one for one in (*first, mine, other) if first.get(one, one) in heads]
+            first |= dict.fromkeys(there, min(heads))
+    return first

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_abi.abi import encode
-
 from sonar.chain.contract import abi
 from sonar.chain.rpc import Chain
 from sonar.errors import UsageError
@@ -23,7 +21,7 @@ MAX_MEMBERS = 7
 def creation_code(members: Sequence[Address], threshold: int) -> bytes:
     """Return what creates a committee. Raises UsageError for members or a threshold that it would refuse."""
     _check(members, threshold)
-    return abi.committee().bytecode + encode(("address[]", "uint256"), (list(members), threshold))
+    return abi.committee().bytecode + abi.encode(("address[]", "uint256"), (list(members), threshold))
 
 
 def runtime_code(members: Sequence[Address], threshold: int) -> bytes:

@@ -85,7 +85,7 @@ def unlike(reference: Reference, sent: Mapping[str, Vector]) -> set[str]:
 
     None of fewer than two.
     """
-    return _far(*_whole(reference, sent), UNLIKE) if len(sent) > 1 else set()
+    return far_of(*_whole(reference, sent), UNLIKE) if len(sent) > 1 else set()
 
 
 def against(reference: Reference, sent: Mapping[str, Vector]) -> set[str]:
@@ -93,7 +93,7 @@ def against(reference: Reference, sent: Mapping[str, Vector]) -> set[str]:
 
     None of fewer than two.
     """
-    return _far(*_along(reference, sent), AGAINST) if len(sent) > 1 else set()
+    return far_of(*_along(reference, sent), AGAINST) if len(sent) > 1 else set()
 
 
 def close(reference: Reference, sent: Mapping[str, Vector], rows: Mapping[str, int]) -> list[tuple[str, str]]:
@@ -135,7 +135,7 @@ def _whole(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, 
     middle = np.median(np.vstack([points, rows.mean(axis=0)]), axis=0)
     off = dict(zip(sent, np.linalg.norm(points - middle, axis=1).tolist(), strict=True))
     squares = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1)
-    return off, [*_spread(squares, reference.rows, CALM), SIZE * float(np.linalg.norm(middle))]
+    return off, [*spread_of(squares, reference.rows, CALM), SIZE * float(np.linalg.norm(middle))]
 
 
 def _along(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, float], list[float]]:
@@ -144,17 +144,20 @@ def _along(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, 
     rows = reference.answers.reshape(len(reference.answers), -1) @ direction
     middle = np.median([*points, rows.mean()])
     off = dict(zip(sent, np.abs(points - middle).tolist(), strict=True))
-    return off, [*_spread((rows - rows.mean()) ** 2, reference.rows, CALM_ALONG), MODEL * reference.curvature]
+    return off, [
+        *spread_of((rows - rows.mean()) ** 2, reference.rows, CALM_ALONG),
+        MODEL * reference.curvature,
+    ]
 
 
-def _spread(squares: Vector, rows: int, calm: float) -> list[float]:
+def spread_of(squares: Vector, rows: int, calm: float) -> list[float]:
     """Return by how much heavy tails widen a distance, and how far a mean of so many rows lies off."""
     mean = float(squares.mean())
     tails = math.sqrt(max(1.0, float(squares.max()) / (calm * mean))) if mean else 1.0
     return [tails, tails * math.sqrt(mean / rows)]
 
 
-def _far(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -> set[str]:
+def far_of(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -> set[str]:
     """Return who lies further off than `factor` times the largest yardstick, others' distances included.
 
     That of the second farthest mine counts within limits: two that are far off would excuse each other.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sonar.errors import DataError, PlanError
 from sonar.families.quadratic.answer import bias_unit
 from sonar.families.quadratic.fixed import to_q32
-from sonar.families.quadratic.holdout import Holdout
+from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
@@ -60,7 +60,8 @@ LEAST_SPREAD = 1e-6
 class Wish:
     """The scientist's settings for the model; None lets the holdout decide.
 
-    `metric` is what the loss is measured by: see `Holdout.metrics`.
+    `free_bits` stay free at the top of a plaintext (`SlotPlan`). `metric` is what the loss is measured by:
+    see `Holdout.metrics`.
     """
 
     feature_map: BaseWish = field(default_factory=StandardWish)
@@ -77,6 +78,7 @@ class Wish:
     target_clip: float | None = None
     weight_frac: int | None = None
     data_frac: int | None = None
+    free_bits: int = 0
     metric: str | None = None
 
 
@@ -133,6 +135,14 @@ class Design:
     def loss_at(self, weights_int: Sequence[int]) -> int:
         """Return the loss of weights in fixed point, in millionths."""
         return self.holdout.loss(self.weights(weights_int), self.metric)
+
+    def is_loss(self, weights_int: Sequence[int], told: int) -> bool:
+        """Tell whether `told` is the loss of weights in fixed point: the nearest millionth, ties either way.
+
+        Sums of floats differ between machines by their last digits, far less than 2^-30 of their size.
+        """
+        exact = self.holdout.millionths(self.weights(weights_int), self.metric)
+        return abs(exact - told) <= 0.5 + max(exact, 1.0) * 2.0**-30 or min(exact, told) >= LOSS_MAX
 
     def weights(self, weights_int: Sequence[int]) -> Vector:
         """Return weights in fixed point as numbers, float64[d k], output by output."""
@@ -229,6 +239,7 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
         weight_rows=wish.weight_rows or holdout.spec.rows_min,
         weight_frac=weight_frac,
         data_frac=data_frac,
+        free_bits=wish.free_bits,
     )
 
 

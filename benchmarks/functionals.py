@@ -1,0 +1,192 @@
+"""What is lost where single updates are known by functionals alone: `python -m benchmarks.functionals`.
+
+The campaigns of `benchmarks.inspection`, with every update under masks of three classes. Both ways of testing
+see the same updates. Nothing here is timed, and nothing is encrypted; what is told is the product's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpz
+
+from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Forge, Honest, played, tables, verdicts
+from sonar.families.quadratic.inspection import ROUND_ONLY, Opened
+from sonar.families.quadratic.veiled.judging import Tests, tests_of
+from sonar.families.veiled import Asked, Sent
+from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
+from sonar.veil.functionals import Measured, class_value, measured, told
+
+CLASSES = 3
+STARTS = ((1, 1), (2, 1), (3, 1), (5, 1), (3, 3))
+"""In which round a cheat begins to forge, and in which it joined."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """An answer under masks: X and K as everybody sees them, and each class's masks and wraps."""
+
+    opened: tuple[mpz, ...]
+    wraps: tuple[int, ...]
+    masks: tuple[tuple[mpz, ...], ...]
+    hidden: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, plan: SlotPlan, n: mpz, values: Sequence[int], lots: random.Random) -> Masked:
+        """Put an answer under fresh masks."""
+        plain, size = plan.pack(values), 1 << plan.slot_bits
+        masks = tuple(tuple(mpz(lots.randrange(int(n))) for _ in plain) for _ in range(CLASSES))
+        hidden = tuple(tuple(lots.randrange(size) for _ in plain) for _ in range(CLASSES))
+        sums = [p + sum(column) for p, column in zip(plain, zip(*masks, strict=True), strict=True)]
+        kappa = [int(sum(column) // n) for column in zip(*masks, strict=True)]
+        wraps = tuple(
+            (k + sum(column)) % size for k, column in zip(kappa, zip(*hidden, strict=True), strict=True)
+        )
+        return cls(tuple(x % n for x in sums), wraps, masks, hidden)
+
+
+@dataclass
+class Answers:
+    """Every answer of a bounty under masks, by round and mine, and what is heard of them."""
+
+    plan: SlotPlan
+    lots: random.Random
+    masked: dict[tuple[int, str, tuple[int, ...]], Masked] = field(default_factory=dict)
+    known: dict[tuple[object, ...], Measured] = field(default_factory=dict)
+
+    @cached_property
+    def n(self) -> mpz:
+        """A modulus: nothing here asks for its primes."""
+        return mpz(self.lots.getrandbits(self.plan.key_bits) | 1 | 1 << (self.plan.key_bits - 1))
+
+    def heard(self, asked: Asked, values: Sequence[tuple[int, ...]], mine: str) -> Measured:
+        """Return what a mine's answers, one for each part, let be heard."""
+        parts = [
+            self._answer(number, mine, each) for (number, _), each in zip(asked.parts, values, strict=True)
+        ]
+        key = (asked, mine, *values)
+        if key not in self.known:
+            vectors = [vector for _, vector in asked.parts]
+            classes = [
+                class_value(
+                    self.plan, self.n, vectors, [p.masks[c] for p in parts], [p.hidden[c] for p in parts]
+                )
+                for c in range(CLASSES)
+            ]
+            said = [told(value, self.plan.slot_bits, asked.bits) for value in classes]
+            opened, wraps = [p.opened for p in parts], [p.wraps for p in parts]
+            self.known[key] = measured(self.plan, self.n, vectors, opened, wraps, said, asked.bits)
+        return self.known[key]
+
+    def _answer(self, number: int, mine: str, values: tuple[int, ...]) -> Masked:
+        key = (number, mine, values)
+        if key not in self.masked:
+            self.masked[key] = Masked.of(self.plan, self.n, values, self.lots)
+        return self.masked[key]
+
+
+def answers_of(plan: SlotPlan, seed: int) -> Answers:
+    """Return an empty bounty's answers, for the plan with a veil's free bits."""
+    return Answers(replace(plan, free_bits=VEIL_FREE_BITS), random.Random(seed))
+
+
+def judged(
+    honest: Honest, answers: Answers, opened: Sequence[Opened], rows: int
+) -> tuple[dict[str, str | None], dict[str, str], Tests]:
+    """Return the failed test of each mine in the last of these rounds, and the twins, by functionals."""
+    rounds = [
+        Sent(number, each.weights, frozenset(mine for mine, u in each.updates.items() if u is not None))
+        for number, each in enumerate(opened, 1)
+    ]
+    draw = random.Random(len(rounds)).getrandbits
+    reference = honest.references[len(rounds) - 1]
+    claimed = dict.fromkeys(rounds[-1].mines, rows)
+    rules = replace(honest.rules, plan=answers.plan)
+    tests = tests_of(rules, answers.plan, rounds, reference, claimed, draw)
+    heard = {}
+    for mine, asks in tests.asks.items():
+        of = {number: each.updates.get(mine) for number, each in enumerate(opened, 1)}
+        heard[mine] = tuple(
+            answers.heard(asked, [of[number] or () for number, _ in asked.parts], mine) for asked in asks
+        )
+    return (*tests.judged(heard), tests)
+
+
+def forged(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random.Generator) -> list[Opened]:
+    """Return the campaign in which one mine comes in round `joined`, and forges from `start` on."""
+    opened = []
+    for number, each in enumerate(honest.opened, 1):
+        updates = dict(each.updates)
+        own = updates.pop(CHEAT)
+        assert own is not None
+        if number >= joined:
+            updates[CHEAT] = forge(own, rng, honest.design, each.weights) if number >= start else own
+        opened.append(Opened(each.weights, updates))
+    return opened
+
+
+def measure(partition: int) -> dict[str, Any]:
+    """Return what one partition of each table shows."""
+    found: dict[str, Any] = {}
+    for name, x, y, mines in tables(partition):
+        honest = played(x, y, mines)
+        answers, rows = answers_of(honest.design.plan, partition), (len(x) - 42) // mines
+        line: dict[str, Counter[str]] = {
+            key: Counter()
+            for key in ("kept today", "left out", "twins", "bits", "caught today", "missed", "by")
+        }
+        for number in range(1, ROUNDS + 1):
+            today = verdicts(honest, honest.opened[:number])
+            now, twins, tests = judged(honest, answers, honest.opened[:number], rows)
+            line["kept today"]["updates"] += sum(test is None for test in today.values())
+            line["left out"].update(test for m, test in now.items() if test and today[m] is None)
+            line["twins"]["pairs"] += len(twins)
+            bits = {sum(asked.bits for asked in asks) for asks in tests.asks.values()}
+            line["bits"][f"round {number}"] = max(bits)
+        for attack, forge in ATTACKS.items():
+            for start, joined in STARTS:
+                rng = np.random.default_rng([partition, start, joined])
+                opened = forged(honest, forge, start, joined, rng)
+                for number in range(start, ROUNDS + 1):
+                    test = verdicts(honest, opened[:number])[CHEAT]
+                    if test is not None:
+                        now, _, _ = judged(honest, answers, opened[:number], rows)
+                        line["caught today"][attack] += 1
+                        line["by"][f"{test}: {now[CHEAT]}"] += 1
+                        line["missed"][f"{attack}, {start} {joined}, {test}"] += now[CHEAT] is None
+                    if test not in (None, *ROUND_ONLY):
+                        break
+        found[name] = line
+    return found
+
+
+def main() -> int:
+    """Print the table, as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.functionals", description=__doc__)
+    parser.add_argument("--partitions", type=int, default=4)
+    partitions = parser.parse_args().partitions
+    total: dict[str, dict[str, Counter[str]]] = {}
+    with ProcessPoolExecutor(2) as pool:
+        for found in pool.map(measure, range(partitions)):
+            for name, line in found.items():
+                for key, counts in line.items():
+                    into = total.setdefault(name, {}).setdefault(key, Counter())
+                    into.update({k: v for k, v in counts.items() if key != "bits"})
+                    if key == "bits":
+                        into |= counts
+                        total[name][key] = into
+    print(json.dumps(total, indent=1, default=dict))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

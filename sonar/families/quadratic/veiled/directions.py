@@ -1,0 +1,253 @@
+"""Where answers lie beside the cohort's and the holdout's (`comparison`), from projections of each.
+
+Space is made comparable by the holdout's curvature (a Cholesky factor of its inverse, which is unique, in
+place of eigenvectors, which are not). In it directions are drawn, at right angles to each other. Lengths in
+them are about in the same proportions as whole lengths (Johnson and Lindenstrauss), and of so few weights as
+there are directions they are exact.
+
+A functional's value is taken relative to the holdout's, modulo its range. An answer that lies beyond the
+range lands anywhere in it: in several directions together hardly ever where honest ones do.
+
+What follows from the holdout is computed in floats and rounded to integers before anything depends on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.families.quadratic.comparison import (
+    AGAINST,
+    CALM,
+    CALM_ALONG,
+    MODEL,
+    SIZE,
+    TWIN_CHANCE,
+    UNLIKE,
+    Reference,
+    far_of,
+    spread_of,
+)
+from sonar.families.quadratic.veiled.base import balanced
+from sonar.families.veiled import Asked
+from sonar.paillier.slots import SlotPlan
+from sonar.veil.functionals import Measured, spread
+
+Matrix = NDArray[np.float64]
+
+FEW, FEW_BITS = 3, 8
+"""Directions of each round, and the bits of each."""
+MANY, MANY_BITS = 8, 14
+"""The same in rounds in which a mine may enter its first sum: these tell twins as well."""
+ALONG_BITS = 12
+RANGE, RANGE_ALONG = 64, 256
+"""All 2^slot_bits stand for at least so many yardsticks."""
+FRACTION = 4
+"""Bits of a level, the last bit that is told, in which distances are counted."""
+SLACK = 1.25
+"""By how much projections widen `UNLIKE`: an honest answer may lie further off in few directions."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some directions, asked about with one scale. Distances are in parts of 2^-FRACTION of a level.
+
+    `asked`: one for each direction. `held`: the holdout's values, modulo 2^slot_bits. `middle`: the same in
+    distances, not wrapped. `rows`: how far a mean of rows lies off; `tails`: how much heavy tails widen it,
+    in 1/256. `size`: how much of the middle's own length counts, or `least`, which stands for it.
+    """
+
+    asked: tuple[Asked, ...]
+    slot_bits: int
+    held: tuple[int, ...]
+    middle: tuple[int, ...]
+    rows: int
+    tails: int
+    size: float
+    least: int
+    factor: float
+
+    def points(self, heard: Mapping[str, Sequence[Measured]]) -> dict[str, tuple[int, ...]]:
+        """Return where the mines' answers lie relative to the holdout's."""
+        shift = self.slot_bits - self.asked[0].bits - FRACTION
+        return {
+            mine: tuple(
+                balanced(one.value - held, self.slot_bits) >> shift
+                for one, held in zip(each, self.held, strict=True)
+            )
+            for mine, each in heard.items()
+        }
+
+    def far(self, heard: Mapping[str, Sequence[Measured]]) -> set[str]:
+        """Return the mines whose answers lie far from the middle of all, the holdout's among them.
+
+        None of fewer than two.
+        """
+        if len(heard) < 2:
+            return set()
+        points = self.points(heard)
+        middle = [median(column) for column in zip((0,) * len(self.held), *points.values(), strict=True)]
+        off = {
+            mine: _length(x - m for x, m in zip(point, middle, strict=True)) for mine, point in points.items()
+        }
+        size = self.size * _length(m + own for m, own in zip(middle, self.middle, strict=True))
+        return far_of(off, [self.tails / 256, float(self.rows), max(size, float(self.least))], self.factor)
+
+
+@dataclass(frozen=True)
+class Twinned:
+    """Who is of the same data: two of n rows each, if n times their squared distance is below `least`."""
+
+    block: Block
+    least: int
+
+    def pairs(
+        self, heard: Mapping[str, Sequence[Measured]], rows: Mapping[str, int]
+    ) -> list[tuple[str, str]]:
+        """Return the pairs that differ by less than different rows let them; of two counts the larger is
+        taken for n.
+        """
+        points, size = self.block.points(heard), self.block.asked[0].bits + FRACTION
+        found = []
+        for (a, one), (b, other) in combinations(points.items(), 2):
+            squares = sum(balanced(x - y, size) ** 2 for x, y in zip(one, other, strict=True))
+            if squares * max(rows[a], rows[b]) < self.least:
+                found.append((a, b))
+        return found
+
+
+def against_block(plan: SlotPlan, round: int, reference: Reference) -> Block:
+    """Return the direction of the model."""
+    direction = reference.along.ravel()
+    rows = reference.answers.reshape(len(reference.answers), -1) @ direction
+    squares = (rows - rows.mean()) ** 2
+    tails, off = spread_of(squares, reference.rows, CALM_ALONG)
+    return _block(
+        plan,
+        round,
+        [direction],
+        (rows.mean(),),
+        ALONG_BITS,
+        RANGE_ALONG,
+        (tails, off, 0.0, MODEL * reference.curvature, AGAINST),
+    )
+
+
+def unlike_block(
+    plan: SlotPlan, round: int, reference: Reference, draw: Callable[[int], int], twins: bool
+) -> tuple[Block, Twinned | None]:
+    """Return drawn directions, and with `twins` what tells twins by them."""
+    count, bits = (MANY, MANY_BITS) if twins else (FEW, FEW_BITS)
+    directions = _drawn(plan, reference, count, draw)
+    flat = reference.answers.reshape(len(reference.answers), -1)
+    rows = np.array([flat @ direction for direction in directions]).T
+    own = rows - rows.mean(axis=0)
+    tails, _ = spread_of(_whole_squares(reference), reference.rows, CALM)
+    off = tails * math.sqrt(float(np.sum(own**2)) / len(own) / reference.rows)
+    middle = rows.mean(axis=0)
+    numbers = (tails, off, SIZE, 0.0, UNLIKE * (SLACK if len(directions) < plan.weights else 1.0))
+    block = _block(plan, round, directions, middle.tolist(), bits, RANGE, numbers)
+    if not twins:
+        return block, None
+    unit = _distance_unit(plan, block, numbers, middle.tolist(), RANGE)
+    return block, Twinned(block, _least(own * unit, reference.rows, bits))
+
+
+def _whole_squares(reference: Reference) -> NDArray[np.float64]:
+    rows = (reference.answers @ reference.whiten).reshape(len(reference.answers), -1)
+    return np.asarray(np.sum((rows - rows.mean(axis=0)) ** 2, axis=1))
+
+
+def _drawn(
+    plan: SlotPlan, reference: Reference, count: int, draw: Callable[[int], int]
+) -> list[NDArray[np.float64]]:
+    """Directions at right angles in comparable space, as float64[d k] to multiply answers with."""
+    factor = np.linalg.cholesky(reference.whiten @ reference.whiten.T)
+    shape = plan.outputs, plan.features
+    if plan.weights <= count:
+        drawn = np.eye(plan.weights)
+    else:
+        numbers = np.array([[draw(16) for _ in range(plan.weights)] for _ in range(count)], dtype=np.float64)
+        q, r = np.linalg.qr((numbers - 32767.5).T)
+        drawn = (q * np.sign(np.diag(r))).T
+    return [(one.reshape(shape) @ factor.T).ravel() for one in drawn]
+
+
+def _range(numbers: Sequence[float], middle: Sequence[float], most: int) -> int:
+    """The exponent of the power of two that all 2^slot_bits stand for."""
+    _, off, size, least, _ = numbers
+    yardstick = max(off, size * math.sqrt(math.fsum(m * m for m in middle)), least)
+    return math.frexp(most * (yardstick or 1.0))[1]
+
+
+def _distance_unit(
+    plan: SlotPlan, block: Block, numbers: Sequence[float], middle: Sequence[float], most: int
+) -> float:
+    return math.ldexp(1.0, block.asked[0].bits + FRACTION - _range(numbers, middle, most))
+
+
+def _block(
+    plan: SlotPlan,
+    round: int,
+    directions: Sequence[NDArray[np.float64]],
+    middle: Sequence[float],
+    bits: int,
+    most: int,
+    numbers: tuple[float, float, float, float, float],
+) -> Block:
+    tails, off, size, least, factor = numbers
+    exponent = _range(numbers, middle, most)
+    scale = plan.slot_bits - exponent - plan.scale_bits
+    level = bits + FRACTION - exponent
+    shift = plan.slot_bits - bits - FRACTION
+    own = tuple(math.floor(math.ldexp(m, level) + 0.5) for m in middle)
+    asked = tuple(
+        Asked(((round, tuple(spread(plan, [int(x) for x in np.rint(np.ldexp(one, scale)).tolist()]))),), bits)
+        for one in directions
+    )
+    return Block(
+        asked=asked,
+        slot_bits=plan.slot_bits,
+        held=tuple(m << shift for m in own),
+        middle=own,
+        rows=round_up(math.ldexp(off, level)),
+        tails=round_up(256 * tails),
+        size=size,
+        least=round_up(math.ldexp(least, level)),
+        factor=factor,
+    )
+
+
+def round_up(value: float) -> int:
+    """Return the next integer."""
+    return math.ceil(value)
+
+
+def _least(own: Matrix, rows: int, bits: int) -> int:
+    """Return n times the squared distance below which two answers of n rows each come once in 1 /
+    `TWIN_CHANCE` pairs; 0 if the held-out rows do not say.
+
+    `own` float64[rows, p]: each held-out row's answer from their mean. Where the density of the difference is
+    largest it is 1 / sqrt(det(4 pi / n covariance)); what wraps around adds to it.
+    """
+    count = own.shape[1]
+    covariance = own.T @ own / len(own)
+    sign, log_det = np.linalg.slogdet(covariance)
+    if sign <= 0 or len(own) <= count:
+        return 0
+    deviations = np.sqrt(np.diag(covariance) * 4.0 * math.pi / rows)
+    wraps = float(np.sum(np.log1p(deviations / 2.0 ** (bits + FRACTION))))
+    log_ball = count / 2 * math.log(math.pi) - math.lgamma(count / 2 + 1)
+    log_radius = (math.log(TWIN_CHANCE) - log_ball - wraps + log_det / 2) / count
+    return int(4.0 * math.pi * math.exp(2.0 * log_radius))
+
+
+def _length(values: Iterable[float]) -> float:
+    """The root of the sum of squares, in operations that every platform rounds alike."""
+    return math.sqrt(sum(float(value) ** 2 for value in values))

@@ -1,0 +1,212 @@
+"""The questions about one mine alone: identities and bounds, those of `inspection` as functionals.
+
+**Identities modulo 2^S or a power of two.** Each is multiplied by a random odd factor that is known to nobody
+before all answers are revealed. So what breaks it lies anywhere modulo 2^S, and is missed with a chance of
+twice the error over 2^S, about 1 in 1,000 of 12 bits. Several identities share a functional, each with its
+own factor. The factors are small enough that carries stay within the error.
+
+**The bias's remainder.** A change's bias entry is its weight's own step, modulo what the other steps share,
+in practice 127. Times the inverse of 127 modulo 2^S, multiples of it become small numbers, and each other
+remainder lies at a place of its own, 2^S / 127 apart. Carries of a few units look like small remainders: 13
+of 127 pass with three classes of seeds, where opened values let one pass.
+
+What is lost: the last digits of the other entries (`lattice`): there the weights share but four bits or so,
+which carries hide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from sonar.families.quadratic.inspection import Rules
+from sonar.families.quadratic.veiled.base import (
+    Question,
+    balanced,
+    empty_places,
+    minus,
+    outputs_of,
+    place_of,
+)
+from sonar.families.veiled import Asked, Sent
+from sonar.paillier.slots import SlotPlan
+from sonar.veil.functionals import places, spread
+
+Draw = Callable[[int], int]
+
+ZERO_BITS, BOUND_BITS, REMAINDER_BITS = 12, 8, 10
+"""Told of an identity, of a bound, and of a remainder modulo 127."""
+SPARE = 4
+"""Bits by which the factors keep carries below the error of truncation."""
+LEAST_FACTOR = 3
+"""Bits: an identity that leaves less to its factor is not asked about."""
+
+
+def questions_of(rules: Rules, before: Sequence[Sent], now: Sent, draw: Draw) -> list[Question]:
+    """Return what to ask of a mine that sent answers in the rounds `before`, ascending, and in `now`."""
+    if not before:
+        return [*_of_first(rules, now, draw), _range(rules, now, draw)]
+    chosen = _chosen(before, draw)
+    found = [_symmetry(rules, [*chosen, now], draw)]
+    if len(before) == 1:
+        found.append(_bounded_change(rules, before[0], now, draw))
+    return [*found, *_remainder(rules, before[-1], now, draw)]
+
+
+def _chosen(before: Sequence[Sent], draw: Draw) -> list[Sent]:
+    """The first round, the last, and one between them by lot: a capsule makes each one's masks again."""
+    between = before[1:-1]
+    lot = [between[draw(32) % len(between)]] if between else []
+    return [before[0], *lot, *before[1:][-1:]]
+
+
+def _of_first(rules: Rules, now: Sent, draw: Draw) -> list[Question]:
+    """Each bias's entry is -unit w_bias modulo a power of two that b's last digit and its weights share.
+
+    A multiple of an honest answer is off by the same eighths in all outputs, which an even number of odd
+    factors might cancel: so there are two questions then, with one even factor each.
+    """
+    plan, unit = rules.plan, rules.unit
+    if unit is None:
+        return [_zero(plan, "range", {now.round: _junk(plan, draw)}, 0)]
+    weights = outputs_of(plan, now.weights)
+    found = []
+    for even in (None,) if len(weights) % 2 else (0, len(weights) - 1):
+        vector, known = _junk(plan, draw), 0
+        for output, w in enumerate(weights):
+            shared = math.gcd(1 << plan.weight_frac, *w[:-1]).bit_length() - 1
+            factor = _odd(shared - ZERO_BITS - SPARE - len(weights).bit_length(), draw)
+            factor <<= (plan.slot_bits - shared) + (output == even)
+            vector[place_of(plan, (output + 1) * plan.features - 1)] = factor
+            known -= factor * unit * w[-1]
+        found.append(_zero(plan, "bias-unit", {now.round: vector}, known))
+    return found
+
+
+def _symmetry(rules: Rules, rounds: Sequence[Sent], draw: Draw) -> Question:
+    """<D, A D'> = <D', A D>: see `inspection`. One random combination against one of the last round's."""
+    plan = rules.plan
+    base, *others = rounds
+    steps = [outputs_of(plan, minus(each.weights, base.weights)) for each in others]
+    vectors = {each.round: [0] * places(plan) for each in rounds}
+    room = _factor_bits(plan, steps)
+    test = "range"
+    if len(others) * plan.outputs > 1 and room >= LEAST_FACTOR:
+        test = "symmetry"
+        for number, vector in _mirrored(plan, rounds, steps, room, draw).items():
+            vectors[number] = spread(plan, vector)
+    vectors[rounds[-1].round] = [
+        v + junk for v, junk in zip(vectors[rounds[-1].round], _junk(plan, draw), strict=True)
+    ]
+    return _zero(plan, test, vectors, 0)
+
+
+def _factor_bits(plan: SlotPlan, steps: Sequence[Sequence[Sequence[int]]]) -> int:
+    """How many bits the factors may have together."""
+    largest = max(abs(x) for outputs in steps for step in outputs for x in step)
+    terms = 4 * len(steps) ** 2 * plan.outputs * plan.weights
+    return plan.slot_bits - ZERO_BITS - SPARE - (largest * terms).bit_length()
+
+
+def _mirrored(
+    plan: SlotPlan,
+    rounds: Sequence[Sent],
+    steps: Sequence[Sequence[Sequence[int]]],
+    room: int,
+    draw: Draw,
+) -> dict[int, list[int]]:
+    """The coefficients of each round's answer, [d k]."""
+    one = plan.outputs == 1
+    firsts = [[_odd(room if one else room // 2, draw) for _ in outputs] for outputs in steps]
+    lasts = [_odd(1 if one else room // 2, draw) for _ in range(plan.outputs)]
+    all_steps = _combined([f for each in firsts for f in each], [s for each in steps for s in each])
+    step = _combined(lasts, steps[-1])
+    base, *others = (each.round for each in rounds)
+    vectors = {number: [0] * plan.weights for number in (base, *others)}
+    for output in range(plan.outputs):
+        terms = [(others[-1], [-lasts[output] * x for x in all_steps])]
+        terms += [
+            (number, [each[output] * x for x in step]) for number, each in zip(others, firsts, strict=True)
+        ]
+        for number, term in terms:
+            for i, x in enumerate(term, output * plan.features):
+                vectors[number][i] += x
+                vectors[base][i] -= x
+    return vectors
+
+
+def _combined(factors: Sequence[int], vectors: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(f * x for f, x in zip(factors, column, strict=True)) for column in zip(*vectors, strict=True)]
+
+
+def _range(rules: Rules, now: Sent, draw: Draw) -> Question:
+    bounds = rules.plan.bounds
+    largest = bounds.a_row_l1_max * max(abs(w) for w in now.weights)
+    limit = (bounds.b_max << rules.plan.weight_frac) + largest
+    return _signs(rules.plan, "range", {now.round: 1}, limit, draw)
+
+
+def _bounded_change(rules: Rules, then: Sent, now: Sent, draw: Draw) -> Question:
+    step = minus(now.weights, then.weights)
+    limit = rules.plan.bounds.a_row_l1_max * max(abs(x) for x in step)
+    return _signs(rules.plan, "bounded-change", {then.round: 1, now.round: -1}, limit, draw)
+
+
+def _signs(plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: Draw) -> Question:
+    """No value above `limit`, by a sum of random signs over as many values as the slot has room for."""
+    fit = (1 << (plan.slot_bits - 4)) // max(limit, 1)
+    count = max(min(plan.weights, fit), 1)
+    first = draw(32) % plan.weights
+    values = [0] * plan.weights
+    for i in range(count):
+        values[(first + i) % plan.weights] = 1 - 2 * draw(1)
+    most = plan.slot_bits - BOUND_BITS - SPARE - count.bit_length()
+    shift = max(min((fit // count).bit_length() - 1, most), 0)
+    parts = tuple((n, tuple(spread(plan, [(s * v) << shift for v in values]))) for n, s in signs.items())
+    return Question(test, Asked(parts, BOUND_BITS), plan.slot_bits, room=(count * limit) << shift)
+
+
+def _remainder(rules: Rules, then: Sent, now: Sent, draw: Draw) -> list[Question]:
+    """The change of one output's bias entry, by lot, modulo what the other weights' steps share.
+
+    None if they share too little for a remainder to be told from carries and truncation.
+    """
+    plan, unit = rules.plan, rules.unit
+    if unit is None:
+        return []
+    output = draw(32) % plan.outputs
+    step = outputs_of(plan, minus(now.weights, then.weights))[output]
+    shared, most = math.gcd(*step[:-1]), plan.bounds.a_row_l1_max * max(abs(x) for x in step)
+    while shared and shared % 2 == 0:
+        shared //= 2
+    size = plan.slot_bits
+    room = 2 * most // shared if shared else 0
+    if shared == 1 or room > 1 << (size - shared.bit_length() - 3):
+        return []
+    factor = balanced(pow(shared, -1, 1 << size) if shared else _odd(size - ZERO_BITS - SPARE, draw), size)
+    value = (output + 1) * plan.features - 1
+    vector = [0] * places(plan)
+    vector[place_of(plan, value)] = factor
+    carried = 2 if value % plan.slots_per_ciphertext else 0
+    parts = ((then.round, tuple(vector)), (now.round, tuple(-v for v in vector)))
+    known = factor * unit * step[-1]
+    asked = Asked(parts, REMAINDER_BITS)
+    return [Question("bias-unit", asked, size, known, room, abs(factor) if carried else 0, carried)]
+
+
+def _junk(plan: SlotPlan, draw: Draw) -> list[int]:
+    """Random odd factors at the places where nothing may be."""
+    empty, vector = empty_places(plan), [0] * places(plan)
+    for place in empty:
+        vector[place] = _odd(plan.slot_bits - ZERO_BITS - SPARE - len(empty).bit_length(), draw)
+    return vector
+
+
+def _zero(plan: SlotPlan, test: str, vectors: dict[int, list[int]], known: int) -> Question:
+    parts = tuple((number, tuple(vector)) for number, vector in sorted(vectors.items()))
+    return Question(test, Asked(parts, ZERO_BITS), plan.slot_bits, known)
+
+
+def _odd(bits: int, draw: Draw) -> int:
+    """A random odd number of at most so many bits; 0 if there are too few for one that nobody foresees."""
+    return draw(bits) | 1 if bits >= LEAST_FACTOR or bits == 1 else 0

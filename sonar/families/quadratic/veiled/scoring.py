@@ -1,0 +1,84 @@
+"""Scores by functionals: one number for each mine, over all rounds that brought it from the best weights on.
+
+What the scores are made of is linear in a mine's answers (`sonar.families.quadratic.score`), so it is one
+functional of several rounds' answers. The vectors are floats; they are rounded to integers at one scale for
+all mines before anything is asked, and from there on all is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from sonar.errors import UsageError
+from sonar.families.veiled import Asked
+from sonar.paillier.slots import SlotPlan
+from sonar.veil.functionals import Measured, spread
+
+SCORE_BITS = 28
+"""Told of each mine's contribution."""
+SCORE_MAX = (1 << 15) - 1
+"""The largest score: scores have 16 bits, a sign among them."""
+BEYOND = 64.0
+"""How many times the largest mean answer of all rounds one mine's may be."""
+
+
+def limit_of(
+    plan: SlotPlan,
+    vectors: Mapping[int, Sequence[float]],
+    sums: Mapping[int, tuple[Sequence[int], int]],
+) -> float:
+    """Return what no mine's sum_s <vector_s, u_s> exceeds, in real units.
+
+    `sums`: by round what was opened, int[d k], and over how many rows. 28 bits leave room for a bound that is
+    a thousand times too wide.
+    """
+    means = (_length([value / (rows << plan.scale_bits) for value in total]) for total, rows in sums.values())
+    largest = max(means, default=0.0) * sum(map(_length, vectors.values()))
+    return BEYOND * largest if largest > 0 else 1.0
+
+
+def score_asks(
+    plan: SlotPlan,
+    vectors: Mapping[int, Sequence[float]],
+    sent: Mapping[int, Collection[str]],
+    mines: Collection[str],
+    limit: float,
+) -> dict[str, Asked]:
+    """Return what to ask of `mines`: sum_s <vector_s, u_s> over the rounds s in which each counted.
+
+    `vectors`: float64[d k] by round. `sent`: the mines that counted in a round. `limit`: see `limit_of`. All
+    have one scale. Whoever counted in no round is not asked. Raises UsageError for what is not finite.
+    """
+    if not math.isfinite(limit) or limit <= 0:
+        raise UsageError(f"the largest contribution is to be {limit}; it is a number above 0")
+    scale = plan.slot_bits - 1 - math.frexp(limit)[1] - plan.scale_bits
+    rounded = {number: _integers(plan, number, vector, scale) for number, vector in sorted(vectors.items())}
+    parts = {
+        mine: tuple((number, vector) for number, vector in rounded.items() if mine in sent.get(number, ()))
+        for mine in sorted(mines)
+    }
+    return {mine: Asked(each, SCORE_BITS) for mine, each in parts.items() if each}
+
+
+def _integers(plan: SlotPlan, number: int, vector: Sequence[float], scale: int) -> tuple[int, ...]:
+    if len(vector) != plan.weights or not all(map(math.isfinite, vector)):
+        raise UsageError(f"the coefficients of round {number} are not {plan.weights} finite numbers")
+    return tuple(spread(plan, [math.floor(math.ldexp(x, scale) + 0.5) for x in map(float, vector)]))
+
+
+def _length(vector: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(float(x) ** 2 for x in vector))
+
+
+def scores_of(heard: Mapping[str, Measured], weights: Mapping[str, int]) -> dict[str, int]:
+    """Return the scores: what was heard times the mine's weight, at a scale at which the largest is 32767.
+
+    Integers only: they decide about money. What is positive stays so.
+    """
+    values = {mine: heard[mine].value * weights[mine] for mine in sorted(heard)}
+    largest = max((abs(value) for value in values.values()), default=0) or 1
+    return {
+        mine: max((2 * value * SCORE_MAX + largest) // (2 * largest), int(value > 0))
+        for mine, value in values.items()
+    }
