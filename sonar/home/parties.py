@@ -25,6 +25,8 @@ ROWS_FOR_MINES = 400
 ROWS_PER_MINE_MIN = 33
 MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
 """A mine refuses to train 11 weights on fewer than 33 rows."""
+MAX_CAPSULES = 7
+"""As many as a committee takes."""
 TELL_EACH_S = 5.0
 LOADS_OF_CHAIN = "sonar.loads"
 LOADS_OF_MINE, LOADS_OF_SCIENTIST, LOADS_OF_CAPSULE = "mine.loads", "pysonar.loads", "capsule.loads"
