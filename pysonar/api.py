@@ -177,8 +177,8 @@ def connect(
     nor network is named, or with `embedded`, a development network of a chain, a store, `capsules` capsules
     and `mines` mines is started on this machine, which ends with the session and gives the account ether;
     without `home`, everything is in a temporary folder that goes with it. `password` defaults to that of
-    SONAR_PASSWORD or SONAR_PASSWORD_FILE, or a question. `progress` defaults to a display in the notebook, or lines on standard
-    error.
+    SONAR_PASSWORD or SONAR_PASSWORD_FILE, or a question. `progress` defaults to a display in the notebook, or
+    lines on standard error.
 
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
