@@ -24,6 +24,7 @@ MEASURES: Mapping[str, Measure] = {
     "bytes_per_value": lambda rounds, quick: packed.bytes_per_value(),
     "campaign": lambda rounds, quick: campaign.campaign(quick),
     "demo": demo.demo,
+    "demo_capsules": demo.demo_capsules,
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 
