@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -51,7 +50,7 @@ class Means:
     store: Store
     ledger: Ledger
     witness: Witness
-    epochs: Mapping[int, Epoch]
+    epochs: dict[int, Epoch]
     account: LocalAccount
     policy: Policy
     insecure_keys: bool = False

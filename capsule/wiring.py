@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.home.keys import Keys
+from capsule.home.keys import Epoch, Keys
 from capsule.home.ledger import Ledger
 from capsule.home.policy import Policy
 from capsule.setup import LEDGER_FILE, ROLE
+from sonar.errors import KeyFileError
 from sonar.home.folder import Home, default_home
 from sonar.telling.progress import Sink
 from sonar.wiring import Party, voice
@@ -59,12 +60,20 @@ class Capsule(Party):
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
-            self.keys.load(account),
+            self._epochs(account),
             account,
             self.policy,
             insecure_keys=self.network.dev,
         )
         return Service(means)
+
+    def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
+        epochs = self.keys.load(account)
+        if not epochs:
+            raise KeyFileError(
+                "this home has no key for envelopes on this network", hint="run `capsule init` again"
+            )
+        return epochs
 
     def close(self) -> None:
         """End what was started."""
