@@ -110,7 +110,9 @@ def show(report: Report, console: Console) -> None:
     for who, what in learned(report):
         console.print(Padding(f"[cyan]{who}[/]: {what}", (0, 0, 0, 2)), highlight=False)
     console.print("\n[bold]Who could have read what[/]")
-    print_table(HEADINGS, list(readers(report.capsules)), texts=HEADINGS[:4], file=console.file)
+    shown = len(HEADINGS) if report.capsules else len(HEADINGS) - 1  # without capsules nobody else signs
+    rows = [line[:shown] for line in readers(report.capsules)]
+    print_table(HEADINGS[:shown], rows, texts=HEADINGS[:4], file=console.file)
     console.print()
     console.print(
         "[bold]Where the time went[/] (stages in wall time; the parties' work summed over processes)"
