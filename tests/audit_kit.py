@@ -71,7 +71,16 @@ from sonar.veil.sums import class_sums, unveiled
 from tests import veil_kit
 from tests.family_kit import design_like, map_of
 from tests.unit.paillier_keys import small_key
-from tests.veil_kit import BOUNTY, Capsule, Somewhere, Update, cover_of, make_capsules, plain_update, veil_over
+from tests.veil_kit import (
+    BOUNTY,
+    Capsule,
+    Somewhere,
+    Update,
+    cover_of,
+    make_capsules,
+    plain_update,
+    veil_over,
+)
 
 HERE = Somewhere(address=parse_address("0x" + "c0" * 20))
 SALT = b"h" * 32
@@ -258,10 +267,14 @@ class World:
         self,
         change: Callable[[Address, Update], Update] | None = None,
         leave_out: Mapping[Address, str] | None = None,
+        fix: Callable[[Mapping[str, int]], Mapping[str, int]] = lambda weights: weights,
+        before: Callable[[], None] = lambda: None,
     ) -> Played:
         """All of a round up to its settlement. `change` is what hostile mines send; `leave_out` whom a
-        hostile scientist leaves out, and what she says of them.
+        hostile scientist leaves out, and what she says of them; `fix` the set that she fixes in place of the
+        honest one. `before` is called before capsules are asked anything.
         """
+        self._fixing = fix
         number, weights = max(self.records), self.course.current.weights_int
         updates = {
             mine.address: self._update(mine, number, weights) for mine in self.mines if not mine.absent
@@ -271,6 +284,7 @@ class World:
         self._reveal(number, updates)
         self.sent |= {(number, mine): update for mine, update in updates.items()}
         played = Played(number, weights, updates, Verdict([], {}, {}))
+        before()
         read = {mine: one for mine, one in updates.items() if mine not in self.gone}
         played.verdict = self._judge(played, read, leave_out or {})
         if played.cohort is not None:
@@ -333,7 +347,7 @@ class World:
         )
         chosen = select(self.plan, accepted, found.twins, opened, least, self.lots("set", number).below)
         if chosen.weights:
-            self.fix(played, chosen.weights)
+            self.fix(played, self._fixing(chosen.weights))
         return verdict_of(found, self.plan, weighed, chosen.left)
 
     def _names(self, updates: Mapping[Address, Update]) -> dict[str, str]:
