@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sonar.store.choose import OpenStore
 
 
-_PLAIN = ("home", "data", "sonar", "mine", "pysonar")
+_PLAIN = ("home", "data", "sonar", "mine", "pysonar", "capsule")
 """Names of a home folder that do not distinguish it from another."""
 
 

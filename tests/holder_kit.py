@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from gmpy2 import mpz
 
 from pysonar.keys.archive import Archive, Page, values_of
+from pysonar.keys.holder import Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
@@ -19,8 +20,8 @@ from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
-from sonar.paillier.cohort import weights_of
+from sonar.manifests.model import CoverSpec, ModelManifest, PaillierCover, PlanSpec
+from sonar.paillier.cohort import aggregate_digest, weights_of
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import ETHER, Address, Cid, Digest
@@ -130,6 +131,7 @@ class FakeHolder:
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
         reference: Reference | None = None,
+        reveals: Mapping[str, bytes] | None = None,
     ) -> dict[str, str | None]:
         self._check(job, weights_int, updates)
         now = Opened(tuple(weights_int), {one.mine: self._values(job.plan, one) for one in updates})
@@ -161,6 +163,22 @@ class FakeHolder:
 
     def twins(self, job: Job, round: int) -> dict[str, str]:
         return self._twins.get((job.bounty, round), {})
+
+    def cover(self) -> CoverSpec:
+        return PaillierCover()
+
+    def choose(
+        self,
+        job: Job,
+        round: int,
+        updates: Sequence[MineUpdate],
+        reveals: Mapping[str, bytes] | None = None,
+    ) -> Choice:
+        twins = self.twins(job, round)
+        if len({twins.get(one.mine, one.mine) for one in updates}) < self.least(job):
+            return Choice({}, {}, b"")
+        digest = aggregate_digest(self.public, job.plan, updates, twins)
+        return Choice(weights_of(job.plan, updates, twins), {}, digest)
 
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = {"core": "sonar", "mine": "mine", "scientist": "pysonar"}
+PARTS = {"core": "sonar", "mine": "mine", "scientist": "pysonar", "capsule": "capsule"}
 """Our packages, by the folder below packaging/ that builds them."""
 
 DECRYPTING = frozenset(["pysonar", "phe", "tenseal", "sf_heu", "heu", "fate_utils", "pypaillier"])

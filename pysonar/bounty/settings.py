@@ -17,12 +17,17 @@ from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
+from sonar.paillier.slots import VEIL_FREE_BITS
+from sonar.protocol.ids import Address, parse_address
 from sonar.protocol.wording import first_fault, nearest
 from sonar.telling.amounts import MAX_DECIMALS
+from sonar.veil.classes import MAX_MEMBERS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
 METRICS = ("r2", "mse", "log_loss", "auc")
 """The settings that give a target; at most one of them is set."""
+LEAST_AUDITORS = 2
+"""One auditor alone could sign whatever the scientist likes."""
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -65,6 +70,35 @@ _Fraction = Annotated[int, Field(ge=0, le=48)]
 _Target = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class CapsuleSettings(BaseModel):
+    """Who keeps single answers from being read: `threshold` of the capsules `members` can open a sum.
+
+    `members` are accounts, None for all that the network lists. `bits`: the most that each tells of one
+    mine's answer in a round. `audit`: whether they recompute each settlement and must sign it; None: from a
+    threshold of two on.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    members: Annotated[list[str], Field(strict=False, min_length=1, max_length=MAX_MEMBERS)] | None = None
+    threshold: Annotated[int, Field(ge=1, le=MAX_MEMBERS)] = 2
+    audit: bool | None = None
+    bits: Annotated[int, Field(ge=1, le=4096)] = 128
+
+    @property
+    def audited(self) -> bool:
+        """Whether settlements are audited."""
+        return self.threshold >= LEAST_AUDITORS if self.audit is None else self.audit
+
+    @property
+    def accounts(self) -> tuple[Address, ...]:
+        """The members that are named, ascending. Raises ConfigError."""
+        named = [parse_address(one, "capsules.members") for one in self.members or ()]
+        if len(set(named)) < len(named):
+            raise ConfigError("capsules.members", "names a capsule twice", hint="name each once")
+        return tuple(sorted(named, key=lambda account: int(account, 16)))
+
+
 class Settings(BaseModel):
     """Everything in a bounty except its data and the weights that it starts from.
 
@@ -74,7 +108,7 @@ class Settings(BaseModel):
     `asset_symbol`, which has `asset_decimals` digits after the point, or in "units", the token's smallest.
     `settler` is who must sign each settlement, too; `overdue_bps` of the unpaid reward, in basis points, is
     due if the scientist does not settle; a round's commits end `quiet_s` after the last one, 0 for not so.
-    `allow`: the mines that may take part; None for all.
+    `allow`: the mines that may take part; None for all. `capsules`: None for none.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -103,6 +137,7 @@ class Settings(BaseModel):
     overdue_bps: Annotated[int, Field(ge=0, le=10_000)] = 10_000
     settler: Annotated[str, Field(max_length=42)] | None = None
     allow: Annotated[list[str], Field(strict=False)] | None = None
+    capsules: CapsuleSettings | None = None
     r2: _Target | None = None
     mse: _Target | None = None
     log_loss: _Target | None = None
@@ -115,6 +150,11 @@ class Settings(BaseModel):
     target_clip: _Positive | None = None
     weight_frac: _Fraction | None = None
     data_frac: _Fraction | None = None
+
+    @property
+    def free_bits(self) -> int:
+        """What stays free at the top of a plaintext, for masks."""
+        return 0 if self.capsules is None else VEIL_FREE_BITS
 
     @cached_property
     def target(self) -> tuple[str, float] | None:
@@ -148,11 +188,28 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     if settings.local_rate is not None and settings.local_steps == 1:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
+    _check_capsules(settings)
     said = [name for name in METRICS if getattr(settings, name) is not None]
     if len(said) > 1:
         hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"
         raise ConfigError(said[0], f"and {', '.join(said[1:])} are two targets", hint=hint)
     return settings
+
+
+def _check_capsules(settings: Settings) -> None:
+    """Raises ConfigError for capsules that make no sense."""
+    if (asked := settings.capsules) is None:
+        return
+    accounts = asked.accounts
+    if accounts and asked.threshold > len(accounts):
+        problem = f"{asked.threshold} is more than the {len(accounts)} members"
+        raise ConfigError("capsules.threshold", problem, hint="name more members, or lower it")
+    if asked.audited and asked.threshold < LEAST_AUDITORS:
+        hint = "give threshold = 2 or more, or audit = false: then your word alone says what mines are paid"
+        raise ConfigError("capsules.audit", "takes a threshold of 2 or more", hint=hint)
+    if asked.audited and settings.settler is not None:
+        hint = "leave settler out, or say audit = false in [capsules]"
+        raise ConfigError("settler", "is the capsules' committee in an audited bounty", hint=hint)
 
 
 def holdout_of(fields: Mapping[str, Any]) -> HoldoutSettings:
@@ -204,6 +261,9 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
         return "'squared' (the default) for numbers, 'logistic-taylor' for labels -1 and 1"
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
+    if name == "capsules":
+        known = CapsuleSettings.model_fields
+        return nearest(inner, known) if inner not in known else "see [capsules] in `pysonar run --help`"
     if inner and isinstance(given[name], dict):
         known = {**MAPS, **OPTIMISERS}[given[name]["kind"]].model_fields
         return nearest(inner, known) if inner not in known else f"see {inner} in `pysonar run --help`"
@@ -218,12 +278,12 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     """Return the error for an unknown field."""
     field = f"{prefix}{name}"[:80]
     if isinstance(given, dict):
-        tables = ("holdout", "feature_map", "optimiser")
+        tables = ("holdout", "capsules", "feature_map", "optimiser")
         close = get_close_matches(name, tables, n=1)
         hint = (
             f"did you mean [{close[0]}]?"
             if close
-            else "the tables are [holdout], feature_map and optimiser; other fields stand above [holdout]"
+            else "the tables are [holdout], [capsules], feature_map, optimiser; other fields stand above them"
         )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:

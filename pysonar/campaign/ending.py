@@ -104,7 +104,7 @@ class Ending:
 
     def _gas(self, n: int) -> dict[str, int]:
         gas, outbox = {}, self._means.outbox
-        for action in (Action.SETTLE, Action.EXPIRE):
+        for action in (Action.FIX_COHORT, Action.SETTLE, Action.EXPIRE):
             intent = self._means.intent(action, n)
             if outbox.submitted(intent):
                 try:

@@ -20,6 +20,7 @@ from sonar.chain.contract.errors import BountyExists, UnknownBounty
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.token import check_asset, unit_of
+from sonar.chain.deploying.committee import ensure_committee
 from sonar.chain.rpc import Chain, Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import pay
@@ -35,15 +36,15 @@ from sonar.errors import (
 from sonar.manifests.model import (
     SALT_BYTES,
     AllowList,
+    CoverSpec,
     KeyManifest,
     ModelManifest,
-    PaillierCover,
     PlanSpec,
     commitment,
 )
 from sonar.ports import Store
 from sonar.protocol.ids import PART_BYTES, Address, BountyId, Cid, Codec, digest_of, hex32
-from sonar.protocol.phase import BountyState
+from sonar.protocol.phase import BountyState, Terms
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Waiting
 from sonar.telling.text import span
@@ -74,7 +75,7 @@ class Opening:
         if means.outbox.wanted(intent):
             with means.watch.timed(0, "publish"):
                 publish(posting, means.copies, means.store)
-            check(means.market, means.bounty, means.outbox.address)
+            check(means.market, means.bounty, job.terms, means.outbox.address)
         try:
             receipt = pay(means.market, means.outbox, intent, call)
             block = receipt.block if receipt else None
@@ -122,13 +123,28 @@ class Opening:
             raise ChainUnavailable(f"the chain's node {problem}", hint=hint) from error
 
     def _prepared(self) -> Posting:
+        """What is posted; what was prepared and not sent is made anew if it is out of date."""
         means = self._means
         posting: Posting | None = self._records.get(Posting)
-        if posting is None or not fits(posting, means.bounty, means.holder):
+        if posting is None or self._old(posting):
             with means.watch.timed(0, "encrypt"):
                 posting = prepare(means.bounty, means.holder, means.copies)
+            if auditors := cover_in(posting).auditors:
+                means.progress.note("looking for the capsules' committee, which signs the settlements")
+                placed = ensure_committee(means.market, means.outbox, *auditors, progress=means.progress)
+                posting = replace(posting, settler=placed.address)
             self._records.put(posting)
         return posting
+
+    def _old(self, posting: Posting) -> bool:
+        """Tell whether a posting that was not sent is of another bounty or key; or, say, of an old key of a
+        capsule.
+        """
+        means = self._means
+        if not fits(posting, means.bounty, means.holder):
+            return True
+        wanted = means.outbox.wanted(Intent.of_posting(means.name))
+        return wanted and cover_in(posting) != means.holder.cover()
 
     def _posted_in(self, bounty: BountyId) -> int | None:
         """The block of a posting by the chain's record, once it is confirmed."""
@@ -136,6 +152,11 @@ class Opening:
         head, posted = market.head(), market.posting(bounty)
         confirmed = posted is not None and head.number - posted.block + 1 >= self._means.confirmations
         return posted.block if posted is not None and confirmed else None
+
+
+def cover_in(posting: Posting) -> CoverSpec:
+    """Return what hides answers in a bounty that is posted so."""
+    return ModelManifest.from_bytes(posting.model_manifest).cover
 
 
 def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
@@ -152,7 +173,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
         name=bounty.settings.name,
         round=1,
         family=design.spec,
-        cover=PaillierCover(),
+        cover=key.cover(),
         plan=PlanSpec.parse(design.plan.to_dict()),
         key=manifest.cid(),
         blobs=put_blob(copies, blob),
@@ -171,7 +192,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     )
 
 
-def check(market: Market, bounty: Bounty, me: Address) -> None:
+def check(market: Market, bounty: Bounty, terms: Terms, me: Address) -> None:
     """Check against the chain, before money is sent, what the terms assume.
 
     The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
@@ -186,15 +207,15 @@ def check(market: Market, bounty: Bounty, me: Address) -> None:
             f"is {meant.decimals}, but the token {meant.asset} says {told.decimals}",
             hint="correct it, and check all amounts",
         )
-    quiet_s, least_s = bounty.offer.terms.quiet_s, market.min_window_s()
+    quiet_s, least_s = terms.quiet_s, market.min_window_s()
     if 0 < quiet_s < least_s:
         hint = f"give {least_s} at least, or 0 to let every round's commits last their window"
         raise ConfigError("quiet_s", f"{quiet_s} s is less than this network's {least_s} s", hint=hint)
-    if bounty.offer.terms.settler in (me, market.address):
-        whose = "your own account" if bounty.offer.terms.settler == me else "the market, which signs nothing"
+    if terms.settler in (me, market.address):
+        whose = "your own account" if terms.settler == me else "the market, which signs nothing"
         hint = "name somebody else who agrees to each settlement, or leave it out"
-        raise ConfigError("settler", f"{bounty.offer.terms.settler} is {whose}", hint=hint)
-    check_settler(market, bounty.offer.terms.settler)
+        raise ConfigError("settler", f"{terms.settler} is {whose}", hint=hint)
+    check_settler(market, terms.settler)
 
 
 def short_window(chain: Chain, window_s: int, confirmations: int) -> str:
@@ -229,7 +250,11 @@ def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address)
         market.chain_id,
         market.address,
         scientist,
-        replace(bounty.offer.terms, settle_window_s=settle_s),
+        replace(
+            bounty.offer.terms,
+            settle_window_s=settle_s,
+            settler=Address(posting.settler) if posting.settler else bounty.offer.terms.settler,
+        ),
         posting.model_manifest,
         digest_of(posting.key_manifest),
         posting.salt,

@@ -26,7 +26,7 @@ class Posting:
 
     `holdout_salt` opens the commitment to the holdout, for who audits it. `allow_list` is empty if everybody
     may take part. `settle_window_s` is that of the terms; 0 in records of before it was kept, whose terms had
-    what they have on a development network now.
+    what they have on a development network now. `settler`: the auditors' committee, empty without auditors.
     """
 
     digest: str
@@ -36,6 +36,7 @@ class Posting:
     holdout_salt: bytes
     allow_list: bytes = b""
     settle_window_s: int = 0
+    settler: str = ""
 
     def manifests(self) -> list[bytes]:
         """Return what mines read of it besides the weights, each before what links to it."""

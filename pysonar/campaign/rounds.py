@@ -13,13 +13,12 @@ from pysonar.campaign.evidence import evidence_of
 from pysonar.campaign.gather import Gatherer
 from pysonar.campaign.records import Cohort, Outcome, Publication, Records
 from pysonar.campaign.standing import Standing, course_of
-from pysonar.keys.holder import KeyHolder
+from pysonar.keys.holder import Choice, KeyHolder
 from pysonar.keys.job import Job
 from sonar.errors import LedgerConflict
 from sonar.families.quadratic.course import Course
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
-from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.ports import Store
 from sonar.protocol.ids import Digest
 from sonar.settling.shares import round_shares
@@ -81,7 +80,9 @@ class RoundWork:
             changed = rows_changed({mine: each.rows for mine, each in there.items()}, self._standing.rows)
             twins = self._holder.twins(self._job, number)
             found = Found(list(cohort.digests), malformed, failed, changed, copies, twins)
-            verdict = verdict_of(found, self._design.plan, there.values())
+            holding = verdict_of(found, self._design.plan, there.values())
+            choice = self._chosen(number, holding, cohort)
+            verdict = verdict_of(found, self._design.plan, there.values(), choice.left)
             self._records.put_verdict(verdict, number, first)
         return verdict
 
@@ -93,7 +94,8 @@ class RoundWork:
         self._remind(number)
         weights = self._standing.before(number).course.current.weights_int
         reference = self._family.reference(self._design, weights)
-        answers = self._holder.holds(self._job, number, weights, updates, reference)
+        reveals = self._records.get(Cohort, number).digests
+        answers = self._holder.holds(self._job, number, weights, updates, reference, reveals)
         return {mine: test for mine, test in answers.items() if test is not None}
 
     def _remind(self, before: int) -> None:
@@ -104,7 +106,8 @@ class RoundWork:
             if updates := [] if known else self._gatherer.again(number):
                 weights = course_of(self._records, self._design, number).current.weights_int
                 reference = self._family.reference(self._design, weights)
-                self._holder.holds(self._job, number, weights, updates, reference)
+                reveals = self._records.get(Cohort, number).digests
+                self._holder.holds(self._job, number, weights, updates, reference, reveals)
         self._reminded = True
 
     def _copied(self, cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
@@ -116,6 +119,22 @@ class RoundWork:
         senders = {name: mine for name in names.values() if (mine := self._records.sender(name)) is not None}
         return copied(cohort.commit_order, names, senders)
 
+    # ---- the set that is summed
+
+    def choice(self, number: int) -> Choice:
+        """Whose answers are summed, with what has to be fixed before. Needs the verdict.
+
+        Of a round with an outcome nothing is asked for, and nothing has to be fixed.
+        """
+        if self._records.get(Outcome, number) is not None:
+            return Choice({}, {}, b"")
+        return self._chosen(number, self._records.get(Verdict, number), self._records.get(Cohort, number))
+
+    def _chosen(self, number: int, verdict: Verdict, cohort: Cohort) -> Choice:
+        there = self._gatherer.updates
+        accepted = [there[mine] for mine in verdict.accepted]
+        return self._holder.choose(self._job, number, accepted, cohort.digests)
+
     # ---- outcome
 
     def compute(self, number: int) -> Outcome:
@@ -126,30 +145,32 @@ class RoundWork:
             cohort: Cohort = self._records.get(Cohort, number)
             course = self._standing.before(number).course
             outcome = self._unchanged(number, course, verdict, cohort)
-            if len(grouped(verdict.accepted, verdict.twins)) >= self._holder.least(self._job):
+            choice = self._chosen(number, verdict, cohort)
+            if choice.weights.keys() == set(verdict.accepted):  # else an update was lost since it was chosen
                 # The holder refuses where its answer and an earlier one would give a single mine away:
                 # another cohort at the same weights, or other updates after this journal was restored from
                 # a copy.
                 with suppress(LedgerConflict):
-                    outcome = self._trained(number, course, verdict, cohort)
+                    outcome = self._trained(number, course, verdict, cohort, choice)
             self._records.put(outcome, number)
         return outcome
 
-    def _trained(self, number: int, course: Course, verdict: Verdict, cohort: Cohort) -> Outcome:
+    def _trained(
+        self, number: int, course: Course, verdict: Verdict, cohort: Cohort, choice: Choice
+    ) -> Outcome:
         plan, updates = self._design.plan, self._gatherer.updates
         accepted = [updates[mine] for mine in verdict.accepted]
         sums = self._holder.open_sum(self._job, number, course.current.weights_int, accepted)
-        rows = sum(weights_of(plan, accepted, verdict.twins).values())
+        rows = sum(choice.weights.values())
         seen = course.seen(number, sums, rows, verdict.accepted, plan)
         point = self._family.step(self._design, self._optimiser, seen)
         vectors = self._family.score_vectors(self._design, self._optimiser, seen, point)
         asked = {past: vector.tolist() for past, vector in vectors.items()}
         scores = self._holder.score(self._job, number, asked)
-        name = aggregate_digest(self._holder.public, plan, accepted, verdict.twins)
         gained = (min(course.best.loss, point.loss), course.best.loss)
         return Outcome(
             sums,
-            name,
+            choice.digest,
             rows,
             list(point.weights_int),
             point.coefficients.listed(),

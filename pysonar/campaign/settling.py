@@ -2,7 +2,8 @@
 
 A round in Settle goes through these; each does nothing if its record is there already:
 
-    cohort -> updates -> verdict -> outcome -> publication -> [settler's signature] -> settle transaction
+    cohort -> updates -> verdict -> [the cohort fixed on the chain] -> outcome -> publication
+        -> [settler's signature] -> settle transaction
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Settling:
         means.watch.end_idle(n)
         if (waiting := self._collect(state, head, ends, cohort)) is not None:
             return waiting
+        if (waiting := self._fix(state, head, ends)) is not None:
+            return waiting
         publication, shares = self._worked_out(state)
         intent, call = means.intent(Action.SETTLE, n), None
         if not means.outbox.wanted(intent) and self._is_open(n, head):
@@ -98,6 +101,26 @@ class Settling:
             call = made
         with means.watch.timed(n, "settle"):
             return means.transact(intent, call, f"the settlement of round {n}", ends.settle_s)
+
+    def _fix(self, state: BountyState, head: Head, ends: Deadlines) -> Waiting | None:
+        """Judge the updates, and fix on the chain whose answers are summed, if the holder wants that; None
+        when it is as deep as the network's confirmations.
+        """
+        means, n = self._means, state.round
+        with means.watch.timed(n, "check"):
+            self.rounds.judge(n)
+            choice = self.rounds.choice(n)
+        if not choice.manifest or means.market.bounty(means.id, means.deep(head)).cohort_fixed:
+            return None
+        intent, call = means.intent(Action.FIX_COHORT, n), None
+        if not means.outbox.wanted(intent):
+            means.lacks(intent, head)
+        with means.watch.timed(n, "fix"):
+            if means.outbox.wanted(intent):
+                means.store.pin(means.store.put(choice.manifest, "dag-cbor"))
+                call = means.market.fix_cohort(means.id, n, choice.digest)
+            waiting = means.transact(intent, call, f"the cohort of round {n} to be fixed", ends.settle_s)
+        return waiting or Waiting(f"the cohort of round {n}, which is fixed, to be confirmed", ends.settle_s)
 
     def _publish(self, number: int, publication: Publication) -> None:
         """Put what a round is settled with into the store, once: a settler may take its time."""
@@ -120,8 +143,6 @@ class Settling:
     def _worked_out(self, state: BountyState) -> tuple[Publication, dict[str, int]]:
         """What the round is settled with, and each mine's share in basis points."""
         n, timed = state.round, self._means.watch.timed
-        with timed(n, "check"):
-            self.rounds.judge(n)
         with timed(n, "aggregate"):
             outcome = self.rounds.compute(n)
         with timed(n, "encrypt"):

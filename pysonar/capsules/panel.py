@@ -135,7 +135,7 @@ class Panel:
             raise ConfigError(
                 "capsules",
                 f"network.toml lists no capsule {account}",
-                hint="get the network file again from whoever runs the network, or name members in it",
+                hint="get the network file again from whoever runs the network, or name others as members",
             )
         return self._capsules[account]
 

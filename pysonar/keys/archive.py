@@ -51,6 +51,9 @@ Values = NDArray[Any]
 class Page:
     """One round, opened: its weights int[d]; by mine the digest of its ciphertexts, in the rows' order; the
     `values` [mines, d], and who of them sent values outside the range (their rows are zeros).
+
+    Behind capsules the digests are those of the updates' manifests, and the values [mines, 2 c] the masked
+    plaintexts of c ciphertexts, and how often the masks wrap, still hidden.
     """
 
     round: int
@@ -77,6 +80,11 @@ def values_of(rows: Sequence[Sequence[int] | None], plan: SlotPlan) -> Values:
     there = [row if row is not None else [0] * plan.weights for row in rows]
     kind = np.int64 if plan.update_bits <= _INT64_BITS else object
     return np.array(there, dtype=kind).reshape(len(there), plan.weights)
+
+
+def table_of(rows: Sequence[Sequence[int]], columns: int) -> Values:
+    """Return integers of any size [mines, columns] as one array."""
+    return np.array(rows, dtype=object).reshape(len(rows), columns)
 
 
 class Archive:
@@ -113,6 +121,7 @@ class Archive:
                 "names": {mine: name.hex() for mine, name in page.names.items()},
                 "outside": sorted(page.outside),
                 "bytes": _bytes_of(page.values),
+                "columns": page.values.shape[1],
             }
         )
         nonce = secrets.token_bytes(_NONCE)
@@ -161,7 +170,8 @@ class Archive:
         data = self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(bounty, round, head))
         names = {mine: bytes.fromhex(name) for mine, name in fields["names"].items()}
         weights = tuple(int(w) for w in fields["weights"])
-        values = _unpacked(data, fields["bytes"]).reshape(len(names), len(weights))
+        columns = fields.get("columns", len(weights))
+        values = _unpacked(data, fields["bytes"]).reshape(len(names), columns)
         return Page(round, weights, names, values, frozenset(fields["outside"]))
 
     @contextmanager

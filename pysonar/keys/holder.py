@@ -7,6 +7,7 @@ ledger.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gmpy2 import mpz
@@ -15,10 +16,26 @@ from pysonar.keys.job import Job
 from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.updates import MineUpdate
+from sonar.manifests.model import CoverSpec
 from sonar.paillier.public import PublicKey
 
 SCORE_BITS = 16
 """The bits that a score reveals about one mine in a round."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whose answers a round's sum takes.
+
+    `weights` by mine, empty if nothing can be opened; `left`: whose answer stays out though it holds, and
+    why; `digest` names the set. `manifest` is what has to be in the store, and its digest fixed on the chain,
+    before the sum is opened; empty if nothing has to be.
+    """
+
+    weights: Mapping[str, int]
+    left: Mapping[str, str]
+    digest: bytes
+    manifest: bytes = b""
 
 
 class KeyHolder(Protocol):
@@ -41,6 +58,12 @@ class KeyHolder(Protocol):
 
     def on_progress(self, tell: Tell | None) -> None:
         """Have `tell` called with (done, of) about once a second by work that takes longer."""
+        ...
+
+    def cover(self) -> CoverSpec:
+        """What hides answers from whoever posts a bounty with this holder, as it is now; asks those that it
+        takes. Raises ConfigError, EnvironmentFault, CapsuleFault.
+        """
         ...
 
     def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
@@ -66,16 +89,19 @@ class KeyHolder(Protocol):
         weights_int: Sequence[int],
         updates: Sequence[MineUpdate],
         reference: Any | None = None,
+        reveals: Mapping[str, bytes] | None = None,
     ) -> dict[str, str | None]:
         """Reveal for each mine whether its update holds, None, or else the first test that it failed.
 
         `weights_int` int[d] are the weights of `round`, `updates` all well-formed ones that were revealed
-        in it. `reference` is the family's, opaque here: what the holdout says of answers at these weights.
+        in it, `reveals` by mine the digests of all that were, by the chain: what is drawn in public follows
+        from them, by default from those of `updates`. `reference` is the family's, opaque here: what the
+        holdout says of answers at these weights.
         Rounds are asked about in order; one that the holder does not know any more is asked about again. A
         mine that failed an exact test before fails again by the same; the tests of `ROUND_ONLY` count for
         their round only. The first answer about an update in a round stands, whatever `reference` and rows
         are given later: they cannot be chosen by what was answered. Raises UsageError, CiphertextError,
-        EnvironmentFault.
+        EnvironmentFault, CapsuleFault.
         """
         ...
 
@@ -85,16 +111,30 @@ class KeyHolder(Protocol):
         """
         ...
 
+    def choose(
+        self,
+        job: Job,
+        round: int,
+        updates: Sequence[MineUpdate],
+        reveals: Mapping[str, bytes] | None = None,
+    ) -> Choice:
+        """Choose whose answers the round's sum takes, of `updates` that hold. Reveals nothing.
+
+        `reveals` as for `holds`. A choice that has to be fixed stands, whatever is asked later. Raises
+        UsageError.
+        """
+        ...
+
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
-        """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with the weights of
-        `sonar.paillier.cohort.weights_of`: min(rows_i, weight_rows), divided among twins.
+        """Reveal sum_i n_i u_i, d integers at scale 2^plan.scale_bits, with the weights of the choice:
+        min(rows_i, weight_rows), divided among twins. What the choice says must be fixed is fixed before.
 
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
         for too few updates, twins counted once, or too many, CiphertextError, UpdateOutOfRange,
-        EnvironmentFault.
+        EnvironmentFault, CapsuleFault.
         """
         ...
 

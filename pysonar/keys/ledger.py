@@ -50,8 +50,8 @@ CREATE TABLE IF NOT EXISTS held (
 @dataclass
 class Revealed:
     """What was revealed about one mine in a bounty: bits of scores, the tests that it failed by round, and
-    the number of rounds in which its answer was found to be another's too. `told_bits`: what capsules told of
-    its masked answers for all this.
+    the number of rounds in which its answer was found to be another's too. `told_bits`: how much of its
+    masked answers capsules told for all this.
     """
 
     score_bits: int = 0

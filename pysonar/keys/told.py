@@ -6,7 +6,8 @@ here and not asked for again, and an auditor gets them as they were signed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pysonar.keys.ledger import Ledger
@@ -21,6 +22,9 @@ CREATE TABLE IF NOT EXISTS asked (
     bounty BLOB, round INTEGER, purpose TEXT, body BLOB, PRIMARY KEY (bounty, round, purpose, body));
 CREATE TABLE IF NOT EXISTS told (
     request BLOB, capsule TEXT, answer BLOB NOT NULL, PRIMARY KEY (request, capsule)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS opened (
+    bounty BLOB, round INTEGER, weight INTEGER NOT NULL, sums TEXT NOT NULL,
+    PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS told_bits (
     bounty BLOB, round INTEGER, mine TEXT, request BLOB, bits INTEGER NOT NULL,
     PRIMARY KEY (bounty, round, mine, request)) WITHOUT ROWID;
@@ -84,6 +88,11 @@ class Told:
             db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", told)
             db.executemany("INSERT OR IGNORE INTO told_bits VALUES (?, ?, ?, ?, ?)", counted)
 
+    def forget(self, body: bytes) -> None:
+        """Forget the answers to a request, which do not fit together: all are asked again."""
+        with self._ledger.writing() as db:
+            db.execute("DELETE FROM told WHERE request = ?", [digest_of(body)])
+
     def questions(self, bounty: bytes, round: int) -> list[Question]:
         """All that was asked about a round, with the answers, in the order of their bodies."""
         query = "SELECT purpose, body FROM asked WHERE bounty = ? AND round = ? ORDER BY purpose, body"
@@ -96,3 +105,16 @@ class Told:
         query = "SELECT mine, SUM(bits) FROM told_bits WHERE bounty = ? GROUP BY mine"
         with self._ledger.reading() as db:
             return dict(db.execute(query, [bounty]).fetchall())
+
+    def opened(self, bounty: bytes, round: int, sums: Sequence[int], weight: int) -> None:
+        """Record a sum that was opened, of row weights that add up to `weight`."""
+        entry = [bounty, round, weight, json.dumps([str(each) for each in sums])]
+        with self._ledger.writing() as db:
+            db.execute("INSERT OR IGNORE INTO opened VALUES (?, ?, ?, ?)", entry)
+
+    def sums(self, bounty: bytes) -> dict[int, tuple[list[int], int]]:
+        """The sums that were opened, by round, with their weights."""
+        with self._ledger.reading() as db:
+            query = "SELECT round, weight, sums FROM opened WHERE bounty = ?"
+            rows = db.execute(query, [bounty]).fetchall()
+        return {round: ([int(each) for each in json.loads(sums)], weight) for round, weight, sums in rows}

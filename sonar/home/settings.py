@@ -96,6 +96,20 @@ class FaucetConfig(_Strict):
     key_file: str
 
 
+class CapsuleConfig(_Strict):
+    """A capsule that serves the network: where, and the account that signs what it tells."""
+
+    url: Annotated[str, AfterValidator(lambda text: checked_url(text, "https://capsule.example"))]
+    account: Annotated[Address, AfterValidator(lambda text: parse_address(text, "account"))]
+
+
+def _distinct(capsules: tuple[CapsuleConfig, ...]) -> tuple[CapsuleConfig, ...]:
+    accounts = [each.account for each in capsules]
+    if twice := next((one for one in accounts if accounts.count(one) > 1), None):
+        raise ValueError(f"the account {twice} occurs twice")
+    return capsules
+
+
 class NetworkConfig(_Strict):
     """A network. Paths that are relative are so to the folder of the file.
 
@@ -115,6 +129,9 @@ class NetworkConfig(_Strict):
     confirmations: Annotated[int, Field(ge=1, le=1000)] = 1
     store: StoreConfig
     faucet: FaucetConfig | None = None
+    capsules: Annotated[
+        tuple[CapsuleConfig, ...], Field(strict=False, max_length=64), AfterValidator(_distinct)
+    ] = ()
 
     @classmethod
     def load(cls, path: Path) -> NetworkConfig:
@@ -162,6 +179,8 @@ class NetworkConfig(_Strict):
         for table in ("store", "faucet"):
             if table in fields:
                 fields[table] = {key: value for key, value in fields[table].items() if value}
+        if not fields["capsules"]:
+            del fields["capsules"]
         path = expanded(path, "network")
         temporary = path.with_name(path.name + ".new")
         try:
@@ -186,7 +205,11 @@ _OLD_NETWORK = (
 
 def _known_fields() -> list[str]:
     """Return every field of a network file, as it is written there."""
-    tables: dict[str, type[BaseModel]] = {"store": StoreConfig, "faucet": FaucetConfig}
+    tables: dict[str, type[BaseModel]] = {
+        "store": StoreConfig,
+        "faucet": FaucetConfig,
+        "capsules": CapsuleConfig,
+    }
     return [
         *NetworkConfig.model_fields,
         *(f"{table}.{name}" for table, model in tables.items() for name in model.model_fields),

@@ -19,7 +19,7 @@ from sonar.errors import UsageError
 from sonar.families.registry import FamilySpec
 from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
 from sonar.protocol import allowlist, codec
-from sonar.protocol.ids import Digest
+from sonar.protocol.ids import Address, Digest
 from sonar.protocol.record import (
     MAX_BLOBS,
     MAX_COHORT,
@@ -61,6 +61,11 @@ class PaillierCover(Record):
 
     kind: Literal["paillier"] = "paillier"
 
+    @property
+    def auditors(self) -> None:
+        """Nobody recomputes settlements."""
+        return None
+
 
 class CapsuleKey(Record):
     """A capsule, and the key that seeds are sealed for: HPKE, ML-KEM-768 with X25519 (`sonar.veil`).
@@ -97,6 +102,11 @@ class VeilCover(Record):
     members: Annotated[tuple[CapsuleKey, ...], Field(strict=False, min_length=1, max_length=MAX_MEMBERS)]
     bits: Annotated[int, Field(ge=1, le=4096)]
     audit: AuditSpec | None = None
+
+    @property
+    def auditors(self) -> tuple[tuple[Address, ...], int] | None:
+        """Who recomputes settlements and must sign them, and how many of them; None if nobody does."""
+        return (tuple(member.account for member in self.members), self.threshold) if self.audit else None
 
     @cached_property
     def classes(self) -> Classes:

@@ -223,6 +223,17 @@ class PartyReady:
 
 
 @document
+class CapsuleReady:
+    """A capsule serves at `url`; `listed` tells whether the network's file names it there."""
+
+    address: Address
+    url: str
+    network: str
+    listed: bool
+    ready: Literal[True] = True
+
+
+@document
 class ChainReady:
     """A development chain serves."""
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-DISTRIBUTIONS = {"sonar": "sonar-network", "mine": "sonar-network-mine", "pysonar": "sonar-network-scientist"}
+DISTRIBUTIONS = {
+    "sonar": "sonar-network",
+    "mine": "sonar-network-mine",
+    "pysonar": "sonar-network-scientist",
+    "capsule": "sonar-network-capsule",
+}
 """By package; its program has the package's name."""
 WORKSPACE = "sonar-workspace"
 """What installs all of them at once, from a checkout."""

@@ -64,12 +64,14 @@ def test_honest_mines_pass_at_the_start_and_at_the_optimum(seed: int) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.integers(-6, 8).filter(lambda factor: factor != 1))
-def test_a_multiple_of_a_first_answer_fails_an_identity(seed: int, factor: int) -> None:
-    """The null model's biases are not quite zero; nobody else's answer is needed to see it."""
+def test_a_multiple_of_a_first_answer_fails_by_itself(seed: int, factor: int) -> None:
+    """The null model's biases are not quite zero; nobody else's answer is needed to see it. A multiple of a
+    large answer is out of range before that.
+    """
     design, rows = world(seed)
     sent = answers(design, rows, design.start)
     sent["m0"] = tuple(factor * value for value in sent["m0"])
-    assert told(design, sent, design.start) == {"m0": "bias-unit"}
+    assert told(design, sent, design.start) in ({"m0": "bias-unit"}, {"m0": "range"})
 
 
 def test_targets_of_the_other_sign_are_seen_later_and_mostly_at_the_start() -> None:

@@ -60,7 +60,8 @@ LEAST_SPREAD = 1e-6
 class Wish:
     """The scientist's settings for the model; None lets the holdout decide.
 
-    `metric` is what the loss is measured by: see `Holdout.metrics`.
+    `free_bits` stay free at the top of a plaintext (`SlotPlan`). `metric` is what the loss is measured by:
+    see `Holdout.metrics`.
     """
 
     feature_map: BaseWish = field(default_factory=StandardWish)
@@ -77,6 +78,7 @@ class Wish:
     target_clip: float | None = None
     weight_frac: int | None = None
     data_frac: int | None = None
+    free_bits: int = 0
     metric: str | None = None
 
 
@@ -237,6 +239,7 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
         weight_rows=wish.weight_rows or holdout.spec.rows_min,
         weight_frac=weight_frac,
         data_frac=data_frac,
+        free_bits=wish.free_bits,
     )
 
 

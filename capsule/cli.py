@@ -1,0 +1,124 @@
+"""The command line of a capsule. Every help text has an example; heavy parts load where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sonar.telling.again import with_home
+from sonar.telling.documents import PartyReady
+from sonar.telling.terminal import (
+    COMMON,
+    JsonFlag,
+    PasswordFileOption,
+    new_app,
+    print_json,
+    run_app,
+    sink_for,
+    told_when_stopped,
+)
+
+if TYPE_CHECKING:
+    from capsule.wiring import Capsule
+
+app = new_app(
+    """Help to open sums of masked updates. A capsule never sees data, weights, or one update.
+
+    First steps: `capsule init --network network.toml --url https://capsule.example`, `capsule doctor`,
+    `capsule run`.
+    """,
+    "capsule",
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="FOLDER",
+        help="The capsule's folder. [env: SONAR_HOME] [default: the user's data folder]",
+        rich_help_panel=COMMON,
+    ),
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run_app(app, "capsule", argv)
+
+
+@app.command()
+def init(
+    network: Annotated[
+        Path | None,
+        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
+    ] = None,
+    url: Annotated[
+        str, typer.Option("--url", help="Where scientists will reach the capsule, for the network's file.")
+    ] = "",
+    home: HomeOption = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
+    ] = False,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the capsule's home folder, with a new account, a key for envelopes, and a policy file.
+
+    Running it again changes nothing that exists; with --network it takes over the new network file. An
+    account needs no ether: a capsule sends no transactions.
+
+    Example: `capsule init --network network.toml --url https://capsule.example`
+    """
+    from capsule import setup
+    from capsule.wiring import open_capsule
+    from sonar.telling.tables import print_named, print_text
+
+    path = setup.make_home(home, network, url, dev=dev, password_file=password_file)
+    capsule = open_capsule(path, sink_for(as_json))
+    following = with_home("look at capsule.toml, then: `capsule run`")
+    if as_json:
+        print_json(PartyReady(capsule.address, str(path), capsule.network.name, following))
+        return
+    print_named(
+        {
+            "account": capsule.address,
+            "home": str(path),
+            "network": capsule.network.name,
+            "next": following,
+        }.items()
+    )
+    if lines := setup.identity_lines(capsule.address, capsule.policy.service.url):
+        print_text(f"whoever runs the network adds to its file:\n\n{lines}")
+
+
+@app.command()
+def run(
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is any free one."),
+    ] = None,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Serve until Ctrl-C. You can kill it at any time; it continues when started again.
+
+    It speaks HTTP without TLS: put it behind a proxy that has a certificate, unless it is near.
+
+    Examples: `capsule run`, `capsule run --listen 127.0.0.1:0 --json`
+    """
+    with told_when_stopped("capsule run", as_json):
+        from capsule.running import serve
+        from capsule.wiring import locked
+
+        with locked(home, sink_for(as_json)) as capsule:
+            serve(capsule, password_file, listen, as_json=as_json)
+
+
+def _open(home: Path | None, as_json: bool) -> Capsule:
+    from capsule.wiring import open_capsule
+
+    return open_capsule(home, sink_for(as_json))

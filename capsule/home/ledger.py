@@ -1,0 +1,349 @@
+"""What a capsule told, and to whom: on the disk before the answer leaves.
+
+One SQLite file (write-ahead log, synchronous=FULL). Everything that limits what may be told is read and
+written in one transaction, so that two requests at once, or a kill between two writes, tell no more than one
+after the other. It holds no secret: seeds are opened again from their envelopes, and answers went out.
+
+A ledger that was restored from a backup has forgotten something: see `capsule.home.witness`. For sums that
+does no harm, since which sets were opened follows from the chain. Functionals of a round are refused if they
+might have been told before: if the round had come to its tests by block `blind_until`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from capsule.home.entries import SCHEMA, Answered, Ask, BountyFacts
+from capsule.problems import Refused
+from sonar.errors import JournalBlocked, JournalError
+from sonar.home.files import remedy, remedy_of_database
+from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.wording import other_version
+
+APPLICATION_ID = 0x534F4E43  # "SONC"
+FORMAT = 1
+HOUR_S = 3600
+_OLD = "use the version of Sonar that wrote it, or begin with a new home"
+_DAMAGED = "restore the newest copy; without one, move the file away, and the capsule begins a new one"
+
+
+class Ledger:
+    """The ledger of one capsule. Safe to use from several threads; a file that is not there is made.
+
+    Raises JournalError for a file that is damaged or not ours, JournalBlocked for one that cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        with self._faults():
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            with self._faults():
+                self._open()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._writing():
+            if self._pragma("application_id") == 0 and not self._one("SELECT 1 FROM sqlite_master"):
+                for statement in SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO owner VALUES (?, 0, 0)", [secrets.token_hex(16)])
+                self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
+        if self._pragma("application_id") != APPLICATION_ID:
+            raise JournalError(f"{self.path} is not a capsule's ledger", hint=_DAMAGED)
+        if (found := self._pragma("user_version")) != FORMAT:
+            problem, hint = other_version(found, FORMAT, _OLD)
+            raise JournalError(f"the ledger {self.path} {problem}", hint=hint)
+        self._db.execute("PRAGMA journal_mode=WAL")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- whose ledger, and how far
+
+    @property
+    def name(self) -> str:
+        """What this ledger is called; no other has the name, but its copies."""
+        return str(self._need("SELECT name FROM owner")[0])
+
+    @property
+    def entries(self) -> int:
+        """How many answers it has recorded that told something new."""
+        return int(self._need("SELECT entries FROM owner")[0])
+
+    @property
+    def blind_until(self) -> int:
+        """The block up to which the ledger may not know all that was told."""
+        return int(self._need("SELECT blind_until FROM owner")[0])
+
+    def set_blind(self, block: int) -> None:
+        """Record that something told by `block` may be forgotten."""
+        with self._writing():
+            self._db.execute("UPDATE owner SET blind_until = max(blind_until, ?)", [block])
+
+    # ---- requests
+
+    def admit(self, nonce: bytes, bounty: BountyId, at_s: int, expires_s: int, per_hour: int) -> None:
+        """Take a request's nonce, once. Times are the chain's. Raises Refused: replayed, questions."""
+        with self._writing():
+            self._db.execute("DELETE FROM nonce WHERE expires_s < ? AND at_s < ?", [at_s, at_s - HOUR_S])
+            if self._one("SELECT 1 FROM nonce WHERE nonce = ?", nonce):
+                raise Refused(
+                    "replayed", "a request with this nonce was answered before", hint="draw a fresh nonce"
+                )
+            query = "SELECT count(*) FROM nonce WHERE bounty = ? AND at_s > ?"
+            asked = self._need(query, bounty, at_s - HOUR_S)[0]
+            if asked >= per_hour:
+                raise Refused(
+                    "questions",
+                    f"{asked} questions in an hour about this bounty; this capsule takes {per_hour}",
+                    hint="ask again later, with more asks in each request",
+                )
+            self._db.execute("INSERT INTO nonce VALUES (?, ?, ?, ?)", [nonce, bounty, at_s, expires_s])
+
+    def answered(self, request: bytes) -> bytes | None:
+        """Return the signed answer to a request, by its body's digest, if it was answered before."""
+        row = self._one("SELECT signed FROM answer WHERE request = ?", request)
+        return bytes(row[0]) if row else None
+
+    # ---- bounties and seeds
+
+    def serve(self, bounty: BountyId, scientist: Address, epoch: int) -> None:
+        """Record that a bounty is served, with the key of an epoch."""
+        if self._one("SELECT 1 FROM bounty WHERE bounty = ?", bounty) is None:
+            with self._writing():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO bounty VALUES (?, ?, ?, NULL)", [bounty, scientist, epoch]
+                )
+
+    def close_bounty(self, bounty: BountyId, at_s: int) -> None:
+        """Record that a bounty was seen closed, the first time."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE bounty SET closed_s = ? WHERE bounty = ? AND closed_s IS NULL", [at_s, bounty]
+            )
+
+    def bounties(self) -> list[BountyFacts]:
+        """Every bounty that was served."""
+        rows = self._all("SELECT bounty, scientist, epoch, closed_s FROM bounty ORDER BY bounty")
+        return [BountyFacts(BountyId(row[0]), Address(row[1]), row[2], row[3]) for row in rows]
+
+    def freeze_seeds(self, bounty: BountyId, mine: Address, hashes: bytes) -> bool:
+        """Record a mine's seeds in a bounty, by a digest of their hashes; tell whether they are the first."""
+        query = "SELECT hashes FROM seeds WHERE bounty = ? AND mine = ?"
+        found = self._one(query, bounty, mine)
+        if found is None:
+            with self._writing():
+                self._db.execute("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)", [bounty, mine, hashes])
+            found = self._need(query, bounty, mine)
+        return bool(found[0] == hashes)
+
+    # ---- functionals
+
+    def told(self, bounty: BountyId, number: int) -> dict[tuple[Address, bytes], tuple[int, ...]]:
+        """What was told in a round, by mine and ask."""
+        rows = self._all("SELECT mine, ask, told FROM ask WHERE bounty = ? AND round = ?", bounty, number)
+        return {(Address(mine), bytes(ask)): tuple(json.loads(told)) for mine, ask, told in rows}
+
+    def record_asks(self, answer: Answered, asks: Sequence[Ask], *, bits: int, bits_per_mine: int) -> int:
+        """Record what an answer tells, all or nothing, and return how many bits of it are new.
+
+        At most `bits` of a mine in a round, `bits_per_mine` over all. What was recorded first stands: an ask
+        that another request told meanwhile must have the same values. Raises Refused (budget).
+        """
+        new = 0
+        with self._writing():
+            for ask in asks:
+                entry = [answer.bounty, answer.round, ask.mine, ask.digest, ask.bits, json.dumps(ask.told)]
+                added = self._db.execute("INSERT OR IGNORE INTO ask VALUES (?, ?, ?, ?, ?, ?)", entry)
+                new += ask.bits * added.rowcount
+            for mine in {ask.mine for ask in asks} if new else ():
+                self._check_budget(answer.bounty, answer.round, mine, bits, bits_per_mine)
+            self._keep(answer, new > 0)
+        return new
+
+    def check_room(
+        self,
+        bounty: BountyId,
+        number: int,
+        wanted: Sequence[tuple[Address, int]],
+        *,
+        bits: int,
+        bits_per_mine: int,
+    ) -> None:
+        """Check whether so many more bits of each mine may be told. Raises Refused (budget)."""
+        for mine in sorted({mine for mine, _ in wanted}):
+            more = sum(each for whose, each in wanted if whose == mine)
+            self._check_budget(bounty, number, mine, bits - more, bits_per_mine - more, more)
+
+    def _check_budget(
+        self, bounty: BountyId, number: int, mine: Address, bits: int, bits_per_mine: int, more: int = 0
+    ) -> None:
+        """Check that what was told, and `more`, is within the limits less `more`."""
+        query = "SELECT total(bits) FROM ask WHERE bounty = ? AND round = ? AND mine = ?"
+        told = int(self._need(query, bounty, number, mine)[0])
+        if told > bits:
+            raise Refused(
+                "budget",
+                f"{told + more} bits of {mine}'s answer in round {number}, and {bits + more} may be told",
+                hint="what was asked before is told again for nothing; ask for no more",
+                mine=mine,
+            )
+        told = int(self._need("SELECT total(bits) FROM ask WHERE mine = ?", mine)[0])
+        if told > bits_per_mine:
+            raise Refused(
+                "budget",
+                f"{told + more} bits of {mine} over all bounties; this capsule tells {bits_per_mine + more}",
+                hint="ask the other capsules",
+                mine=mine,
+            )
+
+    def bits_of(self, bounty: BountyId) -> dict[Address, int]:
+        """How many bits were told in a bounty, by mine."""
+        rows = self._all("SELECT mine, sum(bits) FROM ask WHERE bounty = ? GROUP BY mine", bounty)
+        return {Address(mine): int(bits) for mine, bits in rows}
+
+    # ---- sums
+
+    def keep_cohort(self, bounty: BountyId, number: int, digest: Digest, manifest: bytes) -> None:
+        """Keep the manifest of a set that the chain has fixed: the store need not have it for ever."""
+        if self.cohort(bounty, number, digest) is None:
+            with self._writing():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO cohort VALUES (?, ?, ?, ?, 0)", [bounty, number, digest, manifest]
+                )
+
+    def cohort(self, bounty: BountyId, number: int, digest: Digest) -> bytes | None:
+        """Return the manifest of a fixed set, if it is kept."""
+        query = "SELECT manifest FROM cohort WHERE bounty = ? AND round = ? AND digest = ?"
+        row = self._one(query, bounty, number, digest)
+        return bytes(row[0]) if row else None
+
+    def record_sum(self, answer: Answered, digest: Digest) -> None:
+        """Record that a set's sum is told; it must be kept already. Raises Refused: another set was."""
+        with self._writing():
+            query = "SELECT digest FROM cohort WHERE bounty = ? AND round = ? AND opened = 1"
+            for (opened,) in self._db.execute(query, [answer.bounty, answer.round]).fetchall():
+                if opened != digest:
+                    raise Refused(
+                        "cohort",
+                        f"another set was opened in round {answer.round}: {bytes(opened).hex()}",
+                        hint="a round has one sum; ask for that one",
+                    )
+            self._db.execute(
+                "UPDATE cohort SET opened = 1 WHERE bounty = ? AND round = ? AND digest = ?",
+                [answer.bounty, answer.round, digest],
+            )
+            self._keep(answer, new=True)
+
+    # ---- answers, and what is shown of them
+
+    def record_other(self, answer: Answered) -> None:
+        """Record an answer that tells nothing of a mine, such as an audit's."""
+        with self._writing():
+            self._keep(answer, new=True)
+
+    def _keep(self, answer: Answered, new: bool) -> None:
+        fields = [
+            answer.request,
+            answer.bounty,
+            answer.round,
+            answer.kind,
+            answer.at_s,
+            answer.signed,
+        ]
+        added = self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)", fields)
+        if new or added.rowcount:
+            self._db.execute("UPDATE owner SET entries = entries + 1")
+
+    def answers(self, bounty: BountyId) -> list[Answered]:
+        """Every answer about a bounty, by round and time."""
+        query = "SELECT * FROM answer WHERE bounty = ? ORDER BY round, at_s, request"
+        return [
+            Answered(row[0], BountyId(row[1]), row[2], row[3], row[4], row[5])
+            for row in self._all(query, bounty)
+        ]
+
+    def count_refusal(self, code: str) -> None:
+        """Count a refusal; the count is for people, and may be lost."""
+        with self._writing():
+            self._db.execute(
+                "INSERT INTO refusal VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", [code]
+            )
+
+    def refusals(self) -> Mapping[str, int]:
+        """How often requests were refused, by code."""
+        return dict(self._all("SELECT code, count FROM refusal ORDER BY code"))
+
+    def totals(self) -> tuple[int, int]:
+        """How many bits were told, and how many sums opened, ever."""
+        bits = self._need("SELECT total(bits) FROM ask")[0]
+        return int(bits), int(self._need("SELECT count(*) FROM cohort WHERE opened = 1")[0])
+
+    # ---- parts
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _one(self, query: str, *values: Any) -> Any:
+        with self._lock, self._faults():
+            return self._db.execute(query, values).fetchone()
+
+    def _need(self, query: str, *values: Any) -> Any:
+        row = self._one(query, *values)
+        if row is None:
+            raise JournalError(f"the ledger {self.path} has lost a row", hint=_DAMAGED)
+        return row
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, self._faults():
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, on the disk when it ends; undone if the block raises."""
+        with self._lock, self._faults():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            problem = f"the ledger {self.path} cannot be used: {error}"
+            raise JournalBlocked(problem, hint=remedy_of_database(self.path, str(error))) from error
+        except OSError as error:
+            problem = f"the ledger {self.path} cannot be made: {error.strerror}"
+            raise JournalBlocked(problem, hint=remedy(error, self.path)) from error
+        except (sqlite3.Error, UnicodeDecodeError, ValueError) as error:
+            raise JournalError(f"the ledger {self.path} cannot be read: {error}", hint=_DAMAGED) from error

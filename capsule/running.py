@@ -1,0 +1,60 @@
+"""`capsule run`: the service as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capsule.home.policy import parse_listen
+from capsule.home.witness import Witness
+from capsule.serve.routes import Api
+from capsule.serve.server import Server, listening, url_of
+from capsule.wiring import Capsule
+from sonar.errors import ConfigError
+from sonar.telling.documents import CapsuleReady
+from sonar.telling.tables import print_text
+from sonar.telling.terminal import print_json
+from sonar.telling.waiting import patiently
+
+
+def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, as_json: bool) -> None:
+    """Serve until told to stop. Waits for the chain's node, as after a reboot it may come up later.
+
+    Raises ConfigError, KeyFileError, JournalError, PortInUse, ChainUnavailable.
+    """
+    policy = capsule.policy
+    try:
+        host, port = parse_listen(listen or policy.service.listen)
+    except ValueError as error:
+        raise ConfigError("--listen", str(error)) from error
+    account = capsule.unlock(capsule.password(password_file))  # a wrong password is reported before any wait
+    patiently(lambda: capsule.market, capsule.progress)
+    check_ledger(capsule)
+    api = Api(capsule.service(account))
+    made = listening(host, port)
+
+    def ready() -> None:
+        url = policy.service.url or url_of(made)
+        if as_json:
+            print_json(CapsuleReady(capsule.address, url, capsule.network.name, bool(capsule.listed_url)))
+        else:
+            print_text(f"capsule {capsule.address} serves {capsule.network.name!r} at {url_of(made)}")
+
+    try:
+        Server(api.app(), ready).serve_on(made)
+    finally:
+        api.close()
+
+
+def check_ledger(capsule: Capsule) -> None:
+    """Find out whether the ledger may have forgotten something, and if so, since when: `Witness`."""
+    ledger = capsule.ledger
+    witness = Witness(ledger.name)
+    remembered = witness.read()
+    if remembered is None or remembered > ledger.entries:
+        block = patiently(lambda: capsule.market.head(), capsule.progress).number
+        ledger.set_blind(block)
+        capsule.progress.note(
+            f"the ledger may be older than what was told: of rounds whose answers were all there by block "
+            f"{block}, nothing new is told but sums"
+        )
+    witness.write(ledger.entries)

@@ -1,0 +1,78 @@
+"""What the commands do to a home, apart from running it: make it, begin a new epoch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsule.home.keys import Keys
+from capsule.home.ledger import Ledger
+from capsule.home.policy import write_first
+from capsule.home.witness import Witness
+from sonar.errors import ConfigError, KeyFileError
+from sonar.home import keystore
+from sonar.home.files import in_full
+from sonar.home.folder import Home, default_home
+from sonar.home.settings import NetworkConfig
+from sonar.protocol.ids import Address
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+ROLE = "capsule"
+LEDGER_FILE = "ledger.sqlite"
+
+
+def make_home(
+    path: Path | None, network: Path | None, url: str, *, dev: bool, password_file: Path | None
+) -> Path:
+    """Make what a home lacks, and return its path. Raises ConfigError, KeyFileError, HomeLocked.
+
+    Only a new home's ledger is known to be whole: see `capsule.home.witness`.
+    """
+    path = path or default_home(ROLE)
+    config = NetworkConfig.load(network or path / "network.toml")
+    if dev and not config.dev:
+        raise ConfigError("--dev", f"{config.name!r} is not a development network", hint="leave --dev out")
+    with Home(path, ROLE).lock() as home:
+        if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
+            config.save(home.network)
+        write_first(home.path, url)
+        is_new = not keystore.addresses(home.keystore)
+        account = None
+        if is_new:
+            password = keystore.read_password(password_file, confirm=True)
+            account = keystore.create(home.keystore, password, dev=dev)
+        _add_key(home, config, account, password_file)
+        if is_new:
+            with Ledger(home.path / LEDGER_FILE) as ledger:
+                Witness(ledger.name).write(ledger.entries)
+        return home.path
+
+
+def _add_key(
+    home: Home, network: NetworkConfig, account: LocalAccount | None, password_file: Path | None
+) -> None:
+    """Make a key for envelopes, unless the newest one is signed for this network."""
+    keys, file = Keys(home, network.chain_id, network.contract), keystore.find(home.keystore)
+    if keys.epochs() and keys.is_ours(keys.public().key, Address(file.stem)):
+        return
+    if account is None:
+        beside = home.path / keystore.BESIDE
+        given = beside if password_file is None and network.dev and beside.is_file() else password_file
+        account = keystore.load(file, keystore.read_password(given))
+    keys.add(account, int(time.time()))
+
+
+def identity_lines(account: Address, url: str) -> str:
+    """Return what whoever runs the network adds to its file."""
+    if not url:
+        return ""
+    return f'[[capsules]]\nurl = "{url}"\naccount = "{account}"'
+
+
+def require_keys(keys: Keys) -> None:
+    """Check that there is a key for envelopes. Raises KeyFileError."""
+    if not keys.epochs():
+        raise KeyFileError("this home has no key for envelopes", hint="run `capsule init` again")

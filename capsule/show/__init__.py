@@ -1,0 +1,1 @@
+"""What the commands show: documents, tables, the doctor."""

@@ -1,0 +1,90 @@
+"""Builds a capsule from its home folder: with `sonar.wiring`, the only place where adapters are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsule.home.keys import Keys
+from capsule.home.ledger import Ledger
+from capsule.home.policy import Policy
+from capsule.setup import LEDGER_FILE, ROLE
+from sonar.home.folder import Home, default_home
+from sonar.telling.progress import Sink
+from sonar.wiring import Party, voice
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from capsule.service import Service
+
+
+class Capsule(Party):
+    """What the commands work with."""
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the operator allows. Raises ConfigError."""
+        return Policy.load(self.home.path)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys for envelopes."""
+        return Keys(self.home, self.network.chain_id, self.network.contract)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The record of all that was told. Raises JournalError."""
+        return Ledger(self.home.path / LEDGER_FILE)
+
+    @property
+    def listed_url(self) -> str:
+        """Where the network's file says that this capsule is; empty if it does not."""
+        named = [one.url for one in self.network.capsules if one.account == self.address]
+        return named[0] if named else ""
+
+    def service(self, account: LocalAccount) -> Service:
+        """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+        from capsule.home.witness import Witness
+        from capsule.means import Means
+        from capsule.opening.chainview import ChainView
+        from capsule.service import Service
+        from sonar.store.choose import LazyStore
+
+        means = Means(
+            ChainView(self.market, self.network.confirmations),
+            LazyStore(lambda: self.store),
+            self.ledger,
+            Witness(self.ledger.name),
+            self.keys.load(account),
+            account,
+            self.policy,
+            insecure_keys=self.network.dev,
+        )
+        return Service(means)
+
+    def close(self) -> None:
+        """End what was started."""
+        super().close()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+
+def open_capsule(home: Path | None, sink: Sink) -> Capsule:
+    """Open a home that `capsule init` made. Raises ConfigError."""
+    found = Home(home or default_home(ROLE), ROLE, create=False)
+    return Capsule(found, voice(found, sink))
+
+
+@contextmanager
+def locked(home: Path | None, sink: Sink) -> Iterator[Capsule]:
+    """Open a home for a command that changes it. Raises HomeLocked, ConfigError."""
+    capsule = open_capsule(home, sink)
+    with capsule.home.lock():
+        try:
+            yield capsule
+        finally:
+            capsule.close()

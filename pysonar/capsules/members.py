@@ -1,0 +1,105 @@
+"""Which capsules a new bounty names. Each must be there, and be who it says, before anything is posted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from queue import Queue
+
+from pysonar.capsules.answers import Place
+from pysonar.capsules.client import Capsule
+from pysonar.capsules.panel import Panel
+from sonar.errors import CapsuleUnavailable, ConfigError, SonarError
+from sonar.manifests.capsule import Identity
+from sonar.manifests.model import AuditSpec, VeilCover
+from sonar.protocol.ids import Address
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a bounty asks of capsules. `accounts`: empty for all that the network lists. `bits`: the most that
+    one tells of a mine's answer in a round. `least`: how many mines a sum takes by the terms. `audit`: None
+    for none.
+    """
+
+    accounts: tuple[Address, ...]
+    threshold: int
+    bits: int
+    least: int
+    audit: AuditSpec | None = None
+
+
+def cover_of(panel: Panel, place: Place, wanted: Wanted) -> VeilCover:
+    """Return the cover of a bounty that is posted now, with each member's newest key.
+
+    Raises ConfigError for members that do not fit, and of the first member that does not answer as it should,
+    by account, CapsuleUnavailable or CapsuleFault: each names the capsule.
+    """
+    accounts = members_of(panel, wanted)
+    told = identities(panel, place, accounts)
+    for account in accounts:
+        _check(account, told[account], wanted)
+    return VeilCover(
+        threshold=wanted.threshold,
+        members=tuple(told[account].key for account in accounts),
+        bits=wanted.bits,
+        audit=wanted.audit,
+    )
+
+
+def members_of(panel: Panel, wanted: Wanted) -> tuple[Address, ...]:
+    """Return the members' accounts, ascending. Raises ConfigError."""
+    accounts = tuple(sorted(wanted.accounts or panel.accounts, key=lambda account: int(account, 16)))
+    for account in accounts:
+        _ = panel[account]
+    if len(accounts) < wanted.threshold:
+        listed = "the network lists" if not wanted.accounts else "members names"
+        raise ConfigError(
+            "capsules.threshold",
+            f"{wanted.threshold} is more than the {len(accounts)} capsules that {listed}",
+            hint="get a network file with more capsules, lower the threshold, or leave [capsules] out: then "
+            "software with your key could read each answer",
+        )
+    return accounts
+
+
+def identities(panel: Panel, place: Place, accounts: tuple[Address, ...]) -> Mapping[Address, Identity]:
+    """Ask all capsules at once who they are. Raises the first fault by account, after all have answered."""
+    came: Queue[tuple[Address, Identity | SonarError]] = Queue()
+
+    def ask(capsule: Capsule) -> None:
+        try:
+            came.put((capsule.account, place.identity(capsule.account, capsule.identity())))
+        except SonarError as fault:
+            came.put((capsule.account, fault))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for it for ever
+            told = f"the capsule {capsule.account} at {capsule.place}: {error!r}"
+            came.put((capsule.account, CapsuleUnavailable(told)))
+
+    for account in accounts:
+        threading.Thread(target=ask, args=(panel[account],), daemon=True).start()
+    found = dict(came.get() for _ in accounts)
+    known: dict[Address, Identity] = {}
+    for account in accounts:
+        one = found[account]
+        if isinstance(one, SonarError):
+            raise one
+        known[account] = one
+    return known
+
+
+def _check(account: Address, told: Identity, wanted: Wanted) -> None:
+    """Check that a capsule can serve the bounty. Raises ConfigError."""
+    if told.bits < wanted.bits:
+        raise ConfigError(
+            "capsules.bits",
+            f"{wanted.bits} is more than the {told.bits} that the capsule {account} tells of a mine",
+            hint=f"give bits = {told.bits}, or name other members",
+        )
+    if told.least > wanted.least:
+        raise ConfigError(
+            "min_mines",
+            f"{wanted.least} is less than the {told.least} mines that the capsule {account} asks for",
+            hint=f"give min_mines = {told.least}, or name other members",
+        )

@@ -1,0 +1,195 @@
+"""What every holder does that has the key on this machine, whatever covers the answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from pysonar.keys.archive import Archive, Page
+from pysonar.keys.holder import SCORE_BITS
+from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.key import Key, Tell
+from pysonar.keys.ledger import Aggregated, Revealed
+from pysonar.keys.updates import MineUpdate, weights_digest
+from sonar.errors import LedgerConflict, UsageError
+from sonar.families.quadratic.inspection import ROUND_ONLY
+from sonar.paillier.cohort import digest_of_parts
+
+Failed = Mapping[str, str | None]
+Twins = Mapping[str, str]
+Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
+"""What tests found of a round's updates: the first that each mine failed; and of those that hold, with their
+rows, who are twins.
+"""
+Judge = Callable[[], Judged]
+
+
+SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
+
+
+class BaseHolder:
+    """A key with its ledger and its archive. `least` is its policy: no sum of fewer updates.
+
+    The archive lies beside the ledger; of a key that is not saved, in a temporary file.
+    """
+
+    def __init__(self, key: Key, *, least: int = LEAST_COHORT) -> None:
+        self._key, self.public, self._least = key, key.public, max(least, LEAST_COHORT)
+        path = key.ledger.path
+        self._archive = Archive(path and path.with_suffix(".opened"), key.unsafe_derive(b"archive"))
+
+    @property
+    def proof(self) -> bytes:
+        """See `KeyHolder`."""
+        return self._key.proof
+
+    def on_progress(self, tell: Tell | None) -> None:
+        """See `KeyHolder`."""
+        self._key.on_progress(tell)
+
+    def close(self) -> None:
+        """Close ledger and archive, and let go of the key."""
+        self._archive.close()
+        self._key.close()
+
+    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+        """See `KeyHolder`."""
+        return self._key.encrypt_weights(numbers)
+
+    def revealed(self, job: Job) -> dict[str, Revealed]:
+        """See `KeyHolder`."""
+        return self._key.ledger.totals(job.bounty)
+
+    def least(self, job: Job) -> int:
+        """See `KeyHolder`."""
+        return max(job.least, self._least)
+
+    def knows(self, job: Job, round: int) -> bool:
+        """See `KeyHolder`."""
+        return self._archive.has(job.bounty, round)
+
+    def twins(self, job: Job, round: int) -> dict[str, str]:
+        """See `KeyHolder`."""
+        return self._key.ledger.twins(job.bounty, round)
+
+    # ---- what is common to the answers
+
+    def _failed_for_good(self, job: Job, round: int) -> dict[str, str]:
+        """The exact test that a mine failed in a round before `round`, if it did."""
+        left_out: dict[str, str] = {}
+        for mine, test in self._key.ledger.failed_before(job.bounty, round):
+            if test not in ROUND_ONLY:
+                left_out.setdefault(mine, test)
+        return left_out
+
+    def _answers(
+        self, job: Job, page: Page, updates: Sequence[MineUpdate], judge: Judge
+    ) -> dict[str, str | None]:
+        """Answer about the updates of a page: what is on record, else what `judge` finds, which is
+        recorded.
+        """
+        ledger, bounty, round = self._key.ledger, job.bounty, page.round
+        given = ledger.held(bounty, round)
+        if not given.keys() >= set(page.names.items()):
+            failed, same = judge()
+            left_out = self._failed_for_good(job, round)
+            told = {
+                mine: given.get((mine, page.names[mine]), left_out.get(mine, test))
+                for mine, test in failed.items()
+            }
+            new = [(mine, test) for mine, test in told.items() if test and mine not in left_out]
+            ledger.record_failed_tests(bounty, round, new)
+            holding = {one.mine: one.rows for one in updates if told[one.mine] is None}
+            ledger.record_twins(bounty, round, same(holding))
+            ledger.record_held(bounty, round, {(mine, page.names[mine]): test for mine, test in told.items()})
+            given = ledger.held(bounty, round)
+        return {mine: given[mine, name] for mine, name in page.names.items()}
+
+    def _record_sum(
+        self,
+        job: Job,
+        round: int,
+        weights_int: Sequence[int],
+        digest: bytes,
+        summed: Mapping[str, Aggregated],
+    ) -> None:
+        """Record that a sum is opened, before it is. Raises LedgerConflict."""
+        weighed = (f"{mine} {one.weight}".encode() for mine, one in summed.items())
+        self._key.ledger.record_aggregate(
+            job.bounty,
+            round,
+            digest,
+            weights=weights_digest(job.plan, weights_int),
+            cohort=digest_of_parts(*sorted(weighed)),
+            updates=summed,
+        )
+
+    def _in_sum(self, job: Job, round: int) -> dict[str, Aggregated]:
+        """What a round's sum was made of. Raises LedgerConflict if none was opened."""
+        mines = self._key.ledger.aggregated(job.bounty, round)
+        if not mines:
+            raise LedgerConflict(
+                f"no sum of round {round} of bounty {job.bounty.hex()} was opened, so it has no scores",
+                hint="open the round's sum first; a mine is scored by what it gave to it",
+            )
+        return mines
+
+    def _vector(
+        self, job: Job, round: int, number: int, vector: Sequence[float]
+    ) -> tuple[NDArray[np.float64], Page]:
+        """A round's vector for scores of `round`, and its page. Raises UsageError."""
+        if number > round:
+            raise UsageError(f"round {number} comes after round {round}, whose scores were asked for")
+        factors: NDArray[np.float64] = np.asarray(vector, dtype=np.float64)
+        if factors.shape != (job.plan.weights,) or not np.isfinite(factors).all():
+            raise UsageError(f"the coefficients of round {number} are not {job.plan.weights} finite numbers")
+        page = self._archive.page(job.bounty, number)
+        if page is None:
+            raise UsageError(f"round {number} is not known any more", hint="ask which of its updates hold")
+        return factors, page
+
+    def _of_sum(self, job: Job, page: Page) -> dict[str, Aggregated]:
+        """The updates on a page that were in its round's sum. Raises LedgerConflict for other ones."""
+        given = self._key.ledger.aggregated(job.bounty, page.round)
+        found = {mine: given[mine] for mine in page.names if mine in given and mine not in page.outside}
+        for mine, one in found.items():
+            if one.ciphertexts != page.names[mine]:
+                raise LedgerConflict(
+                    f"the update of {mine} in round {page.round} is not the one that its sum was made of",
+                    hint="ask again which of the round's updates hold, with those of its sum",
+                )
+        return found
+
+    def _check(self, job: Job, weights_int: Sequence[int], updates: Sequence[MineUpdate]) -> None:
+        """Check what a question is about. Raises UsageError, CiphertextError."""
+        job.check(self.public)
+        if len(weights_int) != job.plan.weights:
+            raise UsageError(f"{len(weights_int)} weights; the slot plan has {job.plan.weights}")
+        if len({one.mine for one in updates}) != len(updates):
+            raise UsageError("a mine occurs twice in one round")
+        for one in updates:
+            one.check(self.public, job.plan)
+            if one.rows < 1:
+                raise UsageError(f"{one.mine}: {one.rows} rows; an update is of at least 1")
+
+
+def scaled(values: Mapping[str, float]) -> dict[str, int]:
+    """Return scores of 16 bits: the largest magnitude becomes 32767, and a positive one stays at least 1.
+
+    Raises UsageError for what is no number.
+    """
+    """All values times one factor, so that the largest magnitude is 32767; positive ones stay positive."""
+    if not all(math.isfinite(value) for value in values.values()):
+        raise UsageError("a score is not a finite number")
+    largest = max((abs(value) for value in values.values()), default=0.0)
+    scale = SCORE_MAX / largest if largest else 0.0
+    return {mine: _rounded(value * scale, value > 0) for mine, value in values.items()}
+
+
+def _rounded(score: float, positive: bool) -> int:
+    nearest = math.floor(score + 0.5)
+    return max(nearest, 1) if positive else nearest

@@ -1,0 +1,209 @@
+"""Capsules in the test's own process, behind the scientist's client: they open envelopes, derive masks, and
+tell what they are asked, by the rules that need no chain. And capsules that lie.
+
+Not a mock: masks, envelopes, signatures and bytes are the real ones. What a real capsule reads on the chain,
+a test says here: which sets are fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from eth_account.signers.local import LocalAccount
+from gmpy2 import mpz
+
+from mine.work.veil import Site
+from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
+from pysonar.capsules.panel import Panel
+from sonar.chain.signatures import sign_digest, signer_of
+from sonar.errors import BlobNotFound, ManifestError
+from sonar.manifests.capsule import (
+    FunctionalAnswer,
+    FunctionalRequest,
+    Identity,
+    Problem,
+    SignedAnswer,
+    SignedRequest,
+    SumAnswer,
+    SumRequest,
+)
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.model import ModelManifest, VeilCover
+from sonar.manifests.update import UpdateManifest
+from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
+from sonar.protocol.capsules import answer_digest, request_digest
+from sonar.protocol.ids import Address, Cid, Digest, digest_of
+from sonar.veil import functionals
+from sonar.veil.masks import class_masks, class_wraps
+from sonar.veil.streams import Place
+from sonar.veil.sums import class_sums
+from tests.veil_kit import Capsule, Somewhere, opened
+
+Answers = Callable[[str, bytes], bytes]
+
+
+class Refusal(Exception):
+    def __init__(self, code: str, problem: str) -> None:
+        super().__init__(problem)
+        self.code = code
+
+
+@dataclass
+class Service:
+    """One capsule's work for one bounty. `fixed`: by round the digest that the chain has."""
+
+    capsule: Capsule
+    site: Site
+    scientist: Address
+    model: ModelManifest
+    n: mpz
+    store: Store
+    fixed: Mapping[int, bytes]
+    least: int = 2
+    bits: int = 4096
+    lie: Callable[[str, Any], Any] = lambda _kind, values: values
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def cover(self) -> VeilCover:
+        assert isinstance(self.model.cover, VeilCover)
+        return self.model.cover
+
+    @property
+    def plan(self) -> SlotPlan:
+        return self.model.slot_plan
+
+    def identity(self) -> bytes:
+        key = self.capsule.signed(self.site)
+        told = Identity(
+            chain_id=self.site.chain_id,
+            contract=self.site.address,
+            key=key,
+            version="test",
+            least=self.least,
+            bits=self.bits,
+            policy="tells what it is asked",
+        )
+        return self.sign(told.to_bytes())
+
+    def sign(self, body: bytes) -> bytes:
+        digest = answer_digest(self.site.chain_id, self.site.address, body)
+        return SignedAnswer(body=body, signature=sign_digest(self.capsule.account, digest)).to_bytes()
+
+    def answer(self, kind: str, data: bytes) -> bytes:
+        self.asked.append(kind)
+        request = SignedRequest.from_bytes(data)
+        place = (self.site.chain_id, self.site.address, request.capsule, request.nonce, request.expires_s)
+        assert request.capsule == self.capsule.address
+        assert signer_of(request_digest(*place, request.body), request.signature) == self.scientist
+        tell = {"functional": self._functional, "sum": self._sum}[kind]
+        return self.sign(tell(request.body).to_bytes())
+
+    def _functional(self, body: bytes) -> FunctionalAnswer:
+        request, plan = FunctionalRequest.from_bytes(body), self.plan
+        vectors = [functionals.read_vector(plan, data) for data in request.vectors]
+        values = []
+        for ask in request.asks:
+            updates = [self._update(ask.mine, part.update) for part in ask.parts]
+            asked = [vectors[part.vector] for part in ask.parts]
+            told = []
+            for number in self._held:
+                masks = [self._masks(update)[number] for update in updates]
+                wraps = [self._wraps(update)[number] for update in updates]
+                value = functionals.class_value(plan, self.n, asked, masks, wraps)
+                told.append(functionals.told(value, plan.slot_bits, ask.bits))
+            values.append(tuple(told))
+        told_now = self.lie("functional", tuple(values))
+        return FunctionalAnswer(capsule=self.capsule.address, request=digest_of(body), values=told_now)
+
+    def _sum(self, body: bytes) -> SumAnswer:
+        request, plan = SumRequest.from_bytes(body), self.plan
+        if self.fixed.get(request.round) != request.cohort:
+            raise Refusal("not-fixed", "the chain has fixed no such cohort")
+        data = self.store.get(Cid("dag-cbor", request.cohort), CohortManifest.max_bytes)
+        addends = CohortManifest.from_bytes(data).addends
+        updates = [(one.weight, self._masks(self._update(one.mine, one.update))) for one in addends]
+        width = (int(self.n.bit_length()) + 7) // 8
+        sums = []
+        for number in self._held:
+            masks = ((weight, each[number]) for weight, each in updates)
+            total = class_sums(self.n, plan.ciphertexts, masks)
+            sums.append(b"".join(int(x).to_bytes(width, "big") for x in self.lie("sum", total)))
+        return SumAnswer(capsule=self.capsule.address, request=digest_of(body), sums=tuple(sums))
+
+    @property
+    def _held(self) -> tuple[int, ...]:
+        place = [member.account for member in self.cover.members].index(self.capsule.address)
+        return self.cover.classes.held_by(place)
+
+    def _update(self, mine: Address, digest: Digest) -> UpdateManifest:
+        try:
+            data = self.store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
+        except BlobNotFound as gone:
+            raise Refusal("missing", f"{mine}: {gone}") from gone
+        update = UpdateManifest.from_bytes(data)
+        assert update.mine == mine
+        return update
+
+    def _seeds(self, update: UpdateManifest) -> dict[int, bytes]:
+        try:
+            return opened(self.capsule, self.cover, update)
+        except ManifestError as bad:
+            raise Refusal("bad-update", f"{update.mine}: {bad}") from bad
+
+    def _masks(self, update: UpdateManifest) -> dict[int, list[mpz]]:
+        assert update.veil is not None
+        place = Place(update.model.digest, update.veil.nonce, update.round)
+        count = self.plan.ciphertexts
+        return {c: class_masks(seed, place, self.n, count) for c, seed in self._seeds(update).items()}
+
+    def _wraps(self, update: UpdateManifest) -> dict[int, list[int]]:
+        assert update.veil is not None
+        place, plan = Place(update.model.digest, update.veil.nonce, update.round), self.plan
+        count = plan.ciphertexts
+        return {c: class_wraps(seed, place, plan.slot_bits, count) for c, seed in self._seeds(update).items()}
+
+
+def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> httpx.MockTransport:
+    """HTTP to a service in this process; `before` may wait, or fail as a network does."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        before()
+        headers = {"content-type": CONTENT_TYPE}
+        kind = request.url.path.rpartition("/")[2]
+        if kind == "identity":
+            return httpx.Response(200, content=service.identity(), headers=headers)
+        try:
+            return httpx.Response(200, content=service.answer(kind, request.content), headers=headers)
+        except Refusal as refusal:
+            problem = Problem(code=refusal.code, problem=str(refusal)[:1000])
+            return httpx.Response(409, content=problem.to_bytes(), headers=headers)
+
+    return httpx.MockTransport(handle)
+
+
+def panel_of(
+    services: Sequence[Service],
+    account: LocalAccount,
+    site: Site | Somewhere,
+    before: Mapping[Address, Callable[[], None]] | None = None,
+    timeout_s: float = 60.0,
+) -> Panel:
+    """The client of a scientist, to capsules in this process."""
+    asker = Asker(site.chain_id, site.address, account, lambda: 1_800_000_000)
+    return Panel(
+        [
+            HttpCapsule(
+                service.capsule.address,
+                "http://capsule.example",
+                asker,
+                timeout_s=timeout_s,
+                transport=transport_to(service, (before or {}).get(service.capsule.address, lambda: None)),
+            )
+            for service in services
+        ]
+    )
