@@ -18,7 +18,10 @@ from sonar.manifests.capsule import SignedAnswer
 from sonar.protocol.ids import Address
 from sonar.protocol.seal import settlement_digest
 from sonar.settling.verdict import SPARED, WITHHELD
-from tests.audit_kit import HERE, SALT, Played, World, signed
+from tests.audit_kit.judging import Played
+from tests.audit_kit.packet import request_of
+from tests.audit_kit.telling import HERE, signed
+from tests.audit_kit.world import SALT, World
 
 
 def refused(world: World, request: SettlementRequest, code: str, **given: Any) -> str:
@@ -37,7 +40,7 @@ def once() -> tuple[World, Played, SettlementRequest]:
     played = world.play()
     assert played.cohort is not None
     assert not played.verdict.left_out
-    return world, played, world.request(played)
+    return world, played, request_of(world, played)
 
 
 Once = tuple[World, Played, SettlementRequest]
@@ -62,14 +65,14 @@ def test_rounds_follow_from_each_other_and_openings_are_asked_for_once() -> None
     always, late = world.auditor(0), world.auditor(1)
     for number in range(1, 4):
         played = world.play()
-        request = world.request(played, rounds=[])
+        request = request_of(world, played, rounds=[])
         assert [each.round for each in request.rounds] == [number]
         answer = always.settle(request.to_bytes())
         if number == 3:
             with pytest.raises(Refusal, match="rounds 1, 2 were not seen here") as missing:
                 late.settle(request.to_bytes())
             assert missing.value.code == "openings-missing"
-            assert late.settle(world.request(played).to_bytes()).settlement == answer.settlement
+            assert late.settle(request_of(world, played).to_bytes()).settlement == answer.settlement
         world.settle(played, request)
     assert world.best < 800_000  # it did learn
     assert always.again(request.bounty) == {1: "", 2: "", 3: ""}
@@ -87,7 +90,7 @@ def test_a_cheat_is_left_out_and_stays_out() -> None:
         if number > 1:
             world.mines[0].answer = lambda rows, w, frac: [3 * u for u in rows.answer(w, frac)]
         played = world.play()
-        request = world.request(played, rounds=[])
+        request = request_of(world, played, rounds=[])
         auditor.settle(request.to_bytes())
         world.settle(played, request)
         cheat = world.mines[0].address
@@ -102,7 +105,7 @@ def test_who_is_left_out_for_privacy_has_its_fee() -> None:
     for absent in (False, True):
         world.mines[2].absent = absent
         played = world.play()
-        request = world.request(played, rounds=[])
+        request = request_of(world, played, rounds=[])
         auditor.settle(request.to_bytes())
         world.settle(played, request)
     spared = [mine for mine, why in played.verdict.left_out.items() if why == SPARED]
@@ -115,7 +118,7 @@ def test_a_round_in_which_nothing_can_be_opened_leaves_the_model_as_it_is() -> N
     world.mines[0].absent = True
     played = world.play()
     assert played.cohort is None
-    request = world.request(played)
+    request = request_of(world, played)
     world.auditor().settle(request.to_bytes())
     assert request.new_model == world.model.digest()
     more = request.model_copy(update={"new_loss": request.new_loss - 1})
@@ -130,14 +133,14 @@ def test_the_same_settlement_gets_the_same_answer_and_another_none() -> None:
     world.mines[0].absent = True
     played = world.play()
     auditor = world.auditor()
-    request = world.request(played)
+    request = request_of(world, played)
     first = auditor.settle(request.to_bytes())
     assert auditor.settle(request.to_bytes()) == first
 
     # The same weights, encrypted anew: all of it follows, and it is another settlement.
     assert played.point is not None
     world.move_to(played, played.point.weights_int)
-    other = world.request(played)
+    other = request_of(world, played)
     world.auditor(0).settle(other.to_bytes())
     with pytest.raises(Refusal, match="was signed as") as caught:
         auditor.settle(other.to_bytes())
@@ -154,7 +157,7 @@ def changed(request: SettlementRequest, **fields: Any) -> SettlementRequest:
 @pytest.mark.parametrize("off", [1, -1, 1000])
 def test_another_loss_is_refused(once: Once, off: int) -> None:
     world, played, _ = once
-    text = refused(world, world.request(played, loss=played.loss + off), "loss")
+    text = refused(world, request_of(world, played, loss=played.loss + off), "loss")
     assert f"said to be {played.loss + off}" in text
     assert str(played.loss) in text
 
@@ -164,14 +167,14 @@ def test_shares_moved_by_one_basis_point_are_refused(once: Once) -> None:
     shares = {str(line.mine): line.share_bps for line in request.awards}
     poor, rich = sorted(shares, key=lambda mine: shares[mine])[:: len(shares) - 1]
     moved = {**shares, rich: shares[rich] - 1, poor: shares[poor] + 1}
-    assert "follows" in refused(world, world.request(played, shares=moved), "shares")
+    assert "follows" in refused(world, request_of(world, played, shares=moved), "shares")
 
 
 REASONS: Mapping[str, tuple[str, str]] = {
-    "a test that it passes": ("test unlike: it lies far from where the others are", "cohort"),
+    "a test that it passes": ("test unlike: it lies far from where the others are", "reason"),
     "malformed, which it is not": ("malformed: rows: 3 is less than the bounty's 10", "reason"),
     "withheld, and it was there": (WITHHELD, "reason"),
-    "nothing that anybody can check": ("she does not like it", "cohort"),
+    "nothing that anybody can check": ("she does not like it", "reason"),
 }
 
 
@@ -185,7 +188,7 @@ def test_a_mine_left_out_for_a_false_reason_is_missed(why: str) -> None:
     assert played.cohort is not None
     assert victim not in {addend.mine for addend in played.cohort.addends}
     with pytest.raises(Refusal) as caught:
-        auditor.settle(world.request(played).to_bytes())
+        auditor.settle(request_of(world, played).to_bytes())
     assert caught.value.code == code
     assert victim in str(caught.value)
 
@@ -195,7 +198,7 @@ def test_an_update_that_was_never_seen_may_have_been_withheld() -> None:
     world = World()
     victim = world.mines[0].address
     played = world.play(leave_out={victim: WITHHELD})
-    world.auditor().settle(world.request(played).to_bytes())
+    world.auditor().settle(request_of(world, played).to_bytes())
 
 
 def test_evidence_must_be_what_follows(once: Once) -> None:
@@ -205,9 +208,9 @@ def test_evidence_must_be_what_follows(once: Once) -> None:
         first, *rest = told.cohort
         return told.model_copy(update={"cohort": (first.model_copy(update={"reason": "hm"}), *rest)})
 
-    refused(world, world.request(played, evidence_says=noted), "evidence")
+    refused(world, request_of(world, played, evidence_says=noted), "evidence")
     better = lambda told: told.model_copy(update={"best_loss": told.best_loss - 1})  # noqa: E731
-    assert "best_loss" in refused(world, world.request(played, evidence_says=better), "evidence")
+    assert "best_loss" in refused(world, request_of(world, played, evidence_says=better), "evidence")
 
 
 def tampered(openings: Openings, at: int, width: int) -> Openings:
@@ -284,7 +287,7 @@ def test_another_step_than_the_optimisers_is_refused() -> None:
     loss = world.design.loss_at(weights)
     played.point = replace(played.point, weights_int=tuple(weights), loss=loss)
     world.move_to(played, weights)
-    assert "optimiser's step" in refused(world, world.request(played), "step")
+    assert "optimiser's step" in refused(world, request_of(world, played), "step")
 
 
 def test_weights_beyond_their_bound_are_refused() -> None:
@@ -293,34 +296,34 @@ def test_weights_beyond_their_bound_are_refused() -> None:
     assert played.point is not None
     weights = [world.plan.bounds.weight_max + 127, *played.point.weights_int[1:]]
     world.move_to(played, weights)
-    assert "at most" in refused(world, world.request(played), "weights")
+    assert "at most" in refused(world, request_of(world, played), "weights")
 
 
 def test_the_past_the_other_and_the_other_place_are_refused(once: Once) -> None:
     world, _, request = once
     refused(world, changed(request, chain_id=1), "network")
     refused(world, changed(request, contract=Address("0x" + "4" * 40)), "network")
-    assert "first" in refused(world, changed(request, new_model=world.key_digest), "model")
+    refused(world, changed(request, new_model=world.key_digest), "model")
 
 
 def test_a_round_that_is_over_is_not_signed_again() -> None:
     world = World()
     played = world.play()
-    request = world.request(played)
+    request = request_of(world, played)
     world.settle(played, request)
     refused(world, request, "round")
     with_stale = world.play()
-    stale = changed(world.request(with_stale), new_model=played.new_model.digest())  # type: ignore[union-attr]
+    stale = changed(request_of(world, with_stale), new_model=played.new_model.digest())  # type: ignore[union-attr]
     refused(world, stale, "model")
 
 
 def test_the_set_on_the_chain_must_be_the_one_that_follows() -> None:
     world = World()
     played = world.play(fix=lambda weights: dict(list(weights.items())[1:]))
-    assert "leaves out" in refused(world, world.request(played), "cohort")
+    assert "leaves out" in refused(world, request_of(world, played), "cohort")
     world = World()
     played = world.play(fix=lambda weights: {mine: 1 + w // 2 for mine, w in weights.items()})
-    refused(world, world.request(played), "cohort")
+    refused(world, request_of(world, played), "cohort")
 
 
 # ---- capsules
@@ -336,9 +339,10 @@ def sums(request: SettlementRequest, answers: list[bytes]) -> SettlementRequest:
 
 def test_capsules_that_differ_are_named(once: Once) -> None:
     world, played, request = once
-    honest, body = request.rounds[-1].sum, request.rounds[-1].sum.request  # type: ignore[union-attr]
+    honest, cohort = request.rounds[-1].sum, played.cohort
     assert honest is not None
-    lie = world.tell_sum(world.capsules[1], played, body, add=1)
+    assert cohort is not None
+    lie = world.tellers.tell_sum(world.capsules[1], cohort, add=1)
     text = refused(world, sums(request, [honest.answers[0], lie]), "capsules-differ")
     assert world.capsules[0].address in text
     assert world.capsules[1].address in text
@@ -353,7 +357,7 @@ def test_a_class_of_which_nobody_tells_is_missed(once: Once) -> None:
 
 
 def test_what_a_capsule_told_cannot_be_changed(once: Once) -> None:
-    world, played, request = once
+    world, _, request = once
     assert request.rounds[-1].sum is not None
     first, second, *_ = request.rounds[-1].sum.answers
     forged = signed(world.capsules[2], SignedAnswer.from_bytes(second).body)
@@ -373,14 +377,12 @@ def world_of(stranger: Any, answer: bytes) -> bytes:
 def test_a_capsule_knows_its_own_masks(once: Once) -> None:
     """Another holder lies of a class that the auditor holds too, and the auditor's answer is left out."""
     world, played, request = once
-    assert request.rounds[-1].sum is not None
-    body = request.rounds[-1].sum.request
-    lie = world.tell_sum(world.capsules[1], played, body, add=5)
-    honest = world.tell_sum(world.capsules[2], played, body)
-    auditor = world.auditor(0)
-    auditor._capsule.own_answer = lambda asked: (  # type: ignore[method-assign]
-        world.tell_sum(world.capsules[0], played, body) if asked == body else None
-    )
+    cohort = played.cohort
+    assert cohort is not None
+    lie = world.tellers.tell_sum(world.capsules[1], cohort, add=5)
+    honest = world.tellers.tell_sum(world.capsules[2], cohort)
+    own = {world.tellers.sum_request(cohort): world.tellers.tell_sum(world.capsules[0], cohort)}
+    auditor = world.auditor(0, own=own)
     with pytest.raises(Refusal) as caught:
         auditor.settle(sums(request, [lie, honest]).to_bytes())
     assert caught.value.code == "capsules-differ"
