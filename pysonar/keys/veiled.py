@@ -147,6 +147,7 @@ class VeiledHolder(BaseHolder):
         do not fit.
         """
         self._check(job, weights_int, updates)
+        self._check_count(job, round, updates)
         manifest = self._told.fixed(job.bounty).get(round)
         if manifest is None or {a.mine: a.update for a in manifest.addends} != _digests(updates):
             raise LedgerConflict(
@@ -178,7 +179,7 @@ class VeiledHolder(BaseHolder):
         plain = unveiled(n, [mpz(x) % n for x in masked], classes)
         total = sum(addend.weight for addend in manifest.addends)
         try:
-            return plan.unpack([int(x) for x in plain], weight=total)
+            sums = plan.unpack([int(x) for x in plain], weight=total)
         except UpdateOutOfRange as error:
             self._told.forget(body)
             raise CapsuleFault(
@@ -186,6 +187,8 @@ class VeiledHolder(BaseHolder):
                 "wrong sum, or a mine's masks are not those of its seeds",
                 hint="all are asked again when this is run again; where two differ, both are named",
             ) from error
+        self._told.opened(job.bounty, manifest.round, sums, total)
+        return sums
 
     # ---- scores
 
@@ -197,7 +200,8 @@ class VeiledHolder(BaseHolder):
         mines = self._in_sum(job, round)
         factors, pages, sent = {}, {}, {}
         for number, vector in vectors.items():
-            factors[number], pages[number] = self._vector(job, round, number, vector)
+            checked, pages[number] = self._vector(job, round, number, vector)
+            factors[number] = checked.tolist()
             sent[number] = self._of_sum(job, pages[number]).keys()
         family = family_of(job.manifest.family)
         asks = family.score_asks(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
