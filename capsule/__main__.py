@@ -2,11 +2,12 @@
 
 import sys
 
+from sonar.starting import start_lightly
+
 
 def main() -> int:
     """Run the command line and return its exit code; Ctrl-C while that loads is no other than later on."""
-    # Where trio is installed, httpx would load it with its first client, 0.1 s, for what nobody here does.
-    sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
+    start_lightly()
     try:
         from capsule.cli import main as run
 

@@ -16,33 +16,28 @@ from sonar.errors import (
     StoreUnavailable,
 )
 from sonar.manifests.capsule import Problem
+from sonar.protocol.ids import Address
 
 CODES = {
     "malformed": 400,  # bytes that are no request
     "too-large": 413,
     "too-slow": 408,
     "not-found": 404,
-    "not-mine": 400,  # made for another capsule, chain or contract
+    "network": 400,  # made for another capsule, chain or contract
     "unknown-bounty": 404,
     "not-veiled": 400,  # this capsule is no member of the bounty, or the bounty has no veil
     "signature": 401,
     "expired": 401,
     "replayed": 401,
-    "not-allowed": 403,  # the operator's policy
+    "policy": 403,  # what the operator does not allow
     "busy": 503,
     "questions": 429,  # more than the policy has an hour
-    "phase": 409,  # too early, or too late
-    "not-fixed": 409,  # the chain fixed no such cohort
-    "bad-model": 409,  # a model or key that is not the bounty's, or not sound
-    "bad-update": 409,  # of one mine, which `problem` names first
-    "not-revealed": 409,  # as above
-    "reseeded": 409,  # as above
-    "weights": 409,
-    "dominance": 409,
-    "atoms": 409,
-    "cohort": 409,
-    "budget": 409,  # as above
-    "vectors": 400,
+    "phase": 409,  # too late
+    "depth": 409,  # too early: not on the chain yet, or not deep enough; may pass
+    "model": 409,  # a model or key that is not the bounty's, or not sound
+    "mine": 409,  # one mine's answer is at fault, which the problem names
+    "cohort": 409,  # the set that is fixed cannot be opened: weights, dominance, too small a group
+    "budget": 409,  # too many bits of one mine, which the problem names
     "restored": 409,
     "missing": 503,  # a blob that is not in the store; may pass
     "chain": 503,  # the capsule's node; may pass
@@ -56,11 +51,11 @@ MAX_TEXT = 1000
 
 
 class Refused(RemoteError):
-    """A request that is not answered. `code` is one of `CODES`."""
+    """A request that is not answered. `code` is one of `CODES`; `mine` whose answer is at fault."""
 
-    def __init__(self, code: str, problem: str, *, hint: str = "") -> None:
+    def __init__(self, code: str, problem: str, *, hint: str = "", mine: Address | None = None) -> None:
         super().__init__(problem, hint=hint)
-        self.code = code
+        self.code, self.mine = code, mine
 
     @property
     def status(self) -> int:
@@ -70,7 +65,7 @@ class Refused(RemoteError):
     @property
     def document(self) -> Problem:
         """What goes on the wire."""
-        return Problem(code=self.code, problem=_fit(str(self)), hint=_fit(self.hint))
+        return Problem(code=self.code, problem=_fit(str(self)), hint=_fit(self.hint), mine=self.mine)
 
 
 def _fit(text: str) -> str:

@@ -3,52 +3,31 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from capsule import __version__
-from capsule.home.keys import Epoch
-from capsule.home.ledger import Ledger
-from capsule.home.policy import Policy
+from capsule.home.entries import Answered, Ask
+from capsule.means import Means
+from capsule.opening.bounties import Bounty
+from capsule.opening.chainview import View
+from capsule.opening.cohorts import own_fault
+from capsule.opening.functional import Question, Teller, questions_of, values_of
+from capsule.opening.sums import masked_of, sums_of
 from capsule.problems import Refused
-from sonar.chain.signatures import sign_digest
-from sonar.manifests.capsule import Identity, SignedAnswer
-from sonar.protocol.capsules import answer_digest
-from sonar.protocol.ids import Address
+from capsule.requests import Admitted, admitted
+from sonar.manifests.capsule import (
+    FunctionalAnswer,
+    FunctionalRequest,
+    Identity,
+    SumAnswer,
+    SumRequest,
+)
+from sonar.protocol.ids import BountyId
+from sonar.protocol.phase import Status
+from sonar.protocol.record import Manifest
 
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
-    from capsule.opening.chainview import ChainView
-    from sonar.ports import Store
-
-
-@dataclass
-class Means:
-    """What a capsule works with."""
-
-    chain: ChainView
-    store: Store
-    ledger: Ledger
-    epochs: Mapping[int, Epoch]
-    account: LocalAccount
-    policy: Policy
-    dev: bool = False
-    telling: threading.RLock = field(default_factory=threading.RLock)
-
-    @property
-    def address(self) -> Address:
-        """The capsule's account."""
-        return Address(self.account.address)
-
-    def sign(self, body: bytes) -> bytes:
-        """Return an answer's body, signed, as it goes out."""
-        market = self.chain.market
-        digest = answer_digest(market.chain_id, market.address, body)
-        return SignedAnswer(body=body, signature=sign_digest(self.account, digest)).to_bytes()
+Body = TypeVar("Body", FunctionalRequest, SumRequest)
 
 
 class Service:
@@ -68,8 +47,8 @@ class Service:
         means = self._means
         newest = means.epochs[max(means.epochs)]
         body = Identity(
-            chain_id=means.chain.market.chain_id,
-            contract=means.chain.market.address,
+            chain_id=means.site[0],
+            contract=means.site[1],
             key=newest.public,
             version=str(__version__),
             least=means.policy.policy.least,
@@ -79,8 +58,19 @@ class Service:
         return means.sign(body.to_bytes())
 
     def answer(self, kind: str, data: bytes) -> bytes:
-        """Return the signed answer to a signed request. Raises Refused, and other SonarErrors."""
-        raise Refused("not-found", f"no {kind} yet ({len(data)} bytes)")
+        """Return the signed answer to a signed request. Raises Refused, and other SonarErrors.
+
+        The same request again, under a fresh nonce, has the same answer, at no cost.
+        """
+        request = admitted(self._means, kind, data)
+        if known := self._means.ledger.answered(request.digest):
+            return known
+        bounty = self._bounty(request)
+        if isinstance(request.body, FunctionalRequest):
+            return self._functional(request, request.body, bounty)
+        if isinstance(request.body, SumRequest):
+            return self._sum(request, request.body, bounty)
+        return self._settlement(request, bounty)
 
     def count(self, refusal: Refused) -> None:
         """Count a refusal."""
@@ -93,3 +83,121 @@ class Service:
     def report_bug(self) -> None:
         """Write an unexpected exception where the operator reads it."""
         logging.getLogger("capsule").exception("a request failed")
+
+    def _bounty(self, request: Admitted) -> Bounty:
+        bounty = self._means.bounties.get(request.view)
+        self._means.ledger.serve(bounty.bounty, bounty.scientist, bounty.epoch.public.epoch)
+        if request.view.status is Status.CLOSED:
+            self._means.ledger.close_bounty(bounty.bounty, request.view.now_s)
+        return bounty
+
+    # ---- functionals
+
+    def _functional(self, request: Admitted, body: FunctionalRequest, bounty: Bounty) -> bytes:
+        means, view = self._means, request.view
+        questions = questions_of(bounty, body)
+        told = means.ledger.told(bounty.bounty, body.round)
+        new = [each for each in questions if (each.ask.mine, each.digest) not in told]
+        fresh: list[Ask] = []
+        if new:
+            view.require_settling(body.round)
+            self._require_memory(view, body.round)
+            if means.auditor is not None:
+                means.auditor.look(bounty.bounty, body.round)
+            fresh = self._tell(bounty, view, body, new)
+            told |= {(one.mine, one.digest): one.told for one in fresh}
+        answer = FunctionalAnswer(
+            capsule=means.address, request=request.digest, values=values_of(questions, told)
+        )
+        kept = self._answered(request, body.bounty, body.round, answer)
+        rules = means.policy.policy
+        with means.telling:
+            self._require_one_ledger()
+            means.ledger.record_asks(
+                kept,
+                fresh,
+                bits=min(bounty.cover.bits, rules.bits),
+                bits_per_mine=rules.bits_per_mine,
+            )
+            means.witness.write(means.ledger.entries)
+        return kept.signed
+
+    def _tell(
+        self, bounty: Bounty, view: View, body: FunctionalRequest, questions: list[Question]
+    ) -> list[Ask]:
+        rules, ledger = self._means.policy.policy, self._means.ledger
+        ledger.check_room(
+            bounty.bounty,
+            body.round,
+            [(each.ask.mine, each.ask.bits) for each in _distinct(questions)],
+            bits=min(bounty.cover.bits, rules.bits),
+            bits_per_mine=rules.bits_per_mine,
+        )
+        teller = Teller(self._means.updates, bounty, view, body)
+        teller.check([each.ask for each in questions])
+        return [teller.value(each) for each in sorted(_distinct(questions), key=lambda one: one.ask.mine)]
+
+    def _require_memory(self, view: View, number: int) -> None:
+        """Refuse what might have been told before, and forgotten: see `capsule.home.witness`.
+
+        Nothing is told of a round before all of its answers are there. So if one came, or was committed to,
+        after the block by which the ledger may have forgotten something, it has forgotten nothing of this
+        round.
+        """
+        blind, record = self._means.ledger.blind_until, view.round(number)
+        events = [*record.commits.values(), *record.reveals.values()]
+        if blind and all(event.block <= blind for event in events):
+            raise Refused(
+                "restored",
+                f"this capsule's ledger may be older than block {blind}, when round {number} was open: it "
+                "does not know what it has told of it",
+                hint="ask the other capsules; of later rounds it tells again",
+            )
+
+    def _require_one_ledger(self) -> None:
+        """Refuse to tell anything if another copy of the ledger told more meanwhile."""
+        means = self._means
+        remembered = means.witness.read()
+        if remembered is not None and remembered > means.ledger.entries:
+            means.ledger.set_blind(means.chain.newest.number)
+            raise Refused(
+                "restored", "another copy of this capsule's ledger is in use", hint="ask the other capsules"
+            )
+
+    # ---- sums
+
+    def _sum(self, request: Admitted, body: SumRequest, bounty: Bounty) -> bytes:
+        means, view = self._means, request.view
+        cohort = means.cohorts.get(view, body.round, body.cohort)
+        before = means.cohorts.before(view, body.round)
+        least = means.policy.policy.least
+        if problem := own_fault(cohort, before.sets, least):
+            raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
+        masked = masked_of(means.updates, bounty, view, cohort)
+        answer = SumAnswer(capsule=means.address, request=request.digest, sums=sums_of(bounty, masked))
+        kept = self._answered(request, body.bounty, body.round, answer)
+        with means.telling:
+            means.ledger.record_sum(kept, body.cohort)
+            means.witness.write(max(means.ledger.entries, means.witness.read() or 0))
+        return kept.signed
+
+    # ---- audits
+
+    def _settlement(self, request: Admitted, bounty: Bounty) -> bytes:
+        auditor = self._means.auditor
+        if auditor is None:
+            raise Refused("not-audited", "this capsule does not audit settlements")
+        answer = auditor.settle(request.raw)
+        kept = self._answered(request, bounty.bounty, request.view.state.round, answer)
+        with self._means.telling:
+            self._means.ledger.record_other(kept)
+            self._means.witness.write(max(self._means.ledger.entries, self._means.witness.read() or 0))
+        return kept.signed
+
+    def _answered(self, request: Admitted, bounty: BountyId, number: int, answer: Manifest) -> Answered:
+        signed = self._means.sign(answer.to_bytes())
+        return Answered(request.digest, bounty, number, request.kind, request.view.now_s, signed)
+
+
+def _distinct(questions: list[Question]) -> list[Question]:
+    return list({(each.ask.mine, each.digest): each for each in questions}.values())

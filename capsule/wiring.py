@@ -48,18 +48,21 @@ class Capsule(Party):
 
     def service(self, account: LocalAccount) -> Service:
         """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+        from capsule.home.witness import Witness
+        from capsule.means import Means
         from capsule.opening.chainview import ChainView
-        from capsule.service import Means, Service
+        from capsule.service import Service
         from sonar.store.choose import LazyStore
 
         means = Means(
             ChainView(self.market, self.network.confirmations),
             LazyStore(lambda: self.store),
             self.ledger,
+            Witness(self.ledger.name),
             self.keys.load(account),
             account,
             self.policy,
-            dev=self.network.dev,
+            insecure_keys=self.network.dev,
         )
         return Service(means)
 

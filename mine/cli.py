@@ -10,7 +10,6 @@ import typer
 
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
-from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
@@ -93,6 +92,7 @@ def init(
     from mine import setup
     from mine.show import printing
     from mine.wiring import open_mine
+    from sonar.telling.documents import PartyReady
     from sonar.telling.tables import print_named
     from sonar.telling.text import count
 
@@ -250,7 +250,10 @@ def join(
         joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
         for one in posted
     ]
-    _show(views.joined(joined), printing.JOINED, as_json, "no open bounty fits the data")
+    rows = views.joined(joined, mine.policy)
+    _show(rows, printing.JOINED, as_json, "no open bounty fits the data")
+    if not as_json:
+        printing.print_covers(rows)
 
 
 @app.command()

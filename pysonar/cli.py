@@ -12,7 +12,6 @@ import typer
 from pysonar.bounty import manual
 from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
-from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
@@ -80,6 +79,7 @@ def init(
     Example: `pysonar init --network network.toml`
     """
     from pysonar.wiring import make_home, open_scientist
+    from sonar.telling.documents import PartyReady
     from sonar.telling.tables import print_named
 
     path = make_home(home, network, dev=dev, password_file=password_file)

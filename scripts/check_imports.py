@@ -53,7 +53,7 @@ PURE_STDLIB = frozenset(
         "unicodedata",
     ]
 )
-PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "eth_abi", "eth_utils"])
+PURE_LIBRARIES = frozenset(["numpy", "gmpy2", "pydantic", "libipld", "Crypto"])
 PURE_BANNED_CALLS = frozenset(["open", "input", "print", "breakpoint"])
 BANNED_CALLS = frozenset(["eval", "exec", "__import__"])
 BANNED_MODULES = frozenset(["pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"])
@@ -154,6 +154,7 @@ RULES = (
         "sonar.veil",
         "sonar.manifests",
     ),
+    Rule("sonar.starting", DOWN, ()),
     _pure(
         "sonar.settling",
         "sonar.errors",
@@ -165,7 +166,7 @@ RULES = (
         "sonar.settling",
     ),
     Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
-    Rule("sonar.processes", DOWN, _TELLING),
+    Rule("sonar.processes", DOWN, (*_TELLING, "sonar.starting")),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
     Rule("sonar.http", DOWN, ("sonar.errors", "sonar.protocol"), libraries=frozenset(["httpx"])),
     Rule("sonar.home", DOWN, (*_HOME, "sonar.manifests")),
@@ -175,7 +176,7 @@ RULES = (
         ("sonar.errors", "sonar.protocol", "sonar.chain.signatures"),
         libraries=_NETWORK,
     ),
-    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.chain.header")),
+    Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.protocol.keccak", "sonar.chain.header")),
     Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
     Rule(
         "sonar.chain.rpc",
@@ -218,13 +219,15 @@ RULES = (
     _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.consent", "mine.data"),
     _mine("mine", "mine"),
     _pysonar("pysonar.given"),
-    _pysonar("pysonar.keys"),
+    _pysonar("pysonar.capsules"),
+    _pysonar("pysonar.keys", "pysonar.capsules"),
     _pysonar("pysonar.models", "pysonar.given"),
-    _pysonar("pysonar.bounty", "pysonar.models", "pysonar.keys", "pysonar.given"),
-    _pysonar("pysonar.campaign", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
+    _pysonar("pysonar.bounty", "pysonar.capsules", "pysonar.models", "pysonar.keys", "pysonar.given"),
+    _pysonar("pysonar.campaign", "pysonar.capsules", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(
         "pysonar.wiring",
+        "pysonar.capsules",
         "pysonar.models",
         "pysonar.campaign",
         "pysonar.bounty",
@@ -234,6 +237,7 @@ RULES = (
     _pysonar(
         "pysonar.show",
         "pysonar.wiring",
+        "pysonar.capsules",
         "pysonar.models",
         "pysonar.campaign",
         "pysonar.bounty",

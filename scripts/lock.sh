@@ -13,6 +13,7 @@ lock --extra demo pyproject.toml requirements/build.in -o requirements/demo.lock
 lock -c requirements/test.lock pyproject.toml requirements/build.in requirements/bench.in -o requirements/bench.lock "$@"
 # The images' own: what runs there, in the versions that were tested; and what their packages are built with.
 lock -c requirements/test.lock packaging/core/pyproject.toml -o requirements/core.lock "$@"
+lock -c requirements/test.lock packaging/core/pyproject.toml requirements/capsule.in -o requirements/capsule.lock "$@"
 lock -c requirements/test.lock --extra notebook pyproject.toml -o requirements/notebook.lock "$@"
 lock -c requirements/test.lock requirements/build.in -o requirements/build.lock "$@"
 lock requirements/contracts.in -o requirements/contracts.lock "$@"

@@ -78,6 +78,12 @@ class Capsule:
             signature=sign_digest((by or self).account, digest),
         )
 
+    def signing(self, hpke: bytes, site: Site = HERE) -> CapsuleKey:
+        """Hostile: its account's signature on whatever it likes."""
+        digest = key_digest(site.chain_id, site.address, self.address, self.epoch, hpke)
+        signature = sign_digest(self.account, digest)
+        return CapsuleKey(account=self.address, epoch=self.epoch, hpke=hpke, signature=signature)
+
 
 def make_capsules(count: int = 3) -> tuple[Capsule, ...]:
     """New capsules, ascending by account as in a cover."""

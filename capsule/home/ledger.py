@@ -18,10 +18,10 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capsule.home.entries import SCHEMA, Answered, Ask, BountyFacts
 from capsule.problems import Refused
 from sonar.errors import JournalBlocked, JournalError
 from sonar.home.files import remedy, remedy_of_database
@@ -33,56 +33,6 @@ FORMAT = 1
 HOUR_S = 3600
 _OLD = "use the version of Sonar that wrote it, or begin with a new home"
 _DAMAGED = "restore the newest copy; without one, move the file away, and the capsule begins a new one"
-_SCHEMA = """
-CREATE TABLE owner (name TEXT NOT NULL, entries INTEGER NOT NULL, blind_until INTEGER NOT NULL);
-CREATE TABLE nonce (nonce BLOB PRIMARY KEY, bounty BLOB NOT NULL, at_s INTEGER NOT NULL,
-                    expires_s INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX nonce_of ON nonce (bounty, at_s);
-CREATE TABLE bounty (bounty BLOB PRIMARY KEY, scientist TEXT NOT NULL, epoch INTEGER NOT NULL,
-                     closed_s INTEGER) WITHOUT ROWID;
-CREATE TABLE seeds (bounty BLOB, mine TEXT, hashes BLOB NOT NULL, PRIMARY KEY (bounty, mine)) WITHOUT ROWID;
-CREATE TABLE ask (bounty BLOB, round INTEGER, mine TEXT, ask BLOB, bits INTEGER NOT NULL, told TEXT NOT NULL,
-                  PRIMARY KEY (bounty, round, mine, ask)) WITHOUT ROWID;
-CREATE INDEX ask_of ON ask (mine);
-CREATE TABLE cohort (bounty BLOB, round INTEGER, digest BLOB NOT NULL, manifest BLOB NOT NULL,
-                     opened INTEGER NOT NULL, PRIMARY KEY (bounty, round, digest)) WITHOUT ROWID;
-CREATE TABLE answer (request BLOB PRIMARY KEY, bounty BLOB NOT NULL, round INTEGER NOT NULL,
-                     kind TEXT NOT NULL, at_s INTEGER NOT NULL, signed BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX answer_of ON answer (bounty, round);
-CREATE TABLE refusal (code TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One functional of a mine's answers: `digest` says all of what is asked, `told` what is answered."""
-
-    mine: Address
-    digest: bytes
-    bits: int
-    told: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answer that was signed: `signed` is the whole of it, as it went out."""
-
-    request: bytes
-    bounty: BountyId
-    round: int
-    kind: str
-    at_s: int
-    signed: bytes
-
-
-@dataclass(frozen=True)
-class BountyFacts:
-    """A bounty that was served: whose, with the key of which epoch, and when it was seen closed."""
-
-    bounty: BountyId
-    scientist: Address
-    epoch: int
-    closed_s: int | None
 
 
 class Ledger:
@@ -109,7 +59,7 @@ class Ledger:
         self._db.execute("PRAGMA synchronous=FULL")
         with self._writing():
             if self._pragma("application_id") == 0 and not self._one("SELECT 1 FROM sqlite_master"):
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute("INSERT INTO owner VALUES (?, 0, 0)", [secrets.token_hex(16)])
                 self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -231,25 +181,44 @@ class Ledger:
                 added = self._db.execute("INSERT OR IGNORE INTO ask VALUES (?, ?, ?, ?, ?, ?)", entry)
                 new += ask.bits * added.rowcount
             for mine in {ask.mine for ask in asks} if new else ():
-                self._check_budget(answer, mine, bits, bits_per_mine)
+                self._check_budget(answer.bounty, answer.round, mine, bits, bits_per_mine)
             self._keep(answer, new > 0)
         return new
 
-    def _check_budget(self, answer: Answered, mine: Address, bits: int, bits_per_mine: int) -> None:
+    def check_room(
+        self,
+        bounty: BountyId,
+        number: int,
+        wanted: Sequence[tuple[Address, int]],
+        *,
+        bits: int,
+        bits_per_mine: int,
+    ) -> None:
+        """Check whether so many more bits of each mine may be told. Raises Refused (budget)."""
+        for mine in sorted({mine for mine, _ in wanted}):
+            more = sum(each for whose, each in wanted if whose == mine)
+            self._check_budget(bounty, number, mine, bits - more, bits_per_mine - more, more)
+
+    def _check_budget(
+        self, bounty: BountyId, number: int, mine: Address, bits: int, bits_per_mine: int, more: int = 0
+    ) -> None:
+        """Check that what was told, and `more`, is within the limits less `more`."""
         query = "SELECT total(bits) FROM ask WHERE bounty = ? AND round = ? AND mine = ?"
-        told = int(self._need(query, answer.bounty, answer.round, mine)[0])
+        told = int(self._need(query, bounty, number, mine)[0])
         if told > bits:
             raise Refused(
                 "budget",
-                f"{mine}: {told} bits of its answer in round {answer.round}, and {bits} may be told",
+                f"{told + more} bits of {mine}'s answer in round {number}, and {bits + more} may be told",
                 hint="what was asked before is told again for nothing; ask for no more",
+                mine=mine,
             )
         told = int(self._need("SELECT total(bits) FROM ask WHERE mine = ?", mine)[0])
         if told > bits_per_mine:
             raise Refused(
                 "budget",
-                f"{mine}: {told} bits over all bounties, and this capsule tells {bits_per_mine}",
+                f"{told + more} bits of {mine} over all bounties; this capsule tells {bits_per_mine + more}",
                 hint="ask the other capsules",
+                mine=mine,
             )
 
     def bits_of(self, bounty: BountyId) -> dict[Address, int]:

@@ -17,6 +17,7 @@ from sonar.protocol.ids import BountyId, hex32
 from sonar.protocol.phase import BountyState, Status, status_of
 
 _MOST_KEPT = 256
+_LATER = "ask again when the chain has come further"
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,25 @@ class View:
         """Where the bounty stands, as of `head`."""
         return status_of(self.state, self.head.timestamp_s)
 
+    def require_settling(self, number: int) -> RoundRecord:
+        """Return the record of the bounty's current round, if all of its answers are there.
+
+        Before, another answer could come; afterwards nobody needs to know more. Raises Refused.
+        """
+        found = self.round(number)
+        if number != self.state.round or self.status in (Status.OVERDUE, Status.CLOSED, Status.FAILED):
+            raise Refused("phase", f"round {number} is over at block {self.head.number}")
+        if self.status is not Status.SETTLE:
+            raise Refused(
+                "depth", f"round {number} still takes answers at block {self.head.number}", hint=_LATER
+            )
+        return found
+
     def round(self, number: int) -> RoundRecord:
         """The record of a round. Raises Refused for one that has not begun."""
         found = self.rounds.get(number)
         if found is None or found.opened is None:
-            raise Refused("phase", f"round {number} has not begun at block {self.head.number}")
+            raise Refused("depth", f"round {number} has not begun at block {self.head.number}", hint=_LATER)
         return found
 
 

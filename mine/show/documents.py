@@ -58,6 +58,24 @@ class Examination:
 
 
 @document
+class CoverFacts:
+    """What hides a mine's answers in a bounty; `readers` says in words who could read one all the same.
+
+    `kind` is paillier, or veil if there are capsules: any `threshold` of them with the scientist could, and
+    `strangers` are those that the mine does not trust. Each tells at most `bits` of an answer in a round.
+    `audited`: they recompute the settlements.
+    """
+
+    kind: str
+    threshold: int
+    capsules: list[Address]
+    strangers: list[Address]
+    bits: int
+    audited: bool
+    readers: str
+
+
+@document
 class OfferFacts:
     """A bounty as this mine sees it. `data`: which of its data fit, or why none does.
 
@@ -91,6 +109,7 @@ class OfferFacts:
     chain_time_s: int
     symbol: str = ""
     decimals: int | None = None
+    cover: CoverFacts | None = None
 
 
 @document
@@ -102,6 +121,7 @@ class JoinedFacts:
     rows: int
     blindings: int
     idle_s: float
+    cover: CoverFacts
 
 
 @document
@@ -113,17 +133,22 @@ class Left:
 
 @document
 class Told:
-    """What a bounty's rounds have revealed about a mine's data, beyond the sums over its cohorts."""
+    """What a bounty's rounds have revealed about a mine's data, beyond the sums over its cohorts.
+
+    `bits` in all, at most: scores, and a bit for each round without a share; where there are capsules both
+    follow from what these told, at most `capsule_bits`.
+    """
 
     updates: int
     score_bits: int
     no_share: int
     bits: int
+    capsule_bits: int = 0
 
 
 @document
 class Standing:
-    """A joined bounty, and the states of this mine's rounds in it."""
+    """A joined bounty, and the states of this mine's rounds in it; `cover` is None of one that was left."""
 
     bounty: str
     data: str
@@ -133,6 +158,7 @@ class Standing:
     ends: int | None
     states: dict[str, str]
     revealed: Told
+    cover: CoverFacts | None = None
 
 
 @document

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from mine.show.documents import Income, MineStatus, OfferFacts, RoundIncome, Standing
+from mine.show.cover import in_lines
+from mine.show.documents import Income, JoinedFacts, MineStatus, OfferFacts, RoundIncome, Standing
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
@@ -104,8 +105,10 @@ def print_status(document: MineStatus, *, wide: bool = False) -> None:
         print_rows([_told(one) for one in document.bounties], _STATUS, wide=wide)
         print_text(
             "told: encrypted updates, of which the scientist sees the sum over each cohort; and at most "
-            "this many bits per mine, by scores of 16 bits and by rounds without a share."
+            "this many bits per mine, by scores of 16 bits and by rounds without a share"
+            + (", or by all that capsules may have told." if _has_veil(document.bounties) else ".")
         )
+        print_covers([one for one in document.bounties if one.status not in ("closed", "left")], wide=wide)
     refused = [(short(one.bounty), f"refused: {one.error}\n{one.hint}".strip()) for one in document.refused]
     print_named(refused)
 
@@ -138,6 +141,17 @@ def _told(one: Standing) -> dict[str, Any]:
     return {**vars(one), "updates": one.revealed.updates, "bits": one.revealed.bits}
 
 
+def _has_veil(bounties: Iterable[Standing]) -> bool:
+    return any(one.cover is not None and one.cover.kind == "veil" for one in bounties)
+
+
+def print_covers(bounties: Iterable[JoinedFacts | Standing], *, wide: bool = False) -> None:
+    """Say of each bounty who could read an answer, and what is told of one."""
+    for one in bounties:
+        name = one.bounty if wide else short(one.bounty)
+        print_named((name, line) for line in (in_lines(one.cover) if one.cover else ()))
+
+
 def print_offers(offers: Sequence[OfferFacts], *, wide: bool = False) -> None:
     """Show open bounties: a table for each asset that they pay in, and below it what each asks for."""
     for asset, same in groupby(sorted(offers, key=lambda one: (one.asset != ETHER, one.asset)), _asset_of):
@@ -160,6 +174,7 @@ def _asked(one: OfferFacts) -> Iterable[str]:
     """What a bounty asks of a mine, and why this one's data will not do."""
     if one.needs:
         yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
+    yield from in_lines(one.cover) if one.cover else ()
     yield (
         f"a scientist who does not settle within {span(one.windows_s[2])} pays {one.overdue_bps / 100:g}% of "
         "the unpaid reward, in equal parts to the mines that revealed"

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
+from mine.show.cover import cover_facts
 from mine.show.documents import (
+    CoverFacts,
     DataFacts,
     DataUse,
     Fit,
@@ -29,7 +30,7 @@ from mine.show.documents import (
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
 from mine.wiring import Mine
-from mine.work.state import Book, Joined
+from mine.work.state import Book, Joined, Veiled
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
@@ -60,14 +61,10 @@ def datasets(book: Book, policy: Policy) -> list[DataUse]:
 
 def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     """Every data set against one bounty, with all checks. Raises what is wrong with the bounty itself."""
-    from mine.work import trainer
+    from mine.work import joining
 
     state = mine.market.bounty(posted.bounty)
-    consent.check_bounty(state, mine.policy)
-    task = trainer.read_task(
-        mine.market, mine.store, state, posted.model_digest, posted.key_digest, mine.policy
-    )
-    trainer.proof(task, mine.address)
+    task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted)
     return [_fit(task, dataset) for dataset in mine.book.datasets()]
 
 
@@ -92,13 +89,13 @@ def bounties(mine: Mine) -> list[OfferFacts]:
         for posted in mine.market.bounties()
     ]
     return [
-        _offer(offer, head, mine.unit(offer.state.terms.asset))
+        _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy.capsules.trusted)
         for offer in offers
         if offer.status is not Status.CLOSED
     ]
 
 
-def _offer(offer: Offer, head: Head, unit: Unit) -> OfferFacts:
+def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> OfferFacts:
     terms, task, problem = offer.state.terms, offer.task, offer.problem
     return OfferFacts(
         bounty=hex32(offer.posted.bounty),
@@ -128,10 +125,11 @@ def _offer(offer: Offer, head: Head, unit: Unit) -> OfferFacts:
         chain_time_s=head.timestamp_s,
         symbol=unit.symbol,
         decimals=unit.decimals,
+        cover=cover_facts(task.veil, trusted) if task else None,
     )
 
 
-def joined(found: Sequence[tuple[Joined, Task]]) -> list[JoinedFacts]:
+def joined(found: Sequence[tuple[Joined, Task]], policy: Policy) -> list[JoinedFacts]:
     """Bounties that were just joined, and what an update takes of the idle time before it."""
     from mine.work.pool import making_s
 
@@ -139,7 +137,8 @@ def joined(found: Sequence[tuple[Joined, Task]]) -> list[JoinedFacts]:
     for one, task in found:
         need = task.plan.ciphertexts
         idle_s = round(making_s(task.key.bits, need), 3)
-        rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s))
+        cover = cover_facts(one.veil, policy.capsules.trusted)
+        rows.append(JoinedFacts(hex32(one.bounty), one.dataset.name, one.dataset.rows, need, idle_s, cover))
     return rows
 
 
@@ -158,7 +157,7 @@ def status(mine: Mine) -> MineStatus:
     try:
         return _on_chain(mine, document)
     except (ChainUnavailable, RpcError) as fault:
-        known = [_remembered(book, one) for one in book.joined()]
+        known = [_remembered(mine, one) for one in book.joined()]
         return replace(document, problem=_why(fault), bounties=known + document.bounties)
 
 
@@ -192,19 +191,25 @@ def _token(mine: Mine, asset: Address) -> TokenHeld:
     return TokenHeld(asset, have, owed, told)
 
 
-def _remembered(book: Book, one: Joined) -> Standing:
+def _remembered(mine: Mine, one: Joined) -> Standing:
     """What this home's own record tells of a joined bounty."""
-    return _record(book, one.bounty, one.dataset.name, "closed" if one.over else "unknown")
+    found = _record(mine.book, one.bounty, one.dataset.name, "closed" if one.over else "unknown", one.veil)
+    return replace(found, cover=_cover(mine, one))
+
+
+def _cover(mine: Mine, one: Joined) -> CoverFacts:
+    return cover_facts(one.veil, mine.policy.capsules.trusted)
 
 
 def _left(book: Book) -> list[Standing]:
     """The same of those that it worked in and then left: what was revealed stays revealed."""
     joined = {one.bounty for one in book.joined()}
     left = dict.fromkeys(part.bounty for part in book.parts() if part.bounty not in joined)
-    return [_record(book, bounty, "", "left") for bounty in left]
+    veils = {bounty: seeds.veil for bounty in left if (seeds := book.seeds(bounty))}
+    return [_record(book, bounty, "", "left", veils.get(bounty)) for bounty in left]
 
 
-def _record(book: Book, bounty: BountyId, data: str, status: str) -> Standing:
+def _record(book: Book, bounty: BountyId, data: str, status: str, veil: Veiled | None = None) -> Standing:
     parts = book.parts(bounty)
     return Standing(
         bounty=hex32(bounty),
@@ -214,19 +219,20 @@ def _record(book: Book, bounty: BountyId, data: str, status: str) -> Standing:
         state=parts[-1].state.value if parts else "",
         ends=None,
         states={str(part.round): part.state.value for part in parts},
-        revealed=_told(leak_of_states([part.state for part in parts])),
+        revealed=_told(leak_of_states([part.state for part in parts]), veil),
     )
 
 
-def _told(told: Leak) -> Told:
-    return Told(told.rounds, told.score_bits, told.no_share, told.bits)
+def _told(told: Leak, veil: Veiled | None) -> Told:
+    capsule_bits = told.rounds * veil.bits_in_all if veil else 0
+    return Told(told.rounds, told.score_bits, told.no_share, capsule_bits or told.bits, capsule_bits)
 
 
 def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing:
     try:
         state = mine.market.bounty(one.bounty, at=head)
     except UnknownBounty:  # it was joined on another network, before this home took over a new network file
-        return _remembered(mine.book, one)
+        return _remembered(mine, one)
     phase = status_of(state, head.timestamp_s)
     return Standing(
         bounty=hex32(one.bounty),
@@ -236,7 +242,8 @@ def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing
         state=mine.book.part(one.bounty, state.round).state.value,
         ends=_ends(state, phase),
         states={str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
-        revealed=_told(leak(records, one.bounty, mine.address)),
+        revealed=_told(leak(records, one.bounty, mine.address), one.veil),
+        cover=_cover(mine, one),
     )
 
 

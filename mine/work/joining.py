@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
-from mine.work import trainer
+from mine.work import trainer, veil
 from mine.work.state import Book, Joined
 from mine.work.trainer import Sums, Task
 from sonar.chain.contract.market import Market
@@ -57,9 +57,7 @@ def look_at(
     state = market.bounty(posted.bounty, at=head)
     task, fitting, problem = None, [], None
     try:
-        consent.check_bounty(state, policy)
-        task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
-        trainer.proof(task, me)
+        task = examine(market, store, me, policy, state, posted)
         for dataset in datasets:
             try:
                 trainer.fits(task, dataset)
@@ -73,6 +71,20 @@ def look_at(
     return Offer(
         posted, state, status_of(state, head.timestamp_s), task, tuple(fitting), None if fitting else problem
     )
+
+
+def examine(
+    market: Market, store: Store, me: Address, policy: Policy, state: BountyState, posted: BountyPosted
+) -> Task:
+    """Check all of a bounty that is not about data, and return what it asks for.
+
+    Raises what the checks raise, and ChainUnavailable.
+    """
+    consent.check_bounty(state, policy)
+    task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
+    veil.check_settler(market, state.terms.settler, task.model.cover)
+    trainer.proof(task, me)
+    return task
 
 
 def join(
@@ -97,12 +109,16 @@ def join(
         raise UsageError(
             f"bounty {hex32(posted.bounty)} is closed", hint="`mine bounties` lists the open ones"
         )
-    consent.check_bounty(state, policy)
-    task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
-    trainer.proof(task, me)
+    task = examine(market, store, me, policy, state, posted)
     dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
     joined = Joined(
-        posted.bounty, dataset, posted.model_digest, posted.key_digest, digest, block=posted.block
+        posted.bounty,
+        dataset,
+        posted.model_digest,
+        posted.key_digest,
+        digest,
+        block=posted.block,
+        veil=task.veil,
     )
     book.join(joined)
     return joined, task

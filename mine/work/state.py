@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mine.data.dataset import DataSet
 from sonar.chain.rpc import Head
@@ -21,6 +21,9 @@ from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final
 from sonar.telling.progress import Progress
+
+if TYPE_CHECKING:
+    from sonar.manifests.model import VeilCover
 
 
 class Command(Enum):
@@ -58,11 +61,55 @@ def decide(state: RoundState, status: Status) -> Command:
 
 
 @dataclass(frozen=True)
+class Veiled:
+    """The veil of a bounty, as long as it lasts: any `threshold` of `capsules` can open a sum.
+
+    Each of them tells at most `bits` of an answer in a round. `audited`: they recompute the settlements.
+    """
+
+    threshold: int
+    capsules: tuple[Address, ...]
+    bits: int
+    audited: bool
+
+    @property
+    def bits_in_all(self) -> int:
+        """The most that is told of an answer in a round: each holder of a class could be asked otherwise."""
+        return self.bits * (len(self.capsules) - self.threshold + 1)
+
+    @classmethod
+    def of(cls, cover: VeilCover) -> Veiled:
+        """Return what of a cover is recorded."""
+        accounts = tuple(member.account for member in cover.members)
+        return cls(cover.threshold, accounts, cover.bits, cover.audit is not None)
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Veiled:
+        """Return what the journal holds."""
+        return cls(**{**record, "capsules": tuple(record["capsules"])})
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
+
+    `veil` is what they were drawn for. `hashes` are theirs, `envelopes` those for the capsules, in the order
+    of the cover's members.
+    """
+
+    bounty: BountyId
+    veil: Veiled
+    seeds: tuple[bytes, ...] = field(repr=False)
+    hashes: tuple[bytes, ...]
+    envelopes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class Joined:
     """A bounty that the operator joined, with what may not change while it lasts.
 
     `model_digest` and `key_digest` name the first round's manifests, `map_digest` is of (A, b), `block` is
-    where the bounty was posted. `over`: nothing is left to do.
+    where the bounty was posted. `over`: nothing is left to do. `veil`: the capsules', if the bounty has some.
     """
 
     bounty: BountyId
@@ -72,19 +119,7 @@ class Joined:
     map_digest: str
     block: int
     over: bool = False
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
-
-    `hashes` are theirs, `envelopes` those for the capsules, in the order of the cover's members.
-    """
-
-    bounty: BountyId
-    seeds: tuple[bytes, ...] = field(repr=False)
-    hashes: tuple[bytes, ...]
-    envelopes: tuple[bytes, ...]
+    veil: Veiled | None = None
 
 
 @dataclass(frozen=True)
@@ -179,11 +214,13 @@ class Book:
     # Bounties
 
     def join(self, joined: Joined) -> None:
-        """Record a joined bounty, or its new state, and forget its refusal."""
+        """Record a joined bounty, or its new state, and forget its refusal, and its seeds once it is over."""
         record = {**asdict(joined), "dataset": joined.dataset.to_record()}
         with self.journal.transaction():
             self.journal.put(f"joined/{joined.bounty.hex()}", record)
             self.journal.delete(f"refusal/{joined.bounty.hex()}")
+            if joined.over:  # they are in the capsules' envelopes yet, and of no more use here
+                self.journal.delete(f"seeds/{joined.bounty.hex()}")
         self.ended += joined.over
 
     def leave(self, bounty: BountyId) -> None:
@@ -285,11 +322,14 @@ def _round_key(bounty: BountyId, round_number: int) -> str:
 
 
 def _seeds(record: dict[str, Any]) -> Seeds:
-    return Seeds(record["bounty"], *(tuple(record[name]) for name in ("seeds", "hashes", "envelopes")))
+    lists = (tuple(record[name]) for name in ("seeds", "hashes", "envelopes"))
+    return Seeds(record["bounty"], Veiled.read(record["veil"]), *lists)
 
 
 def _joined(record: dict[str, Any]) -> Joined:
-    return Joined(**{**record, "dataset": DataSet.from_record(record["dataset"])})
+    veil = record.get("veil")  # a home that joined before there were capsules has none
+    dataset = DataSet.from_record(record["dataset"])
+    return Joined(**{**record, "dataset": dataset, "veil": Veiled.read(veil) if veil else None})
 
 
 def _part(record: dict[str, Any]) -> Part:

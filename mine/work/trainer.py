@@ -24,7 +24,7 @@ from mine.data.dataset import DataSet
 from mine.work import veil
 from mine.work.pool import Pool
 from mine.work.release import Release, unchanged
-from mine.work.state import Joined
+from mine.work.state import Joined, Veiled
 from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
 from sonar.data.names import missing_column, plain_name, plain_names, spelled, twice
@@ -69,6 +69,11 @@ class Task:
     def family(self) -> AnyFamily:
         """What computes the answers."""
         return family_of(self.model.family)
+
+    @property
+    def veil(self) -> Veiled | None:
+        """What the capsules of the bounty may do, if it has some."""
+        return Veiled.of(self.model.cover) if self.model.cover.kind == "veil" else None
 
     @property
     def columns(self) -> tuple[str, ...]:

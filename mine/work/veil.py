@@ -19,11 +19,13 @@ from gmpy2 import mpz
 
 from mine import consent
 from mine.consent import Policy
-from mine.work.state import Book, Seeds, Turn
+from mine.work.state import Book, Seeds, Turn, Veiled
+from sonar.chain.contract.committee import is_committee
 from sonar.chain.contract.market import REORG_BLOCKS, Market
+from sonar.chain.rpc import Chain
 from sonar.chain.signatures import signer_of
-from sonar.errors import BlobNotFound, ManifestError, UsageError
-from sonar.manifests.model import PaillierCover, VeilCover
+from sonar.errors import BlobNotFound, ConsentError, ManifestError, UsageError
+from sonar.manifests.model import CapsuleKey, PaillierCover, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -56,18 +58,46 @@ def check_cover(cover: PaillierCover | VeilCover, site: Site, policy: Policy) ->
     Raises ConsentError, and ManifestError for a key that is not the capsule's own.
     """
     consent.check_cover(cover, policy)
-    if cover.kind == "paillier":
+    if cover.kind == "veil":
+        for member in cover.members:
+            _check_key(member, site)
+
+
+def _check_key(member: CapsuleKey, site: Site) -> None:
+    digest = key_digest(site.chain_id, site.address, member.account, member.epoch, member.hpke)
+    if signer_of(digest, member.signature) != member.account:
+        raise ManifestError(
+            "model.cover.members",
+            f"the key of capsule {member.account} for epoch {member.epoch} is not signed by that account for "
+            f"contract {site.address} on chain {site.chain_id}",
+            hint="whoever made this key could open what is sealed for the capsule: do not join; the "
+            "scientist must ask the capsule for its key (GET /v1/identity)",
+        )
+    try:
+        envelopes.seal(member.hpke, (), b"")
+    except ManifestError as error:
+        raise ManifestError(
+            "model.cover.members",
+            f"the key of capsule {member.account} for epoch {member.epoch} {error.problem}",
+            hint="nothing can be sealed for this capsule: do not join, and tell the scientist",
+        ) from error
+
+
+def check_settler(chain: Chain, settler: Address, cover: PaillierCover | VeilCover) -> None:
+    """Check that an audit binds: that the bounty's settler is the committee of its capsules.
+
+    Else the manifest promises an audit, and the contract pays by the scientist's word. Raises ConsentError,
+    ChainUnavailable, RpcError.
+    """
+    if cover.kind == "paillier" or cover.audit is None:
         return
-    for member in cover.members:
-        digest = key_digest(site.chain_id, site.address, member.account, member.epoch, member.hpke)
-        if signer_of(digest, member.signature) != member.account:
-            raise ManifestError(
-                "model.cover.members",
-                f"the key of capsule {member.account} for epoch {member.epoch} is not signed by that account "
-                f"for contract {site.address} on chain {site.chain_id}",
-                hint="whoever made this key could open what is sealed for the capsule: do not join; the "
-                "scientist must ask the capsule for its key (GET /v1/identity)",
-            )
+    members = [member.account for member in cover.members]
+    if fault := is_committee(chain, settler, members, cover.threshold):
+        raise ConsentError(
+            f"terms.settler: the capsules are to audit, but {fault}",
+            hint="do not join: the scientist could settle without the capsules; the settler must be their "
+            "committee",
+        )
 
 
 class Veils:
@@ -127,7 +157,7 @@ class Veils:
             )
             for place, member in enumerate(cover.members)
         ]
-        return Seeds(bounty, seeds, hashes, tuple(sealed))
+        return Seeds(bounty, Veiled.of(cover), seeds, hashes, tuple(sealed))
 
 
 def veiled(

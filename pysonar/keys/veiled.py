@@ -204,7 +204,8 @@ class VeiledHolder(BaseHolder):
             factors[number] = checked.tolist()
             sent[number] = self._of_sum(job, pages[number]).keys()
         family = family_of(job.manifest.family)
-        asks = family.score_asks(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
+        listed = {number: vector.tolist() for number, vector in factors.items()}
+        asks = family.score_asks(job.plan, listed, sent, mines.keys(), self._told.sums(job.bounty))
         heard = self._heard(job, round, "scores", {mine: (ask,) for mine, ask in asks.items()}, pages)
         if missing := sorted(asks.keys() - heard.keys()):
             raise CapsuleFault(f"too few capsules can tell the scores of {', '.join(missing)}")

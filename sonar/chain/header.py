@@ -8,13 +8,11 @@ field: then the check says nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import rlp
-from eth_utils.crypto import keccak
-
 from sonar.errors import RpcError
+from sonar.protocol.keccak import keccak
 
 _ORDER = [
     "parentHash",
@@ -84,9 +82,22 @@ def is_genuine(block: Mapping[str, Any]) -> bool | None:
         return None
     try:
         fields = [_field(name, block[name]) for name in _ORDER if block.get(name) is not None]
-        return keccak(rlp.encode(fields)) == bytes.fromhex(block["hash"][2:])
+        return keccak(_rlp(fields)) == bytes.fromhex(block["hash"][2:])
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _rlp(fields: Sequence[bytes]) -> bytes:
+    """Return the recursive length prefix of a list of bytes (yellow paper, appendix B)."""
+    items = b"".join(one if len(one) == 1 and one[0] < 0x80 else _prefix(0x80, one) + one for one in fields)
+    return _prefix(0xC0, items) + items
+
+
+def _prefix(kind: int, data: bytes) -> bytes:
+    if len(data) < 56:
+        return bytes([kind + len(data)])
+    length = len(data).to_bytes((len(data).bit_length() + 7) // 8)
+    return bytes([kind + 55 + len(length)]) + length
 
 
 def _field(name: str, value: Any) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sonar.chain.rpc import Rpc
     from sonar.home.folder import Home
-    from sonar.home.settings import NetworkConfig, StoreConfig
+    from sonar.home.settings import CapsuleConfig, NetworkConfig, StoreConfig
     from sonar.localchain import LocalChain
 
 HostOption = Annotated[
@@ -170,10 +170,23 @@ def _network(
         "deployed_block": block,
         "store": store,
         "faucet": FaucetConfig(key_file=str(home.path / FAUCET_FILE)),
+        "capsules": _listed(home, contract),
     }
     network = NetworkConfig.checked(home.network, fields, hint="is --url right?")
     network.save(home.network)
     return network
+
+
+def _listed(home: Home, contract: Address) -> tuple[CapsuleConfig, ...]:
+    """The capsules that the file lists already, if it is of the same contract."""
+    from sonar.errors import ConfigError
+    from sonar.home.settings import NetworkConfig
+
+    try:
+        old = NetworkConfig.load(home.network)
+    except ConfigError:
+        return ()
+    return old.capsules if old.contract == contract else ()
 
 
 def _contract(home: Home, rpc: Rpc, deployer: LocalAccount, min_window_s: int) -> tuple[Address, bytes, int]:

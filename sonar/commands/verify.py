@@ -19,12 +19,11 @@ def verify(network: NetworkOption = None, json: JsonFlag = False) -> None:
 
     Example: `sonar verify --network network.toml`
     """
-    from eth_utils.crypto import keccak
-
     from sonar.chain.contract.abi import training_market, verify_file
     from sonar.chain.contract.market import Market
     from sonar.chain.deploying.deploy import predicted
     from sonar.errors import MarketError, RemoteError
+    from sonar.protocol.keccak import keccak
 
     market = Market.connect(load_network(network))
     code, window_s = market.code(market.address), 0

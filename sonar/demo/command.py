@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sonar.demo.launch import LOGS, Settings, next_commands, supervise
+from sonar.demo.launch import CAPSULES, LOGS, Settings, next_commands, supervise
 from sonar.demo.view import SCIENTIST, LiveView, PlainView, View
 from sonar.errors import ConfigError
 from sonar.home.files import in_full, remedy
@@ -47,6 +47,10 @@ def demo(
         Path | None,
         typer.Option(help="Folder to keep everything in; must be new or empty. Default: a new one."),
     ] = None,
+    no_capsules: Annotated[
+        bool,
+        typer.Option("--no-capsules", help="Start no capsules: the scientist's key could read every update."),
+    ] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a key below 2048 bits, for comparisons only.")
     ] = False,
@@ -54,14 +58,16 @@ def demo(
 ) -> None:
     """Train the diabetes model on encrypted weights over ten mines, and pay them.
 
-    Starts a chain, a store, the mines and the scientist, each a process of its own with its own keystore and
-    data; follows them; and ends with what everybody earned, learned and spent. The folder is kept, with
-    commands to try on it. Ctrl-C ends every process.
+    Starts a chain, a store, three capsules, the mines and the scientist, each a process of its own with its
+    own keystore and data; follows them; and ends with what everybody earned, learned and spent. The folder
+    is kept, with commands to try on it. Ctrl-C ends every process.
 
     Example: `sonar demo --mines 5 --rounds 4 --chain eth-tester`
     """
     _check_key_bits(key_bits, insecure)
-    settings = Settings(_new_home(home), mines, rounds, key_bits, chain, insecure)
+    settings = Settings(
+        _new_home(home), mines, rounds, key_bits, chain, insecure, 0 if no_capsules else CAPSULES
+    )
     with _told_where(settings.home, Console(stderr=True)):
         report = _run(settings, as_json=json)
     _show(settings, report, as_json=json)
@@ -73,7 +79,9 @@ def _run(settings: Settings, *, as_json: bool) -> Report:
 
     err = Console(stderr=True)
     live = err.is_terminal and not as_json
-    view: View = LiveView(err, [SCIENTIST, *settings.parties()]) if live else PlainView(err)
+    view: View = (
+        LiveView(err, [SCIENTIST, *settings.parties(), *settings.capsule_names()]) if live else PlainView(err)
+    )
     try:
         return Conductor(settings, view, supervisor).run()
     finally:

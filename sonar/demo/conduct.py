@@ -15,10 +15,10 @@ from sonar.demo.read import Record, read_report
 from sonar.demo.report import Report
 from sonar.demo.view import SCIENTIST, View
 from sonar.errors import RemoteError
-from sonar.home.parties import ready
+from sonar.home.parties import list_capsules, ready
 from sonar.home.settings import NetworkConfig
 from sonar.processes.supervisor import Line, Supervisor
-from sonar.telling.documents import CampaignRound, ChainReady, PartyReady
+from sonar.telling.documents import CampaignRound, CapsuleReady, ChainReady, PartyReady
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
 
@@ -42,6 +42,9 @@ class Conductor:
         with self._supervisor, self._told_end():
             with self.record.timed("start: chain and contract"):
                 market, network = self._start_chain()
+            if self._settings.capsules:
+                with self.record.timed("start: capsules"):
+                    network = self._start_capsules()
             with self.record.timed("start: keystores and processes"):
                 self._start_parties(network)
             with self.record.timed("training: from the first commit to the last withdrawal"):
@@ -69,6 +72,24 @@ class Conductor:
         network = NetworkConfig.load(self._settings.network)
         return Market.connect(network), network
 
+    def _start_capsules(self) -> NetworkConfig:
+        """Start the capsules, and list them for all who come later: a home takes over the network's file."""
+        names = self._settings.capsule_names()
+        self._view.stage(f"starting {len(names)} capsules, each with keys of its own")
+        for name in names:
+            launch.start_party(self._settings, self._supervisor, name)
+        for name, made in ready(self._supervisor, PartyReady, names, self._view.stage, self._revive):
+            self._let_go_on(name, made)
+        for name, told in ready(self._supervisor, CapsuleReady, names, self._view.stage, self._revive):
+            self.record.capsules[name] = told
+        return list_capsules(self._settings.network, [self.record.capsules[name] for name in names])
+
+    def _let_go_on(self, party: str, made: PartyReady) -> None:
+        self.record.addresses[party] = made.address
+        child = self._supervisor.child(party)
+        self.record.pids[party] = child.pid
+        child.go_on()
+
     def _start_parties(self, network: NetworkConfig) -> None:
         """Start every party; fund it as soon as it has made its keystore, and let it begin its work."""
         parties = [SCIENTIST, *self._settings.parties()]
@@ -77,11 +98,8 @@ class Conductor:
             launch.start_party(self._settings, self._supervisor, party)
         told = ready(self._supervisor, PartyReady, parties, self._view.stage, self._revive)
         for party, document in told:
-            self.record.addresses[party] = document.address
             fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
-            child = self._supervisor.child(party)
-            self.record.pids[party] = child.pid
-            child.go_on()
+            self._let_go_on(party, document)
 
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
@@ -90,7 +108,7 @@ class Conductor:
         for line in self._lines():
             if line.text is not None:
                 self._told(line.party, line.text)
-            elif self._supervisor.ended_well(besides=CHAIN):
+            elif self._supervisor.ended_well(besides=[CHAIN, *self._settings.capsule_names()]):
                 return
 
     def _told(self, party: str, text: str) -> None:
@@ -100,10 +118,15 @@ class Conductor:
             return  # a start-up document, not progress
         event = line.event
         if isinstance(event, Timing):
-            self.record.seconds[f"{'mines' if party != SCIENTIST else party}: {event.part}"] += event.seconds
+            self.record.seconds[f"{self._group(party)}: {event.part}"] += event.seconds
         elif isinstance(event, Round) and isinstance(event.summary, CampaignRound):
             self.record.rounds[event.round] = event.summary
         self._view.show(ProgressLine(party, line.at_s, event))
+
+    def _group(self, party: str) -> str:
+        if party == SCIENTIST:
+            return party
+        return "capsules" if party in self._settings.capsule_names() else "mines"
 
     def _lines(self) -> Iterator[Line]:
         """Yield what the processes write. A killed party is started again; a failed one ends the run."""
@@ -128,7 +151,8 @@ class Conductor:
             self.record.restarts[party] += 1
             if party in self.record.pids:
                 self._view.stage(f"{party} was killed; starting it again from its journal")
-                work = launch.party_at_work(self._settings, party)
+                known = self.record.capsules.get(party)
+                work = launch.party_at_work(self._settings, party, known.url if known else "")
                 self.record.pids[party] = self._supervisor.start(party, work).pid
             else:
                 self._view.stage(f"{party} was killed before it was ready; starting it again")

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from sonar.demo.view import SCIENTIST
 from sonar.home.parties import (
+    LOADS_OF_CAPSULE,
     LOADS_OF_CHAIN,
     LOADS_OF_MINE,
     LOADS_OF_SCIENTIST,
+    capsule_at_work,
+    capsule_init,
+    capsule_names,
     mine_at_work,
     mine_init,
     mine_names,
@@ -21,6 +25,7 @@ from sonar.home.parties import (
 from sonar.processes.supervisor import Child, Supervisor
 
 CHAIN, LOGS = "chain", "logs"
+CAPSULES = 3
 
 _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
@@ -38,6 +43,12 @@ reward = "5 ether"
 example = "diabetes"
 rows = 42
 """
+_CAPSULES = """\
+
+# Who takes the masks off: any two of the network's capsules together, and only off a sum.
+[capsules]
+threshold = {threshold}
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Settings:
     key_bits: int = 2048
     chain: str = "auto"
     insecure: bool = False
+    capsules: int = CAPSULES
 
     @property
     def network(self) -> Path:
@@ -60,6 +72,15 @@ class Settings:
     def min_mines(self) -> int:
         """The smallest cohort whose aggregate may be decrypted: half of the mines."""
         return max(2, (self.mines + 1) // 2)
+
+    @property
+    def threshold(self) -> int:
+        """How many capsules it takes to open a sum: more than half."""
+        return self.capsules // 2 + 1
+
+    def capsule_names(self) -> list[str]:
+        """The capsules' names."""
+        return capsule_names(self.capsules)
 
     def parties(self) -> list[str]:
         """The mines' names, in the order of their shards."""
@@ -78,7 +99,7 @@ def start_chain(settings: Settings, supervisor: Supervisor) -> None:
     home, store = str(settings.home / CHAIN), str(settings.home / "store")
     args = ["chain", "--home", home, "--store", store, "--client", settings.chain, "--json"]
     supervisor.start(CHAIN, ["sonar", *args])
-    supervisor.load(LOADS_OF_MINE, LOADS_OF_SCIENTIST)
+    supervisor.load(*([LOADS_OF_CAPSULE] if settings.capsules else []), LOADS_OF_MINE, LOADS_OF_SCIENTIST)
 
 
 def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child:
@@ -86,7 +107,9 @@ def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child
     own shard; tells its address; and when it is let go on, does its work.
     """
     home, work = settings.home / party, party_at_work(settings, party)
-    if party == SCIENTIST:
+    if party in settings.capsule_names():
+        init = capsule_init(home, settings.network)
+    elif party == SCIENTIST:
         _write_bounty(settings)
         init = ["pysonar", "init", *prepare_home(home), "--network", str(settings.network), "--dev"]
     else:
@@ -96,9 +119,14 @@ def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child
     return supervisor.start(party, init, work)
 
 
-def party_at_work(settings: Settings, party: str) -> list[str]:
-    """The command of a party's real work, from its home: what it is started with again after a kill."""
+def party_at_work(settings: Settings, party: str, url: str = "") -> list[str]:
+    """The command of a party's real work, from its home: what it is started with again after a kill.
+
+    `url`: where a capsule is expected, once the others know it.
+    """
     home = settings.home / party
+    if party in settings.capsule_names():
+        return capsule_at_work(home, url)
     if party != SCIENTIST:
         return [*mine_at_work(home), "--exit-when-done"]
     return ["pysonar", "run", str(home / "bounty.toml"), *prepare_home(home), "--yes"]
@@ -150,4 +178,6 @@ def _write_bounty(settings: Settings) -> None:
         key_bits=settings.key_bits,
         insecure=str(settings.insecure).lower(),
     )
+    if settings.capsules:
+        text += _CAPSULES.format(threshold=settings.threshold)
     (settings.home / SCIENTIST / "bounty.toml").write_text(text)

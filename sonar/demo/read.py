@@ -30,7 +30,7 @@ from sonar.protocol.events import (
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import Address, Cid, Digest, hex32, parse_address
 from sonar.store.folder import FolderStore
-from sonar.telling.documents import CampaignRound
+from sonar.telling.documents import CampaignRound, CapsuleReady
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Record:
     """What the run collects as it goes and the chain does not know."""
 
     pids: dict[str, int] = field(default_factory=dict)
+    capsules: dict[str, CapsuleReady] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rounds: dict[int, CampaignRound] = field(default_factory=dict)

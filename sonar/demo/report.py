@@ -122,7 +122,7 @@ def helped(report: Report, mine: MineRow) -> int:
 
 
 def _group(part: str) -> int:
-    return ("start", "training", "pysonar", "mines").index(part.partition(":")[0])
+    return ("start", "training", "pysonar", "capsules", "mines").index(part.partition(":")[0])
 
 
 def learned(report: Report) -> Sequence[tuple[str, str]]:

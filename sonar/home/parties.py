@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from sonar.errors import ConfigError, RemoteError
 from sonar.home import keystore
 from sonar.home.files import remedy
 from sonar.home.keystore import write_private
+from sonar.home.settings import CapsuleConfig, NetworkConfig
 from sonar.processes.supervisor import Supervisor
 from sonar.telling import documents
+from sonar.telling.documents import CapsuleReady
 
 T = TypeVar("T")
 
@@ -24,13 +27,18 @@ MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
 """A mine refuses to train 11 weights on fewer than 33 rows."""
 TELL_EACH_S = 5.0
 LOADS_OF_CHAIN = "sonar.loads"
-LOADS_OF_MINE, LOADS_OF_SCIENTIST = "mine.loads", "pysonar.loads"
+LOADS_OF_MINE, LOADS_OF_SCIENTIST, LOADS_OF_CAPSULE = "mine.loads", "pysonar.loads", "capsule.loads"
 """Modules that import what the programs need: see `Supervisor.load`."""
 
 
 def mine_names(mines: int) -> list[str]:
     """Return the names of so many mines, in the order of their shards."""
     return [f"mine-{i:02d}" for i in range(1, mines + 1)]
+
+
+def capsule_names(capsules: int) -> list[str]:
+    """Return the names of so many capsules."""
+    return [f"capsule-{i}" for i in range(1, capsules + 1)]
 
 
 def prepare_home(home: Path) -> list[str]:
@@ -58,6 +66,27 @@ def mine_init(home: Path, network: Path, shard: str, *options: str) -> list[str]
 def mine_at_work(home: Path) -> list[str]:
     """The command of a home's mine: it joins every bounty that its data fit, and withdraws its pay."""
     return ["mine", "run", *prepare_home(home), "--join-all", "--claim"]
+
+
+def capsule_init(home: Path, network: Path) -> list[str]:
+    """The command that makes a capsule's home, and prints it."""
+    return ["capsule", "init", *prepare_home(home), "--network", str(network), "--dev"]
+
+
+def capsule_at_work(home: Path, url: str = "") -> list[str]:
+    """The command of a home's capsule: it serves where it did before, its `url`, or at any free port."""
+    return ["capsule", "run", *prepare_home(home), "--listen", urlsplit(url).netloc or "127.0.0.1:0"]
+
+
+def list_capsules(network: Path, capsules: Iterable[CapsuleReady]) -> NetworkConfig:
+    """Write capsules into the network's file, before anybody else takes it over; return what it says.
+
+    Raises ConfigError.
+    """
+    listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules)
+    config = NetworkConfig.load(network).model_copy(update={"capsules": listed})
+    config.save(network)
+    return config
 
 
 def ready(

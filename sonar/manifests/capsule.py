@@ -58,13 +58,17 @@ class SignedAnswer(Manifest):
 
 
 class Problem(Manifest):
-    """Why a capsule does not answer. `code` is for programs, one word; the rest for people."""
+    """Why a capsule does not answer. `code` is for programs, one word; the rest for people.
+
+    `mine`: whose answer is at fault, if only one's is: without it, the others can be asked about again.
+    """
 
     v: Literal[2] = 2
     kind: Literal["problem"] = "problem"
     code: Name
     problem: Annotated[str, Field(max_length=1000)]
     hint: Annotated[str, Field(max_length=1000)] = ""
+    mine: AddressField | None = None
 
 
 class Identity(Manifest):

@@ -30,6 +30,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from sonar.processes import die_with_parent, steps
+from sonar.starting import start_lightly
 
 SUPPORTED = sys.platform == "linux"
 _MAX_BYTES = 1 << 16
@@ -206,8 +207,7 @@ def _reap(asked: socket.socket) -> None:
 
 def main() -> int:
     """Serve on the socket whose number is the first argument, or live as the process that was asked for."""
-    # As our programs do by themselves, where they are not too late for it.
-    sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
+    start_lightly()  # as our programs do by themselves, where they are too late for it
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         programs = serve(asked)
     if programs:

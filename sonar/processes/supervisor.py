@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -197,9 +197,11 @@ class Supervisor:
         """Return the processes that ended by a signal or with an error."""
         return [child for child in self._children.values() if child.process.poll() not in (None, 0)]
 
-    def ended_well(self, besides: str) -> bool:
-        """Tell whether all processes but one party's ended without an error; one that was killed did not."""
-        return all(child.process.poll() == 0 for party, child in self._children.items() if party != besides)
+    def ended_well(self, besides: Collection[str]) -> bool:
+        """Tell whether all processes but those of `besides` ended without an error; one killed did not."""
+        return all(
+            child.process.poll() == 0 for party, child in self._children.items() if party not in besides
+        )
 
     def require_healthy(self) -> None:
         """Raise ProcessFailed when a process has ended badly."""

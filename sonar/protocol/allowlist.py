@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from eth_utils.crypto import keccak
-
 from sonar.errors import ConfigError
 from sonar.protocol.ids import Address, parse_address
+from sonar.protocol.keccak import keccak
 
 MAX_MINES = 10_000
 

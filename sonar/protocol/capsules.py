@@ -5,9 +5,8 @@ The domain names the market's contract and chain, so a signature counts on one n
 
 from __future__ import annotations
 
-from eth_utils.crypto import keccak
-
 from sonar.protocol.ids import Address
+from sonar.protocol.keccak import keccak
 from sonar.protocol.seal import DOMAIN_TYPE, abi_word
 
 NAME, VERSION = "Sonar Capsule", "2"
@@ -19,7 +18,7 @@ ANSWER_TYPE = "Answer(bytes body)"
 def key_digest(chain_id: int, contract: Address, capsule: Address, epoch: int, hpke: bytes) -> bytes:
     """Return what a capsule signs of its own key for envelopes. Raises UsageError for what fits no word."""
     fields = abi_word("capsule", "address", capsule) + abi_word("epoch", "uint32", epoch)
-    return _digest(chain_id, contract, keccak(text=KEY_TYPE) + fields + keccak(hpke))
+    return _digest(chain_id, contract, keccak(KEY_TYPE.encode()) + fields + keccak(hpke))
 
 
 def request_digest(
@@ -31,19 +30,19 @@ def request_digest(
         + abi_word("nonce", "bytes32", nonce)
         + abi_word("expires_s", "uint64", expires_s)
     )
-    return _digest(chain_id, contract, keccak(text=REQUEST_TYPE) + fields + keccak(body))
+    return _digest(chain_id, contract, keccak(REQUEST_TYPE.encode()) + fields + keccak(body))
 
 
 def answer_digest(chain_id: int, contract: Address, body: bytes) -> bytes:
     """Return what a capsule signs of an answer, which names the capsule and the request by itself."""
-    return _digest(chain_id, contract, keccak(text=ANSWER_TYPE) + keccak(body))
+    return _digest(chain_id, contract, keccak(ANSWER_TYPE.encode()) + keccak(body))
 
 
 def _digest(chain_id: int, contract: Address, struct: bytes) -> bytes:
     domain = (
-        keccak(text=DOMAIN_TYPE)
-        + keccak(text=NAME)
-        + keccak(text=VERSION)
+        keccak(DOMAIN_TYPE.encode())
+        + keccak(NAME.encode())
+        + keccak(VERSION.encode())
         + abi_word("chain_id", "uint256", chain_id)
         + abi_word("contract", "address", contract)
     )

@@ -136,12 +136,17 @@ def _plain(value: Any) -> Any:
     fields = {name: _plain(item) for name, item in value}
     for name, field in type(value).model_fields.items():
         if _IS_ADDRESS in field.metadata:
-            fields[name] = bytes.fromhex(fields[name][2:])
-        elif _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ()):
-            fields[name] = [bytes.fromhex(item[2:]) for item in fields[name]]
+            fields[name] = _hex(fields[name])
         elif field.default is None and fields[name] is None:
             del fields[name]
+        elif _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ()):
+            found = fields[name]
+            fields[name] = _hex(found) if isinstance(found, str) else [_hex(item) for item in found]
     return fields
+
+
+def _hex(address: str) -> bytes:
+    return bytes.fromhex(address[2:])
 
 
 VERSION = 2

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eth_abi.abi import encode
-from eth_abi.exceptions import EncodingError
-from eth_utils.crypto import keccak
-
 from sonar.errors import UsageError
+from sonar.protocol.abi import encode
 from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.protocol.keccak import keccak
 from sonar.protocol.phase import Terms
 
 SEAL_BYTES_KEPT = 29
@@ -133,22 +131,22 @@ def settlement_digest(
     `awards`: (mine, share in basis points), in the contract's order. Raises UsageError as `seal` does.
     """
     domain = (
-        keccak(text=DOMAIN_TYPE)
-        + keccak(text=DOMAIN_NAME)
-        + keccak(text=DOMAIN_VERSION)
+        keccak(DOMAIN_TYPE.encode())
+        + keccak(DOMAIN_NAME.encode())
+        + keccak(DOMAIN_VERSION.encode())
         + abi_word("chain_id", "uint256", chain_id)
         + abi_word("contract", "address", contract)
     )
     lines = (
         keccak(
-            keccak(text=AWARD_TYPE)
+            keccak(AWARD_TYPE.encode())
             + abi_word("mine", "address", mine)
             + abi_word("share_bps", "uint16", share)
         )
         for mine, share in awards
     )
     settlement = (
-        keccak(text=SETTLEMENT_TYPE)
+        keccak(SETTLEMENT_TYPE.encode())
         + abi_word("bounty", "bytes32", bounty)
         + abi_word("round", "uint8", round_number)
         + abi_word("new_model_digest", "bytes32", new_model_digest)
@@ -162,8 +160,8 @@ def settlement_digest(
 def abi_word(field: str, kind: str, value: Any) -> bytes:
     """Return one ABI word. Raises UsageError naming the field."""
     try:
-        if kind == "bytes32" and len(value) != 32:  # the library fills shorter ones up
-            raise UsageError(f"{field}: must have 32 bytes, not {len(value)}")
         return encode((kind,), (value,))
-    except EncodingError:
+    except ValueError:
+        if kind == "bytes32" and isinstance(value, bytes):
+            raise UsageError(f"{field}: must have 32 bytes, not {len(value)}") from None
         raise UsageError(f"{field}: {str(value)[:80]!r} does not fit the contract's {kind}") from None

@@ -104,3 +104,20 @@ def rows_changed(rows: Mapping[str, int], before: Mapping[str, int]) -> dict[str
 def gone_since(round: int, reason: str) -> str:
     """Return why a mine that was left out for good in `round` is not looked at any more."""
     return f"{GONE}{round}: {reason}"[:REASON_MAX]
+
+
+def is_for_good(reason: str) -> bool:
+    """Tell whether who was left out for `reason` is left out of all later rounds as well."""
+    test = reason.removeprefix("test ").partition(":")[0] if reason.startswith("test ") else ""
+    return reason == COPY or reason.startswith("rows: ") or (test in WHY and test not in ROUND_ONLY)
+
+
+def twins_of(twins: Mapping[str, str], holding: Collection[str]) -> dict[str, str]:
+    """Return who counts as one among those whose updates hold: by mine the first address of its group."""
+    first = dict[str, str]()
+    for mine, other in twins.items():
+        if mine in holding and other in holding:
+            heads = {first.get(mine, mine), first.get(other, other)}
+            there = [one for one in (*first, mine, other) if first.get(one, one) in heads]
+            first |= dict.fromkeys(there, min(heads))
+    return first

@@ -22,17 +22,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sonar.errors import MemoryShort, SonarError, UsageError
-from sonar.telling import documents
 from sonar.telling.again import remember_home, with_home
-from sonar.telling.progress import JsonLinesSink, Note, PlainSink, Problem, Sink
 from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_of
 from sonar.telling.versions import version_of
+
+if TYPE_CHECKING:
+    from sonar.telling.progress import Sink
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 COMMON = "Common options"
@@ -274,6 +275,8 @@ def told_when_stopped(again: str, as_json: bool, more: str = "") -> Iterator[Non
         told = with_home(told)
         with suppress(OSError):
             if as_json:
+                from sonar.telling.progress import Note
+
                 print_json(Note(told))
             else:
                 print(told, file=sys.stderr, flush=True)
@@ -287,6 +290,8 @@ def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
     message, hint = with_home(message), with_home(hint)
     with suppress(OSError):
         if as_json:
+            from sonar.telling.progress import Problem
+
             print_json(Problem(message, hint))
             return
         width = width_of(sys.stderr)
@@ -298,9 +303,13 @@ def tell_error(message: str, hint: str = "", *, as_json: bool = False) -> None:
 
 def print_json(document: Any) -> None:
     """Print one document, or a list of them, on one line of standard output, at once."""
-    print(documents.write(document), flush=True)
+    from sonar.telling.documents import write  # with pydantic, and neither help nor a wrong option needs it
+
+    print(write(document), flush=True)
 
 
 def sink_for(as_json: bool) -> Sink:
     """Return where progress goes: JSON lines on standard output, or text on standard error."""
+    from sonar.telling.progress import JsonLinesSink, PlainSink
+
     return JsonLinesSink(sys.stdout) if as_json else PlainSink()

@@ -33,6 +33,7 @@ PRIVATE_BYTES = 96
 _MLKEM_PUBLIC, _MLKEM_SEED = 1184, 64
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _DOMAIN = b"sonar veil envelope 1"
+_NO_KEY = "is no public key of ML-KEM-768 and X25519"
 EXCESS_BYTES = KEM.MLKEM768_X25519.enc_length() + 16
 """What an envelope takes beside the seeds: the KEM's ciphertext and the tag."""
 
@@ -113,7 +114,10 @@ def seal(public: bytes, seeds: Sequence[bytes], context: bytes) -> bytes:
     """
     if any(len(seed) != SEED_BYTES for seed in seeds):
         raise UsageError(f"a seed has {SEED_BYTES} bytes")
-    return _SUITE.encrypt(b"".join(seeds), _public_key(public), context)
+    try:
+        return _SUITE.encrypt(b"".join(seeds), _public_key(public), context)
+    except ValueError:  # a point of small order: the shared secret would be known to everybody
+        raise ManifestError("hpke", _NO_KEY) from None
 
 
 def _public_key(public: bytes) -> MLKEM768X25519PublicKey:
@@ -123,7 +127,7 @@ def _public_key(public: bytes) -> MLKEM768X25519PublicKey:
         mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC])
         x25519 = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
     except ValueError:
-        raise ManifestError("hpke", "is no public key of ML-KEM-768 and X25519") from None
+        raise ManifestError("hpke", _NO_KEY) from None
     return MLKEM768X25519PublicKey(mlkem, x25519)
 
 

@@ -31,7 +31,7 @@ from sonar.families.quadratic.maps.clip import Clip
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec
+from sonar.manifests.model import ModelManifest, PaillierCover, PlanSpec, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan, encode_weights
 from sonar.ports import Store
@@ -43,6 +43,7 @@ from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, ListSink, Problem, Progress, Waiting
 from tests.chain_kit import Clock, wish
 from tests.token_kit import deploy_token, mint, pay_now
+from tests.veil_kit import Capsule, cover_of, make_capsules
 
 TOKENS_EACH = 10**8
 Wrap = Callable[[Any, str], Any]
@@ -94,6 +95,7 @@ class TinyModels:
     def __init__(self, store: Store, key: Key | None = None) -> None:
         self.store = store
         self.key = key or scientist_key()
+        self.cover: PaillierCover | VeilCover = PaillierCover()
         self.key_manifest = key_manifest(LocalHolder(self.key))
 
     def blob(self, weights: NDArray[np.float64] = WEIGHTS) -> bytes:
@@ -105,7 +107,7 @@ class TinyModels:
             name="tiny",
             round=round_number,
             family=SPEC,
-            cover=PaillierCover(),
+            cover=self.cover,
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),
             blobs=put_blob(self.store, self.blob()),
@@ -215,6 +217,13 @@ class World:
             for party in (outbox.address, *map(self.address, mine_indices)):
                 mint(outbox, self.token, party, TOKENS_EACH)
             self.policy = replace(self.policy, tokens={self.token: TokenPolicy(10**6)})
+
+    def veil(self, count: int = 3, threshold: int = 2, **changes: Any) -> tuple[Capsule, ...]:
+        """Let the scientist's bounties have capsules, which all mines trust; return these."""
+        capsules = make_capsules(count)
+        self.policy = self.policy.trusting(one.address for one in capsules)
+        self.scientist.cover = cover_of(capsules, threshold, self.market(), **changes)
+        return capsules
 
     def terms(self, **changes: Any) -> Terms:
         """Terms in the world's token."""

@@ -24,7 +24,7 @@ from sonar.chain.deploying.committee import (
 )
 from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.outbox import Outbox
-from sonar.chain.signatures import sign_digest
+from sonar.chain.signatures import committee_fault, sign_digest, signers_of
 from sonar.errors import MarketError, UsageError, WrongContract
 from sonar.home.journal import Journal
 from sonar.localchain import anvil
@@ -282,23 +282,23 @@ def variants() -> Iterator[tuple[str, bytes, bool]]:
 def test_our_rule_is_the_contract_s(place: tuple[Chain, Address]) -> None:
     chain, address = place
     for name, signature, good in variants():
-        ours = committee.signature_fault(DIGEST, signature, names(MEMBERS), 2)
+        ours = committee_fault(DIGEST, signature, names(MEMBERS), 2)
         theirs = settler.signature_fault(chain, address, DIGEST, signature)
         assert (not ours, not theirs) == (good, good), (name, ours, theirs)
 
 
 def test_signers_are_named_whatever_stands_there() -> None:
     one, two, _ = (sign_digest(account, DIGEST) for account in MEMBERS)
-    assert committee.signers(DIGEST, one + two) == names(MEMBERS)[:2]
-    assert committee.signers(DIGEST, one + bytes(65) + b"\x01") == [names(MEMBERS)[0], None, None]
-    assert committee.signers(DIGEST, b"") == []
+    assert signers_of(DIGEST, one + two) == names(MEMBERS)[:2]
+    assert signers_of(DIGEST, one + bytes(65) + b"\x01") == [names(MEMBERS)[0], None, None]
+    assert signers_of(DIGEST, b"") == []
 
 
 def test_members_signatures_are_joined_in_the_contract_s_order() -> None:
     given = {Address(one.address): sign_digest(one, DIGEST) for one in reversed(MEMBERS)}
     made = committee_signature(DIGEST, given, 2)
-    assert committee.signers(DIGEST, made) == names(MEMBERS)[:2]
-    assert committee.signature_fault(DIGEST, made, names(MEMBERS), 2) == ""
+    assert signers_of(DIGEST, made) == names(MEMBERS)[:2]
+    assert committee_fault(DIGEST, made, names(MEMBERS), 2) == ""
 
 
 def test_a_signature_that_would_be_refused_is_not_joined() -> None:

@@ -1,11 +1,13 @@
 """A mine that is killed between any two effects ends with exactly one commit and one reveal."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sonar.chain.contract.token import allowance, held
+from sonar.manifests.update import UpdateManifest, Veil
 from sonar.protocol.events import Committed, Revealed
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done
@@ -122,6 +124,77 @@ def test_killed_between_any_two_effects(tmp_path: Path, part: int) -> None:
             check(world)
         except AssertionError as error:
             raise AssertionError(f"killed at effect {length} of {whole.burned}") from error
+
+
+class Heard:
+    """What a mine lets out of its hands: the veil in every draft that it makes, after how many effects."""
+
+    def __init__(self) -> None:
+        self.veils: list[Veil] = []
+        self.after: list[int] = []
+
+    def of(self, fuse: Fuse, thing: Any, name: str) -> Any:
+        if name == "drafts":
+            put = thing.put_manifest
+
+            def put_manifest(data: bytes) -> Any:
+                veil = UpdateManifest.from_bytes(data).veil
+                assert veil is not None
+                self.veils.append(veil)
+                self.after.append(fuse.burned)
+                return put(data)
+
+            thing.put_manifest = put_manifest
+        return fuse.wrap(fresh(thing, name), name)
+
+
+def live_veiled(world: World, fuse: Fuse, heard: Heard) -> None:
+    with suppress(Killed):
+        run([world.node(0, claim=True, wrap=lambda thing, name: heard.of(fuse, thing, name))], passes=3)
+
+
+def play_veiled(folder: Path, length: int) -> tuple[World, Fuse, Heard]:
+    """Two rounds under a veil; the first mine is killed once, before its effect number `length`."""
+    world = World(folder, mines=2)
+    world.veil()
+    world.scientist.post(terms(rounds=2, cohort_cap=2))
+    fuse, other, heard = Fuse(length), world.node(1), Heard()
+    for number in (1, 2):
+        for _ in range(3):
+            live_veiled(world, fuse, heard)
+            run([other], passes=2)
+        live_veiled(world, fuse, heard)
+        world.scientist.settle(loss=500_000 // number)
+    for _ in range(2):
+        live_veiled(world, fuse, heard)
+    return world, fuse, heard
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_killed_around_an_update_a_mine_has_one_set_of_seeds_and_no_nonce_twice(
+    tmp_path: Path, part: int
+) -> None:
+    """Every effect around either round's update, from before the seeds are drawn until after the commit.
+
+    What a kill left in the house may be found, so updates that never left it count.
+    """
+    (tmp_path / "whole").mkdir()
+    world, whole, heard = play_veiled(tmp_path / "whole", -1)
+    assert [world.part(0, number).state for number in (1, 2)] == [RoundState.PAID] * 2
+    assert len(heard.veils) == 2
+    around = [length for after in heard.after for length in range(after - 8, after + 8)]
+    made_again = 0
+    for length in around[part::2]:
+        (tmp_path / str(length)).mkdir()
+        world, fuse, heard = play_veiled(tmp_path / str(length), length)
+        where = f"killed at effect {length} of {whole.burned}"
+        assert fuse.left <= 0, "the fuse never burned down"
+        assert len({(veil.seeds, veil.envelopes) for veil in heard.veils}) == 1, where
+        assert len({veil.nonce for veil in heard.veils}) == len(heard.veils), where
+        assert [world.part(0, number).state for number in (1, 2)] == [RoundState.PAID] * 2, where
+        assert world.book(0).seeds(world.scientist.bounty) is None, where
+        made_again += len(heard.veils) == 3
+    assert made_again >= 2, "no kill fell between an update's draft and its record"
 
 
 def approvals(world: World) -> int:

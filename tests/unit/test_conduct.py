@@ -32,7 +32,7 @@ def test_the_last_one_at_work_is_started_again_when_it_is_killed(
         conductor._watch()
         assert conductor.record.restarts == {LAST: 1}
         assert conductor.record.pids[LAST] != child.pid
-        assert supervisor.ended_well(besides="")
+        assert supervisor.ended_well(besides=[])
 
 
 def test_one_that_is_killed_before_it_is_ready_is_started_again_from_its_beginning(

@@ -33,6 +33,7 @@ from sonar.home import keystore
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
+from sonar.protocol.abi import fields_of
 from sonar.protocol.allowlist import read_list
 from sonar.protocol.ids import ETHER
 from sonar.store.kubo.rpc import KuboRpc
@@ -327,7 +328,7 @@ def chain_at(rpc: Rpc, node: Node) -> Chain:
 def sample(kind: str) -> Any:
     """A value of one of the ABI's types, whose digits are small."""
     if kind.startswith("("):
-        return tuple(sample(part) for part in abi._parts(kind))
+        return tuple(sample(part) for part in fields_of(kind))
     if kind.startswith("bytes"):
         return b"b" * int(kind.removeprefix("bytes") or 5)
     if kind.endswith("[]") or kind == "string":

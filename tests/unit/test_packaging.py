@@ -24,6 +24,7 @@ VERSION = WORKSPACE_PROJECT["version"]
 MODULES = {
     "eth": "py-evm",
     "IPython": "ipython",
+    "Crypto": "pycryptodome",
 }
 """Modules whose distribution has another name."""
 WITH_AN_EXTRA = {
@@ -143,6 +144,7 @@ def test_the_workspace_installs_what_its_parts_ask_for_and_is_published_nowhere(
     ("lock", "asked"),
     [
         ("core", lambda: required("core") | required("mine")),
+        ("capsule", lambda: required("capsule")),
         ("notebook", lambda: required("scientist") | _extra("scientist", "notebook")),
         ("demo", lambda: required("scientist") | _extra("core", "demo")),
         ("test", lambda: required("scientist") | extras("core")),

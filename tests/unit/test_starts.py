@@ -15,6 +15,7 @@ from tests.unit.network_file import write_network
 # Each takes 20 ms or more to load, or stands for what does.
 HEAVY = {
     "asyncio",
+    "cffi",
     "eth_abi",
     "eth_account",
     "eth_utils",
@@ -24,6 +25,7 @@ HEAVY = {
     "matplotlib",
     "numpy",
     "py_ecc",
+    "rlp",
     "stamina",
     "trio",
 }
@@ -52,13 +54,18 @@ def test_help_and_version_load_nothing_heavy(program: str, arguments: list[str])
     assert loaded_by(program, *arguments) & HEAVY == set()
 
 
+@pytest.mark.parametrize("program", ["mine", "pysonar"])
+def test_help_makes_no_documents(program: str) -> None:
+    assert "pydantic" not in loaded_by(program, "--help")
+
+
 def test_status_loads_no_arithmetic_and_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks the chain, and needs what that takes; no data, ciphertext, keystore or retry."""
+    """It asks the chain, and needs what that takes: no data, ciphertext or keystore, nor an ABI but ours."""
     network = write_network(tmp_path)
     monkeypatch.setenv("SONAR_PASSWORD", "secret")
     home = ["--home", str(tmp_path / "home")]
     assert main(["init", *home, "--network", str(network), "--dev"]) == 0
-    needless = {"gmpy2", "numpy", "eth_account", "matplotlib", "py_ecc", "trio"}
+    needless = HEAVY - {"asyncio", "httpcore", "httpx", "stamina"}
     assert loaded_by("mine", "status", *home) & needless == set()
 
 

@@ -82,6 +82,9 @@ contract CommitteeTest is Base {
                 assertEq(found.threshold(), needed);
             }
         }
+        address[] memory least = new address[](1); // nobody's key, but above zero
+        least[0] = address(1);
+        assertEq(new Committee(least, 1).members(), least);
     }
 
     function test_RevertWhen_ItIsSentEtherOrAnotherCall() public {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -11,18 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-from eth_utils.abi import (
-    abi_to_signature,
-    get_abi_input_names,
-    get_abi_input_types,
-    get_abi_output_types,
-)
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
-
 from sonar.errors import RemoteError
+from sonar.protocol import abi as words
+from sonar.protocol.keccak import checksummed, keccak
 
 _NEVER_EMITTED = "EIP712DomainChanged"
 """Of the interface of ERC-5267; this contract's domain does not change."""
@@ -148,8 +139,7 @@ def encode_call(name: str, *arguments: Any) -> bytes:
 def encode_constructor(*arguments: Any) -> bytes:
     """Return the contract's creation code with its arguments."""
     (constructor,) = [entry for entry in training_market().abi if entry["type"] == "constructor"]
-    types: list[str] = get_abi_input_types(constructor)  # type: ignore[arg-type]
-    return training_market().bytecode + encode(types, arguments)
+    return training_market().bytecode + encode(_types(constructor["inputs"]), arguments)
 
 
 def decode_result(name: str, data: bytes) -> tuple[Any, ...]:
@@ -178,44 +168,59 @@ def decode_log(topics: list[bytes], data: bytes) -> tuple[Item, tuple[Any, ...]]
 def decode_exactly(types: tuple[str, ...], data: bytes, what: str) -> tuple[Any, ...]:
     """Return the values in `data`, which must be exactly their canonical encoding. Raises RemoteError."""
     try:
-        values = decode(types, data)
-        canonical = encode(types, values) == data
-    except (DecodingError, OverflowError, ValueError) as error:
+        if words.is_fixed(types):
+            return words.decode(types, data)
+        return _decode(types, data)
+    except (ValueError, OverflowError) as error:
         raise RemoteError(f"{what} does not decode: {str(error)[:200]}") from error
-    if not canonical:
-        raise RemoteError(f"{what} is not in canonical encoding")
-    return tuple(_checksummed(kind, value) for kind, value in zip(types, values, strict=True))
 
 
-def _checksummed(kind: str, value: Any) -> Any:
-    if kind == "address":
-        return to_checksum_address(value)
-    if kind.startswith("(") and kind.endswith(")"):
-        return tuple(_checksummed(part, item) for part, item in zip(_parts(kind), value, strict=True))
-    return value
+def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    """Return the encoding of values."""
+    if words.is_fixed(types):
+        return words.encode(types, values)
+    from eth_abi.abi import encode as any_of  # 0.1 s
+
+    return any_of(types, values)
 
 
-def _parts(kind: str) -> list[str]:
-    """Split "(address,(uint8,bool))" at its outer commas."""
-    parts, depth, start = [], 0, 1
-    for at, character in enumerate(kind):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if (character == "," and depth == 1) or at == len(kind) - 1:
-            parts.append(kind[start:at])
-            start = at + 1
-    return parts
+def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    """Values of which some have no fixed size; none of an address within one. Raises ValueError."""
+    from eth_abi.abi import decode
+    from eth_abi.exceptions import DecodingError
+
+    try:
+        values = decode(types, data)
+    except DecodingError as error:
+        raise ValueError(str(error)) from error
+    if encode(types, values) != data:
+        raise ValueError("it is not in canonical encoding")
+    return tuple(
+        checksummed(bytes.fromhex(value[2:])) if kind == "address" else value
+        for kind, value in zip(types, values, strict=True)
+    )
 
 
 def _items(kind: str, selector_bytes: int) -> list[Item]:
-    entries: list[Any] = [entry for entry in training_market().abi if entry["type"] == kind]
     return [
         Item(
             entry["name"],
-            keccak(text=abi_to_signature(entry))[:selector_bytes],
-            tuple(get_abi_input_types(entry)),
-            tuple(str(name) for name in get_abi_input_names(entry)),
-            tuple(get_abi_output_types(entry)) if kind == "function" else (),
+            keccak(f"{entry['name']}({','.join(_types(entry['inputs']))})".encode())[:selector_bytes],
+            _types(entry["inputs"]),
+            tuple(one["name"] for one in entry["inputs"]),
+            _types(entry["outputs"]) if kind == "function" else (),
             tuple(one.get("indexed", False) for one in entry["inputs"]),
         )
-        for entry in entries
+        for entry in training_market().abi
+        if entry["type"] == kind
     ]
+
+
+def _types(values: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The canonical types of what the ABI lists; a tuple's is made of its fields'."""
+    return tuple(
+        f"({','.join(_types(one['components']))}){one['type'].removeprefix('tuple')}"
+        if one["type"].startswith("tuple")
+        else one["type"]
+        for one in values
+    )

@@ -1,4 +1,4 @@
-"""The committee of an audited bounty's capsules: its code, its signatures, and whether an address is one.
+"""The committee of an audited bounty's capsules: its code, and whether an address is one.
 
 Members and threshold are immutables of the contract `Committee`: they stand in its code. So whether an
 address is the committee of certain accounts is seen by its code alone, byte for byte, wherever it lies and
@@ -9,24 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_abi.abi import encode
-
 from sonar.chain.contract import abi
 from sonar.chain.rpc import Chain
-from sonar.chain.signatures import signer_of
 from sonar.errors import UsageError
 from sonar.protocol.ids import Address, parse_address
 from sonar.protocol.record import is_ascending
 
 MAX_MEMBERS = 7
-SIGNATURE_BYTES = 65
-"""Of each member; a committee's signature is `threshold` of them, one after another."""
 
 
 def creation_code(members: Sequence[Address], threshold: int) -> bytes:
     """Return what creates a committee. Raises UsageError for members or a threshold that it would refuse."""
     _check(members, threshold)
-    return abi.committee().bytecode + encode(("address[]", "uint256"), (list(members), threshold))
+    return abi.committee().bytecode + abi.encode(("address[]", "uint256"), (list(members), threshold))
 
 
 def runtime_code(members: Sequence[Address], threshold: int) -> bytes:
@@ -49,31 +44,6 @@ def is_committee(chain: Chain, address: Address, members: Sequence[Address], thr
     if (found := _read(code)) is None:
         return f"the contract {address} has other code than the committee that this version ships"
     return f"{address} is the committee of {_shown(*found)}, not of {_shown(members, threshold)}"
-
-
-def signers(digest: bytes, signature: bytes) -> list[Address | None]:
-    """Return who signed each part of a committee's signature over 32 bytes; None for nobody.
-
-    Bytes beyond the last whole part are one more that nobody signed.
-    """
-    starts = range(0, len(signature), SIGNATURE_BYTES)
-    return [signer_of(digest, signature[start : start + SIGNATURE_BYTES]) for start in starts]
-
-
-def signature_fault(digest: bytes, signature: bytes, members: Sequence[Address], threshold: int) -> str:
-    """Return why a committee of these members says no to a signature; nothing if it says yes.
-
-    The same rule as the contract's, without a chain.
-    """
-    found = signers(digest, signature)
-    if len(signature) != threshold * SIGNATURE_BYTES:
-        return f"{len(signature)} bytes, not {threshold} signatures of {SIGNATURE_BYTES}"
-    named = [signer for signer in found if signer is not None]
-    if len(named) < len(found):
-        return f"signature {found.index(None) + 1} of {threshold} is nobody's over this settlement"
-    if others := [signer for signer in named if signer not in members]:
-        return f"{others[0]} signed, who is no member, or a member signed something else"
-    return "" if is_ascending(named) else "the signers are not ascending, or one signed twice"
 
 
 def _check(members: Sequence[Address], threshold: int) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from eth_utils.crypto import keccak
-
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
 from sonar.chain.contract.errors import UnknownBounty
@@ -24,6 +22,7 @@ from sonar.errors import (
 )
 from sonar.protocol.events import BountyPosted, Event
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest, abbreviates
+from sonar.protocol.keccak import keccak
 from sonar.protocol.phase import BountyState, CloseReason, Entry, EntryState, Status, Terms
 from sonar.protocol.seal import terms_of, terms_values
 from sonar.telling.progress import Progress

@@ -10,16 +10,14 @@ from functools import cache
 from inspect import get_annotations
 from typing import Any
 
-from eth_abi.abi import encode
-from eth_utils.abi import function_signature_to_4byte_selector
-
 from sonar.chain.contract import abi, errors, tokenerrors
 from sonar.chain.contract.refusal import Refusal
 from sonar.errors import MarketError, RemoteError, RpcError
+from sonar.protocol.keccak import selector
 from sonar.protocol.phase import Status
 
-_REASON = function_signature_to_4byte_selector("Error(string)")
-_PANIC = function_signature_to_4byte_selector("Panic(uint256)")
+_REASON = selector("Error(string)")
+_PANIC = selector("Panic(uint256)")
 _PANICS = {
     0x01: "assertion",
     0x11: "arithmetic overflow",
@@ -52,13 +50,13 @@ class Reverted(Refusal):
 @cache
 def classes() -> dict[bytes, type[Refusal]]:
     """Return the exception of each custom error of the ABI, by selector."""
-    return {selector: getattr(errors, item.name) for selector, item in abi.errors().items()}
+    return {key: getattr(errors, item.name) for key, item in abi.errors().items()}
 
 
 @cache
 def _known() -> dict[bytes, tuple[type[Refusal], tuple[str, ...]]]:
     """The exception and the types of the fields of each error, of the contract's and of tokens'."""
-    ours = {selector: (kind, abi.errors()[selector].inputs) for selector, kind in classes().items()}
+    ours = {key: (kind, abi.errors()[key].inputs) for key, kind in classes().items()}
     return tokenerrors.by_selector() | ours
 
 
@@ -70,14 +68,14 @@ def from_data(data: bytes) -> MarketError:
 
 
 def _decode(data: bytes) -> MarketError:
-    selector, body = data[:4], data[4:]
+    key, body = data[:4], data[4:]
     try:
-        if selector == _REASON:
+        if key == _REASON:
             return Reverted(str(abi.decode_exactly(("string",), body, "a revert reason")[0])[:500])
-        if selector == _PANIC:
+        if key == _PANIC:
             (code,) = abi.decode_exactly(("uint256",), body, "a panic")
             return Panic(code, _PANICS.get(code, "unknown"))
-        if (known := _known().get(selector)) is not None:
+        if (known := _known().get(key)) is not None:
             kind, types = known
             values = abi.decode_exactly(types, body, kind.__name__)
             wanted = get_annotations(kind, eval_str=True).values()
@@ -103,7 +101,7 @@ def from_rpc_error(error: RpcError) -> MarketError | None:
 
 def reason_data(text: str) -> bytes:
     """Return the bytes of a revert with a text, as Solidity's `revert(text)` gives them."""
-    return _REASON + encode(["string"], [text])
+    return _REASON + abi.encode(["string"], [text])
 
 
 def find_data(value: object, depth: int = 0) -> bytes | None:

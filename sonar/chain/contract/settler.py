@@ -6,18 +6,17 @@ This test finds a contract that cannot say no; nobody can know that it will say 
 
 from __future__ import annotations
 
-from eth_abi.abi import encode
-from eth_utils.abi import function_signature_to_4byte_selector
-
+from sonar.chain.contract import abi
 from sonar.chain.rpc import Chain, data_bytes
 from sonar.chain.signatures import form_fault, signer_of
 from sonar.errors import ConfigError, RpcError
 from sonar.protocol.ids import Address
+from sonar.protocol.keccak import selector
 from sonar.protocol.phase import NOBODY
 
 GAS = 5_000_000
 """What an answer may take: with the largest cohort's settlement it still fits one transaction (EIP-7825)."""
-_SELECTOR = function_signature_to_4byte_selector("isValidSignature(bytes32,bytes)")
+_SELECTOR = selector("isValidSignature(bytes32,bytes)")
 _CODE_BYTES = 62
 """How long the code of `_program` is; the question follows."""
 _HINT = (
@@ -74,7 +73,7 @@ def _ask(chain: Chain, settler: Address, digest: bytes, signature: bytes) -> tup
     Asked as the market asks, by a static call with almost all gas: a small program is run in place of a
     contract's creation, so nothing comes to be.
     """
-    question = _SELECTOR + encode(("bytes32", "bytes"), (digest, signature))
+    question = _SELECTOR + abi.encode(("bytes32", "bytes"), (digest, signature))
     request = {"data": "0x" + _program(settler, question).hex(), "gas": hex(GAS)}
     try:
         told = data_bytes(chain.rpc.call("eth_call", request, "latest"), "the settler's answer", 96)

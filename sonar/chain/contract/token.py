@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_abi.abi import encode
-from eth_utils.abi import function_signature_to_4byte_selector
-
 from sonar.chain.contract import abi
 from sonar.chain.contract.view import view
 from sonar.chain.rpc import Chain, Head
 from sonar.errors import ConfigError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER, Address
+from sonar.protocol.keccak import selector
 from sonar.telling.amounts import IN_ETHER, MAX_DECIMALS, Unit, is_symbol
 
 _MAX_TEXT_BYTES = 256
@@ -90,7 +88,7 @@ def _symbol(chain: Chain, asset: Address) -> str:
 
 def _calldata(signature: str, *arguments: Any) -> bytes:
     types = [kind for kind in signature.partition("(")[2].rstrip(")").split(",") if kind]
-    return function_signature_to_4byte_selector(signature) + encode(types, arguments)
+    return selector(signature) + abi.encode(types, arguments)
 
 
 def _read(

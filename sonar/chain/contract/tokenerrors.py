@@ -8,10 +8,9 @@ from __future__ import annotations
 from functools import cache
 from inspect import get_annotations
 
-from eth_utils.abi import function_signature_to_4byte_selector
-
 from sonar.chain.contract.refusal import Refusal
 from sonar.protocol.ids import Address
+from sonar.protocol.keccak import selector
 
 
 class TokenRefusal(Refusal):
@@ -75,5 +74,5 @@ def by_selector() -> dict[bytes, tuple[type[Refusal], tuple[str, ...]]]:
         fields = get_annotations(kind, eval_str=True).values()
         types = tuple("address" if field is Address else "uint256" for field in fields)
         signature = f"{kind.__name__}({','.join(types)})"
-        found[function_signature_to_4byte_selector(signature)] = (kind, types)
+        found[selector(signature)] = (kind, types)
     return found

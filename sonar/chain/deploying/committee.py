@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eth_utils.crypto import keccak
-
 from sonar.chain.contract import committee
 from sonar.chain.contract.calls import Call
 from sonar.chain.deploying import create2
@@ -21,6 +19,7 @@ from sonar.chain.sending.outbox import Outbox
 from sonar.chain.signatures import form_fault, signer_of
 from sonar.errors import MarketError, ProxyRefused, RemoteError, UsageError, WrongContract
 from sonar.protocol.ids import Address
+from sonar.protocol.keccak import keccak
 from sonar.telling.progress import Progress
 
 _NAME = "deploy committee"

@@ -8,9 +8,6 @@ is made up, so nobody has its signer's key, and nobody needs it.
 
 from __future__ import annotations
 
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
-
 from sonar.chain.contract.calls import Call, transfer
 from sonar.chain.rpc import Chain
 from sonar.chain.sending import pool
@@ -18,6 +15,7 @@ from sonar.chain.sending.intent import Action, Intent
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ProxyRefused, RpcError, TransactionStuck, WrongContract
 from sonar.protocol.ids import ZERO32, Address
+from sonar.protocol.keccak import checksummed, keccak
 
 PROXY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
 PROXY_SIGNER = Address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
@@ -46,7 +44,7 @@ _PLAIN = (
 def address_of(creation_code: bytes, salt: bytes = SALT) -> Address:
     """Return the address to which the proxy deploys `creation_code`."""
     preimage = b"\xff" + bytes.fromhex(PROXY[2:]) + salt + keccak(creation_code)
-    return Address(to_checksum_address(keccak(preimage)[12:]))
+    return Address(checksummed(keccak(preimage)[12:]))
 
 
 def creation(creation_code: bytes, salt: bytes = SALT) -> Call:

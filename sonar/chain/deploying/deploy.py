@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eth_utils.crypto import keccak
-
 from sonar.chain.contract import abi
 from sonar.chain.contract.abi import training_market
 from sonar.chain.contract.calls import Call
@@ -20,6 +18,7 @@ from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConfigError, RemoteError, RpcError, WrongContract
 from sonar.home.journal import Journal
 from sonar.protocol.ids import Address
+from sonar.protocol.keccak import keccak
 from sonar.telling.progress import Progress
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sonar.errors import DataError, PlanError
 from sonar.families.quadratic.answer import bias_unit
 from sonar.families.quadratic.fixed import to_q32
-from sonar.families.quadratic.holdout import Holdout
+from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
@@ -135,6 +135,14 @@ class Design:
     def loss_at(self, weights_int: Sequence[int]) -> int:
         """Return the loss of weights in fixed point, in millionths."""
         return self.holdout.loss(self.weights(weights_int), self.metric)
+
+    def is_loss(self, weights_int: Sequence[int], told: int) -> bool:
+        """Tell whether `told` is the loss of weights in fixed point: the nearest millionth, ties either way.
+
+        Sums of floats differ between machines by their last digits, far less than 2^-30 of their size.
+        """
+        exact = self.holdout.millionths(self.weights(weights_int), self.metric)
+        return abs(exact - told) <= 0.5 + max(exact, 1.0) * 2.0**-30 or min(exact, told) >= LOSS_MAX
 
     def weights(self, weights_int: Sequence[int]) -> Vector:
         """Return weights in fixed point as numbers, float64[d k], output by output."""

@@ -66,6 +66,12 @@ class Holdout:
         """
         return _millionths(self._ratio(self.metric(metric), w), round)
 
+    def millionths(self, w: Vector, metric: str | None = None) -> float:
+        """Return the loss of weights in millionths before it is rounded. Raises as `loss`."""
+        ratio = self._ratio(self.metric(metric), w)
+        _millionths(ratio, round)
+        return MILLION * ratio
+
     def floor(self, metric: str | None = None) -> int:
         """Return approximately the least loss of any weights on these rows, in millionths, rounded down."""
         found = self.metric(metric)

@@ -1,0 +1,154 @@
+"""Where a bounty's weights have been, and where the newest sum leads: the optimiser's steps, taken again.
+
+What comes from floats may differ between machines by its last digits, and rounding may make one unit of it.
+So a weight counts if it is the recomputed one or a neighbour of it in fixed point, and everything later
+follows from the weights that were said. A loss is one number of all held-out rows: it counts if it is the
+nearest millionth, ties to within 2^-30. All that decides who is paid what is integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gmpy2 import mpz
+
+from capsule.audit.opened import OpenedRound
+from capsule.audit.public import PublicBounty
+from capsule.audit.refusal import Refusal, expect, refuse
+from capsule.audit.told import Place, class_sums
+from sonar.errors import ManifestError, SonarError, UpdateOutOfRange
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.design import STRIDE, Design
+from sonar.families.quadratic.holdout import Holdout
+from sonar.families.quadratic.optimisers.base import Optimiser, OptimiserWish
+from sonar.families.quadratic.optimisers.registry import read
+from sonar.families.registry import family_of
+from sonar.manifests.audit import Heard, SettlementRequest
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.model import ModelManifest, VeilCover, commitment
+from sonar.protocol.ids import digest_of
+from sonar.veil.sums import unveiled
+
+
+@dataclass(frozen=True)
+class Summed:
+    """What a round's set added up to: int[d k], over `rows` rows."""
+
+    sums: list[int]
+    rows: int
+    cohort: CohortManifest
+
+    @property
+    def mines(self) -> list[str]:
+        """Who is in the set."""
+        return [addend.mine for addend in self.cohort.addends]
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """What each answer of the set weighs, by mine."""
+        return {addend.mine: addend.weight for addend in self.cohort.addends}
+
+
+def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> Design:
+    """Return the model with the holdout that the first manifest commits to.
+
+    `start` int[d k]: the first round's weights. Raises Refusal.
+    """
+    rows, spec = request.holdout, first.family
+    values = rows.matrix()
+    made = commitment(rows.salt, rows.columns, values)
+    expect("holdout", "the commitment to these rows", made, first.holdout)
+    expect("holdout", "the columns", rows.columns, spec.columns)
+    features = len(spec.features)
+    metric, _ = _settings(first, request.optimiser)
+    try:
+        holdout = Holdout(spec, values[:, :features], values[:, features:])
+        design = Design(spec, first.slot_plan, holdout, holdout.metric(metric).name, start)
+        if first.zero_start:
+            expect("weights", "the first round's weights", start, design.null)
+        _ = design.initial_loss
+    except SonarError as error:
+        if isinstance(error, Refusal):
+            raise
+        refuse("holdout", f"no model can be judged by these rows: {error}")
+    return design
+
+
+def optimiser_of(first: ModelManifest, request: SettlementRequest, design: Design) -> Optimiser:
+    """Return the optimiser that the first manifest names. Raises Refusal."""
+    _, wish = _settings(first, request.optimiser)
+    return wish.optimiser(design.ground)
+
+
+def _settings(first: ModelManifest, data: bytes) -> tuple[str, OptimiserWish]:
+    cover = first.cover
+    assert isinstance(cover, VeilCover)
+    assert cover.audit is not None
+    expect("optimiser", "the digest of its settings", digest_of(data), cover.audit.optimiser)
+    try:
+        return read(data)
+    except ManifestError as error:
+        refuse("optimiser", str(error))
+
+
+def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> Summed:
+    """Return what the set fixed on the chain adds up to: what was opened, without the masks.
+
+    Raises Refusal.
+    """
+    classes = class_sums(place, opened.number, heard, cohort.digest())
+    totals = [mpz(0)] * place.plan.ciphertexts
+    for addend in cohort.addends:
+        update = opened.updates.get(addend.mine)
+        expect("cohort", f"the update of {addend.mine}", addend.update, update and update.digest)
+        plain = opened.plain[addend.mine]
+        totals = [total + addend.weight * x for total, x in zip(totals, plain, strict=True)]
+    rows = sum(addend.weight for addend in cohort.addends)
+    try:
+        signed = unveiled(place.n, [total % place.n for total in totals], classes)
+        return Summed(place.plan.unpack([int(x) for x in signed], weight=rows), rows, cohort)
+    except UpdateOutOfRange as error:
+        refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
+
+
+def course_before(
+    public: PublicBounty,
+    design: Design,
+    optimiser: Optimiser,
+    sums: Mapping[int, Summed],
+    weights: Mapping[int, Sequence[int]],
+) -> Course:
+    """Return where the weights were before the round that is settled.
+
+    `sums`: of the earlier rounds, `weights` int[d k] of all, by round. How the optimiser came to each is
+    computed again; where it came, and its loss, is as it was settled.
+    """
+    family = family_of(design.spec)
+    course: Course = family.start(design)
+    for number, found in sorted(sums.items()):
+        course = course.seen(number, found.sums, found.rows, found.mines, design.plan)
+        settled = public.chain.rounds[number].settled
+        assert settled is not None
+        after = min(each for each in weights if each > number)
+        step = family.step(design, optimiser, course)
+        course = course.moved(Point(tuple(weights[after]), step.coefficients, settled.new_loss))
+    return course
+
+
+def check_step(design: Design, optimiser: Optimiser, seen: Course, told: Point) -> Point:
+    """Return the point that was told, with how it came about as computed here; refuse one that does not
+    follow from the sums.
+    """
+    own: Point = family_of(design.spec).step(design, optimiser, seen)
+    room = np.full((design.spec.outputs, design.spec.width), STRIDE)
+    room[:, -1] = 1
+    names, near = design.spec.weight_names, room.ravel().tolist()
+    for name, wanted, found, unit in zip(names, own.weights_int, told.weights_int, near, strict=True):
+        if abs(found - wanted) > unit:
+            refuse("step", f"the new weight of {name} is {found}; the optimiser's step leads to {wanted}")
+    if not design.is_loss(told.weights_int, told.loss):
+        computed = design.loss_at(told.weights_int)
+        refuse("loss", f"the loss is said to be {told.loss}; on the committed holdout it is {computed}")
+    return Point(told.weights_int, own.coefficients, told.loss)

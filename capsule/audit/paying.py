@@ -1,0 +1,64 @@
+"""Scores and shares, once more: functionals of the answers in the sums, and from there on integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from capsule.audit.course import Summed
+from capsule.audit.judging import Judging
+from capsule.audit.refusal import refuse
+from sonar.families.quadratic.course import Course, Point
+from sonar.families.quadratic.optimisers.base import Optimiser
+from sonar.families.registry import family_of
+from sonar.manifests.audit import AwardLine
+from sonar.protocol.phase import Terms
+from sonar.settling.shares import round_shares
+from sonar.settling.verdict import Verdict
+
+
+def scores_of(
+    judging: Judging,
+    optimiser: Optimiser,
+    seen: Course,
+    point: Point,
+    sums: Mapping[int, Summed],
+) -> dict[str, int]:
+    """Return each summed mine's score. `sums`: of each round, the settled one's last.
+
+    Raises Refusal.
+    """
+    design, family = judging.design, family_of(judging.design.spec)
+    vectors = family.score_vectors(design, optimiser, seen, point)
+    now = sums[max(sums)].weights
+    sent = {number: each.mines for number, each in sums.items()}
+    pooled = {number: (each.sums, each.rows) for number, each in sums.items()}
+    listed = {number: vector.tolist() for number, vector in vectors.items()}
+    asks = family.score_asks(judging.place.plan, listed, sent, now.keys(), pooled)
+    heard = {mine: judging.heard(mine, asked, exact=False) for mine, asked in asks.items()}
+    found: dict[str, int] = family.scores_of(heard, now)
+    return dict.fromkeys(now, 0) | found
+
+
+def check_shares(
+    told: Sequence[AwardLine],
+    scores: Mapping[str, float],
+    verdict: Verdict,
+    place: tuple[Sequence[str], int, Terms],
+    losses: tuple[int, int],
+) -> dict[str, int]:
+    """Return each mine's share of the round, which must be what was told. Raises Refusal.
+
+    `place`: the cohort, the round's number and the bounty's terms. `losses`: best after and before.
+    """
+    cohort, number, terms = place
+    shares = round_shares(scores, cohort, verdict, number, terms, losses)
+    found = {str(line.mine): line.share_bps for line in told}
+    if found.keys() != shares.keys():
+        wrong = sorted(found.keys() ^ shares.keys())[0]
+        refuse("shares", f"the awards do not name the {len(shares)} mines that revealed: {wrong}")
+    for mine, share in shares.items():
+        if found[mine] != share:
+            refuse(
+                "shares", f"the share of {mine} is {found[mine]} basis points; {share} follows from scores"
+            )
+    return shares

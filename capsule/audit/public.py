@@ -1,0 +1,168 @@
+"""What chain and store say of a bounty: manifests by their digests, ciphertexts by their links.
+
+The chain's part comes at the network's depth; what lies in the store is checked by its hash. A manifest that
+is not there now may be there later: that is the store's fault, and nothing is decided by it, except that an
+update which nobody can read does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from gmpy2 import mpz
+
+from capsule.audit.refusal import expect, refuse
+from sonar.errors import BlobNotFound, CiphertextError, DigestMismatch, RemoteError
+from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.evidence import EvidenceManifest
+from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
+from sonar.paillier.public import PublicKey, check_proof
+from sonar.protocol.events import BountyPosted
+from sonar.protocol.fold import RoundRecord
+from sonar.protocol.ids import Address, Cid, Digest, joined
+from sonar.protocol.phase import BountyState, Status
+from sonar.protocol.record import Manifest
+from sonar.settling.updates import Expected, Get, ReadUpdate, read_update
+from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD
+
+M = TypeVar("M", bound=Manifest)
+
+
+@dataclass(frozen=True)
+class OnChain:
+    """A bounty as the chain holds it at the network's depth: its posting, state and status, and every round.
+
+    `unproven`: the mines of the open round whose digest does not open the seal that the contract holds.
+    """
+
+    chain_id: int
+    contract: Address
+    posted: BountyPosted
+    state: BountyState
+    status: Status
+    rounds: Mapping[int, RoundRecord]
+    unproven: frozenset[Address] = frozenset()
+
+
+class PublicBounty:
+    """A bounty's manifests and ciphertexts, read once. `insecure` admits the keys of development networks.
+
+    Raises Refusal, and what `get` does for blobs that are not there.
+    """
+
+    def __init__(self, chain: OnChain, get: Get, *, insecure: bool = False) -> None:
+        self.chain, self._get, self._insecure = chain, get, insecure
+        self._updates: dict[int, dict[Address, ReadUpdate | str]] = {}
+
+    @cached_property
+    def first(self) -> ModelManifest:
+        """The model's first manifest, which the bounty was posted with."""
+        return self._manifest(ModelManifest, self.chain.posted.model_digest, "model")
+
+    @cached_property
+    def cover(self) -> VeilCover:
+        """The bounty's veil, which asks for audits."""
+        cover = self.first.cover
+        if not isinstance(cover, VeilCover) or cover.audit is None:
+            refuse("not-audited", "the bounty's first manifest names no audit")
+        return cover
+
+    @cached_property
+    def key(self) -> PublicKey:
+        """The scientist's key, whose proof was checked."""
+        manifest = self._manifest(KeyManifest, self.chain.posted.key_digest, "key")
+        expect("key", "the key that the model links", self.first.key, manifest.cid())
+        try:
+            key = PublicKey.from_bytes(manifest.n, insecure=self._insecure)
+            check_proof(key, manifest.proof)
+        except CiphertextError as error:
+            refuse("key", str(error))
+        expect("key", "the size of the key", key.bits, self.first.plan.key_bits)
+        return key
+
+    def settled(self) -> list[int]:
+        """The earlier rounds that were settled, ascending: no other has judged anybody."""
+        return [number for number, record in sorted(self.chain.rounds.items()) if record.settled]
+
+    def model_of(self, number: int) -> ModelManifest:
+        """The manifest that a round trained on."""
+        record = self.chain.rounds.get(number)
+        if record is None or record.opened is None:
+            refuse("round", f"the chain's record has no beginning of round {number}")
+        return self.model(record.opened.model_digest)
+
+    def model(self, digest: Digest) -> ModelManifest:
+        """The model of a digest; it must be this bounty's first but for its round and weights."""
+        found = self._manifest(ModelManifest, digest, "model")
+        same = self.first.model_copy(update={"round": found.round, "blobs": found.blobs})
+        if found != same:
+            refuse("model", "the model's manifest differs from the first in more than round and weights")
+        return found
+
+    def weights(self, model: ModelManifest) -> list[mpz]:
+        """The ciphertexts of a model's weights."""
+        count = model.plan.weights
+        try:
+            blob = joined(model.blobs, count * self.key.ciphertext_bytes, self._get)
+            return self.key.decode_blob(blob, count)
+        except (RemoteError, BlobNotFound) as error:
+            if isinstance(error, (BlobNotFound, DigestMismatch)):
+                raise
+            refuse("model", f"the weights of round {model.round} are not readable: {error}")
+
+    def evidence(self, number: int) -> EvidenceManifest:
+        """The evidence of a settled round."""
+        record = self.chain.rounds[number]
+        assert record.settled is not None
+        return self.found_evidence(record.settled.evidence_digest)
+
+    def found_evidence(self, digest: Digest) -> EvidenceManifest:
+        """The evidence of a digest."""
+        return self._manifest(EvidenceManifest, digest, "evidence")
+
+    def cohort(self, number: int) -> CohortManifest | None:
+        """The set that is fixed on the chain for a round's sum, None if there is none."""
+        record = self.chain.rounds.get(number)
+        if record is None or record.fixed is None:
+            return None
+        found = self._manifest(CohortManifest, Digest(record.fixed.digest), "cohort")
+        chain = self.chain
+        place = (found.chain_id, found.contract, found.bounty, found.round)
+        expect(
+            "cohort", "the set's place", place, (chain.chain_id, chain.contract, chain.state.bounty, number)
+        )
+        return found
+
+    def updates(self, number: int) -> dict[Address, ReadUpdate | str]:
+        """What each mine revealed in a round, ascending: read, or why it does not count."""
+        if number not in self._updates:
+            record = self.chain.rounds[number]
+            expected = self._expected(number)
+            self._updates[number] = {
+                mine: self._read(expected, mine, record.reveals[mine].update_digest) for mine in record.cohort
+            }
+        return self._updates[number]
+
+    def _expected(self, number: int) -> Expected:
+        chain = self.chain
+        place = chain.chain_id, chain.contract, chain.state.bounty
+        return Expected(*place, number, self.model_of(number), self.key)
+
+    def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
+        try:
+            return read_update(self._get, expected, mine, digest)
+        except (BlobNotFound, DigestMismatch):
+            return WITHHELD
+        except RemoteError as error:
+            text = f"{MALFORMED}{error}"
+            return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]
+
+    def _manifest(self, kind: type[M], digest: Digest, code: str) -> M:
+        data = self._get(Cid("dag-cbor", digest), kind.max_bytes)
+        try:
+            return kind.from_bytes(data)
+        except RemoteError as error:
+            refuse(code, f"the {code}'s manifest is not one: {error}")

@@ -1,0 +1,190 @@
+"""What capsules have told, as a scientist hands it on: signed, and told alike by all who hold a class.
+
+She cannot change an answer. She can leave one out; a class of which nobody tells then is missing. And where
+of two holders one is wrong, both are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gmpy2 import mpz
+
+from capsule.audit.refusal import Refusal, expect, refuse
+from sonar.chain.signatures import signer_of
+from sonar.errors import ManifestError, RemoteError
+from sonar.manifests.audit import Heard
+from sonar.manifests.capsule import (
+    Ask,
+    FunctionalAnswer,
+    FunctionalRequest,
+    SignedAnswer,
+    SumAnswer,
+    SumRequest,
+)
+from sonar.manifests.model import VeilCover
+from sonar.paillier.slots import SlotPlan
+from sonar.protocol.capsules import answer_digest
+from sonar.protocol.ids import Address, BountyId, Digest, digest_of
+from sonar.protocol.record import Manifest
+from sonar.veil.functionals import read_vector
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Manifest)
+A = TypeVar("A", FunctionalAnswer, SumAnswer)
+CLOSE_BITS = 32
+
+Parts = tuple[tuple[int, bytes, tuple[int, ...]], ...]
+"""Of a functional: for each answer its round, its update's digest, and the vector that it is asked by."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose capsules are listened to: those of a bounty on one network.
+
+    `own` gives this capsule's own `SignedAnswer` to a request, or None: so nobody can tell it anything else
+    of classes that it holds itself.
+    """
+
+    chain_id: int
+    contract: Address
+    bounty: BountyId
+    cover: VeilCover
+    plan: SlotPlan
+    n: mpz
+    own: Callable[[bytes], bytes | None] = lambda body: None
+
+    def check(self, request: SumRequest | FunctionalRequest, round: int) -> None:
+        """Refuse a request of another bounty or round."""
+        found = (request.chain_id, request.contract, request.bounty, request.round)
+        expect("answer", "the request's place", found, (self.chain_id, self.contract, self.bounty, round))
+
+
+@dataclass
+class Functionals:
+    """What was told of single answers: by mine and bits, for each functional a number of each class."""
+
+    by_mine: dict[tuple[str, int], list[tuple[Parts, dict[int, int]]]] = field(default_factory=dict)
+
+    def hear(self, place: Place, round: int, heard: Heard) -> None:
+        """Take in a request of a round and its answers. Raises Refusal."""
+        request = _parsed(FunctionalRequest, heard.request)
+        place.check(request, round)
+        vectors = [_vector(place.plan, data) for data in request.vectors]
+        found = [dict[int, int]() for _ in request.asks]
+        for member, answer in _answers(place, heard, FunctionalAnswer):
+            expect("answer", f"how many functionals {answer.capsule} tells", len(answer.values), len(found))
+            for into, values, ask in zip(found, answer.values, request.asks, strict=True):
+                if any(value >> ask.bits for value in values):
+                    refuse("answer", f"{answer.capsule} tells more than {ask.bits} bits of {ask.mine}")
+                _take(place, member, values, into)
+        for ask, classes in zip(request.asks, found, strict=True):
+            self.by_mine.setdefault((ask.mine, ask.bits), []).append((_parts(ask, vectors), classes))
+
+    def about(self, mine: str) -> bool:
+        """Tell whether anything was told of a mine."""
+        return any(name == mine for name, _ in self.by_mine)
+
+    def told(
+        self, place: Place, mine: str, bits: int, parts: Parts, *, exact: bool
+    ) -> tuple[Parts, list[int]]:
+        """Return a functional as it was asked, and what was told of it, a number of each class.
+
+        Vectors that come from floats may differ by their last digits between machines. Unless they must be
+        `exact`, one that was asked counts if no number of it is off by more than one, or by more than 2^-32
+        of the vector's largest. Raises Refusal.
+        """
+        for asked, classes in self.by_mine.get((mine, bits), []):
+            if len(classes) == place.cover.classes.count and _alike(place.plan, asked, parts, exact):
+                return asked, [classes[c] for c in range(len(classes))]
+        rounds = ", ".join(str(number) for number, _, _ in parts)
+        problem = f"nobody told a functional of {bits} bits of {mine} over round {rounds}"
+        raise Refusal("told-missing", problem)
+
+
+def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[list[mpz]]:
+    """Return the sums of masks that capsules told for the set fixed in a round: for each class, for each
+    ciphertext. Raises Refusal.
+    """
+    request = _parsed(SumRequest, heard.request)
+    place.check(request, round)
+    expect("answer", "the set that was asked for", request.cohort, cohort)
+    found = dict[int, bytes]()
+    for member, answer in _answers(place, heard, SumAnswer):
+        _take(place, member, answer.sums, found)
+    if missing := set(range(place.cover.classes.count)) - found.keys():
+        refuse("told-missing", f"nobody told the sum of class {min(missing)} in round {round}")
+    width, count = (place.plan.key_bits + 7) // 8, place.plan.ciphertexts
+    for data in found.values():
+        expect("answer", "the length of a sum", len(data), width * count)
+    rows = (found[c] for c in sorted(found))
+    return [
+        [mpz(int.from_bytes(row[i : i + width], "big")) for i in range(0, len(row), width)] for row in rows
+    ]
+
+
+def _take(place: Place, member: int, values: Sequence[T], into: dict[int, T]) -> None:
+    """Note what a member tells of its classes; refuse where another told something else."""
+    classes = place.cover.classes
+    held = classes.held_by(member)
+    account = place.cover.members[member].account
+    expect("answer", f"how many classes {account} tells", len(values), len(held))
+    for number, value in zip(held, values, strict=True):
+        if into.setdefault(number, value) != value:
+            others = [place.cover.members[m].account for m in classes.holders(number) if m != member]
+            refuse("capsules-differ", f"{account} tells something else of class {number} than {others[0]}")
+
+
+def _answers(place: Place, heard: Heard, kind: type[A]) -> Iterator[tuple[int, A]]:
+    """Give each answer with the place of its member, whose signature it has. Raises Refusal."""
+    accounts = [member.account for member in place.cover.members]
+    request = digest_of(heard.request)
+    own = place.own(heard.request)
+    for data in heard.answers if own is None else (*heard.answers, own):
+        signed = _parsed(SignedAnswer, data)
+        answer = _parsed(kind, signed.body)
+        signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
+        expect("answer", "who signed an answer", signer, answer.capsule)
+        expect("answer", f"the request that {signer} answered", answer.request, request)
+        if answer.capsule not in accounts:
+            refuse("answer", f"{signer} is none of the bounty's capsules")
+        yield accounts.index(answer.capsule), answer
+
+
+def _parsed(kind: type[M], data: bytes) -> M:
+    try:
+        return kind.from_bytes(data)
+    except RemoteError as error:
+        refuse("answer", f"{kind.__name__}: {error}")
+
+
+def _vector(plan: SlotPlan, data: bytes) -> tuple[int, ...]:
+    try:
+        return tuple(read_vector(plan, data))
+    except ManifestError as error:
+        refuse("answer", str(error))
+
+
+def _parts(ask: Ask, vectors: Sequence[tuple[int, ...]]) -> Parts:
+    for part in ask.parts:
+        if part.vector >= len(vectors):
+            refuse("answer", f"an ask names vector {part.vector} of {len(vectors)}")
+    return tuple((part.round, part.update, vectors[part.vector]) for part in ask.parts)
+
+
+def _alike(plan: SlotPlan, asked: Parts, wanted: Parts, exact: bool) -> bool:
+    """Whether a functional is the wanted one, but for the last digits of its vectors."""
+    if [part[:2] for part in asked] != [part[:2] for part in wanted]:
+        return False
+    return all(_close(plan, a, b, exact) for (*_, a), (*_, b) in zip(asked, wanted, strict=True))
+
+
+def _close(plan: SlotPlan, a: Sequence[int], b: Sequence[int], exact: bool) -> bool:
+    whole = 1 << plan.slot_bits
+    if len(a) != len(b):
+        return False
+    largest = max((min(y % whole, -y % whole) for y in b), default=0)
+    room = 0 if exact else max(1, largest >> CLOSE_BITS)
+    return all(min((x - y) % whole, (y - x) % whole) <= room for x, y in zip(a, b, strict=True))

@@ -1,0 +1,89 @@
+"""What a capsule works with: made once by `capsule.wiring`, used by all requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from capsule.home.keys import Epoch
+from capsule.home.ledger import Ledger
+from capsule.home.policy import Policy
+from capsule.home.witness import Witness
+from capsule.opening.bounties import Bounties
+from capsule.opening.chainview import ChainView
+from capsule.opening.cohorts import Cohorts
+from capsule.opening.updates import Updates
+from sonar.chain.signatures import sign_digest
+from sonar.manifests.capsule import SignedAnswer
+from sonar.ports import Store
+from sonar.protocol.capsules import answer_digest
+from sonar.protocol.ids import Address, BountyId
+from sonar.protocol.record import Manifest
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+
+class Auditor(Protocol):
+    """Recomputes settlements. What it refuses has a `code`, a message and a `hint`."""
+
+    def look(self, bounty: BountyId, number: int) -> None:
+        """Note which revealed updates of a round are in the store by now."""
+        ...
+
+    def settle(self, body: bytes) -> Manifest:
+        """Return the answer to a settlement's request."""
+        ...
+
+
+@dataclass
+class Means:
+    """Chain, store, ledger, keys, account and policy, and what is derived from them.
+
+    `insecure_keys` admits 1024-bit bounties, on development networks. `telling` is held while something is
+    recorded that was not told before.
+    """
+
+    chain: ChainView
+    store: Store
+    ledger: Ledger
+    witness: Witness
+    epochs: Mapping[int, Epoch]
+    account: LocalAccount
+    policy: Policy
+    insecure_keys: bool = False
+    auditor: Auditor | None = None
+    telling: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def address(self) -> Address:
+        """The capsule's account."""
+        return Address(self.account.address)
+
+    @property
+    def site(self) -> tuple[int, Address]:
+        """The chain's number, and the contract."""
+        return self.chain.market.chain_id, self.chain.market.address
+
+    @cached_property
+    def bounties(self) -> Bounties:
+        """What bounties ask of this capsule."""
+        return Bounties(self.store, self.site, self.address, self.epochs, insecure_keys=self.insecure_keys)
+
+    @cached_property
+    def updates(self) -> Updates:
+        """The updates of mines."""
+        return Updates(self.store, self.bounties, self.ledger, self.site)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        """The sets that the chain has fixed."""
+        return Cohorts(self.store, self.ledger, self.site)
+
+    def sign(self, body: bytes) -> bytes:
+        """Return an answer's body, signed, as it goes out."""
+        digest = answer_digest(*self.site, body)
+        return SignedAnswer(body=body, signature=sign_digest(self.account, digest)).to_bytes()

@@ -1,0 +1,165 @@
+"""What a bounty asks of this capsule: its first manifests and its key, fetched by digest and checked."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capsule.home.keys import Epoch
+from capsule.problems import Refused
+from sonar.chain.signatures import signer_of
+from sonar.errors import BlobTooLarge, CiphertextError, ManifestError, PlanError
+from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
+from sonar.paillier.public import PublicKey, check_proof
+from sonar.paillier.slots import SlotPlan
+from sonar.ports import Store
+from sonar.protocol.capsules import key_digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
+
+if TYPE_CHECKING:
+    from capsule.opening.chainview import View
+
+FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
+"""What may not change between the rounds of a bounty."""
+_MOST_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Bounty:
+    """A bounty that this capsule serves: it is member number `place`, and opens envelopes with `epoch`."""
+
+    bounty: BountyId
+    scientist: Address
+    model: ModelManifest
+    cover: VeilCover
+    plan: SlotPlan
+    key: PublicKey
+    place: int
+    epoch: Epoch
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The classes of seeds that this capsule holds, ascending."""
+        return self.cover.classes.held_by(self.place)
+
+
+class Bounties:
+    """Reads bounties from the store. Safe to use from several threads.
+
+    Raises Refused (not-veiled, model), BlobNotFound, StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        site: tuple[int, Address],
+        account: Address,
+        epochs: Mapping[int, Epoch],
+        *,
+        insecure_keys: bool,
+    ) -> None:
+        self._store, self._site, self._account = store, site, account
+        self._epochs, self._insecure_keys = epochs, insecure_keys
+        self._known: OrderedDict[BountyId, Bounty] = OrderedDict()
+        self._questions: OrderedDict[tuple[BountyId, int, Digest], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, view: View) -> Bounty:
+        """Return what a bounty asks of this capsule."""
+        bounty = view.state.bounty
+        with self._lock:
+            if found := self._known.get(bounty):
+                return found
+        found = self._read(view)
+        with self._lock:
+            self._known[bounty] = found
+            while len(self._known) > _MOST_KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    def question(self, bounty: Bounty, view: View, number: int) -> Digest:
+        """Return the digest of the model that a round's answers are to, once it is checked."""
+        opened = view.round(number).opened
+        assert opened is not None
+        digest = opened.model_digest
+        place = bounty.bounty, number, digest
+        with self._lock:
+            if place in self._questions:
+                return digest
+        model = self._model(digest, number)
+        for field in FROZEN:
+            if getattr(model, field) != getattr(bounty.model, field):
+                raise Refused("model", f"the {field} of round {number} is not that of round 1")
+        with self._lock:
+            self._questions[place] = None
+            while len(self._questions) > 256 * _MOST_KEPT:
+                self._questions.popitem(last=False)
+        return digest
+
+    def _read(self, view: View) -> Bounty:
+        posted, terms = view.posted, view.state.terms
+        model = self._model(posted.model_digest, 1)
+        cover = model.cover
+        if cover.kind != "veil":
+            raise Refused("not-veiled", f"the bounty {hex32(posted.bounty)} has no capsules")
+        place = self._place(cover)
+        epoch = self._epoch(cover, place)
+        if model.key.digest != posted.key_digest:
+            raise Refused("model", "the model's key is not the one that the bounty was posted with")
+        key = self._key(model)
+        try:
+            plan = model.slot_plan
+        except PlanError as error:
+            raise Refused("model", f"the slot plan is not sound: {error}") from error
+        if plan.mines_max < terms.cohort_cap:
+            problem = f"the slot plan is for {plan.mines_max} mines, the terms admit {terms.cohort_cap}"
+            raise Refused("model", problem)
+        if plan.key_bits != key.bits:
+            raise Refused("model", f"the slot plan is for {plan.key_bits} bits, the key has {key.bits}")
+        return Bounty(posted.bounty, view.state.scientist, model, cover, plan, key, place, epoch)
+
+    def _model(self, digest: Digest, number: int) -> ModelManifest:
+        try:
+            model = ModelManifest.from_bytes(
+                self._store.get(Cid("dag-cbor", digest), ModelManifest.max_bytes)
+            )
+        except (ManifestError, BlobTooLarge) as error:
+            raise Refused("model", f"the model of round {number} is malformed: {error}") from error
+        if model.round != number:
+            raise Refused("model", f"the model of round {number} says that it is of round {model.round}")
+        return model
+
+    def _place(self, cover: VeilCover) -> int:
+        accounts = [member.account for member in cover.members]
+        if self._account not in accounts:
+            raise Refused("not-veiled", f"the capsule {self._account} is no member of this bounty")
+        for member in cover.members:
+            digest = key_digest(*self._site, member.account, member.epoch, member.hpke)
+            if signer_of(digest, member.signature) != member.account:
+                raise Refused("model", f"the key of the member {member.account} is not signed by it")
+        return accounts.index(self._account)
+
+    def _epoch(self, cover: VeilCover, place: int) -> Epoch:
+        member = cover.members[place]
+        epoch = self._epochs.get(member.epoch)
+        if epoch is None:
+            raise Refused(
+                "model",
+                f"this capsule has no key of epoch {member.epoch} any more",
+                hint="name its newest key: GET /v1/identity",
+            )
+        if epoch.public.hpke != member.hpke:
+            raise Refused("model", f"the key of epoch {member.epoch} is not this capsule's")
+        return epoch
+
+    def _key(self, model: ModelManifest) -> PublicKey:
+        try:
+            manifest = KeyManifest.from_bytes(self._store.get(model.key, KeyManifest.max_bytes))
+            key = PublicKey.from_bytes(manifest.n, insecure=self._insecure_keys)
+            check_proof(key, manifest.proof)
+        except (ManifestError, BlobTooLarge, CiphertextError) as error:
+            raise Refused("model", f"the bounty's key is not sound: {error}") from error
+        return key

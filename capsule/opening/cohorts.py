@@ -1,0 +1,148 @@
+"""Which sets may be opened: all of it follows from the chain, the same at every capsule.
+
+Two sums that differ by one mine give away that mine's answer. So each capsule must know all sums that were
+ever opened in a bounty, also those that only others were asked for, and those that its own ledger has lost.
+It does: a sum needs t capsules, and an honest one opens only what `fixCohort` fixed on the chain and what
+passes `fault` here. So the sets that were fixed and pass, round by round, hold all that can have been opened.
+A set that does not pass was opened by nobody honest, and does not count, at any capsule alike. For that,
+`fault` sees chain, manifests and terms alone; a capsule's own policy comes on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capsule.problems import Refused
+from sonar.errors import BlobNotFound, BlobTooLarge, ManifestError
+from sonar.manifests.cohort import CohortManifest
+from sonar.ports import Store
+from sonar.protocol.ids import Address, BountyId, Cid, Digest
+from sonar.protocol.phase import Terms
+from sonar.veil.atoms import Atoms
+
+if TYPE_CHECKING:
+    from capsule.home.ledger import Ledger
+    from capsule.opening.chainview import View
+
+LEAST = 2
+"""The fewest mines that a sum may tell of, whatever the terms say."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The sets that may have been opened in a bounty so far, and the weights of their mines."""
+
+    sets: tuple[frozenset[str], ...] = ()
+    weights: Mapping[Address, int] | None = None
+
+    def with_set(self, cohort: CohortManifest) -> Opened:
+        """The same with one more."""
+        weights = dict(self.weights or {}) | {one.mine: one.weight for one in cohort.addends}
+        return Opened((*self.sets, mines_of(cohort)), weights)
+
+    def fault(self, cohort: CohortManifest, least: int) -> str:
+        """Return why a set may not be opened after these, or nothing."""
+        frozen, total = self.weights or {}, sum(one.weight for one in cohort.addends)
+        for one in cohort.addends:
+            if frozen.get(one.mine, one.weight) != one.weight:
+                return (
+                    f"{one.mine} has the weight {one.weight}, and had {frozen[one.mine]} in an earlier sum: "
+                    "the difference could be its answer"
+                )
+            if 2 * one.weight > total:
+                return f"{one.mine} has more than half of the weight, {one.weight} of {total}"
+        return Atoms(self.sets).fault(mines_of(cohort), least)
+
+
+def mines_of(cohort: CohortManifest) -> frozenset[str]:
+    """Who is in a set."""
+    return frozenset(one.mine for one in cohort.addends)
+
+
+def least_of(terms: Terms) -> int:
+    """The fewest mines that a sum, or a difference of sums, may tell of, by a bounty's terms."""
+    return max(terms.min_mines, LEAST)
+
+
+class Cohorts:
+    """Reads the sets that the chain has fixed. Raises Refused, BlobNotFound, StoreUnavailable."""
+
+    def __init__(self, store: Store, ledger: Ledger, site: tuple[int, Address]) -> None:
+        self._store, self._ledger, self._site = store, ledger, site
+
+    def get(self, view: View, number: int, digest: Digest) -> CohortManifest:
+        """Return the set of a round whose digest a request names, if it may be opened by these rules.
+
+        A digest that the chain has not fixed is told nothing of, not even whether the store has it.
+        """
+        fixed = view.round(number).fixed
+        if fixed is None:
+            raise Refused(
+                "depth",
+                f"no set is fixed in round {number} at block {view.head.number}",
+                hint="call fixCohort, and ask again when the chain has come further",
+            )
+        if fixed.digest != digest:
+            raise Refused("cohort", f"the set that is fixed in round {number} is {fixed.digest.hex()}")
+        cohort = self._read(view.state.bounty, number, digest)
+        if isinstance(cohort, str):
+            raise Refused("cohort", f"the set of round {number} is malformed: {cohort}")
+        if problem := self._misplaced(view, number, cohort):
+            raise Refused("cohort", problem)
+        before = self.before(view, number)
+        if problem := before.fault(cohort, least_of(view.state.terms)):
+            raise Refused("cohort", problem, hint=_NEXT)
+        return cohort
+
+    def before(self, view: View, number: int) -> Opened:
+        """Return all that may have been opened in a bounty before a round."""
+        opened, least = Opened(), least_of(view.state.terms)
+        for earlier in range(1, number):
+            record = view.rounds.get(earlier)
+            if record is None or record.fixed is None:
+                continue
+            cohort = self._read(view.state.bounty, earlier, Digest(record.fixed.digest))
+            if isinstance(cohort, str) or self._misplaced(view, earlier, cohort):
+                continue
+            if not opened.fault(cohort, least):
+                opened = opened.with_set(cohort)
+        return opened
+
+    def _read(self, bounty: BountyId, number: int, digest: Digest) -> CohortManifest | str:
+        """Return a set, or what is wrong with its bytes; those in the ledger first."""
+        data = self._ledger.cohort(bounty, number, digest)
+        try:
+            if data is None:
+                data = self._store.get(Cid("dag-cbor", digest), CohortManifest.max_bytes)
+                self._ledger.keep_cohort(bounty, number, digest, data)
+            return CohortManifest.from_bytes(data)
+        except BlobNotFound as error:
+            raise Refused(
+                "missing",
+                f"the set that is fixed in round {number}, {digest.hex()}, is not in the store",
+                hint="put it there: without it nobody knows which sums may still be opened",
+            ) from error
+        except (ManifestError, BlobTooLarge) as error:
+            return str(error)
+
+    def _misplaced(self, view: View, number: int, cohort: CohortManifest) -> str:
+        """Return what in a set is not this round's, or nothing."""
+        place = (*self._site, view.state.bounty, number)
+        if (cohort.chain_id, cohort.contract, cohort.bounty, cohort.round) != place:
+            return f"the set is not of round {number} of this bounty"
+        reveals = view.rounds[number].reveals
+        for one in cohort.addends:
+            revealed = reveals.get(one.mine)
+            if revealed is None or revealed.update_digest != one.update:
+                return f"{one.mine} has not revealed the update {one.update.hex()} in round {number}"
+        return ""
+
+
+_NEXT = "a round has one set: settle this one without a sum, and choose the next by what was opened"
+
+
+def own_fault(cohort: CohortManifest, before: Sequence[frozenset[str]], least: int) -> str:
+    """Return why a capsule's own policy forbids a set, or nothing."""
+    return Atoms(before).fault(mines_of(cohort), least)

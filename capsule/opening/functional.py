@@ -1,0 +1,128 @@
+"""Functionals: the first bits of a linear combination of one mine's masks, counted by mine and round."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gmpy2 import mpz
+
+from capsule.home.entries import Ask as Told
+from capsule.problems import Refused
+from sonar.errors import ManifestError
+from sonar.manifests.capsule import Ask, FunctionalRequest
+from sonar.paillier.cohort import digest_of_parts
+from sonar.protocol.ids import Address
+from sonar.veil.functionals import class_value, places, read_vector, told
+from sonar.veil.masks import class_masks, class_wraps
+
+if TYPE_CHECKING:
+    from capsule.opening.bounties import Bounty
+    from capsule.opening.chainview import View
+    from capsule.opening.updates import Masked, Updates
+
+MOST_DIGITS = 100_000_000
+"""The most digits that one request may have multiplied: about a minute of one core."""
+_LONG = "ask for fewer mines in each request"
+
+
+@dataclass(frozen=True)
+class Question:
+    """An ask and the digest that names all of it: what was asked before is told again for nothing."""
+
+    ask: Ask
+    digest: bytes
+
+
+def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
+    """Return the asks of a request, checked for form. Raises Refused."""
+    plan, work = bounty.plan, 0
+    hashes = [hashlib.sha256(vector).digest() for vector in request.vectors]
+    for ask in request.asks:
+        rounds = [part.round for part in ask.parts]
+        if rounds != sorted(set(rounds)) or rounds[-1] != request.round:
+            _malformed(f"the parts of an ask about {ask.mine} do not ascend by round up to {request.round}")
+        if any(part.vector >= len(hashes) for part in ask.parts):
+            _malformed(f"an ask about {ask.mine} names a vector that the request does not have")
+        if ask.bits > plan.slot_bits:
+            _malformed(f"an ask about {ask.mine} is for {ask.bits} bits; a value has {plan.slot_bits}")
+        work += len(ask.parts) * places(plan) * len(bounty.held)
+    if work > MOST_DIGITS:
+        raise Refused(
+            "too-large", f"the request takes {work} products; the limit is {MOST_DIGITS}", hint=_LONG
+        )
+    return [Question(ask, _digest(request.round, ask, hashes)) for ask in request.asks]
+
+
+def _digest(number: int, ask: Ask, hashes: Sequence[bytes]) -> bytes:
+    parts = (bytes([part.round]) + part.update + hashes[part.vector] for part in ask.parts)
+    return digest_of_parts(b"sonar ask 1", bytes([number, ask.bits]), ask.mine.encode(), *parts)
+
+
+def _malformed(problem: str) -> None:
+    raise Refused("malformed", problem)
+
+
+class Teller:
+    """Computes what is told of one request's asks. It opens each update, and makes its masks, once."""
+
+    def __init__(self, updates: Updates, bounty: Bounty, view: View, request: FunctionalRequest) -> None:
+        self._updates, self._bounty, self._view = updates, bounty, view
+        self._vectors: dict[int, list[int]] = {}
+        self._request = request
+        self._made: dict[tuple[Address, int], tuple[list[list[mpz]], list[list[int]]]] = {}
+        self._mine: Address | None = None
+
+    def check(self, asks: Sequence[Ask]) -> None:
+        """Check all updates and vectors that asks need, before any work. Raises Refused."""
+        for ask in asks:
+            for part in ask.parts:
+                self._masked(ask.mine, part.round, part.update)
+                self._vector(part.vector)
+
+    def value(self, question: Question) -> Told:
+        """Return what an ask is told: a number for each class that this capsule holds."""
+        ask, bounty = question.ask, self._bounty
+        if ask.mine != self._mine:
+            self._made.clear()  # the masks of one mine at a time
+            self._mine = ask.mine
+        vectors = [self._vector(part.vector) for part in ask.parts]
+        made = [self._streams(ask.mine, part.round, part.update) for part in ask.parts]
+        values = []
+        for index in range(len(bounty.held)):
+            masks = [each[index] for each, _ in made]
+            wraps = [each[index] for _, each in made]
+            whole = class_value(bounty.plan, bounty.key.n, vectors, masks, wraps)
+            values.append(told(whole, bounty.plan.slot_bits, ask.bits))
+        return Told(ask.mine, question.digest, ask.bits, tuple(values))
+
+    def _vector(self, index: int) -> list[int]:
+        if index not in self._vectors:
+            try:
+                self._vectors[index] = read_vector(self._bounty.plan, self._request.vectors[index])
+            except ManifestError as error:
+                raise Refused("malformed", f"vectors.{index}: {error.problem}") from error
+        return self._vectors[index]
+
+    def _masked(self, mine: Address, number: int, update: bytes) -> Masked:
+        return self._updates.get(self._bounty, self._view, number, mine, update)  # type: ignore[arg-type]
+
+    def _streams(self, mine: Address, number: int, update: bytes) -> tuple[list[list[mpz]], list[list[int]]]:
+        if (mine, number) not in self._made:
+            masked, bounty = self._masked(mine, number, update), self._bounty
+            count, slot_bits, n = bounty.plan.ciphertexts, bounty.plan.slot_bits, bounty.key.n
+            seeds = [masked.seeds[c] for c in bounty.held]
+            self._made[mine, number] = (
+                [class_masks(seed, masked.place, n, count) for seed in seeds],
+                [class_wraps(seed, masked.place, slot_bits, count) for seed in seeds],
+            )
+        return self._made[mine, number]
+
+
+def values_of(
+    questions: Sequence[Question], told: Mapping[tuple[Address, bytes], tuple[int, ...]]
+) -> tuple[tuple[int, ...], ...]:
+    """Return what is told of each ask, in their order."""
+    return tuple(told[each.ask.mine, each.digest] for each in questions)

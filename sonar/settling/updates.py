@@ -1,0 +1,102 @@
+"""A mine's update as scientist and capsules read it: every field checked against the bounty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gmpy2 import mpz
+
+from sonar.errors import ManifestError
+from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover
+from sonar.manifests.update import UpdateManifest, Veil
+from sonar.paillier.cohort import digest_of_parts
+from sonar.paillier.public import PublicKey
+from sonar.paillier.slots import SlotPlan
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
+from sonar.veil.masks import read_wraps
+
+Get = Callable[[Cid, int], bytes]
+"""Returns the bytes that a link names, at most so many: `Store.get`."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an honest update of a round says. `model`: the manifest that the round trains on."""
+
+    chain_id: int
+    contract: Address
+    bounty: BountyId
+    round: int
+    model: ModelManifest
+    key: PublicKey
+
+    @property
+    def plan(self) -> SlotPlan:
+        """How it is packed."""
+        return self.model.slot_plan
+
+
+@dataclass(frozen=True)
+class ReadUpdate:
+    """A well-formed update: whose, of how many rows, its ciphertexts, and the digest of its manifest."""
+
+    mine: Address
+    rows: int
+    ciphertexts: tuple[mpz, ...] = field(repr=False)
+    blob: bytes = field(repr=False)
+    digest: Digest
+    veil: Veil | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The digest of the ciphertexts in hex, whoever sent them."""
+        return digest_of_parts(self.blob).hex()
+
+
+def read_update(get: Get, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate:
+    """Read and check what `mine` revealed as `digest`.
+
+    Raises ManifestError, CiphertextError, BlobTooLarge, which say what is wrong with it, and what `get` does.
+    """
+    manifest = UpdateManifest.from_bytes(get(Cid("dag-cbor", digest), UpdateManifest.max_bytes))
+    check_update(manifest, expected, mine)
+    plan, key = expected.plan, expected.key
+    blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, get)
+    ciphertexts = tuple(key.decode_blob(blob, plan.ciphertexts))
+    return ReadUpdate(mine, manifest.rows, ciphertexts, blob, digest, manifest.veil)
+
+
+def check_update(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
+    """Check every field of an update against its bounty and round. Raises ManifestError."""
+    wanted = {
+        "chain_id": expected.chain_id,
+        "contract": expected.contract,
+        "bounty": expected.bounty,
+        "round": expected.round,
+        "mine": mine,
+        "model": expected.model.cid(),
+        "key": expected.key.fingerprint,
+        "ciphertexts": expected.plan.ciphertexts,
+    }
+    for name, value in wanted.items():
+        if getattr(manifest, name) != value:
+            raise ManifestError(name, f"is not this {'mine' if name == 'mine' else 'round'}'s")
+    check_veil(manifest.veil, expected.model.cover, expected.plan)
+    if manifest.rows < (least := expected.model.family.rows_min):
+        raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {least}")
+
+
+def check_veil(veil: Veil | None, cover: CoverSpec, plan: SlotPlan) -> None:
+    """Check that an update has the masks that the cover asks for, and no others. Raises ManifestError."""
+    if not isinstance(cover, VeilCover):
+        if veil is not None:
+            raise ManifestError("veil", "is there, but this bounty has no capsules")
+        return
+    if veil is None:
+        raise ManifestError("veil", "is missing: this bounty's answers are masked")
+    if (told := len(veil.seeds)) != (count := cover.classes.count):
+        raise ManifestError("veil.seeds", f"has {told} hashes; there are {count} classes")
+    if (told := len(veil.envelopes)) != (count := len(cover.members)):
+        raise ManifestError("veil.envelopes", f"has {told}; there are {count} capsules")
+    read_wraps(plan, veil.wraps)
