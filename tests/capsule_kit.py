@@ -45,9 +45,9 @@ from tests.veil_kit import Capsule, opened
 
 
 class Refusal(Exception):
-    def __init__(self, code: str, problem: str) -> None:
+    def __init__(self, code: str, problem: str, mine: Address | None = None) -> None:
         super().__init__(problem)
-        self.code = code
+        self.code, self.mine = code, mine
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Service:
         try:
             data = self.store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
         except BlobNotFound as gone:
-            raise Refusal("missing", f"{mine}: {gone}") from gone
+            raise Refusal("mine", f"{mine}: {gone}", mine) from gone
         update = UpdateManifest.from_bytes(data)
         assert update.mine == mine
         return update
@@ -154,7 +154,7 @@ class Service:
         try:
             return opened(self.capsule, self._cover(update.bounty), update)
         except ManifestError as bad:
-            raise Refusal("bad-update", f"{update.mine}: {bad}") from bad
+            raise Refusal("mine", f"{update.mine}: {bad}", update.mine) from bad
 
     def _masks(self, update: UpdateManifest) -> dict[int, list[mpz]]:
         assert update.veil is not None
@@ -181,7 +181,7 @@ def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> htt
         try:
             return httpx.Response(200, content=service.answer(kind, request.content), headers=headers)
         except Refusal as refusal:
-            problem = Problem(code=refusal.code, problem=str(refusal)[:1000])
+            problem = Problem(code=refusal.code, problem=str(refusal)[:1000], mine=refusal.mine)
             return httpx.Response(409, content=problem.to_bytes(), headers=headers)
 
     return httpx.MockTransport(handle)

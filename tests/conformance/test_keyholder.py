@@ -188,7 +188,7 @@ def test_values_out_of_range_fail_and_count_for_nobody_else(opened: Open) -> Non
     over = MineUpdate.of(holder.public, "x", 40, holder.encrypt([int(holder.public.n) // 3]))
     assert holder.holds(JOB, 1, at(1), [*honest(holder, "abc", at(1)), over])["x"] in ("range", "bias-unit")
     with pytest.raises(
-        (UpdateOutOfRange, CapsuleFault), match="out of range|outside the range|more than its slots"
+        (UpdateOutOfRange, CapsuleFault), match=r"out of range|outside the range|more than its slots"
     ):
         holder.open_sum(JOB, 1, at(1), [*honest(holder, "abc", at(1)), over])
 
