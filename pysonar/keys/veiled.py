@@ -39,6 +39,7 @@ from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
+from sonar.settling.verdict import twins_of
 from sonar.veil.functionals import Measured, measured, write_vector
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
@@ -112,9 +113,8 @@ class VeiledHolder(BaseHolder):
         heard = self._heard(job, page.round, "tests", tests.asks, {one.round: one for one in pages})
         failed, twins = tests.judged(heard)
         told: Failed = {mine: failed.get(mine) if mine in heard else VEIL for mine in page.names}
-        for number in range(1, page.round):  # twins are looked for when a mine is new, and stay so
-            twins = self.twins(job, number) | twins
-        return told, lambda holding: {a: b for a, b in twins.items() if a in holding}
+        earlier = [self.twins(job, number) for number in range(1, page.round)]
+        return told, lambda holding: twins_of([*earlier, twins], holding)
 
     # ---- sums
 
