@@ -24,6 +24,7 @@ MEASURES: Mapping[str, Measure] = {
     "bytes_per_value": lambda rounds, quick: packed.bytes_per_value(),
     "campaign": lambda rounds, quick: campaign.campaign(quick),
     "demo": demo.demo,
+    "demo_capsules": demo.demo_capsules,
     "veil_update": lambda rounds, quick: veil.veil_update(rounds),
     "veil_update_phe": lambda rounds, quick: veil.veil_update_phe(rounds),
     "veil_masks": veil.veil_masks,

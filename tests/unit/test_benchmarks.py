@@ -41,6 +41,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "bytes_per_value",
         "campaign",
         "demo",
+        "demo_capsules",
         "veil_update",
         "veil_update_phe",
         "veil_masks",
