@@ -12,7 +12,7 @@ which holds only those of its own classes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gmpy2 import mpz
@@ -81,6 +81,21 @@ def _check_key(member: CapsuleKey, site: Site) -> None:
             f"the key of capsule {member.account} for epoch {member.epoch} {error.problem}",
             hint="nothing can be sealed for this capsule: do not join, and tell the scientist",
         ) from error
+
+
+def check_epochs(cover: PaillierCover | VeilCover, known: Mapping[str, int]) -> None:
+    """Check that no capsule has signed a newer key than the bounty's, as far as this mine has seen.
+
+    A key that was replaced may be in other hands, and its signature is good for ever. Raises ConsentError.
+    """
+    for member in cover.members if cover.kind == "veil" else ():
+        if member.epoch < known.get(member.account, 0):
+            raise ConsentError(
+                f"model.cover.members: the key of capsule {member.account} is of epoch {member.epoch}, which "
+                f"it has replaced: you have joined a bounty with its key of epoch {known[member.account]}",
+                hint="whoever has got hold of the old key could open what is sealed for the capsule: do not "
+                "join; the scientist must ask the capsule for its key (GET /v1/identity)",
+            )
 
 
 def check_settler(chain: Chain, settler: Address, cover: PaillierCover | VeilCover) -> None:
