@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mine import setup
+from mine.show import views
 from mine.work import trainer
 from mine.work.state import Seeds
 from sonar.chain.contract.committee import is_committee
@@ -170,6 +171,8 @@ def test_a_mine_that_starts_again_or_joins_again_has_the_same_seeds(world: World
     world.scientist.settle()
     setup.leave(world.book(0), hex32(bounty))
     assert seeds_of(world, 0) == before
+    (left,) = views._left(world.book(0))
+    assert (left.revealed.updates, left.revealed.capsule_bits, left.revealed.bits) == (1, 1024, 1024)
     run([world.node(i) for i in range(3)])  # new processes; mine 0 joins the bounty again
     assert veil_of(updates(world, 2)[0][0]).seeds == before.hashes
     assert seeds_of(world, 0) == before
