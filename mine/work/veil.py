@@ -24,7 +24,7 @@ from sonar.chain.contract.committee import is_committee
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Chain
 from sonar.chain.signatures import signer_of
-from sonar.errors import BlobNotFound, ConsentError, ManifestError, UsageError
+from sonar.errors import BlobNotFound, BlobTooLarge, ConsentError, ManifestError, UsageError
 from sonar.manifests.model import CapsuleKey, PaillierCover, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
@@ -154,7 +154,7 @@ class Veils:
         try:
             data = self._store.get(Cid("dag-cbor", update), UpdateManifest.max_bytes)
             veil = UpdateManifest.from_bytes(data).veil
-        except (BlobNotFound, ManifestError):
+        except (BlobNotFound, BlobTooLarge, ManifestError):
             return None
         return veil.seeds if veil else None
 
