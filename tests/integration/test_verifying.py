@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mine.cli import main as mine
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Rpc
 from sonar.cli import app
@@ -89,6 +90,24 @@ def test_the_command_prints_a_table_or_json(
     code, out, _ = run(capsys, name, *network, "--json")
     told = read(BountyVerified, out.splitlines()[-1])
     assert (code, told.result, told.bounty) == (0, "holds", name)
+
+
+def test_a_mine_verifies_from_its_own_home(
+    audited: Audited,
+    honest: Posted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    home = ["--home", str(tmp_path / "mine")]
+    assert mine(["init", *home, "--network", str(audited.network_file), "--dev"]) == 0
+    name = hex32(honest.event.bounty)
+    capsys.readouterr()
+    assert mine(["verify", name[:10], *home, "--json"]) == 0
+    told = read(BountyVerified, capsys.readouterr().out.splitlines()[-1])
+    assert told == audited.verify(honest)
+    assert mine(["verify", "0x7777777777", *home]) == 2
 
 
 def test_the_contract_alone_is_checked_as_before(
