@@ -22,6 +22,7 @@ from sonar.verifying.payments import Purse, check
 from sonar.verifying.reading import posted_as, verify
 from tests.audited_kit import false, kinds
 from tests.integration.campaign_kit import World
+from tests.integration.capsule_world import CapsuleWorld
 
 
 class Signs:
@@ -98,6 +99,16 @@ def test_a_bounty_for_named_mines_holds(tmp_path: Path) -> None:
     told = verified(world)
     assert told.result == "holds"
     assert told.rounds[1].held["record"] == 4 + len(world.events(MinePaid))  # each mine's place on the list
+
+
+def test_a_campaign_behind_capsules_holds(tmp_path: Path) -> None:
+    """With a mine that comes once, so that some are left out for the sake of privacy alone."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 3})
+    world.miners[0].absent = frozenset({2})
+    told = verified(world)
+    assert (told.result, endings(told), false(told)) == ("holds", ["settled"] * 3, [])
+    assert told.rounds[0].held["posting"] >= 8 + len(world.capsules)  # each has signed its key
+    assert all(one.held["cohort"] for one in told.rounds[1:])
 
 
 def test_a_bounty_in_a_token_holds(tmp_path: Path) -> None:
