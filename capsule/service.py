@@ -110,7 +110,7 @@ class Service:
         if new:
             view.require_settling(body.round)
             self._require_memory(view, body.round)
-            if means.auditor is not None:
+            if bounty.cover.audit is not None:
                 means.auditor.look(bounty.bounty, body.round)
             fresh = self._tell(bounty, view, body, new)
             told |= {(one.mine, one.digest): one.told for one in fresh}
@@ -194,10 +194,9 @@ class Service:
     # ---- audits
 
     def _settlement(self, request: Admitted, bounty: Bounty) -> bytes:
-        auditor = self._means.auditor
-        if auditor is None:
-            raise Refused("not-audited", "this capsule does not audit settlements")
-        answer = auditor.settle(request.raw)
+        if bounty.cover.audit is None:
+            raise Refused("not-audited", "this bounty's first manifest asks for no audit")
+        answer = self._means.auditor.settle(request.raw)
         kept = self._answered(request, bounty.bounty, request.view.state.round, answer)
         with self._recording():
             self._means.ledger.record_other(kept)

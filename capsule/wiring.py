@@ -49,6 +49,7 @@ class Capsule(Party):
 
     def service(self, account: LocalAccount) -> Service:
         """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+        from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
         from capsule.opening.chainview import ChainView
@@ -63,6 +64,7 @@ class Capsule(Party):
             self._epochs(account),
             account,
             self.policy,
+            lambda means: auditor_of(means, self.journal),
             insecure_keys=self.network.dev,
         )
         return Service(means)

@@ -8,7 +8,7 @@ a test says here: which sets are fixed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -41,41 +41,32 @@ from sonar.veil import functionals
 from sonar.veil.masks import class_masks, class_wraps
 from sonar.veil.streams import Place
 from sonar.veil.sums import class_sums
-from tests.veil_kit import Capsule, Somewhere, opened
-
-Answers = Callable[[str, bytes], bytes]
+from tests.veil_kit import Capsule, opened
 
 
 class Refusal(Exception):
-    def __init__(self, code: str, problem: str) -> None:
+    def __init__(self, code: str, problem: str, mine: Address | None = None) -> None:
         super().__init__(problem)
-        self.code = code
+        self.code, self.mine = code, mine
 
 
 @dataclass
 class Service:
-    """One capsule's work for one bounty. `fixed`: by round the digest that the chain has."""
+    """One capsule's work. `models`: the first manifests of bounties; `fixed`: by bounty and round the digest
+    that the chain has.
+    """
 
     capsule: Capsule
     site: Site
     scientist: Address
-    model: ModelManifest
+    models: Mapping[bytes, ModelManifest]
     n: mpz
     store: Store
-    fixed: Mapping[int, bytes]
+    fixed: Mapping[tuple[bytes, int], bytes]
     least: int = 2
     bits: int = 4096
     lie: Callable[[str, Any], Any] = lambda _kind, values: values
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def cover(self) -> VeilCover:
-        assert isinstance(self.model.cover, VeilCover)
-        return self.model.cover
-
-    @property
-    def plan(self) -> SlotPlan:
-        return self.model.slot_plan
+    log: Callable[[str], None] = lambda _kind: None
 
     def identity(self) -> bytes:
         key = self.capsule.signed(self.site)
@@ -95,7 +86,7 @@ class Service:
         return SignedAnswer(body=body, signature=sign_digest(self.capsule.account, digest)).to_bytes()
 
     def answer(self, kind: str, data: bytes) -> bytes:
-        self.asked.append(kind)
+        self.log(kind)
         request = SignedRequest.from_bytes(data)
         place = (self.site.chain_id, self.site.address, request.capsule, request.nonce, request.expires_s)
         assert request.capsule == self.capsule.address
@@ -104,14 +95,15 @@ class Service:
         return self.sign(tell(request.body).to_bytes())
 
     def _functional(self, body: bytes) -> FunctionalAnswer:
-        request, plan = FunctionalRequest.from_bytes(body), self.plan
+        request = FunctionalRequest.from_bytes(body)
+        plan = self._plan(request.bounty)
         vectors = [functionals.read_vector(plan, data) for data in request.vectors]
         values = []
         for ask in request.asks:
             updates = [self._update(ask.mine, part.update) for part in ask.parts]
             asked = [vectors[part.vector] for part in ask.parts]
             told = []
-            for number in self._held:
+            for number in self._held(request.bounty):
                 masks = [self._masks(update)[number] for update in updates]
                 wraps = [self._wraps(update)[number] for update in updates]
                 value = functionals.class_value(plan, self.n, asked, masks, wraps)
@@ -121,49 +113,58 @@ class Service:
         return FunctionalAnswer(capsule=self.capsule.address, request=digest_of(body), values=told_now)
 
     def _sum(self, body: bytes) -> SumAnswer:
-        request, plan = SumRequest.from_bytes(body), self.plan
-        if self.fixed.get(request.round) != request.cohort:
+        request = SumRequest.from_bytes(body)
+        plan = self._plan(request.bounty)
+        if self.fixed.get((request.bounty, request.round)) != request.cohort:
             raise Refusal("not-fixed", "the chain has fixed no such cohort")
         data = self.store.get(Cid("dag-cbor", request.cohort), CohortManifest.max_bytes)
         addends = CohortManifest.from_bytes(data).addends
         updates = [(one.weight, self._masks(self._update(one.mine, one.update))) for one in addends]
         width = (int(self.n.bit_length()) + 7) // 8
         sums = []
-        for number in self._held:
+        for number in self._held(request.bounty):
             masks = ((weight, each[number]) for weight, each in updates)
             total = class_sums(self.n, plan.ciphertexts, masks)
             sums.append(b"".join(int(x).to_bytes(width, "big") for x in self.lie("sum", total)))
         return SumAnswer(capsule=self.capsule.address, request=digest_of(body), sums=tuple(sums))
 
-    @property
-    def _held(self) -> tuple[int, ...]:
-        place = [member.account for member in self.cover.members].index(self.capsule.address)
-        return self.cover.classes.held_by(place)
+    def _plan(self, bounty: bytes) -> SlotPlan:
+        return self.models[bounty].slot_plan
+
+    def _cover(self, bounty: bytes) -> VeilCover:
+        cover = self.models[bounty].cover
+        assert isinstance(cover, VeilCover)
+        return cover
+
+    def _held(self, bounty: bytes) -> tuple[int, ...]:
+        cover = self._cover(bounty)
+        place = [member.account for member in cover.members].index(self.capsule.address)
+        return cover.classes.held_by(place)
 
     def _update(self, mine: Address, digest: Digest) -> UpdateManifest:
         try:
             data = self.store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
         except BlobNotFound as gone:
-            raise Refusal("missing", f"{mine}: {gone}") from gone
+            raise Refusal("mine", f"{mine}: {gone}", mine) from gone
         update = UpdateManifest.from_bytes(data)
         assert update.mine == mine
         return update
 
     def _seeds(self, update: UpdateManifest) -> dict[int, bytes]:
         try:
-            return opened(self.capsule, self.cover, update)
+            return opened(self.capsule, self._cover(update.bounty), update)
         except ManifestError as bad:
-            raise Refusal("bad-update", f"{update.mine}: {bad}") from bad
+            raise Refusal("mine", f"{update.mine}: {bad}", update.mine) from bad
 
     def _masks(self, update: UpdateManifest) -> dict[int, list[mpz]]:
         assert update.veil is not None
         place = Place(update.model.digest, update.veil.nonce, update.round)
-        count = self.plan.ciphertexts
+        count = self._plan(update.bounty).ciphertexts
         return {c: class_masks(seed, place, self.n, count) for c, seed in self._seeds(update).items()}
 
     def _wraps(self, update: UpdateManifest) -> dict[int, list[int]]:
         assert update.veil is not None
-        place, plan = Place(update.model.digest, update.veil.nonce, update.round), self.plan
+        place, plan = Place(update.model.digest, update.veil.nonce, update.round), self._plan(update.bounty)
         count = plan.ciphertexts
         return {c: class_wraps(seed, place, plan.slot_bits, count) for c, seed in self._seeds(update).items()}
 
@@ -180,7 +181,7 @@ def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> htt
         try:
             return httpx.Response(200, content=service.answer(kind, request.content), headers=headers)
         except Refusal as refusal:
-            problem = Problem(code=refusal.code, problem=str(refusal)[:1000])
+            problem = Problem(code=refusal.code, problem=str(refusal)[:1000], mine=refusal.mine)
             return httpx.Response(409, content=problem.to_bytes(), headers=headers)
 
     return httpx.MockTransport(handle)
@@ -189,7 +190,7 @@ def transport_to(service: Any, before: Callable[[], None] = lambda: None) -> htt
 def panel_of(
     services: Sequence[Service],
     account: LocalAccount,
-    site: Site | Somewhere,
+    site: Site,
     before: Mapping[Address, Callable[[], None]] | None = None,
     timeout_s: float = 60.0,
 ) -> Panel:

@@ -14,6 +14,7 @@ from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import expect, refuse
 from capsule.audit.told import Functionals, Place
+from sonar.errors import BlobNotFound
 from sonar.families.quadratic.design import Design
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
@@ -44,7 +45,8 @@ VEIL = "veil"
 @dataclass
 class Past:
     """What earlier rounds have left behind: `rows` said first, who is `gone` and why, `senders` of
-    ciphertexts by their name, who was `read` in which round, and the weights of each sum, oldest first.
+    ciphertexts by their name, who was `read` in which round, the weights of each sum, oldest first, and who
+    was of the same data, round by round.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -52,23 +54,26 @@ class Past:
     senders: dict[str, str] = field(default_factory=dict)
     read: dict[int, dict[Address, ReadUpdate]] = field(default_factory=dict)
     sums: list[dict[str, int]] = field(default_factory=list)
+    twins: list[dict[str, str]] = field(default_factory=list)
 
     def take_in(self, public: PublicBounty, number: int) -> None:
         """Take in a settled round."""
         updates = public.updates(number)
         read: dict[Address, ReadUpdate] = {}
-        for member in public.evidence(number).cohort:
+        cohort = public.evidence(number).cohort
+        for member in cohort:
             if member.rows:
                 read[member.mine] = _there(updates[member.mine], member.mine, number)
                 self.rows.setdefault(member.mine, member.rows)
             if not member.accepted and is_for_good(member.reason):
                 self.gone.setdefault(member.mine, gone_since(number, member.reason))
+        self.twins.append({member.mine: member.twin for member in cohort if member.twin is not None})
         names = {str(mine): update.name for mine, update in read.items()}
         _, first = copied([str(mine) for mine in public.chain.rounds[number].commits], names, self.senders)
         self.senders |= first
         self.read[number] = read
-        if (cohort := public.cohort(number)) is not None:
-            self.sums.append({addend.mine: addend.weight for addend in cohort.addends})
+        if (fixed := public.cohort(number)) is not None:
+            self.sums.append({addend.mine: addend.weight for addend in fixed.addends})
 
     @property
     def tested_out(self) -> set[str]:
@@ -112,6 +117,8 @@ def read_now(
 
 
 def _there(update: ReadUpdate | str, mine: Address, number: int) -> ReadUpdate:
+    if update == WITHHELD:  # by this capsule's store alone, and perhaps only now
+        raise BlobNotFound(f"the update of {mine} in round {number}")
     if isinstance(update, str):
         refuse("reason", f"the update of {mine} in round {number} counts, but it is {update}")
     return update
@@ -176,7 +183,8 @@ class Judging:
         failed, twins = tests.judged(heard)
         told = {mine: failed.get(mine) if mine in heard else VEIL for mine in map(str, read)}
         holding = {mine for mine, test in told.items() if test is None}
-        return {mine: test for mine, test in told.items() if test is not None}, twins_of(twins, holding)
+        same = twins_of([*self.past.twins, twins], holding)
+        return {mine: test for mine, test in told.items() if test is not None}, same
 
     def heard(self, mine: str, asked: Asked, *, exact: bool) -> Measured:
         """Return a functional of one mine's answers, as capsules told it. Raises Refusal."""

@@ -146,7 +146,7 @@ class RoundWork:
             course = self._standing.before(number).course
             outcome = self._unchanged(number, course, verdict, cohort)
             choice = self._chosen(number, verdict, cohort)
-            if choice.weights.keys() == set(verdict.accepted):  # else an update was lost since it was chosen
+            if choice.weights and choice.weights.keys() == set(verdict.accepted):
                 # The holder refuses where its answer and an earlier one would give a single mine away:
                 # another cohort at the same weights, or other updates after this journal was restored from
                 # a copy.

@@ -16,11 +16,11 @@ import httpx
 from eth_account.signers.local import LocalAccount
 
 from sonar.chain.signatures import sign_digest
-from sonar.errors import CapsuleFault, CapsuleRefused, CapsuleUnavailable, ConfigError, RemoteError
+from sonar.errors import CapsuleFault, CapsuleRefused, CapsuleUnavailable, RemoteError
 from sonar.http import TLS_HINT, client, tls_fault
 from sonar.manifests.capsule import MAX_ANSWER_BYTES, Problem, SignedAnswer, SignedRequest
 from sonar.protocol.capsules import request_digest
-from sonar.protocol.ids import Address, parse_address
+from sonar.protocol.ids import Address
 from sonar.protocol.url import without_secrets
 from sonar.protocol.wording import printable
 
@@ -29,8 +29,6 @@ CONTENT_TYPE = "application/vnd.ipld.dag-cbor"
 TIMEOUT_S = 60.0
 GOOD_FOR_S = 600
 """How long a request is good, in chain time: as long as a capsule may take, and a chain's clock be off."""
-OF_ONE_MINE = frozenset({"bad-update", "not-revealed", "reseeded", "budget", "missing"})
-"""Codes of problems with one mine's answer, which the text names first."""
 _WHO = "ask whoever runs it; `pysonar run` goes on by itself once enough capsules answer"
 
 
@@ -157,14 +155,5 @@ class HttpCapsule:
             hint = f"is {self.place} the address of a capsule? network.toml names it. {_WHO}"
             return CapsuleUnavailable(f"{self._named} answers with status {status}, not as one", hint=hint)
         told = f"{self._named} refuses ({problem.code}): {printable(problem.problem)}"
-        mine = _first_address(problem.problem) if problem.code in OF_ONE_MINE else ""
+        mine = problem.mine or ""
         return CapsuleRefused(told, problem.code, mine=mine, hint=printable(problem.hint) or _WHO)
-
-
-def _first_address(text: str) -> str:
-    """The address with which a text begins, empty if it begins with none."""
-    first = text.partition(" ")[0].rstrip(":,;")
-    try:
-        return parse_address(first, "mine")
-    except ConfigError:
-        return ""

@@ -16,8 +16,8 @@ from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UsageError
-from sonar.families.quadratic.inspection import ROUND_ONLY
-from sonar.paillier.cohort import digest_of_parts
+from sonar.paillier.cohort import digest_of_parts, grouped
+from sonar.settling.verdict import PASSING
 
 Failed = Mapping[str, str | None]
 Twins = Mapping[str, str]
@@ -82,7 +82,7 @@ class BaseHolder:
         """The exact test that a mine failed in a round before `round`, if it did."""
         left_out: dict[str, str] = {}
         for mine, test in self._key.ledger.failed_before(job.bounty, round):
-            if test not in ROUND_ONLY:
+            if test not in PASSING:
                 left_out.setdefault(mine, test)
         return left_out
 
@@ -108,6 +108,16 @@ class BaseHolder:
             ledger.record_held(bounty, round, {(mine, page.names[mine]): test for mine, test in told.items()})
             given = ledger.held(bounty, round)
         return {mine: given[mine, name] for mine, name in page.names.items()}
+
+    def _check_count(self, job: Job, round: int, updates: Sequence[MineUpdate]) -> None:
+        """Check how many updates a sum is of. Raises UsageError."""
+        least, most = self.least(job), job.plan.mines_max
+        distinct = len(grouped([one.mine for one in updates], self.twins(job, round)))
+        if distinct < least:
+            once = ", twins counted once" if distinct < len(updates) else ""
+            raise UsageError(f"{distinct} updates{once}; a sum takes at least {least}")
+        if len(updates) > most:
+            raise UsageError(f"{len(updates)} updates; the slot plan has room for {most}")
 
     def _record_sum(
         self,

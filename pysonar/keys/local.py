@@ -25,7 +25,7 @@ from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.past import Remembered
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import UpdateOutOfRange, UsageError
+from sonar.errors import UpdateOutOfRange
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.inspection import Opened, inspect, same
 from sonar.manifests.model import CoverSpec, PaillierCover
@@ -88,12 +88,8 @@ class LocalHolder(BaseHolder):
     ) -> list[int]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
-        least, plan, twins = self.least(job), job.plan, self.twins(job, round)
-        if (distinct := len(grouped([one.mine for one in updates], twins))) < least:
-            once = ", twins counted once" if distinct < len(updates) else ""
-            raise UsageError(f"{distinct} updates{once}; a sum takes at least {least}")
-        if len(updates) > plan.mines_max:
-            raise UsageError(f"{len(updates)} updates; the slot plan has room for {plan.mines_max}")
+        self._check_count(job, round, updates)
+        plan, twins = job.plan, self.twins(job, round)
         weights = weights_of(plan, updates, twins)
         summed = {one.mine: Aggregated(one.name, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, aggregate_digest(self.public, plan, updates, twins), summed)

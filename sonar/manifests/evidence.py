@@ -27,7 +27,8 @@ class CohortMember(Record):
     """What the scientist found about one revealed update. Its score is not published: the share says enough.
 
     `reason`: why it was left out, or why an accepted one counts for less than it says. One that was left out
-    for the others' privacy alone has a share of one basis point, which brings its fee.
+    for the others' privacy alone has a share of one basis point, which brings its fee. `twin`: the first
+    address of those whose answers are of the same data, its own among them.
     """
 
     mine: AddressField
@@ -36,6 +37,7 @@ class CohortMember(Record):
     accepted: bool
     reason: Note = ""
     share_bps: Annotated[int, Field(ge=0, le=10_000)]
+    twin: AddressField | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -193,11 +193,11 @@ class SlotPlan:
             sum(int(values[i]) << self.shift(i)[1] for i in self.rows_of(c)) for c in range(self.ciphertexts)
         ]
 
-    def unpack(self, plain: Sequence[int], *, weight: int) -> list[int]:
+    def unpack(self, plain: Sequence[int], *, weight: int, above: int = 0) -> list[int]:
         """The values in signed plaintexts, each checked to be at most `weight` times `update_max`.
 
-        `weight` is the total of the row weights that were summed: 1 for a single update.
-        Raises UpdateOutOfRange, which never shows a value.
+        `weight` is the total of the row weights that were summed: 1 for a single update. What lies above the
+        slots may be `above` in magnitude. Raises UpdateOutOfRange, which never shows a value.
         """
         if len(plain) != self.ciphertexts:
             raise PlanError(f"the plan has {self.ciphertexts} ciphertexts, got {len(plain)}")
@@ -211,7 +211,7 @@ class SlotPlan:
                 value = ((rest + half) & mask) - half  # balanced digit: a negative one borrowed from above
                 rest = (rest - value) >> self.slot_bits
                 values.append(value)
-            if rest:
+            if abs(rest) > above:
                 raise UpdateOutOfRange(f"ciphertext {c} holds more than its slots")
         for i, value in enumerate(values):
             if abs(value) > limit:

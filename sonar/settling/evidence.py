@@ -48,6 +48,7 @@ def evidence_of(place: Place, settled: Settled) -> EvidenceManifest:
             accepted=mine in verdict.accepted,
             reason=verdict.left_out.get(mine, _counts_with(verdict, mine)),
             share_bps=settled.shares[mine],
+            twin=Address(verdict.twins[mine]) if mine in verdict.twins else None,
         )
         for mine, digest in settled.digests.items()
     ]

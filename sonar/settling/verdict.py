@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sonar.families.quadratic.inspection import ROUND_ONLY, WHY
@@ -16,6 +16,11 @@ MALFORMED = "malformed: "
 COPY = "copy: the same ciphertexts as another mine's"
 SPARED = "privacy: with it, the sums opened so far would single out too few mines; it is paid its fee"
 """Why a mine is left out though nothing is wrong with it (`sonar.veil.atoms`)."""
+VEIL = "veil"
+"""The test that an update fails of whose masks too few capsules can tell anything."""
+PASSING = ROUND_ONLY | {VEIL}
+"""The tests that count for their round only."""
+_WHY = {**WHY, VEIL: "too few capsules can open its envelopes, so nobody can tell its masks"}
 GONE = "left out since round "
 
 
@@ -58,8 +63,8 @@ def verdict_of(
     A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
     fail, or that a mine fails by coming late, leaves it out of this round.
     """
-    told = {mine: f"test {test}: {WHY[test]}" for mine, test in found.failed.items()}
-    for_good = {mine: why for mine, why in told.items() if found.failed[mine] not in ROUND_ONLY}
+    told = {mine: f"test {test}: {_WHY[test]}" for mine, test in found.failed.items()}
+    for_good = {mine: why for mine, why in told.items() if found.failed[mine] not in PASSING}
     for_good |= {**found.changed, **found.copies}
     left_out = told | for_good | dict(found.unread)
     left_out |= weightless(plan, [one for one in updates if one.mine not in left_out], found.twins)
@@ -112,12 +117,16 @@ def is_for_good(reason: str) -> bool:
     return reason == COPY or reason.startswith("rows: ") or (test in WHY and test not in ROUND_ONLY)
 
 
-def twins_of(twins: Mapping[str, str], holding: Collection[str]) -> dict[str, str]:
-    """Return who counts as one among those whose updates hold: by mine the first address of its group."""
-    first = dict[str, str]()
-    for mine, other in twins.items():
-        if mine in holding and other in holding:
-            heads = {first.get(mine, mine), first.get(other, other)}
-            there = [one for one in (*first, mine, other) if first.get(one, one) in heads]
-            first |= dict.fromkeys(there, min(heads))
-    return first
+def twins_of(told: Iterable[Mapping[str, str]], holding: Collection[str]) -> dict[str, str]:
+    """Return who counts as one among those whose updates hold: by mine that has a twin, the first of its
+    group.
+
+    `told`: what was found in this round and in earlier ones, as pairs. Data are frozen per bounty, so twins
+    stay twins.
+    """
+    group: dict[str, frozenset[str]] = {}
+    for mine, other in (pair for each in told for pair in each.items()):
+        both = group.get(mine, frozenset([mine])) | group.get(other, frozenset([other]))
+        group |= dict.fromkeys(both, both)
+    there = {mine: group[mine] & set(holding) for mine in sorted(holding) if mine in group}
+    return {mine: min(both) for mine, both in there.items() if len(both) > 1}

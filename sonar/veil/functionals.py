@@ -28,6 +28,12 @@ with t_i in [0, 1), and P / 2^(S i) = digit_i(P) + l_i modulo 2^S, where l_i, th
 modulo 2^S. The right side is an integer, below C + 1/2 + 2^-S and above -C - 1/2: so at most C in magnitude,
 and zero at i = 0, where t and l are. Each class's truncation is off by at most 2^(S-h-1).
 
+**Fine places.** Coefficients of nearly 2^S, which remainders take, would make as much of a carry. So a vector
+may have a second half, of as many coefficients again, for places that lie F = `FINE_BITS` lower: with
+floor(A / 2^(S i - F)) in place of q_i(A), and 2^F digit_i(P) modulo 2^S in place of digit_i(P). A carry there
+is 2^-F of a digit's last unit. With l_i for an answer within the plan's bounds, |l_i| < update_max / 2^(S-1),
+the right side is at most C + 2^F update_max / 2^(S-1) in magnitude by the same proof, in units of 2^-F.
+
 What a scientist with t - 1 capsules learns of f are the bits that the class they miss tells: the rest of V_c
 is uniform to them, as M_c and s_c are.
 """
@@ -46,7 +52,11 @@ from sonar.errors import ManifestError, UsageError
 from sonar.paillier.slots import SlotPlan
 
 Vector = Sequence[int]
-"""A number for each place; modulo 2^slot_bits, so signed or not."""
+"""A number for each place, or for each place and then for each fine one; modulo 2^slot_bits, so signed or
+not.
+"""
+FINE_BITS = 8
+"""How much lower a fine place lies than the place itself."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,14 @@ def spread(plan: SlotPlan, values: Sequence[int]) -> list[int]:
     return vector
 
 
+def finely(plan: SlotPlan, values: Sequence[int]) -> list[int]:
+    """Return a vector over fine places from one over the plan's values: of each digit times 2^FINE_BITS.
+
+    Raises UsageError.
+    """
+    return [0] * places(plan) + spread(plan, values)
+
+
 def write_vector(plan: SlotPlan, vector: Vector) -> bytes:
     """Return a vector as a request carries it: modulo 2^slot_bits, big-endian, each in as few bytes as hold
     one. Raises UsageError.
@@ -85,10 +103,11 @@ def write_vector(plan: SlotPlan, vector: Vector) -> bytes:
 def read_vector(plan: SlotPlan, data: bytes) -> list[int]:
     """Return the vector, in [0, 2^slot_bits), that `write_vector` wrote. Raises ManifestError."""
     width, count = (plan.slot_bits + 7) // 8, places(plan)
-    if len(data) != width * count:
+    if len(data) not in (width * count, 2 * width * count):
         raise ManifestError(
             "vectors",
-            f"one has {len(data)} bytes; {count} places of {plan.slot_bits} bits take {width * count}",
+            f"one has {len(data)} bytes; {count} places of {plan.slot_bits} bits take {width * count}, or "
+            "twice that with the fine ones",
         )
     vector = [int.from_bytes(data[i : i + width], "big") for i in range(0, len(data), width)]
     if any(value >> plan.slot_bits for value in vector):
@@ -110,7 +129,7 @@ def class_value(
     """
     total = 0
     for vector, numbers, hidden in _parts(plan, vectors, masks, wraps):
-        total += _dot(vector, _digits(plan, numbers))
+        total += _product(plan, vector, numbers)
         total += sum(map(mul, _wrapped(plan, n, vector), hidden))
     return int(total) & ((1 << plan.slot_bits) - 1)
 
@@ -141,14 +160,15 @@ def measured(
         raise UsageError(f"{bits} bits of a value of {size} bits", hint=f"ask for 1 to {size} bits")
     if any(not 0 <= each < 1 << bits for each in told):
         raise UsageError(f"a class told a number of more than {bits} bits")
-    total, length = 0, 0
+    classes, total, error = len(told), 0, 0
     for vector, numbers, hidden in _parts(plan, vectors, opened, wraps):
-        total += _dot(vector, _digits(plan, [x % n for x in numbers]))
+        total += _product(plan, vector, [x % n for x in numbers])
         total += sum(map(mul, _wrapped(plan, n, vector), hidden))
-        length += _carried(plan, vector)
-    half = (1 << shift) >> 1
-    total -= sum((each << shift) + half for each in told)
-    return Measured(_balanced(int(total), size), len(told) * (half + length))
+        for fine, half in _halves(plan, vector):
+            error += _carried(plan, half) * (classes + _lower(plan, fine))
+    middle = (1 << shift) >> 1
+    total -= sum((each << shift) + middle for each in told)
+    return Measured(_balanced(int(total), size), classes * middle + error)
 
 
 def _parts(
@@ -169,29 +189,53 @@ def _parts(
 
 
 def _check_places(plan: SlotPlan, vector: Vector) -> None:
-    if len(vector) != places(plan):
-        raise UsageError(f"a vector of {len(vector)} numbers; an answer has {places(plan)} places")
+    if len(vector) not in (places(plan), 2 * places(plan)):
+        raise UsageError(
+            f"a vector of {len(vector)} numbers; an answer has {places(plan)} places, and as many fine ones"
+        )
 
 
-def _digits(plan: SlotPlan, numbers: Iterable[mpz]) -> list[mpz]:
-    """Digits modulo 2^slot_bits, ciphertext by ciphertext; the place above the slots is the last of each."""
+def _halves(plan: SlotPlan, vector: Vector) -> list[tuple[int, Vector]]:
+    """The coefficients of places, and of fine ones if there are any: each with how much lower they lie."""
+    count = places(plan)
+    return [(0, vector[:count]), (FINE_BITS, vector[count:])][: len(vector) // count]
+
+
+def _lower(plan: SlotPlan, fine: int) -> int:
+    """What the digits below may make of a fine place, in its units."""
+    return (plan.update_max >> (plan.slot_bits - 1 - fine)) + 1 if fine else 0
+
+
+def _product(plan: SlotPlan, vector: Vector, numbers: Sequence[mpz]) -> mpz:
+    return sum((_dot(half, _digits(plan, numbers, fine)) for fine, half in _halves(plan, vector)), mpz(0))
+
+
+def _digits(plan: SlotPlan, numbers: Iterable[mpz], fine: int) -> list[mpz]:
+    """Digits modulo 2^slot_bits, ciphertext by ciphertext; the place above the slots is the last of each.
+
+    They begin `fine` bits lower.
+    """
     size = plan.slots_per_ciphertext + 1
     digits: list[mpz] = []
     for number in numbers:
-        some = gmpy2.unpack(mpz(number), plan.slot_bits)[:size]
+        some = gmpy2.unpack(mpz(number) << fine, plan.slot_bits)[:size]
         digits += some + [mpz(0)] * (size - len(some))
     return digits
 
 
 @lru_cache(maxsize=16)
-def _digits_of_n(plan: SlotPlan, n: mpz) -> tuple[mpz, ...]:
-    return tuple(_digits(plan, [n]))
+def _digits_of_n(plan: SlotPlan, n: mpz, fine: int) -> tuple[mpz, ...]:
+    return tuple(_digits(plan, [n], fine))
 
 
 def _wrapped(plan: SlotPlan, n: mpz, vector: Vector) -> list[mpz]:
     """L_j, for each ciphertext."""
-    digits, size = _digits_of_n(plan, n), plan.slots_per_ciphertext + 1
-    return [_dot(vector[i : i + size], digits) for i in range(0, len(vector), size)]
+    size, total = plan.slots_per_ciphertext + 1, [mpz(0)] * plan.ciphertexts
+    for fine, half in _halves(plan, vector):
+        digits = _digits_of_n(plan, n, fine)
+        each = [_dot(half[i : i + size], digits) for i in range(0, len(half), size)]
+        total = [a + b for a, b in zip(total, each, strict=True)]
+    return total
 
 
 def _carried(plan: SlotPlan, vector: Vector) -> int:

@@ -68,7 +68,7 @@ class Course:
         whole = self._check_record(findings, record)
         self._check_seals(findings, record, sent)
         self._check_weights(findings)
-        judged = dict(self._judged(record))
+        judged = dict(self._judged(findings, record))
         cohort = self._check_cohort(findings, record, judged)
         if record.settled:
             evidence = self._check_settled(findings, record, sent, cohort)
@@ -131,18 +131,19 @@ class Course:
         except (RemoteError, CiphertextError) as fault:
             findings.false(MODEL, "weights", f"{count} ciphertexts", fault)
 
-    def _judged(self, record: RoundRecord) -> Iterator[tuple[Address, Judged]]:
+    def _judged(self, findings: Findings, record: RoundRecord) -> Iterator[tuple[Address, Judged]]:
         """Every revealed update, in the order of the commits."""
         for done, mine in enumerate(mine for mine in record.commits if mine in record.reveals):
             self.tell(f"round {record.round}: update {done + 1} of {len(record.reveals)}")
-            yield mine, self._judge(record, mine, record.reveals[mine].update_digest)
+            yield mine, self._judge(findings, record, mine)
 
-    def _judge(self, record: RoundRecord, mine: Address, digest: Digest) -> Judged:
+    def _judge(self, findings: Findings, record: RoundRecord, mine: Address) -> Judged:
         if self.model is None or self.key is None:
             return Judged(missing="without the bounty's first model and key it cannot be checked")
         question = Question(
             self.place, record.bounty, record.round, self._asked(record), self.model, self.key
         )
+        digest = record.reveals[mine].update_digest
         found = read(self.get, Cid("dag-cbor", digest), UpdateManifest.max_bytes)
         if found.data is None:
             return Judged(fault=found.other, missing=found.missing)
@@ -150,14 +151,19 @@ class Course:
             manifest = updates.read_manifest(question, mine, found.data)
         except RemoteError as fault:
             return Judged(fault=str(fault))
+        if harm := updates.careless(self._earlier, manifest):
+            findings.note(UPDATES, f"update of {mine}", harm)
+        return self._judge_blob(question, manifest)
+
+    def _judge_blob(self, question: Question, manifest: UpdateManifest) -> Judged:
         try:
             blob = joined(manifest.blobs, question.answer_bytes, self.get)
         except (BlobNotFound, StoreUnavailable) as gone:
-            return Judged(manifest, missing=str(gone))
+            return Judged(manifest.rows, missing=str(gone))
         except RemoteError as fault:
-            return Judged(manifest, fault=str(fault))
-        fault_text = updates.check_ciphertexts(question, blob)
-        return Judged(manifest, fault_text or updates.compare(self._earlier, record.round, mine, manifest))
+            return Judged(manifest.rows, fault=str(fault))
+        malformed = updates.check_ciphertexts(question, blob)
+        return Judged(manifest.rows, malformed or updates.copied(self._earlier, manifest))
 
     def _asked(self, record: RoundRecord) -> Digest:
         return record.opened.model_digest if record.opened else self._digest

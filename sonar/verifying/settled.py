@@ -79,8 +79,8 @@ def check_accepted(
             findings.unknown(UPDATES, f"update of {mine}", judged.missing)
         else:
             findings.holds(UPDATES)
-        if member is not None and judged.manifest is not None:
-            findings.same(EVIDENCE, f"evidence's rows of {mine}", judged.manifest.rows, member.rows)
+        if member is not None and judged.rows is not None:
+            findings.same(EVIDENCE, f"evidence's rows of {mine}", judged.rows, member.rows)
 
 
 def _left_out(member: CohortMember, judged: Judged) -> str:

@@ -12,7 +12,7 @@ from sonar.manifests.model import ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.protocol.ids import Address, BountyId, Cid, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, digest_of
 from sonar.verifying.posting import Place
 
 
@@ -40,9 +40,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """An update: its manifest if that can be read, what is wrong with it, or what of it is missing."""
+    """An update: the rows that it says, if it is for this round; what is wrong with it, or what is missing."""
 
-    manifest: UpdateManifest | None = None
+    rows: int | None = None
     fault: str = ""
     missing: str = ""
 
@@ -53,7 +53,7 @@ class Earlier:
 
     seeds: dict[Address, tuple[bytes, ...]] = field(default_factory=dict)
     nonces: dict[bytes, tuple[Address, int]] = field(default_factory=dict)
-    updates: dict[Digest, tuple[Address, int]] = field(default_factory=dict)
+    blobs: dict[Digest, Address] = field(default_factory=dict)
 
 
 def read_manifest(question: Question, mine: Address, data: bytes) -> UpdateManifest:
@@ -105,21 +105,26 @@ def check_ciphertexts(question: Question, blob: bytes) -> str:
     return ""
 
 
-def compare(earlier: Earlier, number: int, mine: Address, manifest: UpdateManifest) -> str:
-    """Return how an update contradicts those before it, and remember it; nothing if it does not.
+def copied(earlier: Earlier, manifest: UpdateManifest) -> str:
+    """Return whose ciphertexts a well-formed update has, if another mine sent them before.
 
-    A mine's seeds stay the same in a bounty, so that a sum of earlier rounds can be unmasked; a nonce comes
-    once, since two answers under one nonce give away their difference.
+    Else it is remembered.
     """
-    digest = manifest.digest()
-    was_update = earlier.updates.setdefault(digest, (mine, number))
-    if was_update != (mine, number):
-        return f"it is the update of {was_update[0]} in round {was_update[1]}"
+    owner = earlier.blobs.setdefault(
+        digest_of(b"".join(link.digest for link in manifest.blobs)), manifest.mine
+    )
+    return "" if owner == manifest.mine else f"it has the ciphertexts of {owner}, who committed before"
+
+
+def careless(earlier: Earlier, manifest: UpdateManifest) -> str:
+    """Return what a mine does to its own harm: it draws new seeds in a bounty, or uses a nonce twice.
+
+    Seeds stay the same in a bounty. Two answers under one nonce and seed give away their difference.
+    """
     if manifest.veil is None:
         return ""
-    if earlier.seeds.setdefault(mine, manifest.veil.seeds) != manifest.veil.seeds:
+    here, nonce = (manifest.mine, manifest.round), manifest.veil.nonce
+    if earlier.seeds.setdefault(manifest.mine, manifest.veil.seeds) != manifest.veil.seeds:
         return "veil.seeds: are others than in an earlier round"
-    was_nonce = earlier.nonces.setdefault(manifest.veil.nonce, (mine, number))
-    if was_nonce != (mine, number):
-        return f"veil.nonce: is that of {was_nonce[0]} in round {was_nonce[1]}"
-    return ""
+    was = earlier.nonces.setdefault(nonce, here)
+    return "" if was == here else f"veil.nonce: is that of {was[0]} in round {was[1]}"

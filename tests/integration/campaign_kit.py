@@ -11,10 +11,12 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from gmpy2 import mpz
 
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.campaign.signing import Signing
+from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.chain.contract.market import Market
@@ -25,8 +27,8 @@ from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
-from sonar.manifests.model import KeyManifest, ModelManifest
-from sonar.manifests.update import UpdateManifest
+from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
+from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -35,14 +37,18 @@ from sonar.protocol.allowlist import proof_of
 from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined, links_of
 from sonar.protocol.phase import BountyState, EntryState, Status, status_of
-from sonar.protocol.seal import seal
+from sonar.protocol.seal import seal as seal_of
 from sonar.store.folder import FolderStore
 from sonar.store.memory import MemoryStore
 from sonar.telling.documents import CampaignSummary
 from sonar.telling.progress import Done, ListSink, Progress
+from sonar.veil.envelopes import context, seal
+from sonar.veil.masks import veiled
+from sonar.veil.streams import Place, seed_hash
 from tests.chain_kit import NobodySigns, wish
 from tests.family_kit import map_of
 from tests.token_kit import deploy_token, mint, pay_now
+from tests.veil_kit import new_seeds
 
 ETHER = 10**18
 
@@ -74,6 +80,8 @@ class HonestMine:
     withhold: frozenset[int] = frozenset()
     late: dict[Cid, bytes] = field(default_factory=dict)
     ready: dict[int, tuple[Digest, bytes, list[bytes]]] = field(default_factory=dict)
+    seeds: tuple[bytes, ...] = ()
+    veil: Veil | None = None
 
     def __post_init__(self) -> None:
         self.address = Address(self.account.address)
@@ -92,7 +100,7 @@ class HonestMine:
             if n not in self.ready:  # else the chain has lost its commit
                 self.ready[n] = self.train(bounty, n, state.model_digest)
             digest, salt, _ = self.ready[n]
-            made = seal(self.market.chain_id, self.market.address, bounty, n, self.address, digest, salt)
+            made = seal_of(self.market.chain_id, self.market.address, bounty, n, self.address, digest, salt)
             self.commit(bounty, state, made)
         elif status is Status.REVEAL and done == EntryState.COMMITTED and n not in self.mute:
             digest, salt, blobs = self.ready[n]
@@ -113,14 +121,34 @@ class HonestMine:
         store = self.world.store
         model = ModelManifest.from_bytes(store.get(Cid("dag-cbor", model_digest), 1 << 20))
         key = PublicKey.from_bytes(KeyManifest.from_bytes(store.get(model.key, 1 << 16)).n, insecure=True)
-        plan = SlotPlan.from_dict(model.plan.model_dump())
+        plan = model.slot_plan
         weights = key.decode_blob(
             joined(model.blobs, plan.weights * key.ciphertext_bytes, store.get), plan.weights
         )
         own = self.map(model, plan)
         made = affine_update(key, plan, own.a_int, own.b_int, weights)
+        made, self.veil = self.covered(bounty, n, model, key, made)
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
         return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update))
+
+    def covered(
+        self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, made: list[mpz]
+    ) -> tuple[list[mpz], Veil | None]:
+        """The answer under masks, if the bounty has capsules."""
+        cover = model.cover
+        if not isinstance(cover, VeilCover):
+            return made, None
+        self.seeds = self.seeds or new_seeds(cover)
+        nonce, hashes = secrets.token_bytes(32), tuple(map(seed_hash, self.seeds))
+        place = Place(model.digest(), nonce, n)
+        masked, wraps = veiled(key, model.slot_plan, made, self.seeds, place)
+        site = self.market.chain_id, self.market.address, bounty, self.address
+        sealed = tuple(
+            seal(member.hpke, [self.seeds[c] for c in cover.classes.held_by(at)],
+                 context(*site, member.epoch, hashes))
+            for at, member in enumerate(cover.members)
+        )  # fmt: skip
+        return masked, Veil(nonce=nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
         return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
@@ -139,6 +167,7 @@ class HonestMine:
             rows=rows,
             ciphertexts=-(-len(blob) // key.ciphertext_bytes),
             blobs=links_of(blob),
+            veil=self.veil,
         )
         return manifest.digest(), secrets.token_bytes(32), [blob, manifest.to_bytes()]
 
@@ -192,7 +221,7 @@ class World:
         """The campaign of a program that was just started. `wrap` may put something around a part."""
         journal = wrap(Journal(self.folder / "pysonar.sqlite"), "journal")
         outbox = Outbox(self.market, self.scientist, journal, sleep=lambda _s: None)
-        holder = wrap(LocalHolder(Key.load(self.key_path, "test")), "key")
+        holder = wrap(self.holder(), "key")
         return Campaign(
             self.market,
             wrap(self.store, "store"),
@@ -204,6 +233,10 @@ class World:
             self.bounty,
             progress=Progress(self.sink),
         )
+
+    def holder(self) -> KeyHolder:
+        """The key's holder, as of a program that was just started."""
+        return LocalHolder(Key.load(self.key_path, "test"))
 
     def move(self, seconds: float = 1) -> None:
         self.now_s = max(self.now_s, self.chain.now_s) + seconds

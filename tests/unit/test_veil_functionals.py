@@ -16,6 +16,7 @@ from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import VEIL_FREE_BITS, Bounds, SlotPlan
 from sonar.veil.classes import Classes
 from sonar.veil.functionals import (
+    FINE_BITS,
     Measured,
     class_value,
     measured,
@@ -41,19 +42,24 @@ def digits(plan: SlotPlan, plain: int) -> list[int]:
 
 def exact(plan: SlotPlan, vectors: list[list[int]], answers: list[list[int]]) -> int:
     """The functional itself."""
-    return sum(
-        v * digit
-        for vector, plain in zip(vectors, answers, strict=True)
-        for v, digit in zip(vector, [d for each in plain for d in digits(plan, each)], strict=True)
-    )
+    total = 0
+    for vector, plain in zip(vectors, answers, strict=True):
+        found = [d for each in plain for d in digits(plan, each)]
+        found += [d << FINE_BITS for d in found]
+        total += sum(v * digit for v, digit in zip(vector, found, strict=False))
+    return total
 
 
 def vectors_of(plan: SlotPlan) -> st.SearchStrategy[list[int]]:
-    """Small numbers, for which the bound says something, and any modulo 2^slot_bits."""
-    size, top = places(plan), (1 << plan.slot_bits) - 1
+    """Small numbers, for which the bound says something, and any modulo 2^slot_bits; fine places or none."""
+    top = (1 << plan.slot_bits) - 1
     numbers = st.integers(-9, 9) | st.sampled_from([0, 1, top, 1 << (plan.slot_bits - 1)])
-    return st.lists(numbers, min_size=size, max_size=size) | st.lists(
-        numbers | st.integers(0, top), min_size=size, max_size=size
+    return st.one_of(
+        [
+            st.lists(each, min_size=size, max_size=size)
+            for size in (places(plan), 2 * places(plan))
+            for each in (numbers, numbers | st.integers(0, top))
+        ]
     )
 
 

@@ -17,32 +17,17 @@ from sonar.veil.functionals import Measured
 
 @dataclass(frozen=True)
 class Question:
-    """An identity or a bound: an honest mine's value is `known`, modulo 2^slot_bits, but for `room`.
-
-    `step` is the size of the one coefficient of a vector that tells remainders, on `carried` places that
-    carries reach, else 0. There a carry would look like a remainder, so each is tried.
-    """
+    """An identity or a bound: an honest mine's value is `known`, modulo 2^slot_bits, but for `room`."""
 
     test: str
     asked: Asked
     slot_bits: int
     known: int = 0
     room: int = 0
-    step: int = 0
-    carried: int = 0
 
     def holds(self, heard: Measured) -> bool:
         """Tell whether what was heard can be an honest mine's."""
-        off = heard.value - self.known
-        if not self.step:
-            return abs(balanced(off, self.slot_bits)) <= self.room + heard.error
-        half = (1 << (self.slot_bits - self.asked.bits)) >> 1
-        classes = heard.error // (half + self.carried * self.step)
-        most = classes * self.carried
-        return any(
-            abs(balanced(off - carry * self.step, self.slot_bits)) <= self.room + classes * half
-            for carry in range(-most, most + 1)
-        )
+        return abs(balanced(heard.value - self.known, self.slot_bits)) <= self.room + heard.error
 
 
 def balanced(value: int, bits: int) -> int:

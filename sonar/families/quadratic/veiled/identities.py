@@ -5,13 +5,13 @@ before all answers are revealed. So what breaks it lies anywhere modulo 2^S, and
 twice the error over 2^S, about 1 in 1,000 of 12 bits. Several identities share a functional, each with its
 own factor. The factors are small enough that carries stay within the error.
 
-**The bias's remainder.** A change's bias entry is its weight's own step, modulo what the other steps share,
-in practice 127. Times the inverse of 127 modulo 2^S, multiples of it become small numbers, and each other
-remainder lies at a place of its own, 2^S / 127 apart. Carries of a few units look like small remainders: 13
-of 127 pass with three classes of seeds, where opened values let one pass.
+**Remainders.** A change's bias entry is its weight's own step, modulo what the other steps share, in practice
+127. Times about 2^S / 127, multiples of it become small, and each other remainder lies at a place of its own.
+So large a coefficient goes to a fine place, where a carry is 1/256 of a digit's last unit. So do the last
+four bits of a first answer's values, which they share with the weights (`lattice`).
 
-What is lost: the last digits of the other entries (`lattice`): there the weights share but four bits or so,
-which carries hide.
+What is lost: the last digits of later answers (`lattice`), of which the weights share a bit or two, beside
+what `symmetry` sees; and of many outputs' biases, each change but one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sonar.families.quadratic.veiled.base import (
 )
 from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
-from sonar.veil.functionals import places, spread
+from sonar.veil.functionals import FINE_BITS, finely, places, spread
 
 Draw = Callable[[int], int]
 
@@ -40,12 +40,18 @@ SPARE = 4
 """Bits by which the factors keep carries below the error of truncation."""
 LEAST_FACTOR = 3
 """Bits: an identity that leaves less to its factor is not asked about."""
+LEAST_SHARED = 32
+"""What the weights' steps share at least, if a remainder is asked about."""
+SMALL, CARRIED = 64, 10
+"""How large a multiple is tried for a remainder, and about what carries of three classes make at fine places
+of two answers.
+"""
 
 
 def questions_of(rules: Rules, before: Sequence[Sent], now: Sent, draw: Draw) -> list[Question]:
     """Return what to ask of a mine that sent answers in the rounds `before`, ascending, and in `now`."""
     if not before:
-        return [*_of_first(rules, now, draw), _range(rules, now, draw)]
+        return [*_of_first(rules, now, draw), _range(rules, now, draw), *_lattice(rules, now, draw)]
     chosen = _chosen(before, draw)
     found = [_symmetry(rules, [*chosen, now], draw)]
     if len(before) == 1:
@@ -81,6 +87,23 @@ def _of_first(rules: Rules, now: Sent, draw: Draw) -> list[Question]:
             known -= factor * unit * w[-1]
         found.append(_zero(plan, "bias-unit", {now.round: vector}, known))
     return found
+
+
+def _lattice(rules: Rules, now: Sent, draw: Draw) -> list[Question]:
+    """Every value is a multiple of the power of two that b's last digit and the weights share: some, by lot.
+
+    None if the values of a sum of so few would be lost in carries.
+    """
+    plan = rules.plan
+    shared = math.gcd(1 << plan.weight_frac, *now.weights).bit_length() - 1
+    if shared < LEAST_FACTOR:
+        return []
+    count = min(plan.weights, (1 << FINE_BITS) // (4 * CARRIED))
+    first, values = draw(32) % plan.weights, [0] * plan.weights
+    for i in range(count):
+        values[(first + i) % plan.weights] = (1 - 2 * draw(1)) << (plan.slot_bits - FINE_BITS - shared)
+    asked = Asked(((now.round, tuple(finely(plan, values))),), BOUND_BITS)
+    return [Question("lattice", asked, plan.slot_bits)]
 
 
 def _symmetry(rules: Rules, rounds: Sequence[Sent], draw: Draw) -> Question:
@@ -169,29 +192,46 @@ def _signs(plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: D
 def _remainder(rules: Rules, then: Sent, now: Sent, draw: Draw) -> list[Question]:
     """The change of one output's bias entry, by lot, modulo what the other weights' steps share.
 
-    None if they share too little for a remainder to be told from carries and truncation.
+    None if they share too little for a remainder to be told.
     """
     plan, unit = rules.plan, rules.unit
     if unit is None:
         return []
     output = draw(32) % plan.outputs
     step = outputs_of(plan, minus(now.weights, then.weights))[output]
-    shared, most = math.gcd(*step[:-1]), plan.bounds.a_row_l1_max * max(abs(x) for x in step)
-    while shared and shared % 2 == 0:
-        shared //= 2
-    size = plan.slot_bits
-    room = 2 * most // shared if shared else 0
-    if shared == 1 or room > 1 << (size - shared.bit_length() - 3):
+    shared = math.gcd(*step[:-1])
+    shared >>= (shared & -shared).bit_length() - 1 if shared else 0
+    if 0 < shared < LEAST_SHARED:
         return []
-    factor = balanced(pow(shared, -1, 1 << size) if shared else _odd(size - ZERO_BITS - SPARE, draw), size)
-    value = (output + 1) * plan.features - 1
-    vector = [0] * places(plan)
-    vector[place_of(plan, value)] = factor
-    carried = 2 if value % plan.slots_per_ciphertext else 0
-    parts = ((then.round, tuple(vector)), (now.round, tuple(-v for v in vector)))
-    known = factor * unit * step[-1]
-    asked = Asked(parts, REMAINDER_BITS)
-    return [Question("bias-unit", asked, size, known, room, abs(factor) if carried else 0, carried)]
+    factor, room = _odd(plan.slot_bits - REMAINDER_BITS - SPARE, draw), 0
+    if shared:
+        times = 2 * plan.bounds.a_row_l1_max * max(abs(x) for x in step) // shared
+        factor, room = _inverse(plan, shared, times << FINE_BITS)
+        if room >> (plan.slot_bits - 3):
+            return []
+    values = [0] * plan.weights
+    values[(output + 1) * plan.features - 1] = factor
+    parts = (
+        (then.round, tuple(finely(plan, values))),
+        (now.round, tuple(finely(plan, [-v for v in values]))),
+    )
+    known = (factor * unit * step[-1]) << FINE_BITS
+    return [Question("bias-unit", Asked(parts, REMAINDER_BITS), plan.slot_bits, known, room)]
+
+
+def _inverse(plan: SlotPlan, shared: int, times: int) -> tuple[int, int]:
+    """Return (v, room): v is nearly a small multiple of 2^(S - F) / shared, for S bits and F finer ones.
+
+    A multiple of `shared`, at most `times` 2^-F of it, then makes at most `room` of all 2^S. Of all v the one
+    is taken with which room and carries are least.
+    """
+    size, found = plan.slot_bits - FINE_BITS, []
+    for number in range(1, SMALL + 1):
+        factor = ((number << size) + shared // 2) // shared
+        room = abs(balanced(factor * shared, size)) * times
+        found.append((room + CARRIED * factor, factor, room))
+    _, factor, room = min(found)
+    return factor, room
 
 
 def _junk(plan: SlotPlan, draw: Draw) -> list[int]:

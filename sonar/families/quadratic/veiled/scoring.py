@@ -78,7 +78,5 @@ def scores_of(heard: Mapping[str, Measured], weights: Mapping[str, int]) -> dict
     """
     values = {mine: heard[mine].value * weights[mine] for mine in sorted(heard)}
     largest = max((abs(value) for value in values.values()), default=0) or 1
-    return {
-        mine: max((2 * value * SCORE_MAX + largest) // (2 * largest), int(value > 0))
-        for mine, value in values.items()
-    }
+    scores = {mine: (2 * value * SCORE_MAX + largest) // (2 * largest) for mine, value in values.items()}
+    return {mine: max(score, 1) if values[mine] > 0 else score for mine, score in scores.items()}

@@ -1,0 +1,169 @@
+"""What a scientist hands to auditors of a settlement: openings, what capsules told, holdout and settings.
+
+She gives away what capsules need to come to the settlement by themselves, and no more: under a veil, what an
+answer's ciphertext holds is a uniform number. It says nothing to whoever misses a class of seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gmpy2 import mpz
+
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.records import Cohort, Posting, Publication, Records
+from pysonar.keys.job import Job
+from sonar.families.quadratic.optimisers.registry import written
+from sonar.manifests.audit import (
+    AuditedRound,
+    AwardLine,
+    Heard,
+    HoldoutRows,
+    OpenedAnswer,
+    Openings,
+    SettlementRequest,
+)
+from sonar.manifests.capsule import SignedAnswer
+from sonar.manifests.model import AuditSpec, ModelManifest
+from sonar.paillier.public import PublicKey
+from sonar.protocol.ids import Address, Digest, digest_of, joined
+from sonar.settling.updates import Expected, Get, read_update
+
+
+class Question(Protocol):
+    """What capsules were asked: for "tests", "scores" or a "sum"."""
+
+    @property
+    def purpose(self) -> str:
+        """What for."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The request."""
+        ...
+
+    @property
+    def answers(self) -> Mapping[Address, SignedAnswer]:
+        """What each told."""
+        ...
+
+
+class Opener(Protocol):
+    """A key's holder, as far as audits go."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The public key."""
+        ...
+
+    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Reveal plaintext and randomness of each."""
+        ...
+
+    def questions(self, job: Job, round: int) -> Sequence[Question]:
+        """Return what capsules were asked about a round, with their answers."""
+        ...
+
+
+def audit_spec(bounty: Bounty) -> AuditSpec:
+    """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is."""
+    return AuditSpec(optimiser=digest_of(_settings(bounty)))
+
+
+def _settings(bounty: Bounty) -> bytes:
+    return written(bounty.metric, bounty.settings.optimiser)
+
+
+@dataclass(frozen=True)
+class Packets:
+    """Makes requests for audits of a campaign's rounds, from its records. `get` reads the store."""
+
+    get: Get
+    holder: Opener
+    records: Records
+    bounty: Bounty
+    job: Job
+
+    def packet_of(
+        self,
+        number: int,
+        publication: Publication,
+        shares: Mapping[str, int],
+        earlier: Collection[int] = (),
+    ) -> SettlementRequest:
+        """Return the request for the settlement of a round.
+
+        `earlier`: the settled rounds before it whose openings go with it, where capsules have not seen them
+        (they say "openings-missing"). The same settlement makes the same bytes. Raises what reading the store
+        raises, EnvironmentFault, and ManifestError for a holdout that is too large.
+        """
+        posting: Posting = self.records.get(Posting)
+        new_model = publication.model_manifest
+        rows = self.bounty.held_out
+        return SettlementRequest(
+            chain_id=self.job.chain_id,
+            contract=self.job.contract,
+            bounty=self.job.bounty,
+            round=number,
+            new_model=Digest(publication.model_digest),
+            new_loss=publication.loss,
+            awards=tuple(
+                AwardLine(mine=Address(mine), share_bps=shares[mine]) for mine in sorted(shares, key=_order)
+            ),
+            evidence=digest_of(publication.evidence),
+            rounds=tuple(self._round(each) for each in (*sorted(set(earlier) - {number}), number)),
+            new_weights=self._weights(ModelManifest.from_bytes(new_model)) if new_model else None,
+            holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
+            optimiser=_settings(self.bounty),
+        )
+
+    def settled_before(self, number: int) -> list[int]:
+        """Return the earlier rounds that were settled: what a capsule may need."""
+        return [each for each in range(1, number) if self.records.get(Publication, each) is not None]
+
+    def _round(self, number: int) -> AuditedRound:
+        model = self._model(number)
+        job = self.job
+        place = job.chain_id, job.contract, job.bounty, number
+        expected = Expected(*place, model, self.holder.public)
+        cohort: Cohort = self.records.get(Cohort, number)
+        read = [
+            read_update(self.get, expected, Address(mine), Digest(digest))
+            for mine, digest in sorted(cohort.digests.items(), key=lambda pair: _order(pair[0]))
+            if (update := self.records.update(number, mine)) is not None and update.links
+        ]
+        asked = {"tests": [], "scores": [], "sum": []}  # type: dict[str, list[Heard]]
+        for question in self.holder.questions(job, number):
+            answers = tuple(answer.to_bytes() for _, answer in sorted(question.answers.items()))
+            asked[question.purpose].append(Heard(request=question.body, answers=answers))
+        return AuditedRound(
+            round=number,
+            weights=self._weights(model),
+            answers=tuple(
+                OpenedAnswer(mine=one.mine, update=one.digest, openings=self._openings(one.ciphertexts))
+                for one in read
+            ),
+            asked=(*asked["tests"], *asked["scores"]),
+            sum=asked["sum"][-1] if asked["sum"] else None,
+        )
+
+    def _model(self, number: int) -> ModelManifest:
+        """The manifest that a round trained on."""
+        published = (self.records.get(Publication, past) for past in range(number - 1, 0, -1))
+        newest = next((each for each in published if each is not None and each.model_manifest), None)
+        return ModelManifest.from_bytes((newest or self.records.get(Posting)).model_manifest)
+
+    def _weights(self, model: ModelManifest) -> Openings:
+        key, count = self.holder.public, model.plan.weights
+        blob = joined(model.blobs, count * key.ciphertext_bytes, self.get)
+        return self._openings(key.decode_blob(blob, count))
+
+    def _openings(self, ciphertexts: Sequence[mpz]) -> Openings:
+        return Openings.of(self.holder.unsafe_open(ciphertexts), (self.holder.public.bits + 7) // 8)
+
+
+def _order(mine: str) -> int:
+    return int(mine, 16)

@@ -1,0 +1,1 @@
+"""A scientist, capsules and auditors in memory, for tests of audits."""

@@ -1,0 +1,28 @@
+"""Whole campaigns behind three capsules, with the program's own service: what they train and pay, and what
+one capsule that fails or lies can do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sonar.protocol.events import CohortFixed, RoundSettled
+from tests.integration.campaign_kit import World
+from tests.integration.capsule_world import CapsuleWorld
+
+ROUNDS = {"rounds": 3}
+
+
+def test_models_and_payments_are_those_without_capsules(tmp_path: Path) -> None:
+    plain = World(tmp_path / "plain", mines=4, settings=ROUNDS)
+    alone = plain.campaign()
+    plain.run(alone)
+    world = CapsuleWorld(tmp_path / "veiled", mines=4, settings=ROUNDS, accounts=plain.accounts)
+    campaign = world.campaign()
+    world.run(campaign)
+    assert campaign.model.weights.tolist() == alone.model.weights.tolist()
+    assert [line["loss"] for line in campaign.history()] == [line["loss"] for line in alone.history()]
+    assert len(world.events(CohortFixed)) == len(world.events(RoundSettled)) == 3
+    for line, other in zip(campaign.history(), alone.history(), strict=True):
+        assert max(abs(line["shares_bps"][m] - other["shares_bps"][m]) for m in other["shares_bps"]) <= 10
+    world.check_money()
