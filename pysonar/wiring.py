@@ -20,9 +20,12 @@ from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
     from pysonar.bounty.request import Bounty
     from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
+    from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
 
@@ -139,7 +142,6 @@ class Scientist(Party):
         """
         from pysonar.campaign.lifecycle import Campaign
         from pysonar.campaign.signing import SignatureFiles
-        from pysonar.keys.local import LocalHolder
         from sonar.store.folder import FolderStore
 
         bounty = bounty.on(dev=self.network.dev)
@@ -160,7 +162,7 @@ class Scientist(Party):
             self.market,
             self.store,
             FolderStore(self.home.path / "copies"),
-            LocalHolder(key),
+            self._holder(bounty, key, account),
             SignatureFiles(self.home.path / "settlements", name, self.market, self.progress),
             self.outbox(account),
             self.journal,
@@ -168,6 +170,27 @@ class Scientist(Party):
             progress=self.progress.about(name),
             confirmations=self.network.confirmations,
         )
+
+    def _holder(self, bounty: Bounty, key: Key, account: LocalAccount) -> KeyHolder:
+        """The key on this machine, behind the bounty's capsules if it has some."""
+        from pysonar.keys.local import LocalHolder
+
+        if (asked := bounty.settings.capsules) is None:
+            return LocalHolder(key)
+        from pysonar.campaign.audit import audit_spec
+        from pysonar.capsules.answers import Place
+        from pysonar.capsules.client import Asker, HttpCapsule
+        from pysonar.capsules.members import Wanted
+        from pysonar.capsules.panel import Panel
+        from pysonar.keys.veiled import VeiledHolder
+
+        market = self.market
+        place = Place(market.chain_id, market.address)
+        asker = Asker(place.chain_id, place.contract, account, lambda: market.head().timestamp_s)
+        panel = Panel([HttpCapsule(one.account, one.url, asker) for one in self.network.capsules])
+        audit = audit_spec(bounty) if asked.audited else None
+        wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
+        return VeiledHolder(key, panel, place, wanted)
 
 
 def is_development(home: Path | None) -> bool:
