@@ -15,6 +15,7 @@ import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from capsule.auditing import auditor_of
 from capsule.home.keys import Epoch
 from capsule.home.ledger import Ledger
 from capsule.home.policy import Policy, Rules
@@ -23,6 +24,7 @@ from capsule.means import Means
 from capsule.opening.chainview import ChainView
 from capsule.problems import refused
 from capsule.service import Service
+from pysonar.campaign.audit import audit_spec
 from pysonar.capsules.answers import Place
 from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
 from pysonar.capsules.members import Wanted
@@ -32,6 +34,7 @@ from pysonar.keys.key import Key
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError
+from sonar.home.journal import Journal
 from sonar.manifests.capsule import SignedAnswer
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
@@ -87,6 +90,7 @@ class InProcess:
             {self.epoch: Epoch(public, 0, self.key)},
             self.account,
             self.policy,
+            lambda means: auditor_of(means, Journal(self.folder / "audits.sqlite", lasting=False)),
             insecure_keys=True,
         )
         self.service, self.down = Service(self.means), False
@@ -128,6 +132,7 @@ class CapsuleWorld(World):
 
     members: int = 3
     threshold: int = 2
+    audited: bool = False
 
     def __post_init__(self) -> None:
         asked = {"threshold": self.threshold, "audit": False}
@@ -158,6 +163,8 @@ class CapsuleWorld(World):
     def holder(self) -> KeyHolder:
         asked = self.bounty.settings.capsules
         assert asked is not None
-        wanted = Wanted(asked.accounts, asked.threshold, asked.bits, self.bounty.settings.min_mines)
+        audit = audit_spec(self.bounty) if self.audited else None
+        least = self.bounty.settings.min_mines
+        wanted = Wanted(asked.accounts, asked.threshold, asked.bits, least, audit)
         place = Place(self.market.chain_id, self.market.address)
         return VeiledHolder(Key.load(self.key_path, "test"), self.panel(), place, wanted)
