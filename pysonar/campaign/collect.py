@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import ManifestError
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.model import CoverSpec, VeilCover
-from sonar.manifests.update import UpdateManifest, Veil
+from sonar.manifests.model import CoverSpec
+from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
-from sonar.veil.masks import read_wraps
+from sonar.settling.updates import check_veil
 
 
 @dataclass(frozen=True)
@@ -76,22 +76,6 @@ def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
     for field, value in wanted.items():
         if getattr(manifest, field) != value:
             raise ManifestError(field, f"is not this {'mine' if field == 'mine' else 'round'}'s")
-    _check_veil(manifest.veil, expected)
+    check_veil(manifest.veil, expected.cover, expected.plan)
     if manifest.rows < expected.spec.rows_min:
         raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {expected.spec.rows_min}")
-
-
-def _check_veil(veil: Veil | None, expected: Expected) -> None:
-    """Check that an update has the masks that the bounty's cover asks for, and nothing else."""
-    cover = expected.cover
-    if not isinstance(cover, VeilCover):
-        if veil is not None:
-            raise ManifestError("veil", "is there, but this bounty has no capsules")
-        return
-    if veil is None:
-        raise ManifestError("veil", "is missing: this bounty's answers are masked")
-    if (told := len(veil.seeds)) != (count := cover.classes.count):
-        raise ManifestError("veil.seeds", f"has {told} hashes; there are {count} classes")
-    if (told := len(veil.envelopes)) != (count := len(cover.members)):
-        raise ManifestError("veil.envelopes", f"has {told}; there are {count} capsules")
-    read_wraps(expected.plan, veil.wraps)

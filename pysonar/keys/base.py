@@ -16,8 +16,8 @@ from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UsageError
-from sonar.families.quadratic.inspection import ROUND_ONLY
 from sonar.paillier.cohort import digest_of_parts, grouped
+from sonar.settling.verdict import PASSING
 
 Failed = Mapping[str, str | None]
 Twins = Mapping[str, str]
@@ -82,7 +82,7 @@ class BaseHolder:
         """The exact test that a mine failed in a round before `round`, if it did."""
         left_out: dict[str, str] = {}
         for mine, test in self._key.ledger.failed_before(job.bounty, round):
-            if test not in ROUND_ONLY:
+            if test not in PASSING:
                 left_out.setdefault(mine, test)
         return left_out
 

@@ -16,6 +16,11 @@ MALFORMED = "malformed: "
 COPY = "copy: the same ciphertexts as another mine's"
 SPARED = "privacy: with it, the sums opened so far would single out too few mines; it is paid its fee"
 """Why a mine is left out though nothing is wrong with it (`sonar.veil.atoms`)."""
+VEIL = "veil"
+"""The test that an update fails of whose masks too few capsules can tell anything."""
+PASSING = ROUND_ONLY | {VEIL}
+"""The tests that count for their round only."""
+_WHY = {**WHY, VEIL: "too few capsules can open its envelopes, so nobody can tell its masks"}
 GONE = "left out since round "
 
 
@@ -58,8 +63,8 @@ def verdict_of(
     A rule that no honest program breaks leaves a mine out for good. A rule that unusual honest data may
     fail, or that a mine fails by coming late, leaves it out of this round.
     """
-    told = {mine: f"test {test}: {WHY[test]}" for mine, test in found.failed.items()}
-    for_good = {mine: why for mine, why in told.items() if found.failed[mine] not in ROUND_ONLY}
+    told = {mine: f"test {test}: {_WHY[test]}" for mine, test in found.failed.items()}
+    for_good = {mine: why for mine, why in told.items() if found.failed[mine] not in PASSING}
     for_good |= {**found.changed, **found.copies}
     left_out = told | for_good | dict(found.unread)
     left_out |= weightless(plan, [one for one in updates if one.mine not in left_out], found.twins)

@@ -81,6 +81,7 @@ class HonestMine:
     late: dict[Cid, bytes] = field(default_factory=dict)
     ready: dict[int, tuple[Digest, bytes, list[bytes]]] = field(default_factory=dict)
     seeds: tuple[bytes, ...] = ()
+    veil: Veil | None = None
 
     def __post_init__(self) -> None:
         self.address = Address(self.account.address)
@@ -126,9 +127,9 @@ class HonestMine:
         )
         own = self.map(model, plan)
         made = affine_update(key, plan, own.a_int, own.b_int, weights)
-        made, veil = self.covered(bounty, n, model, key, made)
+        made, self.veil = self.covered(bounty, n, model, key, made)
         update = [key.rerandomise(c, key.blinding(secrets.randbelow)) for c in made]
-        return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update), veil)
+        return self.sealed(bounty, n, model, key, own.rows, key.encode_blob(update))
 
     def covered(
         self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, made: list[mpz]
@@ -153,14 +154,7 @@ class HonestMine:
         return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
 
     def sealed(
-        self,
-        bounty: BountyId,
-        n: int,
-        model: ModelManifest,
-        key: PublicKey,
-        rows: int,
-        blob: bytes,
-        veil: Veil | None = None,
+        self, bounty: BountyId, n: int, model: ModelManifest, key: PublicKey, rows: int, blob: bytes
     ) -> tuple[Digest, bytes, list[bytes]]:
         manifest = UpdateManifest(
             chain_id=self.market.chain_id,
@@ -173,7 +167,7 @@ class HonestMine:
             rows=rows,
             ciphertexts=-(-len(blob) // key.ciphertext_bytes),
             blobs=links_of(blob),
-            veil=veil,
+            veil=self.veil,
         )
         return manifest.digest(), secrets.token_bytes(32), [blob, manifest.to_bytes()]
 
