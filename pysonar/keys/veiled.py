@@ -81,6 +81,10 @@ class VeiledHolder(BaseHolder):
         """The set that a round's sum takes, once it is chosen."""
         return self._told.fixed(job.bounty).get(round)
 
+    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Plaintext and randomness of each, for auditors: of an answer the plaintext is masked."""
+        return self._key.unsafe_open(ciphertexts)
+
     # ---- tests
 
     def holds(
