@@ -27,7 +27,7 @@ from sonar.telling.progress import Progress
 
 
 def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> Panel:
-    """Return the capsules that a network lists, asked by this account. Raises ConfigError if there are none."""
+    """Return the capsules that a network lists, asked by this account. Raises ConfigError for none."""
     if not network.capsules:
         raise ConfigError(
             "capsules",

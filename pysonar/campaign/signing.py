@@ -144,7 +144,7 @@ class CapsuleSignatures:
     def _ask(
         self, settlement: Settlement, digest: bytes, accounts: Sequence[Address], threshold: int
     ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
-        """Signatures, and what is wrong with other capsules. Who has not seen earlier rounds gets them too."""
+        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too."""
         capsules = [self._panel[account] for account in accounts]
         signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
         behind = [
