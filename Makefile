@@ -30,13 +30,14 @@ unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_
 
 .DEFAULT_GOAL := help
 .PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts \
-  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep fuzz lies format lock clean
+  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep deep fuzz lies format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
 	@echo 'make notebook   run notebooks/diabetes.ipynb on a network of its own; the result is in dist/notebook'
 	@echo 'make test    every test that this machine can run; says what it skipped and why (TEST_ARGS="-k market")'
 	@echo 'make coverage   the same tests, and the lines of Python that none runs; fails below 92%'
+	@echo 'make deep    tests that take long and find what `make test` finds with fewer cases: more seeds, every instant'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
 	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
@@ -73,6 +74,10 @@ coverage: $(VENV)/.test $(NODE)
 	$(PY) -m coverage run -m pytest $(TEST_ARGS)
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
+
+# What `make test` leaves out: the same laws at more instants and seeds. Before a release, and after a change to them.
+deep: $(VENV)/.test $(NODE)
+	$(PY) -m pytest -m deep $(TEST_ARGS)
 
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test

@@ -25,6 +25,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from benchmarks.liars import CHEATS, Cheat, Mine, Sent, Shard
+from benchmarks.masked import BehindCapsules
 from benchmarks.opened import PLACE, opened
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort
@@ -34,6 +35,7 @@ from sonar.data import examples
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.ids import Address, Digest, links_of
 from sonar.protocol.phase import Terms
+from sonar.settling.verdict import SPARED
 from sonar.store.memory import MemoryStore
 
 Matrix = NDArray[np.float64]
@@ -92,6 +94,10 @@ class QuickHolder(LocalHolder):
         return [(1 + number % n * n) * math.prod(random.sample(_zeros(), 3)) % n2 for number in numbers]
 
 
+class QuickVeiled(QuickHolder, BehindCapsules):
+    """The same holder, which knows of single answers what capsules tell."""
+
+
 @dataclass(frozen=True)
 class Round:
     """A round's outcome: units by mine, who was left out and why, and the best loss in millionths."""
@@ -120,11 +126,12 @@ class Campaign:
     folder: Path
     bounty: Bounty
     mines: Sequence[Mine]
+    capsules: bool = False
     store: MemoryStore = field(default_factory=MemoryStore)
     sent: dict[tuple[int, str], Sent] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.holder = QuickHolder(Key(*_primes()))
+        self.holder = (QuickVeiled if self.capsules else QuickHolder)(Key(*_primes()))
         self.job, self.records, self.work, self.model = opened(
             self.bounty, self.holder, self.folder, self.store
         )
@@ -215,7 +222,9 @@ class Partition:
         return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
 
 
-def played(partition: Partition, cheat: Cheat | None) -> tuple[list[Round], list[str], list[str]]:
+def played(
+    partition: Partition, cheat: Cheat | None, capsules: bool = False
+) -> tuple[list[Round], list[str], list[str]]:
     """Return the rounds of one campaign, and the addresses of the cheat and of the honest mines.
 
     The cheat stands in place of the first mine; None has that mine stay away.
@@ -228,13 +237,18 @@ def played(partition: Partition, cheat: Cheat | None) -> tuple[list[Round], list
     names = [f"0x{i:040x}" for i in range(MINES, MINES + cheats)]
     mines = [*(cheat.mines(names, own, rng) if cheat else ()), *honest]
     with tempfile.TemporaryDirectory() as folder:
-        rounds = Campaign(Path(folder), bounty, mines).run()
+        rounds = Campaign(Path(folder), bounty, mines, capsules).run()
     return rounds, names, [mine.address for mine in honest]
 
 
 def _total(rounds: Iterable[Round], mines: Iterable[str]) -> int:
     mines = list(mines)
     return sum(each.paid.get(mine, 0) for each in rounds for mine in mines)
+
+
+def _left_out(rounds: Iterable[Round], mines: Sequence[str], spared: bool) -> int:
+    reasons = [each.left_out[mine] for each in rounds for mine in mines if mine in each.left_out]
+    return sum((reason == SPARED) == spared for reason in reasons)
 
 
 @dataclass(frozen=True)
@@ -244,7 +258,8 @@ class Found:
     `paid`: what it got in the rounds in which it cheats; `honest`: what one honest mine got in them, or, for
     a cheat that is measured against its own data told honestly, what these got. `others`: what one honest
     mine got in all rounds, in parts of what it got beside the same mine told honestly. `model`: the loss in
-    parts of that without the mine. `counted`: in how many of its rounds it was in the sum.
+    parts of that without the mine. `counted`: in how many of its rounds it was in the sum. `wrongly`: how
+    often a test left an honest mine out of a round; `companions`: how often a lot did, for others' privacy.
     """
 
     paid: float
@@ -253,16 +268,17 @@ class Found:
     model: float
     counted: float
     wrongly: int
+    companions: int
 
 
-def measured(seed: int, names: Sequence[str]) -> dict[str, Found]:
+def measured(seed: int, names: Sequence[str], capsules: bool = False) -> dict[str, Found]:
     """Return the cheats of these names on one partition."""
     partition, found = Partition(seed), {}
-    told, (told_name,), told_others = played(partition, CHEATS["honest"])
-    without, _, _ = played(partition, None)
+    told, (told_name,), told_others = played(partition, CHEATS["honest"], capsules)
+    without, _, _ = played(partition, None, capsules)
     for name in names:
         cheat = CHEATS[name]
-        rounds, own, others = played(partition, cheat)
+        rounds, own, others = played(partition, cheat, capsules)
         cheated = [each for number, each in enumerate(rounds, 1) if number in cheat.rounds]
         fair = _total(cheated, others) / len(others)
         if cheat.against_itself:
@@ -274,7 +290,8 @@ def measured(seed: int, names: Sequence[str]) -> dict[str, Found]:
             model=rounds[-1].best_loss / without[-1].best_loss,
             counted=sum(mine not in each.left_out for each in cheated for mine in own)
             / (len(cheated) * len(own)),
-            wrongly=sum(mine in each.left_out for each in rounds for mine in others),
+            wrongly=_left_out(rounds, others, False),
+            companions=_left_out(rounds, others, True),
         )
     return found
 
@@ -283,7 +300,8 @@ def measured(seed: int, names: Sequence[str]) -> dict[str, Found]:
 class Line:
     """One cheat over all partitions, see `Found`: `pay` is a ratio of sums, the rest but `worst` are means.
 
-    `worst`: the largest `model` of all. `honest_left_out`: how often an honest mine was left out of a round.
+    `worst`: the largest `model` of all. `honest_left_out`: how often an honest mine failed a test of a round;
+    `companions`: how often one stayed out of a sum by lot, so that no sum shows what a single mine gave.
     """
 
     pay: float
@@ -292,12 +310,13 @@ class Line:
     worst: float
     counted: float
     honest_left_out: int
+    companions: int
 
 
-def table(partitions: int, names: Sequence[str] = tuple(CHEATS)) -> dict[str, Line]:
+def table(partitions: int, names: Sequence[str] = tuple(CHEATS), capsules: bool = False) -> dict[str, Line]:
     """Return each cheat over so many partitions."""
     with ProcessPoolExecutor(2) as pool:
-        all_found = list(pool.map(partial(measured, names=names), range(partitions)))
+        all_found = list(pool.map(partial(measured, names=names, capsules=capsules), range(partitions)))
     return {name: _line([one[name] for one in all_found]) for name in names}
 
 
@@ -309,6 +328,7 @@ def _line(found: Sequence[Found]) -> Line:
         worst=max(one.model for one in found),
         counted=mean(one.counted for one in found),
         honest_left_out=sum(one.wrongly for one in found),
+        companions=sum(one.companions for one in found),
     )
 
 
@@ -339,8 +359,11 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=[*CHEATS], help="this cheat alone; may be repeated"
     )
+    parser.add_argument(
+        "--capsules", action="store_true", help="single answers are known by functionals alone"
+    )
     given = parser.parse_args()
-    lines = table(given.partitions, given.only or tuple(CHEATS))
+    lines = table(given.partitions, given.only or tuple(CHEATS), given.capsules)
     if given.json:
         cheats = {name: asdict(line) for name, line in lines.items()}
         print(

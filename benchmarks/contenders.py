@@ -106,13 +106,25 @@ class Mine:
 
     def update(self, entries: Sequence[int]) -> Blob:
         """A and b from the rows, one packed product, one pool entry each, one blob."""
-        public = PublicKey(mpz(self.n))
+        return self.published(self.product(), entries)
+
+    def product(self) -> list[mpz]:
+        """The update's ciphertexts before anything hides how they came about."""
         sums = moments(self.phi, self.y.reshape(-1, 1))
         one = local_steps(fixed_point(sums, LOSSES["squared"], self.plan.data_frac), self.steps, 0.05)
-        update = affine_update(public, self.plan, one.a_int, one.b_int, self.enc_w)
+        return affine_update(self.public, self.plan, one.a_int, one.b_int, self.enc_w)
+
+    def published(self, ciphertexts: Sequence[mpz], entries: Sequence[int]) -> Blob:
+        """One blob, with one pool entry for each ciphertext."""
+        public = self.public
         return public.encode_blob(
-            [public.rerandomise(c, entry) for c, entry in zip(update, entries, strict=True)]
+            [public.rerandomise(c, entry) for c, entry in zip(ciphertexts, entries, strict=True)]
         )
+
+    @property
+    def public(self) -> PublicKey:
+        """The key afresh, as from a file."""
+        return PublicKey(mpz(self.n))
 
 
 class Sonar:

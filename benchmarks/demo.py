@@ -43,11 +43,42 @@ def demo(rounds: int, quick: bool) -> Result:
     )
 
 
+def demo_capsules(rounds: int, quick: bool) -> Result:
+    """Wall time with three capsules and without, alternating; the ratio is with over without.
+
+    Raises RuntimeError if their losses are not the same, to the last digit.
+    """
+    losses: list[list[int]] = []
+
+    def run(*options: str) -> float:
+        seconds, found = _run(Path(folder), *options)
+        losses.append([row["loss"] for row in found["rounds"]])
+        return seconds
+
+    with tempfile.TemporaryDirectory() as folder:
+        runners = {"sonar": run, "no capsules": lambda: run("--no-capsules")}
+        medians = race(runners, 2 if quick else min(rounds, ROUNDS))
+    if any(one != losses[0] for one in losses):
+        raise RuntimeError(f"capsules change the losses: {losses}")
+    return Result(
+        {"no capsules": medians["sonar"] / medians["no capsules"]},
+        medians,
+        rounds=2 if quick else min(rounds, ROUNDS),
+        note="wall time from start to end; the ratio is with capsules over without, as for `demo`",
+    )
+
+
 def _sonar(folder: Path) -> float:
+    return _run(folder)[0]
+
+
+def _run(folder: Path, *options: str) -> tuple[float, dict[str, Any]]:
     home = tempfile.mkdtemp(dir=folder)
-    seconds, told = timed_run([sys.executable, "-m", "sonar", "demo", "--json", "--home", home], {})
-    _check("sonar demo", min(row["figures"]["mse"] for row in json.loads(told)["rounds"]))
-    return seconds
+    command = [sys.executable, "-m", "sonar", "demo", "--json", "--home", home, *options]
+    seconds, told = timed_run(command, {})
+    found: dict[str, Any] = json.loads(told)
+    _check("sonar demo", min(row["figures"]["mse"] for row in found["rounds"]))
+    return seconds, found
 
 
 def _flower() -> float:

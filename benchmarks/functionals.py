@@ -12,91 +12,19 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from gmpy2 import mpz
 
 from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Forge, Honest, played, tables, verdicts
+from benchmarks.masked import Answers, answers_of
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened
 from sonar.families.quadratic.veiled.judging import Tests, tests_of
-from sonar.families.veiled import Asked, Sent
-from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
-from sonar.veil.functionals import Measured, class_value, measured, told
+from sonar.families.veiled import Sent
 
-CLASSES = 3
 STARTS = ((1, 1), (2, 1), (3, 1), (5, 1), (3, 3))
 """In which round a cheat begins to forge, and in which it joined."""
-
-
-@dataclass(frozen=True)
-class Masked:
-    """An answer under masks: X and K as everybody sees them, and each class's masks and wraps."""
-
-    opened: tuple[mpz, ...]
-    wraps: tuple[int, ...]
-    masks: tuple[tuple[mpz, ...], ...]
-    hidden: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def of(cls, plan: SlotPlan, n: mpz, values: Sequence[int], lots: random.Random) -> Masked:
-        """Put an answer under fresh masks."""
-        plain, size = plan.pack(values), 1 << plan.slot_bits
-        masks = tuple(tuple(mpz(lots.randrange(int(n))) for _ in plain) for _ in range(CLASSES))
-        hidden = tuple(tuple(lots.randrange(size) for _ in plain) for _ in range(CLASSES))
-        sums = [p + sum(column) for p, column in zip(plain, zip(*masks, strict=True), strict=True)]
-        kappa = [int(sum(column) // n) for column in zip(*masks, strict=True)]
-        wraps = tuple(
-            (k + sum(column)) % size for k, column in zip(kappa, zip(*hidden, strict=True), strict=True)
-        )
-        return cls(tuple(x % n for x in sums), wraps, masks, hidden)
-
-
-@dataclass
-class Answers:
-    """Every answer of a bounty under masks, by round and mine, and what is heard of them."""
-
-    plan: SlotPlan
-    lots: random.Random
-    masked: dict[tuple[int, str, tuple[int, ...]], Masked] = field(default_factory=dict)
-    known: dict[tuple[object, ...], Measured] = field(default_factory=dict)
-
-    @cached_property
-    def n(self) -> mpz:
-        """A modulus: nothing here asks for its primes."""
-        return mpz(self.lots.getrandbits(self.plan.key_bits) | 1 | 1 << (self.plan.key_bits - 1))
-
-    def heard(self, asked: Asked, values: Sequence[tuple[int, ...]], mine: str) -> Measured:
-        """Return what a mine's answers, one for each part, let be heard."""
-        parts = [
-            self._answer(number, mine, each) for (number, _), each in zip(asked.parts, values, strict=True)
-        ]
-        key = (asked, mine, *values)
-        if key not in self.known:
-            vectors = [vector for _, vector in asked.parts]
-            classes = [
-                class_value(
-                    self.plan, self.n, vectors, [p.masks[c] for p in parts], [p.hidden[c] for p in parts]
-                )
-                for c in range(CLASSES)
-            ]
-            said = [told(value, self.plan.slot_bits, asked.bits) for value in classes]
-            opened, wraps = [p.opened for p in parts], [p.wraps for p in parts]
-            self.known[key] = measured(self.plan, self.n, vectors, opened, wraps, said, asked.bits)
-        return self.known[key]
-
-    def _answer(self, number: int, mine: str, values: tuple[int, ...]) -> Masked:
-        key = (number, mine, values)
-        if key not in self.masked:
-            self.masked[key] = Masked.of(self.plan, self.n, values, self.lots)
-        return self.masked[key]
-
-
-def answers_of(plan: SlotPlan, seed: int) -> Answers:
-    """Return an empty bounty's answers, for the plan with a veil's free bits."""
-    return Answers(replace(plan, free_bits=VEIL_FREE_BITS), random.Random(seed))
 
 
 def judged(

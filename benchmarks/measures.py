@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import campaign, demo, large, limit, packed, updates
+from benchmarks import campaign, demo, large, limit, packed, updates, veil
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -24,6 +24,11 @@ MEASURES: Mapping[str, Measure] = {
     "bytes_per_value": lambda rounds, quick: packed.bytes_per_value(),
     "campaign": lambda rounds, quick: campaign.campaign(quick),
     "demo": demo.demo,
+    "demo_capsules": demo.demo_capsules,
+    "veil_update": lambda rounds, quick: veil.veil_update(rounds),
+    "veil_update_phe": lambda rounds, quick: veil.veil_update_phe(rounds),
+    "veil_masks": veil.veil_masks,
+    "veil_sum": lambda rounds, quick: veil.veil_sum(1 if quick else 3),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 

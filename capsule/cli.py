@@ -14,6 +14,7 @@ from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
     PasswordFileOption,
+    WideFlag,
     new_app,
     print_json,
     run_app,
@@ -116,6 +117,91 @@ def run(
 
         with locked(home, sink_for(as_json)) as capsule:
             serve(capsule, password_file, listen, as_json=as_json)
+
+
+@app.command()
+def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = False) -> None:
+    """Show what the capsule told so far: bounties, bits, sums, and what it refused.
+
+    Example: `capsule status`
+    """
+    from capsule.show import printing, views
+
+    document = views.status(_open(home, as_json))
+    if as_json:
+        print_json(document)
+    else:
+        printing.print_status(document, wide=wide)
+
+
+@app.command()
+def doctor(
+    home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
+) -> None:
+    """Check everything a capsule needs, from its keys to its address. Exits with 1 if something is wrong.
+
+    Example: `capsule doctor`
+    """
+    from capsule.show.doctor import examine
+    from capsule.show.documents import Examination
+    from sonar.telling.tables import print_text
+
+    findings = []
+    for check in examine(_open(home, as_json), password_file):
+        findings.append(check)
+        if not as_json:
+            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
+            print_text(f"{mark}  {check.name:<9} {check.found}", indent=16)
+            if check.hint:
+                print_text(f"{'':<16}{check.hint}", indent=16)
+    if as_json:
+        print_json(Examination(all(check.ok for check in findings), findings))
+    if not all(check.ok for check in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rotate(
+    home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
+) -> None:
+    """Begin a new epoch: new bounties name a new key. Stop `capsule run` first, and start it again.
+
+    Old keys serve the bounties that name them until those are closed; then they are deleted, and nobody can
+    ever open what was sealed for them. Deleting is what makes seeds go away: rotate now and then.
+
+    Example: `capsule rotate`
+    """
+    from capsule import setup
+    from capsule.wiring import locked
+    from sonar.telling.text import count
+
+    with locked(home, sink_for(as_json)) as capsule:
+        document = setup.rotate(capsule, password_file)
+    if as_json:
+        print_json(document)
+        return
+    kept, deleted = count(len(document.kept), "old key"), count(len(document.deleted), "other")
+    typer.echo(f"epoch {document.epoch} begins; {kept} kept for running bounties, {deleted} deleted")
+
+
+@app.command()
+def audit(
+    bounty: Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")],
+    home: HomeOption = None,
+    wide: WideFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show everything that the capsule signed about a bounty, and the bits that it told of each mine.
+
+    Example: `capsule audit 0x3fd1`
+    """
+    from capsule.show import printing, views
+
+    document = views.signed(_open(home, as_json), bounty)
+    if as_json:
+        print_json(document)
+    else:
+        printing.print_signed(document, wide=wide)
 
 
 def _open(home: Path | None, as_json: bool) -> Capsule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Auditor(Protocol):
     """Recomputes settlements. What it refuses has a `code`, a message and a `hint`."""
 
-    def look(self, bounty: BountyId, number: int) -> None:
+    def look(self, bounty: BountyId, round: int) -> None:
         """Note which revealed updates of a round are in the store by now."""
         ...
 
@@ -43,20 +43,25 @@ class Auditor(Protocol):
 class Means:
     """Chain, store, ledger, keys, account and policy, and what is derived from them.
 
-    `insecure_keys` admits 1024-bit bounties, on development networks. `telling` is held while something is
-    recorded that was not told before.
+    `audits` makes the auditor. `insecure_keys` admits 1024-bit bounties, on development networks. `telling`
+    is held while something is recorded that was not told before.
     """
 
     chain: ChainView
     store: Store
     ledger: Ledger
     witness: Witness
-    epochs: Mapping[int, Epoch]
+    epochs: dict[int, Epoch]
     account: LocalAccount
     policy: Policy
+    audits: Callable[[Means], Auditor]
     insecure_keys: bool = False
-    auditor: Auditor | None = None
     telling: threading.RLock = field(default_factory=threading.RLock)
+
+    @cached_property
+    def auditor(self) -> Auditor:
+        """Recomputes settlements."""
+        return self.audits(self)
 
     @property
     def address(self) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from capsule.audit.refusal import Refusal
 from sonar.errors import (
     BlobNotFound,
     BlobTooLarge,
@@ -46,7 +47,7 @@ CODES = {
     "not-audited": 501,
     "fault": 500,
 }
-"""Every code, and the status that goes with it."""
+"""Every code, and the status that goes with it. An audit has codes of its own (`capsule.audit.refusal`)."""
 MAX_TEXT = 1000
 
 
@@ -60,7 +61,7 @@ class Refused(RemoteError):
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return CODES[self.code]
+        return CODES.get(self.code, 409)
 
     @property
     def document(self) -> Problem:
@@ -100,6 +101,8 @@ def refused(error: SonarError) -> Refused:
     """Return any of our errors as a refusal: the peer's own faults are named, ours are told as passing."""
     if isinstance(error, Refused):
         return error
+    if isinstance(error, Refusal):
+        return Refused(error.code, str(error), hint=error.hint)
     code = next((code for kind, code in _KINDS if isinstance(error, kind)), "fault")
     if code in _OWN:
         return Refused(code, _OWN[code], hint=_AGAIN)

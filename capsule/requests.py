@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from capsule.opening.chainview import View
 from capsule.problems import Refused
 from sonar.chain.signatures import signer_of
+from sonar.manifests.audit import SettlementRequest
 from sonar.manifests.capsule import FunctionalRequest, SignedRequest, SumRequest
 from sonar.protocol.capsules import request_digest
 from sonar.protocol.ids import Digest, digest_of
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 MOST_S = 3600
 """How long before its end a request may be sent: nonces are remembered so long."""
-Body = FunctionalRequest | SumRequest
-KINDS: dict[str, type[FunctionalRequest] | type[SumRequest]] = {
+Body = FunctionalRequest | SumRequest | SettlementRequest
+KINDS: dict[str, type[FunctionalRequest] | type[SumRequest] | type[SettlementRequest]] = {
     "functional": FunctionalRequest,
     "sum": SumRequest,
+    "settlement": SettlementRequest,
 }
 
 
@@ -44,8 +46,6 @@ def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     signed = SignedRequest.from_bytes(data)
     if signed.capsule != means.address:
         raise Refused("network", f"the request is to {signed.capsule}, and this capsule is {means.address}")
-    if kind not in KINDS:
-        raise Refused("not-audited", "this capsule does not audit settlements")
     body = KINDS[kind].from_bytes(signed.body)
     chain_id, contract = means.site
     if (body.chain_id, body.contract) != means.site:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from capsule.home.policy import parse_listen
 from capsule.home.witness import Witness
+from capsule.keeping import Keeping
 from capsule.serve.routes import Api
 from capsule.serve.server import Server, listening, url_of
 from capsule.wiring import Capsule
@@ -29,8 +30,9 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
     account = capsule.unlock(capsule.password(password_file))  # a wrong password is reported before any wait
     patiently(lambda: capsule.market, capsule.progress)
     check_ledger(capsule)
-    api = Api(capsule.service(account))
+    service = capsule.service(account)
     made = listening(host, port)
+    api, keeping = Api(service), Keeping(capsule, service.forget)
 
     def ready() -> None:
         url = policy.service.url or url_of(made)
@@ -40,8 +42,10 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
             print_text(f"capsule {capsule.address} serves {capsule.network.name!r} at {url_of(made)}")
 
     try:
+        keeping.start()
         Server(api.app(), ready).serve_on(made)
     finally:
+        keeping.stop()
         api.close()
 
 
@@ -49,12 +53,11 @@ def check_ledger(capsule: Capsule) -> None:
     """Find out whether the ledger may have forgotten something, and if so, since when: `Witness`."""
     ledger = capsule.ledger
     witness = Witness(ledger.name)
-    remembered = witness.read()
-    if remembered is None or remembered > ledger.entries:
+    if witness.read() not in ledger.marks:
         block = patiently(lambda: capsule.market.head(), capsule.progress).number
         ledger.set_blind(block)
         capsule.progress.note(
             f"the ledger may be older than what was told: of rounds whose answers were all there by block "
             f"{block}, nothing new is told but sums"
         )
-    witness.write(ledger.entries)
+    witness.write(ledger.marks[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
@@ -72,6 +74,12 @@ class Service:
             return self._sum(request, request.body, bounty)
         return self._settlement(request, bounty)
 
+    def forget(self, epoch: int) -> None:
+        """Drop a key that was deleted, and all seeds that are held in memory."""
+        self._means.epochs.pop(epoch, None)
+        self._means.bounties.forget()
+        self._means.updates.forget()
+
     def count(self, refusal: Refused) -> None:
         """Count a refusal."""
         self._means.ledger.count_refusal(refusal.code)
@@ -102,7 +110,7 @@ class Service:
         if new:
             view.require_settling(body.round)
             self._require_memory(view, body.round)
-            if means.auditor is not None:
+            if bounty.cover.audit is not None:
                 means.auditor.look(bounty.bounty, body.round)
             fresh = self._tell(bounty, view, body, new)
             told |= {(one.mine, one.digest): one.told for one in fresh}
@@ -110,32 +118,22 @@ class Service:
             capsule=means.address, request=request.digest, values=values_of(questions, told)
         )
         kept = self._answered(request, body.bounty, body.round, answer)
-        rules = means.policy.policy
-        with means.telling:
-            self._require_one_ledger()
-            means.ledger.record_asks(
-                kept,
-                fresh,
-                bits=min(bounty.cover.bits, rules.bits),
-                bits_per_mine=rules.bits_per_mine,
-            )
-            means.witness.write(means.ledger.entries)
+        bits, bits_per_mine = self._limits(bounty)
+        with self._recording(tells_bits=True):
+            means.ledger.record_asks(kept, fresh, bits=bits, bits_per_mine=bits_per_mine)
         return kept.signed
 
     def _tell(
         self, bounty: Bounty, view: View, body: FunctionalRequest, questions: list[Question]
     ) -> list[Ask]:
-        rules, ledger = self._means.policy.policy, self._means.ledger
-        ledger.check_room(
-            bounty.bounty,
-            body.round,
-            [(each.ask.mine, each.ask.bits) for each in _distinct(questions)],
-            bits=min(bounty.cover.bits, rules.bits),
-            bits_per_mine=rules.bits_per_mine,
+        distinct, (bits, bits_per_mine) = _distinct(questions), self._limits(bounty)
+        wanted = [(each.ask.mine, each.ask.bits) for each in distinct]
+        self._means.ledger.check_room(
+            bounty.bounty, body.round, wanted, bits=bits, bits_per_mine=bits_per_mine
         )
         teller = Teller(self._means.updates, bounty, view, body)
         teller.check([each.ask for each in questions])
-        return [teller.value(each) for each in sorted(_distinct(questions), key=lambda one: one.ask.mine)]
+        return [teller.value(each) for each in sorted(distinct, key=lambda one: one.ask.mine)]
 
     def _require_memory(self, view: View, number: int) -> None:
         """Refuse what might have been told before, and forgotten: see `capsule.home.witness`.
@@ -154,15 +152,28 @@ class Service:
                 hint="ask the other capsules; of later rounds it tells again",
             )
 
-    def _require_one_ledger(self) -> None:
-        """Refuse to tell anything if another copy of the ledger told more meanwhile."""
+    def _limits(self, bounty: Bounty) -> tuple[int, int]:
+        """The most bits told of a mine: in a round, and over all bounties."""
+        rules = self._means.policy.policy
+        return min(bounty.cover.bits, rules.bits), rules.bits_per_mine
+
+    @contextmanager
+    def _recording(self, *, tells_bits: bool = False) -> Iterator[None]:
+        """One after the other, and with the witness after the ledger.
+
+        Raises Refused for bits, if the ledger is not the one that the witness knows: another copy of it is in
+        use. Sums are the same from every copy.
+        """
         means = self._means
-        remembered = means.witness.read()
-        if remembered is not None and remembered > means.ledger.entries:
-            means.ledger.set_blind(means.chain.newest.number)
-            raise Refused(
-                "restored", "another copy of this capsule's ledger is in use", hint="ask the other capsules"
-            )
+        with means.telling:
+            remembered = means.witness.read()
+            is_whole = remembered is None or remembered in means.ledger.marks
+            if tells_bits and not is_whole:
+                problem = "another copy of this capsule's ledger is in use"
+                raise Refused("restored", problem, hint="ask the other capsules")
+            yield
+            if is_whole:
+                means.witness.write(means.ledger.marks[0])
 
     # ---- sums
 
@@ -176,22 +187,19 @@ class Service:
         masked = masked_of(means.updates, bounty, view, cohort)
         answer = SumAnswer(capsule=means.address, request=request.digest, sums=sums_of(bounty, masked))
         kept = self._answered(request, body.bounty, body.round, answer)
-        with means.telling:
+        with self._recording():
             means.ledger.record_sum(kept, body.cohort)
-            means.witness.write(max(means.ledger.entries, means.witness.read() or 0))
         return kept.signed
 
     # ---- audits
 
     def _settlement(self, request: Admitted, bounty: Bounty) -> bytes:
-        auditor = self._means.auditor
-        if auditor is None:
-            raise Refused("not-audited", "this capsule does not audit settlements")
-        answer = auditor.settle(request.raw)
+        if bounty.cover.audit is None:
+            raise Refused("not-audited", "this bounty's first manifest asks for no audit")
+        answer = self._means.auditor.settle(request.raw)
         kept = self._answered(request, bounty.bounty, request.view.state.round, answer)
-        with self._means.telling:
+        with self._recording():
             self._means.ledger.record_other(kept)
-            self._means.witness.write(max(self._means.ledger.entries, self._means.witness.read() or 0))
         return kept.signed
 
     def _answered(self, request: Admitted, bounty: BountyId, number: int, answer: Manifest) -> Answered:

@@ -10,7 +10,8 @@ from capsule.home.keys import Keys
 from capsule.home.ledger import Ledger
 from capsule.home.policy import write_first
 from capsule.home.witness import Witness
-from sonar.errors import ConfigError, KeyFileError
+from capsule.show.documents import Rotated
+from sonar.errors import ConfigError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
@@ -19,6 +20,8 @@ from sonar.protocol.ids import Address
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
+
+    from capsule.wiring import Capsule
 
 ROLE = "capsule"
 LEDGER_FILE = "ledger.sqlite"
@@ -47,7 +50,7 @@ def make_home(
         _add_key(home, config, account, password_file)
         if is_new:
             with Ledger(home.path / LEDGER_FILE) as ledger:
-                Witness(ledger.name).write(ledger.entries)
+                Witness(ledger.name).write(ledger.marks[0])
         return home.path
 
 
@@ -65,14 +68,19 @@ def _add_key(
     keys.add(account, int(time.time()))
 
 
+def rotate(capsule: Capsule, password_file: Path | None) -> Rotated:
+    """Begin a new epoch, and delete old keys that no bounty needs. Raises KeyFileError, and as `sweep`."""
+    from capsule.keeping import sweep
+
+    account = capsule.unlock(capsule.password(password_file))
+    key = capsule.keys.add(account, int(time.time()))
+    deleted = sweep(capsule)
+    kept = [epoch for epoch in capsule.keys.epochs() if epoch != key.epoch]
+    return Rotated(key.account, key.epoch, kept, deleted)
+
+
 def identity_lines(account: Address, url: str) -> str:
     """Return what whoever runs the network adds to its file."""
     if not url:
         return ""
     return f'[[capsules]]\nurl = "{url}"\naccount = "{account}"'
-
-
-def require_keys(keys: Keys) -> None:
-    """Check that there is a key for envelopes. Raises KeyFileError."""
-    if not keys.epochs():
-        raise KeyFileError("this home has no key for envelopes", hint="run `capsule init` again")

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.home.keys import Keys
+from capsule.home.keys import Epoch, Keys
 from capsule.home.ledger import Ledger
 from capsule.home.policy import Policy
 from capsule.setup import LEDGER_FILE, ROLE
+from sonar.errors import KeyFileError
 from sonar.home.folder import Home, default_home
 from sonar.telling.progress import Sink
 from sonar.wiring import Party, voice
@@ -48,6 +49,7 @@ class Capsule(Party):
 
     def service(self, account: LocalAccount) -> Service:
         """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+        from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
         from capsule.opening.chainview import ChainView
@@ -59,12 +61,21 @@ class Capsule(Party):
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
-            self.keys.load(account),
+            self._epochs(account),
             account,
             self.policy,
+            lambda means: auditor_of(means, self.journal),
             insecure_keys=self.network.dev,
         )
         return Service(means)
+
+    def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
+        epochs = self.keys.load(account)
+        if not epochs:
+            raise KeyFileError(
+                "this home has no key for envelopes on this network", hint="run `capsule init` again"
+            )
+        return epochs
 
     def close(self) -> None:
         """End what was started."""

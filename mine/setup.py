@@ -41,17 +41,17 @@ _POLICY = """\
 # max_bits = 512                     # of an answer, that each capsule may tell in a round
 insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
 
-# Tokens that this mine takes besides ether, by address, with the most to stake in a round, in the token's
-# smallest unit. A token's owner may be able to freeze or change balances: list those that you trust.
-[tokens]
-# "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48" = {{ max_stake = 50000000, min_fee = 0 }}
-
 # Capsules hide each answer from everybody, so that only sums are ever opened. The scientist chooses those of
 # her bounty; the mine joins if those that you do not trust could not open an answer together with her.
 [capsules]
 # trusted = []                       # their accounts; none named: those that the network's file lists
 # without = true                     # false: join no bounty without capsules: her software could read answers
 # audited = true                     # false: join no bounty whose capsules recompute its settlements
+
+# Tokens that this mine takes besides ether, by address, with the most to stake in a round, in the token's
+# smallest unit. A token's owner may be able to freeze or change balances: list those that you trust.
+[tokens]
+# "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48" = {{ max_stake = 50000000, min_fee = 0 }}
 """
 
 

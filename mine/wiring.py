@@ -36,8 +36,8 @@ class Mine(Party):
 
     @cached_property
     def policy(self) -> Policy:
-        """What the operator allows. Raises ConfigError."""
-        return Policy.load(self.home.path)
+        """What the operator allows, and whose capsules are trusted if none is named. Raises ConfigError."""
+        return Policy.load(self.home.path).trusting(one.account for one in self.network.capsules)
 
     @cached_property
     def book(self) -> Book:

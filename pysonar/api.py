@@ -167,17 +167,18 @@ def connect(
     *,
     embedded: bool | None = None,
     mines: int = 10,
+    capsules: int = 0,
     password: str | None = None,
     progress: Sink | None = None,
 ) -> Session:
     """Open a scientist's home, made if it is new, and connect to its network.
 
     `network` names a network file, as SONAR_NETWORK does; a home that has one needs none. Where neither home
-    nor network is named, or with `embedded`, a development network of a chain, a store and `mines` mines is
-    started on this machine, which ends with the session and gives the account ether; without `home`,
-    everything is in a temporary folder that goes with it. `password` defaults to that of SONAR_PASSWORD or
-    SONAR_PASSWORD_FILE, or a question. `progress` defaults to a display in the notebook, or lines on standard
-    error.
+    nor network is named, or with `embedded`, a development network of a chain, a store, `capsules` capsules
+    and `mines` mines is started on this machine, which ends with the session and gives the account ether;
+    without `home`, everything is in a temporary folder that goes with it. `password` defaults to that of
+    SONAR_PASSWORD or SONAR_PASSWORD_FILE, or a question. `progress` defaults to a display in the notebook, or
+    lines on standard error.
 
     Called again with the same places, it returns the session that is open: a cell may be run twice. Raises
     ConfigError, KeyFileError, HomeLocked, ChainUnavailable; for an embedded network ProcessFailed.
@@ -186,14 +187,15 @@ def connect(
     require_type(network, Path | str | None, "network", 'name its file: network="network.toml"')
     require_type(embedded, bool | None, "embedded", "True starts a network on this machine")
     require_type(mines, int, "mines", "mines=10 starts ten")
+    require_type(capsules, int, "capsules", "capsules=3 starts three")
     require_type(password, str | None, "password", "leave it out to be asked, or take it from SONAR_PASSWORD")
     home = None if home is None else in_full(Path(home), "home")
     network = None if network is None else in_full(Path(network), "network")
-    place = (home, network, embedded, mines)
+    place = (home, network, embedded, mines, capsules)
     session = _sessions.get(place)
     if session is None or session.closed:
         try:
-            session = _connect(home, network, embedded, mines, password, progress or told_live())
+            session = _connect(home, network, embedded, (mines, capsules), password, progress or told_live())
         except SonarError as error:
             error.hint = _in_python(error.hint)
             raise
@@ -212,7 +214,7 @@ def _connect(
     home: Path | None,
     network: Path | None,
     embedded: bool | None,
-    mines: int,
+    parties: tuple[int, int],
     password: str | None,
     sink: Sink,
 ) -> Session:
@@ -227,12 +229,12 @@ def _connect(
             missing = "" if path.exists() else "does not exist, and "
             raise ConfigError("home", f"{path} {missing}belongs to no network yet", hint=hint)
     if embedded:
-        return _embedded(home, mines, password, sink)
+        return _embedded(home, parties, password, sink)
     return _open(path, expanded(named, "SONAR_NETWORK") if named else None, password, sink, ExitStack())
 
 
-def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -> Session:
-    """Start a network, connect to it, and take some of its ether."""
+def _embedded(home: Path | None, parties: tuple[int, int], password: str | None, sink: Sink) -> Session:
+    """Start a network with so many mines and capsules, connect to it, and take some of its ether."""
     with ExitStack() as started:
         if home is None:
             temporary = tempfile.TemporaryDirectory(prefix="sonar-", ignore_cleanup_errors=True)
@@ -240,7 +242,8 @@ def _embedded(home: Path | None, mines: int, password: str | None, sink: Sink) -
             home, password = folder / ROLE, password or secrets.token_urlsafe(24)
         else:
             folder = home / "embedded"
-        embedded = EmbeddedNetwork(folder, mines, Progress(sink))
+        mines, capsules = parties
+        embedded = EmbeddedNetwork(folder, mines, Progress(sink), capsules)
         started.callback(embedded.stop)
         session = _open(home, embedded.network_file, password, sink, started)
     try:

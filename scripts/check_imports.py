@@ -209,6 +209,19 @@ RULES = (
         Rule(package, BY_NAME, ("sonar",))
         for package in ("sonar.cli", "sonar.commands", "sonar.loads", "sonar.__main__")
     ),
+    _pure(
+        "sonar.verifying",
+        "sonar.errors",
+        "sonar.protocol",
+        "sonar.paillier",
+        "sonar.families",
+        "sonar.veil",
+        "sonar.manifests",
+        "sonar.chain.signatures",
+        "sonar.telling.verdicts",
+        "sonar.verifying",
+    ),
+    Rule("sonar.verifying.reading", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.verifying")),
     Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
     Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
     _mine("mine.consent"),

@@ -26,6 +26,10 @@ SECRETS = frozenset(["secret", "key", "secretkey", "privatekey"])
 """Names of classes, in lower case, that hold what decrypts."""
 ACCOUNTS = ("sonar/home/keystore.py", "Account.decrypt")
 """Takes a password off the key of an Ethereum account: no update and no weights."""
+ENVELOPES = ("sonar/veil/envelopes.py", "_SUITE.decrypt")
+"""Opens an envelope with the key of the capsule that it is for, which no mine has. In it are seeds of masks:
+who has them all, and not the scientist's key, reads no update.
+"""
 _IMPORTERS = frozenset(["import_module", "__import__", "find_spec"])
 
 
@@ -124,7 +128,7 @@ def what_decrypts(root: Path) -> list[str]:
         f"{path.relative_to(root)}:{line}: {what}"
         for path in files
         for line, what in sorted(set(_findings(ast.parse(path.read_text(encoding="utf-8")))))
-        if (path.relative_to(root).as_posix(), what) != ACCOUNTS
+        if (path.relative_to(root).as_posix(), what) not in (ACCOUNTS, ENVELOPES)
     ]
 
 

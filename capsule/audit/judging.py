@@ -14,6 +14,7 @@ from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import expect, refuse
 from capsule.audit.told import Functionals, Place
+from sonar.errors import BlobNotFound
 from sonar.families.quadratic.design import Design
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
@@ -116,6 +117,8 @@ def read_now(
 
 
 def _there(update: ReadUpdate | str, mine: Address, number: int) -> ReadUpdate:
+    if update == WITHHELD:  # by this capsule's store alone, and perhaps only now
+        raise BlobNotFound(f"the update of {mine} in round {number}")
     if isinstance(update, str):
         refuse("reason", f"the update of {mine} in round {number} counts, but it is {update}")
     return update

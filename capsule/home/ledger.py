@@ -11,6 +11,7 @@ might have been told before: if the round had come to its tests by block `blind_
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -61,7 +62,9 @@ class Ledger:
             if self._pragma("application_id") == 0 and not self._one("SELECT 1 FROM sqlite_master"):
                 for statement in SCHEMA.split(";"):
                     self._db.execute(statement)
-                self._db.execute("INSERT INTO owner VALUES (?, 0, 0)", [secrets.token_hex(16)])
+                self._db.execute(
+                    "INSERT INTO owner VALUES (?, 0, ?, ?, 0)", [secrets.token_hex(16), b"", b""]
+                )
                 self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
         if self._pragma("application_id") != APPLICATION_ID:
@@ -91,8 +94,14 @@ class Ledger:
 
     @property
     def entries(self) -> int:
-        """How many answers it has recorded that told something new."""
+        """How many answers it has recorded."""
         return int(self._need("SELECT entries FROM owner")[0])
+
+    @property
+    def marks(self) -> tuple[bytes, bytes]:
+        """What names the ledger as it is, and as it was before its last answer: hashes of all answers."""
+        head, before = self._need("SELECT head, before FROM owner")
+        return bytes(head), bytes(before)
 
     @property
     def blind_until(self) -> int:
@@ -182,7 +191,7 @@ class Ledger:
                 new += ask.bits * added.rowcount
             for mine in {ask.mine for ask in asks} if new else ():
                 self._check_budget(answer.bounty, answer.round, mine, bits, bits_per_mine)
-            self._keep(answer, new > 0)
+            self._keep(answer)
         return new
 
     def check_room(
@@ -257,27 +266,21 @@ class Ledger:
                 "UPDATE cohort SET opened = 1 WHERE bounty = ? AND round = ? AND digest = ?",
                 [answer.bounty, answer.round, digest],
             )
-            self._keep(answer, new=True)
+            self._keep(answer)
 
     # ---- answers, and what is shown of them
 
     def record_other(self, answer: Answered) -> None:
         """Record an answer that tells nothing of a mine, such as an audit's."""
         with self._writing():
-            self._keep(answer, new=True)
+            self._keep(answer)
 
-    def _keep(self, answer: Answered, new: bool) -> None:
-        fields = [
-            answer.request,
-            answer.bounty,
-            answer.round,
-            answer.kind,
-            answer.at_s,
-            answer.signed,
-        ]
-        added = self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)", fields)
-        if new or added.rowcount:
-            self._db.execute("UPDATE owner SET entries = entries + 1")
+    def _keep(self, answer: Answered) -> None:
+        fields = [answer.request, answer.bounty, answer.round, answer.kind, answer.at_s, answer.signed]
+        if self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)", fields).rowcount:
+            head = hashlib.sha256(self.marks[0] + answer.request).digest()
+            update = "UPDATE owner SET entries = entries + 1, before = head, head = ?"
+            self._db.execute(update, [head])
 
     def answers(self, bounty: BountyId) -> list[Answered]:
         """Every answer about a bounty, by round and time."""

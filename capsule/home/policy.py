@@ -29,8 +29,8 @@ url = {url}  # by which scientists reach it, as in the network's file
 
 [policy]
 # least = 2                          # the fewest mines that a sum, or a difference of sums, may tell of
-# bits = 128                         # told of one mine's answer in a round; a bounty may ask for fewer
-# bits_per_mine = 16384              # told of one mine, over all bounties
+# bits = 512                         # told of one mine's answer in a round; a bounty may ask for fewer
+# bits_per_mine = 65536              # told of one mine, over all bounties
 # retention_days = 30                # an old key is deleted so long after the last bounty that named it
 # bounties = []                      # ids; if any is named, no others are served
 # bounties_refused = []
@@ -83,8 +83,8 @@ class Rules(_Strict):
     """What is told to whom: see the comments of the file."""
 
     least: Annotated[int, Field(ge=2, le=MAX_COHORT)] = 2
-    bits: Annotated[int, Field(ge=1, le=4096)] = 128
-    bits_per_mine: Annotated[int, Field(ge=1, le=1 << 40)] = 16_384
+    bits: Annotated[int, Field(ge=1, le=4096)] = 512
+    bits_per_mine: Annotated[int, Field(ge=1, le=1 << 40)] = 65_536
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 30
     bounties: _Ids
     bounties_refused: _Ids

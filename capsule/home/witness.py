@@ -1,13 +1,13 @@
 """What remembers, outside of the home, how far the ledger has come: so that a restored one is noticed.
 
 A ledger from a backup has forgotten what was told since, and would tell more than the budget. Nothing inside
-the home can notice that, as it all comes from the same backup. So the number of the ledger's last entry is
-also kept where backups don't reach: in the memory of this machine, until it is switched off. It is written
-after the entry and before the answer leaves.
+the home can notice that, as it all comes from the same backup. So the ledger's newest mark, a hash over all
+its answers, is also kept where backups don't reach: in the memory of this machine, until it is switched off.
+It is written after the answer is recorded and before it leaves.
 
-Where the two agree after a crash, nothing is lost. Where the ledger is behind, or nothing is remembered
-(after a reboot, or on another machine), the capsule cannot know, and refuses what it may have told before:
-`Ledger.blind_until`.
+After a crash the mark is the ledger's last or the one before, and nothing is lost. Where it is neither, or
+nothing is remembered (after a reboot, or on another machine), the capsule cannot know, and refuses what it
+may have told before: `Ledger.blind_until`.
 """
 
 from __future__ import annotations
@@ -34,22 +34,21 @@ def folder() -> Path:
 
 
 class Witness:
-    """The number of the last entry of the ledger called `name`. Raises JournalBlocked."""
+    """The newest mark of the ledger called `name`. Raises JournalBlocked."""
 
     def __init__(self, name: str) -> None:
         self._path, self._name = folder(), name
         self._folder = PrivateFolder(self._path)
 
-    def read(self) -> int | None:
-        """Return the number, None where none is remembered."""
+    def read(self) -> bytes | None:
+        """Return the mark, None where none is remembered."""
         self._check_owner()
-        data = self._folder.get(self._name)
-        return int(data) if data is not None and data.isdigit() else None
+        return self._folder.get(self._name)
 
-    def write(self, entries: int) -> None:
-        """Remember the number."""
+    def write(self, mark: bytes) -> None:
+        """Remember a mark."""
         self._check_owner()
-        self._folder.put(self._name, str(entries).encode())
+        self._folder.put(self._name, mark)
 
     def _check_owner(self) -> None:
         """Somebody else could have made the folder, to write there what suits him."""

@@ -80,6 +80,11 @@ class Bounties:
                 self._known.popitem(last=False)
         return found
 
+    def forget(self) -> None:
+        """Read everything again when it is next needed."""
+        with self._lock:
+            self._known.clear()
+
     def question(self, bounty: Bounty, view: View, number: int) -> Digest:
         """Return the digest of the model that a round's answers are to, once it is checked."""
         opened = view.round(number).opened

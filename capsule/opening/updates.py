@@ -72,6 +72,11 @@ class Updates:
                 self._known.popitem(last=False)
         return found
 
+    def forget(self) -> None:
+        """Read everything again when it is next needed."""
+        with self._lock:
+            self._known.clear()
+
     def _manifest(self, mine: Address, digest: Digest) -> UpdateManifest:
         try:
             return UpdateManifest.from_bytes(

@@ -47,13 +47,13 @@ _NOBODY_BUT_HER = "the bounty has no capsules: the scientist's own software coul
 def _readers(veil: Veiled) -> str:
     members, threshold = len(veil.capsules), veil.threshold
     if members == 1:
-        group = "this capsule together with the scientist could"
+        group = "this capsule could together with the scientist"
     elif members == threshold:
-        group = f"these {members} capsules, all together with the scientist, could"
+        group = f"these {members} capsules could, all of them together with the scientist"
     else:
         some = "each" if threshold == 1 else f"any {threshold}"
-        group = f"{some} of these {members} capsules together with the scientist could"
-    return f"nobody could read an answer of yours alone; {group}"
+        group = f"{some} of these {members} capsules could together with the scientist"
+    return f"nobody alone could read an answer of yours; {group}"
 
 
 def _after_an_audit(threshold: int) -> str:

@@ -39,9 +39,10 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     swarm: list[_Planned] = [("swarm", lambda: _swarm(mine), ("store",))]
     checks: list[_Planned] = [
         ("home", lambda: str(mine.home.path), ()),
-        ("policy", lambda: _policy(mine), ()),
-        ("keystore", lambda: f"opens for {mine.unlock(mine.password(password_file)).address}", ()),
         ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
+        ("policy", lambda: _policy(mine), ("network",)),
+        ("capsules", lambda: _capsules(mine), ("policy",)),
+        ("keystore", lambda: f"opens for {mine.unlock(mine.password(password_file)).address}", ()),
         ("chain", lambda: _chain(mine), ("network",)),
         ("clock", lambda: _clock(mine), ("chain",)),
         ("balance", lambda: _balance(mine), ("chain", "keystore")),
@@ -72,6 +73,16 @@ def _policy(mine: Mine) -> str:
         f"windows from {policy.min_window_s} s, at most {policy.max_rounds} rounds per data set; paid in "
         + ", ".join(["ether", *policy.tokens])
     )
+
+
+def _capsules(mine: Mine) -> str:
+    """Which capsules are trusted, and which of them by whose word."""
+    policy, listed = mine.policy.capsules, [one.account for one in mine.network.capsules]
+    named = ", ".join(
+        f"{account} ({'the network' if account in listed else 'mine.toml'})" for account in policy.trusted
+    )
+    rest = "" if policy.without else "; no bounty without capsules is joined"
+    return f"trusts {named or 'none: the network lists none, and mine.toml names none'}{rest}"
 
 
 def _chain(mine: Mine) -> str:

@@ -167,7 +167,7 @@ def _with_store(
     from sonar.errors import EnvironmentFault, RemoteError, UsageError
 
     try:
-        opened = _store_of(network)
+        opened = store_of(network)
         try:
             return _read(told, opened, posted, records)
         finally:
@@ -180,7 +180,7 @@ def _with_store(
         )
 
 
-def _store_of(network: NetworkConfig) -> OpenStore:
+def store_of(network: NetworkConfig) -> OpenStore:
     """Open the store without a node of its own. Raises ConfigError where that cannot be."""
     from pathlib import Path
 

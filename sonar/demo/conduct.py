@@ -82,7 +82,8 @@ class Conductor:
             self._let_go_on(name, made)
         for name, told in ready(self._supervisor, CapsuleReady, names, self._view.stage, self._revive):
             self.record.capsules[name] = told
-        return list_capsules(self._settings.network, [self.record.capsules[name] for name in names])
+        homes = {self._settings.home / name: self.record.capsules[name] for name in names}
+        return list_capsules(self._settings.network, homes)
 
     def _let_go_on(self, party: str, made: PartyReady) -> None:
         self.record.addresses[party] = made.address

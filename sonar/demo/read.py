@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sonar.chain.contract import sent
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Request, fields_of, quantity
+from sonar.chain.signatures import signers_of
 from sonar.demo.launch import Settings
+from sonar.demo.readers import CapsuleRow, Capsules
 from sonar.demo.report import MineRow, Report, RoundRow
 from sonar.demo.view import SCIENTIST
-from sonar.errors import RemoteError
+from sonar.errors import RemoteError, RpcError
 from sonar.families.quadratic.holdout import MILLION
 from sonar.home.settings import NetworkConfig
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.model import KeyManifest, ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.events import (
     BountyPosted,
@@ -29,6 +32,7 @@ from sonar.protocol.events import (
 )
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import Address, Cid, Digest, hex32, parse_address
+from sonar.protocol.seal import settlement_digest
 from sonar.store.folder import FolderStore
 from sonar.telling.documents import CampaignRound, CapsuleReady
 
@@ -97,6 +101,7 @@ def read_report(
         contract_balance_wei=market.ether(market.address),
         wall_seconds=wall_seconds,
         seconds=_seconds(record),
+        capsules=_capsules(market, model, folded, record),
         home=str(settings.home),
     )
 
@@ -118,7 +123,12 @@ def _round(
     record: Record,
     null_mse: float,
 ) -> RoundRow:
-    calls = {"commit": folded.commits.values(), "reveal": folded.reveals.values(), "settle": [settled]}
+    calls = {
+        "commit": folded.commits.values(),
+        "reveal": folded.reveals.values(),
+        "fix": [folded.fixed] if folded.fixed else [],
+        "settle": [settled],
+    }
     gas = {
         call: max(receipts[event.tx_hash].gas_used for event in events)
         for call, events in calls.items()
@@ -140,6 +150,36 @@ def _round(
         gas=gas,
         seconds=dict(record.rounds[settled.round].seconds) if settled.round in record.rounds else {},
     )
+
+
+def _capsules(
+    market: Market, model: ModelManifest, rounds: Sequence[RoundRecord], record: Record
+) -> Capsules | None:
+    """The bounty's capsules, and whose signatures the settlements carry."""
+    cover = model.cover
+    if not isinstance(cover, VeilCover):
+        return None
+    signed: dict[str, list[int]] = defaultdict(list)
+    for one in rounds:
+        for account in _signers(market, one):
+            signed[account].append(one.round)
+    rows = [
+        CapsuleRow(party, record.addresses[party], record.pids[party], signed[record.addresses[party]])
+        for party in record.capsules
+    ]
+    return Capsules(rows, cover.threshold, cover.bits, cover.audit is not None)
+
+
+def _signers(market: Market, one: RoundRecord) -> list[Address]:
+    """Who signed a round's settlement, besides the scientist."""
+    if one.settled is None:
+        return []
+    (told,) = sent.arguments(market.rpc, market.address, "settle", [one.settled.tx_hash])
+    if isinstance(told, RpcError):
+        raise told
+    bounty, number, model, loss, awards, evidence, signature = told
+    digest = settlement_digest(market.chain_id, market.address, bounty, number, model, loss, awards, evidence)
+    return [account for account in signers_of(digest, signature) if account]
 
 
 def _figures(loss: int, null_mse: float) -> dict[str, float]:

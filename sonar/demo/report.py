@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from rich.console import Console
 from rich.padding import Padding
 
+from sonar.demo.readers import HEADINGS, Capsules, readers
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import IN_ETHER, format_wei, in_column
 from sonar.telling.documents import Amount, document
@@ -74,6 +75,7 @@ class Report:
     contract_balance_wei: Amount
     wall_seconds: float
     seconds: dict[str, float] = field(default_factory=dict)
+    capsules: Capsules | None = None
     home: str = ""
     plot: str = ""
 
@@ -87,10 +89,11 @@ def show(report: Report, console: Console) -> None:
     """Print the tables and the sentences that go with them."""
     console.print("[bold]Rounds[/]")
     _print_rounds(report, console)
+    calls = "commit/reveal/fix/settle" if report.capsules else "commit/reveal/settle"
     legend = (
         "R², MSE: on the scientist's held-out rows; the start is the null model, which predicts their mean\n"
         "shares: in the order of the mines in the table below\n"
-        "gas: commit/reveal/settle, the highest of the round"
+        f"gas: {calls}, the highest of the round"
     )
     console.print(legend, style="dim", highlight=False)
     console.print("\n[bold]Mines[/]", highlight=False)
@@ -106,6 +109,10 @@ def show(report: Report, console: Console) -> None:
     console.print("[bold]Who learned what[/]")
     for who, what in learned(report):
         console.print(Padding(f"[cyan]{who}[/]: {what}", (0, 0, 0, 2)), highlight=False)
+    console.print("\n[bold]Who could have read what[/]")
+    shown = len(HEADINGS) if report.capsules else len(HEADINGS) - 1  # without capsules nobody else signs
+    rows = [line[:shown] for line in readers(report.capsules)]
+    print_table(HEADINGS[:shown], rows, texts=HEADINGS[:4], file=console.file)
     console.print()
     console.print(
         "[bold]Where the time went[/] (stages in wall time; the parties' work summed over processes)"
@@ -129,14 +136,13 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     """Who learned what in this run, per party; no less than the design's table."""
     rounds = len(report.rounds)
     mines = max((len(r.cohort) for r in report.rounds), default=0)
+    sums = (
+        f"the weights; {rounds} aggregates over {mines} mines each, which give the pooled sums of all"
+        " data after as many rounds as the model has weights;"
+    )
     return (
-        (
-            "the scientist",
-            f"the weights; {rounds} aggregates over {mines} mines each, which give the pooled sums of all"
-            " data after as many rounds as the model has weights; one score of 16 bits and yes/no tests per"
-            " mine and round. The shipped client decrypts nothing else, but she holds the key: other"
-            " software of hers could decrypt single updates.",
-        ),
+        ("the scientist", f"{sums} {_of_one(report.capsules)}"),
+        *([("each capsule", _of_masks(report.capsules))] if report.capsules else []),
         (
             "each mine",
             "its own data; the weights only as ciphertexts, and what public losses and shares imply"
@@ -151,6 +157,30 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     )
 
 
+def _of_one(capsules: Capsules | None) -> str:
+    """What the scientist learned of a single mine."""
+    if capsules is None:
+        return (
+            "one score of 16 bits and yes/no tests per mine and round. The shipped client decrypts nothing"
+            " else, but she holds the key: other software of hers could decrypt single updates."
+        )
+    return (
+        f"at most {capsules.bits} bits of each mine's update in a round from each capsule, for tests and"
+        f" a score. What she decrypts is masked: without {capsules.threshold} capsules no software of hers"
+        " reads an update."
+    )
+
+
+def _of_masks(capsules: Capsules) -> str:
+    """What a capsule learned."""
+    told = "masks, and who took part; no data, weights or updates"
+    if not capsules.audited:
+        return f"{told}."
+    return (
+        f"{told}. It recomputed the settlements, and saw the weights, the held-out rows and the sums for it."
+    )
+
+
 def _print_rounds(report: Report, console: Console) -> None:
     """One line per round; 80 columns hold it for all the mines there can be."""
     names = ("r2", "mse")
@@ -160,13 +190,14 @@ def _print_rounds(report: Report, console: Console) -> None:
     for row, amount in zip(report.rounds, paid, strict=True):
         shares = dict(zip(row.cohort, row.shares_bps, strict=True))
         told = [f"{shares[m.address] / 100:2.0f}" if m.address in shares else " -" for m in report.mines]
+        gas = [call for call in ("commit", "reveal", "fix", "settle") if call in row.gas or call != "fix"]
         rows.append(
             [
                 str(row.round),
                 *cells(row.figures, names),
                 " ".join(told),
                 amount,
-                "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in ("commit", "reveal", "settle")),
+                "/".join(f"{row.gas.get(call, 0) / 1000:.0f}" for call in gas),
             ]
         )
     spare = (headings[-1], headings[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +25,8 @@ ROWS_FOR_MINES = 400
 ROWS_PER_MINE_MIN = 33
 MAX_MINES = ROWS_FOR_MINES // ROWS_PER_MINE_MIN
 """A mine refuses to train 11 weights on fewer than 33 rows."""
+MAX_CAPSULES = 7
+"""As many as a committee takes."""
 TELL_EACH_S = 5.0
 LOADS_OF_CHAIN = "sonar.loads"
 LOADS_OF_MINE, LOADS_OF_SCIENTIST, LOADS_OF_CAPSULE = "mine.loads", "pysonar.loads", "capsule.loads"
@@ -78,14 +80,15 @@ def capsule_at_work(home: Path, url: str = "") -> list[str]:
     return ["capsule", "run", *prepare_home(home), "--listen", urlsplit(url).netloc or "127.0.0.1:0"]
 
 
-def list_capsules(network: Path, capsules: Iterable[CapsuleReady]) -> NetworkConfig:
-    """Write capsules into the network's file, before anybody else takes it over; return what it says.
+def list_capsules(network: Path, capsules: Mapping[Path, CapsuleReady]) -> NetworkConfig:
+    """List capsules, by their homes, in the network's file and their own copies; return what it says.
 
-    Raises ConfigError.
+    Nobody else may have taken the file over yet. Raises ConfigError.
     """
-    listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules)
+    listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules.values())
     config = NetworkConfig.load(network).model_copy(update={"capsules": listed})
-    config.save(network)
+    for file in (network, *(home / network.name for home in capsules)):
+        config.save(file)
     return config
 
 

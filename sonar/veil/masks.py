@@ -17,7 +17,7 @@ Where nothing is encrypted, words modulo 2^64 are masked by words: x = u + sum_c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from gmpy2 import mpz
@@ -122,23 +122,26 @@ def veiled_words(words: NDArray[np.int64] | Words, seeds: Sequence[bytes], place
     """
     if words.ndim != 1 or words.dtype not in (np.dtype(np.int64), np.dtype(np.uint64)):
         raise UsageError(f"words are 64-bit integers in one dimension, got {words.dtype}{words.shape}")
-    covered = words.astype(np.uint64)  # a copy: the caller's answer stays as it is
-    for seed in seeds:
-        for start, mask in word_chunks(seed, place, len(words)):
-            covered[start : start + len(mask)] += mask
+    covered = words.astype(np.uint64)
+    add_masks(covered, seeds, place)
     return covered
 
 
-def word_chunks(seed: bytes, place: Place, count: int) -> Iterator[tuple[int, Words]]:
-    """Give `count` words of a class in chunks, each with its first word's number.
+def add_masks(words: Words, seeds: Sequence[bytes], place: Place) -> None:
+    """Add the masks of all classes to an answer's words uint64[...], in place. Raises UsageError."""
+    ciphers = [stream_from(seed, "word", place) for seed in seeds]
+    buffer, mask = chunk_buffer()
+    for start in range(0, len(words), CHUNK_WORDS):
+        part = words[start : start + CHUNK_WORDS]
+        for cipher in ciphers:
+            cipher.update_into(ZEROS, buffer)
+            part += mask[: len(part)]
 
-    The chunks share one buffer: use each before the next is asked for.
-    """
-    cipher, buffer = stream_from(seed, "word", place), bytearray(len(ZEROS) + BLOCK_BYTES - 1)
-    chunk = np.frombuffer(buffer, dtype="<u8", count=CHUNK_WORDS)
-    for start in range(0, count, CHUNK_WORDS):
-        cipher.update_into(ZEROS, buffer)
-        yield start, chunk[: count - start]
+
+def chunk_buffer() -> tuple[bytearray, Words]:
+    """Return a buffer for a chunk of a stream, and the words in it."""
+    buffer = bytearray(len(ZEROS) + BLOCK_BYTES - 1)  # `update_into` asks for a block more, less one byte
+    return buffer, np.frombuffer(buffer, dtype="<u8", count=CHUNK_WORDS)
 
 
 def _added(key: PublicKey, c: mpz, mask: mpz) -> mpz:

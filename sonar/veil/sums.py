@@ -18,8 +18,8 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from sonar.errors import UsageError
-from sonar.veil.masks import CHUNK_WORDS, ZEROS, Words
-from sonar.veil.streams import BLOCK_BYTES, Place, stream_from
+from sonar.veil.masks import CHUNK_WORDS, ZEROS, Words, chunk_buffer
+from sonar.veil.streams import Place, stream_from
 
 
 def class_sums(n: mpz, count: int, masks: Iterable[tuple[int, Sequence[mpz]]]) -> list[mpz]:
@@ -47,26 +47,35 @@ def unveiled(n: mpz, opened: Sequence[mpz], classes: Sequence[Sequence[mpz]]) ->
     return [x if 2 * x < n else x - n for x in plain]
 
 
+def word_sum(answers: Sequence[tuple[int, Words]]) -> Words:
+    """Return sum_i r_i x_i modulo 2^64, uint64[words]: what the scientist takes the masks off.
+
+    `answers`: (r_i, x_i) of each, all of one length. Raises UsageError.
+    """
+    if not answers or any(len(words) != len(answers[0][1]) for _, words in answers):
+        raise UsageError("a sum takes at least one answer, and all of the same number of words")
+    total = np.zeros(len(answers[0][1]), np.uint64)
+    for start in range(0, len(total), CHUNK_WORDS):  # a chunk of the total stays in the cache
+        part = total[start : start + CHUNK_WORDS]
+        for weight, words in answers:
+            part += _times(words[start : start + CHUNK_WORDS], weight)
+    return total
+
+
 def class_word_sums(count: int, answers: Sequence[tuple[int, bytes, Place]]) -> Iterator[Words]:
     """Give sum_i r_i m_i modulo 2^64 of one class over `count` words, in chunks of at most 16,384 words.
 
     `answers`: (r_i, seed, place) of each answer. Memory: a chunk, and a cipher's state for each answer. The
     chunks share one buffer: use each before the next is asked for. Raises UsageError.
     """
-    ciphers = [
-        (np.uint64(weight % 2**64), stream_from(seed, "word", place)) for weight, seed, place in answers
-    ]
-    buffer = bytearray(len(ZEROS) + BLOCK_BYTES - 1)
-    mask = np.frombuffer(buffer, dtype="<u8", count=CHUNK_WORDS)
-    total, scaled = np.empty(CHUNK_WORDS, np.uint64), np.empty(CHUNK_WORDS, np.uint64)
+    ciphers = [(weight, stream_from(seed, "word", place)) for weight, seed, place in answers]
+    buffer, mask = chunk_buffer()
+    total = np.empty(CHUNK_WORDS, np.uint64)
     for start in range(0, count, CHUNK_WORDS):
         total.fill(0)
         for weight, cipher in ciphers:
             cipher.update_into(ZEROS, buffer)
-            if weight == 1:
-                total += mask
-            else:
-                total += np.multiply(mask, weight, out=scaled)
+            total += _times(mask, weight)
         yield total[: count - start]
 
 
@@ -82,6 +91,10 @@ def unveiled_words(total: Words, classes: Iterable[tuple[int, Words]]) -> NDArra
             raise UsageError(f"words {start} to {start + len(sums)} of a sum of {len(total)} words")
         plain[start : start + len(sums)] -= sums
     return plain.view(np.int64)
+
+
+def _times(words: Words, weight: int) -> Words:
+    return words if weight == 1 else words * np.uint64(weight % 2**64)
 
 
 def _check_count(what: str, values: Sequence[mpz], count: int) -> None:

@@ -27,7 +27,10 @@ from sonar.protocol.seal import seal
 from sonar.store.mend import put_blob
 from sonar.telling.progress import Done, Waiting
 from tests.chain_kit import wish
+from tests.veil_kit import Update, veil_over
 
+Lie = Callable[[Update, Task], Update]
+"""What is published in place of an honest update under a veil."""
 Forge = Callable[[PublicKey, int, list[mpz]], list[mpz]]
 """(key, round, the honest ciphertexts) -> what is sent in their place."""
 
@@ -59,9 +62,20 @@ class Opening:
     salt: bytes
 
 
+def read_task(market: Market, store: Store, bounty: BountyState, posted: BountyPosted) -> Task:
+    """What a bounty asks for, whoever its capsules are."""
+    cover = trainer.read_model(store, posted.model_digest, 1).cover
+    members = cover.members if cover.kind == "veil" else ()
+    policy = POLICY.trusting(member.account for member in members)
+    return trainer.read_task(market, store, bounty, posted.model_digest, posted.key_digest, policy)
+
+
 @dataclass
 class HostileMine:
-    """A mine with real data that sends, in its `rounds`, what `forge` makes of its honest updates."""
+    """A mine with real data that sends, in its `rounds`, what `forge` makes of its honest updates.
+
+    Under a veil, which covers what was forged, it publishes what `lie` makes of that.
+    """
 
     market: Market
     store: Store
@@ -71,6 +85,8 @@ class HostileMine:
     publishes_blob: bool = True
     reveals: bool = True
     rounds: range = range(1, 256)
+    lie: Lie = lambda update, _: update
+    _seeds: tuple[bytes, ...] = ()
     _task: tuple[Task, Prepared] | None = None
     _openings: dict[int, Opening] = field(default_factory=dict)
     _committed: set[int] = field(default_factory=set)
@@ -127,9 +143,7 @@ class HostileMine:
 
     def opening(self, bounty: BountyState, posted: BountyPosted) -> Opening:
         if self._task is None:
-            task = trainer.read_task(
-                self.market, self.store, bounty, posted.model_digest, posted.key_digest, POLICY
-            )
+            task = read_task(self.market, self.store, bounty, posted)
             self._task = (task, trainer.prepare(task, self.dataset))
         task, mapped = self._task
         model = trainer.read_model(self.store, bounty.model_digest, bounty.round)
@@ -153,6 +167,12 @@ class HostileMine:
             ciphertexts=len(update),
             blobs=links_of(blob),
         )
+        if task.model.cover.kind == "veil":
+            plain = Update(manifest, tuple(update))
+            honest = veil_over(plain, task.key, task.plan, task.model.cover, self._seeds)
+            self._seeds = honest.seeds
+            sent = self.lie(honest, task)
+            manifest, blob = sent.manifest, task.key.encode_blob(sent.ciphertexts)
         return Opening(manifest.to_bytes(), blob, secrets.token_bytes(32))
 
     def seal_of(self, bounty: BountyState, opening: Opening) -> bytes:

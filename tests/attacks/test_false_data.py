@@ -15,7 +15,7 @@ from sonar.families.quadratic.answer import LocalMap
 from sonar.manifests.evidence import EvidenceManifest
 from sonar.protocol.events import BountyPosted, MinePaid, RoundSettled
 from sonar.protocol.ids import Cid
-from tests.attacks.hostile import POLICY, HostileMine
+from tests.attacks.hostile import HostileMine, read_task
 from tests.attacks.world import World
 
 ROUNDS, MINES, CHEAT = 5, 3, 2
@@ -28,9 +28,7 @@ class FalseSums(HostileMine):
 
     def opening(self, bounty: Any, posted: Any) -> Any:
         if self._task is None:
-            task = trainer.read_task(
-                self.market, self.store, bounty, posted.model_digest, posted.key_digest, POLICY
-            )
+            task = read_task(self.market, self.store, bounty, posted)
             honest = trainer.prepare(task, self.dataset)
             assert isinstance(honest, LocalMap)
             self._task = (task, self.change(honest))

@@ -82,6 +82,7 @@ def judged(
             before.setdefault(mine, update.manifest.rows)
         _, first = copied(list(map(str, one.updates)), _names(one.updates), senders)
         senders |= first
+    earlier = [one.verdict.twins for one in world.history]
     copies, _ = copied(list(map(str, read)), _names(read), senders)
     found = Found(
         sorted(map(str, played.updates), key=lambda mine: int(mine, 16)),
@@ -90,7 +91,7 @@ def judged(
         failed,
         rows_changed(rows, before),
         copies,
-        twins_of(twins, [mine for mine, test in failed_or_none.items() if test is None]),
+        twins_of([*earlier, twins], [mine for mine, test in failed_or_none.items() if test is None]),
     )
     weighed = [update.manifest for mine, update in read.items() if mine not in leave_out]
     verdict = verdict_of(found, world.plan, weighed)

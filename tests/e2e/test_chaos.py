@@ -72,9 +72,9 @@ CHEATS = {"mine-03": "random", "mine-06": "minus-three-late", "mine-09": "withho
 def test_three_cheats_among_ten_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = launch.party_at_work
 
-    def party_at_work(settings: Settings, party: str) -> list[str]:
+    def party_at_work(settings: Settings, party: str, url: str = "") -> list[str]:
         if party not in CHEATS:
-            return real(settings, party)
+            return real(settings, party, url)
         home = settings.home / party
         options = ["--home", str(home), "--password-file", str(home / "password")]
         return ["tests.e2e.hostile_process", *options, "--attack", CHEATS[party]]

@@ -32,6 +32,7 @@ from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ChainUnavailable, StoreUnavailable, WrongContract
 from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig, StoreConfig
+from sonar.manifests.model import PaillierCover
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store import choose
@@ -42,6 +43,7 @@ from tests.chain_kit import counted, serving, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv
 from tests.script_kit import load
 from tests.token_kit import deploy_token, mint
+from tests.veil_kit import Capsule, cover_of, make_capsules
 
 ROOT = Path(__file__).parents[2]
 
@@ -358,9 +360,9 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     code, problem = cli("join", bounty, "--data", "text")
     assert code == 2
     assert "line 2" in problem["error"]
-    assert cli("join", bounty)[1] == [
-        {"bounty": bounty, "data": "fits", "rows": 30, "blindings": 1, "idle_s": 0.002}
-    ]
+    (joined,) = cli("join", bounty)[1]
+    assert joined.pop("cover") == offer["cover"]
+    assert joined == {"bounty": bounty, "data": "fits", "rows": 30, "blindings": 1, "idle_s": 0.002}
     standing = cli("status")[1]["bounties"][0]
     assert (standing["bounty"], standing["state"], standing["revealed"]["bits"]) == (bounty, "idle", 0)
     code, problem = cli("leave", "")  # as of a variable that is not set
@@ -370,6 +372,82 @@ def test_a_bounty_from_listing_to_leaving(cli: Cli, net: Net) -> None:
     assert cli("join", f"{bounty[:6]}…{bounty[-4:]}")[0] == 0  # as the tables show it, and in ASCII
     assert cli("leave", f"{bounty[:6]}...{bounty[-4:]}")[1] == {"left": bounty}
     assert cli("status")[1]["bounties"] == []
+
+
+@pytest.fixture
+def capsules(net: Net) -> Iterator[tuple[Capsule, ...]]:
+    """Those of the bounties that the scientist posts in this test."""
+    made = make_capsules(3)
+    net.scientist.cover = cover_of(made, 2, net.scientist.market, bits=100)
+    yield made
+    net.scientist.cover = PaillierCover()
+
+
+def offer_of(cli: Cli, bounty: str) -> Any:
+    (found,) = [one for one in cli("bounties")[1] if one["bounty"] == bounty]
+    return found
+
+
+def test_bounties_join_and_status_say_who_could_read_an_answer(
+    cli: Cli, net: Net, capsules: tuple[Capsule, ...]
+) -> None:
+    cli.init(net, "--csv", str(write_csv(cli.home.parent / "fits.csv")))
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=9, quiet_s=30)).hex()
+    accounts = [one.address for one in capsules]
+    offer = offer_of(cli, bounty)
+    assert (offer["cover"], offer["data"]) == (None, [])
+    assert "you trust 0 of the bounty's 3 capsules" in offer["problem"]
+    code, problem = cli("join", bounty)
+    line = problem["hint"].partition(": ")[2]
+    assert (code, line) == (2, f'trusted = ["{accounts[0]}", "{accounts[1]}"]')
+    policy = cli.home / "mine.toml"
+    before = policy.read_text()
+    policy.write_text(before.replace("[capsules]", f"[capsules]\n{line}"))
+    cover = offer_of(cli, bounty)["cover"]
+    assert (cover["kind"], cover["threshold"], cover["bits"], cover["audited"]) == ("veil", 2, 100, False)
+    assert (cover["capsules"], cover["strangers"]) == (accounts, accounts[2:])
+    told = "nobody alone could read an answer of yours; any 2 of these 3 capsules could together with the"
+    for command in (["bounties"], ["join", bounty], ["status"]):
+        code, shown = cli.text(*command)
+        assert (code, told in " ".join(shown.split())) == (0, True)
+        assert "each capsule may tell 100 bits of an answer in a round" in " ".join(shown.split())
+    assert cli("join", bounty)[1][0]["cover"] == cover
+    assert cli("status")[1]["bounties"][0]["cover"] == cover
+    assert cli("leave", bounty)[0] == 0
+
+
+def test_the_network_s_capsules_are_trusted_until_the_operator_names_others(
+    cli: Cli, net: Net, capsules: tuple[Capsule, ...]
+) -> None:
+    cli.init(net, "--csv", str(write_csv(cli.home.parent / "fits.csv")))
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=9, quiet_s=31)).hex()
+    network, policy = cli.home / "network.toml", cli.home / "mine.toml"
+    listed = [
+        f'[[capsules]]\nurl = "http://127.0.0.1:{8800 + i}"\naccount = "{one.address}"\n'
+        for i, one in enumerate(capsules)
+    ]
+    network.write_text("\n".join([network.read_text(), *listed]))
+    assert offer_of(cli, bounty)["data"] == ["fits"]
+    found = {check["name"]: check for check in cli("doctor")[1]["checks"]}["capsules"]
+    assert (found["ok"], found["found"].count("(the network)")) == (True, 3)
+    other = "0x52908400098527886E0F7030069857D2E4169EE7"
+    policy.write_text(policy.read_text().replace("[capsules]", f'[capsules]\ntrusted = ["{other}"]'))
+    assert offer_of(cli, bounty)["data"] == []
+    found = {check["name"]: check for check in cli("doctor")[1]["checks"]}["capsules"]
+    assert found["found"] == f"trusts {other} (mine.toml)"
+    assert cli("data", "check", bounty)[0] == 2
+
+
+def test_a_mine_may_join_no_bounty_without_capsules(cli: Cli, net: Net) -> None:
+    cli.init(net, "--csv", str(write_csv(cli.home.parent / "fits.csv")))
+    bounty = "0x" + net.scientist.post(terms(cohort_cap=9, quiet_s=32)).hex()
+    told = "the bounty has no capsules: the scientist's own software could read each answer of yours"
+    assert offer_of(cli, bounty)["cover"]["readers"] == told
+    policy = cli.home / "mine.toml"
+    policy.write_text(policy.read_text().replace("[capsules]", "[capsules]\nwithout = false"))
+    code, problem = cli("join", bounty)
+    assert (code, "model.cover: has no capsules" in problem["error"]) == (2, True)
+    assert "without = true" in problem["hint"]
 
 
 def test_every_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -450,7 +528,8 @@ def test_two_mine_processes_work_are_paid_and_end(
         after = net.scientist.market.ether(Address(income["address"]))
         assert after == 10**18 + income["net_wei"]
         standing = cli("status")[1]["bounties"][0]
-        assert standing["revealed"] == {"updates": 2, "score_bits": 32, "no_share": 0, "bits": 32}
+        revealed = {"updates": 2, "score_bits": 32, "no_share": 0, "bits": 32, "capsule_bits": 0}
+        assert standing["revealed"] == revealed
         assert ["2", "32"] in [line.split()[-2:] for line in cli.text("status")[1].splitlines()]
         assert "withdrawn" in cli.text("earnings")[1]
     remember_without_the_chain(homes[0], net)
@@ -485,7 +564,7 @@ def remember_on_another_network(cli: Cli, net: Net) -> None:
     assert {**standing, "round": "2/2"} == bounties[0]
     assert cli("leave", standing["bounty"])[0] == 0
     (left,) = cli("status")[1]["bounties"]
-    assert left == {**standing, "data": "", "status": "left"}
+    assert left == {**standing, "data": "", "status": "left", "cover": None}
 
 
 @pytest.mark.e2e

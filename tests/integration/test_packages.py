@@ -130,6 +130,10 @@ def test_core_and_mine_alone_hold_no_code_that_decrypts(dist: Path, mine_alone: 
     }
     assert len(list(mine_alone.packages.glob("sonar/**/*.py"))) > 50  # it looks where there is something
     assert what_decrypts(mine_alone.packages) == []
+    opens_envelopes = [
+        path for path in mine_alone.packages.glob("mine/**/*.py") if "EnvelopeKey" in path.read_text()
+    ]
+    assert opens_envelopes == []
     assert not closure(asked(dist, "core", "mine")) & {name.replace("_", "-") for name in DECRYPTING}
 
 

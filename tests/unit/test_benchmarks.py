@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import limit, updates
+from benchmarks import limit, updates, veil
 from benchmarks.__main__ import machine, show
 from benchmarks.contenders import Sonar, Task
 from benchmarks.measures import MEASURES
@@ -41,6 +41,11 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "bytes_per_value",
         "campaign",
         "demo",
+        "demo_capsules",
+        "veil_update",
+        "veil_update_phe",
+        "veil_masks",
+        "veil_sum",
         "share_of_limit",
     ]
 
@@ -65,6 +70,35 @@ def test_ours_is_measured_against_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         found = measure(1)
         (second,) = set(found.medians) - {first}
         assert found.ratio == {first: found.medians[second] / found.medians[first]}
+
+
+def test_a_veiled_update_is_measured_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the plain one and phe, all from the same rows to the same gradient."""
+    monkeypatch.setattr(veil, "TURN_S", 0.0)
+    found = veil.veil_update(1)
+    assert found.ratio == {"plain": found.medians["sonar"] / found.medians["plain"]}
+    assert set(veil.veil_update_phe(1).ratio) == {"phe"}
+
+
+def test_vectors_are_summed_under_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours alone, and short ones: Flower has an environment of its own."""
+    monkeypatch.setattr(veil, "FLOWER", Path("/nowhere"))
+    monkeypatch.setattr(veil, "WORDS", 20_000)
+    found = veil.veil_masks(1, quick=True)
+    assert found.medians["sonar, bytes a value"] == 8
+    assert found.missing == ("Flower SecAgg+",)
+    assert found.ratio == {}
+
+
+def test_a_capsules_memory_grows_with_neither_mines_nor_words() -> None:
+    """Real processes: interpreter, libraries and all stay below 64 MiB."""
+    few, words, mines = (
+        veil.veil_sum(1, *size)["medians"]["peak memory, MiB"]
+        for size in ((5, 50_000), (5, 500_000), (255, 50_000))
+    )
+    assert max(few, words, mines) <= 64
+    assert words - few < 2
+    assert mines - few < 4
 
 
 def test_the_limit_is_measured_at_both_key_sizes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_the_last_one_at_work_is_started_again_when_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Says a line, and ends well.
-    monkeypatch.setattr(launch, "party_at_work", lambda _settings, _party: ["platform"])
+    monkeypatch.setattr(launch, "party_at_work", lambda *_: ["platform"])
     supervisor = Supervisor(tmp_path / "logs")
     conductor = Conductor(Settings(tmp_path), QuietView(), supervisor)
     with supervisor:

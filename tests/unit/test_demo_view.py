@@ -75,7 +75,7 @@ def test_the_scientist_is_at_work_once_it_says_something() -> None:
 
 
 def test_the_picture_is_drawn_whatever_the_rounds_came_to(tmp_path: Path) -> None:
-    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0) | {"capsules": None}
     every |= {"initial": {"r2": 0.0, "mse": 5572.28}, "null_mse": 5572.28, "mines": [], "seconds": {}}
     amounts = dict.fromkeys(("fees", "rewards", "stakes_back", "forfeits", "gas", "withdrawn"), 10**17)
     mine = MineRow("mine-01", Address(ETHER), 1, 40, **{f"{name}_wei": wei for name, wei in amounts.items()})
@@ -120,7 +120,7 @@ def test_no_figure_of_the_largest_demo_is_cut_at_80_columns(monkeypatch: pytest.
         gas,
         {"a": 2.6},
     )
-    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    every: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0) | {"capsules": None}
     report = Report(
         **every | {"initial": {"r2": 0.0, "mse": 5572.28}, "rounds": [row], "mines": mines, "seconds": {}}
     )
@@ -148,7 +148,7 @@ def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
     """The run is over by then: its report must not be lost for want of a picture."""
     home = tmp_path / "a [bold]name[/] 'x'"
     settings = Settings(home)
-    amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0)
+    amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0) | {"capsules": None}
     amounts |= {"chain": {"client": "anvil"}, "initial": {"r2": 0.0, "mse": 1.0}}
     report = Report(**amounts | {"rounds": [], "mines": [], "seconds": {}})
 

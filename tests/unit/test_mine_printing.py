@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mine.show.cover import cover_facts, in_lines
 from mine.show.documents import (
     DataUse,
     Income,
@@ -19,7 +20,9 @@ from mine.show.documents import (
     Told,
 )
 from mine.show.printing import DATASETS, FIT, print_earnings, print_offers, print_rows, print_status
+from mine.work.state import Veiled
 from sonar.protocol.ids import ETHER, Address
+from sonar.telling.text import short
 
 ME, TOKEN = Address("0x" + "Ab" * 20), Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
 BOUNTIES = ["0x" + each * 32 for each in ("3f", "d1")]
@@ -170,14 +173,82 @@ def test_offers_say_what_they_ask_for(columns: int, capsys: pytest.CaptureFixtur
         return OfferFacts(bounty=bounty, **facts | changed)
 
     token = {"asset": TOKEN, "stake_units": 12_500_000, "symbol": "USDC", "decimals": 6}
-    print_offers([offer(BOUNTIES[1], **token, data=[], problem="no column age"), offer(BOUNTIES[0])])
+    veil = cover_facts(Veiled(2, CAPSULES, 64, audited=False), CAPSULES[:2])
+    print_offers(
+        [offer(BOUNTIES[1], **token, data=[], problem="no column age"), offer(BOUNTIES[0], cover=veil)]
+    )
     shown = lines(capsys)
     whole = " ".join(" ".join(shown).split())
     assert max(len(line) for line in shown) <= columns
     assert "paid in USDC 0xA0b8…eB48:" in whole
     assert "12.5" in whole
     assert "not for you: no column age" in whole
+    assert "any 2 of these 3 capsules could together with the scientist" in whole
+    assert "(not one that you trust)" in whole
     assert all(f"column{i}" in whole for i in range(20))
+
+
+CAPSULES = tuple(Address("0x" + each * 20) for each in ("1a", "2b", "3c"))
+
+
+@pytest.mark.parametrize(
+    ("members", "threshold", "told"),
+    [
+        (
+            1,
+            1,
+            "nobody alone could read an answer of yours; this capsule could together with the scientist: ",
+        ),
+        (3, 1, "yours; each of these 3 capsules could together with the scientist: "),
+        (3, 2, "yours; any 2 of these 3 capsules could together with the scientist: "),
+        (3, 3, "yours; these 3 capsules could, all of them together with the scientist: "),
+    ],
+)
+def test_a_cover_says_who_could_read_an_answer(members: int, threshold: int, told: str) -> None:
+    veil = Veiled(threshold, CAPSULES[:members], 64, audited=False)
+    facts = cover_facts(veil, CAPSULES[:2])
+    assert told in facts.readers
+    names = facts.readers.partition(": ")[2].split(", ")
+    assert names == [short(one) for one in CAPSULES[:2][:members]] + (
+        [f"{short(CAPSULES[2])} (not one that you trust)"] if members == 3 else []
+    )
+    assert facts.strangers == list(CAPSULES[2:members])
+    assert [line for line in in_lines(facts) if "64 bits of an answer in a round" in line]
+    assert veil.bits_in_all == 64 * (members - threshold + 1)
+
+
+def test_without_capsules_the_scientist_s_software_could() -> None:
+    (line,) = in_lines(cover_facts(None, CAPSULES))
+    assert line == "the bounty has no capsules: the scientist's own software could read each answer of yours"
+
+
+def test_an_audit_says_what_the_capsules_see() -> None:
+    audited, plain = (
+        list(in_lines(cover_facts(Veiled(2, CAPSULES, 64, audited), CAPSULES))) for audited in (True, False)
+    )
+    assert "they see weights, holdout and pooled sums, not your answer" in audited[-1]
+    assert "2 of them together could read it without the scientist" in audited[-1]
+    assert plain[-1] == "not audited: what you are paid is the scientist's word"
+
+
+def test_status_says_of_each_bounty_who_could_read(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def standing(bounty: str, veil: Veiled | None, status: str = "commit") -> Standing:
+        told = Told(1, 16, 0, 256 if veil else 16, 256 if veil else 0)
+        cover = cover_facts(veil, CAPSULES)
+        return Standing(bounty, "p", status, "1/7", "committed", 2**31, {}, told, cover)
+
+    bounties = [standing(BOUNTIES[0], Veiled(2, CAPSULES, 128, audited=True)), standing(BOUNTIES[1], None)]
+    over = standing("0x" + "77" * 32, None, "closed")
+    print_status(MineStatus(ME, "net", "", None, [], [], [*bounties, over]))
+    shown = lines(capsys)
+    whole = " ".join(" ".join(shown).split())
+    assert max(len(line) for line in shown if ME not in line) <= columns
+    assert "0x3f3f…3f3f nobody alone could read an answer of yours; any 2 of these 3 capsules" in whole
+    assert "each capsule may tell 128 bits of an answer in a round" in whole
+    assert "0xd1d1…d1d1 the bounty has no capsules" in whole
+    assert "0x7777…7777 the bounty" not in whole  # nothing is to be decided of one that is over
+    assert any(line.startswith("0x3f3f…3f3f") and line.split()[-1] == "256" for line in shown)
+    assert "or by all that capsules may have told" in whole
 
 
 @pytest.mark.parametrize("width", ["60", "80"])

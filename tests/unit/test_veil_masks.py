@@ -26,11 +26,10 @@ from sonar.veil.masks import (
     read_wraps,
     veiled,
     veiled_words,
-    word_chunks,
     write_wraps,
 )
 from sonar.veil.streams import DOMAIN, Place, Purpose, seed_hash, stream, stream_from, stream_key
-from sonar.veil.sums import class_sums, class_word_sums, unveiled, unveiled_words
+from sonar.veil.sums import class_sums, class_word_sums, unveiled, unveiled_words, word_sum
 from tests.unit.veil_kit import clear, keys_and_plans, place, read, seeds_of, shapes, updates
 
 bytes32 = st.binary(min_size=32, max_size=32)
@@ -149,11 +148,11 @@ def test_the_masks_of_words_come_off(
     ends = np.array([0, 1, -1, 2**63 - 1, -(2**63)], dtype=np.int64)
     answers = [np.resize(np.roll(ends, data.draw(st.integers(0, 4))), count) for _ in weights]
     seeds = [seeds_of(f"mine {i}", shape.count) for i in range(len(weights))]
-    total = np.zeros(count, np.uint64)
+    masked = []
     expected = np.zeros(count, np.uint64)
     for i, (weight, words) in enumerate(zip(weights, answers, strict=True)):
         kept = words.copy()
-        total += veiled_words(words, seeds[i], place(f"mine {i}")) * np.uint64(weight % 2**64)
+        masked.append((weight, veiled_words(words, seeds[i], place(f"mine {i}"))))
         expected += words.astype(np.uint64) * np.uint64(weight % 2**64)
         assert (words == kept).all()
     told = []
@@ -164,13 +163,13 @@ def test_the_masks_of_words_come_off(
             told.append((start, chunk.copy()))
             start += len(chunk)
         assert start == count
-    assert (unveiled_words(total, told).view(np.uint64) == expected).all()
+    assert (unveiled_words(word_sum(masked), told).view(np.uint64) == expected).all()
 
 
 def test_chunks_are_the_stream() -> None:
     count = 2 * CHUNK_WORDS + 5
-    joined = np.concatenate([words.copy() for _, words in word_chunks(SEED, place("mine"), count)])
-    assert (joined == class_words(SEED, place("mine"), 0, count)).all()
+    masked = veiled_words(np.zeros(count, np.int64), [SEED], place("mine"))
+    assert (masked == class_words(SEED, place("mine"), 0, count)).all()
 
 
 def test_masks_look_uniform() -> None:
@@ -229,6 +228,11 @@ JUNK: list[tuple[Any, str]] = [
     (
         lambda: unveiled_words(np.zeros(3, np.uint64), [(1, np.zeros(3, np.uint64))]),
         "words 1 to 4 of a sum of 3 words",
+    ),
+    (lambda: word_sum([]), "at least one answer"),
+    (
+        lambda: word_sum([(1, np.zeros(2, np.uint64)), (1, np.zeros(1, np.uint64))]),
+        "the same number of words",
     ),
     (lambda: unveiled_words(np.zeros(3, np.uint64), [(-1, np.zeros(1, np.uint64))]), "words -1 to 0"),
 ]

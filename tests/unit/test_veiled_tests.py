@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.functionals import Answers
+from benchmarks.masked import Answers
 from sonar.families.quadratic.design import STRIDE
 from sonar.families.quadratic.family import Quadratic
 from sonar.families.quadratic.inspection import Rules

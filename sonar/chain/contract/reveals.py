@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from functools import partial
 from typing import Any
 
-from sonar.chain.contract import abi
+from sonar.chain.contract import sent
 from sonar.chain.contract.market import Market
-from sonar.chain.rpc import Head, Request, data_bytes
-from sonar.errors import RemoteError, RpcError
+from sonar.chain.rpc import Head
+from sonar.errors import RpcError
 from sonar.protocol.events import Revealed
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import EntryState
@@ -38,11 +37,8 @@ def proofs(market: Market, reveals: Mapping[Address, Revealed], at: Head) -> dic
 
     Raises RpcError where the node does not answer for the block.
     """
-    calls = [
-        Request("eth_getTransactionByHash", (event.tx_hash,), partial(_reveal_arguments, market.address))
-        for event in reveals.values()
-    ]
-    openings = market.rpc.batch(*calls) if calls else []
+    hashes = [event.tx_hash for event in reveals.values()]
+    openings = sent.arguments(market.rpc, market.address, "reveal", hashes)
     pairs = zip(reveals.items(), openings, strict=True)
     return {mine: _proof(market, event, opening, at) for (mine, event), opening in pairs}
 
@@ -57,23 +53,3 @@ def _proof(market: Market, event: Revealed, opening: Any, at: Head) -> Proof:
     made = seal(market.chain_id, market.address, bounty, number, event.mine, digest, salt)
     told = (event.bounty, event.round, event.update_digest, entry.seal)
     return Proof.OPENS if (bounty, number, digest, kept(made)) == told else Proof.WRONG
-
-
-def _reveal_arguments(contract: Address, transaction: Any, what: str) -> tuple[Any, ...]:
-    """The arguments of the call to `reveal` that a transaction made. Raises RpcError.
-
-    What was sent to another contract than ours says nothing, whatever it looks like: a mine's own contract
-    could reveal one digest while it is told another, and so keep the round from being settled.
-    """
-    if not isinstance(transaction, dict):
-        raise RpcError(f"{what}: the node has no such transaction")
-    if str(transaction.get("to")).lower() != contract.lower():
-        raise RpcError(f"{what}: the mine revealed through another contract")
-    reveal = abi.functions()["reveal"]
-    data = data_bytes(transaction.get("input", transaction.get("data")), what)
-    try:
-        if data[:4] == reveal.selector:
-            return abi.decode_exactly(reveal.inputs, data[4:], "a reveal")
-    except RemoteError:
-        pass
-    raise RpcError(f"{what}: the transaction is not a reveal")

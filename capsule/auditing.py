@@ -1,0 +1,56 @@
+"""What an auditor asks of its capsule: the chain at depth, whom it complains of, and what it has told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capsule.audit.auditor import Auditor
+from capsule.audit.public import OnChain
+from capsule.problems import Refused
+from sonar.chain.contract.reveals import Proof, proofs
+from sonar.home.journal import Journal
+from sonar.protocol.ids import Address, BountyId, digest_of
+from sonar.protocol.phase import Status
+
+if TYPE_CHECKING:
+    from capsule.means import Means
+
+
+class Looked:
+    """A capsule as its auditor sees it."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    def bounty(self, bounty: BountyId) -> OnChain:
+        """Return a bounty at the network's depth. Raises Refused, ChainUnavailable, RpcError."""
+        means = self._means
+        view = means.chain.bounty(bounty)
+        record = view.round(view.state.round)
+        unproven: set[Address] = set()
+        if view.status is Status.SETTLE:
+            found = proofs(means.chain.market, record.reveals, view.head)
+            unproven = {mine for mine, proof in found.items() if proof is Proof.WRONG}
+        return OnChain(*means.site, view.posted, view.state, view.status, view.rounds, frozenset(unproven))
+
+    def complains(self, bounty: BountyId, round: int, mine: Address) -> bool:
+        """Tell whether this capsule cannot make a mine's masks in a round."""
+        means = self._means
+        view = means.chain.bounty(bounty)
+        revealed = view.round(round).reveals.get(mine)
+        if revealed is None:
+            return False
+        try:
+            means.updates.get(means.bounties.get(view), view, round, mine, revealed.update_digest)
+        except Refused as refusal:
+            return refusal.code == "mine" and refusal.mine == mine
+        return False
+
+    def own_answer(self, body: bytes) -> bytes | None:
+        """Return this capsule's `SignedAnswer` to a sum or functional; None if it has told none."""
+        return self._means.ledger.answered(digest_of(body))
+
+
+def auditor_of(means: Means, journal: Journal) -> Auditor:
+    """Return the auditor of a capsule, with what it signed in `journal`."""
+    return Auditor(Looked(means), means.store, journal, means.account, insecure=means.insecure_keys)

@@ -1,0 +1,85 @@
+"""What the commands print with `--json`, each as its type, for programs that read it."""
+
+from __future__ import annotations
+
+from sonar.protocol.ids import Address
+from sonar.telling.documents import document
+
+
+@document
+class Check:
+    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
+
+    name: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+@document
+class Examination:
+    """What `capsule doctor` found."""
+
+    ok: bool
+    checks: list[Check]
+
+
+@document
+class Served:
+    """A bounty that the capsule serves, or served: bits told of its mines' answers, and sums opened."""
+
+    bounty: str
+    scientist: Address
+    epoch: int
+    open: bool
+    bits: int
+    mines: int
+    sums: int
+
+
+@document
+class CapsuleStatus:
+    """What a capsule told so far. `epochs`: those whose keys it has; refusals by code, since it was made."""
+
+    address: Address
+    running: bool
+    network: str
+    url: str
+    listed: bool
+    epochs: list[int]
+    bits: int
+    sums: int
+    blind_until: int
+    bounties: list[Served]
+    refusals: dict[str, int]
+
+
+@document
+class Rotated:
+    """A new epoch's key is there; `kept` are the old ones that running bounties may still name."""
+
+    address: Address
+    epoch: int
+    kept: list[int]
+    deleted: list[int]
+
+
+@document
+class SignedLine:
+    """An answer that the capsule signed, by the digest of its body's bytes; `at_s`: chain time."""
+
+    round: int
+    kind: str
+    at_s: int
+    request: str
+    answer: str
+    bytes: int
+
+
+@document
+class SignedList:
+    """All that the capsule signed about a bounty, and the bits that it told of each mine."""
+
+    bounty: str
+    answers: list[SignedLine]
+    bits: dict[str, int]

@@ -1,0 +1,64 @@
+"""Documents as people read them."""
+
+from __future__ import annotations
+
+from capsule.show.documents import CapsuleStatus, SignedList
+from sonar.telling.tables import print_named, print_table, print_text
+from sonar.telling.text import clock, count, short
+
+
+def print_status(document: CapsuleStatus, *, wide: bool) -> None:
+    """Print what a capsule told so far."""
+    blind = f"of rounds that were open by block {document.blind_until}, only sums are told"
+    print_named(
+        {
+            "capsule": document.address,
+            "state": "serves" if document.running else "does not run",
+            "network": document.network + ("" if document.listed else ", whose file does not list it"),
+            "url": document.url,
+            "keys": "epochs " + ", ".join(map(str, document.epochs)),
+            "told": f"{count(document.bits, 'bit')} of answers, {count(document.sums, 'sum')}",
+            "restored": blind if document.blind_until else "",
+            "refused": ", ".join(f"{code} {times}" for code, times in document.refusals.items()),
+        }.items()
+    )
+    if document.bounties:
+        rows = [
+            [
+                one.bounty if wide else short(one.bounty),
+                one.scientist if wide else short(one.scientist),
+                "open" if one.open else "closed",
+                str(one.epoch),
+                str(one.mines),
+                str(one.bits),
+                str(one.sums),
+            ]
+            for one in document.bounties
+        ]
+        print_text("")
+        headings = ["bounty", "scientist", "state", "epoch", "mines", "bits\ntold", "sums"]
+        print_table(headings, rows, right=("epoch", "mines", "bits\ntold", "sums"), wide=wide)
+
+
+def print_signed(document: SignedList, *, wide: bool) -> None:
+    """Print all that a capsule signed about a bounty."""
+    rows = [
+        [
+            str(one.round),
+            one.kind,
+            clock(one.at_s),
+            one.request if wide else short(one.request),
+            one.answer if wide else short(one.answer),
+            str(one.bytes),
+        ]
+        for one in document.answers
+    ]
+    if not rows:
+        print_text("nothing was told about this bounty")
+        return
+    print_table(
+        ["round", "kind", "time", "request", "answer", "bytes"], rows, right=("round", "bytes"), wide=wide
+    )
+    print_text("")
+    told = [[mine if wide else short(mine), str(bits)] for mine, bits in document.bits.items()]
+    print_table(["mine", "bits"], told, right=("bits",), wide=wide)
