@@ -126,7 +126,8 @@ def _check(view: View) -> None:
     counts = len(record.commits), len(record.reveals), record.fixed is not None
     if counts != (state.committed, state.revealed, state.cohort_fixed):
         raise RpcError(f"the chain's node contradicts itself about round {state.round} of a bounty")
-    if record.opened is None or record.opened.model_digest != state.model_digest:
+    newest = record.settled.new_model_digest if record.settled else None  # of a bounty that ended with it
+    if record.opened is None or (newest or record.opened.model_digest) != state.model_digest:
         raise RpcError(f"the chain's node contradicts itself about the model of round {state.round}")
     missing = [n for n in range(1, state.round) if n not in view.rounds or not view.rounds[n].is_whole]
     if missing:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from eth_account import Account
@@ -31,6 +32,7 @@ from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
+from pysonar.keys.told import Told
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError
@@ -132,7 +134,7 @@ class CapsuleWorld(World):
 
     members: int = 3
     threshold: int = 2
-    audited: bool = False
+    wrap_told: Callable[[Told], Any] = lambda told: told
 
     def __post_init__(self) -> None:
         asked = {"threshold": self.threshold, "audit": False}
@@ -163,8 +165,10 @@ class CapsuleWorld(World):
     def holder(self) -> KeyHolder:
         asked = self.bounty.settings.capsules
         assert asked is not None
-        audit = audit_spec(self.bounty) if self.audited else None
+        audit = audit_spec(self.bounty) if asked.audited else None
         least = self.bounty.settings.min_mines
         wanted = Wanted(asked.accounts, asked.threshold, asked.bits, least, audit)
         place = Place(self.market.chain_id, self.market.address)
-        return VeiledHolder(Key.load(self.key_path, "test"), self.panel(), place, wanted)
+        holder = VeiledHolder(Key.load(self.key_path, "test"), self.panel(), place, wanted)
+        holder._told = self.wrap_told(holder._told)
+        return holder

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sonar.errors import UsageError
 from sonar.families.veiled import Asked
 from sonar.paillier.slots import SlotPlan
@@ -19,8 +22,11 @@ SCORE_BITS = 28
 """Told of each mine's contribution."""
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
-BEYOND = 64.0
+BEYOND = 8.0
 """How many times the largest mean answer of all rounds one mine's may be."""
+FACTORS, FACTORS_SIZE = 2048, 1 << 20
+"""How many factors are tried for the coefficients of a score, and for how many numbers together."""
+Vector = NDArray[np.float64]
 
 
 def limit_of(
@@ -53,7 +59,7 @@ def score_asks(
     if not math.isfinite(limit) or limit <= 0:
         raise UsageError(f"the largest contribution is to be {limit}; it is a number above 0")
     scale = plan.slot_bits - 1 - math.frexp(limit)[1] - plan.scale_bits
-    rounded = {number: _integers(plan, number, vector, scale) for number, vector in sorted(vectors.items())}
+    rounded = _rounded(plan, {number: _checked(plan, number, v) for number, v in vectors.items()}, scale)
     parts = {
         mine: tuple((number, vector) for number, vector in rounded.items() if mine in sent.get(number, ()))
         for mine in sorted(mines)
@@ -61,10 +67,27 @@ def score_asks(
     return {mine: Asked(each, SCORE_BITS) for mine, each in parts.items() if each}
 
 
-def _integers(plan: SlotPlan, number: int, vector: Sequence[float], scale: int) -> tuple[int, ...]:
-    if len(vector) != plan.weights or not all(map(math.isfinite, vector)):
+def _checked(plan: SlotPlan, number: int, vector: Sequence[float]) -> Vector:
+    found: Vector = np.array(vector, dtype=np.float64)
+    if found.shape != (plan.weights,) or not np.isfinite(found).all():
         raise UsageError(f"the coefficients of round {number} are not {plan.weights} finite numbers")
-    return tuple(spread(plan, [math.floor(math.ldexp(x, scale) + 0.5) for x in map(float, vector)]))
+    return found
+
+
+def _rounded(plan: SlotPlan, vectors: Mapping[int, Vector], scale: int) -> dict[int, tuple[int, ...]]:
+    """Return the vectors times about 2^scale, in integers over places, rounds ascending.
+
+    A slot leaves coefficients but ten or twelve bits beside an answer. Scores are all times one factor: so of
+    many factors that one is taken with which rounding loses least.
+    """
+    joined = np.ldexp(np.concatenate([vectors[number] for number in sorted(vectors)] or [[]]), scale)
+    factors = 1.0 - np.arange(max(min(FACTORS, FACTORS_SIZE // max(len(joined), 1)), 1)) / (2 * FACTORS)
+    lost = [float(np.sum((np.rint(joined * f) - joined * f) ** 2)) / f**2 for f in factors.tolist()]
+    best = np.rint(joined * factors[int(np.argmin(lost))]).reshape(len(vectors), plan.weights)
+    return {
+        number: tuple(spread(plan, [int(x) for x in row]))
+        for number, row in zip(sorted(vectors), best.tolist(), strict=True)
+    }
 
 
 def _length(vector: Sequence[float]) -> float:
