@@ -80,14 +80,17 @@ def shares_off(honest: Honest, answers: Answers, rows: int) -> list[int]:
         vectors = family.score_vectors(design, optimiser, seen, point)
         exact = {mine: math.fsum(_product(honest, s, mine, v) for s, v in vectors.items()) for mine in mines}
         listed = {s: v.tolist() for s, v in vectors.items()}
-        asks = family.score_asks(answers.plan, listed, dict.fromkeys(vectors, mines), mines, sums)
+        wanted = family.veiled_scores(answers.plan, listed, dict.fromkeys(vectors, mines), mines, sums)
         heard = {
-            mine: answers.heard(ask, [honest.opened[s - 1].updates[mine] or () for s, _ in ask.parts], mine)
-            for mine, ask in asks.items()
+            mine: tuple(
+                answers.heard(ask, [honest.opened[s - 1].updates[mine] or () for s, _ in ask.parts], mine)
+                for ask in asks
+            )
+            for mine, asks in wanted.asks.items()
         }
-        scores = family.scores_of(heard, dict.fromkeys(heard, rows))
-        told, wanted = shares_of(scores, mines), shares_of(exact, mines)
-        found += [abs(told[mine] - wanted[mine]) for mine in mines]
+        scores = wanted.scored(heard, dict.fromkeys(heard, rows))
+        told, true = shares_of(scores, mines), shares_of(exact, mines)
+        found += [abs(told[mine] - true[mine]) for mine in mines]
         course = seen.moved(point)
     return found
 

@@ -138,7 +138,7 @@ class CapsuleSignatures:
                 self._signed[digest] = committee_signature(digest, signatures, threshold)
             else:
                 self._tell(faults.values())
-            self._next_s = self._monotonic() + ASK_AGAIN_S
+                self._next_s = self._monotonic() + ASK_AGAIN_S
         return self._signed.get(digest)
 
     def _ask(

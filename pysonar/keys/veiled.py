@@ -209,12 +209,11 @@ class VeiledHolder(BaseHolder):
             factors[number] = checked.tolist()
             sent[number] = self._of_sum(job, pages[number]).keys()
         family = family_of(job.manifest.family)
-        asks = family.score_asks(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
-        heard = self._heard(job, round, "scores", {mine: (ask,) for mine, ask in asks.items()}, pages)
-        if missing := sorted(asks.keys() - heard.keys()):
+        wanted = family.veiled_scores(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
+        heard = self._heard(job, round, "scores", wanted.asks, pages)
+        if missing := sorted(wanted.asks.keys() - heard.keys()):
             raise CapsuleFault(f"too few capsules can tell the scores of {', '.join(missing)}")
-        known = {mine: told[0] for mine, told in heard.items()}
-        scores = family.scores_of(known, {mine: one.weight for mine, one in mines.items()})
+        scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 
     # ---- asking

@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 
 from capsule.audit.auditor import Auditor
-from pysonar.behind import audited_by
 from pysonar.campaign.audit import Packets
-from pysonar.campaign.lifecycle import Campaign
-from pysonar.keys.veiled import VeiledHolder
+from pysonar.campaign.signing import CapsuleSignatures
+from pysonar.keys.holder import KeyHolder
 from sonar.manifests.audit import SettlementRequest
 from sonar.protocol.events import RoundSettled
-from sonar.protocol.ids import Address
 from tests.integration.capsule_world import CapsuleWorld
 
 Lie = Callable[[SettlementRequest], SettlementRequest]
@@ -38,19 +36,12 @@ class LyingPackets(Packets):
 class AuditedWorld(CapsuleWorld):
     """A world whose bounty is audited; `lie` changes what auditors are asked."""
 
+    audit: bool = True
     lie: Lie = lambda request: request
 
-    def __post_init__(self) -> None:
-        self.settings = {"capsules": {"threshold": self.threshold, "audit": True}} | self.settings
-        super().__post_init__()
-
-    def audited(self) -> Campaign:
-        """A campaign whose settlements the capsules sign."""
-        campaign = self.campaign()
-        means = campaign._means
-        assert isinstance(means.holder, VeiledHolder)
-        asked = (self.bounty, means.holder, self.panel(), self.market, self.store, means.records)
-        signing = audited_by(*asked, Address(self.scientist.address), means.progress)
+    def holder(self) -> KeyHolder:
+        holder, signing = super().holder(), self.signing
+        assert isinstance(signing, CapsuleSignatures)
         honest = signing._packets
 
         def packets() -> Packets:
@@ -59,17 +50,15 @@ class AuditedWorld(CapsuleWorld):
             object.__setattr__(lying, "lie", self.lie)
             return lying
 
-        signing._packets = packets
-        signing._monotonic = lambda: self.now_s
-        means.signing = signing
-        return campaign
+        signing._packets, signing._monotonic = packets, lambda: self.now_s
+        return holder
 
 
 def test_every_settlement_of_a_campaign_is_signed_by_its_auditors(tmp_path: Path) -> None:
     """A mine is absent in round 2, so others stay out of its sum; a capsule was down, and has to catch up."""
     world = AuditedWorld(tmp_path, mines=6, settings={"rounds": 3})
     world.miners[3].absent = frozenset({2})
-    campaign, (late, gone, always) = world.audited(), world.capsules
+    campaign, (late, gone, always) = world.campaign(), world.capsules
 
     def settled() -> int:
         return len(world.events(RoundSettled))
@@ -107,7 +96,7 @@ LIES: dict[str, tuple[Lie, str]] = {
 def test_a_lie_is_signed_by_nobody(tmp_path: Path, what: str) -> None:
     world = AuditedWorld(tmp_path, mines=3, settings={"rounds": 1})
     world.lie, code = LIES[what]
-    campaign = world.audited()
+    campaign = world.campaign()
     world.run_until(campaign, lambda: all("settlement" in one.asked for one in world.capsules))
     assert not world.events(RoundSettled)
     assert sum(f"({code})" in str(line) for line in world.sink.lines) == 3

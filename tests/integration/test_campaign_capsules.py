@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sonar.protocol.events import CohortFixed, RoundSettled
+from sonar.chain.contract.committee import is_committee
+from sonar.protocol.events import BountyPosted, CohortFixed, RoundSettled
 from tests.integration.campaign_kit import World
 from tests.integration.capsule_world import CapsuleWorld
 
@@ -30,4 +31,18 @@ def test_models_and_payments_are_those_without_capsules(tmp_path: Path) -> None:
             assert max(abs(ours[mine] - theirs[mine]) for mine in theirs) <= 10
             best = line["loss"]
     assert best < world.bounty.initial_loss
+    world.check_money()
+
+
+def test_an_audited_bounty_is_settled_by_the_capsules_signatures(tmp_path: Path) -> None:
+    """Its settler is their committee: each has recomputed every round before it signed."""
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS, audit=True)
+    campaign = world.campaign()
+    world.run(campaign)
+    (posted,) = world.events(BountyPosted)
+    accounts = [one.address for one in world.capsules]
+    assert is_committee(world.market, posted.terms.settler, accounts, 2) == ""
+    assert [line["ended"] for line in campaign.history()] == ["settled"] * 3
+    assert campaign.model.loss < world.bounty.initial_loss
+    assert all("settlement" in one.asked for one in world.capsules)
     world.check_money()
