@@ -15,6 +15,7 @@ from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
+from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pysonar.bounty.request import Bounty
     from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
+    from pysonar.campaign.signing import Signing
     from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
@@ -141,7 +143,6 @@ class Scientist(Party):
         KeyFileError, and what `market` and `store` raise.
         """
         from pysonar.campaign.lifecycle import Campaign
-        from pysonar.campaign.signing import SignatureFiles
         from sonar.store.folder import FolderStore
 
         bounty = bounty.on(dev=self.network.dev)
@@ -156,14 +157,14 @@ class Scientist(Party):
             )
         account = self.unlock(password)
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
-        key = self.key(bounty, password)
+        holder, signing = self._holding(bounty, self.key(bounty, password), account)
         self.shelf.keep(bounty)
         return Campaign(
             self.market,
             self.store,
             FolderStore(self.home.path / "copies"),
-            self._holder(bounty, key, account),
-            SignatureFiles(self.home.path / "settlements", name, self.market, self.progress),
+            holder,
+            signing,
             self.outbox(account),
             self.journal,
             bounty,
@@ -171,26 +172,25 @@ class Scientist(Party):
             confirmations=self.network.confirmations,
         )
 
-    def _holder(self, bounty: Bounty, key: Key, account: LocalAccount) -> KeyHolder:
-        """The key on this machine, behind the bounty's capsules if it has some."""
-        from pysonar.keys.local import LocalHolder
+    def _holding(self, bounty: Bounty, key: Key, account: LocalAccount) -> tuple[KeyHolder, Signing]:
+        """The key's holder, and who is asked for a settler's signatures: with capsules or without."""
+        from pysonar.campaign.signing import SignatureFiles
 
-        if (asked := bounty.settings.capsules) is None:
-            return LocalHolder(key)
-        from pysonar.campaign.audit import audit_spec
-        from pysonar.capsules.answers import Place
-        from pysonar.capsules.client import Asker, HttpCapsule
-        from pysonar.capsules.members import Wanted
-        from pysonar.capsules.panel import Panel
-        from pysonar.keys.veiled import VeiledHolder
+        name, asked = bounty.settings.name, bounty.settings.capsules
+        files = SignatureFiles(self.home.path / "settlements", name, self.market, self.progress)
+        if asked is None:
+            from pysonar.keys.local import LocalHolder
 
-        market = self.market
-        place = Place(market.chain_id, market.address)
-        asker = Asker(place.chain_id, place.contract, account, lambda: market.head().timestamp_s)
-        panel = Panel([HttpCapsule(one.account, one.url, asker) for one in self.network.capsules])
-        audit = audit_spec(bounty) if asked.audited else None
-        wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
-        return VeiledHolder(key, panel, place, wanted)
+            return LocalHolder(key), files
+        from pysonar.behind import audited_by, holder_behind, panel_in
+
+        panel = panel_in(self.network, self.market, account)
+        holder = holder_behind(bounty, key, panel, self.market)
+        if not asked.audited:
+            return holder, files
+        records = Records(self.journal, name)
+        me = Address(account.address)
+        return holder, audited_by(bounty, holder, panel, self.market, self.store, records, me, self.progress)
 
 
 def is_development(home: Path | None) -> bool:
