@@ -20,7 +20,7 @@ from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.protocol.phase import Terms
-from sonar.veil.atoms import Atoms
+from sonar.veil.atoms import Atoms, weight_fault
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
@@ -53,7 +53,10 @@ class Opened:
                 )
             if 2 * one.weight > total:
                 return f"{one.mine} has more than half of the weight, {one.weight} of {total}"
-        return Atoms(self.sets).fault(mines_of(cohort), least)
+        atoms, mines = Atoms(self.sets), mines_of(cohort)
+        weights = {str(mine): weight for mine, weight in frozen.items()}
+        weights |= {one.mine: one.weight for one in cohort.addends}
+        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights, least)
 
 
 def mines_of(cohort: CohortManifest) -> frozenset[str]:
