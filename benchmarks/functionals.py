@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Forge, Honest, played, tables, verdicts
+from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Array, Forge, Honest, played, tables, verdicts
 from benchmarks.masked import Answers, answers_of
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened
+from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
+from sonar.families.quadratic.score import shares_of
 from sonar.families.quadratic.veiled.judging import Tests, tests_of
+from sonar.families.registry import family_of
 from sonar.families.veiled import Sent
 
 STARTS = ((1, 1), (2, 1), (3, 1), (5, 1), (3, 3))
@@ -62,6 +66,40 @@ def forged(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random
     return opened
 
 
+def shares_off(honest: Honest, answers: Answers, rows: int) -> list[int]:
+    """Return by how many basis points shares by functionals are off the exact ones: every mine and round."""
+    design, found, sums = honest.design, [], dict[int, tuple[list[int], int]]()
+    family, optimiser = family_of(design.spec), GradientMemory(design.ground)
+    course = family.start(design)
+    for number, each in enumerate(honest.opened, 1):
+        mines, values = sorted(each.updates), {m: u for m, u in each.updates.items() if u is not None}
+        total = [rows * sum(column) for column in zip(*values.values(), strict=True)]
+        sums[number] = total, rows * len(mines)
+        seen = course.seen(number, *sums[number], mines, design.plan)
+        point = family.step(design, optimiser, seen)
+        vectors = family.score_vectors(design, optimiser, seen, point)
+        exact = {mine: math.fsum(_product(honest, s, mine, v) for s, v in vectors.items()) for mine in mines}
+        listed = {s: v.tolist() for s, v in vectors.items()}
+        wanted = family.veiled_scores(answers.plan, listed, dict.fromkeys(vectors, mines), mines, sums)
+        heard = {
+            mine: tuple(
+                answers.heard(ask, [honest.opened[s - 1].updates[mine] or () for s, _ in ask.parts], mine)
+                for ask in asks
+            )
+            for mine, asks in wanted.asks.items()
+        }
+        scores = wanted.scored(heard, dict.fromkeys(heard, rows))
+        told, true = shares_of(scores, mines), shares_of(exact, mines)
+        found += [abs(told[mine] - true[mine]) for mine in mines]
+        course = seen.moved(point)
+    return found
+
+
+def _product(honest: Honest, number: int, mine: str, vector: Array) -> float:
+    update = honest.opened[number - 1].updates[mine]
+    return float(np.array(update, dtype=np.float64) @ vector) / 2.0**honest.design.plan.scale_bits
+
+
 def measure(partition: int) -> dict[str, Any]:
     """Return what one partition of each table shows."""
     found: dict[str, Any] = {}
@@ -80,6 +118,8 @@ def measure(partition: int) -> dict[str, Any]:
             line["twins"]["pairs"] += len(twins)
             bits = {sum(asked.bits for asked in asks) for asks in tests.asks.values()}
             line["bits"][f"round {number}"] = max(bits)
+        off = Counter(shares_off(honest, answers, rows))
+        line["basis points off"] = Counter({f"{points}": times for points, times in sorted(off.items())})
         for attack, forge in ATTACKS.items():
             for start, joined in STARTS:
                 rng = np.random.default_rng([partition, start, joined])

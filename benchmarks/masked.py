@@ -180,9 +180,11 @@ class BehindCapsules(LocalHolder):
         """See `KeyHolder`."""
         sent = {number: self._key.ledger.aggregated(job.bounty, number).keys() for number in vectors}
         mines, family = self._in_sum(job, round), family_of(job.manifest.family)
-        asks = family.score_asks(self._masked(job).plan, vectors, sent, mines.keys(), self._sums)
-        heard = {mine: self._heard(job, mine, asked) for mine, asked in asks.items()}
-        scores = family.scores_of(heard, {mine: one.weight for mine, one in mines.items()})
+        wanted = family.veiled_scores(self._masked(job).plan, vectors, sent, mines.keys(), self._sums)
+        heard = {
+            mine: tuple(self._heard(job, mine, each) for each in asks) for mine, asks in wanted.asks.items()
+        }
+        scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return self._key.ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 
     def _heard(self, job: Job, mine: str, asked: Asked) -> Measured:

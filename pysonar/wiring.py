@@ -15,14 +15,19 @@ from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
+from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
     from pysonar.bounty.request import Bounty
     from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
+    from pysonar.campaign.signing import Signing
+    from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
     from pysonar.models.linear import LinearModel
 
@@ -138,8 +143,6 @@ class Scientist(Party):
         KeyFileError, and what `market` and `store` raise.
         """
         from pysonar.campaign.lifecycle import Campaign
-        from pysonar.campaign.signing import SignatureFiles
-        from pysonar.keys.local import LocalHolder
         from sonar.store.folder import FolderStore
 
         bounty = bounty.on(dev=self.network.dev)
@@ -154,20 +157,40 @@ class Scientist(Party):
             )
         account = self.unlock(password)
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
-        key = self.key(bounty, password)
+        holder, signing = self._holding(bounty, self.key(bounty, password), account)
         self.shelf.keep(bounty)
         return Campaign(
             self.market,
             self.store,
             FolderStore(self.home.path / "copies"),
-            LocalHolder(key),
-            SignatureFiles(self.home.path / "settlements", name, self.market, self.progress),
+            holder,
+            signing,
             self.outbox(account),
             self.journal,
             bounty,
             progress=self.progress.about(name),
             confirmations=self.network.confirmations,
         )
+
+    def _holding(self, bounty: Bounty, key: Key, account: LocalAccount) -> tuple[KeyHolder, Signing]:
+        """The key's holder, and who is asked for a settler's signatures: with capsules or without."""
+        from pysonar.campaign.signing import SignatureFiles
+
+        name, asked = bounty.settings.name, bounty.settings.capsules
+        files = SignatureFiles(self.home.path / "settlements", name, self.market, self.progress)
+        if asked is None:
+            from pysonar.keys.local import LocalHolder
+
+            return LocalHolder(key), files
+        from pysonar.behind import audited_by, holder_behind, panel_in
+
+        panel = panel_in(self.network, self.market, account)
+        holder = holder_behind(bounty, key, panel, self.market)
+        if not asked.audited:
+            return holder, files
+        records = Records(self.journal, name)
+        me = Address(account.address)
+        return holder, audited_by(bounty, holder, panel, self.market, self.store, records, me, self.progress)
 
 
 def is_development(home: Path | None) -> bool:

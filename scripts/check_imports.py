@@ -240,7 +240,16 @@ RULES = (
     _pysonar("pysonar.campaign", "pysonar.capsules", "pysonar.models", "pysonar.bounty", "pysonar.keys"),
     _pysonar("pysonar.embedded", localchain=True),
     _pysonar(
+        "pysonar.behind",
+        "pysonar.capsules",
+        "pysonar.models",
+        "pysonar.campaign",
+        "pysonar.bounty",
+        "pysonar.keys",
+    ),
+    _pysonar(
         "pysonar.wiring",
+        "pysonar.behind",
         "pysonar.capsules",
         "pysonar.models",
         "pysonar.campaign",

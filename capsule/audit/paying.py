@@ -33,10 +33,12 @@ def scores_of(
     sent = {number: each.mines for number, each in sums.items()}
     pooled = {number: (each.sums, each.rows) for number, each in sums.items()}
     listed = {number: vector.tolist() for number, vector in vectors.items()}
-    asks = family.score_asks(judging.place.plan, listed, sent, now.keys(), pooled)
-    heard = {mine: judging.heard(mine, asked, exact=False) for mine, asked in asks.items()}
-    found: dict[str, int] = family.scores_of(heard, now)
-    return dict.fromkeys(now, 0) | found
+    wanted = family.veiled_scores(judging.place.plan, listed, sent, now.keys(), pooled)
+    heard = {
+        mine: tuple(judging.heard(mine, each, exact=False) for each in asked)
+        for mine, asked in wanted.asks.items()
+    }
+    return dict.fromkeys(now, 0) | wanted.scored(heard, now)
 
 
 def check_shares(

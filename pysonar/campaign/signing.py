@@ -1,4 +1,4 @@
-"""Asks a bounty's settler for its signatures: the port, and the adapter that uses files.
+"""Asks a bounty's settler for its signatures: the port; files for a person; capsules that audit.
 
 Theory of operation. A round's settlement is decided before it is asked for, and is the same after a restart.
 So the request may be written again at any time, and a signature that is there is checked against this
@@ -7,18 +7,30 @@ settlement each time it is read, whoever put it there: nothing needs to be remem
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from pysonar.campaign.audit import Packets
+from pysonar.campaign.records import Publication
+from pysonar.capsules.answers import Place
+from pysonar.capsules.client import Capsule
+from pysonar.capsules.each import each
+from pysonar.capsules.panel import PATIENCE_S, Panel
 from sonar.chain.contract.market import Market
 from sonar.chain.contract.settler import signature_fault
-from sonar.errors import ConfigError
+from sonar.chain.deploying.committee import committee_signature
+from sonar.errors import CapsuleRefused, ConfigError, SonarError
 from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
 from sonar.home.settlement import MAX_FILE_BYTES, SUFFIX, Settlement, read_signature
-from sonar.protocol.ids import parse_bytes32
+from sonar.protocol.ids import Address, parse_bytes32
 from sonar.telling.progress import Progress
+
+ASK_AGAIN_S = 5.0
+OPENINGS_MISSING = "openings-missing"
 
 
 class Signing(Protocol):
@@ -84,3 +96,84 @@ class SignatureFiles:
         if str(error) != self._told:
             self._progress.problem(error)
             self._told = str(error)
+
+
+class CapsuleSignatures:
+    """The committee of the capsules that audit a bounty: each recomputes a settlement before it signs it.
+
+    `auditors` tells who they are, and how many must sign; `packets` what they recompute from.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        place: Place,
+        auditors: Callable[[], tuple[tuple[Address, ...], int]],
+        packets: Callable[[], Packets],
+        progress: Progress,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._panel, self._network, self._auditors = panel, place, auditors
+        self._packets, self._progress, self._monotonic = packets, progress, monotonic
+        self._signed: dict[bytes, bytes] = {}
+        self._next_s = 0.0
+        self._told: set[str] = set()
+
+    def place(self, settlement: Settlement) -> str:
+        """Return who is asked."""
+        accounts, threshold = self._auditors()
+        return f"{threshold} of the capsules {', '.join(accounts)} must have recomputed it"
+
+    def signature(self, settlement: Settlement) -> bytes | None:
+        """Ask all of them at once, and return the committee's signature once enough have signed.
+
+        What is wrong with one is reported once, and all are asked again a little later.
+        """
+        digest = parse_bytes32(settlement.digest, "digest")
+        if digest not in self._signed and self._monotonic() >= self._next_s:
+            accounts, threshold = self._auditors()
+            signatures, faults = self._ask(settlement, digest, accounts, threshold)
+            if len(signatures) >= threshold:
+                self._signed[digest] = committee_signature(digest, signatures, threshold)
+            else:
+                self._tell(faults.values())
+                self._next_s = self._monotonic() + ASK_AGAIN_S
+        return self._signed.get(digest)
+
+    def _ask(
+        self, settlement: Settlement, digest: bytes, accounts: Sequence[Address], threshold: int
+    ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
+        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too."""
+        capsules = [self._panel[account] for account in accounts]
+        signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
+        behind = [
+            self._panel[account]
+            for account, fault in faults.items()
+            if isinstance(fault, CapsuleRefused) and fault.code == OPENINGS_MISSING
+        ]
+        if behind and len(signed) < threshold:
+            body = self._body(settlement, self._packets().settled_before(settlement.round))
+            more, again = self._asked(behind, body, digest, threshold - len(signed))
+            signed, faults = signed | more, faults | again
+        return signed, faults
+
+    def _asked(
+        self, capsules: Sequence[Capsule], body: bytes, digest: bytes, enough: int
+    ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
+        def audited(capsule: Capsule) -> bytes:
+            return self._network.settlement(capsule.account, body, digest, capsule.ask("settlement", body))
+
+        return each(capsules, audited, enough, PATIENCE_S)
+
+    def _tell(self, faults: Iterable[SonarError]) -> None:
+        for fault in faults:
+            if str(fault) not in self._told:
+                self._progress.problem(fault)
+            self._told.add(str(fault))
+
+    def _body(self, settlement: Settlement, earlier: Sequence[int] = ()) -> bytes:
+        packets, number = self._packets(), settlement.round
+        publication: Publication = packets.records.get(Publication, number)
+        shares = {str(award.mine): award.share_bps for award in settlement.awards}
+        return packets.packet_of(number, publication, shares, earlier).to_bytes()

@@ -10,12 +10,13 @@ from gmpy2 import mpz
 
 from sonar.chain.signatures import signer_of
 from sonar.errors import CapsuleFault, RemoteError
+from sonar.manifests.audit import SettlementAnswer
 from sonar.manifests.capsule import FunctionalAnswer, Identity, SignedAnswer, SumAnswer
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
 from sonar.protocol.ids import Address, digest_of
 
-A = TypeVar("A", SumAnswer, FunctionalAnswer, Identity)
+A = TypeVar("A", SumAnswer, FunctionalAnswer, SettlementAnswer, Identity)
 Told = tuple[int, ...]
 """What is told of one class: a number for each ask, or for each ciphertext."""
 ByClass = Mapping[int, Told]
@@ -73,6 +74,14 @@ class Place:
 
         return read
 
+    def settlement(self, capsule: Address, body: bytes, digest: bytes, answer: SignedAnswer) -> bytes:
+        """Return a capsule's signature of a settlement, 65 bytes over `digest`. Raises CapsuleFault."""
+        told = _parsed(SettlementAnswer, capsule, self.signed(capsule, answer))
+        _check_to(capsule, told, body)
+        if told.settlement != digest or signer_of(digest, told.signature) != capsule:
+            raise _fault(capsule, "signed another settlement than it was asked about")
+        return told.signature
+
     def identity(self, capsule: Address, answer: SignedAnswer) -> Identity:
         """Return who a capsule is, if it is the one that is listed, on this network. Raises CapsuleFault."""
         told = _parsed(Identity, capsule, self.signed(capsule, answer))
@@ -101,7 +110,7 @@ def _parsed(kind: type[A], capsule: Address, body: bytes) -> A:
         raise _fault(capsule, f"sends what cannot be read here: {error}", hint) from error
 
 
-def _check_to(capsule: Address, told: SumAnswer | FunctionalAnswer, body: bytes) -> None:
+def _check_to(capsule: Address, told: SumAnswer | FunctionalAnswer | SettlementAnswer, body: bytes) -> None:
     if told.capsule != capsule:
         raise _fault(capsule, f"sends the answer of {told.capsule}")
     if told.request != digest_of(body):

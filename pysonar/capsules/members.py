@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from queue import Queue
 
 from pysonar.capsules.answers import Place
-from pysonar.capsules.client import Capsule
-from pysonar.capsules.panel import Panel
-from sonar.errors import CapsuleUnavailable, ConfigError, SonarError
+from pysonar.capsules.each import each
+from pysonar.capsules.panel import PATIENCE_S, Panel
+from sonar.errors import CapsuleUnavailable, ConfigError
 from sonar.manifests.capsule import Identity
 from sonar.manifests.model import AuditSpec, VeilCover
 from sonar.protocol.ids import Address
@@ -66,27 +64,21 @@ def members_of(panel: Panel, wanted: Wanted) -> tuple[Address, ...]:
 
 def identities(panel: Panel, place: Place, accounts: tuple[Address, ...]) -> Mapping[Address, Identity]:
     """Ask all capsules at once who they are. Raises the first fault by account, after all have answered."""
-    came: Queue[tuple[Address, Identity | SonarError]] = Queue()
-
-    def ask(capsule: Capsule) -> None:
-        try:
-            came.put((capsule.account, place.identity(capsule.account, capsule.identity())))
-        except SonarError as fault:
-            came.put((capsule.account, fault))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for it for ever
-            told = f"the capsule {capsule.account} at {capsule.place}: {error!r}"
-            came.put((capsule.account, CapsuleUnavailable(told)))
-
+    capsules = [panel[account] for account in accounts]
+    told, faults = each(
+        capsules,
+        lambda capsule: place.identity(capsule.account, capsule.identity()),
+        len(capsules),
+        PATIENCE_S,
+    )
     for account in accounts:
-        threading.Thread(target=ask, args=(panel[account],), daemon=True).start()
-    found = dict(came.get() for _ in accounts)
-    known: dict[Address, Identity] = {}
-    for account in accounts:
-        one = found[account]
-        if isinstance(one, SonarError):
-            raise one
-        known[account] = one
-    return known
+        if account not in told:
+            raise faults.get(account) or CapsuleUnavailable(
+                f"the capsule {account} at {panel[account].place} does not say who it is within "
+                f"{PATIENCE_S:g} s",
+                hint="is it running? name other members, or try again later; nothing was posted",
+            )
+    return told
 
 
 def _check(account: Address, told: Identity, wanted: Wanted) -> None:

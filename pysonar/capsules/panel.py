@@ -8,7 +8,6 @@ is compared when the panel is used next.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from queue import Empty, Queue
 
 from pysonar.capsules.answers import ByClass, Reader, Told
 from pysonar.capsules.client import Capsule, Question
+from pysonar.capsules.each import start
 from sonar.errors import (
     CapsuleFault,
     CapsuleRefused,
@@ -99,7 +99,7 @@ class _Asked:
     heard: Heard
     read: Reader
     waiting: set[Address]
-    came: Queue[tuple[Address, SignedAnswer | SonarError]] = field(default_factory=Queue)
+    came: Queue[tuple[Address, SignedAnswer | SonarError]]
 
     def take_in(self, timeout_s: float) -> bool:
         """Take what comes next; False if nothing comes in time."""
@@ -180,11 +180,8 @@ class Panel:
 
     def _send(self, heard: Heard, question: Question, body: bytes, read: Reader) -> _Asked:
         capsules = [self[account] for account in heard.members.accounts if account not in heard.told]
-        asked = _Asked(heard, read, {capsule.account for capsule in capsules})
-        for capsule in capsules:
-            # Not a pool: a program that ends must not wait for a capsule that hangs.
-            threading.Thread(target=_put, args=(asked.came, capsule, question, body), daemon=True).start()
-        return asked
+        came = start(capsules, lambda capsule: capsule.ask(question, body))
+        return _Asked(heard, read, {capsule.account for capsule in capsules}, came)
 
     def _look_at_late(self) -> None:
         """Compare what came late. Raises CapsulesDiffer."""
@@ -193,17 +190,6 @@ class Panel:
                 pass
             if not asked.waiting:
                 self._late.remove(asked)
-
-
-def _put(
-    came: Queue[tuple[Address, SignedAnswer | SonarError]], capsule: Capsule, question: Question, body: bytes
-) -> None:
-    try:
-        came.put((capsule.account, capsule.ask(question, body)))
-    except SonarError as fault:
-        came.put((capsule.account, fault))
-    except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for it for ever
-        came.put((capsule.account, CapsuleUnavailable(f"the capsule {capsule.account}: {error!r}")))
 
 
 def too_few(heard: Heard, what: str) -> SonarError:

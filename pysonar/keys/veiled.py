@@ -39,15 +39,12 @@ from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
+from sonar.settling.sums import values_of
 from sonar.settling.verdict import VEIL, twins_of
 from sonar.veil.functionals import Measured, measured, write_vector
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
 
-_ABOVE = 1 << 25
-"""What is let be above the slots of a sum: the tests cannot see a few units of junk there, and no mine may
-break a round by them. A wrong sum of masks has 41 random bits there.
-"""
 _ROOM = MAX_REQUEST_BYTES - (1 << 16)
 _MOST = 4096
 
@@ -80,6 +77,10 @@ class VeiledHolder(BaseHolder):
     def chosen(self, job: Job, round: int) -> CohortManifest | None:
         """The set that a round's sum takes, once it is chosen."""
         return self._told.fixed(job.bounty).get(round)
+
+    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Plaintext and randomness of each, for auditors: of an answer the plaintext is masked."""
+        return self._key.unsafe_open(ciphertexts)
 
     # ---- tests
 
@@ -183,7 +184,7 @@ class VeiledHolder(BaseHolder):
         plain = unveiled(n, [mpz(x) % n for x in masked], classes)
         total = sum(addend.weight for addend in manifest.addends)
         try:
-            sums = plan.unpack([int(x) for x in plain], weight=total, above=max(_ABOVE, total << 4))
+            sums = values_of(plan, plain, total)
         except UpdateOutOfRange as error:
             self._told.forget(body)
             raise CapsuleFault(
@@ -208,12 +209,11 @@ class VeiledHolder(BaseHolder):
             factors[number] = checked.tolist()
             sent[number] = self._of_sum(job, pages[number]).keys()
         family = family_of(job.manifest.family)
-        asks = family.score_asks(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
-        heard = self._heard(job, round, "scores", {mine: (ask,) for mine, ask in asks.items()}, pages)
-        if missing := sorted(asks.keys() - heard.keys()):
+        wanted = family.veiled_scores(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
+        heard = self._heard(job, round, "scores", wanted.asks, pages)
+        if missing := sorted(wanted.asks.keys() - heard.keys()):
             raise CapsuleFault(f"too few capsules can tell the scores of {', '.join(missing)}")
-        known = {mine: told[0] for mine, told in heard.items()}
-        scores = family.scores_of(known, {mine: one.weight for mine, one in mines.items()})
+        scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 
     # ---- asking

@@ -55,6 +55,19 @@ class VeiledTests(Protocol):
         ...
 
 
+class VeiledScores(Protocol):
+    """The scores of one round's mines."""
+
+    @property
+    def asks(self) -> Mapping[str, tuple[Asked, ...]]:
+        """What each mine is asked; who counted in no round is not."""
+        ...
+
+    def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
+        """Return the scores of 16 bits: what was heard of each of a mine's `asks`, times its weight."""
+        ...
+
+
 class VeiledSide(Protocol[Rules_contra, Reference_contra]):
     """What a scientist asks of a family under a veil, and an auditor again."""
 
@@ -74,21 +87,17 @@ class VeiledSide(Protocol[Rules_contra, Reference_contra]):
         """
         ...
 
-    def score_asks(
+    def veiled_scores(
         self,
         plan: SlotPlan,
         vectors: Mapping[int, Sequence[float]],
         sent: Mapping[int, Collection[str]],
         mines: Collection[str],
         sums: Mapping[int, tuple[Sequence[int], int]],
-    ) -> Mapping[str, Asked]:
-        """Return what to ask of `mines`: its sum over the rounds s in which it counted of <vector_s, u_s>.
+    ) -> VeiledScores:
+        """Return the scores of `mines`: of each, over the rounds s in which it counted, sum <vector_s, u_s>.
 
-        `sent`: who counted in a round. `sums`: by round what was opened, and over how many rows. Who counted
-        in no round is not asked. Raises UsageError.
+        `sent`: who counted in a round. `sums`: by round what was opened, and over how many rows. Raises
+        UsageError.
         """
-        ...
-
-    def scores_of(self, heard: Mapping[str, Measured], weights: Mapping[str, int]) -> dict[str, int]:
-        """Return the scores of 16 bits: what was heard times the mine's weight, in integers only."""
         ...

@@ -278,10 +278,8 @@ class World:
         sent = {number: [a.mine for a in cohort.addends] for number, cohort in cohorts.items()}
         self.sums[played.number] = sums, rows
         listed = {number: vector.tolist() for number, vector in vectors.items()}
-        asks = self.family.score_asks(self.plan, listed, sent, mines, self.sums)
-        heard = self.hear(played, {mine: (asked,) for mine, asked in asks.items()})
-        known = {mine: one[0] for mine, one in heard.items()}
-        played.scores = dict.fromkeys(weights, 0) | self.family.scores_of(known, weights)
+        wanted = self.family.veiled_scores(self.plan, listed, sent, mines, self.sums)
+        played.scores = dict.fromkeys(weights, 0) | wanted.scored(self.hear(played, wanted.asks), weights)
         self.move_to(played, played.point.weights_int)
 
     def move_to(self, played: Played, weights_int: Sequence[int]) -> None:

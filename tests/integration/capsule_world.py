@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from capsule.auditing import auditor_of
 from capsule.home.keys import Epoch
 from capsule.home.ledger import Ledger
 from capsule.home.policy import Policy, Rules
@@ -23,19 +25,21 @@ from capsule.means import Means
 from capsule.opening.chainview import ChainView
 from capsule.problems import refused
 from capsule.service import Service
-from pysonar.capsules.answers import Place
+from pysonar.behind import audited_by, holder_behind
+from pysonar.campaign.records import Records
 from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
-from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
-from pysonar.keys.veiled import VeiledHolder
+from pysonar.keys.told import Told
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError
+from sonar.home.journal import Journal
 from sonar.manifests.capsule import SignedAnswer
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
 from sonar.protocol.ids import Address
+from sonar.telling.progress import Progress
 from sonar.veil.envelopes import EnvelopeKey
 from tests.integration.campaign_kit import World
 
@@ -78,7 +82,7 @@ class InProcess:
             hpke=self.key.public,
             signature=sign_digest(self.account, digest),
         )
-        ledger = Ledger(self.folder / "capsule.ledger")
+        ledger, journal = Ledger(self.folder / "capsule.ledger"), Journal(self.folder / "audits.sqlite")
         self.means = Means(
             ChainView(market, 1),
             self.world.store,
@@ -87,6 +91,7 @@ class InProcess:
             {self.epoch: Epoch(public, 0, self.key)},
             self.account,
             self.policy,
+            lambda means: auditor_of(means, journal),
             insecure_keys=True,
         )
         self.service, self.down = Service(self.means), False
@@ -128,9 +133,11 @@ class CapsuleWorld(World):
 
     members: int = 3
     threshold: int = 2
+    audit: bool = False
+    wrap_told: Callable[[Told], Any] = lambda told: told
 
     def __post_init__(self) -> None:
-        asked = {"threshold": self.threshold, "audit": False}
+        asked = {"threshold": self.threshold, "audit": self.audit}
         self.settings = {"capsules": asked} | self.settings
         super().__post_init__()
         accounts = sorted((Account.create() for _ in range(self.members)), key=lambda a: int(a.address, 16))
@@ -156,8 +163,12 @@ class CapsuleWorld(World):
         )
 
     def holder(self) -> KeyHolder:
-        asked = self.bounty.settings.capsules
-        assert asked is not None
-        wanted = Wanted(asked.accounts, asked.threshold, asked.bits, self.bounty.settings.min_mines)
-        place = Place(self.market.chain_id, self.market.address)
-        return VeiledHolder(Key.load(self.key_path, "test"), self.panel(), place, wanted)
+        key, panel = Key.load(self.key_path, "test"), self.panel()
+        holder = holder_behind(self.bounty, key, panel, self.market)
+        holder._told = self.wrap_told(holder._told)
+        if self.audit:
+            records = Records(Journal(self.folder / "pysonar.sqlite"), self.bounty.settings.name)
+            me = Address(self.scientist.address)
+            said = (self.bounty, holder, panel, self.market, self.store, records, me, Progress(self.sink))
+            self.signing = audited_by(*said)
+        return holder

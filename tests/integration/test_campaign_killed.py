@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from pysonar.campaign.lifecycle import Campaign
-from pysonar.campaign.records import Publication
+from pysonar.campaign.records import Outcome, Publication
 from sonar.home.journal import Journal
-from sonar.protocol.events import BountyPosted, RoundSettled
+from sonar.protocol.events import BountyPosted, CohortFixed, RoundSettled
 from sonar.telling.progress import Done
 from tests.integration.campaign_kit import World
+from tests.integration.capsule_world import CapsuleWorld
 
 ROUNDS = {"rounds": 2}
 EFFECTS = {
     "journal": ("put",),
     "store": ("put", "pin"),
     "copies": ("put", "pin"),
-    "key": ("holds", "open_sum", "score", "encrypt"),
+    "key": ("holds", "choose", "open_sum", "score", "encrypt"),
+    "told": ("keep", "fix", "opened"),
     "outbox": ("submit",),
 }
 FRESH = {("copies", "put"), ("copies", "pin")}
@@ -61,6 +63,7 @@ class Mortal:
             # Fresh ciphertexts, which go to the copies, are others each time.
             about = str(args[1] if self.name == "key" and len(args) > 1 else args[0])
             about = about if (self.name, method) not in FRESH else ""
+            about = f"{args[1]} {args[2]}" if (self.name, method) == ("told", "keep") else about
             self.killer.at((self.name, method, about, "before"))
             result = real(*args, **named)
             self.killer.at((self.name, method, about, "after"))
@@ -92,22 +95,29 @@ def run_to_the_end(world: World, killer: Killer) -> tuple[Campaign, int]:
             return campaign, deaths
 
 
-def test_every_boundary_survives_a_kill(tmp_path: Path) -> None:
-    quiet = World(tmp_path / "quiet", settings=ROUNDS)
+@pytest.mark.parametrize("kind", [World, CapsuleWorld])
+def test_every_boundary_survives_a_kill(tmp_path: Path, kind: type[World]) -> None:
+    quiet = kind(tmp_path / "quiet", settings=ROUNDS)
     undisturbed = quiet.campaign()
     quiet.run(undisturbed)
 
-    world, killer = World(tmp_path / "killed", settings=ROUNDS, accounts=quiet.accounts), Killer()
+    world, killer = kind(tmp_path / "killed", settings=ROUNDS, accounts=quiet.accounts), Killer()
+    if isinstance(world, CapsuleWorld):
+        world.wrap_told = lambda told: killer.wrap(told, "told")
     campaign, deaths = run_to_the_end(world, killer)
 
     assert deaths == len(killer.boundaries) >= 80
     for name, methods in EFFECTS.items():
-        for method in methods:
+        for method in methods if name != "told" or kind is CapsuleWorld else ():
             assert any(b[:2] == (name, method) for b in killer.boundaries), (name, method)
     assert campaign.model.weights.tolist() == undisturbed.model.weights.tolist()
     assert [line["loss"] for line in campaign.history()] == [line["loss"] for line in undisturbed.history()]
     assert len(world.events(BountyPosted)) == 1
     assert len(world.events(RoundSettled)) == 2
+    fixed = {event.round: event.digest for event in world.events(CohortFixed)}
+    assert list(fixed) == ([1, 2] if kind is CapsuleWorld else [])
+    for number, digest in fixed.items():  # the set that was fixed is the one that was opened
+        assert campaign.records.get(Outcome, number).aggregate_digest == digest
     world.check_money()
     quiet.check_money()
     assert campaign.payouts() == undisturbed.payouts()

@@ -15,13 +15,12 @@ from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.veiled import scoring
 from sonar.families.quadratic.veiled.judging import Tests, tests_of
-from sonar.families.veiled import Asked, Sent
+from sonar.families.quadratic.veiled.scoring import Scores, scores_of
+from sonar.families.veiled import Sent
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.veil.functionals import Measured
 
 
 class Quadratic:
@@ -108,17 +107,13 @@ class Quadratic:
         """Return the tests of a round's veiled answers."""
         return tests_of(rules, plan, rounds, reference, rows, draw)
 
-    def score_asks(
+    def veiled_scores(
         self,
         plan: SlotPlan,
         vectors: Mapping[int, Sequence[float]],
         sent: Mapping[int, Collection[str]],
         mines: Collection[str],
         sums: Mapping[int, tuple[Sequence[int], int]],
-    ) -> dict[str, Asked]:
-        """Return one functional for each mine."""
-        return scoring.score_asks(plan, vectors, sent, mines, scoring.limit_of(plan, vectors, sums))
-
-    def scores_of(self, heard: Mapping[str, Measured], weights: Mapping[str, int]) -> dict[str, int]:
-        """Return the scores."""
-        return scoring.scores_of(heard, weights)
+    ) -> Scores:
+        """Return the scores of a round's mines."""
+        return scores_of(plan, vectors, sent, mines, sums)

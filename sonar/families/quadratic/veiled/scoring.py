@@ -1,82 +1,107 @@
 """Scores by functionals: one number for each mine, over all rounds that brought it from the best weights on.
 
 What the scores are made of is linear in a mine's answers (`sonar.families.quadratic.score`), so it is one
-functional of several rounds' answers. The vectors are floats; they are rounded to integers at one scale for
-all mines before anything is asked, and from there on all is exact.
+functional of several rounds' answers. Beside an answer a slot leaves but ten bits or so to a coefficient. So
+what rounding leaves of the coefficients is asked about too, on a scale of its own: the two together are as
+exact as coefficients of twenty bits.
+
+The vectors are floats; they are rounded to integers, with one scale for all mines, before anything is asked.
+From there on all is exact.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sonar.errors import UsageError
 from sonar.families.veiled import Asked
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured, spread
 
-SCORE_BITS = 28
-"""Told of each mine's contribution."""
+Vector = NDArray[np.float64]
+
+SCORE_BITS, REST_BITS = 24, 12
+"""Told of each mine's contribution, and of what rounding left of it."""
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
-BEYOND = 64.0
-"""How many times the largest mean answer of all rounds one mine's may be."""
+BEYOND = 16.0
+"""How many times as long as the longest mean answer of all rounds one mine's answer may be."""
 
 
-def limit_of(
-    plan: SlotPlan,
-    vectors: Mapping[int, Sequence[float]],
-    sums: Mapping[int, tuple[Sequence[int], int]],
-) -> float:
-    """Return what no mine's sum_s <vector_s, u_s> exceeds, in real units.
+@dataclass(frozen=True)
+class Scores:
+    """A round's scores: `asks` by mine, two each; the second is 2^`finer` times what the first leaves."""
 
-    `sums`: by round what was opened, int[d k], and over how many rows. 28 bits leave room for a bound that is
-    a thousand times too wide.
-    """
-    means = (_length([value / (rows << plan.scale_bits) for value in total]) for total, rows in sums.values())
-    largest = max(means, default=0.0) * sum(map(_length, vectors.values()))
-    return BEYOND * largest if largest > 0 else 1.0
+    asks: Mapping[str, tuple[Asked, ...]]
+    finer: int
+
+    def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
+        """Return the scores: what was heard times the mine's weight, the largest of them 32767.
+
+        Integers only: they decide about money. What is positive stays so.
+        """
+        values = {
+            mine: ((whole.value << self.finer) + rest.value) * weights[mine]
+            for mine, (whole, rest) in sorted(heard.items())
+        }
+        largest = max((abs(value) for value in values.values()), default=0) or 1
+        scores = {mine: (2 * value * SCORE_MAX + largest) // (2 * largest) for mine, value in values.items()}
+        return {mine: max(score, 1) if values[mine] > 0 else score for mine, score in scores.items()}
 
 
-def score_asks(
+def scores_of(
     plan: SlotPlan,
     vectors: Mapping[int, Sequence[float]],
     sent: Mapping[int, Collection[str]],
     mines: Collection[str],
-    limit: float,
-) -> dict[str, Asked]:
-    """Return what to ask of `mines`: sum_s <vector_s, u_s> over the rounds s in which each counted.
+    sums: Mapping[int, tuple[Sequence[int], int]],
+) -> Scores:
+    """Return the scores of `mines`: of sum_s <vector_s, u_s> over the rounds s in which each counted.
 
-    `vectors`: float64[d k] by round. `sent`: the mines that counted in a round. `limit`: see `limit_of`. All
-    have one scale. Whoever counted in no round is not asked. Raises UsageError for what is not finite.
+    `vectors`: float64[d k] by round. `sent`: the mines that counted in a round. `sums`: by round what was
+    opened, int[d k], and over how many rows. Whoever counted in no round is not asked. Raises UsageError for
+    what is not finite.
     """
-    if not math.isfinite(limit) or limit <= 0:
-        raise UsageError(f"the largest contribution is to be {limit}; it is a number above 0")
-    scale = plan.slot_bits - 1 - math.frexp(limit)[1] - plan.scale_bits
-    rounded = {number: _integers(plan, number, vector, scale) for number, vector in sorted(vectors.items())}
-    parts = {
-        mine: tuple((number, vector) for number, vector in rounded.items() if mine in sent.get(number, ()))
-        for mine in sorted(mines)
-    }
-    return {mine: Asked(each, SCORE_BITS) for mine, each in parts.items() if each}
+    checked = {number: _checked(plan, number, vectors[number]) for number in sorted(vectors)}
+    means = (_length([value / (rows << plan.scale_bits) for value in total]) for total, rows in sums.values())
+    longest = BEYOND * max(means, default=0.0) or 1.0
+    whole, scale = _rounded(plan, checked, longest)
+    rest, finer = _rounded(
+        plan, {n: np.ldexp(v, scale) - whole[n] for n, v in checked.items()}, math.ldexp(longest, 1)
+    )
+    asks = {}
+    for mine in sorted(mines):
+        there = [number for number in checked if mine in sent.get(number, ())]
+        if there:
+            asks[mine] = (_asked(plan, whole, there, SCORE_BITS), _asked(plan, rest, there, REST_BITS))
+    return Scores(asks, max(finer, 0))
 
 
-def _integers(plan: SlotPlan, number: int, vector: Sequence[float], scale: int) -> tuple[int, ...]:
-    if len(vector) != plan.weights or not all(map(math.isfinite, vector)):
+def _rounded(plan: SlotPlan, vectors: Mapping[int, Vector], longest: float) -> tuple[dict[int, Vector], int]:
+    """Return the vectors times 2^scale, rounded, and the scale.
+
+    It is the largest with which no answers that are at most so long, in real units, can exceed a slot.
+    """
+    most = sum(_length(vector.tolist()) for vector in vectors.values()) * longest or 1.0
+    scale = plan.slot_bits - 1 - plan.scale_bits - math.frexp(most)[1]
+    return {number: np.rint(np.ldexp(vector, scale)) for number, vector in vectors.items()}, scale
+
+
+def _asked(plan: SlotPlan, vectors: Mapping[int, Vector], there: Sequence[int], bits: int) -> Asked:
+    return Asked(tuple((n, tuple(spread(plan, [int(x) for x in vectors[n].tolist()]))) for n in there), bits)
+
+
+def _checked(plan: SlotPlan, number: int, vector: Sequence[float]) -> Vector:
+    found: Vector = np.array(vector, dtype=np.float64)
+    if found.shape != (plan.weights,) or not np.isfinite(found).all():
         raise UsageError(f"the coefficients of round {number} are not {plan.weights} finite numbers")
-    return tuple(spread(plan, [math.floor(math.ldexp(x, scale) + 0.5) for x in map(float, vector)]))
+    return found
 
 
 def _length(vector: Sequence[float]) -> float:
-    return math.sqrt(math.fsum(float(x) ** 2 for x in vector))
-
-
-def scores_of(heard: Mapping[str, Measured], weights: Mapping[str, int]) -> dict[str, int]:
-    """Return the scores: what was heard times the mine's weight, at a scale at which the largest is 32767.
-
-    Integers only: they decide about money. What is positive stays so.
-    """
-    values = {mine: heard[mine].value * weights[mine] for mine in sorted(heard)}
-    largest = max((abs(value) for value in values.values()), default=0) or 1
-    scores = {mine: (2 * value * SCORE_MAX + largest) // (2 * largest) for mine, value in values.items()}
-    return {mine: max(score, 1) if values[mine] > 0 else score for mine, score in scores.items()}
+    return math.sqrt(math.fsum(x * x for x in vector))

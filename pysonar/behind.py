@@ -1,0 +1,76 @@
+"""Builds what a bounty with capsules works with: their panel, the holder behind them, and their signatures.
+
+Only `pysonar.wiring` calls it, for bounties that have capsules: it loads what the others never need.
+"""
+
+from __future__ import annotations
+
+from eth_account.signers.local import LocalAccount
+
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.audit import Packets, audit_spec
+from pysonar.campaign.opening import cover_in, job_of
+from pysonar.campaign.records import Posting, Records
+from pysonar.campaign.signing import CapsuleSignatures
+from pysonar.capsules.answers import Place
+from pysonar.capsules.client import Asker, HttpCapsule
+from pysonar.capsules.members import Wanted
+from pysonar.capsules.panel import Panel
+from pysonar.keys.key import Key
+from pysonar.keys.veiled import VeiledHolder
+from sonar.chain.contract.market import Market
+from sonar.errors import ConfigError, LocalProtocolError
+from sonar.home.settings import NetworkConfig
+from sonar.ports import Store
+from sonar.protocol.ids import Address
+from sonar.telling.progress import Progress
+
+
+def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> Panel:
+    """Return the capsules that a network lists, asked by this account. Raises ConfigError for none."""
+    if not network.capsules:
+        raise ConfigError(
+            "capsules",
+            f"the network {network.name!r} lists none in network.toml",
+            hint="get a network file with [[capsules]], or leave [capsules] out of the bounty: then software "
+            "with your key could read each answer, and mines may ask for more trust than they have",
+        )
+    asker = Asker(market.chain_id, market.address, account, lambda: market.head().timestamp_s)
+    return Panel([HttpCapsule(one.account, one.url, asker) for one in network.capsules])
+
+
+def holder_behind(bounty: Bounty, key: Key, panel: Panel, market: Market) -> VeiledHolder:
+    """Return the holder of a bounty with capsules."""
+    asked = bounty.settings.capsules
+    if asked is None:
+        raise LocalProtocolError("the bounty has no capsules")
+    audit = audit_spec(bounty) if asked.audited else None
+    wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
+    return VeiledHolder(key, panel, Place(market.chain_id, market.address), wanted)
+
+
+def audited_by(
+    bounty: Bounty,
+    holder: VeiledHolder,
+    panel: Panel,
+    market: Market,
+    store: Store,
+    records: Records,
+    scientist: Address,
+    progress: Progress,
+) -> CapsuleSignatures:
+    """Return who signs the settlements of an audited bounty."""
+
+    def auditors() -> tuple[tuple[Address, ...], int]:
+        posting: Posting | None = records.get(Posting)
+        found = cover_in(posting).auditors if posting else None
+        if found is None:
+            raise LocalProtocolError("the bounty was posted without auditors")
+        return found
+
+    def packets() -> Packets:
+        job = job_of(records.get(Posting), bounty, market, scientist)
+        return Packets(store.get, holder, records, bounty, job)
+
+    place = Place(market.chain_id, market.address)
+    return CapsuleSignatures(panel, place, auditors, packets, progress)
