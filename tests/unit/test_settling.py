@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -24,12 +25,17 @@ REVEALS = {mine: bytes([i]) * 32 for i, mine in enumerate(MINES)}
 
 
 def test_draws_follow_from_bounty_round_purpose_and_all_reveals_alone() -> None:
-    def first(purpose: str = "tests", bounty: bytes = b"b" * 32, round: int = 3, **other: bytes) -> int:
-        return Lots(purpose, bounty, round, REVEALS | other).draw(64)
+    def first(
+        purpose: str = "tests",
+        bounty: bytes = b"b" * 32,
+        round: int = 3,
+        other: Mapping[str, bytes] = REVEALS,
+    ) -> int:
+        return Lots(purpose, bounty, round, REVEALS | dict(other)).draw(64)
 
     turned = dict(reversed(REVEALS.items()))
     assert first() == first() == Lots("tests", b"b" * 32, 3, turned).draw(64)
-    others = [first("set"), first(bounty=b"c" * 32), first(round=4), first(**{MINES[0]: b"x" * 32})]
+    others = [first("set"), first(bounty=b"c" * 32), first(round=4), first(other={MINES[0]: b"x" * 32})]
     assert len({first(), *others}) == 5
     assert Lots("tests", b"b" * 32, 3, dict(list(REVEALS.items())[1:])).draw(64) != first()
 
