@@ -29,6 +29,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_update_phe": lambda rounds, quick: veil.veil_update_phe(rounds),
     "veil_masks": veil.veil_masks,
     "veil_sum": lambda rounds, quick: veil.veil_sum(1 if quick else 3),
+    "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from benchmarks.demo import FLOWER, timed_run
 from benchmarks.peers import BITS
 from benchmarks.race import Result, race, ratios, timed
 from benchmarks.updates import TURN_S, checked
+from pysonar.keys.key import Key
+from sonar.paillier.openings import check_openings
 from sonar.paillier.slots import VEIL_FREE_BITS, decode_update
 from sonar.protocol.ids import Digest
 from sonar.veil.classes import Classes
@@ -131,6 +134,24 @@ def veil_sum(rounds: int, mines: int = 255, words: int = WORDS) -> dict[str, Any
         "rounds": rounds,
         "note": "processor time of one core, 2 of 3 capsules; the whole process's peak memory",
     }
+
+
+def veil_openings(rounds: int, count: int = 2_000) -> Result:
+    """Openings of 2,000 ciphertexts at 2048 bits, checked together as an auditor does."""
+    key = Key.generate(BITS).public
+    r = mpz(secrets.randbelow(int(key.n)))
+    power, ciphertexts, openings = gmpy2.powmod(r, key.n, key.n2), [], []
+    blinding, unit = mpz(1), mpz(1)
+    for _ in range(count):  # powers of one number, which are quick to make
+        blinding, unit = blinding * power % key.n2, unit * r % key.n
+        plain = secrets.randbelow(int(key.n))
+        ciphertexts.append(key.add_plain(blinding, plain))
+        openings.append((plain, int(unit)))
+
+    def ours() -> float:
+        return timed(lambda: check_openings(key, ciphertexts, openings, secrets.randbits))[0]
+
+    return Result({}, race({"sonar": ours}, rounds), rounds=rounds, note="processor time of one core")
 
 
 @dataclass(frozen=True)

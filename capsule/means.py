@@ -16,6 +16,7 @@ from capsule.opening.bounties import Bounties
 from capsule.opening.chainview import ChainView
 from capsule.opening.cohorts import Cohorts
 from capsule.opening.updates import Updates
+from capsule.problems import Refused
 from sonar.chain.signatures import sign_digest
 from sonar.manifests.capsule import SignedAnswer
 from sonar.ports import Store
@@ -54,13 +55,15 @@ class Means:
     epochs: dict[int, Epoch]
     account: LocalAccount
     policy: Policy
-    audits: Callable[[Means], Auditor]
     insecure_keys: bool = False
+    audits: Callable[[Means], Auditor] | None = None
     telling: threading.RLock = field(default_factory=threading.RLock)
 
     @cached_property
     def auditor(self) -> Auditor:
-        """Recomputes settlements."""
+        """Recomputes settlements. Raises Refused where nobody made one."""
+        if self.audits is None:
+            raise Refused("not-audited", "this capsule does not audit settlements")
         return self.audits(self)
 
     @property

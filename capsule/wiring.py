@@ -64,8 +64,8 @@ class Capsule(Party):
             self._epochs(account),
             account,
             self.policy,
-            lambda means: auditor_of(means, self.journal),
             insecure_keys=self.network.dev,
+            audits=lambda means: auditor_of(means, self.journal),
         )
         return Service(means)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mine.options import BountyArgument, CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
+from mine.verify import verify
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
 from sonar.telling.terminal import (
-    COMMON,
     JsonFlag,
     PasswordFileOption,
     WideFlag,
@@ -37,26 +38,8 @@ app = new_app(
 data_app = new_app("Register data sets, and see which bounties they fit.")
 app.add_typer(data_app, name="data")
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="FOLDER",
-        help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]",
-        rich_help_panel=COMMON,
-    ),
-]
-BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
-CsvOption = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="A CSV file whose first line names its columns. Not copied."),
-]
-ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
-ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
 _AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
-NameOption = Annotated[
-    str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")
-]
+app.command()(verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

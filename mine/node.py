@@ -2,9 +2,9 @@
 
 Theory of operation. For each joined bounty a pass asks the chain for the bounty at the head, looks up what
 to do in `mine.work.state.DECISIONS`, asks the chain again what it knows of our own part, and only then acts.
-What must survive a crash is in the journal before the effect that depends on it: the update and its salt
-before the commit is sent. So a pass may end anywhere, by kill -9 too: the next one finds either that an
-effect did not happen, and does it, or that it did, and goes on.
+What must survive a crash is in the journal before the effect that depends on it: the seeds of a veil before
+an update is made, the update and its salt before the commit is sent. So a pass may end anywhere, by kill -9
+too: the next one finds either that an effect did not happen, and does it, or that it did, and goes on.
 
 The blob is in the store before its reveal, as long as there is time for that. A reveal saves a stake, so near
 the end of its window it goes before everything that could hold it up: see `mine.work.urgency`.

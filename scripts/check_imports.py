@@ -217,6 +217,7 @@ RULES = (
         "sonar.families",
         "sonar.veil",
         "sonar.manifests",
+        "sonar.settling",
         "sonar.chain.signatures",
         "sonar.telling.verdicts",
         "sonar.verifying",

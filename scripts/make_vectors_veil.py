@@ -26,7 +26,7 @@ from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.veil.atoms import Atoms
 from sonar.veil.classes import Classes
 from sonar.veil.envelopes import EnvelopeKey, context, seal
-from sonar.veil.functionals import class_value, measured, spread, told, write_vector
+from sonar.veil.functionals import FINE_BITS, class_value, finely, measured, spread, told, write_vector
 from sonar.veil.masks import class_masks, class_words, class_wraps, read_wraps, veiled, veiled_words
 from sonar.veil.streams import Place, Purpose, seed_hash, stream, stream_key
 from sonar.veil.sums import class_sums, unveiled, unveiled_words
@@ -44,6 +44,8 @@ PLAN = SlotPlan.make(
     free_bits=VEIL_FREE_BITS,
 )
 VECTOR = [(-1) ** i * (i * i % 11) for i in range(PLAN.weights)]
+FINE = [pow(127, -1, 1 << PLAN.slot_bits)] * PLAN.weights
+"""Of multiples of 127 this makes numbers that are 127 times as small; of others, anything."""
 BITS = 12
 WORDS = [0, 1, -1, 2**63 - 1, -(2**63), 123_456_789]
 
@@ -85,7 +87,10 @@ def vectors() -> dict[str, Any]:
         "classes": {"members": CLASSES.members, "threshold": CLASSES.threshold, "without": CLASSES.without},
         "answers": [answer(mine, r) for mine in MINES for r in ROUNDS],
         "sum": opened_sum(),
-        "functional": functional(),
+        "functionals": [
+            functional(VECTOR, spread(PLAN, VECTOR), 0),
+            functional(FINE, finely(PLAN, FINE), FINE_BITS),
+        ],
         "words": words(),
         "envelope": envelope(),
         "atoms": atoms(),
@@ -159,9 +164,9 @@ def opened_sum() -> dict[str, Any]:
     }
 
 
-def functional() -> dict[str, Any]:
-    """A functional of one mine's answers in both rounds."""
-    mine, vector, parts = MINES[0], spread(PLAN, VECTOR), [place(MINES[0], r) for r in ROUNDS]
+def functional(of_values: list[int], vector: list[int], fine: int) -> dict[str, Any]:
+    """A functional of one mine's answers in both rounds: in units of 2^-fine."""
+    mine, parts = MINES[0], [place(MINES[0], r) for r in ROUNDS]
     found = [
         class_value(
             PLAN,
@@ -175,10 +180,11 @@ def functional() -> dict[str, Any]:
     heard = [told(value, PLAN.slot_bits, BITS) for value in found]
     wraps = [read_wraps(PLAN, bytes.fromhex(answer(mine, r)["wraps"])) for r in ROUNDS]
     result = measured(PLAN, N, [vector] * 2, [masked(mine, r) for r in ROUNDS], wraps, heard, BITS)
-    exact = sum(v * u for r in ROUNDS for v, u in zip(VECTOR, values(mine, r), strict=True))
+    exact = sum(v * u << fine for r in ROUNDS for v, u in zip(of_values, values(mine, r), strict=True))
     return {
         "mine": mine,
-        "vector": texts(VECTOR),
+        "fine_bits": fine,
+        "vector": texts(of_values),
         "vector_bytes": write_vector(PLAN, vector).hex(),
         "bits": BITS,
         "class_values": texts(found),

@@ -29,6 +29,7 @@ from sonar.manifests.audit import Heard, SettlementRequest
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.model import ModelManifest, VeilCover, commitment
 from sonar.protocol.ids import digest_of
+from sonar.settling.sums import values_of
 from sonar.veil.sums import unveiled
 
 
@@ -108,7 +109,7 @@ def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManife
     rows = sum(addend.weight for addend in cohort.addends)
     try:
         signed = unveiled(place.n, [total % place.n for total in totals], classes)
-        return Summed(place.plan.unpack([int(x) for x in signed], weight=rows), rows, cohort)
+        return Summed(values_of(place.plan, signed, rows), rows, cohort)
     except UpdateOutOfRange as error:
         refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
 

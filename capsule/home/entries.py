@@ -20,9 +20,9 @@ CREATE TABLE ask (bounty BLOB, round INTEGER, mine TEXT, ask BLOB, bits INTEGER 
 CREATE INDEX ask_of ON ask (mine);
 CREATE TABLE cohort (bounty BLOB, round INTEGER, digest BLOB NOT NULL, manifest BLOB NOT NULL,
                      opened INTEGER NOT NULL, PRIMARY KEY (bounty, round, digest)) WITHOUT ROWID;
-CREATE TABLE answer (request BLOB PRIMARY KEY, bounty BLOB NOT NULL, round INTEGER NOT NULL,
-                     kind TEXT NOT NULL, at_s INTEGER NOT NULL, signed BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX answer_of ON answer (bounty, round);
+CREATE TABLE answer (number INTEGER PRIMARY KEY, request BLOB NOT NULL UNIQUE, bounty BLOB NOT NULL,
+                     round INTEGER NOT NULL, kind TEXT NOT NULL, at_s INTEGER NOT NULL, signed BLOB NOT NULL);
+CREATE INDEX answer_of ON answer (bounty);
 CREATE TABLE refusal (code TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 """
 

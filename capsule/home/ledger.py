@@ -277,18 +277,15 @@ class Ledger:
 
     def _keep(self, answer: Answered) -> None:
         fields = [answer.request, answer.bounty, answer.round, answer.kind, answer.at_s, answer.signed]
-        if self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)", fields).rowcount:
+        if self._db.execute("INSERT OR IGNORE INTO answer VALUES (NULL, ?, ?, ?, ?, ?, ?)", fields).rowcount:
             head = hashlib.sha256(self.marks[0] + answer.request).digest()
             update = "UPDATE owner SET entries = entries + 1, before = head, head = ?"
             self._db.execute(update, [head])
 
     def answers(self, bounty: BountyId) -> list[Answered]:
-        """Every answer about a bounty, by round and time."""
-        query = "SELECT * FROM answer WHERE bounty = ? ORDER BY round, at_s, request"
-        return [
-            Answered(row[0], BountyId(row[1]), row[2], row[3], row[4], row[5])
-            for row in self._all(query, bounty)
-        ]
+        """Every answer about a bounty, in the order of telling."""
+        query = "SELECT * FROM answer WHERE bounty = ? ORDER BY number"
+        return [Answered(row[1], BountyId(row[2]), *row[3:]) for row in self._all(query, bounty)]
 
     def count_refusal(self, code: str) -> None:
         """Count a refusal; the count is for people, and may be lost."""

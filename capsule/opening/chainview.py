@@ -123,11 +123,21 @@ def _check(view: View) -> None:
     record = view.rounds.get(state.round)
     if posted.scientist != state.scientist or posted.terms != state.terms or record is None:
         raise RpcError("the chain's node contradicts itself about a bounty's posting")
-    counts = len(record.commits), len(record.reveals), record.fixed is not None
-    if counts != (state.committed, state.revealed, state.cohort_fixed):
-        raise RpcError(f"the chain's node contradicts itself about round {state.round} of a bounty")
-    if record.opened is None or record.opened.model_digest != state.model_digest:
-        raise RpcError(f"the chain's node contradicts itself about the model of round {state.round}")
+    if state.closed:
+        if not record.is_whole or record.closed is None:
+            raise RpcError(f"the chain's node leaves out events of round {state.round}")
+    elif problem := _open_fault(state, record):
+        raise RpcError(f"the chain's node contradicts itself about {problem} round {state.round} of a bounty")
     missing = [n for n in range(1, state.round) if n not in view.rounds or not view.rounds[n].is_whole]
     if missing:
         raise RpcError(f"the chain's node leaves out events of round {missing[0]}")
+
+
+def _open_fault(state: BountyState, record: RoundRecord) -> str:
+    """Return what in the record of an open round is not as the contract holds it, or nothing."""
+    counts = len(record.commits), len(record.reveals), record.fixed is not None
+    if counts != (state.committed, state.revealed, state.cohort_fixed):
+        return "the events of"
+    if record.opened is None or record.opened.model_digest != state.model_digest:
+        return "the model of"
+    return ""

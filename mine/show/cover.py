@@ -31,7 +31,11 @@ def in_lines(cover: CoverFacts) -> Iterator[str]:
     yield cover.readers
     if cover.kind == "paillier":
         return
-    yield f"each capsule may tell {count(cover.bits, 'bit')} of an answer in a round, for tests and scores"
+    most = cover.bits * (len(cover.capsules) - cover.threshold + 1)
+    yield (
+        f"each capsule may tell {count(cover.bits, 'bit')} of an answer in a round, for tests and scores: "
+        f"at most {most} in all"
+    )
     if cover.audited:
         yield (
             "audited: the capsules recompute each settlement; for that they see weights, holdout and pooled "

@@ -64,7 +64,8 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     from mine.work import joining
 
     state = mine.market.bounty(posted.bounty)
-    task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted)
+    epochs = mine.book.epochs(mine.market.place)
+    task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted, epochs)
     return [_fit(task, dataset) for dataset in mine.book.datasets()]
 
 
@@ -83,9 +84,9 @@ def bounties(mine: Mine) -> list[OfferFacts]:
     """Every bounty that is not closed."""
     from mine.work import joining
 
-    head, known = mine.market.head(), mine.book.datasets()
+    head = mine.market.head()
     offers = [
-        joining.look_at(mine.market, mine.store, mine.address, mine.policy, known, posted)
+        joining.look_at(mine.market, mine.store, mine.address, mine.policy, mine.book, posted)
         for posted in mine.market.bounties()
     ]
     return [

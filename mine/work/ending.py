@@ -85,8 +85,10 @@ class Endings:
         record = self._record(part, since, deep, lambda found: found.is_whole, joined.block)
         entry = self._market.entry(part.bounty, self._me, at=deep)
         part = ended(part, record, self._me, part.why or self._book.why(part, "the round is over"), entry)
-        if record.settled and part.state is RoundState.NO_SHARE and self._urgency.allows(STORE_CALL_S):
-            part = replace(part, why=why_no_share(self._store, record.settled, self._me))
+        if record.settled and _has_little(part) and self._urgency.allows(STORE_CALL_S):
+            why = why_no_share(self._store, record.settled, self._me)
+            if part.state is RoundState.NO_SHARE or why.startswith(_LEFT_OUT):
+                part = replace(part, why=why)
         self._tell(self._book.save(part))
         return True
 
@@ -156,6 +158,17 @@ class Endings:
 
 def _is_closed(record: RoundRecord) -> bool:
     return record.closed is not None
+
+
+_LEFT_OUT = "left out: "
+_FEE_BPS = 1
+"""The share of a mine that is left out for others' privacy alone: it brings the fee."""
+
+
+def _has_little(part: Part) -> bool:
+    """Whether a mine without a share, or with the least one, wants to know why."""
+    paid = part.state is RoundState.PAID and part.paid.get("share_bps", 0) <= _FEE_BPS
+    return paid or part.state is RoundState.NO_SHARE
 
 
 _MISSED = {RoundEvent.COMMIT_REFUSED, RoundEvent.REVEAL_MISSED, RoundEvent.REVEAL_TAKEN_BACK}
@@ -240,5 +253,5 @@ def why_no_share(store: Store, settled: RoundSettled, me: Address) -> str:
     if member is None or (evidence.bounty, evidence.round) != (settled.bounty, settled.round):
         return "the scientist's record is not of this round"
     if not member.accepted:
-        return f"left out: {member.reason}"
+        return f"{_LEFT_OUT}{member.reason}"
     return "it was counted, but did not improve the model" + (f"; {member.reason}" if member.reason else "")

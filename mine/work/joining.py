@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mine import consent
@@ -35,9 +35,9 @@ def open_and_fitting(
     market: Market, store: Store, me: Address, policy: Policy, book: Book
 ) -> list[BountyPosted]:
     """Return the bounties that could be joined now and are not."""
-    known, datasets = {joined.bounty for joined in book.joined()}, book.datasets()
+    known = {joined.bounty for joined in book.joined()}
     offers = [
-        look_at(market, store, me, policy, datasets, posted)
+        look_at(market, store, me, policy, book, posted)
         for posted in market.bounties()
         if posted.bounty not in known
     ]
@@ -49,15 +49,15 @@ def look_at(
     store: Store,
     me: Address,
     policy: Policy,
-    datasets: Sequence[DataSet],
+    book: Book,
     posted: BountyPosted,
 ) -> Offer:
     """Return a bounty with what an operator wants to know before joining. Raises ChainUnavailable."""
-    head = market.head()
+    head, datasets = market.head(), book.datasets()
     state = market.bounty(posted.bounty, at=head)
     task, fitting, problem = None, [], None
     try:
-        task = examine(market, store, me, policy, state, posted)
+        task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
         for dataset in datasets:
             try:
                 trainer.fits(task, dataset)
@@ -74,14 +74,21 @@ def look_at(
 
 
 def examine(
-    market: Market, store: Store, me: Address, policy: Policy, state: BountyState, posted: BountyPosted
+    market: Market,
+    store: Store,
+    me: Address,
+    policy: Policy,
+    state: BountyState,
+    posted: BountyPosted,
+    epochs: Mapping[str, int],
 ) -> Task:
-    """Check all of a bounty that is not about data, and return what it asks for.
+    """Check all of a bounty that is not about data, and return what it asks for. `epochs`: `Book.epochs`.
 
     Raises what the checks raise, and ChainUnavailable.
     """
     consent.check_bounty(state, policy)
     task = trainer.read_task(market, store, state, posted.model_digest, posted.key_digest, policy)
+    veil.check_epochs(task.model.cover, epochs)
     veil.check_settler(market, state.terms.settler, task.model.cover)
     trainer.proof(task, me)
     return task
@@ -109,7 +116,7 @@ def join(
         raise UsageError(
             f"bounty {hex32(posted.bounty)} is closed", hint="`mine bounties` lists the open ones"
         )
-    task = examine(market, store, me, policy, state, posted)
+    task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
     dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
     joined = Joined(
         posted.bounty,
@@ -120,7 +127,9 @@ def join(
         block=posted.block,
         veil=task.veil,
     )
-    book.join(joined)
+    with book.journal.transaction():
+        book.join(joined)
+        book.see_epochs(market.place, task.epochs)
     return joined, task
 
 

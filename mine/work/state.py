@@ -7,7 +7,7 @@ state and the bounty's status. `sonar.protocol.round` says which changes of stat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -243,6 +243,21 @@ class Book:
         """
         self.journal.put(f"seeds/{seeds.bounty.hex()}", asdict(seeds))
         return seeds
+
+    def epochs(self, site: str) -> dict[str, int]:
+        """The newest epoch of each capsule's key that bounties of a contract were joined with, by account.
+
+        `site`: chain and contract.
+        """
+        prefix = f"epoch/{site}/"
+        return {key.removeprefix(prefix): int(epoch) for key, epoch in self.journal.items(prefix)}
+
+    def see_epochs(self, site: str, epochs: Mapping[str, int]) -> None:
+        """Record the epochs in a bounty that is joined."""
+        known = self.epochs(site)
+        for account, epoch in epochs.items():
+            if epoch > known.get(account, 0):
+                self.journal.put(f"epoch/{site}/{account}", epoch)
 
     def refuse(self, refusal: Refusal) -> bool:
         """Record a refusal; tells whether it is news."""

@@ -76,6 +76,12 @@ class Task:
         return Veiled.of(self.model.cover) if self.model.cover.kind == "veil" else None
 
     @property
+    def epochs(self) -> dict[str, int]:
+        """Of which epoch the capsules' keys are, by account."""
+        cover = self.model.cover
+        return {one.account: one.epoch for one in cover.members} if cover.kind == "veil" else {}
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a data set must have: the features, then the targets."""
         return self.family.columns(self.model.family)

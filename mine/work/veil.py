@@ -12,7 +12,7 @@ which holds only those of its own classes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gmpy2 import mpz
@@ -24,7 +24,7 @@ from sonar.chain.contract.committee import is_committee
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Chain
 from sonar.chain.signatures import signer_of
-from sonar.errors import BlobNotFound, ConsentError, ManifestError, UsageError
+from sonar.errors import BlobNotFound, BlobTooLarge, ConsentError, ManifestError, UsageError
 from sonar.manifests.model import CapsuleKey, PaillierCover, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
@@ -83,6 +83,21 @@ def _check_key(member: CapsuleKey, site: Site) -> None:
         ) from error
 
 
+def check_epochs(cover: PaillierCover | VeilCover, known: Mapping[str, int]) -> None:
+    """Check that no capsule has signed a newer key than the bounty's, as far as this mine has seen.
+
+    A key that was replaced may be in other hands, and its signature is good for ever. Raises ConsentError.
+    """
+    for member in cover.members if cover.kind == "veil" else ():
+        if member.epoch < known.get(member.account, 0):
+            raise ConsentError(
+                f"model.cover.members: the key of capsule {member.account} is of epoch {member.epoch}, which "
+                f"it has replaced: you have joined a bounty with its key of epoch {known[member.account]}",
+                hint="whoever has got hold of the old key could open what is sealed for the capsule: do not "
+                "join; the scientist must ask the capsule for its key (GET /v1/identity)",
+            )
+
+
 def check_settler(chain: Chain, settler: Address, cover: PaillierCover | VeilCover) -> None:
     """Check that an audit binds: that the bounty's settler is the committee of its capsules.
 
@@ -139,7 +154,7 @@ class Veils:
         try:
             data = self._store.get(Cid("dag-cbor", update), UpdateManifest.max_bytes)
             veil = UpdateManifest.from_bytes(data).veil
-        except (BlobNotFound, ManifestError):
+        except (BlobNotFound, BlobTooLarge, ManifestError):
             return None
         return veil.seeds if veil else None
 

@@ -39,15 +39,12 @@ from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
+from sonar.settling.sums import values_of
 from sonar.settling.verdict import VEIL, twins_of
 from sonar.veil.functionals import Measured, measured, write_vector
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
 
-_ABOVE = 1 << 25
-"""What is let be above the slots of a sum: the tests cannot see a few units of junk there, and no mine may
-break a round by them. A wrong sum of masks has 41 random bits there.
-"""
 _ROOM = MAX_REQUEST_BYTES - (1 << 16)
 _MOST = 4096
 
@@ -187,7 +184,7 @@ class VeiledHolder(BaseHolder):
         plain = unveiled(n, [mpz(x) % n for x in masked], classes)
         total = sum(addend.weight for addend in manifest.addends)
         try:
-            sums = plan.unpack([int(x) for x in plain], weight=total, above=max(_ABOVE, total << 4))
+            sums = values_of(plan, plain, total)
         except UpdateOutOfRange as error:
             self._told.forget(body)
             raise CapsuleFault(

@@ -48,6 +48,7 @@ _CAPSULES = """\
 # Who takes the masks off: any two of the network's capsules together, and only off a sum.
 [capsules]
 threshold = {threshold}
+audit = false
 """
 
 

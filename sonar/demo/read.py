@@ -165,7 +165,7 @@ def _capsules(
             signed[account].append(one.round)
     rows = [
         CapsuleRow(party, record.addresses[party], record.pids[party], signed[record.addresses[party]])
-        for party in record.capsules
+        for party in sorted(record.capsules)
     ]
     return Capsules(rows, cover.threshold, cover.bits, cover.audit is not None)
 

@@ -95,7 +95,7 @@ class VeiledSide(Protocol[Rules_contra, Reference_contra]):
         mines: Collection[str],
         sums: Mapping[int, tuple[Sequence[int], int]],
     ) -> VeiledScores:
-        """Return the scores of `mines`: of each the sum of <vector_s, u_s> over the rounds s in which it counted.
+        """Return the scores of `mines`: of each, over the rounds s in which it counted, sum <vector_s, u_s>.
 
         `sent`: who counted in a round. `sums`: by round what was opened, and over how many rows. Raises
         UsageError.

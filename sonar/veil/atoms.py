@@ -5,11 +5,15 @@ equal weights at once, with others after some rounds. So over a whole bounty the
 looked at together. Mines that were in exactly the same sets form an atom. Whatever is computed from the sums,
 linearly or after a model was solved for, is constant on atoms; if every atom has at least `least` mines, so
 has every group that can be told from the rest.
+
+Answers are integers, so weights matter too. Of u_1 + 50 u_2 + 50 u_3 + 50 u_4 the remainder modulo 50 is
+u_1's alone: nearly six bits of each of its numbers, of which nobody would have counted one (`residue`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
 from sonar.errors import UsageError
@@ -49,6 +53,39 @@ class Atoms:
         return ""
 
 
+def residue(weights: Iterable[int], least: int) -> int:
+    """Return modulo which number a weighted sum may tell of fewer than `least` mines alone; 1 if none.
+
+    The sum of r_i u_i, divided by what divides all r_i, tells of the mines whose weight a prime power does
+    not divide; the product of such prime powers is returned. `weights` are those of an atom, positive. Equal
+    ones tell nothing. Raises UsageError for fewer than `least` weights.
+    """
+    total = list(weights)
+    if len(total) < least or least < 1 or min(total) < 1:
+        raise UsageError(f"{len(total)} weights, all positive, for a least group of {least}")
+    common = math.gcd(*total)
+    numbers = sorted(weight // common for weight in total)
+    found = 1
+    # A prime that divides all but a few numbers divides one of any `least`, so of the smallest.
+    for prime in set[int]().union(*(_primes_of(number) for number in set(numbers[:least]))):
+        found *= prime ** sorted(_times(prime, number) for number in numbers)[least - 1]
+    return found
+
+
+def weight_fault(atoms: Iterable[Mines], weights: Mapping[str, int], least: int) -> str:
+    """Return why sums that make these atoms, with these weights, may not be opened, or nothing.
+
+    `weights` has all mines of the atoms. An atom of fewer than `least` mines is no matter of weights.
+    """
+    for atom in atoms:
+        if len(atom) >= least and (modulus := residue([weights[mine] for mine in atom], least)) > 1:
+            return (
+                f"the weights of {_named(atom)} would tell of fewer than {least} of them alone, modulo "
+                f"{modulus}: give all the same weight"
+            )
+    return ""
+
+
 def choose(opened: Iterable[Mines], candidates: Mines, least: int, lots: Callable[[int], int]) -> Mines:
     """Return a largest set of `candidates` that may be opened after `opened`; empty if there is none.
 
@@ -81,3 +118,23 @@ def _largest(size: int, present: int, least: int) -> int:
 def _named(mines: Mines) -> str:
     first, *others = sorted(mines)
     return f"{first} and {len(others)} more" if others else first
+
+
+def _primes_of(number: int) -> set[int]:
+    """The prime factors, by division: a weight has at most 32 bits."""
+    found, divisor = set[int](), 2
+    while divisor * divisor <= number:
+        while number % divisor == 0:
+            found.add(divisor)
+            number //= divisor
+        divisor += 1
+    return found | {number} - {1}
+
+
+def _times(prime: int, number: int) -> int:
+    """How often a prime divides a number."""
+    times = 0
+    while number % prime == 0:
+        number //= prime
+        times += 1
+    return times

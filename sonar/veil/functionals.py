@@ -203,7 +203,7 @@ def _halves(plan: SlotPlan, vector: Vector) -> list[tuple[int, Vector]]:
 
 def _lower(plan: SlotPlan, fine: int) -> int:
     """What the digits below may make of a fine place, in its units."""
-    return (plan.update_max >> (plan.slot_bits - 1 - fine)) + 1 if fine else 0
+    return ((plan.update_max << fine) >> (plan.slot_bits - 1)) + 1 if fine else 0
 
 
 def _product(plan: SlotPlan, vector: Vector, numbers: Sequence[mpz]) -> mpz:

@@ -61,11 +61,9 @@ def check_weights(
 ) -> None:
     """Check weights against rows and earlier sums: one that moved would give away a part of an answer."""
     for addend in cohort.addends:
-        manifest = updates[addend.mine].manifest if addend.mine in updates else None
-        if manifest is not None and addend.weight > manifest.rows:
-            findings.false(
-                GROUP, f"weight of {addend.mine}", f"at most its {manifest.rows} rows", addend.weight
-            )
+        rows = updates[addend.mine].rows if addend.mine in updates else None
+        if rows is not None and addend.weight > rows:
+            findings.false(GROUP, f"weight of {addend.mine}", f"at most its {rows} rows", addend.weight)
         first = opened.weights.setdefault(addend.mine, addend.weight)
         findings.same(GROUP, f"weight of {addend.mine}, as in its first sum", first, addend.weight)
 

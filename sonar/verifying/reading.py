@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sonar.chain.contract import sent as transactions
 from sonar.chain.contract.committee import is_committee
-from sonar.chain.contract.market import Market
+from sonar.chain.contract.market import BLOCKS_PER_QUERY, Market
 from sonar.errors import RpcError, StoreRefused, StoreUnavailable, UsageError
 from sonar.manifests.model import AllowList, KeyManifest, ModelManifest, VeilCover
 from sonar.ports import Store
-from sonar.protocol.events import BountyPosted
+from sonar.protocol.events import BountyClosed, BountyPosted, Event
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import Cid, hex32, parse_bounty
 from sonar.protocol.phase import NOBODY
@@ -25,6 +25,7 @@ from sonar.verifying.findings import Findings, read
 from sonar.verifying.posting import Place
 from sonar.verifying.rounds import Course, Sent
 
+_SPAN_BLOCKS = 25 * BLOCKS_PER_QUERY
 NO_STORE = "the network's store cannot be opened from here"
 
 
@@ -73,14 +74,23 @@ def verify(
     """
     progress, source = progress or Progress(), Source(opened)
     progress.waiting("the bounty's record on the chain")
-    events = market.events(posted.block, market.head().number, posted.bounty)
-    records = sorted(fold(events).values(), key=lambda record: record.round)
+    records = sorted(fold(_events(market, posted)).values(), key=lambda record: record.round)
     place = Place(market.chain_id, market.address)
     findings = Findings(0)
     course = _posting(findings, market, place, posted, source)
     course.tell = progress.waiting
     rounds = [findings.told("posted"), *_rounds(market, course, records)]
     return _told(market, posted, course, rounds)
+
+
+def _events(market: Market, posted: BountyPosted) -> list[Event]:
+    """All events of a bounty. Years after it has closed, the blocks since then need not be read."""
+    found, first, last = list[Event](), posted.block, market.head().number
+    while first <= last and not any(isinstance(event, BountyClosed) for event in found):
+        until = min(first + _SPAN_BLOCKS - 1, last)
+        found += market.events(first, until, posted.bounty)
+        first = until + 1
+    return found
 
 
 def _posting(

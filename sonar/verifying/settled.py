@@ -13,6 +13,7 @@ from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest
 from sonar.protocol.phase import NOBODY, Terms
 from sonar.protocol.seal import settlement_digest
+from sonar.settling.verdict import SPARED
 from sonar.verifying.findings import Findings, Read
 from sonar.verifying.posting import FROZEN, Place
 from sonar.verifying.updates import Judged
@@ -59,6 +60,8 @@ def _check_member(findings: Findings, record: RoundRecord, member: CohortMember)
     reveal, paid = record.reveals[mine].update_digest, record.paid.get(mine)
     findings.same(EVIDENCE, f"evidence's update of {mine}", reveal, member.update)
     findings.same(EVIDENCE, f"evidence's share of {mine}", paid.share_bps if paid else None, member.share_bps)
+    if member.share_bps and not member.accepted:  # it is paid its fee for nothing but privacy's sake
+        findings.same(EVIDENCE, f"why {mine} is left out and paid", SPARED, member.reason)
 
 
 def check_accepted(

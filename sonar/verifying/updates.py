@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """An update: the rows that it says, if it is for this round; what is wrong with it, or what is missing."""
+    """An update: the rows that it says, if it is for this round; what is wrong with it, or missing."""
 
     rows: int | None = None
     fault: str = ""

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sonar.veil.atoms import Atoms, choose
+from sonar.veil.atoms import Atoms, choose, weight_fault
 from sonar.veil.classes import Classes
 
 SHAPES = [Classes(3, 2), Classes(2, 2), Classes(5, 3)]
@@ -279,3 +279,15 @@ def test_a_weight_that_moves_exposes_a_mine() -> None:
     both = np.concatenate([known, campaign.known([0])])
     others = np.arange(MINES) != 4
     assert rank_of(both[:, others]) < rank_of(both) == 2
+
+
+def test_weights_of_other_factors_tell_a_mines_remainders() -> None:
+    """Ranks over the rationals do not see it: the answers are integers. What `weight_fault` is for."""
+    random = Random(1)
+    answers = [random.randrange(-(2**40), 2**40) for _ in range(MINES)]
+    everyone = [frozenset(f"mine {i}" for i in range(MINES))]
+    weights = [1] + [50] * (MINES - 1)
+    total = sum(weight * answer for weight, answer in zip(weights, answers, strict=True))
+    assert total % 50 == answers[0] % 50
+    assert weight_fault(everyone, {f"mine {i}": w for i, w in enumerate(weights)}, LEAST)
+    assert not weight_fault(everyone, {f"mine {i}": 50 for i in range(MINES)}, LEAST)

@@ -91,7 +91,7 @@ class InProcess:
             {self.epoch: Epoch(public, 0, self.key)},
             self.account,
             self.policy,
-            lambda means: auditor_of(means, journal),
+            audits=lambda means: auditor_of(means, journal),
             insecure_keys=True,
         )
         self.service, self.down = Service(self.means), False

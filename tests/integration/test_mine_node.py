@@ -22,6 +22,7 @@ from sonar.protocol.events import Committed, Event
 from sonar.protocol.ids import BountyId, Cid, digest_of, hex32
 from sonar.protocol.phase import Entry, EntryState, Status
 from sonar.protocol.round import RoundState, is_final
+from sonar.settling.verdict import SPARED
 from sonar.store.memory import MemoryStore
 from sonar.telling.progress import Done, Waiting
 from sonar.telling.text import short
@@ -101,6 +102,52 @@ def test_waits_of_several_bounties_say_which(world: World) -> None:
     assert waiting.what.endswith((f"in bounty {short(hex32(first))}", short(hex32(world.scientist.bounty))))
 
 
+def evidence_of(world: World, members: list[CohortMember], **changes: Any) -> bytes:
+    model = Cid("dag-cbor", world.state().model_digest)
+    fields: dict[str, Any] = {
+        "chain_id": world.market().chain_id,
+        "contract": world.market().address,
+        "bounty": world.scientist.bounty,
+        "round": 1,
+        "model": model,
+        "new_model": model,
+        "loss": 500_000,
+        "best_loss": 500_000,
+        "accepted_rows": sum(member.rows for member in members if member.accepted),
+        "aggregate": None,
+        "cohort": tuple(members),
+    }
+    return EvidenceManifest(**(fields | changes)).to_bytes()
+
+
+def test_a_mine_that_is_left_out_for_privacy_alone_has_its_fee_and_hears_why(world: World) -> None:
+    scientist = world.scientist
+    scientist.post()
+    nodes = [world.node(i) for i in range(3)]
+    run(nodes)
+    shares = {world.address(0): 1, world.address(1): 5_000, world.address(2): 4_999}
+    members = [
+        CohortMember(
+            mine=mine,
+            update=update,
+            rows=40,
+            accepted=mine != world.address(0),
+            reason="" if mine != world.address(0) else SPARED,
+            share_bps=shares[mine],
+        )
+        for mine, update in sorted(scientist.cohort(1).items(), key=lambda item: int(item[0], 16))
+    ]
+    evidence = evidence_of(world, members)
+    world.store.put(evidence, "dag-cbor")
+    scientist.settle(shares, evidence=digest_of(evidence))
+    run(nodes)
+    part = world.part(0, 1)
+    assert (part.state, part.why) == (RoundState.PAID, f"left out: {SPARED}")
+    assert part.paid["fee_units"] == world.state().terms.fee_units
+    assert "it is paid its fee" in part.why
+    assert not world.part(1, 1).why
+
+
 @pytest.mark.parametrize(
     ("reason", "changes", "why"),
     [
@@ -129,21 +176,7 @@ def test_a_round_without_a_share_says_why(
         )
         for mine, update in sorted(scientist.cohort(1).items(), key=lambda item: int(item[0], 16))
     ]
-    model = Cid("dag-cbor", world.market().bounty(scientist.bounty).model_digest)
-    fields: dict[str, Any] = {
-        "chain_id": world.market().chain_id,
-        "contract": world.market().address,
-        "bounty": scientist.bounty,
-        "round": 1,
-        "model": model,
-        "new_model": model,
-        "loss": 500_000,
-        "best_loss": 500_000,
-        "accepted_rows": sum(member.rows for member in members if member.accepted),
-        "aggregate": None,
-        "cohort": tuple(members),
-    }
-    evidence = EvidenceManifest(**(fields | changes)).to_bytes()
+    evidence = evidence_of(world, members, **changes)
     if reason is not None:
         world.store.put(evidence, "dag-cbor")
     scientist.settle(shares, evidence=digest_of(evidence))

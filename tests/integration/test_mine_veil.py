@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import stat
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from mine import setup
+from mine.show import views
 from mine.work import trainer
 from mine.work.state import Seeds
 from sonar.chain.contract.committee import is_committee
@@ -22,6 +25,7 @@ from sonar.protocol.ids import Digest, hex32
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundState
 from sonar.telling.progress import Done
+from sonar.veil.envelopes import EnvelopeKey
 from sonar.veil.functionals import class_value, measured, spread, told
 from sonar.veil.masks import class_masks, class_wraps, read_wraps
 from sonar.veil.streams import Place, seed_hash
@@ -167,6 +171,8 @@ def test_a_mine_that_starts_again_or_joins_again_has_the_same_seeds(world: World
     world.scientist.settle()
     setup.leave(world.book(0), hex32(bounty))
     assert seeds_of(world, 0) == before
+    (left,) = views._left(world.book(0))
+    assert (left.revealed.updates, left.revealed.capsule_bits, left.revealed.bits) == (1, 1024, 1024)
     run([world.node(i) for i in range(3)])  # new processes; mine 0 joins the bounty again
     assert veil_of(updates(world, 2)[0][0]).seeds == before.hashes
     assert seeds_of(world, 0) == before
@@ -280,3 +286,38 @@ def test_an_audit_is_believed_if_the_settler_is_the_committee_of_the_capsules(wo
     run([node])
     assert [joined.bounty for joined in world.book(0).joined()] == [good]
     assert world.part(0, 1).state is RoundState.COMMITTED
+
+
+def test_a_key_that_a_capsule_has_replaced_is_not_taken_again(world: World) -> None:
+    """It may be in other hands by then, and nothing takes its signature back."""
+    old = world.veil()
+    first = world.scientist.post(terms(rounds=2))
+    run([world.node(i) for i in range(3)])
+    renewed = (replace(old[0], key=EnvelopeKey.new(), epoch=2), *old[1:])
+    world.scientist.cover = cover_of(renewed, 2, world.market())
+    second = world.scientist.post(terms(rounds=1))
+    node = world.node(0)
+    run([node])
+    world.scientist.cover = cover_of(old, 2, world.market())
+    third = world.scientist.post(terms(rounds=1, quiet_s=20))
+    run([node])
+    assert {joined.bounty for joined in world.book(0).joined()} == {first, second}
+    (refusal,) = world.book(0).refusals()
+    assert refusal.bounty == third
+    assert f"the key of capsule {old[0].address} is of epoch 1, which it has replaced" in refusal.error
+    assert "with its key of epoch 2" in refusal.error
+    run([world.node(0), world.node(1), world.node(2)])  # what was joined before goes on, in a new process too
+    assert world.book(0).part(first, 1).state is RoundState.REVEALED
+    assert world.book(0).part(second, 1).state is RoundState.REVEALED
+
+
+def test_seeds_show_themselves_to_nobody(world: World) -> None:
+    world.veil()
+    world.scientist.post()
+    run([world.node(0)])
+    seeds = seeds_of(world, 0)
+    shown = repr(seeds) + repr(world.progress.events)
+    for seed in seeds.seeds:
+        assert repr(seed)[2:-1] not in shown
+        assert seed.hex() not in shown
+    assert stat.S_IMODE((world.home(0) / "journal.sqlite").stat().st_mode) == 0o600

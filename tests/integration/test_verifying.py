@@ -10,17 +10,22 @@ from typing import Any
 import httpx
 import pytest
 
+from mine.cli import main as mine
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Rpc
 from sonar.cli import app
+from sonar.errors import ConfigError
 from sonar.localchain import anvil
 from sonar.manifests.cohort import CohortManifest
 from sonar.protocol.ids import Cid, hex32
 from sonar.store.folder import FolderStore
-from sonar.telling.documents import read
+from sonar.store.kubo.store import KuboStore
+from sonar.telling.documents import read, write
 from sonar.telling.terminal import run_app
 from sonar.telling.verdicts import BountyVerified, exit_code, print_verified
+from sonar.verifying.reading import verify
 from tests.audited_kit import Audited, Posted, false, kinds
+from tests.kubo_kit import needs_kubo, swarm_in
 
 pytestmark = pytest.mark.skipif(anvil.find() is None, reason="Anvil is not installed")
 
@@ -50,13 +55,7 @@ def test_an_honest_bounty_holds_and_its_signers_are_named(audited: Audited, hone
     for one in told.rounds[1:]:
         assert set(one.held) >= {"record", "seals", "model", "updates", "cohort", "evidence", "payments"}
         assert (one.held["seals"], one.held["updates"], one.held["signature"]) == (3, 3, 1)
-    assert read(BountyVerified, json.dumps(json.loads(_json(told)))) == told
-
-
-def _json(told: BountyVerified) -> str:
-    from sonar.telling.documents import write
-
-    return write(told)
+    assert read(BountyVerified, write(told)) == told
 
 
 def test_an_open_bounty_is_checked_as_far_as_it_goes(audited: Audited) -> None:
@@ -89,6 +88,24 @@ def test_the_command_prints_a_table_or_json(
     code, out, _ = run(capsys, name, *network, "--json")
     told = read(BountyVerified, out.splitlines()[-1])
     assert (code, told.result, told.bounty) == (0, "holds", name)
+
+
+def test_a_mine_verifies_from_its_own_home(
+    audited: Audited,
+    honest: Posted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    home = ["--home", str(tmp_path / "mine")]
+    assert mine(["init", *home, "--network", str(audited.network_file), "--dev"]) == 0
+    name = hex32(honest.event.bounty)
+    capsys.readouterr()
+    assert mine(["verify", name[:10], *home, "--json"]) == 0
+    told = read(BountyVerified, capsys.readouterr().out.splitlines()[-1])
+    assert told == audited.verify(honest)
+    assert mine(["verify", "0x7777777777", *home]) == 2
 
 
 def test_the_contract_alone_is_checked_as_before(
@@ -185,9 +202,6 @@ def cohort_of(audited: Audited, posted: Posted, number: int) -> CohortManifest:
 
 
 def test_without_a_store_the_chain_is_checked_alone(audited: Audited, honest: Posted, tmp_path: Path) -> None:
-    from sonar.errors import ConfigError
-    from sonar.verifying.reading import verify
-
     def nowhere() -> FolderStore:
         raise ConfigError("store", "its folder is not on this machine")
 
@@ -197,6 +211,22 @@ def test_without_a_store_the_chain_is_checked_alone(audited: Audited, honest: Po
         assert one.held["seals"] == 3
         assert one.held["payments"] > 10
     assert any("not on this machine" in f.found for f in told.rounds[0].findings)
+
+
+@needs_kubo
+def test_through_a_swarm_and_what_that_has_lost(audited: Audited, honest: Posted, tmp_path: Path) -> None:
+    with swarm_in(tmp_path) as nodes:
+        first = nodes.start("a")
+        second = nodes.start("b", *first.addresses())
+        giver, taker = KuboStore(first.api_url), KuboStore(second.api_url, get_timeout_s=2)
+        for path in (audited.folder / "store").rglob("*"):
+            if path.is_file() and len(path.name) == 64:
+                for codec in ("raw", "dag-cbor"):
+                    giver.put(path.read_bytes(), codec)
+        assert verify(audited.market, lambda: taker, honest.event).result == "holds"
+        gone = KuboStore(nodes.start("c").api_url, get_timeout_s=0.2)
+        told = verify(audited.market, lambda: gone, honest.event)
+        assert (told.result, false(told)) == ("unknown", [])
 
 
 # ---- a node that lies, or has forgotten

@@ -111,6 +111,7 @@ def test_a_mine_that_is_summed_and_called_left_out_is_found(audited: Audited) ->
     told = audited.verify(audited.run(Lies(evidence=lie), 1))
     fields = [finding.field for _, finding in false(told)]
     assert "mines accepted" in fields
+    assert f"why {audited.mines[0].address} is left out and paid" in fields
 
 
 @pytest.mark.parametrize("name", ["name", "zero_start", "holdout"])

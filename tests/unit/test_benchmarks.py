@@ -46,6 +46,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_update_phe",
         "veil_masks",
         "veil_sum",
+        "veil_openings",
         "share_of_limit",
     ]
 
@@ -88,6 +89,10 @@ def test_vectors_are_summed_under_masks(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.medians["sonar, bytes a value"] == 8
     assert found.missing == ("Flower SecAgg+",)
     assert found.ratio == {}
+
+
+def test_openings_are_checked() -> None:
+    assert veil.veil_openings(1, count=12).medians["sonar"] > 0
 
 
 def test_a_capsules_memory_grows_with_neither_mines_nor_words() -> None:

@@ -98,6 +98,7 @@ def test_bounty_files(tmp_path: Path) -> None:
 def test_policies(tmp_path: Path) -> None:
     text = b"[policy]\nmin_fee_wei = 1\ninsecure_keys = true\n[tokens]\n"
     text += b"0x0000000000000000000000000000000000000001 = { max_stake = 5, min_fee = 1 }\n"
+    text += b'[capsules]\ntrusted = ["0x0000000000000000000000000000000000000002"]\nwithout = false\n'
     decode = from_file(tmp_path / POLICY_FILE, lambda path: Policy.load(path.parent))
     assert fuzz(lambda rng: changed_text(rng, text), decode, INPUTS // 20) > 0
 

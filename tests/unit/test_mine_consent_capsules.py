@@ -11,6 +11,7 @@ import pytest
 
 from mine.consent import CapsulePolicy, Policy
 from mine.work.veil import check_cover
+from pysonar.bounty.settings import CapsuleSettings
 from sonar.errors import ConfigError, ConsentError, ManifestError, SonarError
 from sonar.manifests.model import AuditSpec, CapsuleKey, PaillierCover, VeilCover
 from sonar.protocol.ids import Address, Digest
@@ -136,6 +137,10 @@ def test_bits_beyond_the_limit_are_refused_and_the_limit_itself_is_not() -> None
         check_cover(cover_of(CAPSULES[:3], bits=65), HERE, policy)
     with pytest.raises(ConsentError, match="above your limit of 512"):
         check_cover(cover_of(CAPSULES[:3], bits=513), HERE, trusting(*ACCOUNTS))
+
+
+def test_a_bounty_with_the_scientist_s_defaults_is_within_a_mine_s() -> None:
+    assert CapsuleSettings().bits <= Policy().max_bits
 
 
 def test_an_audit_is_for_those_who_accept_that_capsules_see_openings() -> None:

@@ -213,8 +213,9 @@ def test_a_cover_says_who_could_read_an_answer(members: int, threshold: int, tol
         [f"{short(CAPSULES[2])} (not one that you trust)"] if members == 3 else []
     )
     assert facts.strangers == list(CAPSULES[2:members])
-    assert [line for line in in_lines(facts) if "64 bits of an answer in a round" in line]
+    (tells,) = [line for line in in_lines(facts) if "64 bits of an answer in a round" in line]
     assert veil.bits_in_all == 64 * (members - threshold + 1)
+    assert tells.endswith(f"at most {veil.bits_in_all} in all")
 
 
 def test_without_capsules_the_scientist_s_software_could() -> None:

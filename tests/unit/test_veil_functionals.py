@@ -19,6 +19,7 @@ from sonar.veil.functionals import (
     FINE_BITS,
     Measured,
     class_value,
+    finely,
     measured,
     places,
     read_vector,
@@ -188,6 +189,24 @@ def test_the_first_place_has_no_carry() -> None:
     vector[0] = vector[PLAN.slots_per_ciphertext + 1] = 12345
     for i in range(20):
         assert one(vector, SIZE, 10, f"mine {i}") == (0, Measured(0, 0))
+
+
+def test_a_slot_may_have_fewer_bits_than_fine_places_take() -> None:
+    plan = SlotPlan.make(
+        key_bits=128,
+        weights=2,
+        weight_frac=0,
+        data_frac=0,
+        bounds=Bounds(1, 1, 1),
+        mines_max=3,
+        weight_rows=1,
+        free_bits=VEIL_FREE_BITS,
+    )
+    assert plan.slot_bits < FINE_BITS
+    vector, wraps = finely(plan, [0, 1]), [0] * plan.ciphertexts
+    opened = [mpz(plain) for plain in plan.pack([1, 1])]
+    found = measured(plan, mpz(1 << 128) - 159, [vector], [opened], [wraps], [0], plan.slot_bits)
+    assert off_by(1 << FINE_BITS, found.value, plan.slot_bits) <= found.error
 
 
 @given(st.integers(), st.integers(1, 80), st.data())

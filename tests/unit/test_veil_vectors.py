@@ -135,19 +135,19 @@ def test_the_sum_opens_as_the_page_says() -> None:
         assert int(value) == sum(w * int(u) for w, u in zip(case["weights"], own, strict=True))
 
 
-def test_the_functional_is_told_as_the_page_says() -> None:
-    case = DOCUMENT["functional"]
+@pytest.mark.parametrize("case", DOCUMENT["functionals"], ids=lambda c: f"fine {c['fine_bits']}")
+def test_a_functional_is_told_as_the_page_says(case: dict[str, Any]) -> None:
     parts = [answer for answer in ANSWERS if answer["mine"] == case["mine"]]
-    vector = [0] * (COUNT * (SLOTS + 1))
+    fine, modulus = case["fine_bits"], 1 << SIZE
+    places = [[0] * (SLOTS + 1) for _ in range(COUNT)]
     for i, v in enumerate(case["vector"]):
-        vector[i // SLOTS * (SLOTS + 1) + i % SLOTS] = int(v)
-    modulus = 1 << SIZE
-    text = b"".join((v % modulus).to_bytes(WRAP_BYTES, "big") for v in vector)
+        places[i // SLOTS][i % SLOTS] = int(v)
+    numbers_of = [0] * (COUNT * (SLOTS + 1) if fine else 0) + [v for each in places for v in each]
+    text = b"".join((v % modulus).to_bytes(WRAP_BYTES, "big") for v in numbers_of)
     assert case["vector_bytes"] == text.hex()
-    places = [vector[j * (SLOTS + 1) : (j + 1) * (SLOTS + 1)] for j in range(COUNT)]
 
     def dot(j: int, number: int) -> int:
-        return sum(v * digit for v, digit in zip(places[j], digits(number), strict=True))
+        return sum(v * digit for v, digit in zip(places[j], digits(number << fine), strict=True))
 
     def of_all(big: list[list[int]], small: list[list[int]]) -> int:
         return sum(
@@ -164,11 +164,25 @@ def test_the_functional_is_told_as_the_page_says() -> None:
     step = 1 << (SIZE - case["bits"])
     value = of_all([masked(a) for a in parts], k) - sum(y * step + step // 2 for y in told)
     value = (value + modulus // 2) % modulus - modulus // 2
-    carried = len(parts) * sum(abs(v) for i, v in enumerate(vector) if i % (SLOTS + 1))
-    error = CLASSES * (step // 2 + carried)
-    exact = sum(int(v) * int(u) for a in parts for v, u in zip(case["vector"], a["values"], strict=True))
-    assert (case["value"], case["error"], case["exact"]) == (str(value), str(error), str(exact))
-    assert abs(value - exact) <= error
+    assert case["value"] == str(value)
+    exact = sum(
+        int(v) * int(u) << fine for a in parts for v, u in zip(case["vector"], a["values"], strict=True)
+    )
+    assert case["exact"] == str(exact)
+    off = (exact - value + modulus // 2) % modulus - modulus // 2
+    assert abs(off) <= int(case["error"])
+
+
+def test_the_error_of_a_functional_is_the_pages() -> None:
+    for case in DOCUMENT["functionals"]:
+        balanced = [(int(v) + (1 << SIZE - 1)) % (1 << SIZE) - (1 << SIZE - 1) for v in case["vector"]]
+        carried = 2 * sum(abs(v) for i, v in enumerate(balanced) if i % SLOTS)  # of two parts
+        plan = {name: int(value) for name, value in DOCUMENT["plan"].items()}
+        most = (plan["b_max"] << plan["weight_frac"]) + plan["a_row_l1_max"] * plan["weight_max"]
+        fine = case["fine_bits"]
+        lower = (most << fine) // (1 << SIZE - 1) + 1 if fine else 0
+        truncated = CLASSES * (1 << SIZE - case["bits"] - 1)
+        assert case["error"] == str(truncated + carried * (CLASSES + lower))
 
 
 def test_words_are_masked_as_the_page_says() -> None:

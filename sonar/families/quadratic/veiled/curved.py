@@ -74,8 +74,8 @@ def _held(plan: SlotPlan, reference: Reference | None, step: list[int]) -> float
     if reference is None:
         return 0.0
     moved = np.array(step, dtype=np.float64).reshape(plan.outputs, -1)
-    a = np.linalg.inv(reference.whiten @ reference.whiten.T)
-    return float(np.sum((moved @ a) * moved)) * 2.0**plan.data_frac
+    w = reference.whiten  # its columns are at right angles, and W W^T is the curvature's inverse
+    return float(np.sum((moved @ w / np.sum(w * w, axis=0)) ** 2)) * 2.0**plan.data_frac
 
 
 def _shifted(value: int, shift: int) -> int:

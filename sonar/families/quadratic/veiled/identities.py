@@ -42,6 +42,8 @@ LEAST_FACTOR = 3
 """Bits: an identity that leaves less to its factor is not asked about."""
 LEAST_SHARED = 32
 """What the weights' steps share at least, if a remainder is asked about."""
+LATTICE = 16
+"""How many values one question about their last digits takes."""
 SMALL, CARRIED = 64, 10
 """How large a multiple is tried for a remainder, and about what carries of three classes make at fine places
 of two answers.
@@ -92,13 +94,13 @@ def _of_first(rules: Rules, now: Sent, draw: Draw) -> list[Question]:
 def _lattice(rules: Rules, now: Sent, draw: Draw) -> list[Question]:
     """Every value is a multiple of the power of two that b's last digit and the weights share: some, by lot.
 
-    None if the values of a sum of so few would be lost in carries.
+    More at once would be lost in carries.
     """
     plan = rules.plan
     shared = math.gcd(1 << plan.weight_frac, *now.weights).bit_length() - 1
-    if shared < LEAST_FACTOR:
+    if not 0 < shared < plan.slot_bits - FINE_BITS:
         return []
-    count = min(plan.weights, (1 << FINE_BITS) // (4 * CARRIED))
+    count = min(plan.weights, LATTICE)
     first, values = draw(32) % plan.weights, [0] * plan.weights
     for i in range(count):
         values[(first + i) % plan.weights] = (1 - 2 * draw(1)) << (plan.slot_bits - FINE_BITS - shared)

@@ -1,0 +1,19 @@
+"""What a round's sum is, once its masks are off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sonar.paillier.slots import SlotPlan
+
+ABOVE = 1 << 25
+"""What is let be above the slots of a sum: the tests cannot see a few units of junk there, and no mine may
+break a round by them. A wrong sum of masks has 41 random bits there."""
+
+
+def values_of(plan: SlotPlan, plain: Sequence[int], weight: int) -> list[int]:
+    """Return the sum int[plan.weights] in signed plaintexts, of answers that weigh `weight` together.
+
+    Raises UpdateOutOfRange, which never shows a value.
+    """
+    return plan.unpack([int(x) for x in plain], weight=weight, above=max(ABOVE, weight << 4))
