@@ -20,7 +20,7 @@ from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.protocol.phase import Terms
-from sonar.veil.atoms import Atoms, weight_fault
+from sonar.veil.atoms import Atoms
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
@@ -53,10 +53,7 @@ class Opened:
                 )
             if 2 * one.weight > total:
                 return f"{one.mine} has more than half of the weight, {one.weight} of {total}"
-        atoms, mines = Atoms(self.sets), mines_of(cohort)
-        weights = {str(mine): weight for mine, weight in frozen.items()}
-        weights |= {one.mine: one.weight for one in cohort.addends}
-        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights, least)
+        return Atoms(self.sets).fault(mines_of(cohort), least)
 
 
 def mines_of(cohort: CohortManifest) -> frozenset[str]:

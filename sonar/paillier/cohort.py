@@ -71,6 +71,28 @@ def weights_of(
     return weights
 
 
+def frozen_weights(
+    plan: SlotPlan, updates: Sequence[Weighed], twins: Mapping[str, str], frozen: Mapping[str, int]
+) -> dict[str, int]:
+    """Return what each update weighs where weights may not change: by mine, without those left out.
+
+    `frozen` are the weights of mines that were in an earlier sum, which stay: if a weight moved, the
+    difference of two sums would be a part of one mine's answer. Of twins, those with a frozen weight enter,
+    lower addresses first, as long as they weigh no more together than the lightest alone. Others enter only
+    if none of their twins has a frozen weight, by `weights_of`.
+    """
+    alone = {one.mine: weight_of(plan, one) for one in updates}
+    new, weights = weights_of(plan, updates, twins), dict[str, int]()
+    for together in grouped(sorted(alone), twins):
+        begun = {mine: frozen[mine] for mine in together if mine in frozen}
+        left = min(alone[mine] for mine in together)
+        for mine, weight in (begun or {mine: new[mine] for mine in together}).items():
+            if weight and (weight <= left or len(together) == 1):
+                weights[mine] = weight
+                left -= weight
+    return weights
+
+
 def grouped(mines: Iterable[str], twins: Mapping[str, str]) -> list[list[str]]:
     """Return who counts as one: `twins` names for each mine that has any the first of its group."""
     groups: dict[str, list[str]] = {}

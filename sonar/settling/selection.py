@@ -2,21 +2,21 @@
 and every auditor repeats.
 
 A sum is refused that would single out fewer mines than the least group, alone or against the sums opened
-before, by who is in it or by remainders (`sonar.veil.atoms`). So all weigh alike, as much as the lightest
-when the bounty's first set was chosen. Of twins one enters.
+before (`sonar.veil.atoms`); and one of which a single answer makes more than half, since it nearly is that
+answer. Weights never change: a mine's is what it was in its first sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sonar.paillier.cohort import Weighed, grouped, weight_of
+from sonar.paillier.cohort import Weighed, frozen_weights, grouped
 from sonar.paillier.slots import SlotPlan
 from sonar.settling.verdict import SPARED, TWIN
 from sonar.veil.atoms import choose
 
-OTHER_TWIN = f"{TWIN}; it is in the sum under another address"
+LATE_TWIN = f"{TWIN}; its weight is in use under another address"
 
 
 @dataclass(frozen=True)
@@ -58,41 +58,22 @@ def select(
 
     `least` counts twins once. `lots(k)` draws from [0, k), and decides who stays out where some must.
     """
-    weights = _alike(plan, updates, twins, opened.weights, lots)
-    chosen = choose(opened.sets, frozenset(weights), least, lots)
-    left = {one.mine: _why_left(one.mine, weights, twins) for one in updates}
+    weights = frozen_weights(plan, updates, twins, opened.weights)
+    candidates = frozenset(weights)
+    chosen = choose(opened.sets, candidates, least, lots)
+    while heavy := _dominant({mine: weights[mine] for mine in chosen}):
+        candidates -= {heavy}
+        chosen = choose(opened.sets, candidates, least, lots)
+    if len(grouped(sorted(chosen), twins)) < least:
+        return Selection({}, {})
+    left = {one.mine: SPARED if one.mine in weights else LATE_TWIN for one in updates}
     return Selection(
         {mine: weights[mine] for mine in sorted(chosen, key=lambda mine: int(mine, 16))},
-        {mine: why for mine, why in left.items() if mine not in chosen} if chosen else {},
+        {mine: why for mine, why in left.items() if mine not in chosen},
     )
 
 
-def _alike(
-    plan: SlotPlan,
-    updates: Sequence[Weighed],
-    twins: Mapping[str, str],
-    frozen: Mapping[str, int],
-    lots: Callable[[int], int],
-) -> dict[str, int]:
-    """Return the weight of those who may enter, by mine: one weight, which no mine's rows fall short of.
-
-    Of twins the one enters that was in a sum before, the first by address if several were; if none was, lots
-    decide, since an address can be chosen.
-    """
-    alone = {one.mine: weight_of(plan, one) for one in updates}
-    weight = next(iter(frozen.values()), min(alone.values(), default=0))
-    able = sorted(mine for mine, most in alone.items() if weight == frozen.get(mine, weight) <= most)
-    groups = grouped(able, twins)
-    entering = [
-        next((mine for mine in together if mine in frozen), together[lots(len(together))])
-        if len(together) > 1
-        else together[0]
-        for together in groups
-    ]
-    return dict.fromkeys(entering, weight)
-
-
-def _why_left(mine: str, entering: Collection[str], twins: Mapping[str, str]) -> str:
-    group = twins.get(mine, mine)
-    others = (other for other in entering if other != mine and twins.get(other, other) == group)
-    return OTHER_TWIN if mine not in entering and any(others) else SPARED
+def _dominant(weights: Mapping[str, int]) -> str:
+    """The mine with more than half of the weight, empty if there is none."""
+    total = sum(weights.values())
+    return next((mine for mine, weight in weights.items() if 2 * weight > total), "")

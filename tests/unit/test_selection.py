@@ -1,98 +1,129 @@
-"""Which answers are summed behind capsules: a set that every capsule opens, all of one weight."""
+"""Whose answers a sum behind capsules takes: weights that never move, no dominance, no small atom."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.paillier.slots import VEIL_FREE_BITS, Bounds, SlotPlan
-from sonar.settling.selection import OTHER_TWIN, Opened, select
+from sonar.paillier.cohort import frozen_weights, weights_of
+from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.settling.selection import LATE_TWIN, Opened, select
 from sonar.settling.verdict import SPARED
-from sonar.veil.atoms import Atoms, weight_fault
+from sonar.veil.atoms import Atoms
 
-MINES = [f"0x{i:040x}" for i in range(1, 10)]
-LEAST = 3
-PLAN = SlotPlan.make(
-    key_bits=2048, weights=2, bounds=Bounds(9, 9, 9), mines_max=9, weight_rows=50, free_bits=VEIL_FREE_BITS
-)
+PLAN = SlotPlan.make(key_bits=512, weights=3, bounds=Bounds(1, 1, 1), mines_max=20, weight_rows=100)
 
 
 @dataclass(frozen=True)
-class Update:
+class Told:
     mine: str
-    rows: int
+    rows: int = 100
 
 
-def updates(rows: dict[str, int]) -> list[Update]:
-    return [Update(mine, count) for mine, count in rows.items()]
+def mine(number: int) -> str:
+    return f"0x{number:040x}"
 
 
-def last(bound: int) -> int:
-    return bound - 1
+def told(*rows: int) -> list[Told]:
+    return [Told(mine(number), count) for number, count in enumerate(rows, 1)]
 
 
-rows = st.dictionaries(st.sampled_from(MINES), st.integers(30, 90), min_size=1)
-twins = st.dictionaries(st.sampled_from(MINES), st.sampled_from(MINES[:3]), max_size=5)
+def first(_bound: int) -> int:
+    return 0
 
 
-@given(st.lists(st.tuples(rows, twins), min_size=1, max_size=4), st.integers(0, 2**32))
-def test_what_is_selected_may_be_opened_round_by_round(
-    rounds: list[tuple[dict[str, int], dict[str, str]]], seed: int
+def test_the_first_sum_takes_all_with_the_weights_of_their_rows() -> None:
+    found = select(PLAN, told(50, 200, 100), {}, Opened.of([]), 2, first)
+    assert found.weights == {mine(1): 50, mine(2): 100, mine(3): 100}
+    assert found.left == {}
+
+
+def test_a_weight_stays_whatever_rows_are_told_later() -> None:
+    opened = Opened.of([{mine(1): 50, mine(2): 100, mine(3): 60}])
+    found = select(PLAN, told(99, 99, 99), {}, opened, 2, first)
+    assert found.weights == {mine(1): 50, mine(2): 100, mine(3): 60}
+
+
+def test_twins_known_at_first_share_a_weight_and_keep_their_parts() -> None:
+    twins = {mine(1): mine(1), mine(2): mine(1)}
+    found = select(PLAN, told(100, 100, 100, 100), twins, Opened.of([]), 2, first)
+    assert found.weights == {mine(1): 50, mine(2): 50, mine(3): 100, mine(4): 100}
+    again = select(PLAN, told(100, 100, 100, 100), twins, Opened.of([found.weights]), 2, first)
+    assert again.weights == found.weights
+
+
+def test_a_twin_that_is_found_late_is_left_out_and_its_twin_weighs_what_it_did() -> None:
+    opened = Opened.of([dict.fromkeys(map(mine, range(1, 7)), 100)])
+    twins = {mine(6): mine(6), mine(7): mine(6)}
+    found = select(PLAN, told(*[100] * 7), twins, opened, 2, first)
+    assert found.weights == dict.fromkeys(map(mine, range(1, 7)), 100)
+    assert found.left == {mine(7): LATE_TWIN}
+
+
+def test_of_twins_that_entered_as_two_one_goes_with_companions() -> None:
+    """Whoever leaves after a sum leaves in a group of `least`; the others of it keep their fees."""
+    opened = Opened.of([dict.fromkeys(map(mine, range(1, 10)), 100)])
+    twins = {mine(1): mine(1), mine(2): mine(1)}
+    found = select(PLAN, told(*[100] * 9), twins, opened, 3, first)
+    assert mine(2) not in found.weights
+    assert found.left[mine(2)] == LATE_TWIN
+    assert sum(why == SPARED for why in found.left.values()) == 2
+    assert len(found.weights) == 6
+
+
+def test_a_mine_that_would_be_more_than_half_stays_out() -> None:
+    found = select(PLAN, told(100, 10, 10, 10), {}, Opened.of([]), 2, first)
+    assert found.weights == {mine(2): 10, mine(3): 10, mine(4): 10}
+    assert found.left == {mine(1): SPARED}
+    assert select(PLAN, told(100, 10, 10), {}, Opened.of([]), 3, first).weights == {}
+
+
+def test_where_nothing_may_be_opened_nobody_is_left_out() -> None:
+    opened = Opened.of([dict.fromkeys(map(mine, (1, 2, 3)), 100)])
+    found = select(PLAN, told(100, 100), {}, opened, 3, first)
+    assert (found.weights, found.left) == ({}, {})
+
+
+@given(
+    st.lists(st.sets(st.integers(1, 12), min_size=1), min_size=1, max_size=8),
+    st.integers(2, 4),
+    st.integers(0, 2**32),
+    st.lists(st.integers(1, 150), min_size=12, max_size=12),
+)
+def test_whatever_comes_no_sum_singles_out_fewer_than_the_least(
+    rounds: list[set[int]], least: int, seed: int, rows: list[int]
 ) -> None:
-    """By who is in it and by weights, whatever rows the mines say and who turns out to be a twin."""
-    random, sums = Random(seed), list[dict[str, int]]()
-    for told, same in rounds:
-        twin = same | {first: first for first in same.values()}
+    sums: list[dict[str, int]] = []
+    for present in rounds:
+        there = [Told(mine(number), rows[number - 1]) for number in sorted(present)]
         opened = Opened.of(sums)
-        found = select(PLAN, updates(told), twin, opened, LEAST, random.randrange)
+        found = select(PLAN, there, {}, opened, least, lambda bound: seed % bound)
         if not found.weights:
-            assert not found.left
             continue
-        mines = frozenset(found.weights)
-        atoms = Atoms(opened.sets)
-        assert atoms.fault(mines, LEAST) == ""
-        weights = {**opened.weights, **found.weights}
-        assert weight_fault(atoms.with_set(mines), weights, LEAST) == ""
-        assert len(set(weights.values())) == 1
-        assert all(weight <= min(told[mine], 50) for mine, weight in found.weights.items())
-        assert mines | found.left.keys() == told.keys()
-        assert not mines & found.left.keys()
-        groups = [twin.get(mine, mine) for mine in mines]
-        assert len(groups) == len(set(groups))
+        chosen = frozenset(found.weights)
+        assert Atoms(opened.sets).fault(chosen, least) == ""
+        assert 2 * max(found.weights.values()) <= sum(found.weights.values())
+        assert all(found.weights[one] == opened.weights.get(one, found.weights[one]) for one in chosen)
+        assert chosen | found.left.keys() == {one.mine for one in there}
         sums.append(dict(found.weights))
 
 
-def test_the_lightest_of_the_first_sum_says_what_all_weigh() -> None:
-    first = select(
-        PLAN, updates(dict(zip(MINES[:4], (44, 90, 60, 45), strict=True))), {}, Opened((), {}), 3, last
-    )
-    assert first.weights == dict.fromkeys(MINES[:4], 44)
-    opened = Opened.of([first.weights])
-    later = dict.fromkeys(MINES[:7], 80) | {MINES[7]: 43}
-    second = select(PLAN, updates(later), {}, opened, 3, last)
-    assert second.weights == dict.fromkeys(MINES[:7], 44)
-    assert second.left == {MINES[7]: SPARED}
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.data())
+def test_frozen_weights_never_exceed_those_of_rows_and_twins(rows: list[int], data: st.DataObject) -> None:
+    there = told(*rows)
+    names = [one.mine for one in there]
+    twins = {name: data.draw(st.sampled_from(names)) for name in names}
+    twins = {name: min(head, twins[head]) for name, head in twins.items()}
+    none = frozen_weights(PLAN, there, twins, {})
+    assert none == {name: weight for name, weight in weights_of(PLAN, there, twins).items() if weight}
+    frozen = {name: weight for name, weight in none.items() if data.draw(st.booleans())}
+    again = frozen_weights(PLAN, there, twins, frozen)
+    assert all(again[name] == weight for name, weight in frozen.items())
 
 
-def test_of_twins_one_enters_by_lot_and_stays() -> None:
-    same = dict.fromkeys(MINES[:2], MINES[0])
-    told = updates(dict.fromkeys(MINES[:5], 50))
-    entered = set()
-    for lot in (0, 1):
-        found = select(PLAN, told, same, Opened((), {}), 3, lambda bound, lot=lot: lot)  # type: ignore[misc]
-        (other,) = found.left
-        assert found.left[other] == OTHER_TWIN
-        again = select(PLAN, told, same, Opened.of([found.weights]), 3, lambda bound: 0)
-        assert again.weights == found.weights
-        entered |= found.weights.keys() & same.keys()
-    assert entered == same.keys()
-
-
-@pytest.mark.parametrize("count", [0, 2])
-def test_too_few_are_no_set(count: int) -> None:
-    found = select(PLAN, updates(dict.fromkeys(MINES[:count], 50)), {}, Opened((), {}), 3, last)
-    assert (found.weights, found.left) == ({}, {})
+@pytest.mark.parametrize("rows", [1, 100, 10**6])
+def test_a_weight_is_at_most_what_the_manifest_says(rows: int) -> None:
+    assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}) == {mine(1): min(rows, 100)}
