@@ -60,5 +60,11 @@ def print_signed(document: SignedList, *, wide: bool) -> None:
         ["round", "kind", "time", "request", "answer", "bytes"], rows, right=("round", "bytes"), wide=wide
     )
     print_text("")
+    for line in document.settlements:
+        again = {None: "", "": "; it follows again"}.get(line.again, f"; {line.again}")
+        print_text(
+            f"round {line.round}: signed {line.settlement if wide else short(line.settlement)}, loss "
+            f"{line.loss / 1e6:.6f} of the null model's, {count(line.openings, 'opening')} checked{again}"
+        )
     told = [[mine if wide else short(mine), str(bits)] for mine, bits in document.bits.items()]
     print_table(["mine", "bits"], told, right=("bits",), wide=wide)
