@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from capsule.show.documents import CapsuleStatus, Served, SignedLine, SignedList
 from capsule.wiring import Capsule
 from sonar.errors import UsageError
 from sonar.manifests.capsule import SignedAnswer
 from sonar.protocol.ids import BountyId, abbreviates, digest_of, hex32
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 
 def status(capsule: Capsule) -> CapsuleStatus:
@@ -39,16 +43,17 @@ def status(capsule: Capsule) -> CapsuleStatus:
         epochs=capsule.keys.epochs(),
         bits=bits,
         sums=sums,
-        blind_until=ledger.blind_until,
+        blind_until_s=ledger.blind_until_s,
         bounties=served,
         refusals=dict(ledger.refusals()),
     )
 
 
-def signed(capsule: Capsule, prefix: str) -> SignedList:
+def signed(capsule: Capsule, prefix: str, again: LocalAccount | None = None) -> SignedList:
     """Return all that the capsule signed about the bounty whose id begins with `prefix`.
 
-    Raises UsageError.
+    With its account, `again`, settlements are recomputed from chain and store. Raises UsageError, and then
+    what reading those raises.
     """
     bounty = _served(capsule, prefix)
     lines = [
@@ -62,9 +67,16 @@ def signed(capsule: Capsule, prefix: str) -> SignedList:
         )
         for one in capsule.ledger.answers(bounty)
     ]
-    return SignedList(
-        hex32(bounty), lines, {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
-    )
+    told = {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
+    return SignedList(hex32(bounty), lines, told, _settlements(capsule, bounty, again))
+
+
+def _settlements(capsule: Capsule, bounty: BountyId, again: LocalAccount | None) -> list[AuditLine]:
+    lines = [documents.read(AuditLine, text) for text in AuditLedger(capsule.journal).told(bounty)]
+    if again is None or not lines:
+        return lines
+    found = auditor_of(capsule.means(again), capsule.journal).again(bounty)
+    return [replace(line, again=found.get(line.round)) for line in lines]
 
 
 def _served(capsule: Capsule, prefix: str) -> BountyId:
