@@ -11,6 +11,8 @@
     start = "model.json"       # your own weights, or an earlier bounty's name: what is better is paid
     allow = ["0x5290…"]        # the mines that may take part; or allow_file, with an address a line
 
+    [capsules]                 # nobody reads an answer: threshold, members, audit, bits
+
     [holdout]
     csv = "holdout.csv"        # or: example = "diabetes", rows = 42
     target = "progression"     # or several: ["progression", "weight"]
