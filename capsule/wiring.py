@@ -20,6 +20,8 @@ from sonar.wiring import Party, voice
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from capsule.audit.again import Recomputing
+    from capsule.opening.chainview import ChainView
     from capsule.service import Service
 
 
@@ -52,12 +54,11 @@ class Capsule(Party):
         from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
-        from capsule.opening.chainview import ChainView
         from capsule.service import Service
         from sonar.store.choose import LazyStore
 
         means = Means(
-            ChainView(self.market, self.network.confirmations),
+            self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
@@ -68,6 +69,23 @@ class Capsule(Party):
             audits=lambda means: auditor_of(means, self.journal),
         )
         return Service(means)
+
+    @property
+    def audits(self) -> Recomputing:
+        """What the capsule has audited. Raises JournalError, and what opening chain and store raises."""
+        from capsule.audit.again import Recomputing
+        from capsule.auditing import Ledgered
+        from sonar.store.choose import LazyStore
+
+        store, seen = LazyStore(lambda: self.store), Ledgered(lambda: self.chain, self.ledger)
+        return Recomputing(seen, store, self.journal, self.address, insecure=self.network.dev)
+
+    @cached_property
+    def chain(self) -> ChainView:
+        """Bounties, as deep as the network asks. Raises ChainUnavailable."""
+        from capsule.opening.chainview import ChainView
+
+        return ChainView(self.market, self.network.confirmations)
 
     def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
         epochs = self.keys.load(account)
