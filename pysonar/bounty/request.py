@@ -131,7 +131,7 @@ class Bounty:
         _ = self.offer  # raises now for what cannot be posted
 
     def _check_weights(self) -> None:
-        """Check that behind capsules all answers weigh alike: else a sum tells of single ones, modulo a weight."""
+        """Check that behind capsules all answers weigh alike: sums tell of single ones modulo a weight."""
         plan, least = self.design.plan, self.design.spec.rows_min
         if self.settings.capsules is not None and plan.weight_rows > least:
             problem = (
