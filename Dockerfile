@@ -1,4 +1,4 @@
-# The three images of the network: `docker build --target sonar .`, and so with mine and pysonar.
+# The four images of the network: `docker build --target sonar .`, and so with mine, capsule and pysonar.
 # Each runs as an unprivileged user, on a read-only file system, with its state in /var/lib/sonar.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -11,6 +11,11 @@ RUN python3 -m venv --without-pip /opt/sonar
 COPY requirements/core.lock /tmp/
 RUN python3 -m pip --python /opt/sonar/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r /tmp/core.lock
+
+FROM core AS capsule-locked
+COPY requirements/capsule.lock /tmp/
+RUN python3 -m pip --python /opt/sonar/bin/python install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r /tmp/capsule.lock
 
 FROM core AS notebook
 COPY requirements/notebook.lock /tmp/
@@ -28,6 +33,7 @@ COPY packaging packaging
 COPY sonar sonar
 COPY mine mine
 COPY pysonar pysonar
+COPY capsule capsule
 RUN for part in packaging/*/pyproject.toml; do \
       (cd ${part%/*} && python3 -m hatchling build -t wheel -d /wheels) || exit 1; done
 
@@ -39,6 +45,12 @@ RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /cod
 
 FROM core AS mine-code
 COPY --from=wheels /wheels/sonar_network-*.whl /wheels/sonar_network_mine-*.whl /wheels/
+RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /code /wheels/*.whl \
+ && rm /code/opt/sonar/bin/sonar && cd /code/opt/sonar/lib/python3*/site-packages/sonar \
+ && rm -r localchain demo commands cli.py __main__.py
+
+FROM capsule-locked AS capsule-code
+COPY --from=wheels /wheels/sonar_network-*.whl /wheels/sonar_network_capsule-*.whl /wheels/
 RUN python3 -m pip --python /opt/sonar/bin/python install --no-index --root /code /wheels/*.whl \
  && rm /code/opt/sonar/bin/sonar && cd /code/opt/sonar/lib/python3*/site-packages/sonar \
  && rm -r localchain demo commands cli.py __main__.py
@@ -88,6 +100,23 @@ USER sonar
 HEALTHCHECK --interval=8s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "disk", "ipfs"]
 ENTRYPOINT ["mine"]
 CMD ["run"]
+
+# A capsule with an IPFS node of its own. What it remembers outside of its home belongs in no backup.
+FROM base AS capsule
+LABEL org.opencontainers.image.title="capsule" \
+      org.opencontainers.image.description="A Sonar capsule: helps to open sums of masked updates, and sees no data"
+RUN install -d -o sonar -g sonar -m 700 /var/lib/sonar/capsules /var/lib/sonar/witness
+COPY --from=kubo /usr/local/bin/ipfs /usr/local/bin/ipfs
+COPY --from=capsule-locked /opt/sonar /opt/sonar
+COPY --from=capsule-code /code/opt/sonar /opt/sonar
+COPY docker/bin/capsule-member /opt/sonar/bin/
+ENV SONAR_HOME=/var/lib/sonar/home SONAR_PASSWORD_FILE=/var/lib/sonar/home/password \
+    SONAR_WITNESS=/var/lib/sonar/witness/seen
+EXPOSE 8551 4001
+USER sonar
+HEALTHCHECK --interval=3s --timeout=5s --start-period=120s --retries=5 CMD ["python", "/opt/sonar/lib/health.py", "chain", "disk", "ipfs", "capsule"]
+ENTRYPOINT ["capsule"]
+CMD ["run", "--listen", "0.0.0.0:8551"]
 
 # The scientist: JupyterLab, and the command line.
 FROM base AS pysonar

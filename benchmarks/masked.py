@@ -75,9 +75,7 @@ class Answers:
 
     def heard(self, asked: Asked, values: Sequence[tuple[int, ...]], mine: str) -> Measured:
         """Return what a mine's answers, one for each part, let be heard."""
-        parts = [
-            self._answer(number, mine, each) for (number, _), each in zip(asked.parts, values, strict=True)
-        ]
+        parts = [self.put(number, mine, each) for (number, _), each in zip(asked.parts, values, strict=True)]
         key = (asked, mine, *values)
         if key not in self.known:
             vectors = [vector for _, vector in asked.parts]
@@ -92,7 +90,8 @@ class Answers:
             self.known[key] = measured(self.plan, self.n, vectors, opened, wraps, said, asked.bits)
         return self.known[key]
 
-    def _answer(self, number: int, mine: str, values: tuple[int, ...]) -> Masked:
+    def put(self, number: int, mine: str, values: tuple[int, ...]) -> Masked:
+        """Return a mine's answer under its masks, which are drawn once."""
         key = (number, mine, values)
         if key not in self.masked:
             self.masked[key] = Masked.of(self.plan, self.n, values, self.lots)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import campaign, demo, large, limit, packed, updates, veil
+from benchmarks import audits, campaign, demo, large, limit, packed, updates, veil
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -30,6 +30,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_masks": veil.veil_masks,
     "veil_sum": lambda rounds, quick: veil.veil_sum(1 if quick else 3),
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
+    "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 

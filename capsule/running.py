@@ -10,7 +10,7 @@ from capsule.keeping import Keeping
 from capsule.serve.routes import Api
 from capsule.serve.server import Server, listening, url_of
 from capsule.wiring import Capsule
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, StoreUnavailable, StoreUnusable
 from sonar.telling.documents import CapsuleReady
 from sonar.telling.tables import print_text
 from sonar.telling.terminal import print_json
@@ -20,7 +20,7 @@ from sonar.telling.waiting import patiently
 def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, as_json: bool) -> None:
     """Serve until told to stop. Waits for the chain's node, as after a reboot it may come up later.
 
-    Raises ConfigError, KeyFileError, JournalError, PortInUse, ChainUnavailable.
+    Raises ConfigError, KeyFileError, JournalError, PortInUse, ChainUnavailable, StoreUnusable.
     """
     policy = capsule.policy
     try:
@@ -30,6 +30,12 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
     account = capsule.unlock(capsule.password(password_file))  # a wrong password is reported before any wait
     patiently(lambda: capsule.market, capsule.progress)
     check_ledger(capsule)
+    try:
+        capsule.opened  # noqa: B018 - an IPFS node takes a while to find its peers
+    except StoreUnavailable as fault:
+        if isinstance(fault, StoreUnusable):
+            raise
+        capsule.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
     service = capsule.service(account)
     made = listening(host, port)
     api, keeping = Api(service), Keeping(capsule, service.forget)

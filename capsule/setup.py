@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from capsule.home.keys import Keys
 from capsule.home.ledger import Ledger
+from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import write_first
 from capsule.home.witness import Witness
 from capsule.show.documents import Rotated
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from capsule.wiring import Capsule
-
-ROLE = "capsule"
-LEDGER_FILE = "ledger.sqlite"
 
 
 def make_home(

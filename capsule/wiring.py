@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from capsule.home.keys import Epoch, Keys
 from capsule.home.ledger import Ledger
+from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import Policy
-from capsule.setup import LEDGER_FILE, ROLE
 from sonar.errors import KeyFileError
 from sonar.home.folder import Home, default_home
 from sonar.telling.progress import Sink

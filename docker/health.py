@@ -1,8 +1,9 @@
 """Is this container well? Ends with 1 and a line that says what is not; Docker keeps it with its health, and
 what lasts is said once in the container's log as well.
 
-python health.py CHECK ..., each of: chain, disk, ipfs, jupyter. The standard library, and what of Sonar needs
-no more: ten mines run it every few seconds, and an import of anything else would cost more than the check.
+python health.py CHECK ..., each of: chain, disk, ipfs, jupyter, capsule. The standard library, and what of
+Sonar needs no more: ten mines run it every few seconds, and an import of anything else would cost more than
+the check.
 """
 
 import base64
@@ -140,6 +141,14 @@ def check_jupyter() -> None:
         raise Unwell(f"JupyterLab does not answer: {error}") from error
 
 
+def check_capsule() -> None:
+    """The capsule answers."""
+    try:
+        fetch("http://127.0.0.1:8551/healthz")
+    except (OSError, ValueError) as error:
+        raise Unwell(f"the capsule does not answer: {error}") from error
+
+
 def keep_log(problem: str) -> None:
     """Say in the container's log what has been wrong for some time, and then when nothing is any more."""
     before = int(FAILED.read_text()) if FAILED.exists() else 0
@@ -150,7 +159,13 @@ def keep_log(problem: str) -> None:
             log.write(f"{time.strftime('%H:%M:%S')}  {f'not well: {problem}' if problem else 'well again'}\n")
 
 
-CHECKS = {"chain": check_chain, "disk": check_disk, "ipfs": check_ipfs, "jupyter": check_jupyter}
+CHECKS = {
+    "chain": check_chain,
+    "disk": check_disk,
+    "ipfs": check_ipfs,
+    "jupyter": check_jupyter,
+    "capsule": check_capsule,
+}
 
 if __name__ == "__main__":
     wrong = ""

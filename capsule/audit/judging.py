@@ -25,6 +25,7 @@ from sonar.settling.selection import Opened, Selection, select
 from sonar.settling.updates import ReadUpdate
 from sonar.settling.verdict import (
     MALFORMED,
+    VEIL,
     WITHHELD,
     Found,
     Verdict,
@@ -37,9 +38,6 @@ from sonar.settling.verdict import (
 )
 from sonar.veil.functionals import Measured, measured
 from sonar.veil.masks import read_wraps
-
-VEIL = "veil"
-"""The test that an update fails of whose masks too few capsules can tell anything."""
 
 
 @dataclass

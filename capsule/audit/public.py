@@ -149,7 +149,9 @@ class PublicBounty:
     def _expected(self, number: int) -> Expected:
         chain = self.chain
         place = chain.chain_id, chain.contract, chain.state.bounty
-        return Expected(*place, number, self.model_of(number), self.key)
+        model = self.model_of(number)
+        said = model.family, model.slot_plan, model.cover
+        return Expected(*place, number, model.digest(), self.key, *said)
 
     def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
         try:

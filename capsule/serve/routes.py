@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from capsule.problems import Refused, refused
@@ -59,7 +59,7 @@ class Api:
         return Response(self._service.identity, media_type=CBOR)
 
     async def _healthz(self, _request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        return JSONResponse({"ready": True})
 
     async def _told(self, _request: Request) -> Response:
         bits, sums = await self._work(self._service.totals)

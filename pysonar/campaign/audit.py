@@ -128,7 +128,8 @@ class Packets:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
-        expected = Expected(*place, model, self.holder.public)
+        said = model.family, model.slot_plan, model.cover
+        expected = Expected(*place, model.digest(), self.holder.public, *said)
         cohort: Cohort = self.records.get(Cohort, number)
         read = [
             read_update(self.get, expected, Address(mine), Digest(digest))

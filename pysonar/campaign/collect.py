@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import ManifestError
-from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.model import CoverSpec
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
-from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
-from sonar.settling.updates import check_veil
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What an honest update of this round says."""
-
-    chain_id: int
-    contract: Address
-    bounty: BountyId
-    round: int
-    model: Digest
-    key: PublicKey
-    spec: QuadraticSpec
-    plan: SlotPlan
-    cover: CoverSpec
+from sonar.protocol.ids import Address, Cid, Digest, joined
+from sonar.settling.updates import Expected, check_update
 
 
 def fetch_update(
@@ -43,7 +23,7 @@ def fetch_update(
     """
     link = Cid("dag-cbor", digest)
     manifest = UpdateManifest.from_bytes(store.get(link, UpdateManifest.max_bytes))
-    _check(manifest, expected, mine)
+    check_update(manifest, expected, mine)
     update = _with_ciphertexts(store, expected.key, expected.plan, manifest)
     for each in (link, *manifest.blobs):
         store.pin(each)
@@ -60,22 +40,3 @@ def _with_ciphertexts(store: Store, key: PublicKey, plan: SlotPlan, manifest: Up
     blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, store.get)
     said = (manifest.mine, manifest.rows, blob, manifest.digest(), manifest.veil)
     return MineUpdate.read(key, plan, *said)
-
-
-def _check(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:
-    wanted = {
-        "chain_id": expected.chain_id,
-        "contract": expected.contract,
-        "bounty": expected.bounty,
-        "round": expected.round,
-        "mine": mine,
-        "model": Cid("dag-cbor", expected.model),
-        "key": expected.key.fingerprint,
-        "ciphertexts": expected.plan.ciphertexts,
-    }
-    for field, value in wanted.items():
-        if getattr(manifest, field) != value:
-            raise ManifestError(field, f"is not this {'mine' if field == 'mine' else 'round'}'s")
-    check_veil(manifest.veil, expected.cover, expected.plan)
-    if manifest.rows < expected.spec.rows_min:
-        raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {expected.spec.rows_min}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pysonar.campaign.collect import Expected, fetch_again, fetch_update
+from pysonar.campaign.collect import fetch_again, fetch_update
 from pysonar.campaign.records import Cohort, Outcome, Records, Update
 from pysonar.campaign.standing import Standing
 from pysonar.keys.holder import KeyHolder
@@ -14,6 +14,7 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
+from sonar.settling.updates import Expected
 from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD, Verdict
 
 

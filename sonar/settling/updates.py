@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from sonar.errors import ManifestError
-from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover
+from sonar.families.registry import FamilySpec
+from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
@@ -22,19 +23,17 @@ Get = Callable[[Cid, int], bytes]
 
 @dataclass(frozen=True)
 class Expected:
-    """What an honest update of a round says. `model`: the manifest that the round trains on."""
+    """What an honest update of a round says. `model`: the digest of the manifest that the round trains on."""
 
     chain_id: int
     contract: Address
     bounty: BountyId
     round: int
-    model: ModelManifest
+    model: Digest
     key: PublicKey
-
-    @property
-    def plan(self) -> SlotPlan:
-        """How it is packed."""
-        return self.model.slot_plan
+    spec: FamilySpec
+    plan: SlotPlan
+    cover: CoverSpec
 
 
 @dataclass(frozen=True)
@@ -75,15 +74,15 @@ def check_update(manifest: UpdateManifest, expected: Expected, mine: Address) ->
         "bounty": expected.bounty,
         "round": expected.round,
         "mine": mine,
-        "model": expected.model.cid(),
+        "model": Cid("dag-cbor", expected.model),
         "key": expected.key.fingerprint,
         "ciphertexts": expected.plan.ciphertexts,
     }
     for name, value in wanted.items():
         if getattr(manifest, name) != value:
             raise ManifestError(name, f"is not this {'mine' if name == 'mine' else 'round'}'s")
-    check_veil(manifest.veil, expected.model.cover, expected.plan)
-    if manifest.rows < (least := expected.model.family.rows_min):
+    check_veil(manifest.veil, expected.cover, expected.plan)
+    if manifest.rows < (least := expected.spec.rows_min):
         raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {least}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.ids import Address
 from sonar.settling.selection import Opened, select
-from sonar.settling.verdict import Found, Verdict, copied, rows_changed, twins_of, verdict_of
+from sonar.settling.verdict import VEIL, Found, Verdict, copied, rows_changed, twins_of, verdict_of
 from tests.veil_kit import Update
 
 if TYPE_CHECKING:
@@ -58,22 +58,30 @@ class Played:
 
 
 def judged(
-    world: World, played: Played, read: Mapping[Address, Update], leave_out: Mapping[Address, str]
+    world: World,
+    played: Played,
+    read: Mapping[Address, Update],
+    leave_out: Mapping[Address, str],
+    silent: Collection[Address],
 ) -> tuple[Verdict, Mapping[str, int]]:
     """Return who an honest scientist leaves out, and the weights of the set that she fixes."""
     number = played.number
+    unread = {mine for mine, why in leave_out.items() if why.startswith(("withheld", "malformed"))}
+    read = {mine: update for mine, update in read.items() if mine not in unread}
     rows = {str(mine): update.manifest.rows for mine, update in read.items()}
     past = [*world.history, played]
     sent = [
-        Sent(one.number, one.weights, frozenset(map(str, one.updates)) - world.gone.keys()) for one in past
+        Sent(one.number, one.weights, frozenset(map(str, one.updates)) - world.gone.keys() - unread)
+        for one in past
     ]
     lots = world.lots("tests", number)
     least = max(world.terms.min_mines, 2)
     rules = world.family.tests(world.design.spec, world.plan, least, lots.draw)
     reference = world.family.reference(world.design, played.weights)
     tests = world.family.veiled_tests(rules, world.plan, sent, reference, rows, lots.draw)
-    heard = world.hear(played, tests.asks)
+    heard = world.hear(played, {mine: asks for mine, asks in tests.asks.items() if mine not in silent})
     failed_or_none, twins = tests.judged(heard)
+    failed_or_none |= dict.fromkeys(map(str, silent), VEIL)
     failed = {mine: test for mine, test in failed_or_none.items() if test is not None}
     before: dict[str, int] = {}
     senders: dict[str, str] = {}

@@ -207,10 +207,11 @@ class World:
         leave_out: Mapping[Address, str] | None = None,
         fix: Callable[[Mapping[str, int]], Mapping[str, int]] = lambda weights: weights,
         before: Callable[[], None] = lambda: None,
+        silent: Collection[Address] = (),
     ) -> Played:
         """All of a round up to its settlement. `change` is what hostile mines send; `leave_out` whom a
         hostile scientist leaves out, and what she says of them; `fix` the set that she fixes in place of the
-        honest one. `before` is called before capsules are asked anything.
+        honest one. `before` is called before capsules are asked anything; of `silent` they tell nothing.
         """
         number, weights = max(self.records), self.course.current.weights_int
         updates = {
@@ -223,7 +224,7 @@ class World:
         played = Played(number, weights, updates, Verdict([], {}, {}))
         before()
         read = {mine: one for mine, one in updates.items() if mine not in self.gone}
-        played.verdict, weights_by_mine = judged(self, played, read, leave_out or {})
+        played.verdict, weights_by_mine = judged(self, played, read, leave_out or {}, silent)
         if weights_by_mine:
             self.fix(played, fix(weights_by_mine))
         if played.cohort is not None:

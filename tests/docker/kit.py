@@ -19,7 +19,7 @@ from docker.models.containers import Container
 import docker
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGES = {name: f"sonar-network/{name}:0.1.0" for name in ("sonar", "mine", "pysonar")}
+IMAGES = {name: f"sonar-network/{name}:0.1.0" for name in ("sonar", "mine", "capsule", "pysonar")}
 BASE_IMAGE = "python:3.11-slim-bookworm"
 MIB = 1 << 20
 ROUND = re.compile(

@@ -12,7 +12,7 @@ import pytest
 import docker
 from tests.docker.kit import BASE_IMAGE, IMAGES, ROOT, free_port, is_well, wait_until
 
-LIMIT_MB = {"sonar": 350, "mine": 350, "pysonar": 800}
+LIMIT_MB = {"sonar": 350, "mine": 350, "capsule": 350, "pysonar": 800}
 LIST_MODULES = (
     "import json,importlib.util as u;"
     "print(json.dumps([m for m in %r if u.find_spec(m.split('.')[0]) and u.find_spec(m)]))"
@@ -71,6 +71,8 @@ def test_an_image_holds_no_secret_and_no_git(client: docker.DockerClient, role: 
     [
         ("mine", ["mine", "sonar.chain", "gmpy2"],
          ["pysonar", "sonar.localchain", "sonar.demo", "phe", "sklearn", "eth_tester", "pip"]),
+        ("capsule", ["capsule", "sonar.chain", "gmpy2", "uvicorn"],
+         ["mine", "pysonar", "sonar.localchain", "sonar.demo", "phe", "sklearn", "eth_tester", "pip"]),
         ("sonar", ["sonar.localchain", "sonar.commands"], ["mine", "pysonar", "sklearn", "pip"]),
         ("pysonar", ["pysonar", "jupyterlab", "sklearn", "matplotlib"], ["mine", "sonar.demo", "pip", "phe"]),
     ],

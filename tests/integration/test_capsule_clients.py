@@ -127,7 +127,7 @@ def test_other_routes_and_methods_are_problems_too(world: tuple[Town, Cap, Poste
         httpx.post(f"{capsule.url}/v1/nothing", content=b"x"),
     ):
         assert (reply.status_code, problem(reply).code) == (404, "not-found")
-    assert httpx.get(f"{capsule.url}/healthz").text == "ok\n"
+    assert httpx.get(f"{capsule.url}/healthz").json() == {"ready": True}
     told = httpx.get(f"{capsule.url}/metrics").text
     assert 'capsule_requests_total{kind="functional",outcome="answered"}' in told
     assert 'capsule_refusals_total{code="too-large"}' in told

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from capsule.home.ledger import Ledger
+from capsule.home.places import LEDGER_FILE
 from capsule.home.witness import VARIABLE
-from capsule.setup import LEDGER_FILE
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, SumAnswer
 from sonar.protocol.ids import Address
 from sonar.veil.functionals import spread

@@ -90,6 +90,13 @@ def mine_alone(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Environm
 
 
 @pytest.fixture(scope="module")
+def capsule_alone(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    path = tmp_path_factory.mktemp("capsule") / "environment"
+    wheels = [wheel(dist, part) for part in ("core", "capsule")]
+    return install(path, wheels, asked(dist, "core", "capsule"))
+
+
+@pytest.fixture(scope="module")
 def scientist(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     path = tmp_path_factory.mktemp("scientist") / "environment"
     wheels = [wheel(dist, part) for part in ("core", "scientist")]
@@ -144,6 +151,28 @@ def test_core_and_mine_alone_load_nothing_that_decrypts(mine_alone: Environment)
     assert {"sonar", "mine", "gmpy2"} <= set(loaded)
 
 
+def test_core_and_capsule_alone_decrypt_no_update_and_read_no_data(
+    dist: Path, capsule_alone: Environment
+) -> None:
+    """It opens envelopes, in one place; it has neither a key of Paillier's, nor a mine's way to data."""
+    packages = capsule_alone.packages
+    assert {path.name for path in capsule_alone.ours} == {
+        "sonar",
+        "capsule",
+        f"sonar_network-{VERSION}.dist-info",
+        f"sonar_network_capsule-{VERSION}.dist-info",
+    }
+    assert what_decrypts(packages) == []
+    assert len(list(packages.glob("capsule/**/*.py"))) > 25
+    opens = {path.name for path in packages.glob("capsule/**/*.py") if "EnvelopeKey" in path.read_text()}
+    assert opens == {"keys.py"}
+    missing, loaded = json.loads(capsule_alone.run("python", "-c", IMPORT_ALL, "sonar", "capsule"))
+    assert missing == OPTIONAL
+    assert not (DECRYPTING | {"mine", "pysonar", "pandas", "sklearn"}) & set(loaded)
+    for path in packages.glob("capsule/**/*.py"):
+        assert "sonar.data" not in path.read_text(), path
+
+
 def test_code_that_decrypts_is_found_among_what_a_mine_installs(mine_alone: Environment) -> None:
     for number, (source, _) in enumerate(PLANTED):
         (mine_alone.packages / "mine" / f"planted_{number}.py").write_text(source + "\n")
@@ -164,9 +193,13 @@ def test_what_the_scientist_installs_decrypts(scientist: Environment) -> None:
 
 
 def test_each_program_says_the_version_of_what_installed_it(
-    mine_alone: Environment, scientist: Environment
+    mine_alone: Environment, capsule_alone: Environment, scientist: Environment
 ) -> None:
-    for environment, programs in ((mine_alone, ["sonar", "mine"]), (scientist, ["sonar", "pysonar"])):
+    for environment, programs in (
+        (mine_alone, ["sonar", "mine"]),
+        (capsule_alone, ["sonar", "capsule"]),
+        (scientist, ["sonar", "pysonar"]),
+    ):
         for program in programs:
             assert environment.run(program, "--version") == f"{program} {VERSION}\n"
         assert {path.name for path in (environment.path / "bin").glob("*[!0-9]")} & {*PARTS.values()} == {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import limit, updates, veil
+from benchmarks import audits, limit, updates, veil
 from benchmarks.__main__ import machine, show
 from benchmarks.contenders import Sonar, Task
 from benchmarks.measures import MEASURES
@@ -47,6 +47,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_masks",
         "veil_sum",
         "veil_openings",
+        "veil_audit",
         "share_of_limit",
     ]
 
@@ -93,6 +94,11 @@ def test_vectors_are_summed_under_masks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_openings_are_checked() -> None:
     assert veil.veil_openings(1, count=12).medians["sonar"] > 0
+
+
+def test_a_settlement_is_audited() -> None:
+    found = audits.veil_audit(1, mines=4, bits=1024)
+    assert found.medians["sonar"] > 0
 
 
 def test_a_capsules_memory_grows_with_neither_mines_nor_words() -> None:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capsule.home.database import FORMAT
 from capsule.home.entries import Answered, Ask
-from capsule.home.ledger import FORMAT, HOUR_S, Ledger
+from capsule.home.ledger import HOUR_S, Ledger
 from capsule.problems import Refused
 from sonar.errors import JournalBlocked, JournalError
 from sonar.protocol.ids import Address, BountyId, Digest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pysonar.campaign.collect import Expected, fetch_update
+from pysonar.campaign.collect import fetch_update
 from sonar.errors import BlobNotFound, BlobTooLarge, CiphertextError, ManifestError, SonarError
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -14,6 +14,7 @@ from sonar.manifests.model import PaillierCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.slots import Bounds, SlotPlan
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, links_of
+from sonar.settling.updates import Expected
 from sonar.store.memory import MemoryStore
 from tests.unit.paillier_keys import small_key
 

@@ -50,6 +50,8 @@ RANGE, RANGE_ALONG = 64, 256
 """All 2^slot_bits stand for at least so many yardsticks."""
 FRACTION = 4
 """Bits of a level, the last bit that is told, in which distances are counted."""
+COARSE = 20
+"""Bits of a direction's coefficients."""
 SLACK = 1.25
 """By how much projections widen `UNLIKE`: an honest answer may lie further off in few directions."""
 
@@ -207,10 +209,7 @@ def _block(
     level = bits + FRACTION - exponent
     shift = plan.slot_bits - bits - FRACTION
     own = tuple(math.floor(math.ldexp(m, level) + 0.5) for m in middle)
-    asked = tuple(
-        Asked(((round, tuple(spread(plan, [int(x) for x in np.rint(np.ldexp(one, scale)).tolist()]))),), bits)
-        for one in directions
-    )
+    asked = tuple(Asked(((round, tuple(spread(plan, coarse(one, scale)))),), bits) for one in directions)
     return Block(
         asked=asked,
         slot_bits=plan.slot_bits,
@@ -222,6 +221,15 @@ def _block(
         least=round_up(math.ldexp(least, level)),
         factor=factor,
     )
+
+
+def coarse(vector: NDArray[np.float64], scale: int) -> list[int]:
+    """Return a vector times 2^scale in integers, of which the last bits of a machine's floats show once in
+    2^30: what is beyond the first `COARSE` bits of the largest is zeros.
+    """
+    first = COARSE - math.frexp(float(np.max(np.abs(vector))))[1]
+    near = np.rint(np.ldexp(vector, min(first, scale))).tolist()
+    return [int(x) << max(scale - first, 0) for x in near]
 
 
 def round_up(value: float) -> int:

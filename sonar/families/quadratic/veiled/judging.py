@@ -11,13 +11,27 @@ from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.inspection import Rules
 from sonar.families.quadratic.veiled import curved, directions
 from sonar.families.quadratic.veiled.base import Question
-from sonar.families.quadratic.veiled.curved import Curved
+from sonar.families.quadratic.veiled.curved import CURVATURE_BITS, Curved
 from sonar.families.quadratic.veiled.directions import Block, Twinned
-from sonar.families.quadratic.veiled.identities import questions_of
+from sonar.families.quadratic.veiled.identities import (
+    BOUND_BITS,
+    REMAINDER_BITS,
+    ZERO_BITS,
+    questions_of,
+)
+from sonar.families.quadratic.veiled.scoring import REST_BITS, SCORE_BITS
 from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured
 
+MOST_BITS = (
+    max(2 * ZERO_BITS + 2 * BOUND_BITS, ZERO_BITS + BOUND_BITS + REMAINDER_BITS + CURVATURE_BITS)
+    + directions.ALONG_BITS
+    + directions.MANY * directions.MANY_BITS
+    + SCORE_BITS
+    + REST_BITS
+)
+"""The most bits that tests and scores take of a mine in a round."""
 Heard = Mapping[str, tuple[Measured, ...]]
 
 
