@@ -245,8 +245,10 @@ def test_who_is_left_out_for_others_privacy_alone_gets_its_fee(tmp_path: Path) -
     assert set(second["left_out"].values()) == {SPARED}
     for mine in second["left_out"]:
         assert second["shares_bps"][mine] == 1
-        paid = [campaign.records.get(Finished, number).payments[mine]["fee_units"] for number in (1, 2)]
-        assert paid[0] == paid[1] > 0
+    payments = campaign.records.get(Finished, 2).payments
+    fees = {paid["fee_units"] for mine, paid in payments.items() if second["shares_bps"][mine]}
+    assert len(fees) == 1
+    assert min(fees) > 0
     world.check_money()
 
 
