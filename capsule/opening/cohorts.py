@@ -108,6 +108,15 @@ class Cohorts:
                 continue
             if not opened.fault(cohort, least):
                 opened = opened.with_set(cohort)
+        return self._with_own(view, number, opened)
+
+    def _with_own(self, view: View, number: int, opened: Opened) -> Opened:
+        """Add what this capsule opened by what the chain said then, if a reorganisation has changed that."""
+        for earlier, digest, manifest in self._ledger.opened(view.state.bounty):
+            record = view.rounds.get(earlier)
+            fixed = record.fixed.digest if record and record.fixed else None
+            if earlier < number and digest != fixed:
+                opened = opened.with_set(CohortManifest.from_bytes(manifest))
         return opened
 
     def _read(self, bounty: BountyId, number: int, digest: Digest) -> CohortManifest | str:
