@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from capsule.show.documents import CapsuleStatus, Served, SignedLine, SignedList
+from capsule.audit.auditor import AuditLedger
+from capsule.auditing import auditor_of
+from capsule.show.documents import AuditLine, CapsuleStatus, Served, SignedLine, SignedList
 from capsule.wiring import Capsule
 from sonar.errors import UsageError
 from sonar.manifests.capsule import SignedAnswer
 from sonar.protocol.ids import BountyId, abbreviates, digest_of, hex32
+from sonar.telling import documents
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
