@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from capsule.show.documents import AuditedLine, CapsuleStatus, Served, SignedLine, SignedList
 from capsule.wiring import Capsule
 from sonar.errors import UsageError
 from sonar.manifests.capsule import SignedAnswer
 from sonar.protocol.ids import BountyId, abbreviates, digest_of, hex32
-
-if TYPE_CHECKING:
-    pass
 
 
 def status(capsule: Capsule) -> CapsuleStatus:
