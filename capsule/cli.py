@@ -191,7 +191,6 @@ def audit(
         bool, typer.Option("--again", help="Recompute each settlement that it signed, from chain and store.")
     ] = False,
     home: HomeOption = None,
-    password_file: PasswordFileOption = None,
     wide: WideFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
