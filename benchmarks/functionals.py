@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.inspection import ATTACKS, CHEAT, ROUNDS, Array, Forge, Honest, played, tables, verdicts
 from benchmarks.masked import Answers, answers_of
+from pysonar.keys.base import scaled
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.quadratic.score import shares_of
@@ -66,9 +67,11 @@ def forged(honest: Honest, forge: Forge, start: int, joined: int, rng: np.random
     return opened
 
 
-def shares_off(honest: Honest, answers: Answers, rows: int) -> list[int]:
-    """Return by how many basis points shares by functionals are off the exact ones: every mine and round."""
-    design, found, sums = honest.design, [], dict[int, tuple[list[int], int]]()
+def shares_off(honest: Honest, answers: Answers, rows: int) -> list[tuple[int, int]]:
+    """Return by how many basis points shares are off the exact ones, by functionals, and by opened answers:
+    every mine and round. Scores have 16 bits either way.
+    """
+    design, found, sums = honest.design, list[tuple[int, int]](), dict[int, tuple[list[int], int]]()
     family, optimiser = family_of(design.spec), GradientMemory(design.ground)
     course = family.start(design)
     for number, each in enumerate(honest.opened, 1):
@@ -90,7 +93,8 @@ def shares_off(honest: Honest, answers: Answers, rows: int) -> list[int]:
         }
         scores = wanted.scored(heard, dict.fromkeys(heard, rows))
         told, true = shares_of(scores, mines), shares_of(exact, mines)
-        found += [abs(told[mine] - true[mine]) for mine in mines]
+        opened = shares_of(scaled(exact), mines)
+        found += [(abs(told[mine] - true[mine]), abs(opened[mine] - true[mine])) for mine in mines]
         course = seen.moved(point)
     return found
 
@@ -118,8 +122,10 @@ def measure(partition: int) -> dict[str, Any]:
             line["twins"]["pairs"] += len(twins)
             bits = {sum(asked.bits for asked in asks) for asks in tests.asks.values()}
             line["bits"][f"round {number}"] = max(bits)
-        off = Counter(shares_off(honest, answers, rows))
-        line["basis points off"] = Counter({f"{points}": times for points, times in sorted(off.items())})
+        off = shares_off(honest, answers, rows)
+        for key, points in (("basis points off", 0), ("the same if opened", 1)):
+            counts = sorted(Counter(each[points] for each in off).items())
+            line[key] = Counter({str(number): times for number, times in counts})
         for attack, forge in ATTACKS.items():
             for start, joined in STARTS:
                 rng = np.random.default_rng([partition, start, joined])

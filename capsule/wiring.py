@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from capsule.audit.again import Recomputing
+    from capsule.means import Means
     from capsule.opening.chainview import ChainView
     from capsule.service import Service
 
@@ -49,15 +50,14 @@ class Capsule(Party):
         named = [one.url for one in self.network.capsules if one.account == self.address]
         return named[0] if named else ""
 
-    def service(self, account: LocalAccount) -> Service:
-        """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+    def means(self, account: LocalAccount) -> Means:
+        """What the capsule works with. Raises ChainUnavailable, JournalError, KeyFileError."""
         from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
-        from capsule.service import Service
         from sonar.store.choose import LazyStore
 
-        means = Means(
+        return Means(
             self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
@@ -68,7 +68,12 @@ class Capsule(Party):
             insecure_keys=self.network.dev,
             audits=lambda means: auditor_of(means, self.journal),
         )
-        return Service(means)
+
+    def service(self, account: LocalAccount) -> Service:
+        """The capsule at work. Raises as `means`."""
+        from capsule.service import Service
+
+        return Service(self.means(account))
 
     @property
     def audits(self) -> Recomputing:

@@ -92,7 +92,9 @@ class EmbeddedNetwork:
         told = dict(self._ready(CapsuleReady, names))
         for name in names:
             self._supervisor.child(name).quiet = True
-        list_capsules(self.network_file, {self._folder / name: told[name] for name in names})
+        list_capsules(
+            self.network_file, [self._folder / name for name in names], [told[name] for name in names]
+        )
 
     def _start_mines(self, names: Sequence[str]) -> None:
         """Start the mines; fund each as soon as it has made its home, and let it begin its work."""

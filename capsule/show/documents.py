@@ -39,7 +39,10 @@ class Served:
 
 @document
 class CapsuleStatus:
-    """What a capsule told so far. `epochs`: those whose keys it has; refusals by code, since it was made."""
+    """What a capsule told so far. `epochs`: those whose keys it has; refusals by code, since it was made.
+
+    `blind_until_s`: of rounds that began before, nothing new is told but sums; 0 if nothing is forgotten.
+    """
 
     address: Address
     running: bool
@@ -49,7 +52,7 @@ class CapsuleStatus:
     epochs: list[int]
     bits: int
     sums: int
-    blind_until: int
+    blind_until_s: int
     bounties: list[Served]
     refusals: dict[str, int]
 

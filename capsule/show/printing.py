@@ -11,7 +11,7 @@ from sonar.telling.text import clock, count, short
 
 def print_status(document: CapsuleStatus, *, wide: bool) -> None:
     """Print what a capsule told so far."""
-    blind = f"of rounds that were open by block {document.blind_until}, only sums are told"
+    blind = f"of rounds that began before {clock(document.blind_until_s)}, only sums are told"
     print_named(
         {
             "capsule": document.address,
@@ -20,7 +20,7 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
             "url": document.url,
             "keys": "epochs " + ", ".join(map(str, document.epochs)),
             "told": f"{count(document.bits, 'bit')} of answers, {count(document.sums, 'sum')}",
-            "restored": blind if document.blind_until else "",
+            "restored": blind if document.blind_until_s else "",
             "refused": ", ".join(f"{code} {times}" for code, times in document.refusals.items()),
         }.items()
     )

@@ -39,7 +39,7 @@ def status(capsule: Capsule) -> CapsuleStatus:
         epochs=capsule.keys.epochs(),
         bits=bits,
         sums=sums,
-        blind_until=ledger.blind_until,
+        blind_until_s=ledger.blind_until_s,
         bounties=served,
         refusals=dict(ledger.refusals()),
     )

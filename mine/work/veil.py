@@ -120,6 +120,7 @@ class Veils:
 
     def __init__(self, market: Market, store: Store, me: Address, book: Book) -> None:
         self._market, self._store, self._me, self._book = market, store, me, book
+        self._looked_to: dict[BountyId, int] = {}
 
     def seeds(self, turn: Turn, cover: VeilCover) -> Seeds:
         """Return the mine's seeds in a bounty, drawn and recorded if there are none yet.
@@ -138,7 +139,8 @@ class Veils:
         """
         bounty = turn.joined.bounty
         ours = {part.update for part in self._book.parts(bounty)}
-        for event in self._market.events(turn.joined.block - REORG_BLOCKS, turn.head.number, bounty):
+        since = self._looked_to.get(bounty, turn.joined.block) - REORG_BLOCKS
+        for event in self._market.events(since, turn.head.number, bounty):
             if not isinstance(event, Revealed) or event.mine != self._me or event.update_digest in ours:
                 continue
             if kept is None or self._seeds_in(event.update_digest) not in (None, kept.hashes):
@@ -149,6 +151,7 @@ class Veils:
                     hint="run the mine with that home, whose journal has the seeds; or `mine leave` this "
                     "bounty, and take part in the next one",
                 )
+        self._looked_to[bounty] = turn.head.number
 
     def _seeds_in(self, update: Digest) -> tuple[bytes, ...] | None:
         try:

@@ -6,6 +6,7 @@ import math
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from pysonar.bounty.covered import gas, readers, waits
 from pysonar.bounty.request import Bounty
 from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -16,9 +17,8 @@ from sonar.telling.figures import heading, in_words, plain
 from sonar.telling.text import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from pysonar.keys.ledger import Revealed
     from sonar.protocol.phase import Terms
 
 
@@ -168,7 +168,7 @@ def _cost(bounty: Bounty) -> list[str]:
         f"escrow {escrow}: reward {reward}, and fees {fee} x {terms.cohort_cap} mines x "
         f"{terms.rounds} rounds",
         "that is the most that mines can be paid; what they do not earn comes back when the bounty closes",
-        "gas comes on top: for posting, one settlement per round, and one withdrawal",
+        f"gas comes on top: {gas(bounty)}",
         f"each mine stakes {stake} per round, and gets it back when it reveals",
     ]
     if terms.asset != ETHER:
@@ -190,6 +190,7 @@ def _time(bounty: Bounty) -> list[str]:
         *_quiet(bounty),
         *_away(bounty),
         *_settler(bounty),
+        *waits(bounty),
     ]
 
 
@@ -242,8 +243,7 @@ def _learned(bounty: Bounty) -> list[str]:
         "score of 16 bits per round, and which test it failed",
         *_of_products(bounty),
         "you do not learn single rows, as long as the pooled sums isolate none",
-        "in plain words: you hold the key, so software other than this could open each mine's A and b, and "
-        f"min_mines counts {terms.min_mines} addresses, not people",
+        *readers(bounty),
         "each mine: ciphertexts, its own data, and what public losses and shares imply",
         "other mines: the same; nothing of another's A and b",
         f"nobody can check a mine's row count; so {_weights(bounty)} (weight_rows)",
@@ -287,25 +287,6 @@ def _of_products(bounty: Bounty) -> list[str]:
         f"A and b are sums over rows of products of up to {most} columns; of columns of 0 and 1 these count "
         f"the rows that have {most} of them at once"
     ]
-
-
-_WHO = ("you, with this program", "you, with other software", "a mine", "other mines", "everybody")
-
-
-def learned(bounty: Bounty, aggregates: int, revealed: Mapping[str, Revealed]) -> dict[str, dict[str, str]]:
-    """Return what each party has learned after this many aggregates: by subject, then by party."""
-    needed = bounty.design.spec.width
-    pooled = "all" if aggregates >= needed else f"{aggregates} of {needed} parts"
-    bits = max((each.score_bits for each in revealed.values()), default=0)
-    tested = f"{bits} bits of scores, and yes/no tests"
-    known = {
-        "the weights": ("all", "all", "encrypted", "encrypted", "encrypted"),
-        "sums over all mines' data": (pooled, "all", "no", "no", "no"),
-        "sums over one mine's data": (tested, "all", "its own", "no", "no"),
-        "single rows": ("no", "often", "its own", "no", "no"),
-        "row counts, losses, payments": ("all",) * len(_WHO),
-    }
-    return {what: dict(zip(_WHO, texts, strict=True)) for what, texts in known.items()}
 
 
 def _needs(bounty: Bounty) -> list[str]:

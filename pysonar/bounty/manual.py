@@ -28,6 +28,14 @@ To pay in a token, and among mines that you name (or allow_file = "mines.txt", a
     reward = "500 USDC"       # or in its smallest unit: "500_000_000 units"
     allow = ["0x52908400098527886E0F7030069857D2E4169EE7", ...]
 
+So that nobody can read a single answer, not even you (network.toml lists capsules):
+
+    [capsules]                # an empty table will do
+    threshold = 2             # of them open a sum, and sign settlements
+    members = ["0x5290...", ...]   # default: all that are listed
+    audit = true              # they recompute each settlement
+    bits = 256                # told of one answer in a round, at most
+
 All other fields have a default. Above [holdout]:
 
     loss = "squared"        # or "logistic-taylor": a target of -1 and 1

@@ -283,7 +283,7 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
         hint = (
             f"did you mean [{close[0]}]?"
             if close
-            else "the tables are [holdout], [capsules], feature_map, optimiser; other fields stand above them"
+            else "there are [holdout], [capsules], feature_map, optimiser; other fields stand above [holdout]"
         )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:

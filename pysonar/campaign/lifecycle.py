@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from pysonar.bounty.explain import learned
+from pysonar.bounty.covered import learned
 from pysonar.bounty.request import Bounty
 from pysonar.campaign import history
 from pysonar.campaign.ending import Ending

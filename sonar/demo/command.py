@@ -106,7 +106,7 @@ def _show(settings: Settings, report: Report, *, as_json: bool) -> None:
     # Escaped: a folder's name may have brackets, and a command must be what the shell takes.
     console.print(f"\n{escape(picture)}\n", soft_wrap=True)
     console.print(f"[bold]Kept in[/] {escape(str(settings.home))}; try:", soft_wrap=True)
-    for command, purpose in next_commands(settings, str(report.chain["client"])):
+    for command, purpose in next_commands(settings, str(report.chain["client"]), report.bounty):
         console.print(f"  {escape(command)}\n    [dim]{purpose}[/]", soft_wrap=True, highlight=False)
 
 

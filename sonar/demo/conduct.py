@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
@@ -22,6 +23,7 @@ from sonar.telling.documents import CampaignRound, CapsuleReady, ChainReady, Par
 from sonar.telling.progress import Line as ProgressLine
 from sonar.telling.progress import Round, Timing, parse_line
 
+T = TypeVar("T")
 RESTARTS_MAX = 30
 _ETHER = 10**18
 ALLOWANCE_WEI = {SCIENTIST: 20 * _ETHER}
@@ -42,9 +44,6 @@ class Conductor:
         with self._supervisor, self._told_end():
             with self.record.timed("start: chain and contract"):
                 market, network = self._start_chain()
-            if self._settings.capsules:
-                with self.record.timed("start: capsules"):
-                    network = self._start_capsules()
             with self.record.timed("start: keystores and processes"):
                 self._start_parties(network)
             with self.record.timed("training: from the first commit to the last withdrawal"):
@@ -67,40 +66,40 @@ class Conductor:
         launch.start_chain(self._settings, self._supervisor)
         import eth_account  # noqa: F401 - funding needs it, and while the chain starts there is time
 
-        for _ in ready(self._supervisor, ChainReady, [CHAIN], self._view.stage, self._revive):
+        for _ in self._ready(ChainReady, [CHAIN]):
             pass
         network = NetworkConfig.load(self._settings.network)
         return Market.connect(network), network
 
-    def _start_capsules(self) -> NetworkConfig:
-        """Start the capsules, and list them for all who come later: a home takes over the network's file."""
-        names = self._settings.capsule_names()
-        self._view.stage(f"starting {len(names)} capsules, each with keys of its own")
-        for name in names:
-            launch.start_party(self._settings, self._supervisor, name)
-        for name, made in ready(self._supervisor, PartyReady, names, self._view.stage, self._revive):
-            self._let_go_on(name, made)
-        for name, told in ready(self._supervisor, CapsuleReady, names, self._view.stage, self._revive):
-            self.record.capsules[name] = told
-        homes = {self._settings.home / name: self.record.capsules[name] for name in names}
-        return list_capsules(self._settings.network, homes)
+    def _start_parties(self, network: NetworkConfig) -> None:
+        """Start every party; fund it as soon as it has made its keystore, and let it begin its work.
 
-    def _let_go_on(self, party: str, made: PartyReady) -> None:
-        self.record.addresses[party] = made.address
+        Capsules begin first: the others' copies of the network's file must list them.
+        """
+        capsules, others = self._settings.capsule_names(), [SCIENTIST, *self._settings.parties()]
+        self._view.stage(f"starting {len(capsules + others)} parties, each with a keystore of its own")
+        for party in capsules + others:
+            launch.start_party(self._settings, self._supervisor, party)
+        for party, document in self._ready(PartyReady, capsules + others):
+            self.record.addresses[party] = document.address
+            if party not in capsules:
+                fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
+            if party in capsules or not capsules:
+                self._let_go_on(party)
+        if capsules:
+            self.record.capsules |= self._ready(CapsuleReady, capsules)
+            copies = [self._settings.home / party for party in capsules + others]
+            list_capsules(self._settings.network, copies, [self.record.capsules[name] for name in capsules])
+            for party in others:
+                self._let_go_on(party)
+
+    def _ready(self, kind: Callable[..., T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:
+        return ready(self._supervisor, kind, parties, self._view.stage, self._revive)
+
+    def _let_go_on(self, party: str) -> None:
         child = self._supervisor.child(party)
         self.record.pids[party] = child.pid
         child.go_on()
-
-    def _start_parties(self, network: NetworkConfig) -> None:
-        """Start every party; fund it as soon as it has made its keystore, and let it begin its work."""
-        parties = [SCIENTIST, *self._settings.parties()]
-        self._view.stage(f"starting {len(parties)} parties, each with a keystore of its own")
-        for party in parties:
-            launch.start_party(self._settings, self._supervisor, party)
-        told = ready(self._supervisor, PartyReady, parties, self._view.stage, self._revive)
-        for party, document in told:
-            fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
-            self._let_go_on(party, document)
 
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""

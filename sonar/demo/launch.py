@@ -48,7 +48,6 @@ _CAPSULES = """\
 # Who takes the masks off: any two of the network's capsules together, and only off a sum.
 [capsules]
 threshold = {threshold}
-audit = false
 """
 
 
@@ -133,7 +132,7 @@ def party_at_work(settings: Settings, party: str, url: str = "") -> list[str]:
     return ["pysonar", "run", str(home / "bounty.toml"), *prepare_home(home), "--yes"]
 
 
-def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
+def next_commands(settings: Settings, client: str, bounty: str) -> Sequence[tuple[str, str]]:
     """Commands to try on the kept folder, and what each is for. Only Anvil can continue where it was."""
     home, first, bin_dir = settings.home, settings.parties()[0], _bin_dir()
 
@@ -147,17 +146,23 @@ def next_commands(settings: Settings, client: str) -> Sequence[tuple[str, str]]:
             "what that bounty costs and reveals",
         ),
         (f"{bin_dir}mine status --home {at(first)}", "what one mine did and what it revealed"),
+        *(
+            (f"{bin_dir}capsule status --home {at(name)}", "what one capsule told")
+            for name in settings.capsule_names()[:1]
+        ),
     )
     if client != "anvil":
         return offline
+    network = shlex.quote(str(settings.network))
     chain = f"{bin_dir}sonar chain --home {at(CHAIN)} --store {at('store')}"
     return (
         *offline,
         (chain, "the chain again, as it was (keep it running in another terminal); with it:"),
         (f"{bin_dir}mine earnings --home {at(first)}", "what that mine earned, from the chain's record"),
+        (f"{bin_dir}sonar status --network {network}", "every bounty on this chain"),
         (
-            f"{bin_dir}sonar status --network {shlex.quote(str(settings.network))}",
-            "every bounty on this chain",
+            f"{bin_dir}sonar verify {bounty[:10]} --network {network}",
+            "whether chain and store agree about this bounty, for anybody who asks",
         ),
     )
 

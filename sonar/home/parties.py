@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -80,16 +80,15 @@ def capsule_at_work(home: Path, url: str = "") -> list[str]:
     return ["capsule", "run", *prepare_home(home), "--listen", urlsplit(url).netloc or "127.0.0.1:0"]
 
 
-def list_capsules(network: Path, capsules: Mapping[Path, CapsuleReady]) -> NetworkConfig:
-    """List capsules, by their homes, in the network's file and their own copies; return what it says.
+def list_capsules(network: Path, homes: Iterable[Path], capsules: Iterable[CapsuleReady]) -> None:
+    """List capsules in the network's file, and in the copies that homes have taken over already.
 
-    Nobody else may have taken the file over yet. Raises ConfigError.
+    Raises ConfigError.
     """
-    listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules.values())
+    listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules)
     config = NetworkConfig.load(network).model_copy(update={"capsules": listed})
-    for file in (network, *(home / network.name for home in capsules)):
+    for file in (network, *(home / network.name for home in homes)):
         config.save(file)
-    return config
 
 
 def ready(

@@ -37,7 +37,9 @@ def demo(*args: str, cwd: Path, **kwargs: Any) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path: Path) -> None:
-    run = demo("--chain", client, "--home", "kept", "--json", cwd=tmp_path)
+    capsules = 3 if client == "anvil" else 0
+    options = [] if capsules else ["--no-capsules"]
+    run = demo("--chain", client, "--home", "kept", "--json", *options, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     report = asdict(documents.read(Report, run.stdout))  # one document, nothing else
 
@@ -57,7 +59,7 @@ def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path:
         assert row["cohort"] == [m["address"] for m in mines]  # the shares stand in the mines' order
         assert len(row["shares_bps"]) == 10
         assert sum(row["shares_bps"]) == 10_000
-        assert set(row["gas"]) == {"commit", "reveal", "settle"}
+        assert set(row["gas"]) == {"commit", "reveal", "settle"} | ({"fix"} if capsules else set())
         assert row["seconds"]
 
     assert report["paid_wei"] + report["refunded_wei"] + report["held_wei"] == report["escrow_wei"]
@@ -69,15 +71,28 @@ def test_the_demo_reaches_its_figures_and_pays_to_the_wei(client: str, tmp_path:
             m["withdrawn_wei"] == m["fees_wei"] + m["rewards_wei"] + m["stakes_back_wei"] + m["forfeits_wei"]
         )
     assert (tmp_path / "kept/demo.png").stat().st_size > 10_000
-    check_secrets(tmp_path / "kept")
+    check_capsules(report["capsules"], len(report["rounds"]), capsules)
+    check_secrets(tmp_path / "kept", 11 + capsules)
     if forkserver.SUPPORTED:
         assert (tmp_path / "kept/logs/forkserver.log").read_text() == ""
 
 
-def check_secrets(home: Path) -> None:
+def check_capsules(told: dict[str, Any] | None, rounds: int, capsules: int) -> None:
+    """Two of three signed each settlement, and the report says who."""
+    if not capsules:
+        assert told is None
+        return
+    assert told is not None
+    assert (told["threshold"], told["audited"]) == (2, True)
+    assert len({row["address"] for row in told["rows"]}) == len(told["rows"]) == capsules
+    signed = [number for row in told["rows"] for number in row["signed"]]
+    assert sorted(signed) == sorted([*range(1, rounds + 1)] * 2)
+
+
+def check_secrets(home: Path, parties: int) -> None:
     """Nothing that opens a key is readable by others, and no two parties share a password."""
     passwords = sorted(home.glob("*/password"))
-    assert len({p.read_text() for p in passwords}) == len(passwords) == 11
+    assert len({p.read_text() for p in passwords}) == len(passwords) == parties
     for secret in [*passwords, *home.glob("*/keystore/*.json"), *home.glob("chain/*.key")]:
         assert secret.stat().st_mode & 0o077 == 0, secret
 
@@ -93,7 +108,7 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     args = [*SONAR, "demo", "--mines", "3", "--chain", "eth-tester", "--home", str(tmp_path / "kept")]
     with (tmp_path / "err").open("w") as err:
         run = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
-    children = wait_for_children(run.pid, 5)  # chain, scientist, three mines
+    children = wait_for_children(run.pid, 8)  # chain, scientist, three capsules, three mines
     os.kill(run.pid, signal.SIGINT)
     assert run.wait(timeout=60) == 130
     _gone, alive = psutil.wait_procs(children, timeout=60)

@@ -82,6 +82,7 @@ class HonestMine:
     ready: dict[int, tuple[Digest, bytes, list[bytes]]] = field(default_factory=dict)
     seeds: tuple[bytes, ...] = ()
     veil: Veil | None = None
+    spoilt: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.address = Address(self.account.address)
@@ -148,6 +149,7 @@ class HonestMine:
                  context(*site, member.epoch, hashes))
             for at, member in enumerate(cover.members)
         )  # fmt: skip
+        sealed = tuple(data[:-1] + bytes([data[-1] ^ (at in self.spoilt)]) for at, data in enumerate(sealed))
         return masked, Veil(nonce=nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:

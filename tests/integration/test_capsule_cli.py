@@ -124,7 +124,8 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
     for command in (
         ["status"],
         ["audit", posted.bounty.hex()[:8]],
-        ["audit", posted.bounty.hex(), "--wide", "--again"],
+        ["audit", posted.bounty.hex(), "--wide"],
+        ["audit", posted.bounty.hex(), "--again"],
     ):
         assert cli.main([*command, *where]) == 0
     text = capsys.readouterr().out

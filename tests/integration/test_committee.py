@@ -102,6 +102,13 @@ def test_every_committee_has_an_address_of_its_own() -> None:
     assert len(set(found)) == len(found)
 
 
+def test_its_code_and_so_its_address_stay_what_they_were() -> None:
+    """A bounty's committee is known by its code, years later too: another compiler or a changed source would
+    make it a stranger. Whoever changes it must keep the old artifact for the bounties that there are.
+    """
+    assert committee_address(names(MEMBERS), 2) == "0xd6CFA4521Cc826539aC81e72097C945b83328651"
+
+
 def test_other_members_another_threshold_and_other_code_are_told_apart(world: World) -> None:
     four = names(ascending(4))
     address = ensure_committee(world.market, world.outbox(0), four[:3], 2).address

@@ -111,12 +111,17 @@ def test_no_kill_at_all(tmp_path: Path) -> None:
     assert fuse.burned > 30
 
 
-@pytest.mark.parametrize("part", range(4))
+def parts(of: int, each: int) -> list[Any]:
+    """Numbers below `of`, of which `make test` takes each so many-th, and `make deep` the others."""
+    return [part if part % each == 0 else pytest.param(part, marks=pytest.mark.deep) for part in range(of)]
+
+
+@pytest.mark.parametrize("part", parts(12, each=4))
 def test_killed_between_any_two_effects(tmp_path: Path, part: int) -> None:
-    """The whole range of effects of an undisturbed run, in four tests so that a failure names its part."""
+    """The whole range of effects of an undisturbed run, in parts so that a failure names its own."""
     (tmp_path / "whole").mkdir()
     _, whole = play(tmp_path / "whole", -1)
-    for length in range(1 + part, whole.burned + 1, 4):
+    for length in range(1 + part, whole.burned + 1, 12):
         (tmp_path / str(length)).mkdir()
         world, fuse = play(tmp_path / str(length), length)
         assert fuse.left <= 0, "the fuse never burned down"
@@ -203,7 +208,7 @@ def approvals(world: World) -> int:
     return sum(line.data["name"] == "approve" for line in lines)
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", parts(3, each=3))
 def test_killed_between_any_two_effects_with_a_stake_in_a_token(tmp_path: Path, part: int) -> None:
     """Every fourth effect. It approves once, exactly the stake, and gets back what it staked and earned."""
     (tmp_path / "whole").mkdir()

@@ -113,6 +113,19 @@ def test_a_campaign_behind_capsules_holds(tmp_path: Path) -> None:
     assert all(one.held["cohort"] for one in told.rounds[1:])
 
 
+def test_an_audited_campaign_holds_and_names_who_signed(tmp_path: Path) -> None:
+    world = CapsuleWorld(tmp_path, mines=6, settings={"rounds": 3}, audit=True)
+    world.miners[3].absent = frozenset({2})  # so others stay out of a sum, and keep their fee
+    told = verified(world)
+    assert (told.result, endings(told), false(told)) == ("holds", ["settled"] * 3, [])
+    assert any("privacy: " in f.found for one in told.rounds for f in one.findings if f.kind == "note")
+    members = [capsule.address for capsule in world.capsules]
+    assert (told.auditors, told.threshold) == (members, 2)
+    for one in told.rounds[1:]:
+        assert len(one.signed_by) == 2
+        assert set(one.signed_by) <= set(members)
+
+
 def test_a_bounty_in_a_token_holds(tmp_path: Path) -> None:
     told = verified(World(tmp_path, token="plain", settings={"rounds": 1}))
     assert (told.result, false(told)) == ("holds", [])

@@ -92,8 +92,8 @@ def test_the_picture_is_drawn_whatever_the_rounds_came_to(tmp_path: Path) -> Non
 
 def test_the_next_commands_can_be_pasted_with_a_space_in_the_path() -> None:
     home = Path("/some where/kept")
-    settings = Settings(home, 3, 2, 2048, "anvil", False)
-    words = [shlex.split(command) for command, _ in next_commands(settings, "anvil")]
+    settings = Settings(home, 3, 2, 2048, "anvil")
+    words = [shlex.split(command) for command, _ in next_commands(settings, "anvil", BOUNTY)]
     assert str(home / "mine-01") in words[2]
     assert all(word.startswith("/some where/kept") for each in words for word in each if "kept" in word)
 
@@ -149,7 +149,7 @@ def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
     home = tmp_path / "a [bold]name[/] 'x'"
     settings = Settings(home)
     amounts: dict[str, Any] = dict.fromkeys(Report.__annotations__, 0) | {"capsules": None}
-    amounts |= {"chain": {"client": "anvil"}, "initial": {"r2": 0.0, "mse": 1.0}}
+    amounts |= {"bounty": BOUNTY, "chain": {"client": "anvil"}, "initial": {"r2": 0.0, "mse": 1.0}}
     report = Report(**amounts | {"rounds": [], "mines": [], "seconds": {}})
 
     def no_module(*_: object) -> None:
@@ -160,7 +160,7 @@ def test_the_end_is_told_in_a_folder_of_any_name_and_without_a_picture(
     assert run_app(app, "sonar", ["demo", "--home", str(home)]) == 0
     out = capsys.readouterr().out
     assert "No picture of the loss and the payouts: No module named 'matplotlib'" in out
-    for command, _ in next_commands(settings, "anvil"):
+    for command, _ in next_commands(settings, "anvil", BOUNTY):
         assert command in out
     assert run_app(app, "sonar", ["demo", "--home", str(tmp_path / "other"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["plot"] == 0

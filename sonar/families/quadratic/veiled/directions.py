@@ -50,6 +50,8 @@ RANGE, RANGE_ALONG = 64, 256
 """All 2^slot_bits stand for at least so many yardsticks."""
 FRACTION = 4
 """Bits of a level, the last bit that is told, in which distances are counted."""
+COARSE = 20
+"""Bits of a direction's coefficients."""
 SLACK = 1.25
 """By how much projections widen `UNLIKE`: an honest answer may lie further off in few directions."""
 
@@ -144,7 +146,7 @@ def unlike_block(
 ) -> tuple[Block, Twinned | None]:
     """Return drawn directions, and with `twins` what tells twins by them."""
     count, bits = (MANY, MANY_BITS) if twins else (FEW, FEW_BITS)
-    directions = _drawn(plan, reference, count, draw)
+    directions = directions_of(plan, reference, count, draw)
     flat = reference.answers.reshape(len(reference.answers), -1)
     rows = np.array([flat @ direction for direction in directions]).T
     own = rows - rows.mean(axis=0)
@@ -164,7 +166,7 @@ def _whole_squares(reference: Reference) -> NDArray[np.float64]:
     return np.asarray(np.sum((rows - rows.mean(axis=0)) ** 2, axis=1))
 
 
-def _drawn(
+def directions_of(
     plan: SlotPlan, reference: Reference, count: int, draw: Callable[[int], int]
 ) -> list[NDArray[np.float64]]:
     """Directions at right angles in comparable space, as float64[d k] to multiply answers with."""
@@ -183,7 +185,12 @@ def _range(numbers: Sequence[float], middle: Sequence[float], most: int) -> int:
     """The exponent of the power of two that all 2^slot_bits stand for."""
     _, off, size, least, _ = numbers
     yardstick = max(off, size * math.sqrt(math.fsum(m * m for m in middle)), least)
-    return math.frexp(most * (yardstick or 1.0))[1]
+    return exponent_of(most * yardstick)
+
+
+def exponent_of(value: float) -> int:
+    """Return the exponent of the least power of two above a number; of zero, 1."""
+    return math.frexp(value or 1.0)[1]
 
 
 def _distance_unit(
@@ -207,10 +214,7 @@ def _block(
     level = bits + FRACTION - exponent
     shift = plan.slot_bits - bits - FRACTION
     own = tuple(math.floor(math.ldexp(m, level) + 0.5) for m in middle)
-    asked = tuple(
-        Asked(((round, tuple(spread(plan, [int(x) for x in np.rint(np.ldexp(one, scale)).tolist()]))),), bits)
-        for one in directions
-    )
+    asked = tuple(Asked(((round, tuple(spread(plan, coarse(one, scale)))),), bits) for one in directions)
     return Block(
         asked=asked,
         slot_bits=plan.slot_bits,
@@ -222,6 +226,15 @@ def _block(
         least=round_up(math.ldexp(least, level)),
         factor=factor,
     )
+
+
+def coarse(vector: NDArray[np.float64], scale: int) -> list[int]:
+    """Return a vector times 2^scale in integers, of which the last bits of a machine's floats show once in
+    2^30: what is beyond the first `COARSE` bits of the largest is zeros.
+    """
+    first = COARSE - math.frexp(float(np.max(np.abs(vector))))[1]
+    near = np.rint(np.ldexp(vector, min(first, scale))).tolist()
+    return [int(x) << max(scale - first, 0) for x in near]
 
 
 def round_up(value: float) -> int:

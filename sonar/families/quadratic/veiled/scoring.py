@@ -25,12 +25,12 @@ from sonar.veil.functionals import Measured, spread
 
 Vector = NDArray[np.float64]
 
-SCORE_BITS, REST_BITS = 24, 12
+SCORE_BITS, REST_BITS = 26, 14
 """Told of each mine's contribution, and of what rounding left of it."""
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
 BEYOND = 16.0
-"""How many times as long as the longest mean answer of all rounds one mine's answer may be."""
+"""How many times as long as the mean answers one mine's may be."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,10 @@ def scores_of(
     what is not finite.
     """
     checked = {number: _checked(plan, number, vectors[number]) for number in sorted(vectors)}
-    means = (_length([value / (rows << plan.scale_bits) for value in total]) for total, rows in sums.values())
-    longest = BEYOND * max(means, default=0.0) or 1.0
+    longest = _longest(plan, checked, sums)
     whole, scale = _rounded(plan, checked, longest)
-    rest, finer = _rounded(
-        plan, {n: np.ldexp(v, scale) - whole[n] for n, v in checked.items()}, math.ldexp(longest, 1)
-    )
+    left = {number: np.ldexp(vector, scale) - whole[number] for number, vector in checked.items()}
+    rest, finer = _rounded(plan, left, {number: 2.0 * most for number, most in longest.items()})
     asks = {}
     for mine in sorted(mines):
         there = [number for number in checked if mine in sent.get(number, ())]
@@ -82,12 +80,30 @@ def scores_of(
     return Scores(asks, max(finer, 0))
 
 
-def _rounded(plan: SlotPlan, vectors: Mapping[int, Vector], longest: float) -> tuple[dict[int, Vector], int]:
+def _longest(
+    plan: SlotPlan, rounds: Collection[int], sums: Mapping[int, tuple[Sequence[int], int]]
+) -> dict[int, float]:
+    """How long one mine's answer of each round may be, in real units.
+
+    Answers b - A w differ by as much as b and A w do, and these are about as long as the first mean and the
+    round's own together.
+    """
+    means = {
+        number: _length([value / (rows << plan.scale_bits) for value in total])
+        for number, (total, rows) in sums.items()
+    }
+    first = means[min(means)] if means else 0.0
+    return {number: BEYOND * (first + means.get(number, 0.0)) for number in rounds}
+
+
+def _rounded(
+    plan: SlotPlan, vectors: Mapping[int, Vector], longest: Mapping[int, float]
+) -> tuple[dict[int, Vector], int]:
     """Return the vectors times 2^scale, rounded, and the scale.
 
-    It is the largest with which no answers that are at most so long, in real units, can exceed a slot.
+    It is the largest with which no answers that are at most so long can exceed a slot.
     """
-    most = sum(_length(vector.tolist()) for vector in vectors.values()) * longest or 1.0
+    most = sum(_length(vector.tolist()) * longest[number] for number, vector in vectors.items()) or 1.0
     scale = plan.slot_bits - 1 - plan.scale_bits - math.frexp(most)[1]
     return {number: np.rint(np.ldexp(vector, scale)) for number, vector in vectors.items()}, scale
 
