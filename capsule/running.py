@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from capsule.home.policy import parse_listen
@@ -14,6 +15,7 @@ from sonar.errors import ConfigError, StoreUnavailable, StoreUnusable
 from sonar.telling.documents import CapsuleReady
 from sonar.telling.tables import print_text
 from sonar.telling.terminal import print_json
+from sonar.telling.text import clock
 from sonar.telling.waiting import patiently
 
 
@@ -60,10 +62,11 @@ def check_ledger(capsule: Capsule) -> None:
     ledger = capsule.ledger
     witness = Witness(ledger.name)
     if witness.read() not in ledger.marks:
-        block = patiently(lambda: capsule.market.head(), capsule.progress).number
-        ledger.set_blind(block)
+        newest = patiently(lambda: capsule.market.head(), capsule.progress)
+        now_s = max(int(time.time()), newest.timestamp_s)  # a node that is restored too lags behind
+        ledger.set_blind(now_s)
         capsule.progress.note(
-            f"the ledger may be older than what was told: of rounds whose answers were all there by block "
-            f"{block}, nothing new is told but sums"
+            f"the ledger may have forgotten what was told: of rounds that began before {clock(now_s)}, "
+            "nothing new is told but sums"
         )
     witness.write(ledger.marks[0])

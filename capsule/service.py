@@ -13,7 +13,6 @@ from capsule.home.entries import Answered, Ask
 from capsule.means import Means
 from capsule.opening.bounties import Bounty
 from capsule.opening.chainview import View
-from capsule.opening.cohorts import own_fault
 from capsule.opening.functional import Question, Teller, questions_of, values_of
 from capsule.opening.sums import masked_of, sums_of
 from capsule.problems import Refused
@@ -138,17 +137,15 @@ class Service:
     def _require_memory(self, view: View, number: int) -> None:
         """Refuse what might have been told before, and forgotten: see `capsule.home.witness`.
 
-        Nothing is told of a round before all of its answers are there. So if one came, or was committed to,
-        after the block by which the ledger may have forgotten something, it has forgotten nothing of this
-        round.
+        Nothing is told of a round before it begins. So by time, and not by blocks: a node that is restored
+        together with the capsule may know of fewer blocks than it did.
         """
-        blind, record = self._means.ledger.blind_until, view.round(number)
-        events = [*record.commits.values(), *record.reveals.values()]
-        if blind and all(event.block <= blind for event in events):
+        blind_s, opened = self._means.ledger.blind_until_s, view.round(number).opened
+        if opened is None or opened.opened_s < blind_s:
             raise Refused(
                 "restored",
-                f"this capsule's ledger may be older than block {blind}, when round {number} was open: it "
-                "does not know what it has told of it",
+                f"this capsule's ledger may have forgotten what was told before time {blind_s}, when round "
+                f"{number} had begun",
                 hint="ask the other capsules; of later rounds it tells again",
             )
 
@@ -182,7 +179,7 @@ class Service:
         cohort = means.cohorts.get(view, body.round, body.cohort)
         before = means.cohorts.before(view, body.round)
         least = means.policy.policy.least
-        if problem := own_fault(cohort, before.sets, least):
+        if problem := before.fault(cohort, least):
             raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
         masked = masked_of(means.updates, bounty, view, cohort)
         answer = SumAnswer(capsule=means.address, request=request.digest, sums=sums_of(bounty, masked))

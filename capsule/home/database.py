@@ -71,6 +71,32 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """What this ledger is called; no other has the name, but its copies."""
+        return str(self._need("SELECT name FROM owner")[0])
+
+    @property
+    def entries(self) -> int:
+        """How many answers it has recorded."""
+        return int(self._need("SELECT entries FROM owner")[0])
+
+    @property
+    def marks(self) -> tuple[bytes, bytes]:
+        """What names the ledger as it is, and as it was before its last answer: hashes of all answers."""
+        head, before = self._need("SELECT head, before FROM owner")
+        return bytes(head), bytes(before)
+
+    @property
+    def blind_until_s(self) -> int:
+        """The time up to which the ledger may not know all that was told; 0 if it knows all."""
+        return int(self._need("SELECT blind_until_s FROM owner")[0])
+
+    def set_blind(self, now_s: int) -> None:
+        """Record that something told by time `now_s` may be forgotten."""
+        with self._writing():
+            self._db.execute("UPDATE owner SET blind_until_s = max(blind_until_s, ?)", [now_s])
+
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 

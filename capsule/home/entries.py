@@ -8,7 +8,7 @@ from sonar.protocol.ids import Address, BountyId
 
 SCHEMA = """
 CREATE TABLE owner (name TEXT NOT NULL, entries INTEGER NOT NULL, head BLOB NOT NULL, before BLOB NOT NULL,
-                    blind_until INTEGER NOT NULL);
+                    blind_until_s INTEGER NOT NULL);
 CREATE TABLE nonce (nonce BLOB PRIMARY KEY, bounty BLOB NOT NULL, at_s INTEGER NOT NULL,
                     expires_s INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX nonce_of ON nonce (bounty, at_s);

@@ -6,7 +6,7 @@ after the other. It holds no secret: seeds are opened again from their envelopes
 
 A ledger that was restored from a backup has forgotten something: see `capsule.home.witness`. For sums that
 does no harm, since which sets were opened follows from the chain. Functionals of a round are refused if they
-might have been told before: if the round had come to its tests by block `blind_until`.
+might have been told before: if the round had begun by time `blind_until_s`.
 """
 
 from __future__ import annotations
@@ -28,34 +28,6 @@ class Ledger(Database):
 
     Raises JournalError for a file that is damaged or not ours, JournalBlocked for one that cannot be used.
     """
-
-    # ---- whose ledger, and how far
-
-    @property
-    def name(self) -> str:
-        """What this ledger is called; no other has the name, but its copies."""
-        return str(self._need("SELECT name FROM owner")[0])
-
-    @property
-    def entries(self) -> int:
-        """How many answers it has recorded."""
-        return int(self._need("SELECT entries FROM owner")[0])
-
-    @property
-    def marks(self) -> tuple[bytes, bytes]:
-        """What names the ledger as it is, and as it was before its last answer: hashes of all answers."""
-        head, before = self._need("SELECT head, before FROM owner")
-        return bytes(head), bytes(before)
-
-    @property
-    def blind_until(self) -> int:
-        """The block up to which the ledger may not know all that was told."""
-        return int(self._need("SELECT blind_until FROM owner")[0])
-
-    def set_blind(self, block: int) -> None:
-        """Record that something told by `block` may be forgotten."""
-        with self._writing():
-            self._db.execute("UPDATE owner SET blind_until = max(blind_until, ?)", [block])
 
     # ---- requests
 
@@ -194,6 +166,11 @@ class Ledger(Database):
         query = "SELECT manifest FROM cohort WHERE bounty = ? AND round = ? AND digest = ?"
         row = self._one(query, bounty, number, digest)
         return bytes(row[0]) if row else None
+
+    def opened(self, bounty: BountyId) -> list[tuple[int, Digest, bytes]]:
+        """The sets whose sums were told: round, digest and manifest."""
+        query = "SELECT round, digest, manifest FROM cohort WHERE bounty = ? AND opened = 1 ORDER BY round"
+        return [(row[0], Digest(row[1]), bytes(row[2])) for row in self._all(query, bounty)]
 
     def record_sum(self, answer: Answered, digest: Digest) -> None:
         """Record that a set's sum is told; it must be kept already. Raises Refused: another set was."""

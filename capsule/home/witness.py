@@ -7,7 +7,7 @@ It is written after the answer is recorded and before it leaves.
 
 After a crash the mark is the ledger's last or the one before, and nothing is lost. Where it is neither, or
 nothing is remembered (after a reboot, or on another machine), the capsule cannot know, and refuses what it
-may have told before: `Ledger.blind_until`.
+may have told before: `Ledger.blind_until_s`.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ T = TypeVar("T")
 CBOR = "application/vnd.ipld.dag-cbor"
 BODY_S = 20.0
 """How long a body may take to come."""
-BODIES_AT_ONCE = 8
-"""How many bodies are held in memory at once; a further one is sent away, before it is read."""
+MOST_HELD_BYTES = 64 << 20
+"""The most bytes of all bodies that are in memory, until they are answered; who sends more must wait."""
 
 
 class Api:
@@ -33,7 +33,7 @@ class Api:
     def __init__(self, service: Service, *, workers: int = 2) -> None:
         self._service, self._metrics = service, Metrics()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="capsule")
-        self._bodies = 0
+        self._held_bytes = 0
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -75,15 +75,18 @@ class Api:
         return handle
 
     async def _answer(self, kind: str, request: Request) -> tuple[str, Response]:
+        body = bytearray()
         try:
-            body = await self._body(request)
-            answer = await self._work(lambda: self._service.answer(kind, body))
+            await self._read(request, body)
+            answer = await self._work(lambda: self._service.answer(kind, bytes(body)))
             return "answered", Response(answer, media_type=CBOR)
         except SonarError as error:
             refusal = refused(error)
         except Exception:  # noqa: BLE001 - a stranger learns nothing of a bug, and the operator reads it
             self._service.report_bug()
             refusal = Refused("fault", "this capsule failed", hint="tell its operator; ask the others")
+        finally:
+            self._held_bytes -= len(body)
         with suppress(SonarError):
             await self._work(lambda: self._service.count(refusal))
         return refusal.code, _problem(refusal)
@@ -91,33 +94,25 @@ class Api:
     async def _work(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, act)
 
-    async def _body(self, request: Request) -> bytes:
-        """Return the body, if it keeps to size and time. Raises Refused."""
+    async def _read(self, request: Request, body: bytearray) -> None:
+        """Read the body, if it keeps to size and time. Raises Refused."""
         limit = self._service.max_body_bytes
         said = request.headers.get("content-length", "")
         if said.isascii() and said.isdigit() and int(said) > limit:
             raise _too_large(limit)
-        if self._bodies >= BODIES_AT_ONCE:
-            raise Refused("busy", "too many requests at once", hint="ask again in a second")
-        self._bodies += 1
         try:
             async with asyncio.timeout(BODY_S):
-                return await _read(request, limit)
+                async for chunk in request.stream():
+                    if len(body) + len(chunk) > limit:
+                        raise _too_large(limit)
+                    if self._held_bytes + len(chunk) > MOST_HELD_BYTES:
+                        raise Refused("busy", "too many requests at once", hint="ask again in a second")
+                    body += chunk
+                    self._held_bytes += len(chunk)
         except TimeoutError:
             raise Refused("too-slow", f"the body did not come within {BODY_S:.0f} s") from None
         except ClientDisconnect:
             raise Refused("too-slow", "the client went away") from None
-        finally:
-            self._bodies -= 1
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise _too_large(limit)
-    return bytes(data)
 
 
 def _too_large(limit: int) -> Refused:

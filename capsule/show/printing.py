@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from capsule.show.documents import CapsuleStatus, SignedList
+from collections.abc import Sequence
+
+from capsule.show.documents import AuditedLine, CapsuleStatus, SignedList
 from sonar.telling.tables import print_named, print_table, print_text
 from sonar.telling.text import clock, count, short
 
 
 def print_status(document: CapsuleStatus, *, wide: bool) -> None:
     """Print what a capsule told so far."""
-    blind = f"of rounds that were open by block {document.blind_until}, only sums are told"
+    blind = f"of rounds that began before {clock(document.blind_until_s)}, only sums are told"
     print_named(
         {
             "capsule": document.address,
@@ -18,7 +20,7 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
             "url": document.url,
             "keys": "epochs " + ", ".join(map(str, document.epochs)),
             "told": f"{count(document.bits, 'bit')} of answers, {count(document.sums, 'sum')}",
-            "restored": blind if document.blind_until else "",
+            "restored": blind if document.blind_until_s else "",
             "refused": ", ".join(f"{code} {times}" for code, times in document.refusals.items()),
         }.items()
     )
@@ -59,6 +61,27 @@ def print_signed(document: SignedList, *, wide: bool) -> None:
     print_table(
         ["round", "kind", "time", "request", "answer", "bytes"], rows, right=("round", "bytes"), wide=wide
     )
+    if document.settlements:
+        print_text("")
+        print_audited(document.settlements, wide=wide)
     print_text("")
     told = [[mine if wide else short(mine), str(bits)] for mine, bits in document.bits.items()]
     print_table(["mine", "bits"], told, right=("bits",), wide=wide)
+
+
+def print_audited(settlements: Sequence[AuditedLine], *, wide: bool) -> None:
+    """Print the settlements that a capsule recomputed and signed."""
+    rows = [
+        [
+            str(one.round),
+            one.settlement if wide else short(one.settlement),
+            str(one.loss),
+            str(one.openings),
+            str(sum(share > 0 for share in one.shares_bps.values())),
+            str(len(one.left_out)),
+            {None: "signed", "": "follows"}.get(one.fault, f"DOES NOT FOLLOW: {one.fault}"),
+        ]
+        for one in settlements
+    ]
+    headings = ["round", "settlement", "loss", "openings", "mines\npaid", "left\nout", "recomputed"]
+    print_table(headings, rows, right=("round", "loss", "openings", "mines\npaid", "left\nout"), wide=wide)

@@ -104,17 +104,22 @@ def test_bodies_that_are_too_large_are_refused_before_they_are_read(world: tuple
     still_serves(*world)
 
 
-def test_many_large_bodies_at_once_take_no_more_memory_than_a_few(world: tuple[Town, Cap, Posted]) -> None:
+def test_many_bodies_at_once_take_no_more_memory_than_they_may(
+    world: tuple[Town, Cap, Posted], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, capsule, _ = world
-    waiting = [connected(capsule) for _ in range(routes.BODIES_AT_ONCE)]
+    monkeypatch.setattr(routes, "MOST_HELD_BYTES", 5000)
+    waiting = [connected(capsule) for _ in range(4)]
     for one in waiting:
-        one.sendall(b"POST /v1/sum HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        one.sendall(b"POST /v1/sum HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n" + bytes(1000))
     time.sleep(0.3)
-    reply = httpx.post(f"{capsule.url}/v1/sum", content=b"x" * 1000)
+    reply = httpx.post(f"{capsule.url}/v1/sum", content=b"x" * 1500)
     assert (reply.status_code, problem(reply).code) == (503, "busy")
+    assert problem(httpx.post(f"{capsule.url}/v1/sum", content=b"x" * 500)).code == "malformed"
     for one in waiting:
         one.close()
     time.sleep(0.3)
+    assert problem(httpx.post(f"{capsule.url}/v1/sum", content=b"x" * 4500)).code == "malformed"
     still_serves(*world)
 
 

@@ -101,7 +101,7 @@ def test_a_process_that_ended_anyhow_goes_on_where_it_was(town: Town) -> None:
         town.answer(posted)
         assert isinstance(town.ask(capsule, asked(town, posted, 1, 1, 2, 3)), FunctionalAnswer)
     with serving(home) as capsule:
-        assert capsule.party.ledger.blind_until == 0
+        assert capsule.party.ledger.blind_until_s == 0
         assert isinstance(town.ask(capsule, asked(town, posted, 1, 3, 2, 1)), FunctionalAnswer)
         assert town.refusal(capsule, asked(town, posted, 1, 1, 1, 1)).code == "budget"
 
@@ -134,4 +134,4 @@ def test_a_ledger_that_is_gone_is_a_restored_one(town: Town) -> None:
         assert capsule.party.ledger.name != name
         assert town.refusal(capsule, asked(town, posted, 1, 3, 2, 1)).code == "restored"
     with Ledger(home / LEDGER_FILE) as ledger:
-        assert ledger.blind_until > 0
+        assert ledger.blind_until_s > 0

@@ -243,4 +243,4 @@ def test_bounties_that_were_served(ledger: Ledger) -> None:
     assert (found.bounty, found.scientist, found.epoch, found.closed_s) == (BOUNTY, scientist, 1, 77)
     ledger.set_blind(5)
     ledger.set_blind(3)
-    assert ledger.blind_until == 5
+    assert ledger.blind_until_s == 5
