@@ -188,22 +188,19 @@ def rotate(
 def audit(
     bounty: Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")],
     again: Annotated[
-        bool, typer.Option("--again", help="Recompute each signed settlement, from chain and store.")
+        bool, typer.Option("--again", help="Recompute each settlement that it signed, from chain and store.")
     ] = False,
     home: HomeOption = None,
-    password_file: PasswordFileOption = None,
     wide: WideFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show everything that the capsule signed about a bounty, and the bits that it told of each mine.
 
-    Examples: `capsule audit 0x3fd1`, `capsule audit 0x3fd1 --again`
+    Example: `capsule audit 0x3fd1 --again`
     """
     from capsule.show import printing, views
 
-    capsule = _open(home, as_json)
-    account = capsule.unlock(capsule.password(password_file)) if again else None
-    document = views.signed(capsule, bounty, account)
+    document = views.signed(_open(home, as_json), bounty, again=again)
     if as_json:
         print_json(document)
     else:

@@ -20,7 +20,9 @@ from sonar.wiring import Party, voice
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from capsule.audit.again import Recomputing
     from capsule.means import Means
+    from capsule.opening.chainview import ChainView
     from capsule.service import Service
 
 
@@ -53,11 +55,10 @@ class Capsule(Party):
         from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
-        from capsule.opening.chainview import ChainView
         from sonar.store.choose import LazyStore
 
         return Means(
-            ChainView(self.market, self.network.confirmations),
+            self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
@@ -73,6 +74,23 @@ class Capsule(Party):
         from capsule.service import Service
 
         return Service(self.means(account))
+
+    @property
+    def audits(self) -> Recomputing:
+        """What the capsule has audited. Raises JournalError, and what opening chain and store raises."""
+        from capsule.audit.again import Recomputing
+        from capsule.auditing import Ledgered
+        from sonar.store.choose import LazyStore
+
+        store, seen = LazyStore(lambda: self.store), Ledgered(lambda: self.chain, self.ledger)
+        return Recomputing(seen, store, self.journal, self.address, insecure=self.network.dev)
+
+    @cached_property
+    def chain(self) -> ChainView:
+        """Bounties, as deep as the network asks. Raises ChainUnavailable."""
+        from capsule.opening.chainview import ChainView
+
+        return ChainView(self.market, self.network.confirmations)
 
     def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
         epochs = self.keys.load(account)

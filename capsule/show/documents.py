@@ -80,19 +80,20 @@ class SignedLine:
 
 
 @document
-class AuditLine:
-    """A settlement that the capsule recomputed and signed. `openings`: how many ciphertexts it checked.
+class AuditedLine:
+    """A settlement that the capsule recomputed and signed: its digest, the new loss in millionths, how many
+    openings were checked, shares in basis points, and who was left out and why.
 
-    `again` is there if it was recomputed now: nothing, or why it does not follow any more.
+    `fault`: why it does not follow when it is recomputed now; None if it was not, empty if it does.
     """
 
     round: int
     settlement: str
     loss: Integer
+    openings: int
     shares_bps: dict[str, int]
     left_out: dict[str, str]
-    openings: int
-    again: str | None = None
+    fault: str | None = None
 
 
 @document
@@ -102,4 +103,4 @@ class SignedList:
     bounty: str
     answers: list[SignedLine]
     bits: dict[str, int]
-    settlements: list[AuditLine]
+    settlements: list[AuditedLine]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from capsule.show.documents import CapsuleStatus, Served, SignedLine, SignedList
+from capsule.show.documents import AuditedLine, CapsuleStatus, Served, SignedLine, SignedList
 from capsule.wiring import Capsule
 from sonar.errors import UsageError
 from sonar.manifests.capsule import SignedAnswer
 from sonar.protocol.ids import BountyId, abbreviates, digest_of, hex32
-
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
 
 
 def status(capsule: Capsule) -> CapsuleStatus:
@@ -49,11 +45,11 @@ def status(capsule: Capsule) -> CapsuleStatus:
     )
 
 
-def signed(capsule: Capsule, prefix: str, again: LocalAccount | None = None) -> SignedList:
-    """Return all that the capsule signed about the bounty whose id begins with `prefix`.
+def signed(capsule: Capsule, prefix: str, *, again: bool = False) -> SignedList:
+    """Return all that the capsule signed about the bounty whose id begins with `prefix`; `again`: recompute
+    the settlements among it.
 
-    With its account, `again`, settlements are recomputed from chain and store. Raises UsageError, and then
-    what reading those raises.
+    Raises UsageError, and with `again` what reading chain and store raises.
     """
     bounty = _served(capsule, prefix)
     lines = [
@@ -67,16 +63,25 @@ def signed(capsule: Capsule, prefix: str, again: LocalAccount | None = None) -> 
         )
         for one in capsule.ledger.answers(bounty)
     ]
-    told = {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
-    return SignedList(hex32(bounty), lines, told, _settlements(capsule, bounty, again))
+    bits = {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
+    return SignedList(hex32(bounty), lines, bits, _audited(capsule, bounty, again=again))
 
 
-def _settlements(capsule: Capsule, bounty: BountyId, again: LocalAccount | None) -> list[AuditLine]:
-    lines = [documents.read(AuditLine, text) for text in AuditLedger(capsule.journal).told(bounty)]
-    if again is None or not lines:
-        return lines
-    found = auditor_of(capsule.means(again), capsule.journal).again(bounty)
-    return [replace(line, again=found.get(line.round)) for line in lines]
+def _audited(capsule: Capsule, bounty: BountyId, *, again: bool) -> list[AuditedLine]:
+    audits = capsule.audits
+    faults = audits.again(bounty) if again else {}
+    return [
+        AuditedLine(
+            one["round"],
+            one["settlement"],
+            one["loss"],
+            one["openings"],
+            one["shares_bps"],
+            one["left_out"],
+            faults.get(one["round"]),
+        )
+        for one in audits.figures(bounty)
+    ]
 
 
 def _served(capsule: Capsule, prefix: str) -> BountyId:
