@@ -262,3 +262,34 @@ def test_of_twins_one_address_is_in_the_sum_and_auditors_agree(tmp_path: Path) -
         assert line["ended"] == "settled"
         assert line["left_out"] == {same[1]: ANOTHER}
     world.check_money()
+
+
+def test_what_the_archive_has_lost_is_opened_again_and_nobody_is_asked_again(
+    tmp_path: Path, losses: list[int]
+) -> None:
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS)
+    first = world.campaign()
+    world.run_until(first, lambda: first.records.finished() == 2)
+    (archive,) = world.key_path.parent.glob("*.opened")
+    archive.unlink()
+    told = {mine: one.told_bits for mine, one in first.revealed().items()}
+    again = world.campaign()
+    world.run_until(again, lambda: again.records.finished() == 3)
+    assert [line["loss"] for line in again.history()] == losses
+    rounds = {mine: one.told_bits - told[mine] for mine, one in again.revealed().items()}
+    assert 0 < max(rounds.values()) < min(told.values())  # of one round, not of three
+
+
+def test_a_capsule_that_comes_back_from_a_kill_answers_the_same(tmp_path: Path, losses: list[int]) -> None:
+    """Each in turn is killed and started again, in the middle of what it is asked."""
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS, threshold=3)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    for number, one in enumerate(world.capsules, start=1):
+        one.down = True
+        with pytest.raises(CapsuleUnavailable, match="2 of 3"):
+            world.run(campaign)
+        one.start()
+        world.run_until(campaign, lambda: campaign.records.finished() == number)  # noqa: B023 - used here only
+    world.run(campaign)
+    assert [line["loss"] for line in campaign.history()] == losses
