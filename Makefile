@@ -30,7 +30,7 @@ unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_
 
 .DEFAULT_GOAL := help
 .PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts \
-  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep deep fuzz lies format lock clean
+  contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep deep chaos-capsules fuzz lies format lock clean
 
 help:
 	@echo 'make demo    train the diabetes model on encrypted weights over ten mines, and pay them (DEMO_ARGS="--help")'
@@ -40,6 +40,7 @@ help:
 	@echo 'make deep    tests that take long and find what `make test` finds with fewer cases: more seeds, every instant'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
+	@echo 'make chaos-capsules   a capsule killed, paused or put back from a backup at 100 instants (INSTANTS=20 for fewer)'
 	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, import cycles (HOUSE_ARGS="--check")'
@@ -81,11 +82,15 @@ deep: $(VENV)/.test $(NODE)
 
 # Every decoder against ten times as many hostile inputs as in `make test`: what CI runs.
 fuzz: $(VENV)/.test
-	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py tests/unit/test_fuzz_veil.py $(TEST_ARGS)
+	SONAR_FUZZ_INPUTS=100000 $(PY) -m pytest tests/unit/test_fuzz.py tests/unit/test_fuzz_files.py tests/unit/test_fuzz_veil.py tests/unit/test_capsule_fuzz.py tests/integration/test_capsule_clients.py $(TEST_ARGS)
 
 # Nodes that lie, in front of whole networks: four lies in each of as many runs. `make test` has eight of them.
 lies: $(VENV)/.test
 	SONAR_LIES=$(or $(LIES),60) $(PY) -m pytest tests/integration/test_lies.py tests/integration/test_lies_one_by_one.py $(TEST_ARGS)
+
+# One of three capsules killed, paused, put back from a backup, at a hundred seeded instants. `make test` has six.
+chaos-capsules: $(VENV)/.test $(NODE)
+	SONAR_CAPSULE_CHAOS=$(or $(INSTANTS),100) $(PY) -m pytest -n 0 -s tests/e2e/test_capsule_chaos.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sonar.errors import (
     BlobNotFound,
+    CapsuleUnavailable,
     ChainUnavailable,
     ChainUnusable,
     JournalBlocked,
@@ -26,6 +27,7 @@ T = TypeVar("T")
 Tick = Callable[[], Waiting | Done]
 PASSING_FAULTS = (
     BlobNotFound,
+    CapsuleUnavailable,
     ChainUnavailable,
     JournalBlocked,
     RpcError,

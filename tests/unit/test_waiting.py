@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sonar.errors import ChainUnavailable, ConfigError, JournalBlocked, JournalError, RpcError
+from sonar.errors import (
+    CapsuleUnavailable,
+    ChainUnavailable,
+    ConfigError,
+    JournalBlocked,
+    JournalError,
+    RpcError,
+)
 from sonar.telling.progress import Done, ListSink, Note, Problem, Progress, Waiting
 from sonar.telling.waiting import PATIENCE_S, drive, interrupts_held, patiently
 from tests.chain_kit import Clock
@@ -67,7 +74,14 @@ def test_another_reason_for_the_same_wait_is_told() -> None:
     assert told == ["refused", "hangs"]
 
 
-@pytest.mark.parametrize("fault", [JournalBlocked("the disk is full"), RpcError("eth_call: limit exceeded")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        JournalBlocked("the disk is full"),
+        RpcError("eth_call: limit exceeded"),
+        CapsuleUnavailable("0x1 is gone"),
+    ],
+)
 def test_a_full_disk_and_a_nodes_limit_may_pass(fault: Exception) -> None:
     assert run(ticks(fault, Done("all")))[0] == Done("all")
 
