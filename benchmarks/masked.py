@@ -46,11 +46,12 @@ class Masked:
     hidden: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, plan: SlotPlan, n: mpz, values: Sequence[int], lots: random.Random) -> Masked:
+    def of(cls, answers: Answers, values: Sequence[int]) -> Masked:
         """Put an answer under fresh masks."""
+        plan, n, lots, classes = answers.plan, answers.n, answers.lots, range(answers.classes)
         plain, size = plan.pack(values), 1 << plan.slot_bits
-        masks = tuple(tuple(mpz(lots.randrange(int(n))) for _ in plain) for _ in range(CLASSES))
-        hidden = tuple(tuple(lots.randrange(size) for _ in plain) for _ in range(CLASSES))
+        masks = tuple(tuple(mpz(lots.randrange(int(n))) for _ in plain) for _ in classes)
+        hidden = tuple(tuple(lots.randrange(size) for _ in plain) for _ in classes)
         sums = [p + sum(column) for p, column in zip(plain, zip(*masks, strict=True), strict=True)]
         kappa = [int(sum(column) // n) for column in zip(*masks, strict=True)]
         wraps = tuple(
@@ -65,6 +66,7 @@ class Answers:
 
     plan: SlotPlan
     lots: random.Random
+    classes: int = CLASSES
     masked: dict[tuple[int, str, tuple[int, ...]], Masked] = field(default_factory=dict)
     known: dict[tuple[object, ...], Measured] = field(default_factory=dict)
 
@@ -83,7 +85,7 @@ class Answers:
                 class_value(
                     self.plan, self.n, vectors, [p.masks[c] for p in parts], [p.hidden[c] for p in parts]
                 )
-                for c in range(CLASSES)
+                for c in range(self.classes)
             ]
             said = [told(value, self.plan.slot_bits, asked.bits) for value in classes]
             opened, wraps = [p.opened for p in parts], [p.wraps for p in parts]
@@ -94,7 +96,7 @@ class Answers:
         """Return a mine's answer under its masks, which are drawn once."""
         key = (number, mine, values)
         if key not in self.masked:
-            self.masked[key] = Masked.of(self.plan, self.n, values, self.lots)
+            self.masked[key] = Masked.of(self, values)
         return self.masked[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from capsule.audit.auditor import Auditor
@@ -13,7 +14,9 @@ from sonar.protocol.ids import Address, BountyId, digest_of
 from sonar.protocol.phase import Status
 
 if TYPE_CHECKING:
+    from capsule.home.ledger import Ledger
     from capsule.means import Means
+    from capsule.opening.chainview import ChainView
 
 
 class Looked:
@@ -49,6 +52,23 @@ class Looked:
     def own_answer(self, body: bytes) -> bytes | None:
         """Return this capsule's `SignedAnswer` to a sum or functional; None if it has told none."""
         return self._means.ledger.answered(digest_of(body))
+
+
+class Ledgered:
+    """A capsule as its ledger and the chain show it: without keys, it can recompute, and sign nothing."""
+
+    def __init__(self, chain: Callable[[], ChainView], ledger: Ledger) -> None:
+        self._chain, self._ledger = chain, ledger
+
+    def bounty(self, bounty: BountyId) -> OnChain:
+        """Return a bounty at the network's depth. Raises Refused, ChainUnavailable, RpcError."""
+        chain = self._chain()
+        view, market = chain.bounty(bounty), chain.market
+        return OnChain(market.chain_id, market.address, view.posted, view.state, view.status, view.rounds)
+
+    def own_answer(self, body: bytes) -> bytes | None:
+        """Return this capsule's `SignedAnswer` to a sum or functional; None if it has told none."""
+        return self._ledger.answered(digest_of(body))
 
 
 def auditor_of(means: Means, journal: Journal) -> Auditor:

@@ -187,17 +187,20 @@ def rotate(
 @app.command()
 def audit(
     bounty: Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")],
+    again: Annotated[
+        bool, typer.Option("--again", help="Recompute each settlement that it signed, from chain and store.")
+    ] = False,
     home: HomeOption = None,
     wide: WideFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show everything that the capsule signed about a bounty, and the bits that it told of each mine.
 
-    Example: `capsule audit 0x3fd1`
+    Example: `capsule audit 0x3fd1 --again`
     """
     from capsule.show import printing, views
 
-    document = views.signed(_open(home, as_json), bounty)
+    document = views.signed(_open(home, as_json), bounty, again=again)
     if as_json:
         print_json(document)
     else:

@@ -13,7 +13,6 @@ from capsule.home.entries import Answered, Ask
 from capsule.means import Means
 from capsule.opening.bounties import Bounty
 from capsule.opening.chainview import View
-from capsule.opening.cohorts import own_fault
 from capsule.opening.functional import Question, Teller, questions_of, values_of
 from capsule.opening.sums import masked_of, sums_of
 from capsule.problems import Refused
@@ -180,7 +179,7 @@ class Service:
         cohort = means.cohorts.get(view, body.round, body.cohort)
         before = means.cohorts.before(view, body.round)
         least = means.policy.policy.least
-        if problem := own_fault(cohort, before.sets, least):
+        if problem := before.fault(cohort, least):
             raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
         masked = masked_of(means.updates, bounty, view, cohort)
         answer = SumAnswer(capsule=means.address, request=request.digest, sums=sums_of(bounty, masked))

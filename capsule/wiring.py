@@ -20,6 +20,9 @@ from sonar.wiring import Party, voice
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from capsule.audit.again import Recomputing
+    from capsule.means import Means
+    from capsule.opening.chainview import ChainView
     from capsule.service import Service
 
 
@@ -47,17 +50,15 @@ class Capsule(Party):
         named = [one.url for one in self.network.capsules if one.account == self.address]
         return named[0] if named else ""
 
-    def service(self, account: LocalAccount) -> Service:
-        """The capsule at work. Raises ChainUnavailable, JournalError, KeyFileError."""
+    def means(self, account: LocalAccount) -> Means:
+        """What the capsule works with. Raises ChainUnavailable, JournalError, KeyFileError."""
         from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
-        from capsule.opening.chainview import ChainView
-        from capsule.service import Service
         from sonar.store.choose import LazyStore
 
-        means = Means(
-            ChainView(self.market, self.network.confirmations),
+        return Means(
+            self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
@@ -67,7 +68,29 @@ class Capsule(Party):
             insecure_keys=self.network.dev,
             audits=lambda means: auditor_of(means, self.journal),
         )
-        return Service(means)
+
+    def service(self, account: LocalAccount) -> Service:
+        """The capsule at work. Raises as `means`."""
+        from capsule.service import Service
+
+        return Service(self.means(account))
+
+    @property
+    def audits(self) -> Recomputing:
+        """What the capsule has audited. Raises JournalError, and what opening chain and store raises."""
+        from capsule.audit.again import Recomputing
+        from capsule.auditing import Ledgered
+        from sonar.store.choose import LazyStore
+
+        store, seen = LazyStore(lambda: self.store), Ledgered(lambda: self.chain, self.ledger)
+        return Recomputing(seen, store, self.journal, self.address, insecure=self.network.dev)
+
+    @cached_property
+    def chain(self) -> ChainView:
+        """Bounties, as deep as the network asks. Raises ChainUnavailable."""
+        from capsule.opening.chainview import ChainView
+
+        return ChainView(self.market, self.network.confirmations)
 
     def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
         epochs = self.keys.load(account)

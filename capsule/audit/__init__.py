@@ -7,5 +7,7 @@ course     where the weights have been, and where the last sum leads
 judging    who is left out, and why
 paying     scores and shares
 recompute  all of it, of one round
-auditor    once a round, by a ledger
+again      by an auditor's ledger, now or later
+ledger     what it keeps
+auditor    once a round, and signed
 """

@@ -10,7 +10,7 @@ A set that does not pass was opened by nobody honest, and does not count, at any
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.protocol.phase import Terms
-from sonar.veil.atoms import Atoms
+from sonar.veil.atoms import Atoms, weight_fault
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
@@ -53,7 +53,10 @@ class Opened:
                 )
             if 2 * one.weight > total:
                 return f"{one.mine} has more than half of the weight, {one.weight} of {total}"
-        return Atoms(self.sets).fault(mines_of(cohort), least)
+        atoms, mines = Atoms(self.sets), mines_of(cohort)
+        weights = {str(mine): weight for mine, weight in frozen.items()}
+        weights |= {str(one.mine): one.weight for one in cohort.addends}
+        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights, least)
 
 
 def mines_of(cohort: CohortManifest) -> frozenset[str]:
@@ -150,8 +153,3 @@ class Cohorts:
 
 
 _NEXT = "a round has one set: settle this one without a sum, and choose the next by what was opened"
-
-
-def own_fault(cohort: CohortManifest, before: Sequence[frozenset[str]], least: int) -> str:
-    """Return why a capsule's own policy forbids a set, or nothing."""
-    return Atoms(before).fault(mines_of(cohort), least)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sonar.protocol.ids import Address
-from sonar.telling.documents import document
+from sonar.telling.documents import Integer, document
 
 
 @document
@@ -80,9 +80,27 @@ class SignedLine:
 
 
 @document
+class AuditedLine:
+    """A settlement that the capsule recomputed and signed: its digest, the new loss in millionths, how many
+    openings were checked, shares in basis points, and who was left out and why.
+
+    `fault`: why it does not follow when it is recomputed now; None if it was not, empty if it does.
+    """
+
+    round: int
+    settlement: str
+    loss: Integer
+    openings: int
+    shares_bps: dict[str, int]
+    left_out: dict[str, str]
+    fault: str | None = None
+
+
+@document
 class SignedList:
     """All that the capsule signed about a bounty, and the bits that it told of each mine."""
 
     bounty: str
     answers: list[SignedLine]
     bits: dict[str, int]
+    settlements: list[AuditedLine]

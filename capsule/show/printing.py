@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from capsule.show.documents import CapsuleStatus, SignedList
+from collections.abc import Sequence
+
+from capsule.show.documents import AuditedLine, CapsuleStatus, SignedList
 from sonar.telling.tables import print_named, print_table, print_text
 from sonar.telling.text import clock, count, short
 
@@ -59,6 +61,27 @@ def print_signed(document: SignedList, *, wide: bool) -> None:
     print_table(
         ["round", "kind", "time", "request", "answer", "bytes"], rows, right=("round", "bytes"), wide=wide
     )
+    if document.settlements:
+        print_text("")
+        print_audited(document.settlements, wide=wide)
     print_text("")
     told = [[mine if wide else short(mine), str(bits)] for mine, bits in document.bits.items()]
     print_table(["mine", "bits"], told, right=("bits",), wide=wide)
+
+
+def print_audited(settlements: Sequence[AuditedLine], *, wide: bool) -> None:
+    """Print the settlements that a capsule recomputed and signed."""
+    rows = [
+        [
+            str(one.round),
+            one.settlement if wide else short(one.settlement),
+            str(one.loss),
+            str(one.openings),
+            str(sum(share > 0 for share in one.shares_bps.values())),
+            str(len(one.left_out)),
+            {None: "signed", "": "follows"}.get(one.fault, f"DOES NOT FOLLOW: {one.fault}"),
+        ]
+        for one in settlements
+    ]
+    headings = ["round", "settlement", "loss", "openings", "mines\npaid", "left\nout", "recomputed"]
+    print_table(headings, rows, right=("round", "loss", "openings", "mines\npaid", "left\nout"), wide=wide)

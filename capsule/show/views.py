@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from capsule.show.documents import CapsuleStatus, Served, SignedLine, SignedList
+from capsule.show.documents import AuditedLine, CapsuleStatus, Served, SignedLine, SignedList
 from capsule.wiring import Capsule
 from sonar.errors import UsageError
 from sonar.manifests.capsule import SignedAnswer
@@ -45,10 +45,11 @@ def status(capsule: Capsule) -> CapsuleStatus:
     )
 
 
-def signed(capsule: Capsule, prefix: str) -> SignedList:
-    """Return all that the capsule signed about the bounty whose id begins with `prefix`.
+def signed(capsule: Capsule, prefix: str, *, again: bool = False) -> SignedList:
+    """Return all that the capsule signed about the bounty whose id begins with `prefix`; `again`: recompute
+    the settlements among it.
 
-    Raises UsageError.
+    Raises UsageError, and with `again` what reading chain and store raises.
     """
     bounty = _served(capsule, prefix)
     lines = [
@@ -62,9 +63,25 @@ def signed(capsule: Capsule, prefix: str) -> SignedList:
         )
         for one in capsule.ledger.answers(bounty)
     ]
-    return SignedList(
-        hex32(bounty), lines, {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
-    )
+    bits = {str(mine): bits for mine, bits in capsule.ledger.bits_of(bounty).items()}
+    return SignedList(hex32(bounty), lines, bits, _audited(capsule, bounty, again=again))
+
+
+def _audited(capsule: Capsule, bounty: BountyId, *, again: bool) -> list[AuditedLine]:
+    audits = capsule.audits
+    faults = audits.again(bounty) if again else {}
+    return [
+        AuditedLine(
+            one["round"],
+            one["settlement"],
+            one["loss"],
+            one["openings"],
+            one["shares_bps"],
+            one["left_out"],
+            faults.get(one["round"]),
+        )
+        for one in audits.figures(bounty)
+    ]
 
 
 def _served(capsule: Capsule, prefix: str) -> BountyId:

@@ -127,7 +127,18 @@ class Bounty:
     def __post_init__(self) -> None:
         if self.target_loss > self.initial_loss - LEAST_GAIN:
             raise self._no_better()
+        self._check_weights()
         _ = self.offer  # raises now for what cannot be posted
+
+    def _check_weights(self) -> None:
+        """Check that behind capsules all answers weigh alike: sums tell of single ones modulo a weight."""
+        plan, least = self.design.plan, self.design.spec.rows_min
+        if self.settings.capsules is not None and plan.weight_rows > least:
+            problem = (
+                f"{plan.weight_rows} is more than the {least} rows that a mine needs, so answers would weigh"
+            )
+            hint = f"leave it out, or give {least} at most: behind capsules all answers weigh alike"
+            raise ConfigError("weight_rows", f"{problem} differently", hint=hint)
 
     def _no_better(self) -> ConfigError:
         """The error for a target that the start has already reached."""

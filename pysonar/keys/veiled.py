@@ -29,7 +29,14 @@ from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.told import Question, Told
 from pysonar.keys.updates import MineUpdate
-from sonar.errors import CapsuleFault, LedgerConflict, ManifestError, UpdateOutOfRange, UsageError
+from sonar.errors import (
+    CapsuleFault,
+    CapsuleUnavailable,
+    LedgerConflict,
+    ManifestError,
+    UpdateOutOfRange,
+    UsageError,
+)
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
@@ -212,7 +219,10 @@ class VeiledHolder(BaseHolder):
         wanted = family.veiled_scores(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
         heard = self._heard(job, round, "scores", wanted.asks, pages)
         if missing := sorted(wanted.asks.keys() - heard.keys()):
-            raise CapsuleFault(f"too few capsules can tell the scores of {', '.join(missing)}")
+            raise CapsuleUnavailable(
+                f"too few capsules can tell the scores of {', '.join(missing)}, whose answers are in the sum",
+                hint="they could open its envelopes before: is its update still in the store?",
+            )
         scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 

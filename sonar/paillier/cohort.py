@@ -77,19 +77,15 @@ def frozen_weights(
     """Return what each update weighs where weights may not change: by mine, without those left out.
 
     `frozen` are the weights of mines that were in an earlier sum, which stay: if a weight moved, the
-    difference of two sums would be a part of one mine's answer. Of twins, those with a frozen weight enter,
-    lower addresses first, as long as they weigh no more together than the lightest alone. Others enter only
-    if none of their twins has a frozen weight, by `weights_of`.
+    difference of two sums would be a part of one mine's answer. Of twins one enters, with the whole weight:
+    the lowest address of those with a frozen one, else the lowest of all. A weight is never divided: beside
+    whole ones its parts would tell of single answers, modulo the others.
     """
     alone = {one.mine: weight_of(plan, one) for one in updates}
-    new, weights = weights_of(plan, updates, twins), dict[str, int]()
+    weights: dict[str, int] = {}
     for together in grouped(sorted(alone), twins):
-        begun = {mine: frozen[mine] for mine in together if mine in frozen}
-        left = min(alone[mine] for mine in together)
-        for mine, weight in (begun or {mine: new[mine] for mine in together}).items():
-            if weight and (weight <= left or len(together) == 1):
-                weights[mine] = weight
-                left -= weight
+        head = next((mine for mine in together if mine in frozen), together[0])
+        weights[head] = frozen.get(head, min(alone[mine] for mine in together))
     return weights
 
 

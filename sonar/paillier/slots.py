@@ -196,27 +196,35 @@ class SlotPlan:
     def unpack(self, plain: Sequence[int], *, weight: int, above: int = 0) -> list[int]:
         """The values in signed plaintexts, each checked to be at most `weight` times `update_max`.
 
-        `weight` is the total of the row weights that were summed: 1 for a single update. What lies above the
-        slots may be `above` in magnitude. Raises UpdateOutOfRange, which never shows a value.
+        `weight` is the total of the row weights that were summed: 1 for a single update. Where no value is,
+        in slots that are not used and above all slots, each digit may be `above` in magnitude. Raises
+        UpdateOutOfRange, which never shows a value.
         """
         if len(plain) != self.ciphertexts:
             raise PlanError(f"the plan has {self.ciphertexts} ciphertexts, got {len(plain)}")
         if not 1 <= weight <= self.weight_total_max:
             raise PlanError(f"rows sum to {weight}; the plan has room for 1 to {self.weight_total_max}")
-        limit, half, mask = weight * self.update_max, 1 << (self.slot_bits - 1), (1 << self.slot_bits) - 1
+        limit = weight * self.update_max
         values: list[int] = []
         for c, number in enumerate(plain):
-            rest = int(number)
-            for _ in self.rows_of(c):
-                value = ((rest + half) & mask) - half  # balanced digit: a negative one borrowed from above
-                rest = (rest - value) >> self.slot_bits
-                values.append(value)
-            if abs(rest) > above:
+            digits, used = self._digits(int(number)), len(self.rows_of(c))
+            if any(abs(digit) > above for digit in digits[used:]):
                 raise UpdateOutOfRange(f"ciphertext {c} holds more than its slots")
+            values += digits[:used]
         for i, value in enumerate(values):
             if abs(value) > limit:
                 raise UpdateOutOfRange(f"value {i} is outside the range that the bounds allow")
         return values
+
+    def _digits(self, number: int) -> list[int]:
+        """The balanced digits of a plaintext, slot by slot, and what is above them."""
+        half, mask = 1 << (self.slot_bits - 1), (1 << self.slot_bits) - 1
+        digits = []
+        for _ in range(self.slots_per_ciphertext):
+            digit = ((number + half) & mask) - half  # a negative one borrowed from above
+            number = (number - digit) >> self.slot_bits
+            digits.append(digit)
+        return [*digits, number]
 
     def explain(self) -> str:
         """Lines for people: slots, guard bits, the bound on the cohort, and what would overflow first."""

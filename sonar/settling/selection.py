@@ -1,9 +1,9 @@
 """Which answers of a round may be summed behind capsules, and with which weights: what every capsule checks
 and every auditor repeats.
 
-A sum is refused that would single out fewer mines than the least group, alone or against the sums opened
-before (`sonar.veil.atoms`); and one of which a single answer makes more than half, since it nearly is that
-answer. Weights never change: a mine's is what it was in its first sum.
+A sum is refused that would single out fewer mines than the least group, alone, against the sums opened
+before, or modulo a weight (`sonar.veil.atoms`); and one of which a single answer makes more than half, since
+it nearly is that answer. Weights never change: a mine's is what it was in its first sum.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sonar.paillier.cohort import Weighed, frozen_weights, grouped
+from sonar.paillier.cohort import Weighed, frozen_weights
 from sonar.paillier.slots import SlotPlan
 from sonar.settling.verdict import SPARED, TWIN
-from sonar.veil.atoms import choose
+from sonar.veil.atoms import Atoms, choose, weight_fault
 
-LATE_TWIN = f"{TWIN}; its weight is in use under another address"
+ANOTHER = f"{TWIN}; another of them is in the sum"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def select(
 ) -> Selection:
     """Return a largest set of `updates`, those of accepted mines, that may be summed.
 
-    `least` counts twins once. `lots(k)` draws from [0, k), and decides who stays out where some must.
+    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides who stays
+    out where some must.
     """
     weights = frozen_weights(plan, updates, twins, opened.weights)
     candidates = frozenset(weights)
@@ -64,9 +65,10 @@ def select(
     while heavy := _dominant({mine: weights[mine] for mine in chosen}):
         candidates -= {heavy}
         chosen = choose(opened.sets, candidates, least, lots)
-    if len(grouped(sorted(chosen), twins)) < least:
+    known = {**weights, **opened.weights}
+    if not chosen or weight_fault(Atoms(opened.sets).with_set(chosen), known, least):
         return Selection({}, {})
-    left = {one.mine: SPARED if one.mine in weights else LATE_TWIN for one in updates}
+    left = {one.mine: SPARED if one.mine in weights else ANOTHER for one in updates}
     return Selection(
         {mine: weights[mine] for mine in sorted(chosen, key=lambda mine: int(mine, 16))},
         {mine: why for mine, why in left.items() if mine not in chosen},

@@ -147,9 +147,12 @@ class CapsuleWorld(World):
             for place, account in enumerate(accounts)
         ]
 
+    def chain_s(self) -> int:
+        with _ONE_AT_A_TIME:
+            return self.market.head().timestamp_s
+
     def panel(self) -> Panel:
-        me = self.scientist
-        asker = Asker(self.market.chain_id, self.market.address, me, lambda: self.market.head().timestamp_s)
+        asker = Asker(self.market.chain_id, self.market.address, self.scientist, self.chain_s)
         return Panel(
             [
                 HttpCapsule(

@@ -4,7 +4,6 @@ committee on the chain.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +74,9 @@ def test_every_settlement_of_a_campaign_is_signed_by_its_auditors(tmp_path: Path
     auditor = always.means.auditor
     assert isinstance(auditor, Auditor)
     assert auditor.again(campaign.id) == {1: "", 2: "", 3: ""}
-    rounds = [json.loads(line) for line in auditor.told(campaign.id)]
-    assert [one["loss"] for one in rounds] == [line["loss"] for line in campaign.history()]
+    assert [one["loss"] for one in auditor.figures(campaign.id)] == [
+        line["loss"] for line in campaign.history()
+    ]
 
 
 def _shifted(asked: SettlementRequest) -> SettlementRequest:

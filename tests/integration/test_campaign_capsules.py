@@ -12,13 +12,15 @@ import pytest
 
 from capsule.home.policy import Policy, Rules
 from pysonar.campaign.opening import cover_in
-from pysonar.campaign.records import Posting
+from pysonar.campaign.records import Finished, Posting
 from sonar.chain.contract.committee import is_committee
 from sonar.errors import CapsulesDiffer, CapsuleUnavailable, ConfigError, EnvironmentFault, InsufficientFunds
 from sonar.manifests.capsule import FunctionalAnswer, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.protocol.events import BountyPosted, CohortFixed, RoundSettled
 from sonar.protocol.ids import Address
+from sonar.settling.selection import ANOTHER
+from sonar.settling.verdict import SPARED
 from sonar.veil.envelopes import EnvelopeKey
 from tests.integration.campaign_kit import World
 from tests.integration.capsule_world import CapsuleWorld
@@ -228,3 +230,66 @@ def test_an_audited_bounty_is_settled_by_the_capsules_signatures(tmp_path: Path)
     assert campaign.model.loss < world.bounty.initial_loss
     assert all("settlement" in one.asked for one in world.capsules)
     world.check_money()
+
+
+def test_who_is_left_out_for_others_privacy_alone_gets_its_fee(tmp_path: Path) -> None:
+    """With seven of eight, two sums would differ by one mine; so the absent one has company, drawn by lot."""
+    settings = {"rounds": 2, "min_mines": 3}
+    world = CapsuleWorld(tmp_path, mines=8, settings=settings, audit=True)
+    world.miners[0].absent = frozenset({2})
+    campaign = world.campaign()
+    world.run(campaign)
+    first, second = campaign.history()
+    assert first["left_out"] == {}
+    assert [second["ended"], len(second["left_out"])] == ["settled", 2]
+    assert set(second["left_out"].values()) == {SPARED}
+    for mine in second["left_out"]:
+        assert second["shares_bps"][mine] == 1
+    payments = campaign.records.get(Finished, 2).payments
+    fees = {paid["fee_units"] for mine, paid in payments.items() if second["shares_bps"][mine]}
+    assert len(fees) == 1
+    assert min(fees) > 0
+    world.check_money()
+
+
+def test_of_twins_one_address_is_in_the_sum_and_auditors_agree(tmp_path: Path) -> None:
+    world = CapsuleWorld(tmp_path, mines=5, settings={"rounds": 2}, audit=True)
+    world.miners[4].index = world.miners[1].index  # the same rows under two addresses
+    same = sorted((world.miners[1].address, world.miners[4].address))
+    campaign = world.campaign()
+    world.run(campaign)
+    for line in campaign.history():
+        assert line["ended"] == "settled"
+        assert line["left_out"] == {same[1]: ANOTHER}
+    world.check_money()
+
+
+def test_what_the_archive_has_lost_is_opened_again_and_nobody_is_asked_again(
+    tmp_path: Path, losses: list[int]
+) -> None:
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS)
+    first = world.campaign()
+    world.run_until(first, lambda: first.records.finished() == 2)
+    (archive,) = world.key_path.parent.glob("*.opened")
+    archive.unlink()
+    told = {mine: one.told_bits for mine, one in first.revealed().items()}
+    again = world.campaign()
+    world.run_until(again, lambda: again.records.finished() == 3)
+    assert [line["loss"] for line in again.history()] == losses
+    rounds = {mine: one.told_bits - told[mine] for mine, one in again.revealed().items()}
+    assert 0 < max(rounds.values()) < min(told.values())  # of one round, not of three
+
+
+def test_a_capsule_that_comes_back_from_a_kill_answers_the_same(tmp_path: Path, losses: list[int]) -> None:
+    """Each in turn is killed and started again, in the middle of what it is asked."""
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS, threshold=3)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    for number, one in enumerate(world.capsules, start=1):
+        one.down = True
+        with pytest.raises(CapsuleUnavailable, match="2 of 3"):
+            world.run(campaign)
+        one.start()
+        world.run_until(campaign, lambda: campaign.records.finished() == number)  # noqa: B023 - used here only
+    world.run(campaign)
+    assert [line["loss"] for line in campaign.history()] == losses

@@ -121,7 +121,12 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
     signed = told(capsys, "audit", posted.bounty.hex()[:8], *where)
     assert [line["kind"] for line in signed["answers"]] == ["functional", "sum"]
     assert signed["bits"] == {str(town.mines[0].address): 8}
-    for command in (["status"], ["audit", posted.bounty.hex()[:8]], ["audit", posted.bounty.hex(), "--wide"]):
+    for command in (
+        ["status"],
+        ["audit", posted.bounty.hex()[:8]],
+        ["audit", posted.bounty.hex(), "--wide"],
+        ["audit", posted.bounty.hex(), "--again"],
+    ):
         assert cli.main([*command, *where]) == 0
     text = capsys.readouterr().out
     assert str(capsule.address) in text

@@ -340,6 +340,7 @@ def test_only_the_set_that_the_chain_fixed_is_opened(town: Town, capsules: list[
         ("update", "not revealed"),
         ("weight", "rows"),
         ("dominance", "more than half"),
+        ("factors", "same weight"),
         ("few", "least"),
     ],
 )
@@ -358,6 +359,8 @@ def test_a_fixed_set_that_breaks_a_rule_is_not_opened(
         fixed = weights(town, weight=41)  # of 40 rows
     elif what == "dominance":
         fixed = weights(town, weight=5) | {town.mines[0].address: 16}
+    elif what == "factors":
+        fixed = weights(town, weight=30) | {town.mines[0].address: 7}  # the sum modulo 30 is its answer
     elif what == "few":
         fixed = weights(town, 0, 1)
     if what == "junk":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -76,7 +75,7 @@ def test_rounds_follow_from_each_other_and_openings_are_asked_for_once() -> None
         world.settle(played, request)
     assert world.best < 800_000  # it did learn
     assert always.again(request.bounty) == {1: "", 2: "", 3: ""}
-    told = [json.loads(line) for line in always.told(request.bounty)]
+    told = always.figures(request.bounty)
     assert [one["round"] for one in told] == [1, 2, 3]
     assert told[-1]["loss"] == request.new_loss
     assert sum(told[-1]["shares_bps"].values()) == 10_000

@@ -50,6 +50,16 @@ def test_an_audited_bounty_has_no_settler_of_its_own() -> None:
     assert Bounty.example(capsules={"audit": False}, settler=A).offer.terms.settler.lower() == A
 
 
+def test_behind_capsules_all_answers_weigh_alike() -> None:
+    least = Bounty.example().design.spec.rows_min
+    for weight_rows in (least, 7):
+        assert Bounty.example(capsules={}, weight_rows=weight_rows).design.plan.weight_rows == weight_rows
+    with pytest.raises(ConfigError, match="weight_rows") as caught:
+        Bounty.example(capsules={}, weight_rows=least + 1)
+    assert f"give {least} at most" in caught.value.hint
+    Bounty.example(weight_rows=least + 1)
+
+
 def test_bits_stay_free_for_masks_and_nothing_else_changes() -> None:
     plain, covered = Bounty.example(), with_capsules()
     assert plain.design.plan.free_bits == 0

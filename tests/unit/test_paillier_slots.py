@@ -285,3 +285,19 @@ def test_weights_outside_the_plan_are_refused(weights: np.ndarray, problem: str)
 def test_an_update_is_decoded_as_the_mean() -> None:
     values = [3 * 40 << 36, -(40 << 35)] + [0] * 9
     assert decode_update(values, DIABETES, weight=40).tolist() == [3.0, -0.5] + [0.0] * 9
+
+
+def test_a_little_where_no_value_is_may_be_let_be() -> None:
+    """In the slots that are not used, and above all: each on its own, and no more than is allowed."""
+    plan = replace(DIABETES, weights=3)
+    values, bits = [5, -7, 1 << 20], plan.slot_bits
+    (number,) = plan.pack(values)
+    assert plan.slots_per_ciphertext > 4
+    for slot in (3, 4, plan.slots_per_ciphertext):
+        for junk in (1, -1, 9, -9):
+            odd = [number + (junk << (slot * bits))]
+            assert plan.unpack(odd, weight=1, above=9) == values
+            with pytest.raises(UpdateOutOfRange, match="ciphertext 0 holds more than its slots"):
+                plan.unpack(odd, weight=1, above=abs(junk) - 1)
+    everywhere = number + sum(2 << (slot * bits) for slot in range(3, plan.slots_per_ciphertext + 1))
+    assert plan.unpack([everywhere], weight=1, above=2) == values

@@ -44,9 +44,12 @@ FIRST = f"0x{0:040x}"
 class Bounty:
     """Mines whose maps are of random rows, and weights as a campaign rounds them."""
 
-    def __init__(self, seed: int, features: int, outputs: int, mines: int = 3) -> None:
+    def __init__(
+        self, seed: int, features: int, outputs: int, *, mines: int = 3, classes: int = 3, steps: int = 1
+    ) -> None:
         self.plan, rng = plan_of(features, outputs), np.random.default_rng(seed)
-        self.rng, self.answers = rng, Answers(self.plan, random.Random(seed))
+        self.rng, self.answers = rng, Answers(self.plan, random.Random(seed), classes)
+        self.unit = UNIT if steps == 1 else None
         self.maps = {}
         for i in range(mines):
             x = np.clip(rng.normal(size=(12, features - 1)) * rng.choice([0.0, 1e-3, 1.0, 3.0]), -8, 8)
@@ -59,7 +62,7 @@ class Bounty:
 
     @property
     def rules(self) -> Rules:
-        return Rules(self.plan, UNIT, 2, random.getrandbits)
+        return Rules(self.plan, self.unit, 2, random.getrandbits)
 
     def honest(self, mine: str, weights: tuple[int, ...]) -> tuple[int, ...]:
         a, b = self.maps[mine]
@@ -108,12 +111,14 @@ class Bounty:
     features=st.integers(2, 12),
     outputs=st.integers(1, 3),
     away=st.integers(2, 4),
+    classes=st.sampled_from([1, 3, 10]),
+    steps=st.integers(1, 2),
 )
 def test_an_honest_mine_passes_every_identity_and_bound(
-    seed: int, features: int, outputs: int, away: int
+    seed: int, features: int, outputs: int, away: int, classes: int, steps: int
 ) -> None:
     """Whatever data, weights, rounds, absences, plan and masks are."""
-    bounty = Bounty(seed, features, outputs)
+    bounty = Bounty(seed, features, outputs, classes=classes, steps=steps)
     for number in range(1, 6):
         absent = [FIRST] if number == away else []
         failed = bounty.failed(bounty.round(*absent))

@@ -7,7 +7,7 @@ came in different rounds can be compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -58,7 +58,8 @@ def curved(plan: SlotPlan, reference: Reference | None, then: Sent, now: Sent) -
     if not squared:
         return None
     most = plan.bounds.a_row_l1_max * squared  # no eigenvalue exceeds a row's L1 norm
-    held = _held(plan, reference, step) or most / ROOM
+    held = held_curvature(plan, reference, step) if reference is not None else 0.0
+    held = held or most / ROOM
     shift = plan.slot_bits - math.frexp(ROOM * held)[1]  # values are multiplied by 2^shift
     vector = [_shifted(x, shift) for x in step]
     signed = {then.round: vector, now.round: [-x for x in vector]}
@@ -69,10 +70,8 @@ def curved(plan: SlotPlan, reference: Reference | None, then: Sent, now: Sent) -
     return Curved(asked, plan.slot_bits, one, most < math.ldexp(0.75, plan.slot_bits - shift), slack)
 
 
-def _held(plan: SlotPlan, reference: Reference | None, step: list[int]) -> float:
-    """The holdout's own, in the integers' unit; 0 if nothing is known."""
-    if reference is None:
-        return 0.0
+def held_curvature(plan: SlotPlan, reference: Reference, step: Sequence[int]) -> float:
+    """Return the holdout's D A D for a step D int[d k], in the integers' unit."""
     moved = np.array(step, dtype=np.float64).reshape(plan.outputs, -1)
     w = reference.whiten  # its columns are at right angles, and W W^T is the curvature's inverse
     return float(np.sum((moved @ w / np.sum(w * w, axis=0)) ** 2)) * 2.0**plan.data_frac
@@ -86,7 +85,8 @@ def _shifted(value: int, shift: int) -> int:
 def odd_ones(asked: Mapping[str, Curved], heard: Mapping[str, Measured]) -> dict[str, str]:
     """Return who is not within [1/10, 10] of the median, by `curvature`, or `stale` if nothing has changed.
 
-    None if fewer than three are compared, or if they were no minority. Whoever might be within is.
+    None if fewer than three are compared, or if they were no minority. Whoever has so little that the error
+    hides it is not one of them.
     """
     if len(asked) < 3:
         return {}
@@ -96,6 +96,6 @@ def odd_ones(asked: Mapping[str, Curved], heard: Mapping[str, Measured]) -> dict
     far = {
         m: "stale" if abs(v) <= e else "curvature"
         for m, (v, e) in ratios.items()
-        if CURVED * (v + e) < middle - e or v - e > CURVED * (middle + e)
+        if CURVED * (v + e) < middle - e or v > CURVED * middle
     }
     return far if 2 * len(far) < len(ratios) else {}

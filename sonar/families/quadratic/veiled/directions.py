@@ -146,7 +146,7 @@ def unlike_block(
 ) -> tuple[Block, Twinned | None]:
     """Return drawn directions, and with `twins` what tells twins by them."""
     count, bits = (MANY, MANY_BITS) if twins else (FEW, FEW_BITS)
-    directions = _drawn(plan, reference, count, draw)
+    directions = directions_of(plan, reference, count, draw)
     flat = reference.answers.reshape(len(reference.answers), -1)
     rows = np.array([flat @ direction for direction in directions]).T
     own = rows - rows.mean(axis=0)
@@ -166,7 +166,7 @@ def _whole_squares(reference: Reference) -> NDArray[np.float64]:
     return np.asarray(np.sum((rows - rows.mean(axis=0)) ** 2, axis=1))
 
 
-def _drawn(
+def directions_of(
     plan: SlotPlan, reference: Reference, count: int, draw: Callable[[int], int]
 ) -> list[NDArray[np.float64]]:
     """Directions at right angles in comparable space, as float64[d k] to multiply answers with."""
@@ -185,7 +185,12 @@ def _range(numbers: Sequence[float], middle: Sequence[float], most: int) -> int:
     """The exponent of the power of two that all 2^slot_bits stand for."""
     _, off, size, least, _ = numbers
     yardstick = max(off, size * math.sqrt(math.fsum(m * m for m in middle)), least)
-    return math.frexp(most * (yardstick or 1.0))[1]
+    return exponent_of(most * yardstick)
+
+
+def exponent_of(value: float) -> int:
+    """Return the exponent of the least power of two above a number; of zero, 1."""
+    return math.frexp(value or 1.0)[1]
 
 
 def _distance_unit(

@@ -19,15 +19,18 @@ from sonar.families.quadratic.veiled.identities import (
     ZERO_BITS,
     questions_of,
 )
+from sonar.families.quadratic.veiled.moved import MOVED_BITS, Moved, moved_of
 from sonar.families.quadratic.veiled.scoring import REST_BITS, SCORE_BITS
 from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured
 
+_FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS
+_LATER_BITS = ZERO_BITS + BOUND_BITS + max(REMAINDER_BITS, directions.MANY * MOVED_BITS) + CURVATURE_BITS
 MOST_BITS = (
-    max(2 * ZERO_BITS + 2 * BOUND_BITS, ZERO_BITS + BOUND_BITS + REMAINDER_BITS + CURVATURE_BITS)
-    + directions.ALONG_BITS
+    max(_FIRST_BITS, _LATER_BITS)
     + directions.MANY * directions.MANY_BITS
+    + directions.ALONG_BITS
     + SCORE_BITS
     + REST_BITS
 )
@@ -44,6 +47,7 @@ class Tests:
 
     alone: Mapping[str, tuple[Question, ...]]
     curved: Mapping[str, Curved]
+    moved: Sequence[Moved]
     blocks: Mapping[str, Block]
     twinned: Twinned | None
     rows: Mapping[str, int]
@@ -53,15 +57,33 @@ class Tests:
     @cached_property
     def asks(self) -> Mapping[str, tuple[Asked, ...]]:
         """What each mine is asked."""
-        shared = tuple(asked for block in self.blocks.values() for asked in block.asked)
         return {
-            mine: (
-                *(question.asked for question in questions),
-                *(one.asked for one in [self.curved.get(mine)] if one),
-                *shared,
-            )
-            for mine, questions in self.alone.items()
+            mine: tuple(asked for group in groups.values() for asked in group)
+            for mine, groups in self._groups.items()
         }
+
+    @cached_property
+    def _groups(self) -> dict[str, dict[str, tuple[Asked, ...]]]:
+        """By mine what is asked for each purpose, in the order of `asks`."""
+        found: dict[str, dict[str, tuple[Asked, ...]]] = {}
+        for mine, questions in self.alone.items():
+            found[mine] = {"alone": tuple(question.asked for question in questions)}
+            if mine in self.curved:
+                found[mine]["curved"] = (self.curved[mine].asked,)
+            found[mine] |= {f"moved {i}": one.asked for i, one in enumerate(self.moved) if mine in one.mines}
+            found[mine] |= {test: block.asked for test, block in self.blocks.items()}
+        return found
+
+    def _of(self, purpose: str, heard: Heard) -> dict[str, tuple[Measured, ...]]:
+        """What was heard for one purpose, of the mines that were asked for it."""
+        found = {}
+        for mine, told in heard.items():
+            start = 0
+            for name, group in self._groups[mine].items():
+                if name == purpose:
+                    found[mine] = told[start : start + len(group)]
+                start += len(group)
+        return found
 
     def judged(self, heard: Heard) -> tuple[dict[str, str | None], dict[str, str]]:
         """Return the first failed test of each mine, or None; and the twins, by mine the first of its group.
@@ -69,23 +91,38 @@ class Tests:
         `heard`: what is known of each of a mine's `asks`, in their order. Mines that are not in it are not
         judged: those that were left out for good count neither towards medians nor towards least cohorts.
         """
-        failed: dict[str, str | None] = {mine: self._alone(mine, heard[mine]) for mine in sorted(heard)}
-        for compare in (self._curved, self._newcomers, self._beside):
+        failed: dict[str, str | None] = dict.fromkeys(sorted(heard))
+        for compare in (
+            self._alone,
+            self._negative,
+            self._curved,
+            self._moved,
+            self._newcomers,
+            self._beside,
+        ):
             left = {mine: heard[mine] for mine, test in failed.items() if test is None}
             failed |= compare(left)
         return failed, self._twins({mine: heard[mine] for mine, test in failed.items() if test is None})
 
-    def _alone(self, mine: str, heard: Sequence[Measured]) -> str | None:
-        questions = self.alone[mine]
-        for question, told in zip(questions, heard, strict=False):
-            if not question.holds(told):
-                return question.test
-        one = self.curved.get(mine)
-        return "positive" if one is not None and one.negative(heard[len(questions)]) else None
+    def _alone(self, heard: Heard) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for mine, told in self._of("alone", heard).items():
+            pairs = zip(self.alone[mine], told, strict=True)
+            if broken := [question.test for question, one in pairs if not question.holds(one)]:
+                found[mine] = broken[0]
+        return found
+
+    def _negative(self, heard: Heard) -> dict[str, str]:
+        told = self._of("curved", heard)
+        return {mine: "positive" for mine, (one,) in told.items() if self.curved[mine].negative(one)}
 
     def _curved(self, heard: Heard) -> dict[str, str]:
-        asked = {mine: self.curved[mine] for mine in heard if mine in self.curved}
-        return curved.odd_ones(asked, {mine: heard[mine][len(self.alone[mine])] for mine in asked})
+        told = {mine: one for mine, (one,) in self._of("curved", heard).items()}
+        return curved.odd_ones({mine: self.curved[mine] for mine in told}, told)
+
+    def _moved(self, heard: Heard) -> dict[str, str]:
+        far = [moved.far(self._of(f"moved {i}", heard)) for i, moved in enumerate(self.moved)]
+        return dict.fromkeys(frozenset[str]().union(*far), "unlike")
 
     def _newcomers(self, heard: Heard) -> dict[str, str]:
         new = self.new & set(heard)
@@ -107,17 +144,6 @@ class Tests:
             first = {mine: new if head == old else head for mine, head in first.items()}
         heads = Counter(first.values())
         return {mine: head for mine, head in first.items() if heads[head] > 1}
-
-    def _of(self, test: str, heard: Heard) -> dict[str, tuple[Measured, ...]]:
-        """Return what was heard of one block."""
-        start = 0
-        for name, block in self.blocks.items():
-            if name == test:
-                end = start + len(block.asked)
-                break
-            start += len(block.asked)
-        shared = sum(len(block.asked) for block in self.blocks.values())
-        return {mine: told[len(told) - shared :][start:end] for mine, told in heard.items()}
 
 
 def tests_of(
@@ -150,6 +176,7 @@ def tests_of(
     return Tests(
         alone={mine: questions for mine, (questions, _) in of.items()},
         curved={mine: one for mine, (_, one) in of.items() if one is not None},
+        moved=moved_of(plan, reference, earlier, now, draw) if reference and rules.unit is None else [],
         blocks=blocks,
         twinned=twinned,
         rows=rows,
