@@ -15,6 +15,7 @@ from tests.chain_kit import wish
 from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted
 
+pytestmark = pytest.mark.xdist_group("capsule")
 MINES = 4
 
 
