@@ -40,8 +40,10 @@ class Admitted:
 def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     """Return a request once all is right with it but what it asks for; its nonce is then used up.
 
-    What costs little comes first: an outsider, who has no bounty's key, gets no further than one look at the
-    chain. Raises Refused, ManifestError, ChainUnavailable, RpcError, JournalError.
+    What costs little comes first: an outsider gets no further than one look at the chain, and about a bounty
+    that was served before not even there.
+
+    Raises Refused, ManifestError, ChainUnavailable, RpcError, JournalError.
     """
     signed = SignedRequest.from_bytes(data)
     if signed.capsule != means.address:
@@ -58,9 +60,12 @@ def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     signer = signer_of(digest, signed.signature)
     if signer is None:
         raise Refused("signature", "the request's signature is nobody's")
+    stranger = Refused("signature", f"the request is signed by {signer}, who is not the bounty's scientist")
+    if means.ledger.scientist(body.bounty) not in (None, signer):
+        raise stranger
     view = means.chain.bounty(body.bounty)
     if signer != view.state.scientist:
-        raise Refused("signature", f"the request is signed by {signer}, who is not the bounty's scientist")
+        raise stranger
     if problem := means.policy.policy.refusal(body.bounty, signer):
         raise Refused("policy", problem, hint="ask the other capsules")
     if not view.now_s < signed.expires_s <= view.now_s + MOST_S:

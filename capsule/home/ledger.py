@@ -64,6 +64,11 @@ class Ledger(Database):
                     "INSERT OR IGNORE INTO bounty VALUES (?, ?, ?, NULL)", [bounty, scientist, epoch]
                 )
 
+    def scientist(self, bounty: BountyId) -> Address | None:
+        """Return whose a bounty is, if it was served; that never changes."""
+        row = self._one("SELECT scientist FROM bounty WHERE bounty = ?", bounty)
+        return Address(row[0]) if row else None
+
     def close_bounty(self, bounty: BountyId, at_s: int) -> None:
         """Record that a bounty was seen closed, the first time."""
         with self._writing():

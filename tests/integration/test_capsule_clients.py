@@ -23,7 +23,7 @@ from sonar.manifests.capsule import MAX_REQUEST_BYTES, FunctionalAnswer, Problem
 from sonar.veil.functionals import spread
 from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted
-from tests.unit.fuzzing import INPUTS, MEMORY_CAP_KIB, changed_bytes
+from tests.unit.fuzzing import INPUTS, MEMORY_CAP_KIB, changed_bytes, fuzz
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,20 @@ def test_hostile_requests_get_problems_and_nothing_else(world: tuple[Town, Cap, 
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
     assert grown_kib <= 2 * MEMORY_CAP_KIB
     still_serves(town, capsule, posted)
+
+
+def test_hostile_requests_to_the_service_itself(world: tuple[Town, Cap, Posted]) -> None:
+    """Many more than HTTP could carry: our own errors come out, or an answer."""
+    town, capsule, posted = world
+    still_serves(*world)
+    mine = town.mines[0].address
+    body = town.functional(posted, 1, [(mine, 4, 0)], [spread(posted.plan, [1, 2, 3])]).to_bytes()
+    signed = town.signed(body, capsule.address, expires_s=town.market.head().timestamp_s + 3000).to_bytes()
+
+    def answer(data: bytes) -> None:
+        capsule.service.answer("functional", data)
+
+    fuzz(lambda rng: changed_bytes(rng, signed), answer)
 
 
 def test_requests_at_once_tell_no_more_than_the_budget(world: tuple[Town, Cap, Posted]) -> None:

@@ -173,11 +173,10 @@ def test_chunks_are_the_stream() -> None:
 
 
 def test_masks_look_uniform() -> None:
-    """Modulo an n just above a power of two: numbers of as many bits as n has would show it at once."""
-    n = mpz(1 << 511) + 1
+    """Modulo three quarters of a power of two: of numbers as long as n, half would be in the lowest third."""
+    n = mpz(3) << 510 | 1
     masks = class_masks(SEED, place("mine"), n, 4000)
-    high = sum(2 * mask > n for mask in masks)
-    assert abs(high - 2000) < 6 * 4000**0.5 / 2
+    assert abs(sum(3 * mask < n for mask in masks) - 4000 / 3) < 6 * (4000 * 2 / 9) ** 0.5
     wraps = class_wraps(SEED, place("mine"), 53, 4000)
     assert abs(sum(wrap >> 52 for wrap in wraps) - 2000) < 6 * 4000**0.5 / 2
     assert len(set(masks)) == len(set(wraps)) == 4000
