@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks import cheats
 from benchmarks.functionals import judged, measure
-from benchmarks.inspection import Honest, played, tables
+from benchmarks.inspection import PLAIN, Honest, played, tables
 from benchmarks.liars import CHEATS
 from benchmarks.masked import answers_of
 from sonar.errors import UsageError
@@ -111,6 +111,20 @@ def test_what_lies_far_off_is_seen_wherever_it_lands(honest: Honest) -> None:
         failed, _, _ = judged(honest, answers_of(honest.design.plan, seed), opened, 40)
         missed += failed["0"] is None
     assert missed == 0
+
+
+def test_after_several_local_steps_a_second_answer_is_seen_by_its_change() -> None:
+    """Nothing is known of the bias there, and no identity binds two answers."""
+    wish = replace(PLAIN, local_steps=4, local_rate=0.05)
+    missed = 0
+    for seed in range(6):
+        honest = played(*next(tables(seed))[1:], wish)
+        opened = changed(honest, {"0": tuple(10 * value for value in own(honest, "0", 2))}, 2)
+        failed, _, _ = judged(honest, answers_of(honest.design.plan, seed), opened, 40)
+        missed += failed["0"] is None
+        others = {mine: test for mine, test in failed.items() if mine != "0" and test}
+        assert not others
+    assert missed <= 2
 
 
 def test_junk_in_unused_slots_is_seen(honest: Honest) -> None:
