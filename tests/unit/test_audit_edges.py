@@ -12,8 +12,10 @@ import pytest
 from gmpy2 import mpz
 
 from capsule.audit.refusal import Refusal
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.audit import audit_spec
 from pysonar.keys.key import Key
-from sonar.errors import BlobNotFound, SonarError
+from sonar.errors import BlobNotFound, ConfigError, SonarError
 from sonar.families.quadratic.optimisers.gradient_descent import GradientDescentWish
 from sonar.manifests.audit import Openings, SettlementRequest
 from sonar.paillier.openings import FACTOR_BITS, check_openings
@@ -233,3 +235,14 @@ def test_an_auditor_that_was_not_asked_takes_nobodys_word_for_its_own_class() ->
     with pytest.raises(Refusal, match=r"holds class \d, and was not asked"):
         world.auditor(0).settle(asked.to_bytes())
     world.auditor(1).settle(asked.to_bytes())
+
+
+def test_a_holdout_that_no_auditor_takes_is_refused_before_anything_is_posted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounty = Bounty.example("diabetes", r2=0.3)
+    assert audit_spec(bounty).optimiser
+    monkeypatch.setattr("pysonar.campaign.audit.MAX_HOLDOUT_BYTES", 8 * 11 * 41)
+    with pytest.raises(ConfigError, match="42 rows of 11 numbers") as caught:
+        audit_spec(bounty)
+    assert "at most 41 rows" in caught.value.hint
