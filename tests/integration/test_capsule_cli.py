@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from capsule import cli
+from capsule.auditing import fetch_from
 from capsule.home.witness import VARIABLE
 from capsule.keeping import Keeping
 from capsule.wiring import open_capsule
@@ -101,6 +102,9 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
         assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
         digest = town.fix(posted, 1, weights(town))
         assert isinstance(town.ask(capsule, town.sum(posted, 1, digest)), SumAnswer)
+        kept = open_capsule(home, ListSink()).ledger.answers(posted.bounty)[0]
+        fetch = fetch_from(found.ready.url)
+        assert (fetch(kept.request), fetch(b"x" * 32)) == (kept.signed, b"")
         status = told(capsys, "status", *where)
         assert status["running"]
         assert (status["bits"], status["sums"], status["epochs"]) == (8, 1, [1])
@@ -112,6 +116,7 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
         assert told(capsys, "doctor", *where, code=1)["ok"] is False  # this home's file is older
         assert cli.main(["run", *where]) == 2  # another process works there
         capsys.readouterr()
+    assert fetch(kept.request) is None  # nobody serves there now
     told(capsys, "init", *where, "--network", str(town.network_file))
     with running(home) as found:
         listed = CapsuleConfig(url=found.ready.url, account=capsule.address)
