@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from capsule.opening.chainview import View
     from capsule.opening.updates import Masked, Updates
 
-MOST_DIGITS = 100_000_000
-"""The most digits that one request may have multiplied: about a minute of one core."""
+MOST_DIGITS = 40_000_000
+"""The most digits that one request may have multiplied: half a minute of one core, a microsecond each."""
 _LONG = "ask for fewer mines in each request"
 
 
