@@ -456,5 +456,5 @@ def test_a_request_that_would_take_too_long_is_refused(
 ) -> None:
     request = question(town, posted, 3)
     monkeypatch.setattr(functional, "MOST_DIGITS", 2 * places(posted.plan) - 1)
-    found = town.refusal(capsules[0], request.model_copy(update={"vectors": (b"x",)}))
+    found = town.refusal(capsules[0], request)
     assert (found.code, "products" in found.problem) == ("too-large", True)
