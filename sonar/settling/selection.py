@@ -56,10 +56,10 @@ def select(
 ) -> Selection:
     """Return a largest set of `updates`, those of accepted mines, that may be summed.
 
-    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides who stays
-    out where some must.
+    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides which of
+    them, and who stays out where some must.
     """
-    weights = frozen_weights(plan, updates, twins, opened.weights)
+    weights = frozen_weights(plan, updates, twins, opened.weights, lots)
     candidates = frozenset(weights)
     chosen = choose(opened.sets, candidates, least, lots)
     while heavy := _dominant({mine: weights[mine] for mine in chosen}):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sonar.paillier.cohort import frozen_weights, grouped
 from sonar.paillier.slots import Bounds, SlotPlan
+from sonar.settling.lots import Lots
 from sonar.settling.selection import ANOTHER, Opened, select
 from sonar.settling.verdict import SPARED
 from sonar.veil.atoms import Atoms, weight_fault
@@ -53,6 +54,18 @@ def test_of_twins_one_enters_with_the_whole_weight_and_stays_the_one() -> None:
     again = select(PLAN, there, twins | later, Opened.of([found.weights]), 2, first)
     assert again.weights == found.weights
     assert again.left == {mine(0): ANOTHER, mine(2): ANOTHER}
+
+
+def test_which_of_twins_enters_first_is_drawn_and_a_low_address_is_no_help() -> None:
+    """Else a thief of data would make itself one below its victim's, and be paid instead of it."""
+    twins = {mine(number): mine(1) for number in (1, 2, 3)}
+    entered = []
+    for number in range(300):
+        lots = Lots("set", b"b" * 32, 1, {mine(1): number.to_bytes(32, "big")})
+        found = select(PLAN, told(*[100] * 6), twins, Opened.of([]), 2, lots.below)
+        entered += found.weights.keys() & twins.keys()
+    assert [70 < entered.count(one) < 130 for one in twins] == [True] * 3
+    assert len(entered) == 300
 
 
 def test_of_twins_that_entered_as_two_one_goes_with_companions() -> None:
@@ -118,16 +131,21 @@ def test_one_of_each_group_of_twins_weighs_and_a_weight_never_moves(
     names = [one.mine for one in there]
     twins = {name: data.draw(st.sampled_from(names)) for name in names}
     twins = {name: min(head, twins[head]) for name, head in twins.items()}
-    none = frozen_weights(PLAN, there, twins, {})
+    seed = data.draw(st.integers(0, 2**32))
+
+    def lots(bound: int) -> int:
+        return seed % bound
+
+    none = frozen_weights(PLAN, there, twins, {}, lots)
     groups = grouped(names, twins)
     assert [sum(name in none for name in group) for group in groups] == [1] * len(groups)
     assert all(none[name] <= min(there[names.index(name)].rows, 100) for name in none)
     frozen = {name: data.draw(st.integers(1, 100)) for name in names if data.draw(st.booleans())}
-    again = frozen_weights(PLAN, there, twins, frozen)
+    again = frozen_weights(PLAN, there, twins, frozen, lots)
     assert all(again[name] == weight for name, weight in frozen.items() if name in again)
     assert [sum(name in again for name in group) for group in groups] == [1] * len(groups)
 
 
 @pytest.mark.parametrize("rows", [1, 100, 10**6])
 def test_a_weight_is_at_most_what_the_manifest_says(rows: int) -> None:
-    assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}) == {mine(1): min(rows, 100)}
+    assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}, first) == {mine(1): min(rows, 100)}
