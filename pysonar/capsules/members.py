@@ -105,6 +105,6 @@ def _check_keys(told: Mapping[Address, Identity]) -> None:
         other = by_key.setdefault(identity.key.hpke, account)
         if other != account:
             raise CapsuleFault(
-                f"the capsules {other} and {account} have the same HPKE key, so that one reads what is for both",
+                f"the capsules {other} and {account} have the same HPKE key: one would read what is for both",
                 hint="name other members, or tell their operators: `capsule rotate` makes a new key",
             )
