@@ -59,7 +59,7 @@ def test_of_twins_one_enters_with_the_whole_weight_and_stays_the_one() -> None:
 def test_which_of_twins_enters_first_is_drawn_and_a_low_address_is_no_help() -> None:
     """Else a thief of data would make itself one below its victim's, and be paid instead of it."""
     twins = {mine(number): mine(1) for number in (1, 2, 3)}
-    entered = []
+    entered: list[str] = []
     for number in range(300):
         lots = Lots("set", b"b" * 32, 1, {mine(1): number.to_bytes(32, "big")})
         found = select(PLAN, told(*[100] * 6), twins, Opened.of([]), 2, lots.below)
