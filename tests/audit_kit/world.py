@@ -320,12 +320,14 @@ class World:
         journal: Path | None = None,
         own: Mapping[bytes, bytes] | None = None,
         complains: Collection[Address] = (),
+        others: Mapping[Address, bytes] | None = None,
         random_bits: Callable[[int], int] = secrets.randbits,
     ) -> Auditor:
         """The auditor of a capsule, with a ledger of its own, unless one is given. `own`: what the capsule
-        itself told, by request; `complains`: of whose envelopes.
+        itself told, by request; `complains`: of whose envelopes; `others`: what other capsules say, if they
+        can be reached.
         """
-        capsule = _Auditing(self, own or {}, complains)
+        capsule = _Auditing(self, own or {}, complains, others or {})
         path = journal or Path(tempfile.mkdtemp()) / "audits.journal"
         account = self.capsules[place].account
         kept = Journal(path, lasting=False)
@@ -365,6 +367,7 @@ class _Auditing:
     world: World
     own: Mapping[bytes, bytes]
     complaints: Collection[Address]
+    others: Mapping[Address, bytes]
 
     def bounty(self, bounty: BountyId) -> OnChain:
         assert bounty == BOUNTY
@@ -375,6 +378,9 @@ class _Auditing:
 
     def own_answer(self, body: bytes) -> bytes | None:
         return self.own.get(body)
+
+    def other_answer(self, account: Address, request: bytes) -> bytes | None:
+        return self.others.get(account)
 
 
 def _account(index: int) -> Address:

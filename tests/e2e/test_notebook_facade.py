@@ -1,4 +1,4 @@
-"""The notebook's way, from `connect` to `predict`, with an embedded network: capsules and mines of its own."""
+"""The notebook's way, from `connect` to `predict`, with an embedded network of capsules and mines."""
 
 from __future__ import annotations
 

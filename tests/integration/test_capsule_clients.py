@@ -25,6 +25,8 @@ from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted
 from tests.unit.fuzzing import INPUTS, MEMORY_CAP_KIB, changed_bytes, fuzz
 
+pytestmark = pytest.mark.xdist_group("capsule_clients")
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, Cap, Posted]]:

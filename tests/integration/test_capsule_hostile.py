@@ -21,6 +21,7 @@ from tests import veil_kit as veil
 from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted, plan_of
 
+pytestmark = pytest.mark.xdist_group("capsule_hostile")
 MINES = 4
 OTHER = Address("0x" + "5" * 40)
 

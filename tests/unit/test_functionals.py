@@ -215,3 +215,15 @@ def test_who_counted_nowhere_is_not_asked() -> None:
 def test_coefficients_that_are_no_numbers_are_refused(vector: list[float]) -> None:
     with pytest.raises(UsageError, match="the coefficients of round 1 are not 3 finite numbers"):
         scores_of(plan_of(3), {1: vector}, {}, [], {})
+
+
+def test_last_digits_of_floats_are_no_round_of_their_own() -> None:
+    """Where a round's part of the step cancels, another machine has zeros or no vector at all."""
+    plan, sums = plan_of(3), {1: ([3, 2, 1], 1), 2: ([1, 2, 3], 1)}
+    sent = {1: ["a", "b"], 2: ["a", "b"]}
+    step = [1.0, -0.5, 0.25]
+    wanted = scores_of(plan, {2: step}, sent, ["a", "b"], sums)
+    for digits in ([0.0, 0.0, 0.0], [1e-17, 0.0, -1e-16]):
+        found = scores_of(plan, {1: digits, 2: step}, sent, ["a", "b"], sums)
+        assert (found.asks, found.finer) == (wanted.asks, wanted.finer)
+    assert scores_of(plan, {1: [0.0] * 3}, sent, ["a"], sums).asks == {}
