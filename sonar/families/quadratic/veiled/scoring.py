@@ -30,23 +30,32 @@ SCORE_BITS, REST_BITS = 26, 14
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
 BEYOND = 16.0
-"""How many times as long as the mean answers one mine's may be."""
+"""How many times as long as the mean answers one mine's may be without exceeding a slot. It is paid if its
+contribution is no more than an eighth of a slot.
+"""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A round's scores: `asks` by mine, two each; the second is 2^`finer` times what the first leaves."""
+    """A round's scores: `asks` by mine, two each; the second is 2^`finer` times what the first leaves.
+
+    What is larger than `most` in magnitude is no mine's that answers as the others do.
+    """
 
     asks: Mapping[str, tuple[Asked, ...]]
     finer: int
+    most: int
 
     def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
         """Return the scores: what was heard times the mine's weight, the largest of them 32767.
 
-        Integers only: they decide about money. What is positive stays so.
+        Integers only: they decide about money. What is positive stays so. Whoever is beyond `most` scores 0:
+        its answer, or what it says of its masks' wraps, may be made for that, and may cost others no share.
         """
         values = {
             mine: ((whole.value << self.finer) + rest.value) * weights[mine]
+            if max(abs(whole.value), abs(rest.value)) <= self.most
+            else 0
             for mine, (whole, rest) in sorted(heard.items())
         }
         largest = max((abs(value) for value in values.values()), default=0) or 1
@@ -77,7 +86,7 @@ def scores_of(
         there = [number for number in checked if mine in sent.get(number, ())]
         if there:
             asks[mine] = (_asked(plan, whole, there, SCORE_BITS), _asked(plan, rest, there, REST_BITS))
-    return Scores(asks, max(finer, 0))
+    return Scores(asks, max(finer, 0), 1 << (plan.slot_bits - 3))
 
 
 def _longest(
