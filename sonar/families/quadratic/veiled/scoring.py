@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import UsageError
+from sonar.families.quadratic.veiled.base import balanced
 from sonar.families.veiled import Asked
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured, spread
@@ -45,6 +46,26 @@ class Scores:
     asks: Mapping[str, tuple[Asked, ...]]
     finer: int
     most: int
+
+    @property
+    def rooms(self) -> tuple[int, ...]:
+        """See `VeiledScores`: where a machine rounds up and another down, the second makes it good."""
+        return 1, (1 << self.finer) + 1
+
+    def stand_for(self, found: Sequence[Asked], mine: str) -> bool:
+        """See `VeiledScores`. A unit of the second functional may be between coefficients of both together.
+
+        One of the first alone would be a thousandth of a coefficient: more than shares may move by.
+        """
+        (both, rest), (wanted, _) = self._coefficients(found), self._coefficients(self.asks[mine])
+        most = (1 << self.finer >> 1) + 1
+        return max(map(abs, rest)) <= most and all(abs(a - b) <= 1 for a, b in zip(both, wanted, strict=True))
+
+    def _coefficients(self, asked: Sequence[Asked]) -> tuple[list[int], list[int]]:
+        """Those of a mine's two functionals together, in units of the second, and the second's alone."""
+        size = self.most.bit_length() + 2  # of a slot
+        whole, rest = ([balanced(x, size) for _, v in each.parts for x in v] for each in asked)
+        return [(x << self.finer) + y for x, y in zip(whole, rest, strict=True)], rest
 
     def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
         """Return the scores: what was heard times the mine's weight, the largest of them 32767.
