@@ -33,6 +33,7 @@ Forge = Callable[[Update, np.random.Generator, Design, Sequence[int]], Update]
 
 ROUNDS, HOLDOUT = 7, 42
 CHEAT = "0"
+PLAIN = Wish(key_bits=2048)
 
 
 def _random(update: Update, rng: np.random.Generator, design: Design, _w: Sequence[int]) -> Update:
@@ -101,11 +102,11 @@ def tables(seed: int) -> Iterator[tuple[str, Array, Array, int]]:
     yield "small spread", z, 0.3 + 0.02 * (z @ w * 0.2 + rng.normal(size=n)), 10
 
 
-def played(x: Array, y: Array, mines: int) -> Honest:
+def played(x: Array, y: Array, mines: int, wish: Wish = PLAIN) -> Honest:
     """Return the campaign of honest mines on these rows, the first ones held out."""
     names = [f"c{i}" for i in range(x.shape[1])]
     held = x[:HOLDOUT], y[:HOLDOUT, None]
-    design = design_of(Wish(key_bits=2048), *held, names, ["y"], np.random.RandomState)
+    design = design_of(wish, *held, names, ["y"], np.random.RandomState)
     parts = np.array_split(np.arange(HOLDOUT, len(x)), mines)
     maps = [_map(design, x[rows], y[rows]) for rows in parts]
     family, optimiser = family_of(design.spec), GradientMemory(design.ground)

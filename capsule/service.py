@@ -79,6 +79,10 @@ class Service:
         self._means.bounties.forget()
         self._means.updates.forget()
 
+    def answered(self, request: bytes) -> bytes | None:
+        """Return the signed answer to a request, by the digest of its body; None if there is none."""
+        return self._means.ledger.answered(request)
+
     def count(self, refusal: Refused) -> None:
         """Count a refusal."""
         self._means.ledger.count_refusal(refusal.code)

@@ -14,6 +14,7 @@ from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import Policy
 from sonar.errors import KeyFileError
 from sonar.home.folder import Home, default_home
+from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
 from sonar.wiring import Party, voice
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from capsule.audit.again import Recomputing
+    from capsule.auditing import Fetch
     from capsule.means import Means
     from capsule.opening.chainview import ChainView
     from capsule.service import Service
@@ -66,7 +68,7 @@ class Capsule(Party):
             account,
             self.policy,
             insecure_keys=self.network.dev,
-            audits=lambda means: auditor_of(means, self.journal),
+            audits=lambda means: auditor_of(means, self.journal, self.peers),
         )
 
     def service(self, account: LocalAccount) -> Service:
@@ -84,6 +86,14 @@ class Capsule(Party):
 
         store, seen = LazyStore(lambda: self.store), Ledgered(lambda: self.chain, self.ledger)
         return Recomputing(seen, store, self.journal, self.address, insecure=self.network.dev)
+
+    @property
+    def peers(self) -> dict[Address, Fetch]:
+        """How the network's other capsules are asked what they have told."""
+        from capsule.auditing import fetch_from
+
+        others = [one for one in self.network.capsules if one.account != self.address]
+        return {one.account: fetch_from(one.url) for one in others}
 
     @cached_property
     def chain(self) -> ChainView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from capsule.audit.ledger import AuditLedger
@@ -27,6 +28,12 @@ class Seen(Protocol):
 
     def own_answer(self, body: bytes) -> bytes | None:
         """Return its own `SignedAnswer` to a sum or functional that it has told; None if it has not."""
+        ...
+
+    def other_answer(self, account: Address, request: bytes) -> bytes | None:
+        """Return another capsule's `SignedAnswer` to a request, by its digest, from that capsule itself:
+        empty if it serves and has told none, None if it cannot be reached.
+        """
         ...
 
 
@@ -86,7 +93,15 @@ class Recomputing:
         if self.address not in [one.account for one in public.cover.members]:
             refuse("not-audited", f"this capsule, {self.address}, is none of the bounty's")
         sighted = self.ledger.sighted(bounty, round) or []
-        eyes = Eyes(lambda mine: mine in sighted, complains, self.seen.own_answer, self._random_bits)
+        seen_by = self.seen
+        eyes = Eyes(
+            in_time=lambda mine: mine in sighted,
+            complains=complains,
+            own=seen_by.own_answer,
+            me=self.address,
+            peers=lru_cache(seen_by.other_answer),
+            random_bits=self._random_bits,
+        )
         seen = {number: each for number, each in self.ledger.seen(bounty).items() if number < round}
         return Audit(request, public, seen, eyes).check()
 

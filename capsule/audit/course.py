@@ -123,8 +123,8 @@ def course_before(
 ) -> Course:
     """Return where the weights were before the round that is settled.
 
-    `sums`: of the earlier rounds, `weights` int[d k] of all, by round. How the optimiser came to each is
-    computed again; where it came, and its loss, is as it was settled.
+    `sums`: of the earlier rounds, `weights` int[d k] of all, by round. Each step is taken again, and must
+    lead from the sum that was told to the weights that came next. Raises Refusal.
     """
     family = family_of(design.spec)
     course: Course = family.start(design)
@@ -133,8 +133,8 @@ def course_before(
         settled = public.chain.rounds[number].settled
         assert settled is not None
         after = min(each for each in weights if each > number)
-        step = family.step(design, optimiser, course)
-        course = course.moved(Point(tuple(weights[after]), step.coefficients, settled.new_loss))
+        told = Point(tuple(weights[after]), course.current.coefficients, settled.new_loss)
+        course = course.moved(check_step(design, optimiser, course, told))
     return course
 
 

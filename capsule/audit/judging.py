@@ -56,9 +56,9 @@ class Past:
 
     def take_in(self, public: PublicBounty, number: int) -> None:
         """Take in a settled round."""
-        updates = public.updates(number)
         read: dict[Address, ReadUpdate] = {}
         cohort = public.evidence(number).cohort
+        updates = public.updates(number, [member.mine for member in cohort if member.rows])
         for member in cohort:
             if member.rows:
                 read[member.mine] = _there(updates[member.mine], member.mine, number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capsule.audit.course import Summed, check_step, course_before, design_of, optimiser_of, summed
 from capsule.audit.judging import Judging, Past, check_cohort, past_of, read_now
@@ -11,7 +11,7 @@ from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weight
 from capsule.audit.paying import check_shares, scores_of
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import Refusal, expect, refuse
-from capsule.audit.told import Functionals, Place
+from capsule.audit.told import Functionals, Peers, Place
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
@@ -34,14 +34,16 @@ LEAST_COHORT = 2
 class Eyes:
     """What a capsule knows by itself, and draws.
 
-    `in_time`: whether it saw an update in the store in time.
-    `complains`: whether it cannot make a mine's masks. `own`: its `SignedAnswer` to a request.
+    `in_time`: whether it saw an update in the store in time. `complains`: whether it cannot make a mine's
+    masks. `own`: its `SignedAnswer` to a request. `me`: its account; `peers`: what others tell it themselves.
     `random_bits` must be known to nobody else.
     """
 
     in_time: Callable[[Address], bool]
     complains: Callable[[Address], bool]
     own: Callable[[bytes], bytes | None]
+    me: Address
+    peers: Peers
     random_bits: Callable[[int], int]
 
 
@@ -87,7 +89,9 @@ class Audit:
         self._number = request.round
         first, state = public.first, public.chain.state
         place = public.chain.chain_id, public.chain.contract, state.bounty
-        self._place = Place(*place, public.cover, first.slot_plan, public.key.n, eyes.own)
+        self._place = Place(
+            *place, public.cover, first.slot_plan, public.key.n, eyes.own, eyes.me, eyes.peers
+        )
 
     def check(self) -> Recomputed:
         """Return what follows, if it is what was asked for. Raises Refusal, and what reading raises."""
@@ -174,7 +178,8 @@ class Audit:
             if cohort is not None and moved:
                 if each.sum is None:
                     refuse("told-missing", f"nobody told the sum of round {number}")
-                found[number] = summed(self._place, opened[number], each.sum, cohort)
+                place = self._place if number == self._number else replace(self._place, me=None)
+                found[number] = summed(place, opened[number], each.sum, cohort)
         return found
 
     def _moved(self, number: int) -> bool:

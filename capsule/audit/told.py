@@ -39,12 +39,19 @@ Parts = tuple[tuple[int, bytes, tuple[int, ...]], ...]
 """Of a functional: for each answer its round, its update's digest, and the vector that it is asked by."""
 
 
+Peers = Callable[[Address, bytes], bytes | None]
+"""Gives a capsule's `SignedAnswer` to a request, by the digest of its body, from that capsule itself: empty
+if it serves and has not told any, None if it cannot be reached.
+"""
+
+
 @dataclass(frozen=True)
 class Place:
     """Whose capsules are listened to: those of a bounty on one network.
 
     `own` gives this capsule's own `SignedAnswer` to a request, or None: so nobody can tell it anything else
-    of classes that it holds itself.
+    of classes that it holds itself. `me` is its account; None where other capsules have signed before what
+    follows. `peers` asks another capsule what it has told.
     """
 
     chain_id: int
@@ -54,6 +61,8 @@ class Place:
     plan: SlotPlan
     n: mpz
     own: Callable[[bytes], bytes | None] = lambda body: None
+    me: Address | None = None
+    peers: Peers = lambda account, request: None
 
     def check(self, request: SumRequest | FunctionalRequest, round: int) -> None:
         """Refuse a request of another bounty or round."""
@@ -138,17 +147,48 @@ def _take(place: Place, member: int, values: Sequence[T], into: dict[int, T]) ->
 def _answers(place: Place, heard: Heard, kind: type[A]) -> Iterator[tuple[int, A]]:
     """Give each answer with the place of its member, whose signature it has. Raises Refusal."""
     accounts = [member.account for member in place.cover.members]
-    request = digest_of(heard.request)
-    own = place.own(heard.request)
-    for data in heard.answers if own is None else (*heard.answers, own):
-        signed = _parsed(SignedAnswer, data)
-        answer = _parsed(kind, signed.body)
-        signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
-        expect("answer", "who signed an answer", signer, answer.capsule)
-        expect("answer", f"the request that {signer} answered", answer.request, request)
-        if answer.capsule not in accounts:
-            refuse("answer", f"{signer} is none of the bounty's capsules")
-        yield accounts.index(answer.capsule), answer
+    request, own, spoke = digest_of(heard.request), place.own(heard.request), set[int]()
+    handed = heard.answers if own is None else (*heard.answers, own)
+    for member, answer in (_answer(place, accounts, request, kind, data) for data in handed):
+        spoke.add(member)
+        yield member, answer
+    for account in [accounts[member] for member in _silent(place, spoke)]:
+        data = place.peers(account, request)
+        if data == b"":
+            refuse("told-missing", f"{account} serves, and has not told what another tells in its place")
+        if data is not None:
+            yield _answer(place, accounts, request, kind, data)
+
+
+def _answer(
+    place: Place, accounts: Sequence[Address], request: Digest, kind: type[A], data: bytes
+) -> tuple[int, A]:
+    signed = _parsed(SignedAnswer, data)
+    answer = _parsed(kind, signed.body)
+    signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
+    expect("answer", "who signed an answer", signer, answer.capsule)
+    expect("answer", f"the request that {signer} answered", answer.request, request)
+    if answer.capsule not in accounts:
+        refuse("answer", f"{signer} is none of the bounty's capsules")
+    return accounts.index(answer.capsule), answer
+
+
+def _silent(place: Place, spoke: set[int]) -> list[int]:
+    """Return the members to ask, since fewer than `threshold` told a class that this capsule does not hold:
+    among so many at least one is not the scientist's. Refuse what it holds itself and was not asked about.
+    """
+    cover, silent = place.cover, set[int]()
+    me = next((m for m, member in enumerate(cover.members) if member.account == place.me), None)
+    if me is None:
+        return []
+    for number in range(cover.classes.count):
+        holders = set(cover.classes.holders(number))
+        if len(holders & spoke) >= min(cover.threshold, len(holders)) or me in holders & spoke:
+            continue
+        if me in holders:
+            refuse("told-missing", f"this capsule holds class {number}, and was not asked about it")
+        silent |= holders - spoke
+    return sorted(silent)
 
 
 def _parsed(kind: type[M], data: bytes) -> M:

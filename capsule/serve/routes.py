@@ -23,7 +23,7 @@ T = TypeVar("T")
 CBOR = "application/vnd.ipld.dag-cbor"
 BODY_S = 20.0
 """How long a body may take to come."""
-MOST_HELD_BYTES = 64 << 20
+MOST_HELD_BYTES = 32 << 20
 """The most bytes of all bodies that are in memory, until they are answered; who sends more must wait."""
 
 
@@ -44,6 +44,7 @@ class Api:
         return Starlette(
             routes=[
                 Route("/v1/identity", self._identity, methods=["GET"]),
+                Route("/v1/answers/{digest}", self._answered, methods=["GET"]),
                 Route("/healthz", self._healthz, methods=["GET"]),
                 Route("/metrics", self._told, methods=["GET"]),
                 *posts,
@@ -57,6 +58,17 @@ class Api:
 
     async def _identity(self, _request: Request) -> Response:
         return Response(self._service.identity, media_type=CBOR)
+
+    async def _answered(self, request: Request) -> Response:
+        """Give what was told to a request before: other capsules compare it when they audit."""
+        try:
+            digest = bytes.fromhex(request.path_params["digest"])
+        except ValueError:
+            digest = b""
+        found = await self._work(lambda: self._service.answered(digest))
+        if found is None:
+            return _problem(Refused("not-found", "no such request was answered"))
+        return Response(found, media_type=CBOR)
 
     async def _healthz(self, _request: Request) -> Response:
         return JSONResponse({"ready": True})

@@ -15,8 +15,10 @@ from gmpy2 import mpz
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort, Posting, Publication, Records
 from pysonar.keys.job import Job
+from sonar.errors import ConfigError
 from sonar.families.quadratic.optimisers.registry import written
 from sonar.manifests.audit import (
+    MAX_HOLDOUT_BYTES,
     AuditedRound,
     AwardLine,
     Heard,
@@ -69,7 +71,15 @@ class Opener(Protocol):
 
 
 def audit_spec(bounty: Bounty) -> AuditSpec:
-    """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is."""
+    """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is.
+
+    Raises ConfigError for a holdout that no request has room for.
+    """
+    held, most = bounty.held_out, MAX_HOLDOUT_BYTES // 8
+    if held.values.size > most:
+        problem = f"has {held.rows} rows of {len(held.columns)} numbers; auditors take {most:,} numbers"
+        hint = f"hold out at most {most // len(held.columns):,} rows, or say audit = false in [capsules]"
+        raise ConfigError("holdout", problem, hint=hint)
     return AuditSpec(optimiser=digest_of(_settings(bounty)))
 
 
@@ -114,7 +124,10 @@ class Packets:
                 AwardLine(mine=Address(mine), share_bps=shares[mine]) for mine in sorted(shares, key=_order)
             ),
             evidence=digest_of(publication.evidence),
-            rounds=tuple(self._round(each) for each in (*sorted(set(earlier) - {number}), number)),
+            rounds=(
+                *(self._round(each, self._sum(each)) for each in sorted(set(earlier) - {number})),
+                self._round(number, self._sum(number), self._told(number, "tests", "scores")),
+            ),
             new_weights=self._weights(ModelManifest.from_bytes(new_model)) if new_model else None,
             holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
             optimiser=_settings(self.bounty),
@@ -124,7 +137,20 @@ class Packets:
         """Return the earlier rounds that were settled: what a capsule may need."""
         return [each for each in range(1, number) if self.records.get(Publication, each) is not None]
 
-    def _round(self, number: int) -> AuditedRound:
+    def _told(self, number: int, *purposes: str) -> tuple[Heard, ...]:
+        found = [each for each in self.holder.questions(self.job, number) if each.purpose in purposes]
+        return tuple(
+            Heard(
+                request=each.body,
+                answers=tuple(answer.to_bytes() for _, answer in sorted(each.answers.items())),
+            )
+            for each in sorted(found, key=lambda each: purposes.index(each.purpose))
+        )
+
+    def _sum(self, number: int) -> Heard | None:
+        return next(iter(self._told(number, "sum")[::-1]), None)
+
+    def _round(self, number: int, sum_: Heard | None, asked: tuple[Heard, ...] = ()) -> AuditedRound:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
@@ -136,10 +162,6 @@ class Packets:
             for mine, digest in sorted(cohort.digests.items(), key=lambda pair: _order(pair[0]))
             if (update := self.records.update(number, mine)) is not None and update.links
         ]
-        asked = {"tests": [], "scores": [], "sum": []}  # type: dict[str, list[Heard]]
-        for question in self.holder.questions(job, number):
-            answers = tuple(answer.to_bytes() for _, answer in sorted(question.answers.items()))
-            asked[question.purpose].append(Heard(request=question.body, answers=answers))
         return AuditedRound(
             round=number,
             weights=self._weights(model),
@@ -147,8 +169,8 @@ class Packets:
                 OpenedAnswer(mine=one.mine, update=one.digest, openings=self._openings(one.ciphertexts))
                 for one in read
             ),
-            asked=(*asked["tests"], *asked["scores"]),
-            sum=asked["sum"][-1] if asked["sum"] else None,
+            asked=asked,
+            sum=sum_,
         )
 
     def _model(self, number: int) -> ModelManifest:

@@ -52,8 +52,8 @@ class EvidenceManifest(Manifest):
     """The record of a settled round: losses in millionths of the null model's, the cohort ascending by
     address.
 
-    `aggregate` is the digest of the aggregate that was decrypted, null if none was. A member whose blob could
-    not be fetched has `rows` 0.
+    `aggregate` is the digest of the aggregate that was decrypted, behind capsules of the `CohortManifest`
+    that was fixed on the chain; null if none was. A member whose blob could not be fetched has `rows` 0.
     """
 
     max_bytes: ClassVar[int] = 1 << 18  # 255 members with a reason each

@@ -59,7 +59,7 @@ def select(
     Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides who stays
     out where some must.
     """
-    weights = frozen_weights(plan, updates, twins, opened.weights)
+    weights = frozen_weights(plan, updates, twins, opened.weights, lots)
     candidates = frozenset(weights)
     chosen = choose(opened.sets, candidates, least, lots)
     while heavy := _dominant({mine: weights[mine] for mine in chosen}):

@@ -85,7 +85,9 @@ class World:
         key: Key | None = None,
         wish: OptimiserWish | None = None,
         min_mines: int = 3,
+        targets: tuple[str, ...] = ("target",),
     ) -> None:
+        self.targets = targets
         self.key = key or shared_key()
         self.public, self.store = self.key.public, MemoryStore()
         self.wish = wish or GradientMemoryWish()
@@ -95,7 +97,7 @@ class World:
         self.settings = written(design.metric, self.wish)
         audit = AuditSpec(optimiser=digest_of(self.settings))
         cover = cover_of(self.capsules, threshold, HERE, audit=audit, bits=4096)
-        self.values = self.held_out.matrix((*design.spec.features, "target"))
+        self.values = self.held_out.matrix(design.spec.columns)
         key_manifest = KeyManifest(bits=self.public.bits, n=self.public.to_bytes(), proof=self.key.proof)
         self.key_digest = self.store.put(key_manifest.to_bytes(), "dag-cbor").digest
         first = ModelManifest(
@@ -320,12 +322,14 @@ class World:
         journal: Path | None = None,
         own: Mapping[bytes, bytes] | None = None,
         complains: Collection[Address] = (),
+        others: Mapping[Address, bytes] | None = None,
         random_bits: Callable[[int], int] = secrets.randbits,
     ) -> Auditor:
         """The auditor of a capsule, with a ledger of its own, unless one is given. `own`: what the capsule
-        itself told, by request; `complains`: of whose envelopes.
+        itself told, by request; `complains`: of whose envelopes; `others`: what other capsules say, if they
+        can be reached.
         """
-        capsule = _Auditing(self, own or {}, complains)
+        capsule = _Auditing(self, own or {}, complains, others or {})
         path = journal or Path(tempfile.mkdtemp()) / "audits.journal"
         account = self.capsules[place].account
         kept = Journal(path, lasting=False)
@@ -335,9 +339,9 @@ class World:
 
     def _design(self, mines: int) -> Design:
         table = self.held_out
-        features = tuple(name for name in table.columns if name != "target")
-        x, y = table.matrix(features), table.matrix(("target",))
-        return design_like(x, y, features, ("target",), key_bits=self.public.bits, rows_min=33)
+        features = tuple(name for name in table.columns if name not in self.targets)
+        x, y = table.matrix(features), table.matrix(self.targets)
+        return design_like(x, y, features, self.targets, key_bits=self.public.bits, rows_min=33)
 
     def _mine(self, index: int, of: int) -> Mine:
         rows = shard(index, of + 1, self.design.spec, self.plan.data_frac)
@@ -365,6 +369,7 @@ class _Auditing:
     world: World
     own: Mapping[bytes, bytes]
     complaints: Collection[Address]
+    others: Mapping[Address, bytes]
 
     def bounty(self, bounty: BountyId) -> OnChain:
         assert bounty == BOUNTY
@@ -375,6 +380,9 @@ class _Auditing:
 
     def own_answer(self, body: bytes) -> bytes | None:
         return self.own.get(body)
+
+    def other_answer(self, account: Address, request: bytes) -> bytes | None:
+        return self.others.get(account)
 
 
 def _account(index: int) -> Address:

@@ -131,6 +131,10 @@ class Project:
     def wait_for_round(self, number: int, within_s: float = 90) -> None:
         wait_until(f"round {number} to be settled", within_s, lambda: number in self.rounds())
 
+    def wait_for_told(self, words: str, within_s: float = 90) -> None:
+        """Wait until the campaign has said these words."""
+        wait_until(f"{words!r}", within_s, lambda: words in self.logs("demo"))
+
     def wait_for_demo(self, within_s: float = 180) -> int:
         return int(self.one("demo").wait(timeout=within_s)["StatusCode"])
 

@@ -10,7 +10,7 @@ from tests.docker.kit import KILL_ALL, Project
 from tests.e2e.clear import rounded_losses
 
 pytestmark = pytest.mark.timeout(600)
-ROUNDS = 11
+ROUNDS = 12
 KILL_IPFS = """
 import os, pathlib, signal
 names = {int(p.parent.name): p.read_text().strip() for p in pathlib.Path("/proc").glob("[0-9]*/comm")}
@@ -19,6 +19,27 @@ for pid in killed:
     os.kill(pid, signal.SIGKILL)
 print(len(killed))
 """
+
+
+def test_capsules_that_die_in_mid_round_hold_up_nobody_for_good() -> None:
+    """One is killed between the choice of the set and its sum, one for good; for a while one is left."""
+    with Project("sonar-test-capsules", MINES=3, ROUNDS=4) as project:
+        project.run("up", "-d")
+        project.wait_for_told("round 1: fixCohort mined")
+        first, second, third = (project.one(f"capsule-{n}") for n in (1, 2, 3))
+        first.exec_run(KILL_ALL)
+        project.wait_for_round(2)
+        first.reload()
+        assert first.attrs["RestartCount"] == 1, "it was killed, and its policy started it again"
+
+        second.kill()  # by its operator: it is not started again
+        third.kill()
+        project.wait_for_told("1 of 3 capsules told")  # too few: it says so, and waits
+        third.start()
+        assert project.wait_for_demo() == 0, project.logs("demo")[-3000:]
+        losses = rounded_losses(3, 4)[1:]
+        told = {number: (f"{1 - loss / 1e6:.4f}", 3) for number, loss in enumerate(losses, 1)}
+        assert project.rounds() == told
 
 
 def test_a_campaign_survives_whatever_dies() -> None:
@@ -33,6 +54,12 @@ def test_a_campaign_survives_whatever_dies() -> None:
         for mine in mines[:3]:
             mine.reload()
             assert mine.attrs["RestartCount"] == 1, "it was killed, and its policy started it again"
+
+        capsule = project.one("capsule-2")
+        capsule.exec_run(KILL_ALL)
+        project.wait_for_round(max(project.rounds()) + 1)
+        capsule.reload()
+        assert capsule.attrs["RestartCount"] == 1
 
         chain = project.one("sonar")
         chain.pause()

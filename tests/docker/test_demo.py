@@ -73,7 +73,7 @@ def _watch(watched: Watched, log: Path) -> None:
             mines = [used[one.id] for one in running if one.labels["com.docker.compose.service"] == "mine"]
             watched.peak_bytes = max(watched.peak_bytes, sum(used.values()))
             watched.mine_peak_bytes = max(watched.mine_peak_bytes, *mines, 0)
-            if not watched.top and len(running) >= MINES + 2 and is_well(project.one("pysonar")):
+            if not watched.top and len(running) >= MINES + 5 and is_well(project.one("pysonar")):
                 watched.top = [one.top(ps_args="-eo pid,uid,comm") for one in running]
                 watched.jupyter = _knock(project)
             time.sleep(2)
@@ -144,7 +144,7 @@ def test_only_localhost_is_listened_on(run: Watched) -> None:
 
 
 def test_containers_may_do_little(run: Watched) -> None:
-    assert len(run.inspected) == MINES + 3
+    assert len(run.inspected) == MINES + 6
     for one in run.inspected:
         host = one["HostConfig"]
         assert host["ReadonlyRootfs"]
@@ -158,10 +158,10 @@ def test_containers_may_do_little(run: Watched) -> None:
 
 
 def test_secrets_are_in_the_volumes_alone(run: Watched) -> None:
-    found = [run.project.in_volumes(service, SECRETS) for service in ("mine", "pysonar", "demo")]
-    assert [one["open"] for one in found] == [[]] * 3
+    found = [run.project.in_volumes(service, SECRETS) for service in ("mine", "pysonar", "demo", "capsule-1")]
+    assert [one["open"] for one in found] == [[]] * 4
     secrets = {value for one in found for value in one["values"]}
-    assert len(secrets) >= MINES + 3
+    assert len(secrets) >= MINES + 6
     for one in run.inspected:
         dump = repr((one["Config"], one["Args"], one["Path"]))
         assert not [secret for secret in secrets if secret in dump]

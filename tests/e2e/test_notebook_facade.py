@@ -1,4 +1,4 @@
-"""The notebook's way, from `connect` to `predict`, with an embedded network and two mines as processes."""
+"""The notebook's way, from `connect` to `predict`, with an embedded network of capsules and mines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ pytestmark = pytest.mark.e2e
 
 def test_a_bounty_from_the_notebook() -> None:
     sink = ListSink()
-    with pysonar.connect(embedded=True, mines=2, progress=sink) as session:
-        bounty = pysonar.Bounty.example("diabetes", rounds=2, cohort=2, min_mines=2, key_bits=2048)
+    with pysonar.connect(embedded=True, mines=2, capsules=3, progress=sink) as session:
+        assert len(session.network.capsules) == 3
+        asked = {"threshold": 2}
+        bounty = pysonar.Bounty.example(
+            "diabetes", rounds=2, cohort=2, min_mines=2, key_bits=2048, capsules=asked
+        )
         assert "Who learns what" in pysonar.explain(bounty)
         before_wei = session.balance_wei
         assert session.key(bounty).public.bits == 2048

@@ -16,7 +16,7 @@ import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from capsule.auditing import auditor_of
+from capsule.auditing import Fetch, auditor_of
 from capsule.home.keys import Epoch
 from capsule.home.ledger import Ledger
 from capsule.home.policy import Policy, Rules
@@ -91,7 +91,7 @@ class InProcess:
             {self.epoch: Epoch(public, 0, self.key)},
             self.account,
             self.policy,
-            audits=lambda means: auditor_of(means, journal),
+            audits=lambda means: auditor_of(means, journal, self.world.peers_of(self)),
             insecure_keys=True,
         )
         self.service, self.down = Service(self.means), False
@@ -150,6 +150,14 @@ class CapsuleWorld(World):
     def chain_s(self) -> int:
         with _ONE_AT_A_TIME:
             return self.market.head().timestamp_s
+
+    def peers_of(self, one: InProcess) -> dict[Address, Fetch]:
+        """How a capsule asks the others what they have told."""
+
+        def fetch(other: InProcess) -> Fetch:
+            return lambda request: None if other.down else other.service.answered(request) or b""
+
+        return {other.address: fetch(other) for other in self.capsules if other is not one}
 
     def panel(self) -> Panel:
         asker = Asker(self.market.chain_id, self.market.address, self.scientist, self.chain_s)

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from capsule import cli
+from capsule.auditing import fetch_from
 from capsule.home.witness import VARIABLE
+from capsule.keeping import Keeping
 from capsule.wiring import open_capsule
 from sonar.home.settings import CapsuleConfig, NetworkConfig
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, SumAnswer
@@ -25,7 +27,7 @@ from sonar.telling import documents
 from sonar.telling.documents import CapsuleReady
 from sonar.telling.progress import ListSink
 from sonar.veil.functionals import spread
-from tests.served_kit import Cap, Town, make_home
+from tests.served_kit import Cap, Town, make_home, serving
 from tests.town_kit import Posted
 
 
@@ -100,6 +102,9 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
         assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
         digest = town.fix(posted, 1, weights(town))
         assert isinstance(town.ask(capsule, town.sum(posted, 1, digest)), SumAnswer)
+        kept = open_capsule(home, ListSink()).ledger.answers(posted.bounty)[0]
+        fetch = fetch_from(found.ready.url)
+        assert (fetch(kept.request), fetch(b"x" * 32)) == (kept.signed, b"")
         status = told(capsys, "status", *where)
         assert status["running"]
         assert (status["bits"], status["sums"], status["epochs"]) == (8, 1, [1])
@@ -111,6 +116,7 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
         assert told(capsys, "doctor", *where, code=1)["ok"] is False  # this home's file is older
         assert cli.main(["run", *where]) == 2  # another process works there
         capsys.readouterr()
+    assert fetch(kept.request) is None  # nobody serves there now
     told(capsys, "init", *where, "--network", str(town.network_file))
     with running(home) as found:
         listed = CapsuleConfig(url=found.ready.url, account=capsule.address)
@@ -218,3 +224,41 @@ def test_a_home_that_moves_to_another_network_gets_a_key_for_it(
     assert capsule.keys.epochs() == [1, 2]
     assert capsule.keys.is_ours(capsule.keys.public().key, capsule.address)
     assert not capsule.keys.is_ours(before.key, capsule.address)
+
+
+def test_a_key_that_is_deleted_while_the_capsule_serves_is_gone_from_its_memory(town: Town) -> None:
+    home = make_home(town, "capsule")
+    policy = home / "capsule.toml"
+    policy.write_text(policy.read_text().replace("# retention_days = 30", "retention_days = 0"))
+    with serving(home) as capsule:
+        posted = town.post([capsule], threshold=1, rounds=1, reward_units=0, fee_units=0)
+        town.answer(posted)
+        assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
+        party, means = capsule.party, capsule.service._means
+        party.keys.add(means.account, 1)
+        swept(capsule)
+        assert party.keys.epochs() == [1, 2]  # the bounty is open
+        town.settle(posted, 1)
+        swept(capsule)
+        assert party.keys.epochs() == [2]
+        assert 1 not in means.epochs
+        (served,) = party.ledger.bounties()
+        assert served.closed_s
+        assert town.refusal(capsule, asked(town, posted, 3, 2, 1)).code == "model"
+        party.keys.add(means.account, 2)
+        town.post([])  # names no key of ours
+        (town.store.path / "blocks").rename(town.folder / "blocks")
+        swept(capsule)
+        assert party.keys.epochs() == [2, 3]  # nobody can tell what the open bounty names
+        (town.folder / "blocks").rename(town.store.path / "blocks")
+        swept(capsule)
+        assert party.keys.epochs() == [3]
+
+
+def swept(capsule: Cap) -> None:
+    """What a capsule that serves does each hour."""
+    keeping = Keeping(capsule.party, capsule.service.forget)
+    keeping.stop()
+    keeping.start()
+    keeping.join(20)
+    assert not keeping.is_alive()

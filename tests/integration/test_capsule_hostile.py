@@ -12,6 +12,7 @@ from eth_account import Account
 
 from capsule.home.policy import Policy, Rules, Service
 from capsule.home.witness import VARIABLE
+from capsule.opening import functional
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.protocol.ids import Address, BountyId, Digest
@@ -20,6 +21,7 @@ from tests import veil_kit as veil
 from tests.served_kit import Cap, Town, town_of
 from tests.town_kit import Posted, plan_of
 
+pytestmark = pytest.mark.xdist_group("capsule_hostile")
 MINES = 4
 OTHER = Address("0x" + "5" * 40)
 
@@ -447,3 +449,12 @@ def test_the_operator_s_policy_comes_on_top(
 
 def secrets_vector(posted: Posted) -> list[int]:
     return spread(posted.plan, [secrets.randbelow(100) for _ in range(3)])
+
+
+def test_a_request_that_would_take_too_long_is_refused(
+    town: Town, capsules: list[Cap], posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = question(town, posted, 3)
+    monkeypatch.setattr(functional, "MOST_DIGITS", 2 * places(posted.plan) - 1)
+    found = town.refusal(capsules[0], request)
+    assert (found.code, "products" in found.problem) == ("too-large", True)

@@ -12,8 +12,10 @@ import pytest
 from gmpy2 import mpz
 
 from capsule.audit.refusal import Refusal
+from pysonar.bounty.request import Bounty
+from pysonar.campaign.audit import audit_spec
 from pysonar.keys.key import Key
-from sonar.errors import BlobNotFound, SonarError
+from sonar.errors import BlobNotFound, ConfigError, SonarError
 from sonar.families.quadratic.optimisers.gradient_descent import GradientDescentWish
 from sonar.manifests.audit import Openings, SettlementRequest
 from sonar.paillier.openings import FACTOR_BITS, check_openings
@@ -189,3 +191,103 @@ def test_openings_say_how_many_are_expected() -> None:
         openings.read(128, 3, "w")
     with pytest.raises(SonarError, match="randomness"):
         openings.model_copy(update={"randomness": b"x"}).read(128, 2, "w")
+
+
+# ---- a class that the auditor does not hold
+
+
+def test_a_silent_holder_is_asked_by_the_auditor_itself() -> None:
+    """The scientist hands on what her own capsule tells of a class, and says that the other one is down."""
+    world = World()
+    played = world.play()
+    request = request_of(world, played)
+    *before, last = request.rounds
+    assert last.sum is not None
+    assert played.cohort is not None
+    me, hers, other = world.capsules
+    honest = [world.tellers.tell_sum(one, played.cohort) for one in (me, hers)]
+
+    def with_sums(answers: list[bytes]) -> bytes:
+        heard = last.sum.model_copy(update={"answers": tuple(answers)})  # type: ignore[union-attr]
+        changed = last.model_copy(update={"sum": heard})
+        return request.model_copy(update={"rounds": (*before, changed)}).to_bytes()
+
+    told = world.tellers.tell_sum(other, played.cohort)
+    own = {world.tellers.sum_request(played.cohort): honest[0]}
+    world.auditor(0, own=own, others={other.address: told}).settle(with_sums(honest))
+    world.auditor(0, own=own).settle(with_sums(honest))  # it cannot be reached: an open point, and said so
+
+    lie = world.tellers.tell_sum(other, played.cohort, add=1 << 20)
+    for said, code in ((lie, "capsules-differ"), (b"", "told-missing"), (told[:-1], "answer")):
+        with pytest.raises(Refusal) as caught:
+            world.auditor(0, own=own, others={other.address: said}).settle(with_sums(honest))
+        assert caught.value.code == code
+
+
+def test_an_auditor_that_was_not_asked_takes_nobodys_word_for_its_own_class() -> None:
+    world = World()
+    played = world.play()
+    request = request_of(world, played)
+    *before, last = request.rounds
+    assert last.sum is not None
+    heard = last.sum.model_copy(update={"answers": last.sum.answers[1:]})
+    asked = request.model_copy(update={"rounds": (*before, last.model_copy(update={"sum": heard}))})
+    with pytest.raises(Refusal, match=r"holds class \d, and was not asked"):
+        world.auditor(0).settle(asked.to_bytes())
+    world.auditor(1).settle(asked.to_bytes())
+
+
+def test_a_holdout_that_no_auditor_takes_is_refused_before_anything_is_posted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounty = Bounty.example("diabetes", r2=0.3)
+    assert audit_spec(bounty).optimiser
+    monkeypatch.setattr("pysonar.campaign.audit.MAX_HOLDOUT_BYTES", 8 * 11 * 41)
+    with pytest.raises(ConfigError, match="42 rows of 11 numbers") as caught:
+        audit_spec(bounty)
+    assert "at most 41 rows" in caught.value.hint
+
+
+def test_several_targets_and_ciphertexts() -> None:
+    world = World(mines=4, targets=("target", "bmi", "bp"))
+    assert world.plan.ciphertexts > 1
+    auditor = world.auditor()
+    for _ in range(2):
+        played = world.play()
+        assert played.cohort is not None
+        request = request_of(world, played, rounds=[])
+        auditor.settle(request.to_bytes())
+        world.settle(played, request)
+    assert world.best < 1_000_000
+    assert auditor.again(world.posted.bounty) == {1: "", 2: ""}
+
+
+def test_twins_are_one_to_the_auditor_too_in_every_round() -> None:
+    world = World(mines=6)
+    world.mines[1].rows = world.mines[0].rows
+    auditor = world.auditor()
+    for _ in range(3):
+        played = world.play()
+        request = request_of(world, played, rounds=[])
+        auditor.settle(request.to_bytes())
+        world.settle(played, request)
+        assert set(played.verdict.twins) == {mine.address for mine in world.mines[:2]}
+    assert world.sums.keys() == {1, 2, 3}
+
+
+def test_an_update_that_another_sent_before_is_a_copy_to_the_auditor_too() -> None:
+    world = World(mines=6)
+    first = world.play()
+    request = request_of(world, first)
+    auditor = world.auditor()
+    auditor.settle(request.to_bytes())
+    world.settle(first, request)
+    thief, owner = world.mines[0].address, world.mines[1].address
+    stolen = first.updates[owner]
+    played = world.play(
+        change=lambda mine, update: (
+            update.carrying(world.public, stolen.ciphertexts) if mine == thief else update
+        )
+    )
+    assert played.verdict.left_out[thief].startswith(("copy: ", "test "))
+    auditor.settle(request_of(world, played, rounds=[]).to_bytes())

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from eth_account import Account
+from gmpy2 import mpz
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pysonar.capsules.answers import Place
 from pysonar.capsules.client import Asker, HttpCapsule
@@ -22,6 +25,7 @@ from sonar.errors import (
     CapsulesDiffer,
     CapsuleUnavailable,
     ConfigError,
+    RemoteError,
     SonarError,
 )
 from sonar.manifests.capsule import (
@@ -41,7 +45,8 @@ SITE = Somewhere(address=parse_address("0x" + "c0" * 20, "contract"))
 PLACE = Place(SITE.chain_id, SITE.address)
 ME = Account.create()
 BODY = b"a question"
-N_BYTES, N = 64, (1 << 512) - 569
+N_BYTES, N = 64, mpz((1 << 512) - 569)
+CAPSULES = make_capsules(3)
 
 Answer = Callable[[], bytes]
 
@@ -336,3 +341,54 @@ def test_a_threshold_beyond_the_list_is_refused() -> None:
     with pytest.raises(ConfigError, match="threshold") as caught:
         covered(Town(), threshold=4)
     assert "lower" in caught.value.hint
+
+
+# ---- hostile bytes
+
+
+@given(st.integers(0, 2), st.binary(max_size=300), st.sampled_from([200, 400, 409, 500, 503]))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_an_answer_or_a_fault_of_ours(place: int, data: bytes, status: int) -> None:
+    capsule = CAPSULES[place]
+    asker = Asker(SITE.chain_id, SITE.address, ME, lambda: 1000)
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=data))
+    with pytest.raises((CapsuleFault, CapsuleUnavailable)):
+        HttpCapsule(capsule.address, "http://a.example", asker, transport=transport).ask("functional", BODY)
+
+
+@given(st.integers(0, 400), st.integers(1, 255))
+@settings(max_examples=300, deadline=None)
+def test_an_answer_with_one_byte_changed_is_none(at: int, change: int) -> None:
+    capsule, read = CAPSULES[0], PLACE.functionals(BODY, [8, 8])
+    data = bytearray(signed(capsule, told(capsule, {1: 1, 2: 2}, (1, 2))))
+    data[at % len(data)] ^= change
+    with pytest.raises(RemoteError):
+        read(capsule.address, (1, 2), SignedAnswer.from_bytes(bytes(data)))
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=300, deadline=None)
+def test_a_signed_body_of_any_bytes_is_refused_by_name(body: bytes) -> None:
+    """A capsule's own account may sign what it likes."""
+    capsule = CAPSULES[0]
+    answer = SignedAnswer.from_bytes(signed(capsule, body or b"\0"))
+    for read in (PLACE.functionals(BODY, [8, 8]), PLACE.sums(BODY, 2, N)):
+        with pytest.raises(CapsuleFault, match=capsule.address):
+            read(capsule.address, (1, 2), answer)
+    with pytest.raises(CapsuleFault, match=capsule.address):
+        PLACE.identity(capsule.address, answer)
+
+
+@pytest.mark.parametrize(
+    ("sums", "said"),
+    [
+        ((bytes(2 * N_BYTES),), "another shape"),
+        ((bytes(2 * N_BYTES), bytes(N_BYTES)), "another shape"),
+        ((bytes(2 * N_BYTES), b"\xff" * 2 * N_BYTES), "below n"),
+    ],
+)
+def test_sums_of_another_shape_or_beyond_n_are_refused(sums: tuple[bytes, ...], said: str) -> None:
+    capsule, read = CAPSULES[0], PLACE.sums(BODY, 2, N)
+    body = SumAnswer(capsule=capsule.address, request=digest_of(BODY), sums=sums).to_bytes()
+    with pytest.raises(CapsuleFault, match=said):
+        read(capsule.address, (1, 2), SignedAnswer.from_bytes(signed(capsule, body)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks import cheats
 from benchmarks.functionals import judged, measure
-from benchmarks.inspection import Honest, played, tables
+from benchmarks.inspection import PLAIN, Honest, played, tables
 from benchmarks.liars import CHEATS
 from benchmarks.masked import answers_of
 from sonar.errors import UsageError
@@ -113,6 +113,20 @@ def test_what_lies_far_off_is_seen_wherever_it_lands(honest: Honest) -> None:
     assert missed == 0
 
 
+def test_after_several_local_steps_a_second_answer_is_seen_by_its_change() -> None:
+    """Nothing is known of the bias there, and no identity binds two answers."""
+    wish = replace(PLAIN, local_steps=4, local_rate=0.05)
+    missed = 0
+    for seed in range(6):
+        honest = played(*next(tables(seed))[1:], wish)
+        opened = changed(honest, {"0": tuple(10 * value for value in own(honest, "0", 2))}, 2)
+        failed, _, _ = judged(honest, answers_of(honest.design.plan, seed), opened, 40)
+        missed += failed["0"] is None
+        others = {mine: test for mine, test in failed.items() if mine != "0" and test}
+        assert not others
+    assert missed <= 2
+
+
 def test_junk_in_unused_slots_is_seen(honest: Honest) -> None:
     """It would spoil the sum. The mine adds it above its values."""
     for seed in range(10):
@@ -201,3 +215,15 @@ def test_who_counted_nowhere_is_not_asked() -> None:
 def test_coefficients_that_are_no_numbers_are_refused(vector: list[float]) -> None:
     with pytest.raises(UsageError, match="the coefficients of round 1 are not 3 finite numbers"):
         scores_of(plan_of(3), {1: vector}, {}, [], {})
+
+
+def test_last_digits_of_floats_are_no_round_of_their_own() -> None:
+    """Where a round's part of the step cancels, another machine has zeros or no vector at all."""
+    plan, sums = plan_of(3), {1: ([3, 2, 1], 1), 2: ([1, 2, 3], 1)}
+    sent = {1: ["a", "b"], 2: ["a", "b"]}
+    step = [1.0, -0.5, 0.25]
+    wanted = scores_of(plan, {2: step}, sent, ["a", "b"], sums)
+    for digits in ([0.0, 0.0, 0.0], [1e-17, 0.0, -1e-16]):
+        found = scores_of(plan, {1: digits, 2: step}, sent, ["a", "b"], sums)
+        assert (found.asks, found.finer) == (wanted.asks, wanted.finer)
+    assert scores_of(plan, {1: [0.0] * 3}, sent, ["a"], sums).asks == {}

@@ -474,6 +474,7 @@ def test_one_update_is_opened_only_by_the_unsafe_call() -> None:
         "save",
         "unsafe_decrypt",
         "unsafe_derive",
+        "unsafe_open",
         "unsafe_primes",
     }
     port = {name for name in dir(KeyHolder) if not name.startswith("_")}

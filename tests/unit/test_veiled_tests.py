@@ -20,20 +20,21 @@ from sonar.families.quadratic.inspection import Rules
 from sonar.families.veiled import Sent, VeiledTests
 from sonar.paillier.slots import Bounds, SlotPlan
 
-WEIGHT_FRAC, DATA_FRAC = 27, 20
-UNIT = 1 << DATA_FRAC
+FRACS = 27, 20
+"""Bits of a weight and of a mine's sums after the point."""
 
 
-def plan_of(features: int, outputs: int) -> SlotPlan:
+def plan_of(features: int, outputs: int, fracs: tuple[int, int]) -> SlotPlan:
+    weight, data = fracs
     return SlotPlan.make(
         key_bits=512,
         weights=features * outputs,
         outputs=outputs,
-        bounds=Bounds(weight_max=64 << WEIGHT_FRAC, a_row_l1_max=64 * features * UNIT, b_max=64 * UNIT),
+        bounds=Bounds(weight_max=64 << weight, a_row_l1_max=64 * features << data, b_max=64 << data),
         mines_max=10,
         weight_rows=100,
-        weight_frac=WEIGHT_FRAC,
-        data_frac=DATA_FRAC,
+        weight_frac=weight,
+        data_frac=data,
         free_bits=41,
     )
 
@@ -45,18 +46,26 @@ class Bounty:
     """Mines whose maps are of random rows, and weights as a campaign rounds them."""
 
     def __init__(
-        self, seed: int, features: int, outputs: int, *, mines: int = 3, classes: int = 3, steps: int = 1
+        self,
+        seed: int,
+        features: int,
+        outputs: int,
+        *,
+        classes: int = 3,
+        steps: int = 1,
+        fracs: tuple[int, int] = FRACS,
     ) -> None:
-        self.plan, rng = plan_of(features, outputs), np.random.default_rng(seed)
+        self.plan, rng = plan_of(features, outputs, fracs), np.random.default_rng(seed)
         self.rng, self.answers = rng, Answers(self.plan, random.Random(seed), classes)
-        self.unit = UNIT if steps == 1 else None
+        unit = 1 << self.plan.data_frac
+        self.unit = unit if steps == 1 else None
         self.maps = {}
-        for i in range(mines):
+        for i in range(3):
             x = np.clip(rng.normal(size=(12, features - 1)) * rng.choice([0.0, 1e-3, 1.0, 3.0]), -8, 8)
             phi = np.c_[x, np.ones(12)]
             y = rng.normal(size=(12, outputs)) * rng.choice([0.0, 0.1, 10.0])
-            a = np.rint(phi.T @ phi / 12 * UNIT).astype(int).astype(object)
-            self.maps[f"0x{i:040x}"] = a, np.rint(phi.T @ y / 12 * UNIT).astype(int).astype(object)
+            a = np.rint(phi.T @ phi / 12 * unit).astype(int).astype(object)
+            self.maps[f"0x{i:040x}"] = a, np.rint(phi.T @ y / 12 * unit).astype(int).astype(object)
         self.rounds: list[Sent] = []
         self.sent: dict[tuple[int, str], tuple[int, ...]] = {}
 
@@ -67,7 +76,7 @@ class Bounty:
     def honest(self, mine: str, weights: tuple[int, ...]) -> tuple[int, ...]:
         a, b = self.maps[mine]
         w = np.array(weights, dtype=object).reshape(self.plan.outputs, -1).T
-        return tuple(int(v) for v in ((b << WEIGHT_FRAC) - a @ w).T.ravel())
+        return tuple(int(v) for v in ((b << self.plan.weight_frac) - a @ w).T.ravel())
 
     def round(self, *absent: str, forge: Callable[[list[int]], Sequence[int]] = list) -> VeiledTests:
         """One more round, in which the first mine forges."""
@@ -86,10 +95,10 @@ class Bounty:
     def _weights(self, number: int) -> tuple[int, ...]:
         plan = self.plan
         if number == 1:
-            mark = (1 << WEIGHT_FRAC) // (8 * UNIT)
+            mark = max((1 << plan.weight_frac) // (8 << plan.data_frac), 1)
             return ((0,) * (plan.features - 1) + (mark,)) * plan.outputs
         strides = ([STRIDE] * (plan.features - 1) + [1]) * plan.outputs
-        most = int(self.rng.choice([1, 8, 1 << 12, 1 << 24]))
+        most = min(int(self.rng.choice([1, 8, 1 << 12, 1 << 24])), plan.bounds.weight_max // STRIDE)
         drawn = self.rng.integers(-most, most + 1, plan.weights).tolist()
         return tuple(x * s for x, s in zip(drawn, strides, strict=True))
 
@@ -105,7 +114,7 @@ class Bounty:
         return tests.judged(heard)[0]
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     features=st.integers(2, 12),
@@ -113,12 +122,19 @@ class Bounty:
     away=st.integers(2, 4),
     classes=st.sampled_from([1, 3, 10]),
     steps=st.integers(1, 2),
+    fracs=st.tuples(st.integers(8, 40), st.integers(12, 30)),
 )
 def test_an_honest_mine_passes_every_identity_and_bound(
-    seed: int, features: int, outputs: int, away: int, classes: int, steps: int
+    seed: int,
+    features: int,
+    outputs: int,
+    away: int,
+    classes: int,
+    steps: int,
+    fracs: tuple[int, int],
 ) -> None:
     """Whatever data, weights, rounds, absences, plan and masks are."""
-    bounty = Bounty(seed, features, outputs, classes=classes, steps=steps)
+    bounty = Bounty(seed, features, outputs, classes=classes, steps=steps, fracs=fracs)
     for number in range(1, 6):
         absent = [FIRST] if number == away else []
         failed = bounty.failed(bounty.round(*absent))

@@ -57,6 +57,39 @@ SLACK = 1.25
 
 
 @dataclass(frozen=True)
+class Yardsticks:
+    """What distances are held against, in real units: see `Block`."""
+
+    tails: float
+    rows: float
+    size: float
+    least: float
+    factor: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """All 2^slot_bits stand for 2^`exponent`, in real units; `middle`: the holdout's values in them."""
+
+    bits: int
+    exponent: int
+    yardsticks: Yardsticks
+    middle: Sequence[float]
+
+    @classmethod
+    def of(cls, bits: int, most: int, yardsticks: Yardsticks, middle: Sequence[float]) -> Scale:
+        """Return the scale on which there is room for `most` times the largest yardstick."""
+        length = math.sqrt(math.fsum(m * m for m in middle))
+        largest = max(yardsticks.rows, yardsticks.size * length, yardsticks.least)
+        return cls(bits, exponent_of(most * largest), yardsticks, middle)
+
+    @property
+    def level(self) -> int:
+        """A real number times 2^level is in distances."""
+        return self.bits + FRACTION - self.exponent
+
+
+@dataclass(frozen=True)
 class Block:
     """Some directions, asked about with one scale. Distances are in parts of 2^-FRACTION of a level.
 
@@ -130,14 +163,9 @@ def against_block(plan: SlotPlan, round: int, reference: Reference) -> Block:
     rows = reference.answers.reshape(len(reference.answers), -1) @ direction
     squares = (rows - rows.mean()) ** 2
     tails, off = spread_of(squares, reference.rows, CALM_ALONG)
+    yardsticks = Yardsticks(tails, off, 0.0, MODEL * reference.curvature, AGAINST)
     return _block(
-        plan,
-        round,
-        [direction],
-        (rows.mean(),),
-        ALONG_BITS,
-        RANGE_ALONG,
-        (tails, off, 0.0, MODEL * reference.curvature, AGAINST),
+        plan, round, [direction], Scale.of(ALONG_BITS, RANGE_ALONG, yardsticks, [float(rows.mean())])
     )
 
 
@@ -152,13 +180,12 @@ def unlike_block(
     own = rows - rows.mean(axis=0)
     tails, _ = spread_of(_whole_squares(reference), reference.rows, CALM)
     off = tails * math.sqrt(float(np.sum(own**2)) / len(own) / reference.rows)
-    middle = rows.mean(axis=0)
-    numbers = (tails, off, SIZE, 0.0, UNLIKE * (SLACK if len(directions) < plan.weights else 1.0))
-    block = _block(plan, round, directions, middle.tolist(), bits, RANGE, numbers)
+    factor = UNLIKE * (SLACK if len(directions) < plan.weights else 1.0)
+    scale = Scale.of(bits, RANGE, Yardsticks(tails, off, SIZE, 0.0, factor), rows.mean(axis=0).tolist())
+    block = _block(plan, round, directions, scale)
     if not twins:
         return block, None
-    unit = _distance_unit(plan, block, numbers, middle.tolist(), RANGE)
-    return block, Twinned(block, _least(own * unit, reference.rows, bits))
+    return block, Twinned(block, _least(np.ldexp(own, scale.level), reference.rows, bits))
 
 
 def _whole_squares(reference: Reference) -> NDArray[np.float64]:
@@ -181,50 +208,25 @@ def directions_of(
     return [(one.reshape(shape) @ factor.T).ravel() for one in drawn]
 
 
-def _range(numbers: Sequence[float], middle: Sequence[float], most: int) -> int:
-    """The exponent of the power of two that all 2^slot_bits stand for."""
-    _, off, size, least, _ = numbers
-    yardstick = max(off, size * math.sqrt(math.fsum(m * m for m in middle)), least)
-    return exponent_of(most * yardstick)
-
-
 def exponent_of(value: float) -> int:
     """Return the exponent of the least power of two above a number; of zero, 1."""
     return math.frexp(value or 1.0)[1]
 
 
-def _distance_unit(
-    plan: SlotPlan, block: Block, numbers: Sequence[float], middle: Sequence[float], most: int
-) -> float:
-    return math.ldexp(1.0, block.asked[0].bits + FRACTION - _range(numbers, middle, most))
-
-
-def _block(
-    plan: SlotPlan,
-    round: int,
-    directions: Sequence[NDArray[np.float64]],
-    middle: Sequence[float],
-    bits: int,
-    most: int,
-    numbers: tuple[float, float, float, float, float],
-) -> Block:
-    tails, off, size, least, factor = numbers
-    exponent = _range(numbers, middle, most)
-    scale = plan.slot_bits - exponent - plan.scale_bits
-    level = bits + FRACTION - exponent
-    shift = plan.slot_bits - bits - FRACTION
-    own = tuple(math.floor(math.ldexp(m, level) + 0.5) for m in middle)
-    asked = tuple(Asked(((round, tuple(spread(plan, coarse(one, scale)))),), bits) for one in directions)
+def _block(plan: SlotPlan, round: int, directions: Sequence[NDArray[np.float64]], scale: Scale) -> Block:
+    shift, bits, of = plan.slot_bits - plan.scale_bits - scale.exponent, scale.bits, scale.yardsticks
+    own = tuple(math.floor(math.ldexp(m, scale.level) + 0.5) for m in scale.middle)
+    vectors = [tuple(spread(plan, coarse(one, shift))) for one in directions]
     return Block(
-        asked=asked,
+        asked=tuple(Asked(((round, vector),), bits) for vector in vectors),
         slot_bits=plan.slot_bits,
-        held=tuple(m << shift for m in own),
+        held=tuple(m << (plan.slot_bits - bits - FRACTION) for m in own),
         middle=own,
-        rows=round_up(math.ldexp(off, level)),
-        tails=round_up(256 * tails),
-        size=size,
-        least=round_up(math.ldexp(least, level)),
-        factor=factor,
+        rows=math.ceil(math.ldexp(of.rows, scale.level)),
+        tails=math.ceil(256 * of.tails),
+        size=of.size,
+        least=math.ceil(math.ldexp(of.least, scale.level)),
+        factor=of.factor,
     )
 
 
@@ -235,11 +237,6 @@ def coarse(vector: NDArray[np.float64], scale: int) -> list[int]:
     first = COARSE - math.frexp(float(np.max(np.abs(vector))))[1]
     near = np.rint(np.ldexp(vector, min(first, scale))).tolist()
     return [int(x) << max(scale - first, 0) for x in near]
-
-
-def round_up(value: float) -> int:
-    """Return the next integer."""
-    return math.ceil(value)
 
 
 def _least(own: Matrix, rows: int, bits: int) -> int:

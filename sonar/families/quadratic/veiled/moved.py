@@ -19,8 +19,8 @@ from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured, spread
 
 MOVED_BITS = 7
-RANGE_MOVED = 32
-"""All 2^slot_bits stand for so many times the length of the holdout's change."""
+RANGE_MOVED = 8
+"""All 2^slot_bits stand for at least so many times the length of the holdout's change."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ SCORE_BITS, REST_BITS = 26, 14
 """Told of each mine's contribution, and of what rounding left of it."""
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
+NOTHING_BITS = 40
+"""A round whose vector is so many bits smaller than the largest counts for nothing."""
 BEYOND = 16.0
 """How many times as long as the mean answers one mine's may be without exceeding a slot. It is paid if its
 contribution is no more than an eighth of a slot.
@@ -97,7 +99,7 @@ def scores_of(
     opened, int[d k], and over how many rows. Whoever counted in no round is not asked. Raises UsageError for
     what is not finite.
     """
-    checked = {number: _checked(plan, number, vectors[number]) for number in sorted(vectors)}
+    checked = _weighty({number: _checked(plan, number, vectors[number]) for number in sorted(vectors)})
     longest = _longest(plan, checked, sums)
     whole, scale = _rounded(plan, checked, longest)
     left = {number: np.ldexp(vector, scale) - whole[number] for number, vector in checked.items()}
@@ -108,6 +110,16 @@ def scores_of(
         if there:
             asks[mine] = (_asked(plan, whole, there, SCORE_BITS), _asked(plan, rest, there, REST_BITS))
     return Scores(asks, max(finer, 0), 1 << (plan.slot_bits - 3))
+
+
+def _weighty(vectors: Mapping[int, Vector]) -> dict[int, Vector]:
+    """Return the vectors without those that are nothing but the last digits of floats.
+
+    Where a round's part of a step cancels, one machine is left with zeros and another with 10^-17.
+    """
+    most = {number: float(np.abs(vector).max(initial=0.0)) for number, vector in vectors.items()}
+    least = math.ldexp(max(most.values(), default=0.0), -NOTHING_BITS)
+    return {number: vector for number, vector in vectors.items() if most[number] > least}
 
 
 def _longest(
