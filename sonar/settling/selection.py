@@ -56,8 +56,8 @@ def select(
 ) -> Selection:
     """Return a largest set of `updates`, those of accepted mines, that may be summed.
 
-    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides who stays
-    out where some must.
+    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides which of
+    them, and who stays out where some must.
     """
     weights = frozen_weights(plan, updates, twins, opened.weights, lots)
     candidates = frozenset(weights)

@@ -16,6 +16,7 @@ from capsule.opening import functional
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.veil.envelopes import EnvelopeKey
 from sonar.veil.functionals import places, spread
 from tests import veil_kit as veil
 from tests.served_kit import Cap, Town, town_of
@@ -138,7 +139,7 @@ def test_a_bounty_that_is_not_sound_is_refused(town: Town, capsules: list[Cap], 
     members = tuple(one.public for one in capsules)
     ours, theirs = members[0], members[1]
     lies: dict[str, Any] = {
-        "stolen key": {0: ours.model_copy(update={"hpke": theirs.hpke})},
+        "stolen key": {0: ours.model_copy(update={"hpke": EnvelopeKey.new().public})},
         "epoch": {0: ours.model_copy(update={"epoch": 7})},
         "signature": {1: theirs.model_copy(update={"signature": ours.signature})},
     }
