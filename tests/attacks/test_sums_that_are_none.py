@@ -1,0 +1,84 @@
+"""Whole audited campaigns in which junk beside a mine's values passes the tests by luck and spoils a sum: the
+round changes nothing, its fees are paid, whoever did it is found and left out, and the campaign goes on.
+
+One draw in four million is so lucky. Here the test's judgement is made so; what is asked and told is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from capsule.audit.auditor import Auditor
+from sonar.families.quadratic.veiled import identities
+from sonar.families.quadratic.veiled.base import Question
+from sonar.paillier.slots import SlotPlan
+from sonar.protocol.events import BountyPosted, MinePaid
+from sonar.settling.verdict import NO_SUM, SPARED
+from sonar.verifying.reading import verify
+from tests import veil_kit as kit
+from tests.attacks.test_lies_through_the_veil import Around, Liar, played
+from tests.integration.capsule_world import CapsuleWorld
+
+ROUNDS = 3
+JUNK = 1 << 36
+
+
+def junk_in_the_first(update: kit.Update, around: Around) -> kit.Update:
+    """Of one round, so that a mine which is not found would go on to earn."""
+    if len(around.made) > 1:
+        return update
+    return kit.junk_above_slots(update, around.key, around.plan, JUNK)
+
+
+@pytest.fixture
+def lucky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is beside values passes the tests that come before the sum."""
+    honest = identities.junk_of
+
+    def blind(plan: SlotPlan, round: int, draw: Callable[[int], int]) -> Question:
+        return replace(honest(plan, round, draw), room=1 << plan.slot_bits)
+
+    monkeypatch.setattr(identities, "junk_of", blind)
+
+
+@pytest.mark.usefixtures("lucky")
+def test_a_sum_that_is_none_costs_one_round_and_its_liar_the_rest(tmp_path: Path) -> None:
+    world = CapsuleWorld(tmp_path, mines=5, settings={"rounds": ROUNDS}, audit=True)
+    liar = Liar(world, 9, world.miners[0].account, lie=junk_in_the_first)
+    world.miners[0] = liar
+    campaign = world.campaign()
+    world.run(campaign)
+    first, second, third = campaign.history()
+    assert [line["ended"] for line in (first, second, third)] == ["settled"] * ROUNDS
+    start = world.events(BountyPosted)[0].terms.initial_loss
+
+    assert first["loss"] == first["best_loss"] == start
+    assert list(first["left_out"]) == [liar.address]
+    assert first["left_out"][liar.address].startswith("test range: ")
+    assert sorted(first["shares_bps"].values()) == [0, 2500, 2500, 2500, 2500]
+    assert second["left_out"][liar.address].startswith("left out since round 1: test range: ")
+    assert sum(why == SPARED for why in second["left_out"].values()) == 1  # else the sums differ by the liar
+    assert third["loss"] < second["loss"] < start
+    paid = [event for event in world.events(MinePaid) if event.mine == liar.address]
+    assert sum(event.fee_units + event.reward_units for event in paid) == 0
+    world.check_money()
+
+    assert campaign.id is not None
+    for one in world.capsules:
+        auditor = one.means.auditor
+        assert isinstance(auditor, Auditor)
+        assert auditor.again(campaign.id) in ({1: "", 2: "", 3: ""}, {})
+    told = verify(world.market, lambda: world.store, world.events(BountyPosted)[0])
+    assert told.result == "verified", [f for one in told.rounds for f in one.findings]
+    assert [f.found for f in told.rounds[1].findings if f.field == "sum"] == [NO_SUM]
+
+
+def test_the_same_junk_without_luck_stops_no_round(tmp_path: Path) -> None:
+    _, history, liar = played(tmp_path, junk_in_the_first)
+    assert [list(line["left_out"])[:1] for line in history] == [[liar]] * len(history)
+    assert history[0]["shares_bps"][liar] == 0
+    assert history[1]["loss"] < history[0]["loss"]
