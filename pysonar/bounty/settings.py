@@ -21,6 +21,7 @@ from sonar.paillier.slots import VEIL_FREE_BITS
 from sonar.protocol.ids import Address, parse_address
 from sonar.protocol.wording import first_fault, nearest
 from sonar.telling.amounts import MAX_DECIMALS
+from sonar.telling.text import count
 from sonar.veil.classes import MAX_MEMBERS
 
 MIN_WINDOW_S, MIN_WINDOW_PER_MINE_S = 10, 3
@@ -202,8 +203,9 @@ def _check_capsules(settings: Settings) -> None:
         return
     accounts = asked.accounts
     if accounts and asked.threshold > len(accounts):
-        problem = f"{asked.threshold} is more than the {len(accounts)} members"
-        raise ConfigError("capsules.threshold", problem, hint="name more members, or lower it")
+        problem = f"is {asked.threshold}, and only {count(len(accounts), 'capsule')} named in members"
+        hint = f"name more, or give threshold = {len(accounts)}"
+        raise ConfigError("capsules.threshold", problem, hint=hint)
     if asked.audited and asked.threshold < LEAST_AUDITORS:
         hint = "give threshold = 2 or more, or audit = false: then your word alone says what mines are paid"
         raise ConfigError("capsules.audit", "takes a threshold of 2 or more", hint=hint)
@@ -244,11 +246,20 @@ def _validated(model: type[T], fields: Mapping[str, Any], prefix: str) -> T:
             raise _unknown(model, name, given, prefix)
     try:
         # numpy's numbers equal Python's, and notebooks often have them.
-        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in fields.items()}
+        plain = {name: _plain(given) for name, given in fields.items()}
         return model.model_validate(plain)
     except ValidationError as error:
         name, problem = first_fault(error, "bounty", show=True, given=plain)
+        if problem.startswith("unknown field"):
+            problem = "there is no such field in this table"
         raise ConfigError(f"{prefix}{name}", problem, hint=_hint(model, name, plain)) from None
+
+
+def _plain(given: Any) -> Any:
+    """Return Python's number for one of NumPy's, in a table too."""
+    if isinstance(given, dict):
+        return {name: _plain(each) for name, each in given.items()}
+    return given.item() if isinstance(given, np.generic) else given
 
 
 def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
@@ -262,8 +273,7 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     if name in ("stake", "fee", "reward"):
         return f'give amount and unit in quotes: {name} = "{default}"'
     if name == "capsules":
-        known = CapsuleSettings.model_fields
-        return nearest(inner, known) if inner not in known else "see [capsules] in `pysonar run --help`"
+        return _capsules_hint(inner)
     if inner and isinstance(given[name], dict):
         known = {**MAPS, **OPTIMISERS}[given[name]["kind"]].model_fields
         return nearest(inner, known) if inner not in known else f"see {inner} in `pysonar run --help`"
@@ -272,6 +282,23 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
     if isinstance(default, int | str) and default != "":
         return f"leave it out for {default!r}, the default"
     return "leave it out, or see it in `pysonar run --help`"
+
+
+def _capsules_hint(inner: str) -> str:
+    """Return what to write instead of a wrong field of [capsules], or of that table."""
+    known = CapsuleSettings.model_fields
+    field = inner.partition(".")[0]
+    if not field:
+        return "write [capsules] with its fields below it, which may be none; in Python, capsules={}"
+    if field == "members":
+        return 'give accounts, 0x and 40 hex digits, in quotes: members = ["0x…", "0x…"]; or leave it out'
+    if field in Settings.model_fields and field != "capsules":
+        return f"{field} belongs to the bounty itself: move it above [holdout] and [capsules]"
+    if field in HoldoutSettings.model_fields:
+        return f"{field} belongs to the holdout: move it below [holdout]"
+    if field not in known:
+        return nearest(field, known)
+    return f"leave it out for {known[field].default or 'true, from a threshold of 2 on'}"
 
 
 def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> ConfigError:

@@ -232,7 +232,20 @@ def test_an_audited_bounty_is_settled_by_the_capsules_signatures(tmp_path: Path,
     assert is_committee(world.market, posted.terms.settler, accounts, 2) == ""
     assert [line["ended"] for line in campaign.history()] == ["settled"] * 3
     assert campaign.model.loss < world.bounty.initial_loss
-    assert all("settlement" in one.asked for one in world.capsules)
+    assert sum("settlement" in one.asked for one in world.capsules) == 2  # no more than must sign
+    world.check_money()
+
+
+def test_a_capsule_that_did_not_audit_yet_takes_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
+    world = CapsuleWorld(tmp_path, mines=4, settings=ROUNDS, audit=True)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.records.finished() == 1)
+    gone = next(one for one in world.capsules if "settlement" in one.asked)
+    spare = next(one for one in world.capsules if "settlement" not in one.asked)
+    gone.down = True
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"] * 3
+    assert spare.asked.count("settlement") >= 2  # the first time it lacked the openings of round 1
     world.check_money()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pysonar.bounty.covered import CAPSULE, WHO, learned
@@ -31,7 +32,12 @@ def with_capsules(**capsules: Any) -> Bounty:
         ({"members": []}, "capsules.members", ""),
         ({"members": ["nobody"]}, "capsules.members", ""),
         ({"members": [A, A]}, "capsules.members", "once"),
-        ({"members": [A, B], "threshold": 3}, "capsules.threshold", "more members"),
+        ({"members": [1]}, "capsules.members.0", "in quotes"),
+        ({"members": [A, B], "threshold": 3}, "capsules.threshold", "threshold = 2"),
+        ({"rounds": 3}, "capsules.rounds", "above [holdout]"),
+        ({"csv": "rows.csv"}, "capsules.csv", "below [holdout]"),
+        ({"audit": "yes"}, "capsules.audit", "leave it out for true"),
+        ({"bits": "256"}, "capsules.bits", "leave it out for 256"),
         ({"threshold": 1, "audit": True}, "capsules.audit", "threshold = 2"),
         ({"treshold": 2}, "capsules.treshold", "threshold"),
     ],
@@ -42,6 +48,19 @@ def test_a_wrong_field_is_named_with_what_to_do(capsules: dict[str, Any], field:
     assert caught.value.field == field
     assert hint in caught.value.hint
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("given", [True, 2, "yes", [A]])
+def test_what_is_no_table_is_told_what_one_looks_like(given: object) -> None:
+    with pytest.raises(ConfigError, match="must be a table") as caught:
+        Bounty.example(capsules=given)
+    assert "capsules={}" in caught.value.hint
+
+
+def test_numbers_of_numpy_are_numbers_in_the_table_too() -> None:
+    settings = with_capsules(threshold=np.int64(3)).settings
+    assert settings.capsules is not None
+    assert settings.capsules.threshold == 3
 
 
 def test_an_audited_bounty_has_no_settler_of_its_own() -> None:

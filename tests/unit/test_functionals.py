@@ -168,7 +168,7 @@ def test_junk_is_hardly_ever_missed(honest: Honest, junk: int) -> None:
 )
 def test_scores_keep_order_and_sign(values: dict[str, int], weight: int) -> None:
     heard = {mine: (Measured(value, 0), Measured(0, 0)) for mine, value in values.items()}
-    scores = Scores({}, 5).scored(heard, dict.fromkeys(values, weight))
+    scores = Scores({}, 5, 2**70).scored(heard, dict.fromkeys(values, weight))
     for a, value in values.items():
         assert (scores[a] > 0) == (value > 0)
         assert abs(scores[a]) <= SCORE_MAX

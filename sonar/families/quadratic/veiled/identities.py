@@ -63,8 +63,8 @@ def questions_of(rules: Rules, before: Sequence[Sent], now: Sent, draw: Draw) ->
         return [*_of_first(rules, now, draw), junk, _range(rules, now, draw), *_lattice(rules, now, draw)]
     chosen = _chosen(before, draw)
     found = [junk_of(rules.plan, now.round, draw), *_symmetry(rules, [*chosen, now], draw)]
-    if len(before) == 1:
-        found.append(_bounded_change(rules, before[0], now, draw))
+    alone = len(before) == 1
+    found.append(_bounded_change(rules, before[0], now, draw) if alone else _range(rules, now, draw))
     return [*found, *_remainder(rules, before[-1], now, draw)]
 
 
@@ -182,17 +182,24 @@ def _bounded_change(rules: Rules, then: Sent, now: Sent, draw: Draw) -> Question
 
 
 def _signs(plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: Draw) -> Question:
-    """No value above `limit`, by a sum of random signs over as many values as the slot has room for."""
+    """No value above `limit`, by a sum with random signs over as many values as the slot has room for, of all
+    ciphertexts if there are enough.
+
+    The factors are odd and even alike: so a mine that tells of one ciphertext too many wraps, by 2^(S - k),
+    is seen but for one time in 2^k. The identities might not see it, whose factors meet digits of n.
+    """
     fit = (1 << (plan.slot_bits - 4)) // max(limit, 1)
     count = max(min(plan.weights, fit), 1)
     first = draw(32) % plan.weights
-    values = [0] * plan.weights
-    for i in range(count):
-        values[(first + i) % plan.weights] = 1 - 2 * draw(1)
     most = plan.slot_bits - BOUND_BITS - SPARE - count.bit_length()
     shift = max(min((fit // count).bit_length() - 1, most), 0)
-    parts = tuple((n, tuple(spread(plan, [(s * v) << shift for v in values]))) for n, s in signs.items())
-    return Question(test, Asked(parts, BOUND_BITS), plan.slot_bits, room=(count * limit) << shift)
+    values = [0] * plan.weights
+    for i in range(count):
+        factor = (1 << shift) - (draw(max(shift - 1, 1)) if shift else 0)
+        values[(first + i * plan.weights // count) % plan.weights] = factor * (1 - 2 * draw(1))
+    parts = tuple((n, tuple(spread(plan, [s * v for v in values]))) for n, s in signs.items())
+    room = limit * sum(map(abs, values))
+    return Question(test, Asked(parts, BOUND_BITS), plan.slot_bits, room=room)
 
 
 def _remainder(rules: Rules, then: Sent, now: Sent, draw: Draw) -> list[Question]:
