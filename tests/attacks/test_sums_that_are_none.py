@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from capsule.audit.auditor import Auditor
+from sonar.errors import CapsuleFault, CapsulesDiffer
 from sonar.families.quadratic.veiled import identities
 from sonar.families.quadratic.veiled.base import Question
+from sonar.manifests.capsule import SumAnswer
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.events import BountyPosted, MinePaid
 from sonar.settling.verdict import NO_SUM, SPARED
@@ -74,6 +77,70 @@ def test_a_sum_that_is_none_costs_one_round_and_its_liar_the_rest(tmp_path: Path
     told = verify(world.market, lambda: world.store, world.events(BountyPosted)[0])
     assert told.result == "holds"
     assert [f.found for f in told.rounds[1].findings if f.field == "sum"] == [NO_SUM]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class KilledAfter:
+    """A holder that ends the process once it has told who spoiled a sum."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
+
+    def spoilers(self, *given: Any) -> dict[str, str]:
+        self._part.spoilers(*given)
+        raise Killed
+
+
+@pytest.mark.usefixtures("lucky")
+def test_who_spoiled_a_sum_is_not_asked_twice_after_a_restart(tmp_path: Path) -> None:
+    world = CapsuleWorld(tmp_path, mines=5, settings={"rounds": 1})
+    liar = Liar(world, 9, world.miners[0].account, lie=junk_in_the_first)
+    world.miners[0] = liar
+    killed = world.campaign(lambda part, name: KilledAfter(part) if name == "key" else part)
+    with pytest.raises(Killed):
+        world.run(killed)
+    asked = [list(one.asked) for one in world.capsules]
+    for one in world.capsules:
+        one.down = True
+    world.run(campaign := world.campaign())
+    assert [list(one.asked) for one in world.capsules] == asked
+    (line,) = campaign.history()
+    assert list(line["left_out"]) == [liar.address]
+    assert line["ended"] == "settled"
+
+
+def far_off(kind: str, body: bytes) -> bytes:
+    """A capsule's sum, of the last class that it holds, wrong in its highest bits."""
+    if kind != "sum":
+        return body
+    told = SumAnswer.from_bytes(body)
+    *others, last = told.sums
+    wrong = bytes([last[0] - 1 if last[0] else 1]) + last[1:]
+    return told.model_copy(update={"sums": (*others, wrong)}).to_bytes()
+
+
+def test_one_capsule_cannot_make_a_sum_none_while_another_is_down(tmp_path: Path) -> None:
+    """Nothing is settled until somebody can compare; then both are named, and the model trains on."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 2})
+    campaign, (liar, down, _) = world.campaign(), world.capsules
+    world.run_until(campaign, lambda: campaign.records.finished() == 1)
+    liar.change, down.down = far_off, True
+    with pytest.raises(CapsuleFault, match="is out of range: of") as caught:
+        world.run(campaign)
+    assert not isinstance(caught.value, CapsulesDiffer)
+    down.start()
+    with pytest.raises(CapsulesDiffer, match=liar.address):
+        world.run(world.campaign())
+    liar.down = True
+    world.run(again := world.campaign())
+    first, second = again.history()
+    assert second["loss"] < first["loss"]
 
 
 def test_the_same_junk_without_luck_stops_no_round(tmp_path: Path) -> None:
