@@ -210,6 +210,9 @@ class FakeHolder:
             for i in range(job.plan.weights)
         ]
 
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        return {}
+
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         if (job.bounty, round) in self._scores:
             return self._scores[job.bounty, round]

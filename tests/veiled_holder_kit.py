@@ -207,6 +207,10 @@ class Masking:
             self.behind.fixed[job.bounty, round] = choice.digest
         return self.real.open_sum(job, round, weights_int, masked)
 
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        told = self.real.spoilers(self.behind.job(job), round, reveals)
+        return {name_of(mine): test for mine, test in told.items()}
+
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         job = self.behind.job(job)
         return {name_of(mine): score for mine, score in self.real.score(job, round, vectors).items()}

@@ -133,8 +133,15 @@ class KeyHolder(Protocol):
 
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
-        for too few updates, twins counted once, or too many, CiphertextError, UpdateOutOfRange,
-        EnvironmentFault, CapsuleFault.
+        for too few updates, twins counted once, or too many, CiphertextError, EnvironmentFault, CapsuleFault;
+        UpdateOutOfRange if the sum is none that such updates can have, so that it tells nothing.
+        """
+        ...
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        """Reveal whose updates made the round's sum none: by mine the test that it fails. `reveals` as for
+        `holds`. They are left out from now on. Raises LedgerConflict without a sum, EnvironmentFault,
+        CapsuleFault.
         """
         ...
 

@@ -158,8 +158,8 @@ class VeiledHolder(BaseHolder):
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
-        """See `KeyHolder`. Raises LedgerConflict for another set than was chosen, CapsuleFault for masks that
-        do not fit.
+        """See `KeyHolder`. Raises LedgerConflict for another set than was chosen; CapsuleFault for a sum that
+        is none, as long as it may be one capsule's lie; UpdateOutOfRange if others tell the same.
         """
         self._check(job, weights_int, updates)
         self._check_count(job, round, updates)
@@ -196,14 +196,32 @@ class VeiledHolder(BaseHolder):
         try:
             sums = values_of(plan, plain, total)
         except UpdateOutOfRange as error:
+            if heard.witnessed:
+                raise
             self._told.forget(body)
             raise CapsuleFault(
                 f"the sum of round {manifest.round} is out of range: of {', '.join(heard.told)} one told a "
                 "wrong sum, or a mine's masks are not those of its seeds",
-                hint="all are asked again when this is run again; where two differ, both are named",
+                hint="all are asked again when this is run again; where two differ, both are named, and once "
+                "enough tell the same, the round is settled without this sum",
             ) from error
         self._told.opened(job.bounty, manifest.round, sums, total)
         return sums
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        """See `KeyHolder`: all in the sum are asked once more for what lies where nothing may be."""
+        mines, page = self._in_sum(job, round), self._archive.page(job.bounty, round)
+        if page is None:
+            raise UsageError(f"round {round} is not known any more", hint="ask which of its updates hold")
+        lots = Lots("spoilers", job.bounty, round, reveals)
+        asked = family_of(job.manifest.family).veiled_spoilers(job.plan, round, sorted(mines), lots.draw)
+        heard = self._heard(job, round, "spoilers", asked.asks, {round: page})
+        _check_all(asked.asks, heard, "what lies beside the values")
+        failed, _ = asked.judged(heard)
+        found = {mine: test for mine, test in failed.items() if test is not None}
+        self._key.ledger.record_failed_tests(job.bounty, round, sorted(found.items()))
+        self._key.ledger.void_aggregate(job.bounty, round)  # capsules guard what sums tell together
+        return found
 
     # ---- scores
 
@@ -221,11 +239,7 @@ class VeiledHolder(BaseHolder):
         family = family_of(job.manifest.family)
         wanted = family.veiled_scores(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
         heard = self._heard(job, round, "scores", wanted.asks, pages)
-        if missing := sorted(wanted.asks.keys() - heard.keys()):
-            raise CapsuleUnavailable(
-                f"too few capsules can tell the scores of {', '.join(missing)}, whose answers are in the sum",
-                hint="they could open its envelopes before: is its update still in the store?",
-            )
+        _check_all(wanted.asks, heard, "the scores")
         scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 
@@ -364,6 +378,15 @@ class _Lot:
             vectors = [vector for _, vector in ask.parts]
             found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
         return {mine: tuple(values) for mine, values in found.items()}
+
+
+def _check_all(asks: Mapping[str, object], heard: Mapping[str, object], what: str) -> None:
+    """Check that something was told of everybody in a sum. Raises CapsuleUnavailable."""
+    if missing := sorted(asks.keys() - heard.keys()):
+        raise CapsuleUnavailable(
+            f"too few capsules can tell {what} of {', '.join(missing)}, whose answers are in the sum",
+            hint="they could open its envelopes before: is its update still in the store?",
+        )
 
 
 def _digests(updates: Sequence[MineUpdate]) -> dict[str, bytes]:

@@ -111,5 +111,14 @@ def judged(
     return verdict_of(found, world.plan, weighed, chosen.left), chosen.weights
 
 
+def spoilers(world: World, played: Played) -> dict[str, str]:
+    """Return whose answers made a round's sum none, and the test that each fails."""
+    assert played.cohort is not None
+    mines, draw = [a.mine for a in played.cohort.addends], world.lots("spoilers", played.number).draw
+    wanted = world.family.veiled_spoilers(world.plan, played.number, mines, draw)
+    failed, _ = wanted.judged(world.hear(played, wanted.asks))
+    return {mine: test for mine, test in failed.items() if test is not None}
+
+
 def _names(updates: Mapping[Address, Update]) -> dict[str, str]:
     return {str(mine): repr(update.ciphertexts) for mine, update in updates.items()}
