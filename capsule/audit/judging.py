@@ -56,9 +56,9 @@ class Past:
 
     def take_in(self, public: PublicBounty, number: int) -> None:
         """Take in a settled round."""
-        updates = public.updates(number)
         read: dict[Address, ReadUpdate] = {}
         cohort = public.evidence(number).cohort
+        updates = public.updates(number, [member.mine for member in cohort if member.rows])
         for member in cohort:
             if member.rows:
                 read[member.mine] = _there(updates[member.mine], member.mine, number)
@@ -174,7 +174,7 @@ class Judging:
             lots.draw,
         )
         heard = {
-            mine: tuple(self.heard(mine, each, exact=True) for each in asked)
+            mine: tuple(self.heard(mine, each)[1] for each in asked)
             for mine, asked in tests.asks.items()
             if self.functionals.about(mine) or not self.complains(Address(mine))
         }
@@ -184,19 +184,23 @@ class Judging:
         same = twins_of([*self.past.twins, twins], holding)
         return {mine: test for mine, test in told.items() if test is not None}, same
 
-    def heard(self, mine: str, asked: Asked, *, exact: bool) -> Measured:
-        """Return a functional of one mine's answers, as capsules told it. Raises Refusal."""
+    def heard(self, mine: str, asked: Asked, room: int = 0) -> tuple[Asked, Measured]:
+        """Return a functional of one mine's answers, as it was asked, and as capsules told it.
+
+        No coefficient is off by more than `room`. Raises Refusal.
+        """
         address, whole = Address(mine), (1 << self.place.plan.slot_bits) - 1
         updates = [self.opened[number].updates[address] for number, _ in asked.parts]
         parts = tuple(
             (number, bytes(update.digest), tuple(x & whole for x in vector))
             for (number, vector), update in zip(asked.parts, updates, strict=True)
         )
-        found, told = self.functionals.told(self.place, mine, asked.bits, parts, exact=exact)
+        found, told = self.functionals.told(self.place, mine, asked.bits, parts, room=room)
         opened: list[tuple[mpz, ...]] = [self.opened[number].plain[address] for number, _ in asked.parts]
         wraps = [read_wraps(self.place.plan, update.veil.wraps) for update in updates if update.veil]
         vectors = [vector for _, _, vector in found]
-        return measured(self.place.plan, self.place.n, vectors, opened, wraps, told, asked.bits)
+        value = measured(self.place.plan, self.place.n, vectors, opened, wraps, told, asked.bits)
+        return Asked(tuple((number, vector) for number, _, vector in found), asked.bits), value
 
     def _lots(self, purpose: str) -> Lots:
         state = self.public.chain.state

@@ -10,10 +10,12 @@ from capsule.audit.refusal import refuse
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.registry import family_of
+from sonar.families.veiled import VeiledScores
 from sonar.manifests.audit import AwardLine
 from sonar.protocol.phase import Terms
 from sonar.settling.shares import round_shares
 from sonar.settling.verdict import Verdict
+from sonar.veil.functionals import Measured
 
 
 def scores_of(
@@ -34,11 +36,18 @@ def scores_of(
     pooled = {number: (each.sums, each.rows) for number, each in sums.items()}
     listed = {number: vector.tolist() for number, vector in vectors.items()}
     wanted = family.veiled_scores(judging.place.plan, listed, sent, now.keys(), pooled)
-    heard = {
-        mine: tuple(judging.heard(mine, each, exact=False) for each in asked)
-        for mine, asked in wanted.asks.items()
-    }
+    heard = {mine: _heard(judging, wanted, mine) for mine in wanted.asks}
     return dict.fromkeys(now, 0) | wanted.scored(heard, now)
+
+
+def _heard(judging: Judging, wanted: VeiledScores, mine: str) -> tuple[Measured, ...]:
+    """What was heard of a mine's score, asked about as it follows from the sums."""
+    found = [
+        judging.heard(mine, asked, room) for asked, room in zip(wanted.asks[mine], wanted.rooms, strict=True)
+    ]
+    if not wanted.stand_for([asked for asked, _ in found], mine):
+        refuse("told-missing", f"what was asked about the score of {mine} is not what follows from the sums")
+    return tuple(value for _, value in found)
 
 
 def check_shares(

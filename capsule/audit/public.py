@@ -7,9 +7,10 @@ update which nobody can read does not count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from gmpy2 import mpz
@@ -29,6 +30,7 @@ from sonar.settling.updates import Expected, Get, ReadUpdate, read_update
 from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD
 
 M = TypeVar("M", bound=Manifest)
+READ_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -136,15 +138,22 @@ class PublicBounty:
         )
         return found
 
-    def updates(self, number: int) -> dict[Address, ReadUpdate | str]:
-        """What each mine revealed in a round, ascending: read, or why it does not count."""
-        if number not in self._updates:
-            record = self.chain.rounds[number]
+    def updates(
+        self, number: int, only: Collection[Address] | None = None
+    ) -> dict[Address, ReadUpdate | str]:
+        """What each mine revealed in a round, or each of `only`, ascending: read, or why it does not count.
+
+        A store waits seconds for what is not there, so several are asked for at once.
+        """
+        known, record = self._updates.setdefault(number, {}), self.chain.rounds[number]
+        wanted = [mine for mine in record.cohort if only is None or mine in only]
+        new = [mine for mine in wanted if mine not in known]
+        if new:
             expected = self._expected(number)
-            self._updates[number] = {
-                mine: self._read(expected, mine, record.reveals[mine].update_digest) for mine in record.cohort
-            }
-        return self._updates[number]
+            with ThreadPoolExecutor(min(len(new), READ_AT_ONCE)) as pool:
+                digests = [record.reveals[mine].update_digest for mine in new]
+                known |= zip(new, pool.map(partial(self._read, expected), new, digests), strict=True)
+        return {mine: known[mine] for mine in wanted}
 
     def _expected(self, number: int) -> Expected:
         chain = self.chain

@@ -34,7 +34,6 @@ from sonar.veil.functionals import read_vector
 T = TypeVar("T")
 M = TypeVar("M", bound=Manifest)
 A = TypeVar("A", FunctionalAnswer, SumAnswer)
-CLOSE_BITS = 32
 
 Parts = tuple[tuple[int, bytes, tuple[int, ...]], ...]
 """Of a functional: for each answer its round, its update's digest, and the vector that it is asked by."""
@@ -97,16 +96,15 @@ class Functionals:
         return any(name == mine for name, _ in self.by_mine)
 
     def told(
-        self, place: Place, mine: str, bits: int, parts: Parts, *, exact: bool
+        self, place: Place, mine: str, bits: int, parts: Parts, *, room: int = 0
     ) -> tuple[Parts, list[int]]:
         """Return a functional as it was asked, and what was told of it, a number of each class.
 
-        Vectors that come from floats may differ by their last digits between machines. Unless they must be
-        `exact`, one that was asked counts if no number of it is off by more than one, or by more than 2^-32
-        of the vector's largest. Raises Refusal.
+        Vectors that come from floats may differ by their last digits between machines: one that was asked
+        counts if no number of it is off by more than `room`. Raises Refusal.
         """
         for asked, classes in self.by_mine.get((mine, bits), []):
-            if len(classes) == place.cover.classes.count and _alike(place.plan, asked, parts, exact):
+            if len(classes) == place.cover.classes.count and _alike(place.plan, asked, parts, room):
                 return asked, [classes[c] for c in range(len(classes))]
         rounds = ", ".join(str(number) for number, _, _ in parts)
         problem = f"nobody told a functional of {bits} bits of {mine} over round {rounds}"
@@ -214,17 +212,15 @@ def _parts(ask: Ask, vectors: Sequence[tuple[int, ...]]) -> Parts:
     return tuple((part.round, part.update, vectors[part.vector]) for part in ask.parts)
 
 
-def _alike(plan: SlotPlan, asked: Parts, wanted: Parts, exact: bool) -> bool:
+def _alike(plan: SlotPlan, asked: Parts, wanted: Parts, room: int) -> bool:
     """Whether a functional is the wanted one, but for the last digits of its vectors."""
     if [part[:2] for part in asked] != [part[:2] for part in wanted]:
         return False
-    return all(_close(plan, a, b, exact) for (*_, a), (*_, b) in zip(asked, wanted, strict=True))
+    return all(_close(plan, a, b, room) for (*_, a), (*_, b) in zip(asked, wanted, strict=True))
 
 
-def _close(plan: SlotPlan, a: Sequence[int], b: Sequence[int], exact: bool) -> bool:
+def _close(plan: SlotPlan, a: Sequence[int], b: Sequence[int], room: int) -> bool:
     whole = 1 << plan.slot_bits
     if len(a) != len(b):
         return False
-    largest = max((min(y % whole, -y % whole) for y in b), default=0)
-    room = 0 if exact else max(1, largest >> CLOSE_BITS)
     return all(min((x - y) % whole, (y - x) % whole) <= room for x, y in zip(a, b, strict=True))

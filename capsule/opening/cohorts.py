@@ -56,7 +56,7 @@ class Opened:
         atoms, mines = Atoms(self.sets), mines_of(cohort)
         weights = {str(mine): weight for mine, weight in frozen.items()}
         weights |= {str(one.mine): one.weight for one in cohort.addends}
-        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights, least)
+        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights)
 
 
 def mines_of(cohort: CohortManifest) -> frozenset[str]:

@@ -15,7 +15,7 @@ from sonar.errors import ManifestError
 from sonar.manifests.capsule import Ask, FunctionalRequest
 from sonar.paillier.cohort import digest_of_parts
 from sonar.protocol.ids import Address
-from sonar.veil.functionals import class_value, places, read_vector, told
+from sonar.veil.functionals import class_value, read_vector, told
 from sonar.veil.masks import class_masks, class_wraps
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from capsule.opening.chainview import View
     from capsule.opening.updates import Masked, Updates
 
-MOST_DIGITS = 100_000_000
-"""The most digits that one request may have multiplied: about a minute of one core."""
+MOST_DIGITS = 40_000_000
+"""The most digits that one request may have multiplied: half a minute of one core, a microsecond each."""
 _LONG = "ask for fewer mines in each request"
 
 
@@ -39,6 +39,7 @@ class Question:
 def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
     """Return the asks of a request, checked for form. Raises Refused."""
     plan, work = bounty.plan, 0
+    width = (plan.slot_bits + 7) // 8
     hashes = [hashlib.sha256(vector).digest() for vector in request.vectors]
     for ask in request.asks:
         rounds = [part.round for part in ask.parts]
@@ -48,7 +49,8 @@ def questions_of(bounty: Bounty, request: FunctionalRequest) -> list[Question]:
             _malformed(f"an ask about {ask.mine} names a vector that the request does not have")
         if ask.bits > plan.slot_bits:
             _malformed(f"an ask about {ask.mine} is for {ask.bits} bits; a value has {plan.slot_bits}")
-        work += len(ask.parts) * places(plan) * len(bounty.held)
+        digits = sum(len(request.vectors[part.vector]) for part in ask.parts) // width
+        work += digits * len(bounty.held)
     if work > MOST_DIGITS:
         raise Refused(
             "too-large", f"the request takes {work} products; the limit is {MOST_DIGITS}", hint=_LONG

@@ -23,7 +23,7 @@ T = TypeVar("T")
 CBOR = "application/vnd.ipld.dag-cbor"
 BODY_S = 20.0
 """How long a body may take to come."""
-MOST_HELD_BYTES = 64 << 20
+MOST_HELD_BYTES = 32 << 20
 """The most bytes of all bodies that are in memory, until they are answered; who sends more must wait."""
 
 

@@ -22,14 +22,30 @@ HEADER_BYTES = 16 << 10
 
 
 class _Prompt(H11Protocol):
-    """HTTP/1.1; uvicorn itself waits for ever for a first request."""
+    """HTTP/1.1; uvicorn itself waits for ever for a first request, and for the rest of a next one."""
+
+    _waited: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._waited is not None:
+            self._waited.cancel()
+
+    def _wait(self) -> None:
+        if self._waited is not None:
+            self._waited.cancel()
         self._waited = self.loop.call_later(HEADERS_S, self._close_silent)
 
     def _close_silent(self) -> None:
-        if self.cycle is None:
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
 

@@ -31,6 +31,8 @@ from sonar.telling.progress import Progress
 
 ASK_AGAIN_S = 5.0
 OPENINGS_MISSING = "openings-missing"
+HEDGE_S = 10.0
+"""How long those that are asked first have, until the others are asked too."""
 
 
 class Signing(Protocol):
@@ -101,6 +103,9 @@ class SignatureFiles:
 class CapsuleSignatures:
     """The committee of the capsules that audit a bounty: each recomputes a settlement before it signs it.
 
+    As many are asked as must sign, those that signed last before others. An audit is work, shows a capsule
+    what it needs not know, and takes earlier rounds' openings where a capsule did not audit those.
+
     `auditors` tells who they are, and how many must sign; `packets` what they recompute from.
     """
 
@@ -119,6 +124,7 @@ class CapsuleSignatures:
         self._signed: dict[bytes, bytes] = {}
         self._next_s = 0.0
         self._told: set[str] = set()
+        self._last: tuple[Address, ...] = ()
 
     def place(self, settlement: Settlement) -> str:
         """Return who is asked."""
@@ -126,9 +132,9 @@ class CapsuleSignatures:
         return f"{threshold} of the capsules {', '.join(accounts)} must have recomputed it"
 
     def signature(self, settlement: Settlement) -> bytes | None:
-        """Ask all of them at once, and return the committee's signature once enough have signed.
+        """Ask for signatures, and return the committee's once enough have signed.
 
-        What is wrong with one is reported once, and all are asked again a little later.
+        What is wrong with one is reported once, and they are asked again a little later.
         """
         digest = parse_bytes32(settlement.digest, "digest")
         if digest not in self._signed and self._monotonic() >= self._next_s:
@@ -136,6 +142,7 @@ class CapsuleSignatures:
             signatures, faults = self._ask(settlement, digest, accounts, threshold)
             if len(signatures) >= threshold:
                 self._signed[digest] = committee_signature(digest, signatures, threshold)
+                self._last = tuple(signatures)
             else:
                 self._tell(faults.values())
                 self._next_s = self._monotonic() + ASK_AGAIN_S
@@ -145,7 +152,8 @@ class CapsuleSignatures:
         self, settlement: Settlement, digest: bytes, accounts: Sequence[Address], threshold: int
     ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
         """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too."""
-        capsules = [self._panel[account] for account in accounts]
+        ordered = sorted(accounts, key=lambda account: account not in self._last)
+        capsules = [self._panel[account] for account in ordered]
         signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
         behind = [
             self._panel[account]
@@ -164,7 +172,11 @@ class CapsuleSignatures:
         def audited(capsule: Capsule) -> bytes:
             return self._network.settlement(capsule.account, body, digest, capsule.ask("settlement", body))
 
-        return each(capsules, audited, enough, PATIENCE_S)
+        signed, faults = each(capsules[:enough], audited, enough, HEDGE_S)
+        if (missing := enough - len(signed)) and (others := capsules[enough:]):
+            more, again = each(others, audited, missing, PATIENCE_S)
+            signed, faults = signed | more, faults | again
+        return signed, faults
 
     def _tell(self, faults: Iterable[SonarError]) -> None:
         for fault in faults:

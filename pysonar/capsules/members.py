@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pysonar.capsules.answers import Place
 from pysonar.capsules.each import each
 from pysonar.capsules.panel import PATIENCE_S, Panel
-from sonar.errors import CapsuleUnavailable, ConfigError
+from sonar.errors import CapsuleFault, CapsuleUnavailable, ConfigError
 from sonar.manifests.capsule import Identity
 from sonar.manifests.model import AuditSpec, VeilCover
 from sonar.protocol.ids import Address
@@ -38,6 +38,7 @@ def cover_of(panel: Panel, place: Place, wanted: Wanted) -> VeilCover:
     told = identities(panel, place, accounts)
     for account in accounts:
         _check(account, told[account], wanted)
+    _check_keys(told)
     return VeilCover(
         threshold=wanted.threshold,
         members=tuple(told[account].key for account in accounts),
@@ -95,3 +96,15 @@ def _check(account: Address, told: Identity, wanted: Wanted) -> None:
             f"{wanted.least} is less than the {told.least} mines that the capsule {account} asks for",
             hint=f"give min_mines = {told.least}, or name other members",
         )
+
+
+def _check_keys(told: Mapping[Address, Identity]) -> None:
+    """Check that no two capsules have the same HPKE key, as copies of one home have. Raises CapsuleFault."""
+    by_key: dict[bytes, Address] = {}
+    for account, identity in told.items():
+        other = by_key.setdefault(identity.key.hpke, account)
+        if other != account:
+            raise CapsuleFault(
+                f"the capsules {other} and {account} have the same HPKE key: one would read what is for both",
+                hint="name other members, or tell their operators: `capsule rotate` makes a new key",
+            )

@@ -63,6 +63,17 @@ class VeiledScores(Protocol):
         """What each mine is asked; who counted in no round is not."""
         ...
 
+    @property
+    def rooms(self) -> tuple[int, ...]:
+        """By how much each of a mine's `asks` may be off in a coefficient, on another machine."""
+        ...
+
+    def stand_for(self, found: Sequence[Asked], mine: str) -> bool:
+        """Tell whether what was asked of a mine makes the same score as its `asks`, but for what machines'
+        floats differ by.
+        """
+        ...
+
     def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
         """Return the scores of 16 bits: what was heard of each of a mine's `asks`, times its weight."""
         ...

@@ -117,6 +117,8 @@ class VeilCover(Record):
     def _check(self) -> Self:
         if not is_ascending([member.account for member in self.members]):
             raise ValueError("members: are not ascending, or one occurs twice")
+        if len({member.hpke for member in self.members}) < len(self.members):
+            raise ValueError("members: two have the same HPKE key, so that one would read what is for both")
         if self.threshold > len(self.members):
             raise ValueError("threshold: is more than there are members")
         if self.audit and self.threshold < 2:

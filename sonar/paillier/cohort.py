@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -72,19 +72,25 @@ def weights_of(
 
 
 def frozen_weights(
-    plan: SlotPlan, updates: Sequence[Weighed], twins: Mapping[str, str], frozen: Mapping[str, int]
+    plan: SlotPlan,
+    updates: Sequence[Weighed],
+    twins: Mapping[str, str],
+    frozen: Mapping[str, int],
+    lots: Callable[[int], int],
 ) -> dict[str, int]:
     """Return what each update weighs where weights may not change: by mine, without those left out.
 
     `frozen` are the weights of mines that were in an earlier sum, which stay: if a weight moved, the
     difference of two sums would be a part of one mine's answer. Of twins one enters, with the whole weight:
-    the lowest address of those with a frozen one, else the lowest of all. A weight is never divided: beside
-    whole ones its parts would tell of single answers, modulo the others.
+    the lowest address of those with a frozen one, else one by lot: `lots(k)` draws from [0, k). So each may
+    expect the part that it would get if they divided. A weight is never divided: beside whole ones its parts
+    would tell of single answers, modulo the others.
     """
     alone = {one.mine: weight_of(plan, one) for one in updates}
     weights: dict[str, int] = {}
     for together in grouped(sorted(alone), twins):
-        head = next((mine for mine in together if mine in frozen), together[0])
+        begun = [mine for mine in together if mine in frozen]
+        head = begun[0] if begun else together[lots(len(together)) if len(together) > 1 else 0]
         weights[head] = frozen.get(head, min(alone[mine] for mine in together))
     return weights
 

@@ -2,8 +2,8 @@
 and every auditor repeats.
 
 A sum is refused that would single out fewer mines than the least group, alone, against the sums opened
-before, or modulo a weight (`sonar.veil.atoms`); and one of which a single answer makes more than half, since
-it nearly is that answer. Weights never change: a mine's is what it was in its first sum.
+before, or by different weights (`sonar.veil.atoms`); and one of which a single answer makes more than half,
+since it nearly is that answer. Weights never change: a mine's is what it was in its first sum.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ def select(
 ) -> Selection:
     """Return a largest set of `updates`, those of accepted mines, that may be summed.
 
-    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides who stays
-    out where some must.
+    Of twins one enters, so that `least` counts them once. `lots(k)` draws from [0, k), and decides which of
+    them, and who stays out where some must.
     """
-    weights = frozen_weights(plan, updates, twins, opened.weights)
+    weights = frozen_weights(plan, updates, twins, opened.weights, lots)
     candidates = frozenset(weights)
     chosen = choose(opened.sets, candidates, least, lots)
     while heavy := _dominant({mine: weights[mine] for mine in chosen}):
         candidates -= {heavy}
         chosen = choose(opened.sets, candidates, least, lots)
     known = {**weights, **opened.weights}
-    if not chosen or weight_fault(Atoms(opened.sets).with_set(chosen), known, least):
+    if not chosen or weight_fault(Atoms(opened.sets).with_set(chosen), known):
         return Selection({}, {})
     left = {one.mine: SPARED if one.mine in weights else ANOTHER for one in updates}
     return Selection(

@@ -7,12 +7,13 @@ linearly or after a model was solved for, is constant on atoms; if every atom ha
 has every group that can be told from the rest.
 
 Answers are integers, so weights matter too. Of u_1 + 50 u_2 + 50 u_3 + 50 u_4 the remainder modulo 50 is
-u_1's alone: nearly six bits of each of its numbers, of which nobody would have counted one (`residue`).
+u_1's alone. And r_1 u_1 + r_2 u_2 + r_3 u_3 with large weights without any common factor is, for small
+answers, a knapsack that is solved at once: all three come out. So all mines of an atom weigh the same
+(`weight_fault`): then their sum says nothing but the sum of their answers.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
@@ -53,35 +54,17 @@ class Atoms:
         return ""
 
 
-def residue(weights: Iterable[int], least: int) -> int:
-    """Return modulo which number a weighted sum may tell of fewer than `least` mines alone; 1 if none.
-
-    The sum of r_i u_i, divided by what divides all r_i, tells of the mines whose weight a prime power does
-    not divide; the product of such prime powers is returned. `weights` are those of an atom, positive. Equal
-    ones tell nothing. Raises UsageError for fewer than `least` weights.
-    """
-    total = list(weights)
-    if len(total) < least or least < 1 or min(total) < 1:
-        raise UsageError(f"{len(total)} weights, all positive, for a least group of {least}")
-    common = math.gcd(*total)
-    numbers = sorted(weight // common for weight in total)
-    found = 1
-    # A prime that divides all but a few numbers divides one of any `least`, so of the smallest.
-    for prime in set[int]().union(*(_primes_of(number) for number in set(numbers[:least]))):
-        found *= prime ** sorted(_times(prime, number) for number in numbers)[least - 1]
-    return found
-
-
-def weight_fault(atoms: Iterable[Mines], weights: Mapping[str, int], least: int) -> str:
+def weight_fault(atoms: Iterable[Mines], weights: Mapping[str, int]) -> str:
     """Return why sums that make these atoms, with these weights, may not be opened, or nothing.
 
-    `weights` has all mines of the atoms. An atom of fewer than `least` mines is no matter of weights.
+    `weights` has all mines of the atoms.
     """
     for atom in atoms:
-        if len(atom) >= least and (modulus := residue([weights[mine] for mine in atom], least)) > 1:
+        found = {weights[mine] for mine in atom}
+        if len(found) > 1:
             return (
-                f"the weights of {_named(atom)} would tell of fewer than {least} of them alone, modulo "
-                f"{modulus}: give all the same weight"
+                f"the weights of {_named(atom)}, from {min(found)} to {max(found)}, would tell their answers "
+                "apart: give all the same weight"
             )
     return ""
 
@@ -118,23 +101,3 @@ def _largest(size: int, present: int, least: int) -> int:
 def _named(mines: Mines) -> str:
     first, *others = sorted(mines)
     return f"{first} and {len(others)} more" if others else first
-
-
-def _primes_of(number: int) -> set[int]:
-    """The prime factors, by division: a weight has at most 32 bits."""
-    found, divisor = set[int](), 2
-    while divisor * divisor <= number:
-        while number % divisor == 0:
-            found.add(divisor)
-            number //= divisor
-        divisor += 1
-    return found | {number} - {1}
-
-
-def _times(prime: int, number: int) -> int:
-    """How often a prime divides a number."""
-    times = 0
-    while number % prime == 0:
-        number //= prime
-        times += 1
-    return times

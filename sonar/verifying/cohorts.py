@@ -10,7 +10,7 @@ from sonar.manifests.cohort import CohortManifest
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, BountyId
-from sonar.veil.atoms import Atoms
+from sonar.veil.atoms import Atoms, weight_fault
 from sonar.verifying.findings import Findings, Read
 from sonar.verifying.posting import Place
 from sonar.verifying.updates import Judged
@@ -71,7 +71,10 @@ def check_weights(
 def check_set(findings: Findings, cohort: CohortManifest, opened: Opened, least: int) -> None:
     """Check that no group of fewer than `least` mines can be told from the others by the sums so far."""
     new = frozenset(str(addend.mine) for addend in cohort.addends)
-    fault = Atoms(opened.sets).fault(new, least)
+    atoms = Atoms(opened.sets)
+    weights = {str(mine): weight for mine, weight in opened.weights.items()}
+    weights |= {str(addend.mine): addend.weight for addend in cohort.addends}
+    fault = atoms.fault(new, least) or weight_fault(atoms.with_set(new), weights)
     findings.sound(GROUP, "cohort's set", fault, f"no group of fewer than {least} mines stands alone")
     opened.sets.append(new)
 

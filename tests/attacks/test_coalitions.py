@@ -289,5 +289,29 @@ def test_weights_of_other_factors_tell_a_mines_remainders() -> None:
     weights = [1] + [50] * (MINES - 1)
     total = sum(weight * answer for weight, answer in zip(weights, answers, strict=True))
     assert total % 50 == answers[0] % 50
-    assert weight_fault(everyone, {f"mine {i}": w for i, w in enumerate(weights)}, LEAST)
-    assert not weight_fault(everyone, {f"mine {i}": 50 for i in range(MINES)}, LEAST)
+    assert weight_fault(everyone, {f"mine {i}": w for i, w in enumerate(weights)})
+    assert not weight_fault(everyone, {f"mine {i}": 50 for i in range(MINES)})
+
+
+def test_large_weights_without_a_common_factor_tell_every_small_answer() -> None:
+    """Of three mines behind a least group of two: one sum is a knapsack, and it has one solution.
+
+    Answers are small where weights are: the change of a round, for a step of one unit, is a row of A.
+    """
+    random = Random(2)
+    weights = [4_294_967_291, 3_000_000_019, 3_600_000_007]  # no factor divides two of them
+    small = [random.randrange(1 << 14) for _ in weights]
+    total = sum(weight * answer for weight, answer in zip(weights, small, strict=True))
+    assert solved(total, weights, 1 << 14) == [small]
+    assert all(2 * weight < sum(weights) for weight in weights)
+    mines = [f"mine {i}" for i in range(3)]
+    assert weight_fault([frozenset(mines)], dict(zip(mines, weights, strict=True)))
+
+
+def solved(total: int, weights: Sequence[int], below: int) -> list[list[int]]:
+    """All answers in [0, below) that add up to a total."""
+    p, q, s = weights
+    inverse = pow(s, -1, q)
+    thirds = ((first, (total - p * first) * inverse % q) for first in range(below))
+    rests = ((first, third, total - p * first - s * third) for first, third in thirds if third < below)
+    return [[first, rest // q, third] for first, third, rest in rests if 0 <= rest < q * below]

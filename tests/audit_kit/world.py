@@ -85,7 +85,9 @@ class World:
         key: Key | None = None,
         wish: OptimiserWish | None = None,
         min_mines: int = 3,
+        targets: tuple[str, ...] = ("target",),
     ) -> None:
+        self.targets = targets
         self.key = key or shared_key()
         self.public, self.store = self.key.public, MemoryStore()
         self.wish = wish or GradientMemoryWish()
@@ -95,7 +97,7 @@ class World:
         self.settings = written(design.metric, self.wish)
         audit = AuditSpec(optimiser=digest_of(self.settings))
         cover = cover_of(self.capsules, threshold, HERE, audit=audit, bits=4096)
-        self.values = self.held_out.matrix((*design.spec.features, "target"))
+        self.values = self.held_out.matrix(design.spec.columns)
         key_manifest = KeyManifest(bits=self.public.bits, n=self.public.to_bytes(), proof=self.key.proof)
         self.key_digest = self.store.put(key_manifest.to_bytes(), "dag-cbor").digest
         first = ModelManifest(
@@ -337,9 +339,9 @@ class World:
 
     def _design(self, mines: int) -> Design:
         table = self.held_out
-        features = tuple(name for name in table.columns if name != "target")
-        x, y = table.matrix(features), table.matrix(("target",))
-        return design_like(x, y, features, ("target",), key_bits=self.public.bits, rows_min=33)
+        features = tuple(name for name in table.columns if name not in self.targets)
+        x, y = table.matrix(features), table.matrix(self.targets)
+        return design_like(x, y, features, self.targets, key_bits=self.public.bits, rows_min=33)
 
     def _mine(self, index: int, of: int) -> Mine:
         rows = shard(index, of + 1, self.design.spec, self.plan.data_frac)

@@ -70,6 +70,11 @@ def test_clients_that_say_nothing_or_drip_are_sent_away(world: tuple[Town, Cap, 
     with connected(capsule) as half:
         half.sendall(b"POST /v1/sum HTTP/1.1\r\nhost: x\r\n")
         assert until_closed_s(half) < 10
+    with connected(capsule) as second:
+        second.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"200" in second.recv(1 << 16)
+        second.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
+        assert until_closed_s(second) < 10
     with connected(capsule) as drip:
         drip.sendall(b"POST /v1/sum HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n12")
         start_s = time.monotonic()

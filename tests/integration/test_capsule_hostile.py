@@ -12,9 +12,11 @@ from eth_account import Account
 
 from capsule.home.policy import Policy, Rules, Service
 from capsule.home.witness import VARIABLE
+from capsule.opening import functional
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.protocol.ids import Address, BountyId, Digest
+from sonar.veil.envelopes import EnvelopeKey
 from sonar.veil.functionals import places, spread
 from tests import veil_kit as veil
 from tests.served_kit import Cap, Town, town_of
@@ -137,7 +139,7 @@ def test_a_bounty_that_is_not_sound_is_refused(town: Town, capsules: list[Cap], 
     members = tuple(one.public for one in capsules)
     ours, theirs = members[0], members[1]
     lies: dict[str, Any] = {
-        "stolen key": {0: ours.model_copy(update={"hpke": theirs.hpke})},
+        "stolen key": {0: ours.model_copy(update={"hpke": EnvelopeKey.new().public})},
         "epoch": {0: ours.model_copy(update={"epoch": 7})},
         "signature": {1: theirs.model_copy(update={"signature": ours.signature})},
     }
@@ -448,3 +450,12 @@ def test_the_operator_s_policy_comes_on_top(
 
 def secrets_vector(posted: Posted) -> list[int]:
     return spread(posted.plan, [secrets.randbelow(100) for _ in range(3)])
+
+
+def test_a_request_that_would_take_too_long_is_refused(
+    town: Town, capsules: list[Cap], posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = question(town, posted, 3)
+    monkeypatch.setattr(functional, "MOST_DIGITS", 2 * places(posted.plan) - 1)
+    found = town.refusal(capsules[0], request)
+    assert (found.code, "products" in found.problem) == ("too-large", True)

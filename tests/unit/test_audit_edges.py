@@ -246,3 +246,48 @@ def test_a_holdout_that_no_auditor_takes_is_refused_before_anything_is_posted(
     with pytest.raises(ConfigError, match="42 rows of 11 numbers") as caught:
         audit_spec(bounty)
     assert "at most 41 rows" in caught.value.hint
+
+
+def test_several_targets_and_ciphertexts() -> None:
+    world = World(mines=4, targets=("target", "bmi", "bp"))
+    assert world.plan.ciphertexts > 1
+    auditor = world.auditor()
+    for _ in range(2):
+        played = world.play()
+        assert played.cohort is not None
+        request = request_of(world, played, rounds=[])
+        auditor.settle(request.to_bytes())
+        world.settle(played, request)
+    assert world.best < 1_000_000
+    assert auditor.again(world.posted.bounty) == {1: "", 2: ""}
+
+
+def test_twins_are_one_to_the_auditor_too_in_every_round() -> None:
+    world = World(mines=6)
+    world.mines[1].rows = world.mines[0].rows
+    auditor = world.auditor()
+    for _ in range(3):
+        played = world.play()
+        request = request_of(world, played, rounds=[])
+        auditor.settle(request.to_bytes())
+        world.settle(played, request)
+        assert set(played.verdict.twins) == {mine.address for mine in world.mines[:2]}
+    assert world.sums.keys() == {1, 2, 3}
+
+
+def test_an_update_that_another_sent_before_is_a_copy_to_the_auditor_too() -> None:
+    world = World(mines=6)
+    first = world.play()
+    request = request_of(world, first)
+    auditor = world.auditor()
+    auditor.settle(request.to_bytes())
+    world.settle(first, request)
+    thief, owner = world.mines[0].address, world.mines[1].address
+    stolen = first.updates[owner]
+    played = world.play(
+        change=lambda mine, update: (
+            update.carrying(world.public, stolen.ciphertexts) if mine == thief else update
+        )
+    )
+    assert played.verdict.left_out[thief].startswith(("copy: ", "test "))
+    auditor.settle(request_of(world, played, rounds=[]).to_bytes())

@@ -307,6 +307,11 @@ ODD: dict[str, tuple[Callable[[Capsule, Capsule], bytes], type[SonarError], str]
         "did not sign",
     ),
     "epoch": (lambda one, _: identity(one, key=one.signed(HERE, epoch=9)), CapsuleFault, "did not sign"),
+    "copied": (
+        lambda one, other: identity(one, key=one.signing(other.key.public, HERE)),
+        CapsuleFault,
+        "have the same HPKE key",
+    ),
     "bits": (lambda one, _: identity(one, bits=12), ConfigError, "bits"),
     "least": (lambda one, _: identity(one, least=5), ConfigError, "min_mines"),
     "version": (

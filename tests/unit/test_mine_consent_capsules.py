@@ -242,6 +242,14 @@ def test_a_cover_that_makes_no_sense_is_no_cover(changes: dict[str, object], tol
         VeilCover.parse({**given, "members": keys})
 
 
+def test_two_capsules_with_one_key_are_no_cover() -> None:
+    """Each has signed it; but one would hold the seeds of both, and be two that are trusted."""
+    first, second, third = CAPSULES[:3]
+    keys = (first.signed(), second.signed(hpke=first.key.public), third.signed())
+    with pytest.raises(ManifestError, match="two have the same HPKE key"):
+        VeilCover.parse({"threshold": 2, "members": keys, "bits": 64})
+
+
 def test_trust_is_judged_before_any_signature_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mine.work.veil.signer_of", lambda *_: pytest.fail("computed"))
     with pytest.raises(SonarError, match="you trust 0"):

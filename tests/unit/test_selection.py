@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 import pytest
@@ -55,6 +56,14 @@ def test_of_twins_one_enters_with_the_whole_weight_and_stays_the_one() -> None:
     assert again.left == {mine(0): ANOTHER, mine(2): ANOTHER}
 
 
+def test_a_lot_decides_which_of_twins_it_is() -> None:
+    """Lowest first, an address could be ground; by lot each may expect its part."""
+    twins = {mine(1): mine(1), mine(2): mine(1)}
+    lots = (first, lambda bound: bound - 1)
+    chosen = [select(PLAN, told(100, 100, 100, 100), twins, Opened.of([]), 2, each) for each in lots]
+    assert [set(one.left) for one in chosen] == [{mine(2)}, {mine(1)}]
+
+
 def test_of_twins_that_entered_as_two_one_goes_with_companions() -> None:
     """Whoever leaves after a sum leaves in a group of `least`; the others of it keep their fees."""
     opened = Opened.of([dict.fromkeys(map(mine, range(1, 10)), 100)])
@@ -105,7 +114,7 @@ def test_whatever_comes_no_sum_singles_out_fewer_than_the_least(
         assert 2 * max(found.weights.values()) <= sum(found.weights.values())
         assert all(found.weights[one] == opened.weights.get(one, found.weights[one]) for one in chosen)
         known = {**found.weights, **opened.weights}
-        assert weight_fault(Atoms(opened.sets).with_set(chosen), known, least) == ""
+        assert weight_fault(Atoms(opened.sets).with_set(chosen), known) == ""
         assert chosen | found.left.keys() == {one.mine for one in there}
         sums.append(dict(found.weights))
 
@@ -118,16 +127,17 @@ def test_one_of_each_group_of_twins_weighs_and_a_weight_never_moves(
     names = [one.mine for one in there]
     twins = {name: data.draw(st.sampled_from(names)) for name in names}
     twins = {name: min(head, twins[head]) for name, head in twins.items()}
-    none = frozen_weights(PLAN, there, twins, {})
+    lots = random.Random(data.draw(st.integers(0, 2**32))).randrange
+    none = frozen_weights(PLAN, there, twins, {}, lots)
     groups = grouped(names, twins)
     assert [sum(name in none for name in group) for group in groups] == [1] * len(groups)
     assert all(none[name] <= min(there[names.index(name)].rows, 100) for name in none)
     frozen = {name: data.draw(st.integers(1, 100)) for name in names if data.draw(st.booleans())}
-    again = frozen_weights(PLAN, there, twins, frozen)
+    again = frozen_weights(PLAN, there, twins, frozen, lots)
     assert all(again[name] == weight for name, weight in frozen.items() if name in again)
     assert [sum(name in again for name in group) for group in groups] == [1] * len(groups)
 
 
 @pytest.mark.parametrize("rows", [1, 100, 10**6])
 def test_a_weight_is_at_most_what_the_manifest_says(rows: int) -> None:
-    assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}) == {mine(1): min(rows, 100)}
+    assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}, first) == {mine(1): min(rows, 100)}

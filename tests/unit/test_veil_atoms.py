@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain, combinations
 from random import Random
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.errors import UsageError
-from sonar.veil.atoms import Atoms, Mines, choose, residue, weight_fault
+from sonar.veil.atoms import Atoms, Mines, choose, weight_fault
 
 MINES = [f"0x{i:040x}" for i in range(8)]
 sets = st.frozensets(st.sampled_from(MINES), min_size=1)
@@ -112,37 +111,10 @@ def test_the_fault_names_who_would_stand_alone() -> None:
         choose([], frozenset(MINES), 0, lambda bound: 0)
 
 
-def told_alone(weights: list[int], least: int) -> int:
-    """By the definition: the least common multiple of what divides the weights of all but a small group."""
-    common = math.gcd(*weights)
-    out = 1
-    for group in combinations(range(len(weights)), least - 1):
-        outside = math.gcd(*(w for i, w in enumerate(weights) if i not in group))
-        out = math.lcm(out, outside // common)
-    return out
-
-
-@given(
-    st.lists(st.integers(1, 60) | st.sampled_from([2**32 - 1, 2**31, 65_537]), min_size=4, max_size=7),
-    st.integers(1, 4),
-)
-def test_residue_is_what_divides_the_others_weights(weights: list[int], least: int) -> None:
-    assert residue(weights, least) == told_alone(weights, least)
-
-
-@given(st.integers(1, 2**32 - 1), st.integers(1, 8), st.integers(1, 8))
-def test_equal_weights_tell_nothing(weight: int, least: int, more: int) -> None:
-    assert residue([weight] * (least + more), least) == 1
-
-
-def test_weights_of_other_factors_are_refused() -> None:
+def test_different_weights_are_refused() -> None:
     atom = frozenset("abcd")
-    assert weight_fault([atom], dict.fromkeys("abcd", 50), 3) == ""
-    fault = weight_fault([atom], {"a": 1, "b": 50, "c": 50, "d": 50}, 3)
-    assert "modulo 50: give all the same weight" in fault
-    assert weight_fault([atom], {"a": 49, "b": 51, "c": 50, "d": 53}, 3) == ""  # no prime divides two of them
-    assert weight_fault([frozenset("ab")], {"a": 1, "b": 50}, 3) == ""
-    with pytest.raises(UsageError, match="2 weights"):
-        residue([1, 2], 3)
-    with pytest.raises(UsageError, match="all positive"):
-        residue([0, 1, 2], 3)
+    assert weight_fault([atom], dict.fromkeys("abcd", 50)) == ""
+    fault = weight_fault([atom], {"a": 1, "b": 50, "c": 50, "d": 50})
+    assert "from 1 to 50, would tell their answers apart: give all the same weight" in fault
+    assert weight_fault([atom], {"a": 49, "b": 51, "c": 50, "d": 53})
+    assert weight_fault([frozenset("ab"), frozenset("cd")], {"a": 1, "b": 1, "c": 50, "d": 50}) == ""

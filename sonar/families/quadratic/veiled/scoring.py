@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import UsageError
+from sonar.families.quadratic.veiled.base import balanced
 from sonar.families.veiled import Asked
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured, spread
@@ -32,23 +33,52 @@ SCORE_MAX = (1 << 15) - 1
 NOTHING_BITS = 40
 """A round whose vector is so many bits smaller than the largest counts for nothing."""
 BEYOND = 16.0
-"""How many times as long as the mean answers one mine's may be."""
+"""How many times as long as the mean answers one mine's may be without exceeding a slot. It is paid if its
+contribution is no more than an eighth of a slot.
+"""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A round's scores: `asks` by mine, two each; the second is 2^`finer` times what the first leaves."""
+    """A round's scores: `asks` by mine, two each; the second is 2^`finer` times what the first leaves.
+
+    What is larger than `most` in magnitude is no mine's that answers as the others do.
+    """
 
     asks: Mapping[str, tuple[Asked, ...]]
     finer: int
+    most: int
+
+    @property
+    def rooms(self) -> tuple[int, ...]:
+        """See `VeiledScores`: where a machine rounds up and another down, the second makes it good."""
+        return 1, (1 << self.finer) + 1
+
+    def stand_for(self, found: Sequence[Asked], mine: str) -> bool:
+        """See `VeiledScores`. A unit of the second functional may be between coefficients of both together.
+
+        One of the first alone would be a thousandth of a coefficient: more than shares may move by.
+        """
+        (both, rest), (wanted, _) = self._coefficients(found), self._coefficients(self.asks[mine])
+        most = (1 << self.finer >> 1) + 1
+        return max(map(abs, rest)) <= most and all(abs(a - b) <= 1 for a, b in zip(both, wanted, strict=True))
+
+    def _coefficients(self, asked: Sequence[Asked]) -> tuple[list[int], list[int]]:
+        """Those of a mine's two functionals together, in units of the second, and the second's alone."""
+        size = self.most.bit_length() + 2  # of a slot
+        whole, rest = ([balanced(x, size) for _, v in each.parts for x in v] for each in asked)
+        return [(x << self.finer) + y for x, y in zip(whole, rest, strict=True)], rest
 
     def scored(self, heard: Mapping[str, tuple[Measured, ...]], weights: Mapping[str, int]) -> dict[str, int]:
         """Return the scores: what was heard times the mine's weight, the largest of them 32767.
 
-        Integers only: they decide about money. What is positive stays so.
+        Integers only: they decide about money. What is positive stays so. Whoever is beyond `most` scores 0:
+        its answer, or what it says of its masks' wraps, may be made for that, and may cost others no share.
         """
         values = {
             mine: ((whole.value << self.finer) + rest.value) * weights[mine]
+            if max(abs(whole.value), abs(rest.value)) <= self.most
+            else 0
             for mine, (whole, rest) in sorted(heard.items())
         }
         largest = max((abs(value) for value in values.values()), default=0) or 1
@@ -79,7 +109,7 @@ def scores_of(
         there = [number for number in checked if mine in sent.get(number, ())]
         if there:
             asks[mine] = (_asked(plan, whole, there, SCORE_BITS), _asked(plan, rest, there, REST_BITS))
-    return Scores(asks, max(finer, 0))
+    return Scores(asks, max(finer, 0), 1 << (plan.slot_bits - 3))
 
 
 def _weighty(vectors: Mapping[int, Vector]) -> dict[int, Vector]:
