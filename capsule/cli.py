@@ -79,7 +79,7 @@ def init(
 
     path = setup.make_home(home, network, url, dev=dev, password_file=password_file)
     capsule = open_capsule(path, sink_for(as_json))
-    following = with_home("look at capsule.toml, then: `capsule run`")
+    following = with_home(setup.following(capsule))
     if as_json:
         print_json(PartyReady(capsule.address, str(path), capsule.network.name, following))
         return
@@ -91,7 +91,7 @@ def init(
             "next": following,
         }.items()
     )
-    if lines := setup.identity_lines(capsule.address, capsule.policy.service.url):
+    if lines := setup.identity_lines(capsule):
         print_text(f"whoever runs the network adds to its file:\n\n{lines}")
 
 

@@ -68,7 +68,7 @@ def _keys(capsule: Capsule) -> str:
             f"the key of epoch {newest.public.epoch} is {days:.0f} days old",
             hint="`capsule rotate` begins a new one: what an old key opens lies in stores for ever",
         )
-    return f"epochs {', '.join(map(str, sorted(epochs)))}; the newest is {days:.0f} days old"
+    return f"of epoch {', '.join(map(str, sorted(epochs)))}; the newest is {count(round(days), 'day')} old"
 
 
 def _ledger(capsule: Capsule) -> str:
