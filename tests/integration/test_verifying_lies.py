@@ -209,6 +209,9 @@ MINE_LIES: dict[str, Callable[[Audited, veil.Update], veil.Update]] = {
     "rows": lambda audited, update: update.saying(rows=1),
     "veil.seeds": lambda audited, update: update.veil_saying(seeds=update.veil.seeds[:2]),
     "veil.wraps": lambda audited, update: update.veil_saying(wraps=update.veil.wraps + b"\0"),
+    "veil.wraps: too large": lambda audited, update: update.veil_saying(
+        wraps=b"\xff" * len(update.veil.wraps)
+    ),
     "veil.envelopes": lambda audited, update: update.veil_saying(envelopes=update.veil.envelopes[:1]),
     "veil: is missing": lambda audited, update: update.saying(veil=None),
     "ciphertext": lambda audited, update: update.saying(blobs=put_blob(audited.store, _zeros(audited))),
