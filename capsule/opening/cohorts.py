@@ -19,15 +19,11 @@ from sonar.errors import BlobNotFound, BlobTooLarge, ManifestError
 from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
-from sonar.protocol.phase import Terms
 from sonar.veil.atoms import Atoms, weight_fault
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
     from capsule.opening.chainview import View
-
-LEAST = 2
-"""The fewest mines that a sum may tell of, whatever the terms say."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,6 @@ def mines_of(cohort: CohortManifest) -> frozenset[str]:
     return frozenset(one.mine for one in cohort.addends)
 
 
-def least_of(terms: Terms) -> int:
-    """The fewest mines that a sum, or a difference of sums, may tell of, by a bounty's terms."""
-    return max(terms.min_mines, LEAST)
-
-
 class Cohorts:
     """Reads the sets that the chain has fixed. Raises Refused, BlobNotFound, StoreUnavailable."""
 
@@ -95,13 +86,13 @@ class Cohorts:
         if problem := self._misplaced(view, number, cohort):
             raise Refused("cohort", problem)
         before = self.before(view, number)
-        if problem := before.fault(cohort, least_of(view.state.terms)):
+        if problem := before.fault(cohort, view.state.terms.least):
             raise Refused("cohort", problem, hint=_NEXT)
         return cohort
 
     def before(self, view: View, number: int) -> Opened:
         """Return all that may have been opened in a bounty before a round."""
-        opened, least = Opened(), least_of(view.state.terms)
+        opened, least = Opened(), view.state.terms.least
         for earlier in range(1, number):
             record = view.rounds.get(earlier)
             if record is None or record.fixed is None:
