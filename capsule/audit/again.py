@@ -92,10 +92,12 @@ class Recomputing:
         check_place(request, public)
         if self.address not in [one.account for one in public.cover.members]:
             refuse("not-audited", f"this capsule, {self.address}, is none of the bounty's")
-        sighted = self.ledger.sighted(bounty, round) or []
+        sighted = self.ledger.sighted(bounty, round)
+        asked = any(each.asked for each in request.rounds if each.round == round)
         seen_by = self.seen
         eyes = Eyes(
-            in_time=lambda mine: mine in sighted,
+            # Who looked at nothing, though others told of this round, can vouch for no late update.
+            in_time=lambda mine: asked if sighted is None else mine in sighted,
             complains=complains,
             own=seen_by.own_answer,
             me=self.address,

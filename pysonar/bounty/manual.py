@@ -34,7 +34,7 @@ So that nobody can read a single answer, not even you (network.toml lists capsul
     threshold = 2             # of them open a sum, and sign settlements
     members = ["0x5290...", ...]   # default: all that are listed
     audit = true              # they recompute each settlement
-    bits = 256                # told of one answer in a round, at most
+    bits = 288                # told of one answer in a round, at most
 
 All other fields have a default. Above [holdout]:
 

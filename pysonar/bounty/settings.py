@@ -84,7 +84,7 @@ class CapsuleSettings(BaseModel):
     members: Annotated[list[str], Field(strict=False, min_length=1, max_length=MAX_MEMBERS)] | None = None
     threshold: Annotated[int, Field(ge=1, le=MAX_MEMBERS)] = 2
     audit: bool | None = None
-    bits: Annotated[int, Field(ge=1, le=4096)] = 256
+    bits: Annotated[int, Field(ge=1, le=4096)] = 288
 
     @property
     def audited(self) -> bool:

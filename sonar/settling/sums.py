@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from sonar.paillier.slots import SlotPlan
 
-ABOVE = 1 << 25
-"""What is let be above the slots of a sum: the tests cannot see a few units of junk there, and no mine may
-break a round by them. A wrong sum of masks has 41 random bits there."""
+ABOVE = 1 << 33
+"""What is let be where a sum has no values: the tests cannot see a little junk there, and no mine may break a
+round by it. Of 2^28 units times a weight of 33, which is not let be, they miss one in four million. A wrong
+sum of masks has 41 random bits there."""
 
 
 def values_of(plan: SlotPlan, plain: Sequence[int], weight: int) -> list[int]:
@@ -16,4 +17,4 @@ def values_of(plan: SlotPlan, plain: Sequence[int], weight: int) -> list[int]:
 
     Raises UpdateOutOfRange, which never shows a value.
     """
-    return plan.unpack([int(x) for x in plain], weight=weight, above=max(ABOVE, weight << 4))
+    return plan.unpack([int(x) for x in plain], weight=weight, above=max(ABOVE, weight << 9))

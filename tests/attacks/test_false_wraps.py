@@ -57,7 +57,7 @@ def test_false_wraps_are_seen_but_for_one_time_in_two_to_the_k(k: int, rounds: i
 def test_false_wraps_bring_nothing_and_cost_the_others_nothing(k: int) -> None:
     """Even where no test has seen them."""
     for seed in range(RUNS):
-        bounty = Bounty(seed, 5, 1, mines=6)
+        bounty = Bounty(seed, 5, 1)
         bounty.round()
         plan, sent = bounty.plan, {mine: bounty.sent[1, mine] for mine in bounty.maps}
         total = [sum(column) for column in zip(*sent.values(), strict=True)]

@@ -141,7 +141,7 @@ class CapsuleWorld(World):
         self.settings = {"capsules": asked} | self.settings
         super().__post_init__()
         accounts = sorted((Account.create() for _ in range(self.members)), key=lambda a: int(a.address, 16))
-        policy = Policy(policy=Rules.model_validate({"bits": 256}))
+        policy = Policy(policy=Rules.model_validate({"bits": 288}))
         self.capsules = [
             InProcess(self, account, self.folder / f"capsule-{place}", policy=policy)
             for place, account in enumerate(accounts)

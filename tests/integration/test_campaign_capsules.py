@@ -207,7 +207,7 @@ def test_a_capsule_that_cannot_serve_the_bounty_is_named_before_money_moves(tmp_
     if odd == "down":
         one.down = True
     else:
-        one.policy = Policy(policy=Rules.model_validate({"bits": 256} | {odd: 17}))
+        one.policy = Policy(policy=Rules.model_validate({"bits": 288} | {odd: 17}))
         one.start()
     before = world.market.ether(Address(world.scientist.address))
     campaign = world.campaign()

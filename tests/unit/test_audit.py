@@ -192,12 +192,15 @@ def test_a_mine_left_out_for_a_false_reason_is_missed(why: str) -> None:
     assert victim in str(caught.value)
 
 
-def test_an_update_that_was_never_seen_may_have_been_withheld() -> None:
-    """No capsule can tell it from an update that came too late: an open point, and said so."""
+def test_an_auditor_that_was_not_asked_does_not_believe_that_an_update_was_withheld() -> None:
+    """It has not looked into the store in time. Who was asked has; and those are enough to sign.
+
+    Else a scientist with one capsule would ask that one and another, and have a third sign.
+    """
     world = World()
     victim = world.mines[0].address
     played = world.play(leave_out={victim: WITHHELD})
-    world.auditor().settle(request_of(world, played).to_bytes())
+    assert victim in refused(world, request_of(world, played), "reason")
 
 
 def test_evidence_must_be_what_follows(once: Once) -> None:

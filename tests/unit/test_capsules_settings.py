@@ -106,7 +106,7 @@ def test_explain_says_who_could_read_an_answer() -> None:
     assert "software other than this could open each mine's A and b" in plain
     audited = " ".join(explain(with_capsules()).split())
     assert "unless 2 capsules help it" in audited
-    assert "at most 256 bits of an answer" in audited
+    assert "at most 288 bits of an answer" in audited
     assert "2 capsules together, without you, could then read the answers" in audited
     assert "two transactions per round" in audited
     alone = " ".join(explain(with_capsules(audit=False)).split())

@@ -15,6 +15,7 @@ from sonar.families.quadratic.veiled.curved import CURVATURE_BITS, Curved
 from sonar.families.quadratic.veiled.directions import Block, Twinned
 from sonar.families.quadratic.veiled.identities import (
     BOUND_BITS,
+    JUNK_BITS,
     REMAINDER_BITS,
     ZERO_BITS,
     questions_of,
@@ -28,7 +29,8 @@ from sonar.veil.functionals import Measured
 _FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS
 _LATER_BITS = ZERO_BITS + BOUND_BITS + max(REMAINDER_BITS, directions.MANY * MOVED_BITS) + CURVATURE_BITS
 MOST_BITS = (
-    max(_FIRST_BITS, _LATER_BITS)
+    JUNK_BITS
+    + max(_FIRST_BITS, _LATER_BITS)
     + directions.MANY * directions.MANY_BITS
     + directions.ALONG_BITS
     + SCORE_BITS
