@@ -66,9 +66,10 @@ class Cohorts:
     def __init__(self, store: Store, ledger: Ledger, site: tuple[int, Address]) -> None:
         self._store, self._ledger, self._site = store, ledger, site
 
-    def get(self, view: View, number: int, digest: Digest) -> CohortManifest:
+    def get(self, view: View, number: int, digest: Digest, least: int) -> CohortManifest:
         """Return the set of a round whose digest a request names, if it may be opened by these rules.
 
+        `least` is the operator's own, which comes on top: the fewest mines that this capsule opens a sum of.
         A digest that the chain has not fixed is told nothing of, not even whether the store has it.
         """
         fixed = view.round(number).fixed
@@ -85,12 +86,14 @@ class Cohorts:
             raise Refused("cohort", f"the set of round {number} is malformed: {cohort}")
         if problem := self._misplaced(view, number, cohort):
             raise Refused("cohort", problem)
-        before = self.before(view, number)
+        before = self._before(view, number)
         if problem := before.fault(cohort, view.state.terms.least):
             raise Refused("cohort", problem, hint=_NEXT)
+        if problem := before.fault(cohort, least):
+            raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
         return cohort
 
-    def before(self, view: View, number: int) -> Opened:
+    def _before(self, view: View, number: int) -> Opened:
         """Return all that may have been opened in a bounty before a round."""
         opened, least = Opened(), view.state.terms.least
         for earlier in range(1, number):
