@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TypeVar
 
 from gmpy2 import mpz
@@ -49,6 +49,14 @@ class OnChain:
     unproven: frozenset[Address] = frozenset()
 
 
+@lru_cache(maxsize=64)
+def _checked_key(n: bytes, proof: bytes, insecure: bool) -> PublicKey:
+    """A key that has passed its checks; they take longer than most of an audit. Raises CiphertextError."""
+    key = PublicKey.from_bytes(n, insecure=insecure)
+    check_proof(key, proof)
+    return key
+
+
 class PublicBounty:
     """A bounty's manifests and ciphertexts, read once. `insecure` admits the keys of development networks.
 
@@ -58,6 +66,8 @@ class PublicBounty:
     def __init__(self, chain: OnChain, get: Get, *, insecure: bool = False) -> None:
         self.chain, self._get, self._insecure = chain, get, insecure
         self._updates: dict[int, dict[Address, ReadUpdate | str]] = {}
+        self._manifests: dict[Digest, Manifest] = {}
+        self._models: dict[Digest, ModelManifest] = {}
 
     @cached_property
     def first(self) -> ModelManifest:
@@ -78,8 +88,7 @@ class PublicBounty:
         manifest = self._manifest(KeyManifest, self.chain.posted.key_digest, "key")
         expect("key", "the key that the model links", self.first.key, manifest.cid())
         try:
-            key = PublicKey.from_bytes(manifest.n, insecure=self._insecure)
-            check_proof(key, manifest.proof)
+            key = _checked_key(manifest.n, manifest.proof, self._insecure)
         except CiphertextError as error:
             refuse("key", str(error))
         expect("key", "the size of the key", key.bits, self.first.plan.key_bits)
@@ -98,11 +107,13 @@ class PublicBounty:
 
     def model(self, digest: Digest) -> ModelManifest:
         """The model of a digest; it must be this bounty's first but for its round and weights."""
-        found = self._manifest(ModelManifest, digest, "model")
-        same = self.first.model_copy(update={"round": found.round, "blobs": found.blobs})
-        if found != same:
-            refuse("model", "the model's manifest differs from the first in more than round and weights")
-        return found
+        if digest not in self._models:
+            found = self._manifest(ModelManifest, digest, "model")
+            same = self.first.model_copy(update={"round": found.round, "blobs": found.blobs})
+            if found != same:
+                refuse("model", "the model's manifest differs from the first in more than round and weights")
+            self._models[digest] = found
+        return self._models[digest]
 
     def weights(self, model: ModelManifest) -> list[mpz]:
         """The ciphertexts of a model's weights."""
@@ -172,8 +183,13 @@ class PublicBounty:
             return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]
 
     def _manifest(self, kind: type[M], digest: Digest, code: str) -> M:
+        known = self._manifests.get(digest)
+        if isinstance(known, kind):
+            return known
         data = self._get(Cid("dag-cbor", digest), kind.max_bytes)
         try:
-            return kind.from_bytes(data)
+            found = kind.from_bytes(data)
         except RemoteError as error:
             refuse(code, f"the {code}'s manifest is not one: {error}")
+        self._manifests[digest] = found
+        return found

@@ -127,8 +127,9 @@ def test_a_record_that_leaves_something_out_is_asked_for_again(
     events, me = nodes[0]._market.events, world.address(0)
     for lacks in (Revealed, MinePaid, (Revealed, MinePaid)):
 
-        def left_out(*asked: Any, lacks: Any = lacks) -> list[Event]:
-            return [event for event in events(*asked) if not (isinstance(event, lacks) and event.mine == me)]
+        def left_out(*asked: Any, lacks: Any = lacks, **named: Any) -> list[Event]:
+            there = events(*asked, **named)
+            return [event for event in there if not (isinstance(event, lacks) and event.mine == me)]
 
         with monkeypatch.context() as patch:
             patch.setattr(nodes[0]._market, "events", left_out)
@@ -156,10 +157,10 @@ def test_who_committed_late_does_not_read_the_chain_from_its_beginning(
     node, asked = world.node(0), list[int]()
     events = node._market.events
 
-    def events_of(first: int, last: int, bounty: Any = None) -> list[Event]:
+    def events_of(first: int, last: int, bounty: Any = None, **named: Any) -> list[Event]:
         if bounty is not None:
             asked.append(first)
-        return events(first, last, bounty)
+        return events(first, last, bounty, **named)
 
     monkeypatch.setattr(node._market, "events", events_of)
     with monkeypatch.context() as patch:

@@ -294,7 +294,7 @@ def test_a_bounty_in_blocks_that_a_node_lacked_is_joined_all_the_same(
     bounty = world.scientist.post()
     events = node._market.events
     with monkeypatch.context() as patch:
-        patch.setattr(node._market, "events", lambda first, last: events(first, last - 3))
+        patch.setattr(node._market, "events", lambda first, last, **named: events(first, last - 3, **named))
         node.tick()
     assert world.book(0).joined() == []
     for _ in range(3):
@@ -383,8 +383,8 @@ def test_a_node_that_lacks_the_newest_blocks_does_not_make_a_forfeit_of_a_reveal
     events = node._market.events
     known_to = max(event.block for event in events(0) if isinstance(event, Committed))
 
-    def known(first: int, _last: int, bounty: BountyId | None = None) -> list[Event]:
-        return events(first, known_to, bounty)
+    def known(first: int, _last: int, bounty: BountyId | None = None, **named: Any) -> list[Event]:
+        return events(first, known_to, bounty, **named)
 
     world.scientist.settle()
     with monkeypatch.context() as patch:
