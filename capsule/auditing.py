@@ -25,7 +25,12 @@ PEER_S, SILENT_S = 5.0, 60.0
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
     from capsule.means import Means
-    from capsule.opening.chainview import ChainView
+    from capsule.opening.chainview import ChainView, View
+
+
+def on_chain(site: tuple[int, Address], view: View, unproven: frozenset[Address] = frozenset()) -> OnChain:
+    """Return a bounty as auditors read it; `site`: the chain's id and the contract."""
+    return OnChain(*site, view.posted, view.state, view.status, view.rounds, unproven)
 
 
 class Looked:
@@ -43,7 +48,7 @@ class Looked:
         if view.status is Status.SETTLE:
             found = proofs(means.chain.market, record.reveals, view.head)
             unproven = {mine for mine, proof in found.items() if proof is Proof.WRONG}
-        return OnChain(*means.site, view.posted, view.state, view.status, view.rounds, frozenset(unproven))
+        return on_chain(means.site, view, frozenset(unproven))
 
     def complains(self, bounty: BountyId, round: int, mine: Address) -> bool:
         """Tell whether this capsule cannot make a mine's masks in a round."""
@@ -83,7 +88,7 @@ class Ledgered:
         """Return a bounty at the network's depth. Raises Refused, ChainUnavailable, RpcError."""
         chain = self._chain()
         view, market = chain.bounty(bounty), chain.market
-        return OnChain(market.chain_id, market.address, view.posted, view.state, view.status, view.rounds)
+        return on_chain((market.chain_id, market.address), view)
 
     def own_answer(self, body: bytes) -> bytes | None:
         """Return this capsule's `SignedAnswer` to a sum or functional; None if it has told none."""

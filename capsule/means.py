@@ -21,17 +21,19 @@ from sonar.chain.signatures import sign_digest
 from sonar.manifests.capsule import SignedAnswer
 from sonar.ports import Store
 from sonar.protocol.capsules import answer_digest
-from sonar.protocol.ids import Address, BountyId
+from sonar.protocol.ids import Address
 from sonar.protocol.record import Manifest
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from capsule.audit.public import OnChain
+
 
 class Auditor(Protocol):
     """Recomputes settlements. What it refuses has a `code`, a message and a `hint`."""
 
-    def look(self, bounty: BountyId, round: int) -> None:
+    def look(self, chain: OnChain, round: int) -> None:
         """Note which revealed updates of a round are in the store by now."""
         ...
 

@@ -66,7 +66,7 @@ def check_ledger(capsule: Capsule) -> None:
         now_s = max(int(time.time()), newest.timestamp_s)  # a node that is restored too lags behind
         ledger.set_blind(now_s)
         capsule.progress.note(
-            f"the ledger may have forgotten what was told: of rounds that began before {clock(now_s)}, "
+            f"the ledger may have forgotten what was told: of rounds that began by {clock(now_s)}, "
             "nothing new is told but sums"
         )
     witness.write(ledger.marks[0])

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from capsule import __version__
+from capsule.auditing import on_chain
 from capsule.home.entries import Answered, Ask
 from capsule.means import Means
 from capsule.opening.bounties import Bounty
@@ -114,7 +115,7 @@ class Service:
             view.require_settling(body.round)
             self._require_memory(view, body.round)
             if bounty.cover.audit is not None:
-                means.auditor.look(bounty.bounty, body.round)
+                means.auditor.look(on_chain(means.site, view), body.round)
             fresh = self._tell(bounty, view, body, new)
             told |= {(one.mine, one.digest): one.told for one in fresh}
         answer = FunctionalAnswer(
@@ -145,7 +146,7 @@ class Service:
         together with the capsule may know of fewer blocks than it did.
         """
         blind_s, opened = self._means.ledger.blind_until_s, view.round(number).opened
-        if opened is None or opened.opened_s < blind_s:
+        if opened is None or opened.opened_s <= blind_s:
             raise Refused(
                 "restored",
                 f"this capsule's ledger may have forgotten what was told before time {blind_s}, when round "

@@ -15,6 +15,7 @@ from typing import Protocol
 from eth_account.signers.local import LocalAccount
 
 from capsule.audit.again import Recomputing, Seen
+from capsule.audit.public import OnChain
 from capsule.audit.refusal import Refusal, refuse
 from sonar.chain.signatures import sign_digest
 from sonar.errors import RemoteError
@@ -51,15 +52,16 @@ class Auditor(Recomputing):
         super().__init__(capsule, store, journal, address, insecure=insecure, random_bits=random_bits)
         self._capsule, self._account, self._lock = capsule, account, threading.Lock()
 
-    def look(self, bounty: BountyId, round: int) -> None:
+    def look(self, chain: OnChain, round: int) -> None:
         """Note which revealed updates of a round are in the store now, once a round.
 
         Called before the first functional of a round is told: an update that is there by then cannot be
-        called withheld later on. Raises what reading the chain raises, and StoreUnavailable.
+        called withheld later on. Raises StoreUnavailable.
         """
+        bounty = chain.state.bounty
         if self.ledger.sighted(bounty, round) is not None:
             return
-        updates = self.public(self._capsule.bounty(bounty)).updates(round)
+        updates = self.public(chain).updates(round)
         self.ledger.sight(bounty, round, [mine for mine, one in updates.items() if not isinstance(one, str)])
 
     def settle(self, body: bytes) -> SettlementAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from capsule.problems import Refused
 from sonar.chain.contract.errors import UnknownBounty
@@ -72,6 +72,7 @@ class ChainView:
     def __init__(self, market: Market, confirmations: int) -> None:
         self.market, self.confirmations = market, confirmations
         self._known: dict[BountyId, _Known] = {}
+        self._seen: dict[BountyId, View] = {}
         self._lock = threading.Lock()
 
     @property
@@ -83,6 +84,10 @@ class ChainView:
         """Return a bounty, all of it as of one block."""
         newest = self.market.head()
         head = self.market.at_depth(newest, self.confirmations)
+        with self._lock:
+            seen = self._seen.get(bounty)
+        if seen is not None and seen.head == head:  # a block's hash names all that led to it
+            return replace(seen, now_s=newest.timestamp_s)
         try:
             state = self.market.bounty(bounty, at=head)
         except UnknownBounty as error:
@@ -95,6 +100,10 @@ class ChainView:
         rounds = {number: one for (_, number), one in fold(known.events).items()}
         view = View(newest.timestamp_s, head, state, known.posted, rounds)
         _check(view)
+        with self._lock:
+            if len(self._seen) >= _MOST_KEPT:
+                self._seen.pop(next(iter(self._seen)))
+            self._seen[bounty] = view
         return view
 
     def _up_to(self, bounty: BountyId, head: Head) -> _Known:

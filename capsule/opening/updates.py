@@ -14,7 +14,7 @@ from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
-from sonar.settling.updates import Expected, check_update
+from sonar.settling.updates import Expected, check_update, update_manifest
 from sonar.veil import envelopes
 from sonar.veil.streams import Place
 
@@ -79,9 +79,7 @@ class Updates:
 
     def _manifest(self, mine: Address, digest: Digest) -> UpdateManifest:
         try:
-            return UpdateManifest.from_bytes(
-                self._store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes)
-            )
+            return update_manifest(self._store.get(Cid("dag-cbor", digest), UpdateManifest.max_bytes))
         except BlobNotFound:
             _refuse(mine, f"has revealed the update {digest.hex()}, which is not in the store")
         except (ManifestError, BlobTooLarge, DigestMismatch) as error:

@@ -23,7 +23,7 @@ class Served:
 class CapsuleStatus:
     """What a capsule told so far. `epochs`: those whose keys it has; refusals by code, since it was made.
 
-    `blind_until_s`: of rounds that began before, nothing new is told but sums; 0 if nothing is forgotten.
+    `blind_until_s`: of rounds that began by then, nothing new is told but sums; 0 if nothing is forgotten.
     """
 
     address: Address

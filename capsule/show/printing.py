@@ -11,7 +11,7 @@ from sonar.telling.text import clock, count, short
 
 def print_status(document: CapsuleStatus, *, wide: bool) -> None:
     """Print what a capsule told so far."""
-    blind = f"of rounds that began before {clock(document.blind_until_s)}, only sums are told"
+    blind = f"of rounds that began by {clock(document.blind_until_s)}, only sums are told"
     print_named(
         {
             "capsule": document.address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gmpy2 import mpz
 
@@ -19,6 +20,8 @@ from sonar.veil.masks import read_wraps
 
 Get = Callable[[Cid, int], bytes]
 """Returns the bytes that a link names, at most so many: `Store.get`."""
+_KEPT = 512
+"""How many manifests are kept as they were read."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,21 @@ class ReadUpdate:
         return digest_of_parts(self.blob).hex()
 
 
+@lru_cache(maxsize=_KEPT)
+def update_manifest(data: bytes) -> UpdateManifest:
+    """Return the manifest that these bytes are. Raises ManifestError.
+
+    One with envelopes takes milliseconds, and is read for functionals, sums, and each later audit.
+    """
+    return UpdateManifest.from_bytes(data)
+
+
 def read_update(get: Get, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate:
     """Read and check what `mine` revealed as `digest`.
 
     Raises ManifestError, CiphertextError, BlobTooLarge, which say what is wrong with it, and what `get` does.
     """
-    manifest = UpdateManifest.from_bytes(get(Cid("dag-cbor", digest), UpdateManifest.max_bytes))
+    manifest = update_manifest(get(Cid("dag-cbor", digest), UpdateManifest.max_bytes))
     check_update(manifest, expected, mine)
     plan, key = expected.plan, expected.key
     blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, get)

@@ -183,7 +183,7 @@ def test_a_mine_left_out_for_a_false_reason_is_missed(why: str) -> None:
     world = World()
     victim = world.mines[0].address
     auditor = world.auditor()
-    played = world.play(leave_out={victim: reason}, before=lambda: auditor.look(world.posted.bounty, 1))
+    played = world.play(leave_out={victim: reason}, before=lambda: auditor.look(world.chain(), 1))
     assert played.cohort is not None
     assert victim not in {addend.mine for addend in played.cohort.addends}
     with pytest.raises(Refusal) as caught:

@@ -104,7 +104,7 @@ def test_withheld_is_what_the_store_does_not_have() -> None:
     def look() -> None:
         blob = world.tellers.sent[1, late].manifest.blobs[0].digest
         kept = world.store._blobs.pop(blob)
-        auditor.look(world.posted.bounty, 1)
+        auditor.look(world.chain(), 1)
         world.store._blobs[blob] = kept
 
     played = world.play(leave_out={late: WITHHELD}, before=look)
