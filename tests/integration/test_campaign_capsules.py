@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from capsule.home.policy import Policy, Rules
+from capsule.opening.chainview import ChainView
 from pysonar.campaign.opening import cover_in
 from pysonar.campaign.records import Finished, Posting
 from sonar.chain.contract.committee import is_committee
+from sonar.chain.rpc import Head
 from sonar.errors import CapsulesDiffer, CapsuleUnavailable, ConfigError, EnvironmentFault, InsufficientFunds
 from sonar.manifests.capsule import FunctionalAnswer, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.protocol.events import BountyPosted, CohortFixed, RoundSettled
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, BountyId
+from sonar.protocol.phase import BountyState
 from sonar.settling.selection import ANOTHER
 from sonar.settling.verdict import SPARED
 from sonar.veil.envelopes import EnvelopeKey
@@ -54,6 +57,26 @@ def test_a_round_is_settled_in_the_pass_that_fixes_its_cohort(tmp_path: Path) ->
         passes += 1
         assert passes < 20
     assert len(world.events(RoundSettled)) == 1
+
+
+def test_a_capsule_reads_a_bounty_once_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = CapsuleWorld(tmp_path, mines=2)
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.id is not None)
+    read, asked, bounty = ChainView(world.market, 1), list[BountyId](), world.market.bounty
+
+    def counted(one: BountyId, at: Head | None = None) -> BountyState:
+        asked.append(one)
+        return bounty(one, at)
+
+    monkeypatch.setattr(world.market, "bounty", counted)
+    assert campaign.id is not None
+    first = read.bounty(campaign.id)
+    assert read.bounty(campaign.id) == first
+    assert len(asked) == 1
+    world.move()
+    assert read.bounty(campaign.id).head == world.market.head() != first.head
+    assert len(asked) == 2
 
 
 @pytest.fixture(scope="module")
