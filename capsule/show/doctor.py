@@ -19,6 +19,7 @@ from sonar.manifests.capsule import Identity, SignedAnswer
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Cid
 from sonar.telling.again import with_home
+from sonar.telling.text import count
 
 OLD_KEY_DAYS = 180
 LEAST_DISK_BYTES = 256 << 20
