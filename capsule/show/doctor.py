@@ -18,6 +18,7 @@ from sonar.manifests.capsule import Identity, SignedAnswer
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Cid
 from sonar.telling.checks import Check, Planned, made
+from sonar.telling.text import count
 
 OLD_KEY_DAYS = 180
 LEAST_DISK_BYTES = 256 << 20
