@@ -154,8 +154,7 @@ class Packets:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
-        said = model.family, model.slot_plan, model.cover
-        expected = Expected(*place, model.digest(), self.holder.public, *said)
+        expected = Expected.of(place, model.digest(), self.holder.public, model)
         cohort: Cohort = self.records.get(Cohort, number)
         read = [
             read_update(self.get, expected, Address(mine), Digest(digest))

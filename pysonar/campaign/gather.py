@@ -14,8 +14,8 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
-from sonar.settling.updates import Expected
-from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD, Verdict
+from sonar.settling.updates import Expected, malformed
+from sonar.settling.verdict import WITHHELD, Verdict
 
 
 class Gatherer:
@@ -123,7 +123,7 @@ class Gatherer:
         except (BlobNotFound, DigestMismatch):
             raise
         except RemoteError as error:
-            update = Update(reason=_reason(f"{MALFORMED}{error}"))
+            update = Update(reason=malformed(error))
         self._records.put_update(expected.round, mine, update)
         return update
 
@@ -143,7 +143,3 @@ class Gatherer:
 
 def _links(update: Update) -> list[Cid]:
     return [Cid.parse(link) for link in update.links]
-
-
-def _reason(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]

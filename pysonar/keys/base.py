@@ -27,8 +27,6 @@ Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
 rows, who are twins.
 """
 Judge = Callable[[], Judged]
-
-
 SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 
 
@@ -198,7 +196,6 @@ def scaled(values: Mapping[str, float]) -> dict[str, int]:
 
     Raises UsageError for what is no number.
     """
-    """All values times one factor, so that the largest magnitude is 32767; positive ones stay positive."""
     if not all(math.isfinite(value) for value in values.values()):
         raise UsageError("a score is not a finite number")
     largest = max((abs(value) for value in values.values()), default=0.0)
