@@ -19,10 +19,11 @@ from sonar.families.veiled import Asked
 from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SignedAnswer
 from sonar.manifests.cohort import CohortManifest
 from sonar.protocol.ids import Address, Digest, digest_of
-from sonar.veil.functionals import Measured, measured, write_vector
+from sonar.veil.functionals import Measured, measured, places, write_vector
 
 _ROOM = MAX_REQUEST_BYTES - (1 << 16)
 _MOST = 4096
+_NOBODY = Address("0x" + "0" * 39 + "1")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fixed (
     bounty BLOB, round INTEGER, manifest BLOB NOT NULL, PRIMARY KEY (bounty, round)) WITHOUT ROWID;
@@ -200,3 +201,18 @@ class Lot:
             vectors = [vector for _, vector in ask.parts]
             found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
         return {mine: tuple(values) for mine, values in found.items()}
+
+
+def looking(job: Job, round: int) -> bytes:
+    """Return a request about nobody, for one bit: it is refused, but not before auditors have looked at what
+    the store has of the round.
+    """
+    part = Part(round=round, update=Digest(bytes(32)), vector=0)
+    return FunctionalRequest(
+        chain_id=job.chain_id,
+        contract=job.contract,
+        bounty=job.bounty,
+        round=round,
+        vectors=(write_vector(job.plan, [0] * places(job.plan)),),
+        asks=(Ask(mine=_NOBODY, bits=1, parts=(part,)),),
+    ).to_bytes()

@@ -26,10 +26,11 @@ from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
-from pysonar.keys.told import Lot, Question, Told
+from pysonar.keys.told import Lot, Question, Told, looking
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import (
     CapsuleFault,
+    CapsuleRefused,
     CapsuleUnavailable,
     LedgerConflict,
     ManifestError,
@@ -90,6 +91,17 @@ class VeiledHolder(BaseHolder):
         return self._last[1]
 
     # ---- tests
+
+    def look(self, job: Job, round: int) -> None:
+        """See `KeyHolder`: a capsule looks when it is first asked, and nobody's answer is asked about."""
+        cover = job.manifest.cover
+        if not isinstance(cover, VeilCover) or cover.audit is None:
+            return
+        body = looking(job, round)
+        heard = self._panel.ask(Members.of(cover), "functional", body, self._place.functionals(body, [1]), {})
+        refused = (fault for fault in heard.faults.values() if isinstance(fault, CapsuleRefused))
+        if any(fault.code == "depth" for fault in refused):
+            raise too_few(heard, f"that they have looked for the updates of round {round}")
 
     def holds(
         self,
