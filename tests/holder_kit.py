@@ -119,7 +119,7 @@ class FakeHolder:
         return self._key.encrypt_weights(numbers)
 
     def least(self, job: Job) -> int:
-        return max(job.terms.min_mines, 2)
+        return job.terms.least
 
     def knows(self, job: Job, round: int) -> bool:
         return (job.bounty, round) in self._opened

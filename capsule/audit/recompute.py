@@ -26,9 +26,6 @@ from sonar.settling.evidence import Settled
 from sonar.settling.updates import ReadUpdate
 from sonar.settling.verdict import Verdict
 
-LEAST_COHORT = 2
-"""The sum of one answer is that answer. No bounty names a capsule that asks for more than its terms do."""
-
 
 @dataclass(frozen=True)
 class Eyes:
@@ -165,7 +162,7 @@ class Audit:
         functionals = Functionals()
         for heard in now.asked:
             functionals.hear(self._place, self._number, heard)
-        least = max(self._public.chain.posted.terms.min_mines, LEAST_COHORT)
+        least = self._public.chain.posted.terms.least
         complains = self._eyes.complains
         return Judging(self._public, self._place, design, past, opened, functionals, least, complains)
 

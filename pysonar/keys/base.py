@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from pysonar.keys.archive import Archive, Page
 from pysonar.keys.holder import SCORE_BITS
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UsageError
 from sonar.paillier.cohort import digest_of_parts, grouped
+from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.verdict import PASSING
 
 Failed = Mapping[str, str | None]

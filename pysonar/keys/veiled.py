@@ -23,7 +23,7 @@ from pysonar.capsules.panel import Heard, Members, Panel, too_few
 from pysonar.keys.archive import Page, table_of
 from pysonar.keys.base import BaseHolder, Failed, Judged
 from pysonar.keys.holder import SCORE_BITS, Choice
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.told import Lot, Question, Told
@@ -43,6 +43,7 @@ from sonar.manifests.capsule import SumRequest
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
+from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of

@@ -8,14 +8,14 @@ from sonar.chain.signatures import committee_fault, signer_of, signers_of
 from sonar.errors import RemoteError
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
-from sonar.manifests.model import ModelManifest, VeilCover
+from sonar.manifests.model import FROZEN, ModelManifest, VeilCover
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest
 from sonar.protocol.phase import NOBODY, Terms
 from sonar.protocol.seal import settlement_digest
 from sonar.settling.verdict import NO_SUM, SPARED
 from sonar.verifying.findings import Findings, Read
-from sonar.verifying.posting import FROZEN, Place
+from sonar.verifying.posting import Place
 from sonar.verifying.updates import Judged
 
 EVIDENCE, MODEL, SIGNATURE, UPDATES, COHORT = "evidence", "model", "signature", "updates", "cohort"

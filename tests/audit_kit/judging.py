@@ -75,7 +75,7 @@ def judged(
         for one in past
     ]
     lots = world.lots("tests", number)
-    least = max(world.terms.min_mines, 2)
+    least = world.terms.least
     rules = world.family.tests(world.design.spec, world.plan, least, lots.draw)
     reference = world.family.reference(world.design, played.weights)
     tests = world.family.veiled_tests(rules, world.plan, sent, reference, rows, lots.draw)

@@ -14,6 +14,8 @@ from sonar.families.quadratic.veiled.base import Question
 from sonar.families.quadratic.veiled.curved import CURVATURE_BITS, Curved
 from sonar.families.quadratic.veiled.directions import Block, Twinned
 from sonar.families.quadratic.veiled.identities import (
+    AGAIN,
+    AGAIN_BITS,
     BOUND_BITS,
     JUNK_BITS,
     REMAINDER_BITS,
@@ -27,8 +29,14 @@ from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured
 
-_FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS
-_LATER_BITS = ZERO_BITS + BOUND_BITS + max(REMAINDER_BITS, directions.MANY * MOVED_BITS) + CURVATURE_BITS
+_FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS + AGAIN * AGAIN_BITS
+_LATER_BITS = (
+    ZERO_BITS
+    + BOUND_BITS
+    + AGAIN * AGAIN_BITS
+    + max(REMAINDER_BITS, directions.MANY * MOVED_BITS)
+    + CURVATURE_BITS
+)
 MOST_BITS = (
     JUNK_BITS
     + max(_FIRST_BITS, _LATER_BITS)
