@@ -80,6 +80,15 @@ class VeiledHolder(BaseHolder):
         """What capsules were asked about a round, and told: for who audits it."""
         return self._told.questions(job.bounty, round)
 
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask who did not tell what was asked about a round, and may serve now. Raises CapsulesDiffer."""
+        for question in self.questions(job, round):
+            body, is_sum, place = question.body, question.purpose == "sum", self._place
+            count = job.plan.ciphertexts
+            read = place.sums(body, count, self.public.n) if is_sum else place.functionals_again(body)
+            heard = self._ask(job, "sum" if is_sum else "functional", body, read, all_of_them=True)
+            self._told.keep(job.bounty, round, question.purpose, body, heard.signed, {})
+
     def chosen(self, job: Job, round: int) -> CohortManifest | None:
         """The set that a round's sum takes, once it is chosen."""
         return self._told.fixed(job.bounty).get(round)
@@ -290,11 +299,12 @@ class VeiledHolder(BaseHolder):
             lot = lot.without(bad)
         return {}
 
-    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader) -> Heard:
+    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader, *, all_of_them: bool = False) -> Heard:
         cover = job.manifest.cover
         if not isinstance(cover, VeilCover):
             raise UsageError("the bounty has no capsules", hint="open it with the key alone")
-        return self._panel.ask(Members.of(cover), kind, body, read, self._told.known(body))
+        known = self._told.known(body)
+        return self._panel.ask(Members.of(cover), kind, body, read, known, all_of_them=all_of_them)
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
