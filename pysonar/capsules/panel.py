@@ -66,6 +66,12 @@ class Heard:
         """Whether every class is answered."""
         return len(self.told) >= self.members.classes.threshold
 
+    @property
+    def witnessed(self) -> bool:
+        """Whether every class is answered by holders of whom one at least is not among `threshold` - 1."""
+        places = [place for place, one in enumerate(self.members.accounts) if one in self.told]
+        return self.members.classes.witnessed(places)
+
     def by_class(self) -> list[Told]:
         """What is told of each class. All are there once there are `enough`."""
         merged: dict[int, Told] = {}
