@@ -112,7 +112,7 @@ def test_withheld_is_what_the_store_does_not_have() -> None:
 
 
 def test_an_update_that_capsules_found_too_late_may_be_one_of_whose_masks_nobody_could_tell() -> None:
-    """A mine serves it to the scientist first. Else nobody would sign, and an overdue bounty pays all alike."""
+    """A mine serves it to the scientist first. Else nobody would sign, and overdue bounties pay all alike."""
     world = World()
     late = world.mines[0].address
     auditor = world.auditor()
