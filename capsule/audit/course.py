@@ -44,12 +44,12 @@ class Summed:
     @property
     def mines(self) -> list[str]:
         """Who is in the set."""
-        return [addend.mine for addend in self.cohort.addends]
+        return list(self.cohort.weights)
 
     @property
     def weights(self) -> dict[str, int]:
         """What each answer of the set weighs, by mine."""
-        return {addend.mine: addend.weight for addend in self.cohort.addends}
+        return self.cohort.weights
 
 
 def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> Design:

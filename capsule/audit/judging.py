@@ -71,7 +71,7 @@ class Past:
         self.senders |= first
         self.read[number] = read
         if (fixed := public.cohort(number)) is not None:
-            self.sums.append({addend.mine: addend.weight for addend in fixed.addends})
+            self.sums.append(fixed.weights)
 
     @property
     def tested_out(self) -> set[str]:
