@@ -121,6 +121,9 @@ class FakeHolder:
     def least(self, job: Job) -> int:
         return job.terms.least
 
+    def look(self, job: Job, round: int) -> None:
+        """Nobody audits."""
+
     def knows(self, job: Job, round: int) -> bool:
         return (job.bounty, round) in self._opened
 

@@ -69,6 +69,10 @@ class Opener(Protocol):
         """Return what capsules were asked about a round, with their answers."""
         ...
 
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask the capsules that did not answer then. Raises CapsulesDiffer."""
+        ...
+
 
 def audit_spec(bounty: Bounty) -> AuditSpec:
     """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is.
@@ -132,6 +136,13 @@ class Packets:
             holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
             optimiser=_settings(self.bounty),
         )
+
+    def ask_again(self, number: int) -> None:
+        """Ask capsules what they have not told about a round (auditors say "told-missing").
+
+        Raises CapsulesDiffer.
+        """
+        self.holder.ask_again(self.job, number)
 
     def settled_before(self, number: int) -> list[int]:
         """Return the earlier rounds that were settled: what a capsule may need."""

@@ -43,6 +43,17 @@ class Gatherer:
         """
         if number != self._number:
             self._number, self._there, self._known = number, {}, {}
+        missing = self._missing(number, cohort, model, standing)
+        if last_try and missing:
+            self._holder.look(self._job, number)
+            missing = self._missing(number, cohort, model, standing)
+            for mine in missing:
+                self._withheld(number, mine)
+            return []
+        return missing
+
+    def _missing(self, number: int, cohort: Cohort, model: Digest, standing: Standing) -> list[str]:
+        """Fetch what is not there yet, and return the mines whose updates are not to be had."""
         expected = self._expected(number, model)
         missing, fault = [], None
         for mine in self._needed(number, cohort):
@@ -54,10 +65,6 @@ class Gatherer:
                 missing.append(mine)
         if fault is not None and not self._there:
             raise fault
-        if last_try:
-            for mine in missing:
-                self._withheld(number, mine)
-            return []
         return missing
 
     def again(self, number: int) -> list[MineUpdate]:

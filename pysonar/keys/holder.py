@@ -82,6 +82,15 @@ class KeyHolder(Protocol):
         """
         ...
 
+    def look(self, job: Job, round: int) -> None:
+        """Have auditors note which updates of a round are in the store now.
+
+        What they saw then cannot be called withheld afterwards. So whoever gives up on missing updates has
+        them look first, and then looks once more: else a mine that publishes between the two keeps a round
+        from being settled. Raises EnvironmentFault, CapsuleFault.
+        """
+        ...
+
     def holds(
         self,
         job: Job,

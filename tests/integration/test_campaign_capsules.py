@@ -249,6 +249,18 @@ def test_a_capsule_that_did_not_audit_yet_takes_the_place_of_one_that_is_gone(tm
     world.check_money()
 
 
+def test_a_capsule_that_was_restored_in_a_round_does_not_stop_its_settlement(tmp_path: Path) -> None:
+    """It was asked, and may not answer: so its silence is not the scientist's doing, and the others sign."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 1}, audit=True)
+    campaign, restored = world.campaign(), world.capsules[1]
+    world.run_until(campaign, lambda: campaign.id is not None)
+    restored.means.ledger.set_blind(10**12)
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    assert "functional" in restored.asked
+    world.check_money()
+
+
 def test_who_is_left_out_for_others_privacy_alone_gets_its_fee(tmp_path: Path) -> None:
     """With seven of eight, two sums would differ by one mine; so the absent one has company, drawn by lot."""
     settings = {"rounds": 2, "min_mines": 3}
