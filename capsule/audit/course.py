@@ -102,13 +102,13 @@ def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManife
     try:
         return _summed(place, opened, heard, cohort)
     except UpdateOutOfRange as error:
-        refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
+        refuse("sum", f"the sum of round {opened.number} is out of range without its masks: {error}")
 
 
-def is_none(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> bool:
-    """Tell whether the set fixed on the chain adds up to what no answers can, whoever of the capsules lies.
+def is_out_of_range(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> bool:
+    """Tell whether the sum of the set fixed on the chain is out of range, even if one capsule lies.
 
-    Raises Refusal, also where it could be the lie of one capsule.
+    Raises Refusal, also where it may be out of range because of one capsule's lie.
     """
     try:
         _summed(place, opened, heard, cohort)

@@ -185,8 +185,9 @@ class Judging:
         return {mine: test for mine, test in told.items() if test is not None}, same
 
     def spoilers(self, mines: Collection[str]) -> dict[str, str]:
-        """Return which of the mines in a sum that is none made it so: by mine the test that it fails. Raises
-        Refusal.
+        """Return who of the mines in a sum made it out of range: by mine the test that it fails.
+
+        Raises Refusal.
         """
         family, draw = family_of(self.public.first.family), self._lots("spoilers").draw
         asked = family.veiled_spoilers(self.place.plan, self.public.chain.state.round, mines, draw)

@@ -34,7 +34,7 @@ class Cohorts:
         """Return the set of a round whose digest a request names, if it may be opened by these rules.
 
         `least` is the operator's own, which comes on top: the fewest mines that this capsule opens a sum of.
-        A digest that the chain has not fixed is told nothing of, not even whether the store has it.
+        It tells nothing of a digest that the chain has not fixed, not even whether the store has it.
         """
         fixed = view.round(number).fixed
         if fixed is None:
