@@ -91,7 +91,7 @@ class Recomputing:
         bounty, round, public = request.bounty, request.round, self.public(chain)
         check_place(request, public)
         if self.address not in [one.account for one in public.cover.members]:
-            refuse("not-audited", f"this capsule, {self.address}, is none of the bounty's")
+            refuse("not-audited", f"this capsule, {self.address}, is not one of the bounty's")
         sighted = self.ledger.sighted(bounty, round)
         asked = any(each.asked for each in request.rounds if each.round == round)
         seen_by = self.seen
