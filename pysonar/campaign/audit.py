@@ -69,6 +69,10 @@ class Opener(Protocol):
         """Return what capsules were asked about a round, with their answers."""
         ...
 
+    def ask_others(self, job: Job, round: int) -> None:
+        """Ask it of those who have not told it."""
+        ...
+
 
 def audit_spec(bounty: Bounty) -> AuditSpec:
     """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is.

@@ -8,7 +8,7 @@ settlement each time it is read, whoever put it there: nothing needs to be remem
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,7 @@ from sonar.telling.progress import Progress
 
 ASK_AGAIN_S = 5.0
 OPENINGS_MISSING = "openings-missing"
+TOLD_MISSING = "told-missing"
 HEDGE_S = 10.0
 """How long those that are asked first have, until the others are asked too."""
 
@@ -151,20 +152,31 @@ class CapsuleSignatures:
     def _ask(
         self, settlement: Settlement, digest: bytes, accounts: Sequence[Address], threshold: int
     ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
-        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too."""
+        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too.
+
+        Who misses what a capsule was not asked, since it was away, is asked again once all others are.
+        """
         ordered = sorted(accounts, key=lambda account: account not in self._last)
         capsules = [self._panel[account] for account in ordered]
         signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
-        behind = [
-            self._panel[account]
-            for account, fault in faults.items()
-            if isinstance(fault, CapsuleRefused) and fault.code == OPENINGS_MISSING
-        ]
+        if len(signed) < threshold and (deaf := self._refusing(faults, TOLD_MISSING)):
+            packets = self._packets()
+            packets.holder.ask_others(packets.job, settlement.round)
+            more, again = self._asked(deaf, self._body(settlement), digest, threshold - len(signed))
+            signed, faults = signed | more, faults | again
+        behind = self._refusing(faults, OPENINGS_MISSING)
         if behind and len(signed) < threshold:
             body = self._body(settlement, self._packets().settled_before(settlement.round))
             more, again = self._asked(behind, body, digest, threshold - len(signed))
             signed, faults = signed | more, faults | again
         return signed, faults
+
+    def _refusing(self, faults: Mapping[Address, SonarError], code: str) -> list[Capsule]:
+        return [
+            self._panel[account]
+            for account, fault in faults.items()
+            if isinstance(fault, CapsuleRefused) and fault.code == code
+        ]
 
     def _asked(
         self, capsules: Sequence[Capsule], body: bytes, digest: bytes, enough: int

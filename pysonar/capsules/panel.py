@@ -151,22 +151,24 @@ class Panel:
         body: bytes,
         read: Reader,
         known: Mapping[Address, SignedAnswer],
+        *,
+        others: bool = False,
     ) -> Heard:
         """Ask all members, and return at least as many answers as it takes, or all that there are.
 
-        `known` are answers that were recorded before: if they are enough, nobody is asked. Raises
-        CapsulesDiffer, also for an answer to an earlier question that came late; ConfigError for a member
-        that is not listed.
+        `known` are answers that were recorded before: if they are enough, nobody is asked, unless the
+        `others` are to be. Raises CapsulesDiffer, also for an answer to an earlier question that came late;
+        ConfigError for a member that is not listed.
         """
         self._look_at_late()
         heard = Heard(members)
         for account, signed in known.items():
             heard.take(account, signed, read(account, members.held(account), signed))
-        if heard.enough:
+        if heard.enough and not others:
             return heard
         asked = self._send(heard, question, body, read)
         begun_s = self._monotonic()
-        until_s = begun_s + PATIENCE_S
+        until_s = begun_s + (GRACE_S[1] if heard.enough else PATIENCE_S)
         while asked.waiting and self._monotonic() < until_s:
             was_enough = heard.enough
             if not asked.take_in(until_s - self._monotonic()):

@@ -33,7 +33,6 @@ from sonar.errors import (
     CapsuleFault,
     CapsuleUnavailable,
     LedgerConflict,
-    ManifestError,
     UpdateOutOfRange,
     UsageError,
 )
@@ -49,7 +48,6 @@ from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of
 from sonar.settling.verdict import VEIL, twins_of
 from sonar.veil.functionals import Measured, measured, write_vector
-from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
 
 _ROOM = MAX_REQUEST_BYTES - (1 << 16)
@@ -81,6 +79,23 @@ class VeiledHolder(BaseHolder):
     def questions(self, job: Job, round: int) -> list[Question]:
         """What capsules were asked about a round, and told: for who audits it."""
         return self._told.questions(job.bounty, round)
+
+    def ask_others(self, job: Job, round: int) -> None:
+        """Ask all that was asked about a round of those who have not told it, and record what they tell.
+
+        Auditors refuse what a capsule was not asked, though it serves: one that was away, say. Raises
+        CapsulesDiffer.
+        """
+        for one in self.questions(job, round):
+            kind: Kind = "sum" if one.purpose == "sum" else "functional"
+            read = self._reader(job, kind, one.body)
+            heard = self._panel.ask(self._members(job), kind, one.body, read, one.answers, others=True)
+            self._told.keep(job.bounty, round, one.purpose, one.body, heard.signed, {})
+
+    def _reader(self, job: Job, kind: Kind, body: bytes) -> Reader:
+        if kind == "sum":
+            return self._place.sums(body, job.plan.ciphertexts, self.public.n)
+        return self._place.functionals(body, [ask.bits for ask in FunctionalRequest.from_bytes(body).asks])
 
     def chosen(self, job: Job, round: int) -> CohortManifest | None:
         """The set that a round's sum takes, once it is chosen."""
@@ -268,10 +283,13 @@ class VeiledHolder(BaseHolder):
         return {}
 
     def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader) -> Heard:
+        return self._panel.ask(self._members(job), kind, body, read, self._told.known(body))
+
+    def _members(self, job: Job) -> Members:
         cover = job.manifest.cover
         if not isinstance(cover, VeilCover):
             raise UsageError("the bounty has no capsules", hint="open it with the key alone")
-        return self._panel.ask(Members.of(cover), kind, body, read, self._told.known(body))
+        return Members.of(cover)
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
@@ -284,7 +302,7 @@ class VeiledHolder(BaseHolder):
         plain = self._key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
         n, step = int(self.public.n), job.plan.ciphertexts
         rows = [
-            [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]
+            [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *one.wraps(job.plan)]
             for i, one in enumerate(updates)
         ]
         page = Page(round, weights, names, table_of(rows, 2 * step), frozenset())
@@ -378,13 +396,3 @@ def _choice(manifest: CohortManifest, left: Mapping[str, str]) -> Choice:
     weights = _weights(manifest)
     spared = {mine: why for mine, why in left.items() if mine not in weights}
     return Choice(weights, spared, manifest.digest(), manifest.encoded)
-
-
-def _wraps(job: Job, update: MineUpdate) -> list[int]:
-    """K of each ciphertext. Raises UsageError for an update without masks."""
-    if update.veil is None:
-        raise UsageError(f"the update of {update.mine} has no masks, but its bounty has capsules")
-    try:
-        return read_wraps(job.plan, update.veil.wraps)
-    except ManifestError as error:
-        raise UsageError(f"the update of {update.mine}: {error}") from error
