@@ -16,7 +16,7 @@ from gmpy2 import mpz
 from pysonar.keys.archive import Page
 from pysonar.keys.base import Judged
 from pysonar.keys.holder import SCORE_BITS, Choice
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.local import LocalHolder
@@ -25,6 +25,7 @@ from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
+from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
 from sonar.settling.verdict import twins_of

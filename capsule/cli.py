@@ -79,7 +79,7 @@ def init(
 
     path = setup.make_home(home, network, url, dev=dev, password_file=password_file)
     capsule = open_capsule(path, sink_for(as_json))
-    following = with_home("look at capsule.toml, then: `capsule run`")
+    following = with_home(setup.following(capsule))
     if as_json:
         print_json(PartyReady(capsule.address, str(path), capsule.network.name, following))
         return
@@ -91,7 +91,7 @@ def init(
             "next": following,
         }.items()
     )
-    if lines := setup.identity_lines(capsule.address, capsule.policy.service.url):
+    if lines := setup.identity_lines(capsule):
         print_text(f"whoever runs the network adds to its file:\n\n{lines}")
 
 
@@ -143,20 +143,12 @@ def doctor(
     Example: `capsule doctor`
     """
     from capsule.show.doctor import examine
-    from capsule.show.documents import Examination
-    from sonar.telling.tables import print_text
+    from sonar.telling.checks import examination
 
-    findings = []
-    for check in examine(_open(home, as_json), password_file):
-        findings.append(check)
-        if not as_json:
-            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
-            print_text(f"{mark}  {check.name:<9} {check.found}", indent=16)
-            if check.hint:
-                print_text(f"{'':<16}{check.hint}", indent=16)
+    found = examination(examine(_open(home, as_json), password_file), tell=not as_json)
     if as_json:
-        print_json(Examination(all(check.ok for check in findings), findings))
-    if not all(check.ok for check in findings):
+        print_json(found)
+    if not found.ok:
         raise typer.Exit(1)
 
 

@@ -204,11 +204,7 @@ class Service:
 
     def _sum(self, request: Admitted, body: SumRequest, bounty: Bounty) -> bytes:
         means, view = self._means, request.view
-        cohort = means.cohorts.get(view, body.round, body.cohort)
-        before = means.cohorts.before(view, body.round)
-        least = means.policy.policy.least
-        if problem := before.fault(cohort, least):
-            raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
+        cohort = means.cohorts.get(view, body.round, body.cohort, means.policy.policy.least)
         masked = masked_of(means.updates, bounty, view, cohort)
         answer = SumAnswer(capsule=means.address, request=request.digest, sums=sums_of(bounty, masked))
         kept = self._answered(request, body.bounty, body.round, answer)

@@ -77,8 +77,16 @@ def rotate(capsule: Capsule, password_file: Path | None) -> Rotated:
     return Rotated(key.account, key.epoch, kept, deleted)
 
 
-def identity_lines(account: Address, url: str) -> str:
-    """Return what whoever runs the network adds to its file."""
-    if not url:
+def following(capsule: Capsule) -> str:
+    """Return what the operator does after `init`."""
+    if not capsule.policy.service.url and not capsule.listed_url:
+        return "give the capsule's address as url in capsule.toml, then: `capsule init`"
+    return "look at capsule.toml, then: `capsule run`"
+
+
+def identity_lines(capsule: Capsule) -> str:
+    """Return what whoever runs the network adds to its file; nothing if it is there, or has no address."""
+    url = capsule.policy.service.url
+    if not url or capsule.listed_url == url:
         return ""
-    return f'[[capsules]]\nurl = "{url}"\naccount = "{account}"'
+    return f'[[capsules]]\nurl = "{url}"\naccount = "{capsule.address}"'

@@ -111,20 +111,12 @@ def doctor(
     Example: `mine doctor --password-file password`
     """
     from mine.show.doctor import examine
-    from mine.show.documents import Examination
-    from sonar.telling.tables import print_text
+    from sonar.telling.checks import examination
 
-    findings = []
-    for check in examine(_open(home, as_json), password_file):
-        findings.append(check)
-        if not as_json:
-            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
-            print_text(f"{mark}  {check.name:<9} {check.found}", indent=16)
-            if check.hint:
-                print_text(f"{'':<16}{check.hint}", indent=16)
+    found = examination(examine(_open(home, as_json), password_file), tell=not as_json)
     if as_json:
-        print_json(Examination(all(check.ok for check in findings), findings))
-    if not all(check.ok for check in findings):
+        print_json(found)
+    if not found.ok:
         raise typer.Exit(1)
 
 

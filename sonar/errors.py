@@ -263,9 +263,9 @@ class CapsuleRefused(CapsuleUnavailable):
 class PortInUse(EnvironmentFault):
     """A port on this machine is taken."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, option: str = "--port", host: str = "127.0.0.1") -> None:
         super().__init__(
-            f"port {port} on 127.0.0.1 is in use", hint="choose another with --port, or 0 for any"
+            f"port {port} on {host} is in use", hint=f"choose another with {option}; port 0 is any free one"
         )
         self.port = port
 

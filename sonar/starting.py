@@ -6,6 +6,7 @@ import sys
 
 _NEEDLESS = (
     "trio",  # httpx loads it with its first client, 0.1 s, where it is installed
+    "httpx._main",  # its own command line, with click and pygments where they are installed
     "cffi",  # pycryptodome parses C with it for what ctypes does as well
 )
 _OBJECTS_PER_COLLECTION = 50_000

@@ -119,7 +119,10 @@ class FakeHolder:
         return self._key.encrypt_weights(numbers)
 
     def least(self, job: Job) -> int:
-        return max(job.terms.min_mines, 2)
+        return job.terms.least
+
+    def look(self, job: Job, round: int) -> None:
+        """Nobody audits."""
 
     def knows(self, job: Job, round: int) -> bool:
         return (job.bounty, round) in self._opened
@@ -209,6 +212,9 @@ class FakeHolder:
             sum(weights[one.mine] * v[i] for one, v in zip(updates, values, strict=True) if v)
             for i in range(job.plan.weights)
         ]
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        return {}
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         if (job.bounty, round) in self._scores:

@@ -155,6 +155,9 @@ class Masking:
     def cover(self) -> CoverSpec:
         return self.behind.cover
 
+    def look(self, job: Job, round: int) -> None:
+        self.real.look(job, round)
+
     def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
         return self._key.encrypt_weights(numbers)
 
@@ -206,6 +209,10 @@ class Masking:
             self.behind.store.put(choice.manifest, "dag-cbor")
             self.behind.fixed[job.bounty, round] = choice.digest
         return self.real.open_sum(job, round, weights_int, masked)
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        told = self.real.spoilers(self.behind.job(job), round, reveals)
+        return {name_of(mine): test for mine, test in told.items()}
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         job = self.behind.job(job)

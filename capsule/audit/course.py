@@ -17,7 +17,7 @@ from gmpy2 import mpz
 from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import Refusal, expect, refuse
-from capsule.audit.told import Place, class_sums
+from capsule.audit.told import Place, check_witnessed, class_sums
 from sonar.errors import ManifestError, SonarError, UpdateOutOfRange
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import STRIDE, Design
@@ -99,6 +99,27 @@ def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManife
 
     Raises Refusal.
     """
+    try:
+        return _summed(place, opened, heard, cohort)
+    except UpdateOutOfRange as error:
+        refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
+
+
+def is_none(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> bool:
+    """Tell whether the set fixed on the chain adds up to what no answers can, whoever of the capsules lies.
+
+    Raises Refusal, also where it could be the lie of one capsule.
+    """
+    try:
+        _summed(place, opened, heard, cohort)
+    except UpdateOutOfRange:
+        check_witnessed(place, heard)
+        return True
+    return False
+
+
+def _summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> Summed:
+    """See `summed`. Raises Refusal, UpdateOutOfRange."""
     classes = class_sums(place, opened.number, heard, cohort.digest())
     totals = [mpz(0)] * place.plan.ciphertexts
     for addend in cohort.addends:
@@ -107,11 +128,8 @@ def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManife
         plain = opened.plain[addend.mine]
         totals = [total + addend.weight * x for total, x in zip(totals, plain, strict=True)]
     rows = sum(addend.weight for addend in cohort.addends)
-    try:
-        signed = unveiled(place.n, [total % place.n for total in totals], classes)
-        return Summed(values_of(place.plan, signed, rows), rows, cohort)
-    except UpdateOutOfRange as error:
-        refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
+    signed = unveiled(place.n, [total % place.n for total in totals], classes)
+    return Summed(values_of(place.plan, signed, rows), rows, cohort)
 
 
 def course_before(

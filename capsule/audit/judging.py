@@ -5,7 +5,7 @@ How earlier rounds were judged is read from their evidence, which is settled: t 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
@@ -183,6 +183,19 @@ class Judging:
         holding = {mine for mine, test in told.items() if test is None}
         same = twins_of([*self.past.twins, twins], holding)
         return {mine: test for mine, test in told.items() if test is not None}, same
+
+    def spoilers(self, mines: Collection[str]) -> dict[str, str]:
+        """Return which of the mines in a sum that is none made it so: by mine the test that it fails. Raises
+        Refusal.
+        """
+        family, draw = family_of(self.public.first.family), self._lots("spoilers").draw
+        asked = family.veiled_spoilers(self.place.plan, self.public.chain.state.round, mines, draw)
+        heard = {
+            mine: tuple(found for _, found in (self.heard(mine, each) for each in asks))
+            for mine, asks in asked.asks.items()
+        }
+        failed, _ = asked.judged(heard)
+        return {mine: test for mine, test in failed.items() if test is not None}
 
     def heard(self, mine: str, asked: Asked, room: int = 0) -> tuple[Asked, Measured]:
         """Return a functional of one mine's answers, as it was asked, and as capsules told it.

@@ -26,8 +26,8 @@ from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.record import Manifest
-from sonar.settling.updates import Expected, Get, ReadUpdate, read_update
-from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD
+from sonar.settling.updates import Expected, Get, ReadUpdate, malformed, read_update
+from sonar.settling.verdict import WITHHELD
 
 M = TypeVar("M", bound=Manifest)
 READ_AT_ONCE = 16
@@ -156,11 +156,9 @@ class PublicBounty:
         return {mine: known[mine] for mine in wanted}
 
     def _expected(self, number: int) -> Expected:
-        chain = self.chain
-        place = chain.chain_id, chain.contract, chain.state.bounty
-        model = self.model_of(number)
-        said = model.family, model.slot_plan, model.cover
-        return Expected(*place, number, model.digest(), self.key, *said)
+        chain, model = self.chain, self.model_of(number)
+        place = chain.chain_id, chain.contract, chain.state.bounty, number
+        return Expected.of(place, model.digest(), self.key, model)
 
     def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
         try:
@@ -168,8 +166,7 @@ class PublicBounty:
         except (BlobNotFound, DigestMismatch):
             return WITHHELD
         except RemoteError as error:
-            text = f"{MALFORMED}{error}"
-            return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]
+            return malformed(error)
 
     def _manifest(self, kind: type[M], digest: Digest, code: str) -> M:
         data = self._get(Cid("dag-cbor", digest), kind.max_bytes)

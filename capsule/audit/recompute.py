@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from capsule.audit.course import Summed, check_step, course_before, design_of, optimiser_of, summed
+from capsule.audit.course import Summed, check_step, course_before, design_of, is_none, optimiser_of, summed
 from capsule.audit.judging import Judging, Past, check_cohort, past_of, read_now
 from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weights
 from capsule.audit.paying import check_shares, scores_of
@@ -25,9 +25,6 @@ from sonar.settling import evidence
 from sonar.settling.evidence import Settled
 from sonar.settling.updates import ReadUpdate
 from sonar.settling.verdict import Verdict
-
-LEAST_COHORT = 2
-"""The sum of one answer is that answer. No bounty names a capsule that asks for more than its terms do."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +108,17 @@ class Audit:
         optimiser = optimiser_of(public.first, request, design)
         judging = self._judging(design, past, opened, given[self._number])
         verdict, selection = judging.verdict(read, unread)
+        if self._has_none(given, opened):
+            verdict = verdict.without_sum(judging.spoilers(selection.weights))
         check_verdict(told, verdict)
-        is_summed = check_cohort(selection, public, read)
-        sums = self._sums(given, opened)
+        is_summed = check_cohort(selection, public, read) and not verdict.no_sum
+        sums = self._sums(given, opened, is_summed)
         weights = {number: each.weights for number, each in opened.items()}
         before = {number: one for number, one in sums.items() if number < self._number}
         course = course_before(public, design, optimiser, before, weights)
         steps = Steps(judging, optimiser, course, verdict)
         shares = steps.trained(request, sums, after) if is_summed else steps.unchanged(request, public)
-        self._check_evidence(told, read, verdict, shares, public.cohort(self._number))
+        self._check_evidence(told, read, verdict, shares, public.cohort(self._number) if is_summed else None)
         return Recomputed(
             self._digest(), request.new_loss, shares, verdict.left_out, batch.count, frozenset(given)
         )
@@ -163,18 +162,30 @@ class Audit:
         functionals = Functionals()
         for heard in now.asked:
             functionals.hear(self._place, self._number, heard)
-        least = max(self._public.chain.posted.terms.min_mines, LEAST_COHORT)
+        least = self._public.chain.posted.terms.least
         complains = self._eyes.complains
         return Judging(self._public, self._place, design, past, opened, functionals, least, complains)
 
+    def _has_none(self, given: Mapping[int, AuditedRound], opened: Mapping[int, OpenedRound]) -> bool:
+        """Whether a set was fixed whose sum is none, so that the model stays: looked at only if it is said
+        to stay, else a sum that is none is refused. Raises Refusal.
+        """
+        heard, cohort = given[self._number].sum, self._public.cohort(self._number)
+        if self._request.new_model != self._public.chain.state.model_digest or not (heard and cohort):
+            return False
+        return is_none(self._place, opened[self._number], heard, cohort)
+
     def _sums(
-        self, given: Mapping[int, AuditedRound], opened: Mapping[int, OpenedRound]
+        self,
+        given: Mapping[int, AuditedRound],
+        opened: Mapping[int, OpenedRound],
+        is_summed: bool,
     ) -> dict[int, Summed]:
         """What each round's set added up to, where one was fixed and opened. Raises Refusal."""
         found = {}
         for number, each in given.items():
             cohort = self._public.cohort(number)
-            moved = number == self._number or self._moved(number)
+            moved = is_summed if number == self._number else self._moved(number)
             if cohort is not None and moved:
                 if each.sum is None:
                     refuse("told-missing", f"nobody told the sum of round {number}")
@@ -264,7 +275,7 @@ class Steps:
         return self._shares(request, scores, losses)
 
     def unchanged(self, request: SettlementRequest, public: PublicBounty) -> dict[str, int]:
-        """Return the shares of a round in which nothing could be opened: of all accepted alike.
+        """Return the shares of a round in which nothing was learnt: of all accepted alike.
 
         Raises Refusal.
         """

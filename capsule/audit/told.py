@@ -132,6 +132,20 @@ def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[l
     ]
 
 
+def check_witnessed(place: Place, heard: Heard) -> None:
+    """Refuse if of some class only members told who may all lie: this capsule's own word, or that of enough
+    others, must be among them. A sum that is none would else be any one capsule's to make.
+    """
+    members = [member.account for member in place.cover.members]
+    spoke = {member for member, _ in _answers(place, heard, SumAnswer)}
+    me = [members.index(place.me)] if place.me in members else []
+    if few := place.cover.classes.unwitnessed(spoke, me):
+        refuse(
+            "told-missing",
+            f"the sum is none, and too few capsules told class {few[0]} of it: one could have made it so",
+        )
+
+
 def _take(place: Place, member: int, values: Sequence[T], into: dict[int, T]) -> None:
     """Note what a member tells of its classes; refuse where another told something else."""
     classes = place.cover.classes

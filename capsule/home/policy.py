@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sonar.errors import ConfigError
 from sonar.home.files import read_if_there
 from sonar.home.keystore import write_private
-from sonar.home.settings import parse_toml
-from sonar.http import checked_url
+from sonar.home.settings import checked_capsule_url, parse_toml
 from sonar.manifests.capsule import MAX_REQUEST_BYTES
 from sonar.protocol.ids import Address, BountyId, hex32, parse_address, parse_bytes32
 from sonar.protocol.record import MAX_COHORT
@@ -71,9 +70,7 @@ class _Strict(BaseModel):
 class Service(_Strict):
     """How the capsule is reached, and how much it takes on. `url` may be empty."""
 
-    url: Annotated[
-        str, AfterValidator(lambda text: checked_url(text, "https://capsule.example") if text else text)
-    ] = ""
+    url: Annotated[str, AfterValidator(lambda text: checked_capsule_url(text) if text else text)] = ""
     listen: Annotated[str, AfterValidator(_listen)] = LISTEN
     max_body_bytes: Annotated[int, Field(ge=1 << 12, le=MAX_REQUEST_BYTES)] = MAX_REQUEST_BYTES
     questions_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
@@ -157,6 +154,10 @@ def write_first(home: Path, url: str) -> None:
         raise ConfigError("--url", first_fault(error, "url", show=True)[1]) from error
     if not path.exists():
         write_private(path, _TEMPLATE.format(url=in_toml(url)).encode())
+    elif url and url != (now := Policy.load(home).service.url):
+        raise ConfigError(
+            "--url", f"is not what {path} says: {now!r}", hint="change it there, or leave --url out"
+        )
 
 
 def _known() -> list[str]:

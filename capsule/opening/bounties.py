@@ -12,7 +12,7 @@ from capsule.home.keys import Epoch
 from capsule.problems import Refused
 from sonar.chain.signatures import signer_of
 from sonar.errors import BlobTooLarge, CiphertextError, ManifestError, PlanError
-from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
+from sonar.manifests.model import FROZEN, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
@@ -22,8 +22,6 @@ from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
 if TYPE_CHECKING:
     from capsule.opening.chainview import View
 
-FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
-"""What may not change between the rounds of a bounty."""
 _MOST_KEPT = 64
 
 

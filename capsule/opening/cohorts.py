@@ -19,15 +19,11 @@ from sonar.errors import BlobNotFound, BlobTooLarge, ManifestError
 from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
-from sonar.protocol.phase import Terms
 from sonar.veil.atoms import Atoms, weight_fault
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
     from capsule.opening.chainview import View
-
-LEAST = 2
-"""The fewest mines that a sum may tell of, whatever the terms say."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +60,16 @@ def mines_of(cohort: CohortManifest) -> frozenset[str]:
     return frozenset(one.mine for one in cohort.addends)
 
 
-def least_of(terms: Terms) -> int:
-    """The fewest mines that a sum, or a difference of sums, may tell of, by a bounty's terms."""
-    return max(terms.min_mines, LEAST)
-
-
 class Cohorts:
     """Reads the sets that the chain has fixed. Raises Refused, BlobNotFound, StoreUnavailable."""
 
     def __init__(self, store: Store, ledger: Ledger, site: tuple[int, Address]) -> None:
         self._store, self._ledger, self._site = store, ledger, site
 
-    def get(self, view: View, number: int, digest: Digest) -> CohortManifest:
+    def get(self, view: View, number: int, digest: Digest, least: int) -> CohortManifest:
         """Return the set of a round whose digest a request names, if it may be opened by these rules.
 
+        `least` is the operator's own, which comes on top: the fewest mines that this capsule opens a sum of.
         A digest that the chain has not fixed is told nothing of, not even whether the store has it.
         """
         fixed = view.round(number).fixed
@@ -94,14 +86,16 @@ class Cohorts:
             raise Refused("cohort", f"the set of round {number} is malformed: {cohort}")
         if problem := self._misplaced(view, number, cohort):
             raise Refused("cohort", problem)
-        before = self.before(view, number)
-        if problem := before.fault(cohort, least_of(view.state.terms)):
+        before = self._before(view, number)
+        if problem := before.fault(cohort, view.state.terms.least):
             raise Refused("cohort", problem, hint=_NEXT)
+        if problem := before.fault(cohort, least):
+            raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
         return cohort
 
-    def before(self, view: View, number: int) -> Opened:
+    def _before(self, view: View, number: int) -> Opened:
         """Return all that may have been opened in a bounty before a round."""
-        opened, least = Opened(), least_of(view.state.terms)
+        opened, least = Opened(), view.state.terms.least
         for earlier in range(1, number):
             record = view.rounds.get(earlier)
             if record is None or record.fixed is None:

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from capsule.problems import Refused
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, ManifestError
@@ -14,8 +14,8 @@ from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
+from sonar.settling.updates import Expected, check_update
 from sonar.veil import envelopes
-from sonar.veil.masks import read_wraps
 from sonar.veil.streams import Place
 
 if TYPE_CHECKING:
@@ -90,33 +90,14 @@ class Updates:
     def _checked(
         self, bounty: Bounty, number: int, question: Digest, mine: Address, manifest: UpdateManifest
     ) -> Veil:
-        chain_id, contract = self._site
-        wanted: dict[str, Any] = {
-            "chain_id": chain_id,
-            "contract": contract,
-            "bounty": bounty.bounty,
-            "round": number,
-            "mine": mine,
-            "model": Cid("dag-cbor", question),
-            "key": bounty.key.fingerprint,
-            "ciphertexts": bounty.plan.ciphertexts,
-        }
-        for field, value in wanted.items():
-            if getattr(manifest, field) != value:
-                _refuse(mine, f"has revealed an update whose {field} is not this round's")
-        veil, classes = manifest.veil, bounty.cover.classes
-        if veil is None:
-            _refuse(mine, "has revealed an update without a veil")
-        if len(veil.seeds) != classes.count or len(veil.envelopes) != classes.members:
-            _refuse(
-                mine,
-                f"has revealed {len(veil.seeds)} seeds' hashes and {len(veil.envelopes)} envelopes; this "
-                f"bounty has {classes.count} classes and {classes.members} capsules",
-            )
+        place = *self._site, bounty.bounty, number
+        expected = Expected.of(place, question, bounty.key, bounty.model)
         try:
-            read_wraps(bounty.plan, veil.wraps)
+            check_update(manifest, expected, mine)
         except ManifestError as error:
-            _refuse(mine, f"has revealed an update with malformed wraps: {error}")
+            _refuse(mine, f"has revealed an update that is not as this round asks: {error}")
+        veil = manifest.veil
+        assert veil is not None
         return veil
 
     def _opened(self, bounty: Bounty, mine: Address, veil: Veil) -> dict[int, bytes]:

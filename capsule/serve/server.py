@@ -72,7 +72,7 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         if error.errno == 98:
-            raise PortInUse(port) from error
+            raise PortInUse(port, "--listen", host) from error
         raise ConfigError(
             "--listen", f"{host}:{port} cannot be listened on: {error.strerror}", hint="name another address"
         ) from error

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 from capsule.home.witness import Witness
-from capsule.show.documents import Check
 from capsule.wiring import Capsule
 from sonar.chain.signatures import signer_of
 from sonar.errors import ConfigError, EnvironmentFault, KeyFileError, SonarError, StoreUnavailable
@@ -18,19 +17,19 @@ from sonar.http import client
 from sonar.manifests.capsule import Identity, SignedAnswer
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Cid
-from sonar.telling.again import with_home
+from sonar.telling.checks import Check, Planned, made
+from sonar.telling.text import count
 
 OLD_KEY_DAYS = 180
 LEAST_DISK_BYTES = 256 << 20
 AHEAD_S = 60
 _MOST_BYTES = 1 << 16
 _PROBE = b"sonar: capsule doctor can write here\n"
-_Planned = tuple[str, Callable[[], str], tuple[str, ...]]
 
 
 def examine(capsule: Capsule, password_file: Path | None) -> Iterator[Check]:
     """Check one thing after the other; each is told as soon as it is known."""
-    checks: list[_Planned] = [
+    checks: list[Planned] = [
         ("home", lambda: str(capsule.home.path), ()),
         ("policy", lambda: capsule.policy.in_words(), ()),
         ("keystore", lambda: f"opens for {capsule.unlock(capsule.password(password_file)).address}", ()),
@@ -44,17 +43,7 @@ def examine(capsule: Capsule, password_file: Path | None) -> Iterator[Check]:
         ("listed", lambda: _listed(capsule), ("network", "policy")),
         ("url", lambda: _url(capsule), ("policy", "network")),
     ]
-    failed: set[str] = set()
-    for name, check, needs in checks:
-        if missing := [need for need in needs if need in failed]:
-            failed.add(name)
-            yield Check(name, None, f"not checked: {missing[0]} must work first")
-            continue
-        try:
-            yield Check(name, True, check())
-        except SonarError as error:
-            failed.add(name)
-            yield Check(name, False, str(error), with_home(error.hint))
+    return made(checks)
 
 
 def _keys(capsule: Capsule) -> str:
@@ -68,7 +57,7 @@ def _keys(capsule: Capsule) -> str:
             f"the key of epoch {newest.public.epoch} is {days:.0f} days old",
             hint="`capsule rotate` begins a new one: what an old key opens lies in stores for ever",
         )
-    return f"epochs {', '.join(map(str, sorted(epochs)))}; the newest is {days:.0f} days old"
+    return f"of epoch {', '.join(map(str, sorted(epochs)))}; the newest is {count(round(days), 'day')} old"
 
 
 def _ledger(capsule: Capsule) -> str:

@@ -7,24 +7,6 @@ from sonar.telling.documents import Integer, document
 
 
 @document
-class Check:
-    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
-
-    name: str
-    ok: bool | None
-    found: str
-    hint: str = ""
-
-
-@document
-class Examination:
-    """What `capsule doctor` found."""
-
-    ok: bool
-    checks: list[Check]
-
-
-@document
 class Served:
     """A bounty that the capsule serves, or served: bits told of its mines' answers, and sums opened."""
 

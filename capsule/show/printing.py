@@ -18,7 +18,7 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
             "state": "serves" if document.running else "does not run",
             "network": document.network + ("" if document.listed else ", whose file does not list it"),
             "url": document.url,
-            "keys": "epochs " + ", ".join(map(str, document.epochs)),
+            "keys": f"of epoch {', '.join(map(str, document.epochs))}",
             "told": f"{count(document.bits, 'bit')} of answers, {count(document.sums, 'sum')}",
             "restored": blind if document.blind_until_s else "",
             "refused": ", ".join(f"{code} {times}" for code, times in document.refusals.items()),
@@ -29,17 +29,28 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
             [
                 one.bounty if wide else short(one.bounty),
                 one.scientist if wide else short(one.scientist),
-                "open" if one.open else "closed",
+                "not seen" if one.open else "yes",
                 str(one.epoch),
                 str(one.mines),
-                str(one.bits),
+                f"{one.bits:,}",
                 str(one.sums),
             ]
             for one in document.bounties
         ]
         print_text("")
-        headings = ["bounty", "scientist", "state", "epoch", "mines", "bits\ntold", "sums"]
+        headings = ["bounty", "scientist", "closed", "epoch", "mines", "bits\ntold", "sums"]
         print_table(headings, rows, right=("epoch", "mines", "bits\ntold", "sums"), wide=wide)
+
+
+_KINDS = {"functional": "bits"}
+_KINDS_TOLD = (
+    "bits: of updates, for tests and scores; sum: what takes the masks off a round's sum; settlement: its "
+    "signature. request and answer: the digests of what was asked and signed"
+)
+_AUDITED_TOLD = (
+    "loss: in millionths of the null model's; openings: ciphertexts whose decryption was proved and checked; "
+    "mines paid: those with a share"
+)
 
 
 def print_signed(document: SignedList, *, wide: bool) -> None:
@@ -47,7 +58,7 @@ def print_signed(document: SignedList, *, wide: bool) -> None:
     rows = [
         [
             str(one.round),
-            one.kind,
+            _KINDS.get(one.kind, one.kind),
             clock(one.at_s),
             one.request if wide else short(one.request),
             one.answer if wide else short(one.answer),
@@ -61,6 +72,7 @@ def print_signed(document: SignedList, *, wide: bool) -> None:
     print_table(
         ["round", "kind", "time", "request", "answer", "bytes"], rows, right=("round", "bytes"), wide=wide
     )
+    print_text(_KINDS_TOLD)
     if document.settlements:
         print_text("")
         print_audited(document.settlements, wide=wide)
@@ -75,7 +87,7 @@ def print_audited(settlements: Sequence[AuditedLine], *, wide: bool) -> None:
         [
             str(one.round),
             one.settlement if wide else short(one.settlement),
-            str(one.loss),
+            f"{one.loss:,}",
             str(one.openings),
             str(sum(share > 0 for share in one.shares_bps.values())),
             str(len(one.left_out)),
@@ -85,3 +97,4 @@ def print_audited(settlements: Sequence[AuditedLine], *, wide: bool) -> None:
     ]
     headings = ["round", "settlement", "loss", "openings", "mines\npaid", "left\nout", "recomputed"]
     print_table(headings, rows, right=("round", "loss", "openings", "mines\npaid", "left\nout"), wide=wide)
+    print_text(_AUDITED_TOLD)

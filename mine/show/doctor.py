@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from mine.show.documents import Check
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
@@ -16,8 +15,8 @@ from sonar.store import choose
 from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
 from sonar.store.kubo.swarm import fingerprint
-from sonar.telling.again import with_home
 from sonar.telling.amounts import format_amount, format_wei
+from sonar.telling.checks import Check, Planned, made
 from sonar.telling.text import count, short
 
 ROUND_GAS = 250_000
@@ -27,17 +26,14 @@ TOKEN_GAS = 250_000
 _PROBE = b"sonar: mine doctor can write here\n"
 
 
-_Planned = tuple[str, Callable[[], str], tuple[str, ...]]
-
-
 def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
     """Check one thing after the other; each is told as soon as it is known."""
-    ipfs: list[_Planned] = [
+    ipfs: list[Planned] = [
         ("ipfs", lambda: _ipfs(mine), ("network",)),
         ("swarm key", lambda: _swarm_key(mine), ("network",)),
     ]
-    swarm: list[_Planned] = [("swarm", lambda: _swarm(mine), ("store",))]
-    checks: list[_Planned] = [
+    swarm: list[Planned] = [("swarm", lambda: _swarm(mine), ("store",))]
+    checks: list[Planned] = [
         ("home", lambda: str(mine.home.path), ()),
         ("network", lambda: f"{mine.network.name!r}, chain {mine.network.chain_id}", ()),
         ("policy", lambda: _policy(mine), ("network",)),
@@ -53,17 +49,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
         ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
         ("pool", lambda: _pool(mine), ("bounties",)),
     ]
-    failed: set[str] = set()
-    for name, check, needs in checks:
-        if missing := [need for need in needs if need in failed]:
-            failed.add(name)
-            yield Check(name, None, f"not checked: {missing[0]} must work first")
-            continue
-        try:
-            yield Check(name, True, check())
-        except SonarError as error:
-            failed.add(name)
-            yield Check(name, False, str(error), with_home(error.hint))
+    return made(checks)
 
 
 def _policy(mine: Mine) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sonar.protocol.ids import ETHER, Address
+from sonar.telling.checks import Examination
 from sonar.telling.documents import Amount, PartyReady, document
 
 
@@ -37,24 +38,6 @@ class Fit:
     fits: bool
     problem: str = ""
     hint: str = ""
-
-
-@document
-class Check:
-    """One finding. `ok` is None for a check that could not be made because an earlier one failed."""
-
-    name: str
-    ok: bool | None
-    found: str
-    hint: str = ""
-
-
-@document
-class Examination:
-    """What `mine doctor` found."""
-
-    ok: bool
-    checks: list[Check]
 
 
 @document

@@ -32,7 +32,7 @@ from sonar.errors import ConsentError, DataError, ManifestError
 from sonar.families.base import Prepared
 from sonar.families.registry import AnyFamily, family_of
 from sonar.home.folder import PrivateFolder
-from sonar.manifests.model import AllowList, KeyManifest, ModelManifest
+from sonar.manifests.model import FROZEN, AllowList, KeyManifest, ModelManifest
 from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
@@ -41,8 +41,6 @@ from sonar.protocol import allowlist
 from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
 
-FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
-"""What may not change between the rounds of a bounty."""
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
 LONG_S = 3.0
 """From this duration on, other processes are worth their start, which takes most of a second."""

@@ -35,7 +35,7 @@ from sonar.settling.updates import Expected, Get, read_update
 
 
 class Question(Protocol):
-    """What capsules were asked: for "tests", "scores" or a "sum"."""
+    """What capsules were asked: for "tests", "scores", "spoilers" or a "sum"."""
 
     @property
     def purpose(self) -> str:
@@ -69,8 +69,8 @@ class Opener(Protocol):
         """Return what capsules were asked about a round, with their answers."""
         ...
 
-    def ask_others(self, job: Job, round: int) -> None:
-        """Ask it of those who have not told it."""
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask the capsules that did not answer then. Raises CapsulesDiffer."""
         ...
 
 
@@ -130,12 +130,19 @@ class Packets:
             evidence=digest_of(publication.evidence),
             rounds=(
                 *(self._round(each, self._sum(each)) for each in sorted(set(earlier) - {number})),
-                self._round(number, self._sum(number), self._told(number, "tests", "scores")),
+                self._round(number, self._sum(number), self._told(number, "tests", "scores", "spoilers")),
             ),
             new_weights=self._weights(ModelManifest.from_bytes(new_model)) if new_model else None,
             holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
             optimiser=_settings(self.bounty),
         )
+
+    def ask_again(self, number: int) -> None:
+        """Ask capsules what they have not told about a round (auditors say "told-missing").
+
+        Raises CapsulesDiffer.
+        """
+        self.holder.ask_again(self.job, number)
 
     def settled_before(self, number: int) -> list[int]:
         """Return the earlier rounds that were settled: what a capsule may need."""
@@ -158,8 +165,7 @@ class Packets:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
-        said = model.family, model.slot_plan, model.cover
-        expected = Expected(*place, model.digest(), self.holder.public, *said)
+        expected = Expected.of(place, model.digest(), self.holder.public, model)
         cohort: Cohort = self.records.get(Cohort, number)
         read = [
             read_update(self.get, expected, Address(mine), Digest(digest))

@@ -15,7 +15,7 @@ from pysonar.campaign.records import Cohort, Outcome, Publication, Records
 from pysonar.campaign.standing import Standing, course_of
 from pysonar.keys.holder import Choice, KeyHolder
 from pysonar.keys.job import Job
-from sonar.errors import LedgerConflict
+from sonar.errors import LedgerConflict, UpdateOutOfRange
 from sonar.families.quadratic.course import Course
 from sonar.families.registry import family_of
 from sonar.manifests.model import ModelManifest
@@ -138,7 +138,10 @@ class RoundWork:
     # ---- outcome
 
     def compute(self, number: int) -> Outcome:
-        """Aggregate, step, evaluate and score, and record the outcome. Needs the verdict."""
+        """Aggregate, step, evaluate and score, and record the outcome. Needs the verdict.
+
+        A sum that is none changes nothing but the verdict.
+        """
         outcome: Outcome | None = self._records.get(Outcome, number)
         if outcome is None:
             verdict: Verdict = self._records.get(Verdict, number)
@@ -146,14 +149,26 @@ class RoundWork:
             course = self._standing.before(number).course
             outcome = self._unchanged(number, course, verdict, cohort)
             choice = self._chosen(number, verdict, cohort)
-            if choice.weights and choice.weights.keys() == set(verdict.accepted):
+            opens = choice.weights and not verdict.no_sum
+            if opens and choice.weights.keys() == set(verdict.accepted):
                 # The holder refuses where its answer and an earlier one would give a single mine away:
                 # another cohort at the same weights, or other updates after this journal was restored from
                 # a copy.
                 with suppress(LedgerConflict):
-                    outcome = self._trained(number, course, verdict, cohort, choice)
+                    try:
+                        outcome = self._trained(number, course, verdict, cohort, choice)
+                    except UpdateOutOfRange:
+                        verdict = self._without_sum(number, verdict, cohort)
+                        outcome = self._unchanged(number, course, verdict, cohort)
             self._records.put(outcome, number)
         return outcome
+
+    def _without_sum(self, number: int, verdict: Verdict, cohort: Cohort) -> Verdict:
+        """Record who spoiled a sum that is none, so that nothing is learnt; such mines are left out."""
+        spoilers = self._holder.spoilers(self._job, number, cohort.digests)
+        verdict = verdict.without_sum(spoilers)
+        self._records.put(verdict, number)
+        return verdict
 
     def _trained(
         self, number: int, course: Course, verdict: Verdict, cohort: Cohort, choice: Choice

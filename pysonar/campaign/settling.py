@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pysonar.campaign.means import Means
 from pysonar.campaign.opening import Opening, blobs_of, publish
-from pysonar.campaign.records import Cohort, Posting, Publication
+from pysonar.campaign.records import Cohort, Outcome, Posting, Publication
 from pysonar.campaign.rounds import RoundWork
 from sonar.chain.contract.calls import Award, Call, ordered
 from sonar.chain.contract.reveals import Proof, proofs
@@ -143,8 +143,15 @@ class Settling:
     def _worked_out(self, state: BountyState) -> tuple[Publication, dict[str, int]]:
         """What the round is settled with, and each mine's share in basis points."""
         n, timed = state.round, self._means.watch.timed
+        known = self._records.get(Outcome, n) is not None
         with timed(n, "aggregate"):
             outcome = self.rounds.compute(n)
+        verdict: Verdict = self._records.get(Verdict, n)
+        if verdict.no_sum and not known:
+            self._means.progress.note(
+                f"the answers of round {n} add up to none that mines can have: nothing is learnt in it, and "
+                f"{len(verdict.accepted)} mines share its fees"
+            )
         with timed(n, "encrypt"):
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)
         return publication, outcome.shares_bps

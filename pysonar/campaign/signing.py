@@ -8,7 +8,7 @@ settlement each time it is read, whoever put it there: nothing needs to be remem
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -30,8 +30,7 @@ from sonar.protocol.ids import Address, parse_bytes32
 from sonar.telling.progress import Progress
 
 ASK_AGAIN_S = 5.0
-OPENINGS_MISSING = "openings-missing"
-TOLD_MISSING = "told-missing"
+OPENINGS_MISSING, TOLD_MISSING = "openings-missing", "told-missing"
 HEDGE_S = 10.0
 """How long those that are asked first have, until the others are asked too."""
 
@@ -154,29 +153,24 @@ class CapsuleSignatures:
     ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
         """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too.
 
-        Who misses what a capsule was not asked, since it was away, is asked again once all others are.
+        A capsule may have been away while others told about the round, and serve now. Auditors want to hear
+        it, so it is asked again.
         """
         ordered = sorted(accounts, key=lambda account: account not in self._last)
         capsules = [self._panel[account] for account in ordered]
         signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
-        if len(signed) < threshold and (deaf := self._refusing(faults, TOLD_MISSING)):
-            packets = self._packets()
-            packets.holder.ask_others(packets.job, settlement.round)
-            more, again = self._asked(deaf, self._body(settlement), digest, threshold - len(signed))
-            signed, faults = signed | more, faults | again
-        behind = self._refusing(faults, OPENINGS_MISSING)
-        if behind and len(signed) < threshold:
-            body = self._body(settlement, self._packets().settled_before(settlement.round))
+        for code in (TOLD_MISSING, OPENINGS_MISSING):
+            behind = [self._panel[account] for account, fault in faults.items() if _code(fault) == code]
+            if not behind or len(signed) >= threshold:
+                continue
+            if code == TOLD_MISSING:
+                self._packets().ask_again(settlement.round)
+                body = self._body(settlement)
+            else:
+                body = self._body(settlement, self._packets().settled_before(settlement.round))
             more, again = self._asked(behind, body, digest, threshold - len(signed))
             signed, faults = signed | more, faults | again
         return signed, faults
-
-    def _refusing(self, faults: Mapping[Address, SonarError], code: str) -> list[Capsule]:
-        return [
-            self._panel[account]
-            for account, fault in faults.items()
-            if isinstance(fault, CapsuleRefused) and fault.code == code
-        ]
 
     def _asked(
         self, capsules: Sequence[Capsule], body: bytes, digest: bytes, enough: int
@@ -201,3 +195,7 @@ class CapsuleSignatures:
         publication: Publication = packets.records.get(Publication, number)
         shares = {str(award.mine): award.share_bps for award in settlement.awards}
         return packets.packet_of(number, publication, shares, earlier).to_bytes()
+
+
+def _code(fault: SonarError) -> str:
+    return fault.code if isinstance(fault, CapsuleRefused) else ""

@@ -11,7 +11,7 @@ from gmpy2 import mpz
 from sonar.chain.signatures import signer_of
 from sonar.errors import CapsuleFault, RemoteError
 from sonar.manifests.audit import SettlementAnswer
-from sonar.manifests.capsule import FunctionalAnswer, Identity, SignedAnswer, SumAnswer
+from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Identity, SignedAnswer, SumAnswer
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
 from sonar.protocol.ids import Address, digest_of
@@ -58,6 +58,10 @@ class Place:
             return found
 
         return read
+
+    def functionals_again(self, body: bytes) -> Reader:
+        """Return what reads answers to a FunctionalRequest that is on record. Raises ManifestError."""
+        return self.functionals(body, [ask.bits for ask in FunctionalRequest.from_bytes(body).asks])
 
     def functionals(self, body: bytes, bits: Sequence[int]) -> Reader:
         """Return what reads answers to a FunctionalRequest whose asks are for so many bits each."""

@@ -66,6 +66,12 @@ class Heard:
         """Whether every class is answered."""
         return len(self.told) >= self.members.classes.threshold
 
+    @property
+    def witnessed(self) -> bool:
+        """Whether every class is answered by holders of whom one at least is not among `threshold` - 1."""
+        places = [place for place, one in enumerate(self.members.accounts) if one in self.told]
+        return self.members.classes.witnessed(places)
+
     def by_class(self) -> list[Told]:
         """What is told of each class. All are there once there are `enough`."""
         merged: dict[int, Told] = {}
@@ -152,23 +158,23 @@ class Panel:
         read: Reader,
         known: Mapping[Address, SignedAnswer],
         *,
-        others: bool = False,
+        all_of_them: bool = False,
     ) -> Heard:
         """Ask all members, and return at least as many answers as it takes, or all that there are.
 
-        `known` are answers that were recorded before: if they are enough, nobody is asked, unless the
-        `others` are to be. Raises CapsulesDiffer, also for an answer to an earlier question that came late;
-        ConfigError for a member that is not listed.
+        `known` are answers that were recorded before: if they are enough, nobody is asked, or with
+        `all_of_them` those whose answers are not among them. Raises CapsulesDiffer, also for an answer to an
+        earlier question that came late; ConfigError for a member that is not listed.
         """
         self._look_at_late()
         heard = Heard(members)
         for account, signed in known.items():
             heard.take(account, signed, read(account, members.held(account), signed))
-        if heard.enough and not others:
+        if heard.enough and not all_of_them:
             return heard
         asked = self._send(heard, question, body, read)
         begun_s = self._monotonic()
-        until_s = begun_s + (GRACE_S[1] if heard.enough else PATIENCE_S)
+        until_s = begun_s + PATIENCE_S
         while asked.waiting and self._monotonic() < until_s:
             was_enough = heard.enough
             if not asked.take_in(until_s - self._monotonic()):

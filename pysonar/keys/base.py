@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from pysonar.keys.archive import Archive, Page
 from pysonar.keys.holder import SCORE_BITS
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
 from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UsageError
 from sonar.paillier.cohort import digest_of_parts, grouped
+from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.verdict import PASSING
 
 Failed = Mapping[str, str | None]
@@ -26,8 +27,6 @@ Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
 rows, who are twins.
 """
 Judge = Callable[[], Judged]
-
-
 SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 
 
@@ -60,6 +59,9 @@ class BaseHolder:
         """See `KeyHolder`."""
         return self._key.encrypt_weights(numbers)
 
+    def look(self, job: Job, round: int) -> None:
+        """See `KeyHolder`: without capsules, nobody audits."""
+
     def revealed(self, job: Job) -> dict[str, Revealed]:
         """See `KeyHolder`."""
         return self._key.ledger.totals(job.bounty)
@@ -75,6 +77,11 @@ class BaseHolder:
     def twins(self, job: Job, round: int) -> dict[str, str]:
         """See `KeyHolder`."""
         return self._key.ledger.twins(job.bounty, round)
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        """See `KeyHolder`: no update spoils a sum that was opened before it."""
+        del job, round, reveals
+        return {}
 
     # ---- what is common to the answers
 
@@ -192,7 +199,6 @@ def scaled(values: Mapping[str, float]) -> dict[str, int]:
 
     Raises UsageError for what is no number.
     """
-    """All values times one factor, so that the largest magnitude is 32767; positive ones stay positive."""
     if not all(math.isfinite(value) for value in values.values()):
         raise UsageError("a score is not a finite number")
     largest = max((abs(value) for value in values.values()), default=0.0)

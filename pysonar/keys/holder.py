@@ -82,6 +82,15 @@ class KeyHolder(Protocol):
         """
         ...
 
+    def look(self, job: Job, round: int) -> None:
+        """Have auditors note which updates of a round are in the store now.
+
+        What they saw then cannot be called withheld afterwards. So whoever gives up on missing updates has
+        them look first, and then looks once more: else a mine that publishes between the two keeps a round
+        from being settled. Raises EnvironmentFault, CapsuleFault.
+        """
+        ...
+
     def holds(
         self,
         job: Job,
@@ -133,8 +142,15 @@ class KeyHolder(Protocol):
 
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
-        for too few updates, twins counted once, or too many, CiphertextError, UpdateOutOfRange,
-        EnvironmentFault, CapsuleFault.
+        for too few updates, twins counted once, or too many, CiphertextError, EnvironmentFault, CapsuleFault;
+        UpdateOutOfRange if the sum is none that such updates can have, so that it tells nothing.
+        """
+        ...
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        """Reveal whose updates made the round's sum none: by mine the test that it fails. `reveals` as for
+        `holds`. They are left out from now on. Raises LedgerConflict without a sum, EnvironmentFault,
+        CapsuleFault.
         """
         ...
 

@@ -20,9 +20,6 @@ from sonar.protocol.ids import Address, BountyId, Digest, digest_of
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import bounty_id
 
-LEAST_COHORT = 2
-"""The sum of one update is that update."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -60,7 +57,7 @@ class Job:
     @property
     def least(self) -> int:
         """How many updates a sum takes by the terms."""
-        return max(self.terms.min_mines, LEAST_COHORT)
+        return self.terms.least
 
     def rules(self, least: int) -> Rules:
         """What the model says about honest updates, where a sum takes `least` of them."""

@@ -199,6 +199,15 @@ class Ledger:
             entry = [bounty, round, digest, weights, cohort]
             self._db.execute("INSERT INTO aggregate VALUES (?, ?, ?, ?, ?)", entry)
 
+    def void_aggregate(self, bounty: bytes, round: int) -> None:
+        """Record that a round's aggregate told nothing: another cohort's may be decrypted at its weights.
+
+        Only where something else guards what two sums tell together.
+        """
+        with self.writing():
+            query = "UPDATE aggregate SET weights = ? WHERE bounty = ? AND round = ?"
+            self._db.execute(query, [b"", bounty, round])
+
     def record_sum(self, vectors: Sequence[bytes], total: bytes) -> None:
         """Allow the decryption of one sum of packed vectors, all given by digests. The same again is allowed.
 

@@ -20,7 +20,7 @@ import numpy as np
 from pysonar.keys.archive import Page, values_of
 from pysonar.keys.base import BaseHolder, Judged, scaled
 from pysonar.keys.holder import SCORE_BITS, Choice
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
 from pysonar.keys.past import Remembered
@@ -31,6 +31,7 @@ from sonar.families.quadratic.inspection import Opened, inspect, same
 from sonar.manifests.model import CoverSpec, PaillierCover
 from sonar.paillier.cohort import aggregate_digest, grouped, weights_of
 from sonar.paillier.slots import SlotPlan
+from sonar.protocol.phase import LEAST_COHORT
 
 
 class LocalHolder(BaseHolder):

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from sonar.errors import CiphertextError, ManifestError, UsageError
+from sonar.errors import CiphertextError
 from sonar.manifests.update import Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import MAX_FRAC, SlotPlan
-from sonar.veil.masks import read_wraps
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,6 @@ class MineUpdate:
         """Make one of ciphertexts. Raises CiphertextError."""
         blob = key.encode_blob(ciphertexts)
         return cls(mine, rows, tuple(mpz(c) for c in ciphertexts), blob)
-
-    def wraps(self, plan: SlotPlan) -> list[int]:
-        """Return K of each ciphertext. Raises UsageError for an update without masks."""
-        if self.veil is None:
-            raise UsageError(f"the update of {self.mine} has no masks, but its bounty has capsules")
-        try:
-            return read_wraps(plan, self.veil.wraps)
-        except ManifestError as error:
-            raise UsageError(f"the update of {self.mine}: {error}") from error
 
     def check(self, key: PublicKey, plan: SlotPlan) -> None:
         """Check that it is as long as the plan says, under this key. Raises CiphertextError."""

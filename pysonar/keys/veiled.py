@@ -12,8 +12,7 @@ What the bounty's capsules do not tell, nobody can get from this class or from s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from gmpy2 import mpz
 
@@ -24,34 +23,35 @@ from pysonar.capsules.panel import Heard, Members, Panel, too_few
 from pysonar.keys.archive import Page, table_of
 from pysonar.keys.base import BaseHolder, Failed, Judged
 from pysonar.keys.holder import SCORE_BITS, Choice
-from pysonar.keys.job import LEAST_COHORT, Job
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
-from pysonar.keys.told import Question, Told
+from pysonar.keys.told import Lot, Question, Told, looking
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import (
     CapsuleFault,
+    CapsuleRefused,
     CapsuleUnavailable,
     LedgerConflict,
+    ManifestError,
     UpdateOutOfRange,
     UsageError,
 )
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
-from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SumRequest
+from sonar.manifests.capsule import SumRequest
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
+from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of
 from sonar.settling.verdict import VEIL, twins_of
-from sonar.veil.functionals import Measured, measured, write_vector
+from sonar.veil.functionals import Measured
+from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
-
-_ROOM = MAX_REQUEST_BYTES - (1 << 16)
-_MOST = 4096
 
 
 class VeiledHolder(BaseHolder):
@@ -80,22 +80,14 @@ class VeiledHolder(BaseHolder):
         """What capsules were asked about a round, and told: for who audits it."""
         return self._told.questions(job.bounty, round)
 
-    def ask_others(self, job: Job, round: int) -> None:
-        """Ask all that was asked about a round of those who have not told it, and record what they tell.
-
-        Auditors refuse what a capsule was not asked, though it serves: one that was away, say. Raises
-        CapsulesDiffer.
-        """
-        for one in self.questions(job, round):
-            kind: Kind = "sum" if one.purpose == "sum" else "functional"
-            read = self._reader(job, kind, one.body)
-            heard = self._panel.ask(self._members(job), kind, one.body, read, one.answers, others=True)
-            self._told.keep(job.bounty, round, one.purpose, one.body, heard.signed, {})
-
-    def _reader(self, job: Job, kind: Kind, body: bytes) -> Reader:
-        if kind == "sum":
-            return self._place.sums(body, job.plan.ciphertexts, self.public.n)
-        return self._place.functionals(body, [ask.bits for ask in FunctionalRequest.from_bytes(body).asks])
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask who did not tell what was asked about a round, and may serve now. Raises CapsulesDiffer."""
+        for question in self.questions(job, round):
+            body, is_sum, place = question.body, question.purpose == "sum", self._place
+            count = job.plan.ciphertexts
+            read = place.sums(body, count, self.public.n) if is_sum else place.functionals_again(body)
+            heard = self._ask(job, "sum" if is_sum else "functional", body, read, all_of_them=True)
+            self._told.keep(job.bounty, round, question.purpose, body, heard.signed, {})
 
     def chosen(self, job: Job, round: int) -> CohortManifest | None:
         """The set that a round's sum takes, once it is chosen."""
@@ -108,6 +100,17 @@ class VeiledHolder(BaseHolder):
         return self._last[1]
 
     # ---- tests
+
+    def look(self, job: Job, round: int) -> None:
+        """See `KeyHolder`: a capsule looks when it is first asked, and nobody's answer is asked about."""
+        cover = job.manifest.cover
+        if not isinstance(cover, VeilCover) or cover.audit is None:
+            return
+        body = looking(job, round)
+        heard = self._panel.ask(Members.of(cover), "functional", body, self._place.functionals(body, [1]), {})
+        refused = (fault for fault in heard.faults.values() if isinstance(fault, CapsuleRefused))
+        if any(fault.code == "depth" for fault in refused):
+            raise too_few(heard, f"that they have looked for the updates of round {round}")
 
     def holds(
         self,
@@ -173,8 +176,8 @@ class VeiledHolder(BaseHolder):
     def open_sum(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
     ) -> list[int]:
-        """See `KeyHolder`. Raises LedgerConflict for another set than was chosen, CapsuleFault for masks that
-        do not fit.
+        """See `KeyHolder`. Raises LedgerConflict for another set than was chosen; CapsuleFault for a sum that
+        is none, as long as it may be one capsule's lie; UpdateOutOfRange if others tell the same.
         """
         self._check(job, weights_int, updates)
         self._check_count(job, round, updates)
@@ -211,14 +214,32 @@ class VeiledHolder(BaseHolder):
         try:
             sums = values_of(plan, plain, total)
         except UpdateOutOfRange as error:
+            if heard.witnessed:
+                raise
             self._told.forget(body)
             raise CapsuleFault(
                 f"the sum of round {manifest.round} is out of range: of {', '.join(heard.told)} one told a "
                 "wrong sum, or a mine's masks are not those of its seeds",
-                hint="all are asked again when this is run again; where two differ, both are named",
+                hint="all are asked again when this is run again; where two differ, both are named, and once "
+                "enough tell the same, the round is settled without this sum",
             ) from error
         self._told.opened(job.bounty, manifest.round, sums, total)
         return sums
+
+    def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
+        """See `KeyHolder`: all in the sum are asked once more for what lies where nothing may be."""
+        mines, page = self._in_sum(job, round), self._archive.page(job.bounty, round)
+        if page is None:
+            raise UsageError(f"round {round} is not known any more", hint="ask which of its updates hold")
+        lots = Lots("spoilers", job.bounty, round, reveals)
+        asked = family_of(job.manifest.family).veiled_spoilers(job.plan, round, sorted(mines), lots.draw)
+        heard = self._heard(job, round, "spoilers", asked.asks, {round: page})
+        _check_all(asked.asks, heard, "what lies beside the values")
+        failed, _ = asked.judged(heard)
+        found = {mine: test for mine, test in failed.items() if test is not None}
+        self._key.ledger.record_failed_tests(job.bounty, round, sorted(found.items()))
+        self._key.ledger.void_aggregate(job.bounty, round)  # capsules guard what sums tell together
+        return found
 
     # ---- scores
 
@@ -236,11 +257,7 @@ class VeiledHolder(BaseHolder):
         family = family_of(job.manifest.family)
         wanted = family.veiled_scores(job.plan, factors, sent, mines.keys(), self._told.sums(job.bounty))
         heard = self._heard(job, round, "scores", wanted.asks, pages)
-        if missing := sorted(wanted.asks.keys() - heard.keys()):
-            raise CapsuleUnavailable(
-                f"too few capsules can tell the scores of {', '.join(missing)}, whose answers are in the sum",
-                hint="they could open its envelopes before: is its update still in the store?",
-            )
+        _check_all(wanted.asks, heard, "the scores")
         scores = wanted.scored(heard, {mine: one.weight for mine, one in mines.items()})
         return ledger.record_scores(job.bounty, round, SCORE_BITS, dict.fromkeys(mines, 0) | scores)
 
@@ -261,13 +278,13 @@ class VeiledHolder(BaseHolder):
         todo = [mine for mine in sorted(asks) if asks[mine]]
         found |= {mine: () for mine in asks if not asks[mine]}
         while todo:
-            lot = _Lot(job, round, pages)
+            lot = Lot(job, round, pages)
             while todo and lot.add(todo[0], asks[todo[0]]):
                 todo.pop(0)
             found |= self._measured(lot, purpose)
         return found
 
-    def _measured(self, lot: _Lot, purpose: str) -> dict[str, tuple[Measured, ...]]:
+    def _measured(self, lot: Lot, purpose: str) -> dict[str, tuple[Measured, ...]]:
         """Ask one request. If too few answer, ask again without the mines that some complain of."""
         while lot.asks:
             job, body = lot.job, lot.body()
@@ -282,14 +299,12 @@ class VeiledHolder(BaseHolder):
             lot = lot.without(bad)
         return {}
 
-    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader) -> Heard:
-        return self._panel.ask(self._members(job), kind, body, read, self._told.known(body))
-
-    def _members(self, job: Job) -> Members:
+    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader, *, all_of_them: bool = False) -> Heard:
         cover = job.manifest.cover
         if not isinstance(cover, VeilCover):
             raise UsageError("the bounty has no capsules", hint="open it with the key alone")
-        return Members.of(cover)
+        known = self._told.known(body)
+        return self._panel.ask(Members.of(cover), kind, body, read, known, all_of_them=all_of_them)
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
@@ -302,7 +317,7 @@ class VeiledHolder(BaseHolder):
         plain = self._key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
         n, step = int(self.public.n), job.plan.ciphertexts
         rows = [
-            [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *one.wraps(job.plan)]
+            [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]
             for i, one in enumerate(updates)
         ]
         page = Page(round, weights, names, table_of(rows, 2 * step), frozenset())
@@ -310,78 +325,13 @@ class VeiledHolder(BaseHolder):
         return page
 
 
-@dataclass
-class _Lot:
-    """Some mines' functionals, as many as one request takes."""
-
-    job: Job
-    round: int
-    pages: Mapping[int, Page]
-    asks: dict[str, Sequence[Asked]] = field(default_factory=dict)
-    vectors: dict[tuple[int, ...], int] = field(default_factory=dict)
-    size: int = 0
-
-    def add(self, mine: str, asks: Sequence[Asked]) -> bool:
-        """Add a mine's; False if they do not fit any more."""
-        new = {vector for ask in asks for _, vector in ask.parts} - self.vectors.keys()
-        width = (self.job.plan.slot_bits + 7) // 8
-        size = sum(width * len(vector) + 8 for vector in new) + sum(64 + 60 * len(ask.parts) for ask in asks)
-        count = sum(map(len, self.asks.values())) + len(asks)
-        full = self.size + size > _ROOM or count > _MOST or len(self.vectors) + len(new) > _MOST
-        if full and self.asks:
-            return False
-        for ask in asks:
-            for _, vector in ask.parts:
-                self.vectors.setdefault(vector, len(self.vectors))
-        self.asks[mine], self.size = asks, self.size + size
-        return True
-
-    def without(self, mines: set[str]) -> _Lot:
-        """The same for fewer mines."""
-        lot = _Lot(self.job, self.round, self.pages)
-        for mine, asks in self.asks.items():
-            if mine not in mines:
-                lot.add(mine, asks)
-        return lot
-
-    def lines(self) -> Iterator[tuple[str, Asked]]:
-        """All asks, in the request's order."""
-        return ((mine, ask) for mine, asks in self.asks.items() for ask in asks)
-
-    def body(self) -> bytes:
-        """The request."""
-        job = self.job
-        return FunctionalRequest(
-            chain_id=job.chain_id,
-            contract=job.contract,
-            bounty=job.bounty,
-            round=self.round,
-            vectors=tuple(write_vector(job.plan, vector) for vector in self.vectors),
-            asks=tuple(
-                Ask(
-                    mine=Address(mine),
-                    bits=ask.bits,
-                    parts=tuple(self._part(mine, number, vector) for number, vector in ask.parts),
-                )
-                for mine, ask in self.lines()
-            ),
-        ).to_bytes()
-
-    def _part(self, mine: str, number: int, vector: tuple[int, ...]) -> Part:
-        update = Digest(self.pages[number].names[mine])
-        return Part(round=number, update=update, vector=self.vectors[vector])
-
-    def values(self, n: mpz, classes: Sequence[Sequence[int]]) -> dict[str, tuple[Measured, ...]]:
-        """What the functionals are, with what was told of each class."""
-        found: dict[str, list[Measured]] = {mine: [] for mine in self.asks}
-        step = self.job.plan.ciphertexts
-        for (mine, ask), told in zip(self.lines(), zip(*classes, strict=True), strict=True):
-            rows = [self.pages[number].row(mine) for number, _ in ask.parts]
-            opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
-            wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
-            vectors = [vector for _, vector in ask.parts]
-            found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
-        return {mine: tuple(values) for mine, values in found.items()}
+def _check_all(asks: Mapping[str, object], heard: Mapping[str, object], what: str) -> None:
+    """Check that something was told of everybody in a sum. Raises CapsuleUnavailable."""
+    if missing := sorted(asks.keys() - heard.keys()):
+        raise CapsuleUnavailable(
+            f"too few capsules can tell {what} of {', '.join(missing)}, whose answers are in the sum",
+            hint="they could open its envelopes before: is its update still in the store?",
+        )
 
 
 def _digests(updates: Sequence[MineUpdate]) -> dict[str, bytes]:
@@ -396,3 +346,13 @@ def _choice(manifest: CohortManifest, left: Mapping[str, str]) -> Choice:
     weights = _weights(manifest)
     spared = {mine: why for mine, why in left.items() if mine not in weights}
     return Choice(weights, spared, manifest.digest(), manifest.encoded)
+
+
+def _wraps(job: Job, update: MineUpdate) -> list[int]:
+    """K of each ciphertext. Raises UsageError for an update without masks."""
+    if update.veil is None:
+        raise UsageError(f"the update of {update.mine} has no masks, but its bounty has capsules")
+    try:
+        return read_wraps(job.plan, update.veil.wraps)
+    except ManifestError as error:
+        raise UsageError(f"the update of {update.mine}: {error}") from error

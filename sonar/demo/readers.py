@@ -42,7 +42,7 @@ def readers(capsules: Capsules | None) -> Iterator[tuple[str, ...]]:
         yield ("each mine", "its own", "no", "no", "")
         yield ("the public", "no", "no", "means and deviations", "")
         return
-    bits = f"{capsules.bits} bits a round at most"
+    bits = f"{capsules.bits} bits a round from each capsule"
     together = f"{count(capsules.threshold, 'capsule')} together"
     after = "after an audit" if capsules.audited else "no"
     yield ("the scientist", bits, "yes", "yes", "")

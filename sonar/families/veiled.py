@@ -98,6 +98,12 @@ class VeiledSide(Protocol[Rules_contra, Reference_contra]):
         """
         ...
 
+    def veiled_spoilers(
+        self, plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]
+    ) -> VeiledTests:
+        """Return the tests that tell who of `mines` spoiled the sum of a round. `draw` as for tests."""
+        ...
+
     def veiled_scores(
         self,
         plan: SlotPlan,

@@ -96,17 +96,26 @@ class FaucetConfig(_Strict):
     key_file: str
 
 
+def checked_capsule_url(text: str) -> str:
+    """Return `text` if a capsule can be there, for everybody who has the file. Raises ValueError."""
+    example = "https://capsule.example"
+    _, _, rest = checked_url(text, example).partition("://")
+    if "@" in rest or "?" in rest or "#" in rest:
+        raise ValueError(f"not an address like {example}: it takes no password, and no ? or #")
+    return text
+
+
 class CapsuleConfig(_Strict):
     """A capsule that serves the network: where, and the account that signs what it tells."""
 
-    url: Annotated[str, AfterValidator(lambda text: checked_url(text, "https://capsule.example"))]
-    account: Annotated[Address, AfterValidator(lambda text: parse_address(text, "account"))]
+    url: Annotated[str, AfterValidator(checked_capsule_url)]
+    account: Annotated[Address, AfterValidator(lambda text: parse_address(text, "capsules.account"))]
 
 
 def _distinct(capsules: tuple[CapsuleConfig, ...]) -> tuple[CapsuleConfig, ...]:
     accounts = [each.account for each in capsules]
     if twice := next((one for one in accounts if accounts.count(one) > 1), None):
-        raise ValueError(f"the account {twice} occurs twice")
+        raise ValueError(f"the account {twice} occurs twice; list each capsule once")
     return capsules
 
 
@@ -158,8 +167,11 @@ class NetworkConfig(_Strict):
         except ValidationError as error:
             field, problem = first_fault(error, "network", show=True, given=fields)
             if problem.startswith("unknown field"):
-                hint = nearest(field, _known_fields())
-            raise ConfigError(f"{field} in {path}", problem, hint=hint) from error
+                hint = nearest(re.sub(r"\.[0-9]+\.", ".", field), _known_fields())
+            elif field == "capsules" and isinstance(fields["capsules"], dict):
+                hint = "write [[capsules]], with two brackets, above the url and the account of each"
+            place = re.sub(r"^capsules\.([0-9]+)\.", lambda at: f"capsule {int(at[1]) + 1}'s ", field)
+            raise ConfigError(f"{place} in {path}", problem, hint=hint) from error
 
     def resolved(self, folder: Path) -> NetworkConfig:
         """Return the same with its paths absolute, relative ones taken from `folder`."""

@@ -126,6 +126,9 @@ class VeilCover(Record):
         return self
 
 
+FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
+"""What no round of a bounty may change of its model's manifest."""
+
 CoverSpec = Annotated[PaillierCover | VeilCover, Field(discriminator="kind")]
 """What hides one answer."""
 

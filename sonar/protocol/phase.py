@@ -15,6 +15,8 @@ from sonar.protocol.ids import Address, BountyId, Digest
 
 WHOLE_BPS = 10_000
 """The whole of something, in basis points."""
+LEAST_COHORT = 2
+"""The fewest mines that a sum may tell of, whatever the terms say: the sum of one answer is that answer."""
 NOBODY = Address("0x" + "0" * 40)
 """The settler of a bounty that its scientist settles alone."""
 
@@ -76,6 +78,11 @@ class Terms:
     settler: Address = NOBODY
     overdue_bps: int = WHOLE_BPS
     quiet_s: int = 0
+
+    @property
+    def least(self) -> int:
+        """The fewest mines that a sum, or a difference of sums, may tell of."""
+        return max(self.min_mines, LEAST_COHORT)
 
     @property
     def escrow_units(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
-from sonar.settling.verdict import TWIN, Verdict
+from sonar.settling.verdict import NO_SUM, TWIN, Verdict
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def evidence_of(place: Place, settled: Settled) -> EvidenceManifest:
 
 def _counts_with(verdict: Verdict, mine: str) -> str:
     """Why an accepted update counts for less than one, empty if it does not."""
+    if verdict.no_sum:
+        return NO_SUM
     others = [
         twin for twin, first in verdict.twins.items() if twin != mine and first == verdict.twins.get(mine)
     ]

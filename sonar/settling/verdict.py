@@ -16,6 +16,8 @@ MALFORMED = "malformed: "
 COPY = "copy: the same ciphertexts as another mine's"
 SPARED = "privacy: with it, the sums opened so far would single out too few mines; it is paid its fee"
 """Why a mine is left out though nothing is wrong with it (`sonar.veil.atoms`)."""
+NO_SUM = "no sum: of all answers together it is out of range, so nothing was learnt; fees are shared"
+"""Why an accepted mine earns no reward in a round whose sum is none."""
 VEIL = "veil"
 """The test that an update fails of whose masks too few capsules can tell anything."""
 PASSING = ROUND_ONLY | {VEIL}
@@ -29,13 +31,24 @@ class Verdict:
     """Who is aggregated.
 
     `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
-    `twins`: who counts as one: by mine that has any, the first address of its group.
+    `twins`: who counts as one: by mine that has any, the first address of its group. `no_sum`: whether the
+    sum that was fixed was opened, and is none.
     """
 
     accepted: list[str]
     left_out: dict[str, str]
     for_good: dict[str, str]
     twins: dict[str, str] = field(default_factory=dict)
+    no_sum: bool = False
+
+    def without_sum(self, spoilers: Mapping[str, str]) -> Verdict:
+        """Return the verdict of a round whose sum is none. `spoilers`: the test that each of those fails
+        whose answers made it so; they are left out for good.
+        """
+        gone = {mine: f"test {test}: {_WHY[test]}" for mine, test in spoilers.items()}
+        accepted = [mine for mine in self.accepted if mine not in gone]
+        left_out, for_good = {**self.left_out, **gone}, {**self.for_good, **gone}
+        return Verdict(accepted, left_out, for_good, dict(self.twins), no_sum=True)
 
 
 @dataclass(frozen=True)

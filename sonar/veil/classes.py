@@ -8,6 +8,7 @@ Ito, Saito, Nishizeki, "Secret sharing scheme realizing general access structure
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -58,3 +59,19 @@ class Classes:
     def holders(self, number: int) -> tuple[int, ...]:
         """Return the members that hold a class, ascending."""
         return tuple(m for m in range(self.members) if m not in self.without[number])
+
+    def witnessed(self, told: Collection[int], sure: Collection[int] = ()) -> bool:
+        """Tell whether enough members told of each class that no `threshold` - 1 of them can have made it
+        up: `threshold` of its holders, or all if there are fewer, or one of those that are `sure`.
+        """
+        return not self.unwitnessed(told, sure)
+
+    def unwitnessed(self, told: Collection[int], sure: Collection[int] = ()) -> list[int]:
+        """Return the classes of which too few told: see `witnessed`."""
+        there, enough = set(told), min(self.threshold, self.copies)
+        return [
+            number
+            for number in range(self.count)
+            if len(there & set(self.holders(number))) < enough
+            and not there & set(sure) & set(self.holders(number))
+        ]

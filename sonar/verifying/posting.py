@@ -17,9 +17,6 @@ from sonar.protocol.seal import bounty_id
 from sonar.telling.verdicts import POSTING
 from sonar.verifying.findings import Findings, Read
 
-FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
-"""What no round of a bounty may change of its model's manifest."""
-
 
 @dataclass(frozen=True)
 class Place:

@@ -15,12 +15,13 @@ from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest, joined
 from sonar.protocol.seal import seal
+from sonar.settling.updates import Expected
 from sonar.telling.verdicts import RoundVerified
 from sonar.verifying import cohorts, payments, settled, updates
 from sonar.verifying.findings import Findings, Get, read
 from sonar.verifying.payments import Purse
 from sonar.verifying.posting import Place
-from sonar.verifying.updates import Earlier, Judged, Question
+from sonar.verifying.updates import Earlier, Judged
 
 RECORD, SEALS, MODEL, UPDATES = "record", "seals", "model", "updates"
 
@@ -140,29 +141,30 @@ class Course:
     def _judge(self, findings: Findings, record: RoundRecord, mine: Address) -> Judged:
         if self.model is None or self.key is None:
             return Judged(missing="without the bounty's first model and key it cannot be checked")
-        question = Question(
-            self.place, record.bounty, record.round, self._asked(record), self.model, self.key
-        )
+        asked = self._asked(record)
+        place = self.place.chain_id, self.place.contract, record.bounty, record.round
+        expected = Expected.of(place, asked, self.key, self.model)
         digest = record.reveals[mine].update_digest
         found = read(self.get, Cid("dag-cbor", digest), UpdateManifest.max_bytes)
         if found.data is None:
             return Judged(fault=found.other, missing=found.missing)
         try:
-            manifest = updates.read_manifest(question, mine, found.data)
+            manifest = updates.read_manifest(expected, mine, found.data)
         except RemoteError as fault:
             return Judged(fault=str(fault))
         if harm := updates.careless(self._earlier, manifest):
             findings.note(UPDATES, f"update of {mine}", harm)
-        return self._judge_blob(question, manifest)
+        return self._judge_blob(expected, manifest)
 
-    def _judge_blob(self, question: Question, manifest: UpdateManifest) -> Judged:
+    def _judge_blob(self, expected: Expected, manifest: UpdateManifest) -> Judged:
         try:
-            blob = joined(manifest.blobs, question.answer_bytes, self.get)
+            size = expected.plan.ciphertexts * expected.key.ciphertext_bytes
+            blob = joined(manifest.blobs, size, self.get)
         except (BlobNotFound, StoreUnavailable) as gone:
             return Judged(manifest.rows, missing=str(gone))
         except RemoteError as fault:
             return Judged(manifest.rows, fault=str(fault))
-        malformed = updates.check_ciphertexts(question, blob)
+        malformed = updates.check_ciphertexts(expected, blob)
         return Judged(manifest.rows, malformed or updates.copied(self._earlier, manifest))
 
     def _asked(self, record: RoundRecord) -> Digest:
@@ -178,7 +180,7 @@ class Course:
         cohort = cohorts.check(findings, self.place, record, found, plan)
         if cohort is not None:
             cohorts.check_weights(findings, cohort, self._opened, judged)
-            cohorts.check_set(findings, cohort, self._opened, max(self.posted.terms.min_mines, 2))
+            cohorts.check_set(findings, cohort, self._opened, self.posted.terms.least)
         return cohort
 
     def _check_settled(

@@ -8,14 +8,14 @@ from sonar.chain.signatures import committee_fault, signer_of, signers_of
 from sonar.errors import RemoteError
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
-from sonar.manifests.model import ModelManifest, VeilCover
+from sonar.manifests.model import FROZEN, ModelManifest, VeilCover
 from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest
 from sonar.protocol.phase import NOBODY, Terms
 from sonar.protocol.seal import settlement_digest
-from sonar.settling.verdict import SPARED
+from sonar.settling.verdict import NO_SUM, SPARED
 from sonar.verifying.findings import Findings, Read
-from sonar.verifying.posting import FROZEN, Place
+from sonar.verifying.posting import Place
 from sonar.verifying.updates import Judged
 
 EVIDENCE, MODEL, SIGNATURE, UPDATES, COHORT = "evidence", "model", "signature", "updates", "cohort"
@@ -100,12 +100,24 @@ def check_summed(
     fixed: bool,
     veiled: bool,
 ) -> None:
-    """Check that the mines accepted are those of the cohort that was fixed."""
+    """Check that the mines accepted are those of the cohort that was fixed; some of them, if its sum is said
+    to be none and the model stays.
+    """
     accepted = tuple(member.mine for member in evidence.cohort if member.accepted)
-    if cohort is not None:
+    if cohort is not None and _has_no_sum(evidence):
+        others = tuple(set(accepted) - {one.mine for one in cohort.addends})
+        findings.same(COHORT, "mines accepted beside the cohort", (), others)
+        findings.note(COHORT, "sum", NO_SUM)
+    elif cohort is not None:
         findings.same(COHORT, "mines accepted", tuple(one.mine for one in cohort.addends), accepted)
     elif veiled and not fixed and accepted:
         findings.false(COHORT, "cohort", "fixed on the chain before a sum was opened", None)
+
+
+def _has_no_sum(evidence: EvidenceManifest) -> bool:
+    """Whether the evidence says that nothing was learnt, and nothing was."""
+    reasons = {member.reason for member in evidence.cohort if member.accepted}
+    return evidence.aggregate is None and evidence.model == evidence.new_model and reasons <= {NO_SUM}
 
 
 def check_new_model(

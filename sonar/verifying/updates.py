@@ -7,35 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sonar.errors import CiphertextError, ManifestError, RemoteError
-from sonar.manifests.model import ModelManifest, VeilCover
-from sonar.manifests.update import UpdateManifest, Veil
-from sonar.paillier.public import PublicKey
-from sonar.paillier.slots import SlotPlan
-from sonar.protocol.ids import Address, BountyId, Cid, Digest, digest_of
-from sonar.verifying.posting import Place
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a round asked its mines. `model` is the first round's manifest, `model_digest` this one's."""
-
-    place: Place
-    bounty: BountyId
-    round: int
-    model_digest: Digest
-    model: ModelManifest
-    key: PublicKey
-
-    @property
-    def plan(self) -> SlotPlan:
-        """How answers are packed."""
-        return self.model.slot_plan
-
-    @property
-    def answer_bytes(self) -> int:
-        """How long the blob of an answer is."""
-        return self.plan.ciphertexts * self.key.ciphertext_bytes
+from sonar.errors import CiphertextError, RemoteError
+from sonar.manifests.update import UpdateManifest
+from sonar.protocol.ids import Address, Digest, digest_of
+from sonar.settling.updates import Expected, check_update
 
 
 @dataclass(frozen=True)
@@ -56,50 +31,17 @@ class Earlier:
     blobs: dict[Digest, Address] = field(default_factory=dict)
 
 
-def read_manifest(question: Question, mine: Address, data: bytes) -> UpdateManifest:
+def read_manifest(expected: Expected, mine: Address, data: bytes) -> UpdateManifest:
     """Return the manifest of an update for this round. Raises RemoteError naming what is wrong."""
     manifest = UpdateManifest.from_bytes(data)
-    wanted = {
-        "chain_id": question.place.chain_id,
-        "contract": question.place.contract,
-        "bounty": question.bounty,
-        "round": question.round,
-        "mine": mine,
-        "model": Cid("dag-cbor", question.model_digest),
-        "key": question.key.fingerprint,
-        "ciphertexts": question.plan.ciphertexts,
-    }
-    for name, value in wanted.items():
-        if getattr(manifest, name) != value:
-            raise ManifestError(name, f"is not this {'mine' if name == 'mine' else 'round'}'s")
-    if manifest.rows < question.model.family.rows_min:
-        least = question.model.family.rows_min
-        raise ManifestError("rows", f"{manifest.rows} is less than the bounty's {least}")
-    cover = question.model.cover
-    if isinstance(cover, VeilCover):
-        _check_veil(cover, question.plan, manifest.veil)
-    elif manifest.veil is not None:
-        raise ManifestError("veil", "is there, and the bounty has none")
+    check_update(manifest, expected, mine)
     return manifest
 
 
-def _check_veil(cover: VeilCover, plan: SlotPlan, veil: Veil | None) -> None:
-    if veil is None:
-        raise ManifestError("veil", "is missing, and the bounty has one")
-    sizes = {
-        "seeds": (len(veil.seeds), cover.classes.count),
-        "envelopes": (len(veil.envelopes), len(cover.members)),
-        "wraps": (len(veil.wraps), plan.ciphertexts * -(-plan.slot_bits // 8)),
-    }
-    for name, (found, expected) in sizes.items():
-        if found != expected:
-            raise ManifestError(f"veil.{name}", f"has length {found}, not {expected}")
-
-
-def check_ciphertexts(question: Question, blob: bytes) -> str:
+def check_ciphertexts(expected: Expected, blob: bytes) -> str:
     """Return what is wrong with an update's blob; nothing if it holds ciphertexts under the bounty's key."""
     try:
-        question.key.decode_blob(blob, question.plan.ciphertexts)
+        expected.key.decode_blob(blob, expected.plan.ciphertexts)
     except (CiphertextError, RemoteError) as fault:
         return str(fault)
     return ""

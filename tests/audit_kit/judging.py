@@ -75,7 +75,7 @@ def judged(
         for one in past
     ]
     lots = world.lots("tests", number)
-    least = max(world.terms.min_mines, 2)
+    least = world.terms.least
     rules = world.family.tests(world.design.spec, world.plan, least, lots.draw)
     reference = world.family.reference(world.design, played.weights)
     tests = world.family.veiled_tests(rules, world.plan, sent, reference, rows, lots.draw)
@@ -109,6 +109,15 @@ def judged(
     )
     chosen = select(world.plan, accepted, found.twins, opened, least, world.lots("set", number).below)
     return verdict_of(found, world.plan, weighed, chosen.left), chosen.weights
+
+
+def spoilers(world: World, played: Played) -> dict[str, str]:
+    """Return whose answers made a round's sum none, and the test that each fails."""
+    assert played.cohort is not None
+    mines, draw = [a.mine for a in played.cohort.addends], world.lots("spoilers", played.number).draw
+    wanted = world.family.veiled_spoilers(world.plan, played.number, mines, draw)
+    failed, _ = wanted.judged(world.hear(played, wanted.asks))
+    return {mine: test for mine, test in failed.items() if test is not None}
 
 
 def _names(updates: Mapping[Address, Update]) -> dict[str, str]:

@@ -50,7 +50,7 @@ def request_of(
         shares=shares,
         models=(world.model.cid(), (played.new_model or world.model).cid()),
         losses=(loss, min(loss, world.best)),
-        aggregate=played.cohort.digest() if played.cohort is not None else b"",
+        aggregate=played.cohort.digest() if played.cohort is not None and not played.verdict.no_sum else b"",
     )
     place = evidence.Place(HERE.chain_id, HERE.address, BOUNTY, played.number)
     told_ = evidence_says(evidence.evidence_of(place, settled))

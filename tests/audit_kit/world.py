@@ -23,6 +23,7 @@ from capsule.audit.auditor import Auditor
 from capsule.audit.public import OnChain
 from pysonar.keys.key import Key
 from sonar.data import examples
+from sonar.errors import UpdateOutOfRange
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.course import Course
 from sonar.families.quadratic.design import Design
@@ -40,13 +41,14 @@ from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import ETHER, Address, BountyId, Cid, digest_of, links_of, parse_address
 from sonar.protocol.phase import BountyState, Status, Terms
 from sonar.settling.lots import Lots
+from sonar.settling.sums import values_of
 from sonar.settling.verdict import Verdict, gone_since
 from sonar.store.memory import MemoryStore
 from sonar.store.mend import put_blob
 from sonar.veil.functionals import Measured
 from sonar.veil.sums import unveiled
 from tests import veil_kit
-from tests.audit_kit.judging import Mine, Played, judged
+from tests.audit_kit.judging import Mine, Played, judged, spoilers
 from tests.audit_kit.telling import HERE, Tellers
 from tests.family_kit import design_like, map_of
 from tests.unit.paillier_keys import small_key
@@ -271,7 +273,11 @@ class World:
 
     def _train(self, played: Played) -> None:
         assert played.cohort is not None
-        sums, rows = self._open(played)
+        try:
+            sums, rows = self._open(played)
+        except UpdateOutOfRange:
+            played.verdict = played.verdict.without_sum(spoilers(self, played))
+            return
         mines = [addend.mine for addend in played.cohort.addends]
         weights = {str(addend.mine): addend.weight for addend in played.cohort.addends}
         played.seen = self.course.seen(played.number, sums, rows, mines, self.plan)
@@ -301,7 +307,7 @@ class World:
         columns = zip(*(played.updates[a.mine].ciphertexts for a in cohort.addends), strict=True)
         opened = self.key.unsafe_decrypt([self.public.weighted_sum(column, weights) for column in columns])
         plain = unveiled(n, [mpz(x) % n for x in opened], classes)
-        return self.plan.unpack([int(x) for x in plain], weight=sum(weights)), sum(weights)
+        return values_of(self.plan, plain, sum(weights)), sum(weights)
 
     def hear(self, played: Played, asks: Mapping[str, Sequence[Asked]]) -> dict[str, tuple[Measured, ...]]:
         """Ask capsules for functionals, and keep what they say for auditors."""

@@ -191,6 +191,8 @@ def test_values_out_of_range_fail_and_count_for_nobody_else(opened: Open) -> Non
         (UpdateOutOfRange, CapsuleFault), match=r"out of range|outside the range|more than its slots"
     ):
         holder.open_sum(JOB, 1, at(1), [*honest(holder, "abc", at(1)), over])
+    if isinstance(holder, Masking):  # the others' updates were opened before
+        assert holder.spoilers(JOB, 1, {}) == {"x": "range"}
 
 
 def test_a_sum_is_weighted_by_rows_up_to_the_plans_most(opened: Open) -> None:

@@ -79,6 +79,22 @@ def test_every_settlement_of_a_campaign_is_signed_by_its_auditors(tmp_path: Path
     ]
 
 
+@pytest.mark.parametrize("missed", ["functional", "sum"])
+def test_a_capsule_that_missed_a_question_is_asked_again_when_auditors_miss_its_answer(
+    tmp_path: Path, missed: str
+) -> None:
+    """It was started again between a question and the settlement, which is nothing that may cost a reward."""
+    world = AuditedWorld(tmp_path, mines=4, settings={"rounds": 1})
+    campaign, away = world.campaign(), world.capsules[2]
+    away.deaf = frozenset({missed})
+    world.run_until(campaign, lambda: any("settlement" in one.asked for one in world.capsules))
+    assert not world.events(RoundSettled)  # the others do not sign without it, since it serves
+    away.deaf = frozenset()
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    world.check_money()
+
+
 def _shifted(asked: SettlementRequest) -> SettlementRequest:
     first, second, *rest = asked.awards
     less = first.model_copy(update={"share_bps": first.share_bps - 1})

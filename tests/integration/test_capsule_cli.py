@@ -124,6 +124,8 @@ def test_a_capsule_from_init_to_audit(town: Town, capsys: pytest.CaptureFixture[
         examined = told(capsys, "doctor", *where)
         assert examined["ok"], examined
         assert [check["name"] for check in examined["checks"]][-2:] == ["listed", "url"]
+    assert cli.main(["init", *where]) == 0
+    assert "adds to its file" not in capsys.readouterr().out  # it is listed already, and twice is a fault
     signed = told(capsys, "audit", posted.bounty.hex()[:8], *where)
     assert [line["kind"] for line in signed["answers"]] == ["functional", "sum"]
     assert signed["bits"] == {str(town.mines[0].address): 8}

@@ -28,10 +28,22 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
 
 def the_lie(audited: Audited, lies: Lies, rounds: int = 1) -> tuple[int, Finding]:
     """The one thing that is false of a bounty with these lies."""
+    (found,) = what_is_false(audited, lies, rounds)
+    return found
+
+
+def the_weight(audited: Audited, lies: Lies, rounds: int = 1) -> tuple[int, Finding]:
+    """What is false of a weight, where it is false as well that all mines of the set weigh the same."""
+    found, (number, apart) = what_is_false(audited, lies, rounds)
+    assert (number, apart.field) == (found[0], "cohort's set")
+    assert "would tell their answers apart" in apart.found
+    return found
+
+
+def what_is_false(audited: Audited, lies: Lies, rounds: int) -> list[tuple[int, Finding]]:
     told = audited.verify(audited.run(lies, rounds))
     assert (told.result, exit_code(told)) == ("false", 4)
-    (found,) = false(told)
-    return found
+    return false(told)
 
 
 # ---- lies of the scientist
@@ -137,7 +149,7 @@ def test_a_cohort_with_another_update_weight_or_round_is_found(audited: Audited)
     mine = audited.mines[0].address
     number, finding = the_lie(audited, Lies(cohort=first(update=Digest(b"u" * 32))))
     assert (number, finding.field) == (1, f"cohort's update of {mine}")
-    number, finding = the_lie(audited, Lies(cohort=first(weight=41)))
+    number, finding = the_weight(audited, Lies(cohort=first(weight=41)))
     assert (finding.field, finding.expected) == (f"weight of {mine}", "at most its 40 rows")
     number, finding = the_lie(audited, Lies(cohort=lambda _, cohort: cohort.model_copy(update={"round": 2})))
     assert finding.field == "cohort's round"
@@ -149,7 +161,7 @@ def test_a_weight_that_moves_between_rounds_is_found(audited: Audited) -> None:
         weight = 40 if number == 1 else 39
         return cohort.model_copy(update={"addends": (one.model_copy(update={"weight": weight}), *rest)})
 
-    number, finding = the_lie(audited, Lies(cohort=lie), rounds=2)
+    number, finding = the_weight(audited, Lies(cohort=lie), rounds=2)
     assert (number, finding.expected, finding.found) == (2, "40", "39")
     assert finding.field == f"weight of {audited.mines[0].address}, as in its first sum"
 
@@ -209,6 +221,9 @@ MINE_LIES: dict[str, Callable[[Audited, veil.Update], veil.Update]] = {
     "rows": lambda audited, update: update.saying(rows=1),
     "veil.seeds": lambda audited, update: update.veil_saying(seeds=update.veil.seeds[:2]),
     "veil.wraps": lambda audited, update: update.veil_saying(wraps=update.veil.wraps + b"\0"),
+    "veil.wraps: too large": lambda audited, update: update.veil_saying(
+        wraps=b"\xff" * len(update.veil.wraps)
+    ),
     "veil.envelopes": lambda audited, update: update.veil_saying(envelopes=update.veil.envelopes[:1]),
     "veil: is missing": lambda audited, update: update.saying(veil=None),
     "ciphertext": lambda audited, update: update.saying(blobs=put_blob(audited.store, _zeros(audited))),

@@ -39,6 +39,15 @@ def test_the_first_policy_file_says_the_defaults(tmp_path: Path) -> None:
     assert named == {*type(found.service).model_fields, *type(found.policy).model_fields}
 
 
+def test_an_address_that_the_policy_file_does_not_say_is_not_passed_over(tmp_path: Path) -> None:
+    write_first(tmp_path, "https://capsule.example")
+    write_first(tmp_path, "https://capsule.example")
+    write_first(tmp_path, "")
+    with pytest.raises(ConfigError, match=r"https://capsule\.example") as caught:
+        write_first(tmp_path, "https://other.example")
+    assert "change it there" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -49,6 +58,7 @@ def test_the_first_policy_file_says_the_defaults(tmp_path: Path) -> None:
         ("[policy]\nbits = 12.0", "policy.bits"),
         ('[service]\nlisten = "here"', "service.listen"),
         ('[service]\nurl = "ftp://x"', "service.url"),
+        ('[service]\nurl = "https://me:secret@x.example"', "takes no password"),
         ("[service]\nmax_body_bytes = 1", "service.max_body_bytes"),
         ("[policy", "TOML"),
     ],

@@ -62,6 +62,18 @@ def test_at_the_same_weights_only_the_same_cohort(path: Path) -> None:
     other_process.record_aggregate(BOUNTY, 3, b"third", weights=b"moved", cohort=b"but one", updates={})
 
 
+def test_an_aggregate_that_told_nothing_leaves_its_weights_to_others(path: Path) -> None:
+    ledger = Ledger(path, OWNER)
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    ledger.void_aggregate(BOUNTY, 1)
+    ledger.record_aggregate(BOUNTY, 1, b"first", **HERE)
+    ledger.record_aggregate(BOUNTY, 2, b"second", weights=b"w", cohort=b"but one", updates={})
+    with pytest.raises(LedgerConflict, match="another aggregate of round 1"):
+        ledger.record_aggregate(BOUNTY, 1, b"another", **HERE)
+    with pytest.raises(LedgerConflict, match="another cohort"):
+        ledger.record_aggregate(BOUNTY, 3, b"third", **HERE)
+
+
 def test_two_processes_cannot_both_be_first(path: Path) -> None:
     one, two = Ledger(path, OWNER), Ledger(path, OWNER)
     one.record_aggregate(BOUNTY, 1, b"first", **HERE)

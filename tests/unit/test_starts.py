@@ -65,7 +65,7 @@ def test_status_loads_no_arithmetic_and_no_keys(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SONAR_PASSWORD", "secret")
     home = ["--home", str(tmp_path / "home")]
     assert main(["init", *home, "--network", str(network), "--dev"]) == 0
-    needless = HEAVY - {"asyncio", "httpcore", "httpx", "stamina"}
+    needless = {*HEAVY, "pygments"} - {"asyncio", "httpcore", "httpx", "stamina"}
     assert loaded_by("mine", "status", *home) & needless == set()
 
 

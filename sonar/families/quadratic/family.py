@@ -15,7 +15,7 @@ from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.families.quadratic.veiled.judging import Tests, tests_of
+from sonar.families.quadratic.veiled.judging import Tests, spoilers_of, tests_of
 from sonar.families.quadratic.veiled.scoring import Scores, scores_of
 from sonar.families.veiled import Sent
 from sonar.paillier.affine import Run, affine_update
@@ -106,6 +106,12 @@ class Quadratic:
     ) -> Tests:
         """Return the tests of a round's veiled answers."""
         return tests_of(rules, plan, rounds, reference, rows, draw)
+
+    def veiled_spoilers(
+        self, plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]
+    ) -> Tests:
+        """Return what is asked once more where a sum is none."""
+        return spoilers_of(plan, round, mines, draw)
 
     def veiled_scores(
         self,

@@ -42,6 +42,10 @@ ZERO_BITS, BOUND_BITS, REMAINDER_BITS = 12, 8, 10
 """Told of an identity, of a bound, and of a remainder modulo 127."""
 JUNK_BITS = 24
 """Told of what lies where nothing may be. A miss of any other question costs a share; this one, a round."""
+AGAIN, AGAIN_BITS = 2, 5
+"""How often a bound is asked about again, with other factors, and the bits of each: junk of half a slot,
+at two places or in the wraps, meets even factors, or two odd ones, in one question of two.
+"""
 SPARE = 4
 """Bits by which the factors keep carries below the error of truncation."""
 LEAST_FACTOR = 3
@@ -58,14 +62,15 @@ of two answers.
 
 def questions_of(rules: Rules, before: Sequence[Sent], now: Sent, draw: Draw) -> list[Question]:
     """Return what to ask of a mine that sent answers in the rounds `before`, ascending, and in `now`."""
+    junk = junk_of(rules.plan, now.round, draw)
+    again = [_range(rules, now, draw, AGAIN_BITS) for _ in range(AGAIN)]
     if not before:
-        junk = junk_of(rules.plan, now.round, draw)
-        return [*_of_first(rules, now, draw), junk, _range(rules, now, draw), *_lattice(rules, now, draw)]
-    chosen = _chosen(before, draw)
-    found = [junk_of(rules.plan, now.round, draw), *_symmetry(rules, [*chosen, now], draw)]
+        bound = _range(rules, now, draw)
+        return [*_of_first(rules, now, draw), junk, bound, *again, *_lattice(rules, now, draw)]
+    found = [junk, *_symmetry(rules, [*_chosen(before, draw), now], draw)]
     alone = len(before) == 1
     found.append(_bounded_change(rules, before[0], now, draw) if alone else _range(rules, now, draw))
-    return [*found, *_remainder(rules, before[-1], now, draw)]
+    return [*found, *again, *_remainder(rules, before[-1], now, draw)]
 
 
 def _chosen(before: Sequence[Sent], draw: Draw) -> list[Sent]:
@@ -168,11 +173,11 @@ def _combined(factors: Sequence[int], vectors: Sequence[Sequence[int]]) -> list[
     return [sum(f * x for f, x in zip(factors, column, strict=True)) for column in zip(*vectors, strict=True)]
 
 
-def _range(rules: Rules, now: Sent, draw: Draw) -> Question:
+def _range(rules: Rules, now: Sent, draw: Draw, bits: int = BOUND_BITS) -> Question:
     bounds = rules.plan.bounds
     largest = bounds.a_row_l1_max * max(abs(w) for w in now.weights)
     limit = (bounds.b_max << rules.plan.weight_frac) + largest
-    return _signs(rules.plan, "range", {now.round: 1}, limit, draw)
+    return _signs(rules.plan, "range", {now.round: 1}, limit, draw, bits)
 
 
 def _bounded_change(rules: Rules, then: Sent, now: Sent, draw: Draw) -> Question:
@@ -181,12 +186,14 @@ def _bounded_change(rules: Rules, then: Sent, now: Sent, draw: Draw) -> Question
     return _signs(rules.plan, "bounded-change", {then.round: 1, now.round: -1}, limit, draw)
 
 
-def _signs(plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: Draw) -> Question:
+def _signs(
+    plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: Draw, bits: int = BOUND_BITS
+) -> Question:
     """No value above `limit`, by a sum with random signs over as many values as the slot has room for, of all
     ciphertexts if there are enough.
 
     The factors are odd and even alike: so a mine that tells of one ciphertext too many wraps, by 2^(S - k),
-    is seen but for one time in 2^k. The identities might not see it, whose factors meet digits of n.
+    is seen but for one time in 2^k by each. The identities might not see it, whose factors meet digits of n.
     """
     fit = (1 << (plan.slot_bits - 4)) // max(limit, 1)
     count = max(min(plan.weights, fit), 1)
@@ -199,7 +206,7 @@ def _signs(plan: SlotPlan, test: str, signs: dict[int, int], limit: int, draw: D
         values[(first + i * plan.weights // count) % plan.weights] = factor * (1 - 2 * draw(1))
     parts = tuple((n, tuple(spread(plan, [s * v for v in values]))) for n, s in signs.items())
     room = limit * sum(map(abs, values))
-    return Question(test, Asked(parts, BOUND_BITS), plan.slot_bits, room=room)
+    return Question(test, Asked(parts, bits), plan.slot_bits, room=room)
 
 
 def _remainder(rules: Rules, then: Sent, now: Sent, draw: Draw) -> list[Question]:

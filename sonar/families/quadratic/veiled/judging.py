@@ -14,10 +14,13 @@ from sonar.families.quadratic.veiled.base import Question
 from sonar.families.quadratic.veiled.curved import CURVATURE_BITS, Curved
 from sonar.families.quadratic.veiled.directions import Block, Twinned
 from sonar.families.quadratic.veiled.identities import (
+    AGAIN,
+    AGAIN_BITS,
     BOUND_BITS,
     JUNK_BITS,
     REMAINDER_BITS,
     ZERO_BITS,
+    junk_of,
     questions_of,
 )
 from sonar.families.quadratic.veiled.moved import MOVED_BITS, Moved, moved_of
@@ -26,17 +29,22 @@ from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured
 
-_FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS
-_LATER_BITS = ZERO_BITS + BOUND_BITS + max(REMAINDER_BITS, directions.MANY * MOVED_BITS) + CURVATURE_BITS
+_FIRST_BITS = 2 * ZERO_BITS + 2 * BOUND_BITS + AGAIN * AGAIN_BITS
+_LATER_BITS = (
+    ZERO_BITS
+    + BOUND_BITS
+    + AGAIN * AGAIN_BITS
+    + max(REMAINDER_BITS, directions.MANY * MOVED_BITS)
+    + CURVATURE_BITS
+)
 MOST_BITS = (
     JUNK_BITS
     + max(_FIRST_BITS, _LATER_BITS)
     + directions.MANY * directions.MANY_BITS
     + directions.ALONG_BITS
-    + SCORE_BITS
-    + REST_BITS
+    + max(SCORE_BITS + REST_BITS, JUNK_BITS)
 )
-"""The most bits that tests and scores take of a mine in a round."""
+"""The most bits that tests and scores take of a mine in a round; `spoilers_of` comes in place of scores."""
 Heard = Mapping[str, tuple[Measured, ...]]
 
 
@@ -185,6 +193,13 @@ def tests_of(
         new=frozenset(mine for mine, past in before.items() if not past and begun),
         min_mines=rules.min_mines,
     )
+
+
+def spoilers_of(plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]) -> Tests:
+    """Return what `mines` are asked once more if the sum of their answers is none, by new lots."""
+    question = junk_of(plan, round, draw)
+    alone = dict.fromkeys(sorted(mines), (question,))
+    return Tests(alone, {}, [], {}, None, {}, frozenset(), 1)
 
 
 def _blocks(
