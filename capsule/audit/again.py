@@ -98,7 +98,8 @@ class Recomputing:
         eyes = Eyes(
             # Who looked at nothing, though others told of this round, can vouch for no late update.
             in_time=lambda mine: asked if sighted is None else mine in sighted,
-            complains=complains,
+            # Nor could it make the masks of an update that it did not find when it was asked.
+            complains=lambda mine: complains(mine) or (sighted is not None and mine not in sighted),
             own=seen_by.own_answer,
             me=self.address,
             peers=lru_cache(seen_by.other_answer),

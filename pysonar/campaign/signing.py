@@ -122,7 +122,7 @@ class CapsuleSignatures:
         self._panel, self._network, self._auditors = panel, place, auditors
         self._packets, self._progress, self._monotonic = packets, progress, monotonic
         self._signed: dict[bytes, bytes] = {}
-        self._next_s = 0.0
+        self._next_s, self._begun = 0.0, b""
         self._told: set[str] = set()
         self._last: tuple[Address, ...] = ()
 
@@ -139,6 +139,9 @@ class CapsuleSignatures:
         digest = parse_bytes32(settlement.digest, "digest")
         if digest not in self._signed and self._monotonic() >= self._next_s:
             accounts, threshold = self._auditors()
+            if digest != self._begun:
+                self._begun = digest
+                self._progress.waiting(f"capsules to recompute the settlement of round {settlement.round}")
             signatures, faults = self._ask(settlement, digest, accounts, threshold)
             if len(signatures) >= threshold:
                 self._signed[digest] = committee_signature(digest, signatures, threshold)
