@@ -126,7 +126,7 @@ class PublicBounty:
         return self._manifest(EvidenceManifest, digest, "evidence")
 
     def cohort(self, number: int) -> CohortManifest | None:
-        """The set that is fixed on the chain for a round's sum, None if there is none."""
+        """The set that is fixed on the chain for a round's sum; None if no set is fixed."""
         record = self.chain.rounds.get(number)
         if record is None or record.fixed is None:
             return None
@@ -173,4 +173,4 @@ class PublicBounty:
         try:
             return kind.from_bytes(data)
         except RemoteError as error:
-            refuse(code, f"the {code}'s manifest is not one: {error}")
+            refuse(code, f"the {code}'s manifest is malformed: {error}")

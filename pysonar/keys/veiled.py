@@ -154,7 +154,7 @@ class VeiledHolder(BaseHolder):
     ) -> Choice:
         """See `KeyHolder`: a largest set that capsules will open, by `sonar.settling.selection`."""
         fixed = self._told.fixed(job.bounty)
-        earlier = [_weights(fixed[number]) for number in sorted(fixed) if number < round]
+        earlier = [fixed[number].weights for number in sorted(fixed) if number < round]
         twins, reveals = self.twins(job, round), reveals if reveals is not None else _digests(updates)
         lots = Lots("set", job.bounty, round, reveals)
         least = self.least(job)
@@ -187,7 +187,7 @@ class VeiledHolder(BaseHolder):
                 f"no such set was chosen for the sum of round {round} of bounty {job.bounty.hex()}",
                 hint="choose it first; capsules open the one that is fixed on the chain, and no other",
             )
-        weights = _weights(manifest)
+        weights = manifest.weights
         summed = {one.mine: Aggregated(one.digest, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, manifest.digest(), summed)
         columns = zip(*(one.ciphertexts for one in updates), strict=True)
@@ -338,12 +338,8 @@ def _digests(updates: Sequence[MineUpdate]) -> dict[str, bytes]:
     return {one.mine: one.digest for one in updates}
 
 
-def _weights(manifest: CohortManifest) -> dict[str, int]:
-    return {addend.mine: addend.weight for addend in manifest.addends}
-
-
 def _choice(manifest: CohortManifest, left: Mapping[str, str]) -> Choice:
-    weights = _weights(manifest)
+    weights = manifest.weights
     spared = {mine: why for mine, why in left.items() if mine not in weights}
     return Choice(weights, spared, manifest.digest(), manifest.encoded)
 
