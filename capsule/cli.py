@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from capsule.wiring import Capsule
 
 app = new_app(
-    """Help to open sums of masked updates. A capsule never sees data, weights, or one update.
+    """Help to open sums of masked updates. A capsule never sees a mine's data, nor an update without masks.
 
     First steps: `capsule init --network network.toml --url https://capsule.example`, `capsule doctor`,
     `capsule run`.

@@ -59,7 +59,7 @@ def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     digest = request_digest(chain_id, contract, signed.capsule, signed.nonce, signed.expires_s, signed.body)
     signer = signer_of(digest, signed.signature)
     if signer is None:
-        raise Refused("signature", "the request's signature is nobody's")
+        raise Refused("signature", "no account has made the request's signature")
     stranger = Refused("signature", f"the request is signed by {signer}, who is not the bounty's scientist")
     if means.ledger.scientist(body.bounty) not in (None, signer):
         raise stranger

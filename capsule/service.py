@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,6 +31,9 @@ from sonar.protocol.phase import Status
 from sonar.protocol.record import Manifest
 
 Body = TypeVar("Body", FunctionalRequest, SumRequest)
+RESTORED = "restored"
+MOST_UNABLE = 4096
+"""How many requests are remembered that could not be answered after a restore."""
 
 
 class Service:
@@ -37,6 +41,7 @@ class Service:
 
     def __init__(self, means: Means) -> None:
         self._means = means
+        self._unable: OrderedDict[bytes, None] = OrderedDict()
 
     @property
     def max_body_bytes(self) -> int:
@@ -65,6 +70,16 @@ class Service:
         The same request again, under a fresh nonce, has the same answer, at no cost.
         """
         request = admitted(self._means, kind, data)
+        try:
+            return self._answer(request)
+        except Refused as refusal:
+            if refusal.code == RESTORED:
+                self._unable[request.digest] = None
+                while len(self._unable) > MOST_UNABLE:
+                    self._unable.popitem(last=False)
+            raise
+
+    def _answer(self, request: Admitted) -> bytes:
         if known := self._means.ledger.answered(request.digest):
             return known
         bounty = self._bounty(request)
@@ -81,8 +96,16 @@ class Service:
         self._means.updates.forget()
 
     def answered(self, request: bytes) -> bytes | None:
-        """Return the signed answer to a request, by the digest of its body; None if there is none."""
-        return self._means.ledger.answered(request)
+        """Return the signed answer to a request, by the digest of its body; None if there is none.
+
+        Raises Refused (restored) for one that the scientist asked, and that this capsule could not answer
+        after a restore: that is not her doing, and other capsules must not take it for a question that she
+        kept from it.
+        """
+        found = self._means.ledger.answered(request)
+        if found is None and request in self._unable:
+            raise Refused(RESTORED, "this capsule was asked, and could not answer after a restore")
+        return found
 
     def count(self, refusal: Refused) -> None:
         """Count a refusal."""
@@ -143,12 +166,13 @@ class Service:
         """Refuse what might have been told before, and forgotten: see `capsule.home.witness`.
 
         Nothing is told of a round before it begins. So by time, and not by blocks: a node that is restored
-        together with the capsule may know of fewer blocks than it did.
+        together with the capsule may know of fewer blocks than it did. A round that began within the second
+        of the restore counts as one that had begun before.
         """
         blind_s, opened = self._means.ledger.blind_until_s, view.round(number).opened
         if opened is None or opened.opened_s <= blind_s:
             raise Refused(
-                "restored",
+                RESTORED,
                 f"this capsule's ledger may have forgotten what was told before time {blind_s}, when round "
                 f"{number} had begun",
                 hint="ask the other capsules; of later rounds it tells again",
@@ -172,7 +196,7 @@ class Service:
             is_whole = remembered is None or remembered in means.ledger.marks
             if tells_bits and not is_whole:
                 problem = "another copy of this capsule's ledger is in use"
-                raise Refused("restored", problem, hint="ask the other capsules")
+                raise Refused(RESTORED, problem, hint="ask the other capsules")
             yield
             if is_whole:
                 means.witness.write(means.ledger.marks[0])

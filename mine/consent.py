@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -111,16 +112,20 @@ _TABLES = ("policy", "tokens", "capsules")
 def _where_it_belongs(name: str) -> str:
     if name in _policy_fields():
         return "move it below [policy]"
-    if name in {one.name for one in fields(CapsulePolicy)}:
+    if name in _capsule_fields():
         return "move it below [capsules]"
-    return "correct its name, or delete it"
+    if name in _TABLES:
+        return f"write [{name}], in single brackets, with its fields below it"
+    close = get_close_matches(name, _TABLES, n=1)
+    return f"did you mean [{close[0]}]?" if close else "correct its name, or delete it"
 
 
 def _policy_value(path: Path, key: str, value: Any) -> Any:
     kinds = {name: bool if name == "insecure_keys" else int for name in _policy_fields()}
     where = f"{path}: policy.{key[:80]}"
     if key not in kinds:
-        raise ConfigError(where, "there is no such field", hint=nearest(key, kinds))
+        hint = "move it below [capsules]" if key in _capsule_fields() else nearest(key, kinds)
+        raise ConfigError(where, "there is no such field", hint=hint)
     if type(value) is not kinds[key] or value < 0:
         kind = "true or false" if kinds[key] is bool else "a whole number, 0 or more"
         default = str(getattr(Policy, key)).lower()
@@ -132,6 +137,10 @@ def _policy_value(path: Path, key: str, value: Any) -> Any:
 
 def _policy_fields() -> list[str]:
     return [one.name for one in fields(Policy) if one.name not in _TABLES]
+
+
+def _capsule_fields() -> list[str]:
+    return [one.name for one in fields(CapsulePolicy)]
 
 
 def _token(path: Path, key: str, value: Any) -> tuple[Address, TokenPolicy]:
@@ -157,9 +166,10 @@ def _token_line(address: str, max_stake: int) -> str:
 def _capsules(path: Path, key: str, value: Any) -> Any:
     """A line of [capsules]: a list of accounts, or true or false."""
     where = f"{path}: capsules.{key[:80]}"
-    known = [one.name for one in fields(CapsulePolicy)]
+    known = _capsule_fields()
     if key not in known:
-        raise ConfigError(where, "there is no such field", hint=nearest(key, known))
+        hint = "move it below [policy]" if key in _policy_fields() else nearest(key, known)
+        raise ConfigError(where, "there is no such field", hint=hint)
     if key != "trusted":
         if type(value) is not bool:
             problem = f"must be true or false (got {in_toml(value):.60})"
@@ -304,22 +314,22 @@ def check_cover(cover: PaillierCover | VeilCover, policy: Policy) -> None:
     if cover.kind == "paillier":
         _allow(
             policy.capsules.without,
-            "model.cover",
-            "has no capsules, so the scientist's own software could read each answer of yours",
+            "capsules",
+            "there are none, so the scientist's own software could read each answer of yours",
             f"write without = true below [capsules] in {POLICY_FILE} to accept it",
         )
         return
     _check_members(cover, policy.capsules.trusted)
     _allow(
         cover.bits <= policy.max_bits,
-        "model.cover.bits",
+        "capsules.bits",
         f"lets each capsule tell {cover.bits} bits of your answer in a round, above your limit of "
         f"{policy.max_bits}",
         f"raise policy.max_bits in {POLICY_FILE} to accept it",
     )
     _allow(
         policy.capsules.audited or cover.audit is None,
-        "model.cover.audit",
+        "capsules.audit",
         f"lets the capsules recompute settlements; after one, any {cover.threshold} of them could read your "
         "answer together, without the scientist",
         f"write audited = true below [capsules] in {POLICY_FILE} to accept it",
@@ -334,7 +344,7 @@ def _check_members(cover: VeilCover, trusted: Sequence[Address]) -> None:
     if missing > 0:
         line = _trusted_line([*trusted, *strangers[:missing]])
         raise ConsentError(
-            f"model.cover.members: you trust {members - len(strangers)} of the bounty's {members} capsules, "
+            f"capsules.members: you trust {members - len(strangers)} of the bounty's {members} capsules, "
             f"and with its threshold of {cover.threshold} it takes {needed}; not {', '.join(strangers)}, "
             "which could read your answer together with the scientist",
             hint=f"only if you trust whoever runs them, write below [capsules] in {POLICY_FILE}: {line}",

@@ -91,14 +91,15 @@ class Recomputing:
         bounty, round, public = request.bounty, request.round, self.public(chain)
         check_place(request, public)
         if self.address not in [one.account for one in public.cover.members]:
-            refuse("not-audited", f"this capsule, {self.address}, is none of the bounty's")
+            refuse("not-audited", f"this capsule, {self.address}, is not one of the bounty's")
         sighted = self.ledger.sighted(bounty, round)
         asked = any(each.asked for each in request.rounds if each.round == round)
         seen_by = self.seen
         eyes = Eyes(
             # Who looked at nothing, though others told of this round, can vouch for no late update.
             in_time=lambda mine: asked if sighted is None else mine in sighted,
-            complains=complains,
+            # Nor could it make the masks of an update that it did not find when it was asked.
+            complains=lambda mine: complains(mine) or (sighted is not None and mine not in sighted),
             own=seen_by.own_answer,
             me=self.address,
             peers=lru_cache(seen_by.other_answer),

@@ -73,7 +73,7 @@ class Auditor(Recomputing):
             request = SettlementRequest.from_bytes(body)
         except RemoteError as error:
             hint = "send a SettlementRequest"
-            raise Refusal("network", f"the request is none: {error}", hint=hint) from None
+            raise Refusal("network", f"this is no SettlementRequest: {error}", hint=hint) from None
         with self._lock:
             known = self.ledger.signed(request.bounty, request.round)
             if known is not None and known.request == digest_of(body):

@@ -44,12 +44,12 @@ class Summed:
     @property
     def mines(self) -> list[str]:
         """Who is in the set."""
-        return [addend.mine for addend in self.cohort.addends]
+        return list(self.cohort.weights)
 
     @property
     def weights(self) -> dict[str, int]:
         """What each answer of the set weighs, by mine."""
-        return {addend.mine: addend.weight for addend in self.cohort.addends}
+        return self.cohort.weights
 
 
 def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> Design:
@@ -102,13 +102,13 @@ def summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManife
     try:
         return _summed(place, opened, heard, cohort)
     except UpdateOutOfRange as error:
-        refuse("sum", f"the answers of round {opened.number} without their masks are none: {error}")
+        refuse("sum", f"the sum of round {opened.number} is out of range without its masks: {error}")
 
 
-def is_none(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> bool:
-    """Tell whether the set fixed on the chain adds up to what no answers can, whoever of the capsules lies.
+def is_out_of_range(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManifest) -> bool:
+    """Tell whether the sum of the set fixed on the chain is out of range, even if one capsule lies.
 
-    Raises Refusal, also where it could be the lie of one capsule.
+    Raises Refusal, also where it may be out of range because of one capsule's lie.
     """
     try:
         _summed(place, opened, heard, cohort)

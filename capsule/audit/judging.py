@@ -71,7 +71,7 @@ class Past:
         self.senders |= first
         self.read[number] = read
         if (fixed := public.cohort(number)) is not None:
-            self.sums.append({addend.mine: addend.weight for addend in fixed.addends})
+            self.sums.append(fixed.weights)
 
     @property
     def tested_out(self) -> set[str]:
@@ -185,8 +185,9 @@ class Judging:
         return {mine: test for mine, test in told.items() if test is not None}, same
 
     def spoilers(self, mines: Collection[str]) -> dict[str, str]:
-        """Return which of the mines in a sum that is none made it so: by mine the test that it fails. Raises
-        Refusal.
+        """Return who of the mines in a sum made it out of range: by mine the test that it fails.
+
+        Raises Refusal.
         """
         family, draw = family_of(self.public.first.family), self._lots("spoilers").draw
         asked = family.veiled_spoilers(self.place.plan, self.public.chain.state.round, mines, draw)

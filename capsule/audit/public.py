@@ -26,8 +26,8 @@ from sonar.protocol.fold import RoundRecord
 from sonar.protocol.ids import Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState, Status
 from sonar.protocol.record import Manifest
-from sonar.settling.updates import Expected, Get, ReadUpdate, read_update
-from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD
+from sonar.settling.updates import Expected, Get, ReadUpdate, malformed, read_update
+from sonar.settling.verdict import WITHHELD
 
 M = TypeVar("M", bound=Manifest)
 READ_AT_ONCE = 16
@@ -137,7 +137,7 @@ class PublicBounty:
         return self._manifest(EvidenceManifest, digest, "evidence")
 
     def cohort(self, number: int) -> CohortManifest | None:
-        """The set that is fixed on the chain for a round's sum, None if there is none."""
+        """The set that is fixed on the chain for a round's sum; None if no set is fixed."""
         record = self.chain.rounds.get(number)
         if record is None or record.fixed is None:
             return None
@@ -167,11 +167,9 @@ class PublicBounty:
         return {mine: known[mine] for mine in wanted}
 
     def _expected(self, number: int) -> Expected:
-        chain = self.chain
-        place = chain.chain_id, chain.contract, chain.state.bounty
-        model = self.model_of(number)
-        said = model.family, model.slot_plan, model.cover
-        return Expected(*place, number, model.digest(), self.key, *said)
+        chain, model = self.chain, self.model_of(number)
+        place = chain.chain_id, chain.contract, chain.state.bounty, number
+        return Expected.of(place, model.digest(), self.key, model)
 
     def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
         try:
@@ -179,8 +177,7 @@ class PublicBounty:
         except (BlobNotFound, DigestMismatch):
             return WITHHELD
         except RemoteError as error:
-            text = f"{MALFORMED}{error}"
-            return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]
+            return malformed(error)
 
     def _manifest(self, kind: type[M], digest: Digest, code: str) -> M:
         known = self._manifests.get(digest)
@@ -190,6 +187,6 @@ class PublicBounty:
         try:
             found = kind.from_bytes(data)
         except RemoteError as error:
-            refuse(code, f"the {code}'s manifest is not one: {error}")
+            refuse(code, f"the {code}'s manifest is malformed: {error}")
         self._manifests[digest] = found
         return found

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from capsule.audit.course import Summed, check_step, course_before, design_of, is_none, optimiser_of, summed
+from capsule.audit.course import (
+    Summed,
+    check_step,
+    course_before,
+    design_of,
+    is_out_of_range,
+    optimiser_of,
+    summed,
+)
 from capsule.audit.judging import Judging, Past, check_cohort, past_of, read_now
 from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weights
 from capsule.audit.paying import check_shares, scores_of
@@ -167,13 +175,14 @@ class Audit:
         return Judging(self._public, self._place, design, past, opened, functionals, least, complains)
 
     def _has_none(self, given: Mapping[int, AuditedRound], opened: Mapping[int, OpenedRound]) -> bool:
-        """Whether a set was fixed whose sum is none, so that the model stays: looked at only if it is said
-        to stay, else a sum that is none is refused. Raises Refusal.
+        """Tell whether the model stays because the sum of the set that was fixed is out of range.
+
+        If the model is said to move, this is not looked at: such a sum is then refused. Raises Refusal.
         """
         heard, cohort = given[self._number].sum, self._public.cohort(self._number)
         if self._request.new_model != self._public.chain.state.model_digest or not (heard and cohort):
             return False
-        return is_none(self._place, opened[self._number], heard, cohort)
+        return is_out_of_range(self._place, opened[self._number], heard, cohort)
 
     def _sums(
         self,

@@ -133,8 +133,10 @@ def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[l
 
 
 def check_witnessed(place: Place, heard: Heard) -> None:
-    """Refuse if of some class only members told who may all lie: this capsule's own word, or that of enough
-    others, must be among them. A sum that is none would else be any one capsule's to make.
+    """Refuse a class of which only members told who may all lie.
+
+    This capsule's own word must be among theirs, or the word of enough others. Otherwise any one capsule
+    could make a sum that is out of range.
     """
     members = [member.account for member in place.cover.members]
     spoke = {member for member, _ in _answers(place, heard, SumAnswer)}
@@ -142,7 +144,7 @@ def check_witnessed(place: Place, heard: Heard) -> None:
     if few := place.cover.classes.unwitnessed(spoke, me):
         refuse(
             "told-missing",
-            f"the sum is none, and too few capsules told class {few[0]} of it: one could have made it so",
+            f"the sum is out of range, and too few capsules told class {few[0]} of it: one of them may lie",
         )
 
 
@@ -183,13 +185,15 @@ def _answer(
     expect("answer", "who signed an answer", signer, answer.capsule)
     expect("answer", f"the request that {signer} answered", answer.request, request)
     if answer.capsule not in accounts:
-        refuse("answer", f"{signer} is none of the bounty's capsules")
+        refuse("answer", f"{signer} is not one of the bounty's capsules")
     return accounts.index(answer.capsule), answer
 
 
 def _silent(place: Place, spoke: set[int]) -> list[int]:
-    """Return the members to ask, since fewer than `threshold` told a class that this capsule does not hold:
-    among so many at least one is not the scientist's. Refuse what it holds itself and was not asked about.
+    """Return the members to ask: those of classes that fewer than `threshold` members told of.
+
+    Among `threshold` members at least one is not the scientist's. A class that this capsule told of itself
+    is not asked about; one that it holds and was not asked about is refused.
     """
     cover, silent = place.cover, set[int]()
     me = next((m for m, member in enumerate(cover.members) if member.account == place.me), None)

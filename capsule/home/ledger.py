@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from capsule.home.database import Database
@@ -125,8 +126,10 @@ class Ledger(Database):
         bits_per_mine: int,
     ) -> None:
         """Check whether so many more bits of each mine may be told. Raises Refused (budget)."""
-        for mine in sorted({mine for mine, _ in wanted}):
-            more = sum(each for whose, each in wanted if whose == mine)
+        total = Counter[Address]()
+        for mine, each in wanted:
+            total[mine] += each
+        for mine, more in sorted(total.items()):
             self._check_budget(bounty, number, mine, bits - more, bits_per_mine - more, more)
 
     def _check_budget(

@@ -115,10 +115,11 @@ class Policy(_Strict):
         try:
             return cls.model_validate(fields)
         except ConfigError as error:  # of an address or an id
-            raise ConfigError(f"{path}: {error.field}", error.problem, hint=error.hint) from error
+            hint = error.hint or "copy it whole"
+            raise ConfigError(f"{path}: policy.{error.field}", error.problem, hint=hint) from error
         except ValidationError as error:
             field, problem = first_fault(error, POLICY_FILE, show=True, given=fields)
-            hint = nearest(field, _known()) if problem.startswith("unknown field") else "correct this field"
+            hint = _meant(field) if problem.startswith("unknown field") else "correct this field"
             raise ConfigError(f"{path}: {field}", problem, hint=hint) from error
 
     def in_words(self) -> str:
@@ -160,6 +161,17 @@ def write_first(home: Path, url: str) -> None:
         )
 
 
-def _known() -> list[str]:
+def _meant(field: str) -> str:
+    """Return the hint for an unknown field: where its name belongs, or the nearest one."""
     tables: dict[str, type[BaseModel]] = {"service": Service, "policy": Rules}
-    return [f"{table}.{name}" for table, model in tables.items() for name in model.model_fields]
+    name = field.rpartition(".")[2]
+    for table, model in tables.items():
+        if name in model.model_fields:
+            return f"move it below [{table}]"
+    if name in ("port", "host", "address"):
+        return f'write listen = "{LISTEN}" below [service]'
+    if "." not in field:
+        return nearest(field, tables)
+    return nearest(
+        field, [f"{table}.{each}" for table, model in tables.items() for each in model.model_fields]
+    )

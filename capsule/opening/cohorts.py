@@ -3,15 +3,13 @@
 Two sums that differ by one mine give away that mine's answer. So each capsule must know all sums that were
 ever opened in a bounty, also those that only others were asked for, and those that its own ledger has lost.
 It does: a sum needs t capsules, and an honest one opens only what `fixCohort` fixed on the chain and what
-passes `fault` here. So the sets that were fixed and pass, round by round, hold all that can have been opened.
-A set that does not pass was opened by nobody honest, and does not count, at any capsule alike. For that,
-`fault` sees chain, manifests and terms alone; a capsule's own policy comes on top.
+passes `Opened.fault`. So the sets that were fixed and pass, round by round, hold all that can have been
+opened. A set that does not pass was opened by nobody honest, and does not count, at any capsule alike. For
+that, `Opened.fault` sees chain, manifests and terms alone; a capsule's own policy comes on top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capsule.problems import Refused
@@ -19,45 +17,11 @@ from sonar.errors import BlobNotFound, BlobTooLarge, ManifestError
 from sonar.manifests.cohort import CohortManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
-from sonar.veil.atoms import Atoms, weight_fault
+from sonar.settling.selection import Opened
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
     from capsule.opening.chainview import View
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The sets that may have been opened in a bounty so far, and the weights of their mines."""
-
-    sets: tuple[frozenset[str], ...] = ()
-    weights: Mapping[Address, int] | None = None
-
-    def with_set(self, cohort: CohortManifest) -> Opened:
-        """The same with one more."""
-        weights = dict(self.weights or {}) | {one.mine: one.weight for one in cohort.addends}
-        return Opened((*self.sets, mines_of(cohort)), weights)
-
-    def fault(self, cohort: CohortManifest, least: int) -> str:
-        """Return why a set may not be opened after these, or nothing."""
-        frozen, total = self.weights or {}, sum(one.weight for one in cohort.addends)
-        for one in cohort.addends:
-            if frozen.get(one.mine, one.weight) != one.weight:
-                return (
-                    f"{one.mine} has the weight {one.weight}, and had {frozen[one.mine]} in an earlier sum: "
-                    "the difference could be its answer"
-                )
-            if 2 * one.weight > total:
-                return f"{one.mine} has more than half of the weight, {one.weight} of {total}"
-        atoms, mines = Atoms(self.sets), mines_of(cohort)
-        weights = {str(mine): weight for mine, weight in frozen.items()}
-        weights |= {str(one.mine): one.weight for one in cohort.addends}
-        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), weights)
-
-
-def mines_of(cohort: CohortManifest) -> frozenset[str]:
-    """Who is in a set."""
-    return frozenset(one.mine for one in cohort.addends)
 
 
 class Cohorts:
@@ -70,7 +34,7 @@ class Cohorts:
         """Return the set of a round whose digest a request names, if it may be opened by these rules.
 
         `least` is the operator's own, which comes on top: the fewest mines that this capsule opens a sum of.
-        A digest that the chain has not fixed is told nothing of, not even whether the store has it.
+        It tells nothing of a digest that the chain has not fixed, not even whether the store has it.
         """
         fixed = view.round(number).fixed
         if fixed is None:
@@ -87,9 +51,9 @@ class Cohorts:
         if problem := self._misplaced(view, number, cohort):
             raise Refused("cohort", problem)
         before = self._before(view, number)
-        if problem := before.fault(cohort, view.state.terms.least):
+        if problem := before.fault(cohort.weights, view.state.terms.least):
             raise Refused("cohort", problem, hint=_NEXT)
-        if problem := before.fault(cohort, least):
+        if problem := before.fault(cohort.weights, least):
             raise Refused("policy", f"this capsule's operator asks for {least} mines: {problem}")
         return cohort
 
@@ -103,8 +67,8 @@ class Cohorts:
             cohort = self._read(view.state.bounty, earlier, Digest(record.fixed.digest))
             if isinstance(cohort, str) or self._misplaced(view, earlier, cohort):
                 continue
-            if not opened.fault(cohort, least):
-                opened = opened.with_set(cohort)
+            if not opened.fault(cohort.weights, least):
+                opened = opened.with_sum(cohort.weights)
         return self._with_own(view, number, opened)
 
     def _with_own(self, view: View, number: int, opened: Opened) -> Opened:
@@ -113,7 +77,7 @@ class Cohorts:
             record = view.rounds.get(earlier)
             fixed = record.fixed.digest if record and record.fixed else None
             if earlier < number and digest != fixed:
-                opened = opened.with_set(CohortManifest.from_bytes(manifest))
+                opened = opened.with_sum(CohortManifest.from_bytes(manifest).weights)
         return opened
 
     def _read(self, bounty: BountyId, number: int, digest: Digest) -> CohortManifest | str:

@@ -89,7 +89,7 @@ class Updates:
         self, bounty: Bounty, number: int, question: Digest, mine: Address, manifest: UpdateManifest
     ) -> Veil:
         place = *self._site, bounty.bounty, number
-        expected = Expected(*place, question, bounty.key, bounty.model.family, bounty.plan, bounty.cover)
+        expected = Expected.of(place, question, bounty.key, bounty.model)
         try:
             check_update(manifest, expected, mine)
         except ManifestError as error:

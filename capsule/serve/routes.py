@@ -65,7 +65,10 @@ class Api:
             digest = bytes.fromhex(request.path_params["digest"])
         except ValueError:
             digest = b""
-        found = await self._work(lambda: self._service.answered(digest))
+        try:
+            found = await self._work(lambda: self._service.answered(digest))
+        except Refused as refusal:
+            return _problem(refusal)
         if found is None:
             return _problem(Refused("not-found", "no such request was answered"))
         return Response(found, media_type=CBOR)

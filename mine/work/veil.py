@@ -67,7 +67,7 @@ def _check_key(member: CapsuleKey, site: Site) -> None:
     digest = key_digest(site.chain_id, site.address, member.account, member.epoch, member.hpke)
     if signer_of(digest, member.signature) != member.account:
         raise ManifestError(
-            "model.cover.members",
+            "capsules.members",
             f"the key of capsule {member.account} for epoch {member.epoch} is not signed by that account for "
             f"contract {site.address} on chain {site.chain_id}",
             hint="whoever made this key could open what is sealed for the capsule: do not join; the "
@@ -77,7 +77,7 @@ def _check_key(member: CapsuleKey, site: Site) -> None:
         envelopes.seal(member.hpke, (), b"")
     except ManifestError as error:
         raise ManifestError(
-            "model.cover.members",
+            "capsules.members",
             f"the key of capsule {member.account} for epoch {member.epoch} {error.problem}",
             hint="nothing can be sealed for this capsule: do not join, and tell the scientist",
         ) from error
@@ -91,7 +91,7 @@ def check_epochs(cover: PaillierCover | VeilCover, known: Mapping[str, int]) -> 
     for member in cover.members if cover.kind == "veil" else ():
         if member.epoch < known.get(member.account, 0):
             raise ConsentError(
-                f"model.cover.members: the key of capsule {member.account} is of epoch {member.epoch}, which "
+                f"capsules.members: the key of capsule {member.account} is of epoch {member.epoch}, which "
                 f"it has replaced: you have joined a bounty with its key of epoch {known[member.account]}",
                 hint="whoever has got hold of the old key could open what is sealed for the capsule: do not "
                 "join; the scientist must ask the capsule for its key (GET /v1/identity)",

@@ -17,6 +17,7 @@ from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
+from sonar.families.quadratic.veiled.judging import MOST_BITS
 from sonar.paillier.slots import VEIL_FREE_BITS
 from sonar.protocol.ids import Address, parse_address
 from sonar.protocol.wording import first_fault, nearest
@@ -206,6 +207,11 @@ def _check_capsules(settings: Settings) -> None:
         problem = f"is {asked.threshold}, and only {count(len(accounts), 'capsule')} named in members"
         hint = f"name more, or give threshold = {len(accounts)}"
         raise ConfigError("capsules.threshold", problem, hint=hint)
+    if (
+        asked.bits < MOST_BITS
+    ):  # else capsules refuse what auditors want to see, and the round becomes overdue
+        problem = f"is {asked.bits}, and tests and scores take up to {MOST_BITS} of a mine in a round"
+        raise ConfigError("capsules.bits", problem, hint=f"give {MOST_BITS} or more, or leave it out")
     if asked.audited and asked.threshold < LEAST_AUDITORS:
         hint = "give threshold = 2 or more, or audit = false: then your word alone says what mines are paid"
         raise ConfigError("capsules.audit", "takes a threshold of 2 or more", hint=hint)

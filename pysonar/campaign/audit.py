@@ -69,6 +69,10 @@ class Opener(Protocol):
         """Return what capsules were asked about a round, with their answers."""
         ...
 
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask the capsules that did not answer then. Raises CapsulesDiffer."""
+        ...
+
 
 def audit_spec(bounty: Bounty) -> AuditSpec:
     """Return what a bounty's first manifest says of its audits: how it steps, and what its loss is.
@@ -133,6 +137,13 @@ class Packets:
             optimiser=_settings(self.bounty),
         )
 
+    def ask_again(self, number: int) -> None:
+        """Ask capsules what they have not told about a round (auditors say "told-missing").
+
+        Raises CapsulesDiffer.
+        """
+        self.holder.ask_again(self.job, number)
+
     def settled_before(self, number: int) -> list[int]:
         """Return the earlier rounds that were settled: what a capsule may need."""
         return [each for each in range(1, number) if self.records.get(Publication, each) is not None]
@@ -154,8 +165,7 @@ class Packets:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
-        said = model.family, model.slot_plan, model.cover
-        expected = Expected(*place, model.digest(), self.holder.public, *said)
+        expected = Expected.of(place, model.digest(), self.holder.public, model)
         cohort: Cohort = self.records.get(Cohort, number)
         read = [
             read_update(self.get, expected, Address(mine), Digest(digest))

@@ -14,8 +14,8 @@ from sonar.errors import BlobNotFound, DigestMismatch, RemoteError, StoreUnavail
 from sonar.families.registry import FamilySpec
 from sonar.ports import Store
 from sonar.protocol.ids import Address, Cid, Digest
-from sonar.settling.updates import Expected
-from sonar.settling.verdict import MALFORMED, REASON_MAX, WITHHELD, Verdict
+from sonar.settling.updates import Expected, malformed
+from sonar.settling.verdict import WITHHELD, Verdict
 
 
 class Gatherer:
@@ -43,6 +43,17 @@ class Gatherer:
         """
         if number != self._number:
             self._number, self._there, self._known = number, {}, {}
+        missing = self._missing(number, cohort, model, standing)
+        if last_try and missing:
+            self._holder.look(self._job, number)
+            missing = self._missing(number, cohort, model, standing)
+            for mine in missing:
+                self._withheld(number, mine)
+            return []
+        return missing
+
+    def _missing(self, number: int, cohort: Cohort, model: Digest, standing: Standing) -> list[str]:
+        """Fetch what is not there yet, and return the mines whose updates are not to be had."""
         expected = self._expected(number, model)
         missing, fault = [], None
         for mine in self._needed(number, cohort):
@@ -54,10 +65,6 @@ class Gatherer:
                 missing.append(mine)
         if fault is not None and not self._there:
             raise fault
-        if last_try:
-            for mine in missing:
-                self._withheld(number, mine)
-            return []
         return missing
 
     def again(self, number: int) -> list[MineUpdate]:
@@ -123,7 +130,7 @@ class Gatherer:
         except (BlobNotFound, DigestMismatch):
             raise
         except RemoteError as error:
-            update = Update(reason=_reason(f"{MALFORMED}{error}"))
+            update = Update(reason=malformed(error))
         self._records.put_update(expected.round, mine, update)
         return update
 
@@ -143,7 +150,3 @@ class Gatherer:
 
 def _links(update: Update) -> list[Cid]:
     return [Cid.parse(link) for link in update.links]
-
-
-def _reason(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]

@@ -140,7 +140,7 @@ class RoundWork:
     def compute(self, number: int) -> Outcome:
         """Aggregate, step, evaluate and score, and record the outcome. Needs the verdict.
 
-        A sum that is none changes nothing but the verdict.
+        A sum that is out of range changes nothing but the verdict.
         """
         outcome: Outcome | None = self._records.get(Outcome, number)
         if outcome is None:
@@ -164,7 +164,7 @@ class RoundWork:
         return outcome
 
     def _without_sum(self, number: int, verdict: Verdict, cohort: Cohort) -> Verdict:
-        """Record who spoiled a sum that is none, so that nothing is learnt; such mines are left out."""
+        """Record who made a sum out of range. They are left out, and nothing is learnt."""
         spoilers = self._holder.spoilers(self._job, number, cohort.digests)
         verdict = verdict.without_sum(spoilers)
         self._records.put(verdict, number)

@@ -83,6 +83,8 @@ class Settling:
             return waiting
         if (waiting := self._fix(state, head, ends)) is not None:
             return waiting
+        if self._records.get(Publication, n) is None:
+            self._tell_asking(f"capsules to open the sum of round {n}", ends)
         publication, shares = self._worked_out(state)
         intent, call = means.intent(Action.SETTLE, n), None
         if not means.outbox.wanted(intent) and self._is_open(n, head):
@@ -107,6 +109,8 @@ class Settling:
         when it is as deep as the network's confirmations.
         """
         means, n = self._means, state.round
+        if self._records.get(Verdict, n) is None:
+            self._tell_asking(f"capsules to tell what tests of round {n} take", ends)
         with means.watch.timed(n, "check"):
             self.rounds.judge(n)
             choice = self.rounds.choice(n)
@@ -123,6 +127,11 @@ class Settling:
         if waiting is None and self._is_fixed(n):  # mined at once: a poll would cost as much as the round
             return None
         return waiting or Waiting(f"the cohort of round {n}, which is fixed, to be confirmed", ends.settle_s)
+
+    def _tell_asking(self, what: str, ends: Deadlines) -> None:
+        """Tell what capsules are asked: one that hangs is waited for."""
+        if self._means.bounty.settings.capsules is not None:
+            self._means.progress.waiting(what, ends.settle_s)
 
     def _is_fixed(self, number: int) -> bool:
         """Tell whether the newest confirmed block has the round open, and its cohort fixed."""

@@ -30,7 +30,7 @@ from sonar.protocol.ids import Address, parse_bytes32
 from sonar.telling.progress import Progress
 
 ASK_AGAIN_S = 5.0
-OPENINGS_MISSING = "openings-missing"
+OPENINGS_MISSING, TOLD_MISSING = "openings-missing", "told-missing"
 HEDGE_S = 10.0
 """How long those that are asked first have, until the others are asked too."""
 
@@ -122,7 +122,7 @@ class CapsuleSignatures:
         self._panel, self._network, self._auditors = panel, place, auditors
         self._packets, self._progress, self._monotonic = packets, progress, monotonic
         self._signed: dict[bytes, bytes] = {}
-        self._next_s = 0.0
+        self._next_s, self._begun = 0.0, b""
         self._told: set[str] = set()
         self._last: tuple[Address, ...] = ()
 
@@ -139,6 +139,9 @@ class CapsuleSignatures:
         digest = parse_bytes32(settlement.digest, "digest")
         if digest not in self._signed and self._monotonic() >= self._next_s:
             accounts, threshold = self._auditors()
+            if digest != self._begun:
+                self._begun = digest
+                self._progress.waiting(f"capsules to recompute the settlement of round {settlement.round}")
             signatures, faults = self._ask(settlement, digest, accounts, threshold)
             if len(signatures) >= threshold:
                 self._signed[digest] = committee_signature(digest, signatures, threshold)
@@ -151,17 +154,23 @@ class CapsuleSignatures:
     def _ask(
         self, settlement: Settlement, digest: bytes, accounts: Sequence[Address], threshold: int
     ) -> tuple[dict[Address, bytes], dict[Address, SonarError]]:
-        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too."""
+        """Signatures, and what is wrong with other capsules. Who lacks earlier rounds is sent them too.
+
+        A capsule may have been away while others told about the round, and serve now. Auditors want to hear
+        it, so it is asked again.
+        """
         ordered = sorted(accounts, key=lambda account: account not in self._last)
         capsules = [self._panel[account] for account in ordered]
         signed, faults = self._asked(capsules, self._body(settlement), digest, threshold)
-        behind = [
-            self._panel[account]
-            for account, fault in faults.items()
-            if isinstance(fault, CapsuleRefused) and fault.code == OPENINGS_MISSING
-        ]
-        if behind and len(signed) < threshold:
-            body = self._body(settlement, self._packets().settled_before(settlement.round))
+        for code in (TOLD_MISSING, OPENINGS_MISSING):
+            behind = [self._panel[account] for account, fault in faults.items() if _code(fault) == code]
+            if not behind or len(signed) >= threshold:
+                continue
+            if code == TOLD_MISSING:
+                self._packets().ask_again(settlement.round)
+                body = self._body(settlement)
+            else:
+                body = self._body(settlement, self._packets().settled_before(settlement.round))
             more, again = self._asked(behind, body, digest, threshold - len(signed))
             signed, faults = signed | more, faults | again
         return signed, faults
@@ -189,3 +198,7 @@ class CapsuleSignatures:
         publication: Publication = packets.records.get(Publication, number)
         shares = {str(award.mine): award.share_bps for award in settlement.awards}
         return packets.packet_of(number, publication, shares, earlier).to_bytes()
+
+
+def _code(fault: SonarError) -> str:
+    return fault.code if isinstance(fault, CapsuleRefused) else ""

@@ -11,7 +11,7 @@ from gmpy2 import mpz
 from sonar.chain.signatures import signer_of
 from sonar.errors import CapsuleFault, RemoteError
 from sonar.manifests.audit import SettlementAnswer
-from sonar.manifests.capsule import FunctionalAnswer, Identity, SignedAnswer, SumAnswer
+from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Identity, SignedAnswer, SumAnswer
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
 from sonar.protocol.ids import Address, digest_of
@@ -22,7 +22,7 @@ Told = tuple[int, ...]
 ByClass = Mapping[int, Told]
 Reader = Callable[[Address, Sequence[int], SignedAnswer], ByClass]
 """Reads the answer of a capsule that holds these classes. Raises CapsuleFault."""
-_WHO = "whoever runs it must look into it; the others' answers can do without it"
+WHO = "whoever runs it must look into it; the others' answers can do without it"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Place:
     def signed(self, capsule: Address, answer: SignedAnswer) -> bytes:
         """Return the body of an answer that the capsule's account signed. Raises CapsuleFault."""
         if signer_of(answer_digest(self.chain_id, self.contract, answer.body), answer.signature) != capsule:
-            hint = f"is the address in network.toml that of {capsule}, and on this network? {_WHO}"
+            hint = f"is the address in network.toml that of {capsule}, and on this network? {WHO}"
             raise _fault(capsule, "did not sign its answer", hint)
         return answer.body
 
@@ -58,6 +58,10 @@ class Place:
             return found
 
         return read
+
+    def functionals_again(self, body: bytes) -> Reader:
+        """Return what reads answers to a FunctionalRequest that is on record. Raises ManifestError."""
+        return self.functionals(body, [ask.bits for ask in FunctionalRequest.from_bytes(body).asks])
 
     def functionals(self, body: bytes, bits: Sequence[int]) -> Reader:
         """Return what reads answers to a FunctionalRequest whose asks are for so many bits each."""
@@ -106,7 +110,7 @@ def _parsed(kind: type[A], capsule: Address, body: bytes) -> A:
     try:
         return kind.from_bytes(body)
     except RemoteError as error:
-        hint = error.hint or _WHO
+        hint = error.hint or WHO
         raise _fault(capsule, f"sends what cannot be read here: {error}", hint) from error
 
 
@@ -118,4 +122,4 @@ def _check_to(capsule: Address, told: SumAnswer | FunctionalAnswer | SettlementA
 
 
 def _fault(capsule: Address, problem: str, hint: str = "") -> CapsuleFault:
-    return CapsuleFault(f"the capsule {capsule} {problem}", hint=hint or _WHO)
+    return CapsuleFault(f"the capsule {capsule} {problem}", hint=hint or WHO)

@@ -157,18 +157,20 @@ class Panel:
         body: bytes,
         read: Reader,
         known: Mapping[Address, SignedAnswer],
+        *,
+        all_of_them: bool = False,
     ) -> Heard:
         """Ask all members, and return at least as many answers as it takes, or all that there are.
 
-        `known` are answers that were recorded before: if they are enough, nobody is asked. Raises
-        CapsulesDiffer, also for an answer to an earlier question that came late; ConfigError for a member
-        that is not listed.
+        `known` are answers that were recorded before: if they are enough, nobody is asked, or with
+        `all_of_them` those whose answers are not among them. Raises CapsulesDiffer, also for an answer to an
+        earlier question that came late; ConfigError for a member that is not listed.
         """
         self._look_at_late()
         heard = Heard(members)
         for account, signed in known.items():
             heard.take(account, signed, read(account, members.held(account), signed))
-        if heard.enough:
+        if heard.enough and not all_of_them:
             return heard
         asked = self._send(heard, question, body, read)
         begun_s = self._monotonic()

@@ -27,8 +27,6 @@ Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
 rows, who are twins.
 """
 Judge = Callable[[], Judged]
-
-
 SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 
 
@@ -60,6 +58,9 @@ class BaseHolder:
     def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
         """See `KeyHolder`."""
         return self._key.encrypt_weights(numbers)
+
+    def look(self, job: Job, round: int) -> None:
+        """See `KeyHolder`: without capsules, nobody audits."""
 
     def revealed(self, job: Job) -> dict[str, Revealed]:
         """See `KeyHolder`."""
@@ -198,7 +199,6 @@ def scaled(values: Mapping[str, float]) -> dict[str, int]:
 
     Raises UsageError for what is no number.
     """
-    """All values times one factor, so that the largest magnitude is 32767; positive ones stay positive."""
     if not all(math.isfinite(value) for value in values.values()):
         raise UsageError("a score is not a finite number")
     largest = max((abs(value) for value in values.values()), default=0.0)

@@ -82,6 +82,15 @@ class KeyHolder(Protocol):
         """
         ...
 
+    def look(self, job: Job, round: int) -> None:
+        """Have auditors note which updates of a round are in the store now.
+
+        What they saw then cannot be called withheld afterwards. So whoever gives up on missing updates has
+        them look first, and then looks once more: else a mine that publishes between the two keeps a round
+        from being settled. Raises EnvironmentFault, CapsuleFault.
+        """
+        ...
+
     def holds(
         self,
         job: Job,
@@ -134,7 +143,7 @@ class KeyHolder(Protocol):
         Once a round, at the same weights of one cohort only, and each update in one sum only: raises
         LedgerConflict where the answer and an earlier one would give a single mine away. Raises UsageError
         for too few updates, twins counted once, or too many, CiphertextError, EnvironmentFault, CapsuleFault;
-        UpdateOutOfRange if the sum is none that such updates can have, so that it tells nothing.
+        UpdateOutOfRange if no such updates can have the sum, so that it tells nothing.
         """
         ...
 

@@ -1,20 +1,29 @@
-"""What capsules told, and which sets were fixed for them: in the key's ledger, before any of it is used.
+"""What capsules are asked, and what they told: recorded in the key's ledger before any of it is used.
 
 A capsule counts what it tells, so its answers are kept for as long as the key: after a restart they are read
-here and not asked for again, and an auditor gets them as they were signed.
+here and not asked for again, and an auditor gets them as they were signed. So are the sets that were fixed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from gmpy2 import mpz
+
+from pysonar.keys.archive import Page
+from pysonar.keys.job import Job
 from pysonar.keys.ledger import Ledger
-from sonar.manifests.capsule import SignedAnswer
+from sonar.families.veiled import Asked
+from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SignedAnswer
 from sonar.manifests.cohort import CohortManifest
-from sonar.protocol.ids import Address, digest_of
+from sonar.protocol.ids import Address, Digest, digest_of
+from sonar.veil.functionals import Measured, measured, places, write_vector
 
+_ROOM = MAX_REQUEST_BYTES - (1 << 16)
+_MOST = 4096
+_NOBODY = Address("0x" + "0" * 39 + "1")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fixed (
     bounty BLOB, round INTEGER, manifest BLOB NOT NULL, PRIMARY KEY (bounty, round)) WITHOUT ROWID;
@@ -118,3 +127,92 @@ class Told:
             query = "SELECT round, weight, sums FROM opened WHERE bounty = ?"
             rows = db.execute(query, [bounty]).fetchall()
         return {round: ([int(each) for each in json.loads(sums)], weight) for round, weight, sums in rows}
+
+
+@dataclass
+class Lot:
+    """Some mines' functionals, as many as one request takes."""
+
+    job: Job
+    round: int
+    pages: Mapping[int, Page]
+    asks: dict[str, Sequence[Asked]] = field(default_factory=dict)
+    vectors: dict[tuple[int, ...], int] = field(default_factory=dict)
+    size: int = 0
+
+    def add(self, mine: str, asks: Sequence[Asked]) -> bool:
+        """Add a mine's; False if they do not fit any more."""
+        new = {vector for ask in asks for _, vector in ask.parts} - self.vectors.keys()
+        width = (self.job.plan.slot_bits + 7) // 8
+        size = sum(width * len(vector) + 8 for vector in new) + sum(64 + 60 * len(ask.parts) for ask in asks)
+        count = sum(map(len, self.asks.values())) + len(asks)
+        full = self.size + size > _ROOM or count > _MOST or len(self.vectors) + len(new) > _MOST
+        if full and self.asks:
+            return False
+        for ask in asks:
+            for _, vector in ask.parts:
+                self.vectors.setdefault(vector, len(self.vectors))
+        self.asks[mine], self.size = asks, self.size + size
+        return True
+
+    def without(self, mines: set[str]) -> Lot:
+        """The same for fewer mines."""
+        lot = Lot(self.job, self.round, self.pages)
+        for mine, asks in self.asks.items():
+            if mine not in mines:
+                lot.add(mine, asks)
+        return lot
+
+    def lines(self) -> Iterator[tuple[str, Asked]]:
+        """All asks, in the request's order."""
+        return ((mine, ask) for mine, asks in self.asks.items() for ask in asks)
+
+    def body(self) -> bytes:
+        """The request."""
+        job = self.job
+        return FunctionalRequest(
+            chain_id=job.chain_id,
+            contract=job.contract,
+            bounty=job.bounty,
+            round=self.round,
+            vectors=tuple(write_vector(job.plan, vector) for vector in self.vectors),
+            asks=tuple(
+                Ask(
+                    mine=Address(mine),
+                    bits=ask.bits,
+                    parts=tuple(self._part(mine, number, vector) for number, vector in ask.parts),
+                )
+                for mine, ask in self.lines()
+            ),
+        ).to_bytes()
+
+    def _part(self, mine: str, number: int, vector: tuple[int, ...]) -> Part:
+        update = Digest(self.pages[number].names[mine])
+        return Part(round=number, update=update, vector=self.vectors[vector])
+
+    def values(self, n: mpz, classes: Sequence[Sequence[int]]) -> dict[str, tuple[Measured, ...]]:
+        """What the functionals are, with what was told of each class."""
+        found: dict[str, list[Measured]] = {mine: [] for mine in self.asks}
+        step = self.job.plan.ciphertexts
+        for (mine, ask), told in zip(self.lines(), zip(*classes, strict=True), strict=True):
+            rows = [self.pages[number].row(mine) for number, _ in ask.parts]
+            opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
+            wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
+            vectors = [vector for _, vector in ask.parts]
+            found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
+        return {mine: tuple(values) for mine, values in found.items()}
+
+
+def looking(job: Job, round: int) -> bytes:
+    """Return a request about nobody, for one bit: it is refused, but not before auditors have looked at what
+    the store has of the round.
+    """
+    part = Part(round=round, update=Digest(bytes(32)), vector=0)
+    return FunctionalRequest(
+        chain_id=job.chain_id,
+        contract=job.contract,
+        bounty=job.bounty,
+        round=round,
+        vectors=(write_vector(job.plan, [0] * places(job.plan)),),
+        asks=(Ask(mine=_NOBODY, bits=1, parts=(part,)),),
+    ).to_bytes()

@@ -12,8 +12,7 @@ What the bounty's capsules do not tell, nobody can get from this class or from s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from gmpy2 import mpz
 
@@ -28,10 +27,11 @@ from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
-from pysonar.keys.told import Question, Told
+from pysonar.keys.told import Lot, Question, Told, looking
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import (
     CapsuleFault,
+    CapsuleRefused,
     CapsuleUnavailable,
     LedgerConflict,
     ManifestError,
@@ -41,7 +41,7 @@ from sonar.errors import (
 from sonar.families.quadratic.comparison import Reference
 from sonar.families.registry import family_of
 from sonar.families.veiled import Asked, Sent
-from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SumRequest
+from sonar.manifests.capsule import SumRequest
 from sonar.manifests.cohort import Addend, CohortManifest
 from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
@@ -50,12 +50,9 @@ from sonar.settling.lots import Lots
 from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of
 from sonar.settling.verdict import VEIL, twins_of
-from sonar.veil.functionals import Measured, measured, write_vector
+from sonar.veil.functionals import Measured
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
-
-_ROOM = MAX_REQUEST_BYTES - (1 << 16)
-_MOST = 4096
 
 
 class VeiledHolder(BaseHolder):
@@ -84,6 +81,15 @@ class VeiledHolder(BaseHolder):
         """What capsules were asked about a round, and told: for who audits it."""
         return self._told.questions(job.bounty, round)
 
+    def ask_again(self, job: Job, round: int) -> None:
+        """Ask who did not tell what was asked about a round, and may serve now. Raises CapsulesDiffer."""
+        for question in self.questions(job, round):
+            body, is_sum, place = question.body, question.purpose == "sum", self._place
+            count = job.plan.ciphertexts
+            read = place.sums(body, count, self.public.n) if is_sum else place.functionals_again(body)
+            heard = self._ask(job, "sum" if is_sum else "functional", body, read, all_of_them=True)
+            self._told.keep(job.bounty, round, question.purpose, body, heard.signed, {})
+
     def chosen(self, job: Job, round: int) -> CohortManifest | None:
         """The set that a round's sum takes, once it is chosen."""
         return self._told.fixed(job.bounty).get(round)
@@ -100,6 +106,17 @@ class VeiledHolder(BaseHolder):
         return encrypted
 
     # ---- tests
+
+    def look(self, job: Job, round: int) -> None:
+        """See `KeyHolder`: a capsule looks when it is first asked, and nobody's answer is asked about."""
+        cover = job.manifest.cover
+        if not isinstance(cover, VeilCover) or cover.audit is None:
+            return
+        body = looking(job, round)
+        heard = self._panel.ask(Members.of(cover), "functional", body, self._place.functionals(body, [1]), {})
+        refused = (fault for fault in heard.faults.values() if isinstance(fault, CapsuleRefused))
+        if any(fault.code == "depth" for fault in refused):
+            raise too_few(heard, f"that they have looked for the updates of round {round}")
 
     def holds(
         self,
@@ -143,7 +160,7 @@ class VeiledHolder(BaseHolder):
     ) -> Choice:
         """See `KeyHolder`: a largest set that capsules will open, by `sonar.settling.selection`."""
         fixed = self._told.fixed(job.bounty)
-        earlier = [_weights(fixed[number]) for number in sorted(fixed) if number < round]
+        earlier = [fixed[number].weights for number in sorted(fixed) if number < round]
         twins, reveals = self.twins(job, round), reveals if reveals is not None else _digests(updates)
         lots = Lots("set", job.bounty, round, reveals)
         least = self.least(job)
@@ -176,7 +193,7 @@ class VeiledHolder(BaseHolder):
                 f"no such set was chosen for the sum of round {round} of bounty {job.bounty.hex()}",
                 hint="choose it first; capsules open the one that is fixed on the chain, and no other",
             )
-        weights = _weights(manifest)
+        weights = manifest.weights
         summed = {one.mine: Aggregated(one.digest, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, manifest.digest(), summed)
         columns = zip(*(one.ciphertexts for one in updates), strict=True)
@@ -267,13 +284,13 @@ class VeiledHolder(BaseHolder):
         todo = [mine for mine in sorted(asks) if asks[mine]]
         found |= {mine: () for mine in asks if not asks[mine]}
         while todo:
-            lot = _Lot(job, round, pages)
+            lot = Lot(job, round, pages)
             while todo and lot.add(todo[0], asks[todo[0]]):
                 todo.pop(0)
             found |= self._measured(lot, purpose)
         return found
 
-    def _measured(self, lot: _Lot, purpose: str) -> dict[str, tuple[Measured, ...]]:
+    def _measured(self, lot: Lot, purpose: str) -> dict[str, tuple[Measured, ...]]:
         """Ask one request. If too few answer, ask again without the mines that some complain of."""
         while lot.asks:
             job, body = lot.job, lot.body()
@@ -288,11 +305,12 @@ class VeiledHolder(BaseHolder):
             lot = lot.without(bad)
         return {}
 
-    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader) -> Heard:
+    def _ask(self, job: Job, kind: Kind, body: bytes, read: Reader, *, all_of_them: bool = False) -> Heard:
         cover = job.manifest.cover
         if not isinstance(cover, VeilCover):
             raise UsageError("the bounty has no capsules", hint="open it with the key alone")
-        return self._panel.ask(Members.of(cover), kind, body, read, self._told.known(body))
+        known = self._told.known(body)
+        return self._panel.ask(Members.of(cover), kind, body, read, known, all_of_them=all_of_them)
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
@@ -315,80 +333,6 @@ class VeiledHolder(BaseHolder):
         return page
 
 
-@dataclass
-class _Lot:
-    """Some mines' functionals, as many as one request takes."""
-
-    job: Job
-    round: int
-    pages: Mapping[int, Page]
-    asks: dict[str, Sequence[Asked]] = field(default_factory=dict)
-    vectors: dict[tuple[int, ...], int] = field(default_factory=dict)
-    size: int = 0
-
-    def add(self, mine: str, asks: Sequence[Asked]) -> bool:
-        """Add a mine's; False if they do not fit any more."""
-        new = {vector for ask in asks for _, vector in ask.parts} - self.vectors.keys()
-        width = (self.job.plan.slot_bits + 7) // 8
-        size = sum(width * len(vector) + 8 for vector in new) + sum(64 + 60 * len(ask.parts) for ask in asks)
-        count = sum(map(len, self.asks.values())) + len(asks)
-        full = self.size + size > _ROOM or count > _MOST or len(self.vectors) + len(new) > _MOST
-        if full and self.asks:
-            return False
-        for ask in asks:
-            for _, vector in ask.parts:
-                self.vectors.setdefault(vector, len(self.vectors))
-        self.asks[mine], self.size = asks, self.size + size
-        return True
-
-    def without(self, mines: set[str]) -> _Lot:
-        """The same for fewer mines."""
-        lot = _Lot(self.job, self.round, self.pages)
-        for mine, asks in self.asks.items():
-            if mine not in mines:
-                lot.add(mine, asks)
-        return lot
-
-    def lines(self) -> Iterator[tuple[str, Asked]]:
-        """All asks, in the request's order."""
-        return ((mine, ask) for mine, asks in self.asks.items() for ask in asks)
-
-    def body(self) -> bytes:
-        """The request."""
-        job = self.job
-        return FunctionalRequest(
-            chain_id=job.chain_id,
-            contract=job.contract,
-            bounty=job.bounty,
-            round=self.round,
-            vectors=tuple(write_vector(job.plan, vector) for vector in self.vectors),
-            asks=tuple(
-                Ask(
-                    mine=Address(mine),
-                    bits=ask.bits,
-                    parts=tuple(self._part(mine, number, vector) for number, vector in ask.parts),
-                )
-                for mine, ask in self.lines()
-            ),
-        ).to_bytes()
-
-    def _part(self, mine: str, number: int, vector: tuple[int, ...]) -> Part:
-        update = Digest(self.pages[number].names[mine])
-        return Part(round=number, update=update, vector=self.vectors[vector])
-
-    def values(self, n: mpz, classes: Sequence[Sequence[int]]) -> dict[str, tuple[Measured, ...]]:
-        """What the functionals are, with what was told of each class."""
-        found: dict[str, list[Measured]] = {mine: [] for mine in self.asks}
-        step = self.job.plan.ciphertexts
-        for (mine, ask), told in zip(self.lines(), zip(*classes, strict=True), strict=True):
-            rows = [self.pages[number].row(mine) for number, _ in ask.parts]
-            opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
-            wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
-            vectors = [vector for _, vector in ask.parts]
-            found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
-        return {mine: tuple(values) for mine, values in found.items()}
-
-
 def _check_all(asks: Mapping[str, object], heard: Mapping[str, object], what: str) -> None:
     """Check that something was told of everybody in a sum. Raises CapsuleUnavailable."""
     if missing := sorted(asks.keys() - heard.keys()):
@@ -402,12 +346,8 @@ def _digests(updates: Sequence[MineUpdate]) -> dict[str, bytes]:
     return {one.mine: one.digest for one in updates}
 
 
-def _weights(manifest: CohortManifest) -> dict[str, int]:
-    return {addend.mine: addend.weight for addend in manifest.addends}
-
-
 def _choice(manifest: CohortManifest, left: Mapping[str, str]) -> Choice:
-    weights = _weights(manifest)
+    weights = manifest.weights
     spared = {mine: why for mine, why in left.items() if mine not in weights}
     return Choice(weights, spared, manifest.digest(), manifest.encoded)
 

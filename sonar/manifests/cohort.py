@@ -41,6 +41,11 @@ class CohortManifest(Manifest):
     round: Round
     addends: Annotated[tuple[Addend, ...], Field(strict=False, min_length=2, max_length=MAX_COHORT)]
 
+    @property
+    def weights(self) -> dict[str, int]:
+        """What each answer of the set weighs, by mine."""
+        return {one.mine: one.weight for one in self.addends}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not is_ascending([addend.mine for addend in self.addends]):

@@ -121,7 +121,7 @@ class Record(BaseModel):
             return cls.model_validate(fields, context=context)
         except ValidationError as error:
             field, problem = first_fault(error, cls.__name__, given=fields)
-            raise ManifestError(field, problem, hint=f"see {cls.__name__} in sonar.protocol.record") from None
+            raise ManifestError(field, problem, hint=f"see {cls.__name__} in {cls.__module__}") from None
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Draws that everybody can repeat, and nobody knows before all answers of a round are revealed.
 
 The seed is a hash of the bounty, the round, and each mine's update, which its seal has fixed before. A last
-mine to reveal cannot choose among seeds: it can reveal what it has sealed, or nothing.
+mine to reveal has one choice: it can reveal what it has sealed, or nothing, which costs its stake. So whoever
+has k addresses chooses among 2^k seeds.
 """
 
 from __future__ import annotations

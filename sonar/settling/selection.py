@@ -9,7 +9,7 @@ since it nearly is that answer. Weights never change: a mine's is what it was in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sonar.paillier.cohort import Weighed, frozen_weights
 from sonar.paillier.slots import SlotPlan
@@ -23,8 +23,8 @@ ANOTHER = f"{TWIN}; another of them is in the sum"
 class Opened:
     """What a bounty's earlier sums were made of: `sets` of mines, and each mine's weight, which stays."""
 
-    sets: Sequence[frozenset[str]]
-    weights: Mapping[str, int]
+    sets: Sequence[frozenset[str]] = ()
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sums: Iterable[Mapping[str, int]]) -> Opened:
@@ -34,6 +34,24 @@ class Opened:
             sets.append(frozenset(sum_))
             weights = {**sum_, **weights}
         return cls(sets, weights)
+
+    def with_sum(self, weights: Mapping[str, int]) -> Opened:
+        """Return the same with one more sum, of mines with these weights."""
+        return Opened((*self.sets, frozenset(weights)), {**self.weights, **weights})
+
+    def fault(self, weights: Mapping[str, int], least: int) -> str:
+        """Return why a sum of mines with these weights may not be opened after these, or nothing."""
+        for mine, weight in weights.items():
+            if (frozen := self.weights.get(mine, weight)) != weight:
+                return (
+                    f"{mine} has the weight {weight}, and had {frozen} in an earlier sum: the difference "
+                    "could be its answer"
+                )
+        if heavy := _dominant(weights):
+            total = sum(weights.values())
+            return f"{heavy} has more than half of the weight, {weights[heavy]} of {total}"
+        atoms, mines = Atoms(self.sets), frozenset(weights)
+        return atoms.fault(mines, least) or weight_fault(atoms.with_set(mines), {**self.weights, **weights})
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from functools import lru_cache
 
 from gmpy2 import mpz
 
-from sonar.errors import ManifestError
+from sonar.errors import ManifestError, RemoteError
 from sonar.families.registry import FamilySpec
-from sonar.manifests.model import CoverSpec, VeilCover
+from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.cohort import digest_of_parts
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined
+from sonar.settling.verdict import MALFORMED, REASON_MAX
 from sonar.veil.masks import read_wraps
 
 Get = Callable[[Cid, int], bytes]
@@ -37,6 +38,19 @@ class Expected:
     spec: FamilySpec
     plan: SlotPlan
     cover: CoverSpec
+
+    @classmethod
+    def of(
+        cls,
+        place: tuple[int, Address, BountyId, int],
+        asked: Digest,
+        key: PublicKey,
+        model: ModelManifest,
+    ) -> Expected:
+        """Return what answers to a bounty's model say. `place`: chain, contract, bounty, round; `asked`: the
+        digest of the round's manifest; `model`: any round's, since no round changes what is read of it here.
+        """
+        return cls(*place, asked, key, model.family, model.slot_plan, model.cover)
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,12 @@ def read_update(get: Get, expected: Expected, mine: Address, digest: Digest) -> 
     blob = joined(manifest.blobs, plan.ciphertexts * key.ciphertext_bytes, get)
     ciphertexts = tuple(key.decode_blob(blob, plan.ciphertexts))
     return ReadUpdate(mine, manifest.rows, ciphertexts, blob, digest, manifest.veil)
+
+
+def malformed(fault: RemoteError) -> str:
+    """Return the reason that evidence gives for an update which `read_update` refuses."""
+    text = f"{MALFORMED}{fault}"
+    return "".join(char if char.isprintable() else "?" for char in text)[:REASON_MAX]
 
 
 def check_update(manifest: UpdateManifest, expected: Expected, mine: Address) -> None:

@@ -17,7 +17,7 @@ COPY = "copy: the same ciphertexts as another mine's"
 SPARED = "privacy: with it, the sums opened so far would single out too few mines; it is paid its fee"
 """Why a mine is left out though nothing is wrong with it (`sonar.veil.atoms`)."""
 NO_SUM = "no sum: of all answers together it is out of range, so nothing was learnt; fees are shared"
-"""Why an accepted mine earns no reward in a round whose sum is none."""
+"""Why an accepted mine earns no reward in a round whose sum is out of range."""
 VEIL = "veil"
 """The test that an update fails of whose masks too few capsules can tell anything."""
 PASSING = ROUND_ONLY | {VEIL}
@@ -31,8 +31,8 @@ class Verdict:
     """Who is aggregated.
 
     `left_out`: mine -> reason. `for_good`: those of them that are left out of all later rounds as well.
-    `twins`: who counts as one: by mine that has any, the first address of its group. `no_sum`: whether the
-    sum that was fixed was opened, and is none.
+    `twins`: who counts as one: by mine that has any, the first address of its group. `no_sum`: the sum
+    that was fixed was opened, and is out of range.
     """
 
     accepted: list[str]
@@ -42,8 +42,9 @@ class Verdict:
     no_sum: bool = False
 
     def without_sum(self, spoilers: Mapping[str, str]) -> Verdict:
-        """Return the verdict of a round whose sum is none. `spoilers`: the test that each of those fails
-        whose answers made it so; they are left out for good.
+        """Return the verdict of a round whose sum is out of range.
+
+        `spoilers`: by mine the test that its answer fails. These mines are left out for good.
         """
         gone = {mine: f"test {test}: {_WHY[test]}" for mine, test in spoilers.items()}
         accepted = [mine for mine in self.accepted if mine not in gone]

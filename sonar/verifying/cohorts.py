@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sonar.errors import RemoteError
 from sonar.manifests.cohort import CohortManifest
 from sonar.paillier.slots import SlotPlan
 from sonar.protocol.fold import RoundRecord
@@ -30,13 +29,8 @@ def check(
     findings: Findings, place: Place, record: RoundRecord, read: Read, plan: SlotPlan | None
 ) -> CohortManifest | None:
     """Check the manifest that was fixed against the round's reveals, and return it."""
-    data = findings.read(GROUP, "cohort", read)
-    if data is None:
-        return None
-    try:
-        cohort = CohortManifest.from_bytes(data)
-    except RemoteError as fault:
-        findings.false(GROUP, "cohort", "a sound manifest", fault)
+    cohort = findings.manifest(CohortManifest, GROUP, "cohort", read)
+    if cohort is None:
         return None
     found = (cohort.chain_id, cohort.contract, cohort.bounty, cohort.round)
     findings.same(GROUP, "cohort's round", _of(place, record.bounty, record.round), found)

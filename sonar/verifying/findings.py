@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, SonarError, StoreUnavailable
+from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, RemoteError, SonarError, StoreUnavailable
 from sonar.protocol.ids import Address, Cid
+from sonar.protocol.record import Manifest
 from sonar.telling.verdicts import Finding, Kind, RoundVerified
+
+M = TypeVar("M", bound=Manifest)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,15 @@ class Findings:
         elif read.data is None:
             self.unknown(group, field, read.missing)
         return read.data
+
+    def manifest(self, kind: type[M], group: str, field: str, read: Read) -> M | None:
+        """Return the manifest that was read; None, and a finding, where there is no sound one."""
+        data = self.read(group, field, read)
+        try:
+            return None if data is None else kind.from_bytes(data)
+        except RemoteError as fault:
+            self.false(group, field, "a sound manifest", fault)
+            return None
 
     def told(self, ended: str) -> RoundVerified:
         """Return all that was found."""

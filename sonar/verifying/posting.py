@@ -94,16 +94,11 @@ def check_allowed(findings: Findings, terms: Terms, read: Read | None) -> tuple[
         has, named = terms.allow_root != ZERO32, read is not None
         findings.sound(POSTING, "allow-list", "" if has == named else "only one of them has one", "both")
         return None
-    data = findings.read(POSTING, "allow-list", read)
-    if data is None:
+    listed = findings.manifest(AllowList, POSTING, "allow-list", read)
+    if listed is None:
         return None
-    try:
-        mines = AllowList.from_bytes(data).mines
-    except RemoteError as fault:
-        findings.false(POSTING, "allow-list", "a sound manifest", fault)
-        return None
-    findings.same(POSTING, "allow-list", terms.allow_root, allowlist.root_of(mines))
-    return mines
+    findings.same(POSTING, "allow-list", terms.allow_root, allowlist.root_of(listed.mines))
+    return listed.mines
 
 
 def check_capsules(findings: Findings, place: Place, cover: VeilCover) -> None:

@@ -143,8 +143,7 @@ class Course:
             return Judged(missing="without the bounty's first model and key it cannot be checked")
         asked = self._asked(record)
         place = self.place.chain_id, self.place.contract, record.bounty, record.round
-        said = self.model.family, self.model.slot_plan, self.model.cover
-        expected = Expected(*place, asked, self.key, *said)
+        expected = Expected.of(place, asked, self.key, self.model)
         digest = record.reveals[mine].update_digest
         found = read(self.get, Cid("dag-cbor", digest), UpdateManifest.max_bytes)
         if found.data is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sonar.chain.signatures import committee_fault, signer_of, signers_of
-from sonar.errors import RemoteError
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import CohortMember, EvidenceManifest
 from sonar.manifests.model import FROZEN, ModelManifest, VeilCover
@@ -25,13 +24,8 @@ def check_evidence(
     findings: Findings, place: Place, record: RoundRecord, model_digest: Digest, read: Read
 ) -> EvidenceManifest | None:
     """Check the evidence against what the contract settled, and return it."""
-    data = findings.read(EVIDENCE, "evidence", read)
-    if data is None:
-        return None
-    try:
-        evidence = EvidenceManifest.from_bytes(data)
-    except RemoteError as fault:
-        findings.false(EVIDENCE, "evidence", "a sound manifest", fault)
+    evidence = findings.manifest(EvidenceManifest, EVIDENCE, "evidence", read)
+    if evidence is None:
         return None
     settled = record.settled
     assert settled is not None
@@ -134,13 +128,8 @@ def check_new_model(
         return None
     if not any(paid.share_bps for paid in record.paid.values()):
         findings.false(MODEL, "new model", model_digest, settled.new_model_digest)
-    data = findings.read(MODEL, "new model", read)
-    if data is None:
-        return None
-    try:
-        model = ModelManifest.from_bytes(data)
-    except RemoteError as fault:
-        findings.false(MODEL, "new model", "a sound manifest", fault)
+    model = findings.manifest(ModelManifest, MODEL, "new model", read)
+    if model is None:
         return None
     findings.same(MODEL, "new model's round", record.round + 1, model.round)
     for name in FROZEN:

@@ -52,8 +52,9 @@ _ONE_AT_A_TIME = threading.Lock()
 class InProcess:
     """One capsule: its account, its home, and what is wrong with it.
 
-    `down` as if its program were killed; `hung` as if it were paused, until the event is set; `change`: what
-    it does to the bodies of its answers before it signs them.
+    `down` as if its program were killed; `hung` as if it were paused, until the event is set; `deaf` as if
+    it were killed for these questions alone; `change`: what it does to the bodies of its answers before it
+    signs them.
     """
 
     world: CapsuleWorld
@@ -63,6 +64,7 @@ class InProcess:
     epoch: int = 1
     policy: Policy = field(default_factory=Policy)
     down: bool = False
+    deaf: frozenset[str] = frozenset()
     hung: threading.Event | None = None
     change: Change | None = None
     asked: list[str] = field(default_factory=list)
@@ -104,6 +106,8 @@ class InProcess:
             raise httpx.ConnectError("connection refused")
         kind, headers = request.url.path.rpartition("/")[2], {"content-type": CONTENT_TYPE}
         self.asked.append(kind)
+        if kind in self.deaf:
+            raise httpx.ConnectError("connection refused")
         try:
             with _ONE_AT_A_TIME:
                 told = (
@@ -155,7 +159,13 @@ class CapsuleWorld(World):
         """How a capsule asks the others what they have told."""
 
         def fetch(other: InProcess) -> Fetch:
-            return lambda request: None if other.down else other.service.answered(request) or b""
+            def told(request: bytes) -> bytes | None:
+                try:
+                    return None if other.down else other.service.answered(request) or b""
+                except SonarError:  # no 404, so over HTTP too it counts as not reached
+                    return None
+
+            return told
 
         return {other.address: fetch(other) for other in self.capsules if other is not one}
 

@@ -17,6 +17,7 @@ from pysonar.campaign.signing import CapsuleSignatures
 from pysonar.keys.holder import KeyHolder
 from sonar.manifests.audit import SettlementRequest
 from sonar.protocol.events import RoundSettled
+from sonar.telling.progress import describe
 from tests.integration.capsule_world import CapsuleWorld
 
 Lie = Callable[[SettlementRequest], SettlementRequest]
@@ -68,6 +69,13 @@ def test_every_settlement_of_a_campaign_is_signed_by_its_auditors(tmp_path: Path
     late.down, gone.down = False, True
     world.run(campaign)
     assert settled() == 3
+    waits = " ".join(describe(line.event) for line in world.sink.lines)
+    for what in (
+        "tell what tests of round 2 take",
+        "open the sum of round 2",
+        "recompute the settlement of round 2",
+    ):
+        assert f"waiting for capsules to {what}" in waits
     assert late.asked.count("settlement") == 2  # the second with the openings of rounds 1 and 2
     world.check_money()
     assert campaign.id is not None
@@ -77,6 +85,22 @@ def test_every_settlement_of_a_campaign_is_signed_by_its_auditors(tmp_path: Path
     assert [one["loss"] for one in auditor.figures(campaign.id)] == [
         line["loss"] for line in campaign.history()
     ]
+
+
+@pytest.mark.parametrize("missed", ["functional", "sum"])
+def test_a_capsule_that_missed_a_question_is_asked_again_when_auditors_miss_its_answer(
+    tmp_path: Path, missed: str
+) -> None:
+    """It was started again between a question and the settlement, which is nothing that may cost a reward."""
+    world = AuditedWorld(tmp_path, mines=4, settings={"rounds": 1})
+    campaign, away = world.campaign(), world.capsules[2]
+    away.deaf = frozenset({missed})
+    world.run_until(campaign, lambda: any("settlement" in one.asked for one in world.capsules))
+    assert not world.events(RoundSettled)  # the others do not sign without it, since it serves
+    away.deaf = frozenset()
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    world.check_money()
 
 
 def _shifted(asked: SettlementRequest) -> SettlementRequest:

@@ -284,6 +284,41 @@ def test_a_capsule_that_did_not_audit_yet_takes_the_place_of_one_that_is_gone(tm
     world.check_money()
 
 
+def test_a_capsule_that_was_restored_in_a_round_does_not_stop_its_settlement(tmp_path: Path) -> None:
+    """It was asked, and may not answer: so its silence is not the scientist's doing, and the others sign."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 1}, audit=True)
+    campaign, restored = world.campaign(), world.capsules[1]
+    world.run_until(campaign, lambda: campaign.id is not None)
+    restored.means.ledger.set_blind(10**12)
+    world.run(campaign)
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    assert "functional" in restored.asked
+    world.check_money()
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_capsule_that_was_away_and_is_back_does_not_stop_a_settlement(
+    tmp_path: Path, restored: bool
+) -> None:
+    """Auditors reach it, and it was not asked: so it is asked now, and tells, or says that it cannot."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 1}, audit=True)
+    campaign, away = world.campaign(), world.capsules[1]
+    world.run_until(campaign, lambda: campaign.id is not None)
+    away.down = True
+
+    def comes_back(kind: str, body: bytes) -> bytes:
+        away.down = away.down and kind != "sum"
+        return body
+
+    world.capsules[0].change = comes_back
+    if restored:
+        away.means.ledger.set_blind(10**12)
+    world.run(campaign)
+    assert "sum" in away.asked  # though it was over when it came back
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
+    world.check_money()
+
+
 def test_who_is_left_out_for_others_privacy_alone_gets_its_fee(tmp_path: Path) -> None:
     """With seven of eight, two sums would differ by one mine; so the absent one has company, drawn by lot."""
     settings = {"rounds": 2, "min_mines": 3}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from capsule.auditing import fetch_from
 from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE
 from capsule.home.witness import VARIABLE
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, SumAnswer
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, digest_of
 from sonar.veil.functionals import spread
 from tests.served_kit import Town, make_home, serving
 from tests.town_kit import Posted
@@ -53,12 +53,15 @@ def test_a_restored_ledger_tells_no_bit_more_of_a_round_and_all_of_the_next(town
     backup.rename(home)  # the whole home as it was, its forgetful ledger in it
     with serving(home) as capsule:
         assert capsule.party.ledger.bits_of(posted.bounty) == {}
-        refusal = town.refusal(capsule, asked(town, posted, 1, 3, 2, 1))
+        request = asked(town, posted, 1, 3, 2, 1)
+        peer = fetch_from(capsule.url)
+        assert peer(digest_of(request.to_bytes())) == b""  # nobody has asked it
+        refusal = town.refusal(capsule, request)
         assert refusal.code == "restored"
+        assert peer(digest_of(request.to_bytes())) is None  # it was asked, and cannot tell
         digest = town.fix(posted, 1, weights(town))
         assert isinstance(town.ask(capsule, town.sum(posted, 1, digest)), SumAnswer)
-        while time.time() < capsule.party.ledger.blind_until_s + 1:  # a second's blocks have one time
-            time.sleep(0.05)
+        town.pass_time(2)  # the next round begins after the second of the restore
         town.settle(posted, 1)
         town.answer(posted, 2)
         assert isinstance(town.ask(capsule, asked(town, posted, 2, 3, 2, 1)), FunctionalAnswer)

@@ -88,7 +88,10 @@ FORGED: dict[str, tuple[Forge, str]] = {
     "not CBOR": (bytes_of(lambda _m, _key, _data: secrets.token_bytes(100)), "malformed"),
     "deeply nested": (bytes_of(lambda _m, _key, _data: b"\x81" * 60_000), "nested deeper"),
     "nothing": (bytes_of(lambda _m, _key, _data: b""), "malformed"),
-    "too much": (bytes_of(lambda _m, _key, data: data + bytes(70_000)), "limit is 65536"),
+    "too much": (
+        bytes_of(lambda _m, _key, data: data + bytes(UpdateManifest.max_bytes)),
+        f"limit is {UpdateManifest.max_bytes}",
+    ),
     "another's update": (others_blob, "copy"),
 }
 PRIME: list[int] = []

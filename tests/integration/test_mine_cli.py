@@ -446,7 +446,7 @@ def test_a_mine_may_join_no_bounty_without_capsules(cli: Cli, net: Net) -> None:
     policy = cli.home / "mine.toml"
     policy.write_text(policy.read_text().replace("[capsules]", "[capsules]\nwithout = false"))
     code, problem = cli("join", bounty)
-    assert (code, "model.cover: has no capsules" in problem["error"]) == (2, True)
+    assert (code, "capsules: there are none" in problem["error"]) == (2, True)
     assert "without = true" in problem["hint"]
 
 

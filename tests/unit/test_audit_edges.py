@@ -111,6 +111,23 @@ def test_withheld_is_what_the_store_does_not_have() -> None:
     auditor.settle(request_of(world, played).to_bytes())
 
 
+def test_an_update_that_capsules_found_too_late_may_be_one_of_whose_masks_nobody_could_tell() -> None:
+    """A mine serves it to the scientist first. Else nobody would sign, and overdue bounties pay all alike."""
+    world = World()
+    late = world.mines[0].address
+    auditor = world.auditor()
+
+    def look() -> None:
+        blob = world.tellers.sent[1, late].manifest.blobs[0].digest
+        kept = world.store._blobs.pop(blob)
+        auditor.look(world.chain(), 1)
+        world.store._blobs[blob] = kept
+
+    played = world.play(silent=[late], before=look)
+    assert played.verdict.left_out[late].startswith("test veil")
+    auditor.settle(request_of(world, played).to_bytes())
+
+
 # ---- a key with a small factor
 
 

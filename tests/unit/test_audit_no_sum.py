@@ -1,5 +1,5 @@
-"""Audits of a round whose sum is none: junk beside a mine's values that passed the tests by luck, or a lie of
-capsules that nobody can compare.
+"""Audits of a round whose sum is out of range, by junk beside a mine's values that passed the tests by luck,
+or by a lie of capsules that nobody can compare.
 """
 
 from __future__ import annotations

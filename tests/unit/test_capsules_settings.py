@@ -13,6 +13,7 @@ from pysonar.bounty.explain import explain
 from pysonar.bounty.request import Bounty
 from pysonar.keys.ledger import Revealed
 from sonar.errors import ConfigError
+from sonar.families.quadratic.veiled.judging import MOST_BITS
 from sonar.paillier.slots import VEIL_FREE_BITS
 
 A, B, C = ("0x" + digit * 40 for digit in "123")
@@ -37,7 +38,8 @@ def with_capsules(**capsules: Any) -> Bounty:
         ({"rounds": 3}, "capsules.rounds", "above [holdout]"),
         ({"csv": "rows.csv"}, "capsules.csv", "below [holdout]"),
         ({"audit": "yes"}, "capsules.audit", "leave it out for true"),
-        ({"bits": "256"}, "capsules.bits", "leave it out for 256"),
+        ({"bits": "256"}, "capsules.bits", "leave it out for 288"),
+        ({"bits": MOST_BITS - 1}, "capsules.bits", f"give {MOST_BITS} or more"),
         ({"threshold": 1, "audit": True}, "capsules.audit", "threshold = 2"),
         ({"treshold": 2}, "capsules.treshold", "threshold"),
     ],

@@ -39,6 +39,8 @@ KINDS = [
 ]
 """All that our programs tell each other, or whoever reads their `--json`."""
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+KEY = TEXT.filter(lambda key: not key.endswith(("_wei", "_units")))
+"""Of a map: a name that ends so is an amount's, and its number is written as text."""
 ROUND = MineRound("paid", "0x" + "11" * 20, 5_000, 1, 2**53, 3, 0, "")  # type: ignore[arg-type]
 
 
@@ -56,7 +58,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if origin is list:
         return st.lists(values_of(inner[0]), max_size=2)
     if origin is dict:
-        return st.dictionaries(TEXT, values_of(inner[1]), max_size=2)
+        return st.dictionaries(KEY, values_of(inner[1]), max_size=2)
     if is_dataclass(hint):
         return documents_of(hint)
     plain: dict[Any, st.SearchStrategy[Any]] = {

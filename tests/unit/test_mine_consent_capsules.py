@@ -54,6 +54,10 @@ def test_without_names_those_of_the_network_s_file_are_trusted(tmp_path: Path) -
     ("text", "told", "hint"),
     [
         ("[capsules]\ntrust = []\n", "capsules.trust: there is no such field", "trusted"),
+        ("[capsules]\nmax_bits = 8\n", "capsules.max_bits: there is no such", "move it below [policy]"),
+        ("[policy]\nwithout = false\n", "policy.without: there is no such", "move it below [capsules]"),
+        ("[capsule]\ntrusted = []\n", "capsule: is not a table", "did you mean [capsules]"),
+        ("[[capsules]]\ntrusted = []\n", "capsules: is not a table", "single brackets"),
         ("[capsules]\nwithout = 1\n", "capsules.without: must be true or false (got 1)", "without = true"),
         ('[capsules]\naudited = "no"\n', "capsules.audited: must be true or false", "audited = true"),
         (
@@ -179,7 +183,7 @@ def test_a_key_that_its_capsule_has_not_signed_for_this_network_is_refused(name:
         check_cover(cover_with(FORGED[name]), HERE, trusting(*ACCOUNTS))
     epoch = 2 if name == "of another epoch" else 1
     assert str(caught.value).startswith(
-        f"model.cover.members: the key of capsule {ACCOUNTS[1]} for epoch {epoch}"
+        f"capsules.members: the key of capsule {ACCOUNTS[1]} for epoch {epoch}"
     )
     assert f"for contract {HERE.address} on chain {HERE.chain_id}" in str(caught.value)
     assert "do not join" in caught.value.hint

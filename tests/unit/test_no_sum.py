@@ -1,4 +1,4 @@
-"""A round whose sum is none: who must have told it, what the evidence says, and what anybody can check."""
+"""A round whose sum is out of range: who must tell it, what the evidence says, and what anybody can check."""
 
 from __future__ import annotations
 

@@ -141,3 +141,14 @@ def test_one_of_each_group_of_twins_weighs_and_a_weight_never_moves(
 @pytest.mark.parametrize("rows", [1, 100, 10**6])
 def test_a_weight_is_at_most_what_the_manifest_says(rows: int) -> None:
     assert frozen_weights(PLAN, [Told(mine(1), rows)], {}, {}, first) == {mine(1): min(rows, 100)}
+
+
+def test_what_capsules_refuse_is_said() -> None:
+    before = Opened().with_sum({mine(1): 100, mine(2): 100, mine(3): 100, mine(4): 100})
+    pair = {mine(1): 100, mine(2): 100}
+    assert before.fault(pair, 2) == ""
+    assert "least that may be opened together is 3" in before.fault(pair, 3)
+    assert "would tell" in before.fault({**pair, mine(3): 100}, 2)
+    assert "had 100 in an earlier sum" in before.fault({mine(1): 99, mine(2): 99}, 2)
+    assert "more than half of the weight, 100 of 150" in before.fault({mine(1): 100, mine(9): 50}, 2)
+    assert "give all the same weight" in before.fault({**pair, mine(8): 100, mine(9): 50}, 2)

@@ -110,7 +110,7 @@ class Quadratic:
     def veiled_spoilers(
         self, plan: SlotPlan, round: int, mines: Collection[str], draw: Callable[[int], int]
     ) -> Tests:
-        """Return what is asked once more where a sum is none."""
+        """Return what is asked once more where a sum is out of range."""
         return spoilers_of(plan, round, mines, draw)
 
     def veiled_scores(

@@ -24,7 +24,7 @@ from sonar.families.quadratic.veiled.identities import (
     questions_of,
 )
 from sonar.families.quadratic.veiled.moved import MOVED_BITS, Moved, moved_of
-from sonar.families.quadratic.veiled.scoring import REST_BITS, SCORE_BITS
+from sonar.families.quadratic.veiled.scoring import REST_BITS, WHOLE_BITS
 from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import SlotPlan
 from sonar.veil.functionals import Measured
@@ -42,7 +42,7 @@ MOST_BITS = (
     + max(_FIRST_BITS, _LATER_BITS)
     + directions.MANY * directions.MANY_BITS
     + directions.ALONG_BITS
-    + max(SCORE_BITS + REST_BITS, JUNK_BITS)
+    + max(WHOLE_BITS + REST_BITS, JUNK_BITS)
 )
 """The most bits that tests and scores take of a mine in a round; `spoilers_of` comes in place of scores."""
 Heard = Mapping[str, tuple[Measured, ...]]

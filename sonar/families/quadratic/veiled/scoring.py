@@ -26,7 +26,7 @@ from sonar.veil.functionals import Measured, spread
 
 Vector = NDArray[np.float64]
 
-SCORE_BITS, REST_BITS = 26, 14
+WHOLE_BITS, REST_BITS = 26, 14
 """Told of each mine's contribution, and of what rounding left of it."""
 SCORE_MAX = (1 << 15) - 1
 """The largest score: scores have 16 bits, a sign among them."""
@@ -108,7 +108,7 @@ def scores_of(
     for mine in sorted(mines):
         there = [number for number in checked if mine in sent.get(number, ())]
         if there:
-            asks[mine] = (_asked(plan, whole, there, SCORE_BITS), _asked(plan, rest, there, REST_BITS))
+            asks[mine] = (_asked(plan, whole, there, WHOLE_BITS), _asked(plan, rest, there, REST_BITS))
     return Scores(asks, max(finer, 0), 1 << (plan.slot_bits - 3))
 
 
