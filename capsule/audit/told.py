@@ -18,6 +18,7 @@ from sonar.errors import ManifestError, RemoteError
 from sonar.manifests.audit import Heard
 from sonar.manifests.capsule import (
     Ask,
+    Complaint,
     FunctionalAnswer,
     FunctionalRequest,
     SignedAnswer,
@@ -119,6 +120,19 @@ class Functionals:
         raise Refusal("told-missing", problem)
 
 
+def complained_of(place: Place, round: int, complaints: Sequence[bytes]) -> set[str]:
+    """Return the mines whose masks a member says, signed, that it cannot make in a round. Raises Refusal."""
+    accounts, found = [member.account for member in place.cover.members], set[str]()
+    for data in complaints:
+        signed = _parsed(SignedAnswer, data)
+        complaint = _parsed(Complaint, signed.body)
+        where = complaint.bounty, complaint.round
+        expect("answer", "where a complaint belongs", where, (place.bounty, round))
+        _check_signer(place, accounts, signed, complaint.capsule)
+        found.update(map(str, complaint.mines))
+    return found
+
+
 def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[list[mpz]]:
     """Return the sums of masks that capsules told for the set fixed in a round: for each class, for each
     ciphertext. Raises Refusal.
@@ -189,12 +203,16 @@ def _answer(
 ) -> tuple[int, A]:
     signed = _parsed(SignedAnswer, data)
     answer = _parsed(kind, signed.body)
-    signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
-    expect("answer", "who signed an answer", signer, answer.capsule)
-    expect("answer", f"the request that {signer} answered", answer.request, request)
-    if answer.capsule not in accounts:
-        refuse("answer", f"{signer} is not one of the bounty's capsules")
+    _check_signer(place, accounts, signed, answer.capsule)
+    expect("answer", f"the request that {answer.capsule} answered", answer.request, request)
     return accounts.index(answer.capsule), answer
+
+
+def _check_signer(place: Place, accounts: Sequence[Address], signed: SignedAnswer, capsule: Address) -> None:
+    signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
+    expect("answer", "who signed an answer", signer, capsule)
+    if capsule not in accounts:
+        refuse("answer", f"{signer} is not one of the bounty's capsules")
 
 
 def _silent(place: Place, spoke: set[int]) -> list[int]:
