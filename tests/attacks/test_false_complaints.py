@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from capsule.problems import Refused
+from pysonar.capsules.client import Asker
 from sonar.manifests.capsule import Complaint, FunctionalRequest, SignedAnswer, SignedRequest
-from sonar.protocol.ids import Address, digest_of
+from sonar.protocol.ids import Address, Digest, digest_of
 from sonar.settling.verdict import SPARED
 from tests.integration.capsule_world import CapsuleWorld, InProcess
 
@@ -28,6 +29,7 @@ def complaining(one: InProcess, mine: Address) -> Callable[[str, bytes], bytes]:
     return answer
 
 
+NOBODY = Address("0x" + "0" * 39 + "1")
 Signing = Callable[[bytes], bytes]
 
 
@@ -158,3 +160,41 @@ def test_a_capsule_that_complains_of_one_mine_after_the_other_is_heard_once(
     world.run(campaign)
     assert [line["ended"] for line in campaign.history()] == ["overdue"]
     assert len(world.capsules[0].asked) < 12
+
+
+def test_nobody_gets_a_complaint_signed_of_a_mine_whose_envelope_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """She asks about another update than the mine revealed, or about a round that it was not in."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 1}, audit=True)
+    one = world.capsules[1]
+    honest, asker = (
+        one.service.answer,
+        Asker(
+            world.market.chain_id,
+            world.market.address,
+            world.scientist,
+            lambda: world.market.head().timestamp_s,
+        ),
+    )
+    refusals: list[str] = []
+
+    def tried(kind: str, data: bytes) -> bytes:
+        if kind == "functional" and len(refusals) < 2:
+            request = FunctionalRequest.from_bytes(SignedRequest.from_bytes(data).body)
+            for changes in ({"update": Digest(b"x" * 32)}, {"update": request.asks[-1].parts[0].update}):
+                ask = request.asks[0]
+                if ask.mine == NOBODY:
+                    continue
+                part = ask.parts[0].model_copy(update=changes)
+                lie = request.model_copy(update={"asks": (ask.model_copy(update={"parts": (part,)}),)})
+                with pytest.raises(Refused) as caught:
+                    honest(kind, asker.signed(one.address, lie.to_bytes()))
+                refusals.append(caught.value.code)
+        return honest(kind, data)
+
+    monkeypatch.setattr(one.service, "answer", tried)
+    campaign = world.campaign()
+    world.run(campaign)
+    assert refusals == ["mine", "mine"]
+    assert [line["ended"] for line in campaign.history()] == ["settled"]
