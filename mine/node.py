@@ -60,6 +60,7 @@ _RISK_PAUSES_S = (0.5, 1.0)  # of a bounty with a stake at risk
 _OFFER_PAUSES_S = (*_PAUSES_S, 8.0, 15.0, 30.0, 60.0)
 _SEARCH_AGAIN_S = 300.0
 _TOLD_MOST = 100
+_OFFERS = (BountyPosted.__name__, BountyClosed.__name__)
 _OFFERS_S = 1.0
 """How long a pass may examine offers: anybody can post any number of bad ones."""
 
@@ -208,7 +209,7 @@ class Node:
         if self._monotonic() >= self._search_again_s:
             self._searched_to = self._market.deployed_block - 1
             self._search_again_s = self._monotonic() + _SEARCH_AGAIN_S
-        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number)
+        events = self._market.events(self._searched_to + 1 - REORG_BLOCKS, head.number, names=_OFFERS)
         posted = [event for event in events if isinstance(event, BountyPosted)]
         self._closed |= {event.bounty for event in events if isinstance(event, BountyClosed)}
         for event in posted:  # a bounty whose record has changed is examined again

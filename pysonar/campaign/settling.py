@@ -124,12 +124,20 @@ class Settling:
                 means.store.pin(means.store.put(choice.manifest, "dag-cbor"))
                 call = means.market.fix_cohort(means.id, n, choice.digest)
             waiting = means.transact(intent, call, f"the cohort of round {n} to be fixed", ends.settle_s)
+        if waiting is None and self._is_fixed(n):  # mined at once: a poll would cost as much as the round
+            return None
         return waiting or Waiting(f"the cohort of round {n}, which is fixed, to be confirmed", ends.settle_s)
 
     def _tell_asking(self, what: str, ends: Deadlines) -> None:
         """Tell what capsules are asked: one that hangs is waited for."""
         if self._means.bounty.settings.capsules is not None:
             self._means.progress.waiting(what, ends.settle_s)
+
+    def _is_fixed(self, number: int) -> bool:
+        """Tell whether the newest confirmed block has the round open, and its cohort fixed."""
+        market = self._means.market
+        there = market.bounty(self._means.id, self._means.deep(market.head()))
+        return there.round == number and there.cohort_fixed
 
     def _publish(self, number: int, publication: Publication) -> None:
         """Put what a round is settled with into the store, once: a settler may take its time."""

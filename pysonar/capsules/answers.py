@@ -29,7 +29,7 @@ Told = tuple[int, ...]
 ByClass = Mapping[int, Told]
 Reader = Callable[[Address, Sequence[int], SignedAnswer], ByClass]
 """Reads the answer of a capsule that holds these classes. Raises CapsuleFault, CapsuleComplains."""
-_WHO = "whoever runs it must look into it; the others' answers can do without it"
+WHO = "whoever runs it must look into it; the others' answers can do without it"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Place:
     def signed(self, capsule: Address, answer: SignedAnswer) -> bytes:
         """Return the body of an answer that the capsule's account signed. Raises CapsuleFault."""
         if signer_of(answer_digest(self.chain_id, self.contract, answer.body), answer.signature) != capsule:
-            hint = f"is the address in network.toml that of {capsule}, and on this network? {_WHO}"
+            hint = f"is the address in network.toml that of {capsule}, and on this network? {WHO}"
             raise _fault(capsule, "did not sign its answer", hint)
         return answer.body
 
@@ -122,7 +122,7 @@ def _parsed(kind: type[A], capsule: Address, body: bytes) -> A:
     try:
         return kind.from_bytes(body)
     except RemoteError as error:
-        hint = error.hint or _WHO
+        hint = error.hint or WHO
         raise _fault(capsule, f"sends what cannot be read here: {error}", hint) from error
 
 
@@ -147,4 +147,4 @@ def _check_to(
 
 
 def _fault(capsule: Address, problem: str, hint: str = "") -> CapsuleFault:
-    return CapsuleFault(f"the capsule {capsule} {problem}", hint=hint or _WHO)
+    return CapsuleFault(f"the capsule {capsule} {problem}", hint=hint or WHO)

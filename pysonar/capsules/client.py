@@ -29,7 +29,7 @@ CONTENT_TYPE = "application/vnd.ipld.dag-cbor"
 TIMEOUT_S = 60.0
 GOOD_FOR_S = 600
 """How long a request is good, in chain time: as long as a capsule may take, and a chain's clock be off."""
-_WHO = "ask whoever runs it; `pysonar run` goes on by itself once enough capsules answer"
+WHO = "ask whoever runs it; `pysonar run` goes on by itself once enough capsules answer"
 
 
 class Capsule(Protocol):
@@ -114,7 +114,7 @@ class HttpCapsule:
             try:
                 return SignedAnswer.from_bytes(data)
             except RemoteError as error:
-                raise CapsuleFault(f"{self._named} sends what is no answer: {error}", hint=_WHO) from error
+                raise CapsuleFault(f"{self._named} sends what is no answer: {error}", hint=WHO) from error
         raise self._refused(status, data)
 
     def _exchange(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
@@ -129,7 +129,7 @@ class HttpCapsule:
                 parts.append(part)
                 if (size := size + len(part)) > MAX_ANSWER_BYTES:
                     told = f"{self._named} sends more than {MAX_ANSWER_BYTES} bytes"
-                    raise CapsuleFault(told, hint=_WHO)
+                    raise CapsuleFault(told, hint=WHO)
                 if time.monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
                     raise httpx.ReadTimeout("")
             return response.status_code, b"".join(parts)
@@ -140,7 +140,7 @@ class HttpCapsule:
 
     def _silent(self, error: httpx.HTTPError) -> CapsuleUnavailable:
         """Return what to raise where nothing was answered."""
-        told, hint = str(error) or type(error).__name__, f"is it running? {_WHO}"
+        told, hint = str(error) or type(error).__name__, f"is it running? {WHO}"
         if isinstance(error, httpx.TimeoutException):
             told = f"it takes more than {self._timeout_s:g} s"
         elif fault := tls_fault(error):
@@ -152,8 +152,8 @@ class HttpCapsule:
         try:
             problem = Problem.from_bytes(data)
         except RemoteError:
-            hint = f"is {self.place} the address of a capsule? network.toml names it. {_WHO}"
+            hint = f"is {self.place} the address of a capsule? network.toml names it. {WHO}"
             return CapsuleUnavailable(f"{self._named} answers with status {status}, not as one", hint=hint)
         told = f"{self._named} refuses ({problem.code}): {printable(problem.problem)}"
         mine = problem.mine or ""
-        return CapsuleRefused(told, problem.code, mine=mine, hint=printable(problem.hint) or _WHO)
+        return CapsuleRefused(told, problem.code, mine=mine, hint=printable(problem.hint) or WHO)

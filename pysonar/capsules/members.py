@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pysonar.capsules import answers, client
 from pysonar.capsules.answers import Place
 from pysonar.capsules.each import each
 from pysonar.capsules.panel import PATIENCE_S, Panel
-from sonar.errors import CapsuleFault, CapsuleUnavailable, ConfigError
+from sonar.errors import CapsuleFault, CapsuleUnavailable, ConfigError, SonarError
 from sonar.manifests.capsule import Identity
 from sonar.manifests.model import AuditSpec, VeilCover
 from sonar.protocol.ids import Address
+
+_ALL = (
+    "a new bounty takes the key of each of its members: ask whoever runs this one, or name others as members "
+    "in [capsules]; nothing was posted"
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,14 @@ def identities(panel: Panel, place: Place, accounts: tuple[Address, ...]) -> Map
     )
     for account in accounts:
         if account not in told:
-            raise faults.get(account) or CapsuleUnavailable(
+            fault: SonarError = faults.get(account) or CapsuleUnavailable(
                 f"the capsule {account} at {panel[account].place} does not say who it is within "
                 f"{PATIENCE_S:g} s",
-                hint="is it running? name other members, or try again later; nothing was posted",
+                hint="is it running?",
             )
+            first = fault.hint.removesuffix(client.WHO).removesuffix(answers.WHO).rstrip()
+            fault.hint = f"{first} {_ALL}".lstrip()
+            raise fault
     return told
 
 
@@ -88,7 +97,8 @@ def _check(account: Address, told: Identity, wanted: Wanted) -> None:
         raise ConfigError(
             "capsules.bits",
             f"{wanted.bits} is more than the {told.bits} that the capsule {account} tells of a mine",
-            hint=f"give bits = {told.bits}, or name other members",
+            hint=f"name other members in [capsules], or ask whoever runs it to raise bits in capsule.toml to "
+            f"{wanted.bits}",
         )
     if told.least > wanted.least:
         raise ConfigError(

@@ -18,7 +18,7 @@ n^2, and this is the same as y^(p-1) = 1 modulo p^2 and y^(q-1) = 1 modulo q^2: 
 costs as much as a decryption. Several are checked at once: y^(p-1) lies in a group of p elements, p prime, so
 a product of powers y_i^e_i with random e_i of 64 bits is 1 only if every y_i^(p-1) is, but for one chance in
 2^64 (the small exponents test of Bellare, Garay and Rabin 1998). For sixteen at a time it adds a fifth. A
-root for the key's proof is raised to the power of n again. Encryption is not checked: nobody else knows its
+root is raised to the power of n again, modulo each prime. Encryption is not checked: nobody else knows its
 randomness, to which the ciphertext could be compared.
 
 Side channels. Exponents here are secret. GMP's powers, the choice of table entries, and the making of primes
@@ -187,13 +187,16 @@ class Key:
         """
         return self._secret.decrypt(ciphertexts)
 
-    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+    def unsafe_open(
+        self, ciphertexts: Sequence[mpz], plain: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
         """Reveal of each ciphertext the plaintext m in [0, n) and the r with c = (1 + m n) r^n modulo n^2.
 
-        Whoever is shown both can check them (`sonar.paillier.openings`). The ciphertexts must have passed
+        `plain`: what they hold, where `unsafe_decrypt` has told it or `encrypt_weights` was given it. Whoever
+        is shown both can check them (`sonar.paillier.openings`). The ciphertexts must have passed
         `PublicKey.check_all`. Nothing is written into the ledger. Raises EnvironmentFault as `decrypt`.
         """
-        return self._secret.openings(ciphertexts)
+        return self._secret.openings(ciphertexts, plain)
 
     def unsafe_derive(self, purpose: bytes) -> bytes:
         """Return 32 bytes that only this key can derive, per purpose: they encrypt what it keeps on disk."""
@@ -287,19 +290,23 @@ class Secret:
         """The n-th roots modulo n of units. Raises EnvironmentFault for a wrong one."""
         by_p, by_q = self._p.roots(numbers), self._q.roots(numbers)
         roots = [self._combine(*pair) for pair in zip(by_p, by_q, strict=True)]
-        n = self.public.n
-        if any(gmpy2.powmod(root, n, n) != x for root, x in zip(roots, numbers, strict=True)):
+        if not (self._p.are_roots(roots, numbers) and self._q.are_roots(roots, numbers)):
             raise _miscalculated("a root")
         return roots
 
-    def openings(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+    def openings(
+        self, ciphertexts: Sequence[mpz], plain: Sequence[int] | None = None
+    ) -> list[tuple[int, int]]:
         """The plaintext in [0, n) and the randomness of each: modulo n, a ciphertext is r^n.
 
-        The ciphertexts must have passed `PublicKey.check_all`. Raises EnvironmentFault for a wrong one.
+        `plain`: what they hold, if it is known. The ciphertexts must have passed `PublicKey.check_all`.
+        Raises EnvironmentFault for a wrong one.
         """
         n = self.public.n
-        plain = self.decrypt(ciphertexts)
-        roots = self._spread(self.roots, [mpz(c) % n for c in ciphertexts], self.cores)
+        plain = self.decrypt(ciphertexts) if plain is None else plain
+        numbers = [mpz(c) % n for c in ciphertexts]
+        parts = spread(self.roots, numbers, cores=self.cores, at_a_time=_AT_A_TIME)
+        roots = [root for part in parts for root in part]
         return [(int(m % n), int(r)) for m, r in zip(plain, roots, strict=True)]
 
     def _spread(
@@ -336,13 +343,14 @@ class Secret:
 class _Prime:
     """What is done modulo one of the primes, p, and its square."""
 
-    __slots__ = ("_decrypt_factor", "_root_exponent", "p", "square", "table")
+    __slots__ = ("_decrypt_factor", "_root_exponent", "_to_n", "p", "square", "table")
 
     def __init__(self, p: mpz, other: mpz) -> None:
         self.p, self.square = p, p * p
         self.table: ZeroTable | None = None
         self._decrypt_factor = gmpy2.invert(-other, p)
-        self._root_exponent = gmpy2.invert(p * other, p - 1)
+        self._to_n = p * other % (p - 1)
+        self._root_exponent = gmpy2.invert(self._to_n, p - 1)
 
     def decrypt(self, cs: Sequence[mpz]) -> list[mpz]:
         """The plaintexts mod p: L(c^(p-1) mod p^2) / L((1 + n)^(p-1) mod p^2), L(x) = (x - 1) / p."""
@@ -359,6 +367,11 @@ class _Prime:
     def roots(self, xs: Sequence[mpz]) -> list[mpz]:
         """The n-th roots mod p."""
         return list(gmpy2.powmod_base_list(list(xs), self._root_exponent, self.p))
+
+    def are_roots(self, roots: Sequence[mpz], xs: Sequence[mpz]) -> bool:
+        """Whether root^n = x mod p for each: x is a unit, so n counts modulo p - 1 only."""
+        powers = gmpy2.powmod_base_list([root % self.p for root in roots], self._to_n, self.p)
+        return all(power == x % self.p for power, x in zip(powers, xs, strict=True))
 
     def random_zero(self) -> mpz:
         """A random n-th power mod p^2. x^p takes each of them, because q is prime to p - 1."""

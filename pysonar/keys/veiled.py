@@ -20,6 +20,7 @@ from pysonar.capsules.answers import Place, Reader
 from pysonar.capsules.client import Question as Kind
 from pysonar.capsules.members import Wanted, cover_of
 from pysonar.capsules.panel import Heard, Members, Panel, too_few
+from pysonar.keys.ahead import OpenedAhead
 from pysonar.keys.archive import Page, table_of
 from pysonar.keys.base import BaseHolder, Failed, Judged
 from pysonar.keys.holder import SCORE_BITS, Choice
@@ -63,7 +64,7 @@ class VeiledHolder(BaseHolder):
         super().__init__(key, least=least)
         self._panel, self._place, self._wanted = panel, place, wanted
         self._told = Told(key.ledger)
-        self._last: tuple[Sequence[mpz], list[tuple[int, int]]] = [], []
+        self._ahead = OpenedAhead(key)
 
     def cover(self) -> CoverSpec:
         """See `KeyHolder`: asks every capsule who it is."""
@@ -97,9 +98,14 @@ class VeiledHolder(BaseHolder):
 
     def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
         """Plaintext and randomness of each, for auditors: of an answer the plaintext is masked."""
-        if self._last[0] != ciphertexts:  # a round's new weights are the next one's old ones
-            self._last = ciphertexts, self._key.unsafe_open(ciphertexts)
-        return self._last[1]
+        return self._ahead.open(ciphertexts)
+
+    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+        """See `KeyHolder`."""
+        encrypted = super().encrypt(numbers)
+        if self._wanted.audit is not None:
+            self._ahead.begin([encrypted], numbers)
+        return encrypted
 
     # ---- tests
 
@@ -301,9 +307,10 @@ class VeiledHolder(BaseHolder):
             heard = self._ask(job, "functional", body, read, complaints=is_heeded)
             counted = {mine: sum(ask.bits for ask in asks) for mine, asks in lot.asks.items()}
             if is_heeded and (bad := heard.complained(but=complained)):
+                new = {who: said for who, said in heard.complaints.items() if who not in complained}
                 counted = {mine: counted[mine] for mine in bad if heard.told}
-                self._told.keep(job.bounty, lot.round, COMPLAINT, body, heard.complaints, counted)
-                complained |= heard.complaints.keys()
+                self._told.keep(job.bounty, lot.round, COMPLAINT, body, new, counted)
+                complained |= new.keys()
                 lot = lot.without(bad)
                 continue
             if heard.enough:
@@ -341,6 +348,8 @@ class VeiledHolder(BaseHolder):
         if known is not None and (known.names, known.weights) == (names, weights):
             return known
         plain = self._key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
+        if self._wanted.audit is not None:
+            self._ahead.begin([one.ciphertexts for one in updates], plain)
         n, step = int(self.public.n), job.plan.ciphertexts
         rows = [
             [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]

@@ -43,14 +43,14 @@ def readers(capsules: Capsules | None) -> Iterator[tuple[str, ...]]:
         yield ("the public", "no", "no", "means and deviations", "")
         return
     bits = f"{capsules.bits} bits a round from each capsule"
-    together = f"{count(capsules.threshold, 'capsule')} together"
+    together = count(capsules.threshold, "capsule")
     after = "after an audit" if capsules.audited else "no"
     yield ("the scientist", bits, "yes", "yes", "")
     yield ("each mine", "its own", "no", "no", "")
     for row in capsules.rows:
         yield (row.name, "no", after, after, in_short(row.signed))
-    yield (f"{together}, and the scientist", "yes", "yes", "yes", "")
-    yield (f"{together}, without her", after, after, after, "")
+    yield (f"{together} and the scientist", "yes", "yes", "yes", "")
+    yield (f"{together} without her", after, after, after, "")
     yield ("the public", "no", "no", "means and deviations", "")
 
 

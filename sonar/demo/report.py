@@ -173,12 +173,10 @@ def _of_one(capsules: Capsules | None) -> str:
 
 def _of_masks(capsules: Capsules) -> str:
     """What a capsule learned."""
-    told = "masks, and who took part; no data, weights or updates"
+    told = "masks, and who took part; no mine's data, and no update without masks."
     if not capsules.audited:
-        return f"{told}."
-    return (
-        f"{told}. It recomputed the settlements, and saw the weights, the held-out rows and the sums for it."
-    )
+        return told
+    return f"{told} Those that signed settlements saw the weights, the held-out rows and the sums for it."
 
 
 def _print_rounds(report: Report, console: Console) -> None:

@@ -44,6 +44,18 @@ def test_models_and_payments_are_those_without_capsules(tmp_path: Path) -> None:
     world.check_money()
 
 
+def test_a_round_is_settled_in_the_pass_that_fixes_its_cohort(tmp_path: Path) -> None:
+    """Where a transaction is mined at once, no poll comes between the two."""
+    world = CapsuleWorld(tmp_path, mines=4, settings={"rounds": 1})
+    campaign, passes = world.campaign(), 0
+    while not world.events(CohortFixed):
+        campaign.tick()
+        world.let_mines_act(campaign)
+        passes += 1
+        assert passes < 20
+    assert len(world.events(RoundSettled)) == 1
+
+
 @pytest.fixture(scope="module")
 def losses(tmp_path_factory: pytest.TempPathFactory) -> list[int]:
     """What three rounds of four mines train, whatever capsules do."""

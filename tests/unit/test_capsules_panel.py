@@ -340,6 +340,22 @@ def test_an_odd_capsule_is_named_before_anything_is_posted(odd: str) -> None:
         covered(town)
     assert one.address in str(caught.value)
     assert caught.value.hint
+    assert "do without it" not in caught.value.hint  # a new bounty takes all of its members
+
+
+def refused_connection(_request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused")
+
+
+def test_a_capsule_that_is_away_when_a_bounty_is_posted_can_be_left_out() -> None:
+    town = Town()
+    for place, one in enumerate(town.capsules):
+        town.answers[place] = town.says(place, identity(one))
+    town.answers[1] = refused_connection
+    with pytest.raises(CapsuleUnavailable, match=town.capsules[1].address) as caught:
+        covered(town)
+    assert "takes the key of each of its members" in caught.value.hint
+    assert "goes on by itself" not in caught.value.hint
 
 
 def test_a_threshold_beyond_the_list_is_refused() -> None:

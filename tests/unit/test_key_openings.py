@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import pytest
 from gmpy2 import mpz
 
+from pysonar.keys.ahead import OpenedAhead
 from pysonar.keys.key import Key
 from sonar.errors import EnvironmentFault
 from tests.unit.paillier_keys import small_key
@@ -45,3 +47,44 @@ def test_a_miscalculated_root_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> N
         key._secret.roots([c % key.public.n for c in ciphertexts])
     with pytest.raises(EnvironmentFault, match="failed its check"):
         key.unsafe_open(ciphertexts)
+
+
+def test_openings_of_known_plaintexts_take_no_decryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [0, 5, -5, *range(20)]
+    ciphertexts = KEY.encrypt_weights(numbers)
+    found = KEY.unsafe_open(ciphertexts)
+    monkeypatch.delattr(type(KEY._secret), "decrypt")
+    assert KEY.unsafe_open(ciphertexts, numbers) == found
+
+
+def test_what_was_announced_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c = KEY.encrypt_weights([1, -2, 3])
+    wanted = [KEY.unsafe_open([a, b]), KEY.unsafe_open([c])]
+    ahead, opened, inner = OpenedAhead(KEY), list[int](), KEY.unsafe_open
+
+    def counted(ciphertexts: Sequence[mpz], plain: Sequence[int] | None = None) -> list[tuple[int, int]]:
+        opened.append(len(ciphertexts))
+        return inner(ciphertexts, plain)
+
+    monkeypatch.setattr(KEY, "unsafe_open", counted)
+    ahead.begin([[a, b], [c]], [1, -2, 3])
+    assert [ahead.open([a, b]), ahead.open([c])] == wanted
+    assert opened == [3]
+    assert ahead.open([b]) == wanted[0][1:]
+    assert opened == [3, 1]
+
+
+def test_what_went_wrong_meanwhile_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ciphertexts = KEY.encrypt_weights([7])
+    inner, faults = KEY.unsafe_open, [EnvironmentFault("a miscalculation")]
+
+    def faulty(ciphertexts: Sequence[mpz], plain: Sequence[int] | None = None) -> list[tuple[int, int]]:
+        if faults:
+            raise faults.pop()
+        return inner(ciphertexts, plain)
+
+    monkeypatch.setattr(KEY, "unsafe_open", faulty)
+    ahead = OpenedAhead(KEY)
+    ahead.begin([ciphertexts], [7])
+    assert ahead.open(ciphertexts) == inner(ciphertexts)
+    assert not faults

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Calls
 from sonar.chain.contract.errors import UnknownBounty
-from sonar.chain.contract.view import view
-from sonar.chain.rpc import Chain, Head, Rpc, data_bytes, fields_of, hash32, quantity, words
+from sonar.chain.contract.view import call_of, view
+from sonar.chain.rpc import Chain, Head, Request, Rpc, data_bytes, fields_of, hash32, quantity, words
 from sonar.errors import (
     ChainUnavailable,
     ChainUnusable,
@@ -126,8 +126,19 @@ class Market(Chain, Calls):
 
     def entry(self, bounty: BountyId, mine: Address, at: Head | None = None) -> Entry:
         """Return a mine's latest round in a bounty."""
-        ((number, state, seal),) = self._read("entryOf", bounty, mine, at=at)
-        return Entry(number, _enum(EntryState, state, "the state of an entry"), seal)
+        return _entry(*self._read("entryOf", bounty, mine, at=at))
+
+    def entries(self, bounty: BountyId, mines: Sequence[Address], at: Head) -> list[Entry]:
+        """Return several mines' latest rounds in a bounty as `entry` does, in as few exchanges as go."""
+
+        def read(answer: Any, what: str) -> Entry:
+            with _nodes_own():
+                return _entry(*abi.decode_result("entryOf", data_bytes(answer, what)))
+
+        calls = [abi.encode_call("entryOf", bounty, mine) for mine in mines]
+        asked = [Request("eth_call", call_of(self.address, call, at), read) for call in calls]
+        found = zip(mines, self.rpc.batch(*asked), strict=True)
+        return [self.entry(bounty, mine, at) if isinstance(one, RpcError) else one for mine, one in found]
 
     def withdrawable(self, account: Address, at: Head | None = None, *, asset: Address = ETHER) -> int:
         """Return what the contract owes the account in an asset, in its smallest units."""
@@ -144,12 +155,12 @@ class Market(Chain, Calls):
         from_block: int,
         to_block: int | None = None,
         bounty: BountyId | None = None,
-        name: str | None = None,
+        names: Collection[str] = (),
     ) -> list[Event]:
         """Return the contract's events from block `from_block` to `to_block`, both included, in order.
 
         `to_block` defaults to the head, and must not lie beyond it. With `bounty`, only its own; withdrawals
-        belong to none. With `name`, only events of that class. A range with no blocks in it has no events.
+        belong to none. With `names`, only events of those classes. A range of no blocks has no events.
         """
         last = self.head().number if to_block is None else to_block
         found: list[Event] = []
@@ -161,7 +172,7 @@ class Market(Chain, Calls):
                     raise RpcError(f"the chain's node named block {last}, but does not have it")
                 self._progress.waiting(f"the contract's record: block {first} of {last} is read")
             try:
-                logs = self._logs(first, until, bounty, name)
+                logs = self._logs(first, until, bounty, names)
             except (RpcError, ChainUnavailable) as fault:
                 # Nodes limit the blocks or the logs of a query, each in its own words, or take too long.
                 if first == until or not self._goes_on(fault):
@@ -170,7 +181,7 @@ class Market(Chain, Calls):
                 continue
             if not isinstance(logs, list):
                 raise RpcError("eth_getLogs: the node's answer is not a list")
-            found += [self._checked(log, bounty, name, first, until) for log in logs]
+            found += [self._checked(log, bounty, names, first, until) for log in logs]
             first = until + 1
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
@@ -180,8 +191,9 @@ class Market(Chain, Calls):
             self.rpc.quantity("eth_chainId")
         return not isinstance(fault, ChainUnusable)
 
-    def _logs(self, first: int, until: int, bounty: BountyId | None, name: str | None) -> Any:
-        topics = [[_hex(topic) for topic, item in abi.events().items() if name in (None, item.name)]]
+    def _logs(self, first: int, until: int, bounty: BountyId | None, names: Collection[str]) -> Any:
+        wanted = [topic for topic, item in abi.events().items() if not names or item.name in names]
+        topics: list[Any] = [[_hex(topic) for topic in wanted]]
         query = {
             "address": self.address,
             "fromBlock": hex(first),
@@ -192,7 +204,7 @@ class Market(Chain, Calls):
 
     def bounties(self, from_block: int = 0, to_block: int | None = None) -> list[BountyPosted]:
         """Return every bounty that was posted from block `from_block` to `to_block`, oldest first."""
-        found = self.events(from_block, to_block, name=BountyPosted.__name__)
+        found = self.events(from_block, to_block, names=(BountyPosted.__name__,))
         return [event for event in found if isinstance(event, BountyPosted)]
 
     def posted(self, text: str) -> BountyPosted:
@@ -242,15 +254,19 @@ class Market(Chain, Calls):
         with _nodes_own():
             return abi.decode_result(function, answer)
 
-    def _checked(self, log: Any, bounty: BountyId | None, name: str | None, first: int, until: int) -> Event:
+    def _checked(
+        self, log: Any, bounty: BountyId | None, names: Collection[str], first: int, until: int
+    ) -> Event:
         if not isinstance(log, dict) or str(log.get("address")).lower() != self.address.lower():
             raise RpcError("the node answered with a log of another contract than asked for")
         with _nodes_own():
             event = decode_log(log)
         if bounty is not None and getattr(event, "bounty", None) != bounty:
             raise RpcError("the node answered with a log of another bounty than asked for")
-        if name not in (None, type(event).__name__):
-            raise RpcError(f"the node answered with a log {type(event).__name__} when asked for {name}")
+        if names and type(event).__name__ not in names:
+            raise RpcError(
+                f"the node answered with a log {type(event).__name__} when asked for {' and '.join(names)}"
+            )
         if not first <= event.block <= until:
             raise RpcError(f"the node answered a log of block {event.block}, not of {first} to {until}")
         return event
@@ -277,6 +293,11 @@ def _nodes_own() -> Iterator[None]:
         raise
     except RemoteError as error:
         raise RpcError(str(error)) from error
+
+
+def _entry(found: tuple[int, int, bytes]) -> Entry:
+    number, state, seal = found
+    return Entry(number, _enum(EntryState, state, "the state of an entry"), seal)
 
 
 def _enum(kind: Callable[[int], T], value: int, what: str) -> T:

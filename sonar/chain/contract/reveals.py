@@ -7,7 +7,7 @@ what is on the chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -17,7 +17,7 @@ from sonar.chain.rpc import Head
 from sonar.errors import RpcError
 from sonar.protocol.events import Revealed
 from sonar.protocol.ids import Address
-from sonar.protocol.phase import EntryState
+from sonar.protocol.phase import Entry, EntryState
 from sonar.protocol.seal import kept, seal
 
 
@@ -39,12 +39,17 @@ def proofs(market: Market, reveals: Mapping[Address, Revealed], at: Head) -> dic
     """
     hashes = [event.tx_hash for event in reveals.values()]
     openings = sent.arguments(market.rpc, market.address, "reveal", hashes)
-    pairs = zip(reveals.items(), openings, strict=True)
-    return {mine: _proof(market, event, opening, at) for (mine, event), opening in pairs}
+    entries = _entries(market, list(reveals.values()), at)
+    found = zip(reveals.items(), entries, openings, strict=True)
+    return {mine: _proof(market, event, entry, opening) for (mine, event), entry, opening in found}
 
 
-def _proof(market: Market, event: Revealed, opening: Any, at: Head) -> Proof:
-    entry = market.entry(event.bounty, event.mine, at=at)
+def _entries(market: Market, events: Sequence[Revealed], at: Head) -> list[Entry]:
+    """What the contract holds of each; all are of one bounty."""
+    return market.entries(events[0].bounty, [event.mine for event in events], at) if events else []
+
+
+def _proof(market: Market, event: Revealed, entry: Entry, opening: Any) -> Proof:
     if (entry.round, entry.state) != (event.round, EntryState.REVEALED):
         return Proof.WRONG
     if isinstance(opening, RpcError):

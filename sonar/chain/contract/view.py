@@ -8,6 +8,12 @@ from sonar.errors import BlockMissing, RpcError
 from sonar.protocol.ids import Address
 
 
+def call_of(to: Address, data: bytes, at: Head | None) -> tuple[object, object]:
+    """Return the parameters of `eth_call` for what `view` asks."""
+    block = "latest" if at is None else {"blockHash": at.hash, "requireCanonical": True}
+    return {"to": to, "data": "0x" + data.hex()}, block
+
+
 def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) -> bytes:
     """Return what the contract at `to` answers to the call data `data`; `what` names it in errors.
 
@@ -16,10 +22,8 @@ def view(rpc: Rpc, to: Address, data: bytes, what: str, at: Head | None = None) 
     refuses with a BlockMissing. Raises the contract's own error (`sonar.chain.contract.errors`),
     ChainUnavailable, RpcError.
     """
-    request = {"to": to, "data": "0x" + data.hex()}
-    block = "latest" if at is None else {"blockHash": at.hash, "requireCanonical": True}
     try:
-        return rpc.data("eth_call", request, block, what=what)
+        return rpc.data("eth_call", *call_of(to, data, at), what=what)
     except RpcError as error:
         if (refusal := revert.from_rpc_error(error)) is not None:
             raise refusal from error
