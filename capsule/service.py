@@ -20,13 +20,14 @@ from capsule.opening.sums import masked_of, sums_of
 from capsule.problems import Refused
 from capsule.requests import Admitted, admitted
 from sonar.manifests.capsule import (
+    Complaint,
     FunctionalAnswer,
     FunctionalRequest,
     Identity,
     SumAnswer,
     SumRequest,
 )
-from sonar.protocol.ids import BountyId
+from sonar.protocol.ids import Address, BountyId
 from sonar.protocol.phase import Status
 from sonar.protocol.record import Manifest
 
@@ -139,6 +140,9 @@ class Service:
             self._require_memory(view, body.round)
             if bounty.cover.audit is not None:
                 means.auditor.look(on_chain(means.site, view), body.round)
+                asks = [each.ask for each in new]
+                if mines := Teller(means.updates, bounty, view, body).at_fault(asks):
+                    return self._complaint(request, body, mines)
             fresh = self._tell(bounty, view, body, new)
             told |= {(one.mine, one.digest): one.told for one in fresh}
         answer = FunctionalAnswer(
@@ -149,6 +153,18 @@ class Service:
         with self._recording(tells_bits=True):
             means.ledger.record_asks(kept, fresh, bits=bits, bits_per_mine=bits_per_mine)
         return kept.signed
+
+    def _complaint(self, request: Admitted, body: FunctionalRequest, mines: tuple[Address, ...]) -> bytes:
+        """Return what auditors believe: with a refusal, this capsule's silence would stop a settlement."""
+        self._means.ledger.count_refusal("mine")
+        complaint = Complaint(
+            capsule=self._means.address,
+            request=request.digest,
+            bounty=body.bounty,
+            round=body.round,
+            mines=mines,
+        )
+        return self._means.sign(complaint.to_bytes())
 
     def _tell(
         self, bounty: Bounty, view: View, body: FunctionalRequest, questions: list[Question]

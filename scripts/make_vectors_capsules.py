@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.manifests.capsule import (
+    Complaint,
     FunctionalAnswer,
     FunctionalRequest,
     Identity,
@@ -86,6 +87,9 @@ def messages() -> dict[str, Manifest]:
         "functional": functional,
         "functional-answer": FunctionalAnswer.parse(
             {**told, "request": functional.digest(), "values": [[4095, 0], [2**64 - 1, 7]]}
+        ),
+        "complaint": Complaint.parse(
+            {**told, "request": functional.digest(), "bounty": WHERE["bounty"], "round": 3, "mines": [MINE]}
         ),
         "sum": sums,
         "sum-answer": answer,

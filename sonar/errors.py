@@ -33,6 +33,7 @@ SonarError
 │   │   └── ChainUnusable     what is there cannot serve us, however often it is asked
 │   ├── CapsuleUnavailable    too few of a bounty's capsules answer
 │   │   └── CapsuleRefused    a capsule answers, and says no
+│   │       └── CapsuleComplains  it says, signed, that it cannot make some mines' masks
 │   ├── PortInUse
 │   ├── ClientMissing         a program or package that is not installed
 │   ├── JournalError          a journal file: damaged, or of another program or version
@@ -46,6 +47,8 @@ Each message says what is wrong, with its values; `hint` says what to do next.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 
 class SonarError(Exception):
@@ -258,6 +261,14 @@ class CapsuleRefused(CapsuleUnavailable):
     def __init__(self, message: str, code: str, *, mine: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code, self.mine = code, mine
+
+
+class CapsuleComplains(CapsuleRefused):
+    """A capsule says, signed, that it cannot make the masks of `mines`."""
+
+    def __init__(self, message: str, mines: Collection[str], *, hint: str = "") -> None:
+        super().__init__(message, "mine", mine=min(mines), hint=hint)
+        self.mines = frozenset(mines)
 
 
 class PortInUse(EnvironmentFault):

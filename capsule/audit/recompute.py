@@ -19,7 +19,7 @@ from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weight
 from capsule.audit.paying import check_shares, scores_of
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import Refusal, expect, refuse
-from capsule.audit.told import Functionals, Peers, Place
+from capsule.audit.told import Functionals, Peers, Place, complained_of
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.optimisers.base import Optimiser
@@ -171,7 +171,11 @@ class Audit:
         for heard in now.asked:
             functionals.hear(self._place, self._number, heard)
         least = self._public.chain.posted.terms.least
-        complains = self._eyes.complains
+        signed = complained_of(self._place, self._number, now.complaints or ())
+
+        def complains(mine: Address) -> bool:
+            return mine in signed or self._eyes.complains(mine)
+
         return Judging(self._public, self._place, design, past, opened, functionals, least, complains)
 
     def _has_none(self, given: Mapping[int, AuditedRound], opened: Mapping[int, OpenedRound]) -> bool:

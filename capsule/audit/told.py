@@ -18,6 +18,7 @@ from sonar.errors import ManifestError, RemoteError
 from sonar.manifests.audit import Heard
 from sonar.manifests.capsule import (
     Ask,
+    Complaint,
     FunctionalAnswer,
     FunctionalRequest,
     SignedAnswer,
@@ -101,14 +102,35 @@ class Functionals:
         """Return a functional as it was asked, and what was told of it, a number of each class.
 
         Vectors that come from floats may differ by their last digits between machines: one that was asked
-        counts if no number of it is off by more than `room`. Raises Refusal.
+        counts if no number of it is off by more than `room`. Where several do, the nearest is meant: a test
+        of the same mine may have been asked by numbers as small as the room. Raises Refusal.
         """
-        for asked, classes in self.by_mine.get((mine, bits), []):
-            if len(classes) == place.cover.classes.count and _alike(place.plan, asked, parts, room):
-                return asked, [classes[c] for c in range(len(classes))]
+        whole = [
+            (off, asked, classes)
+            for asked, classes in self.by_mine.get((mine, bits), [])
+            if len(classes) == place.cover.classes.count
+            and (off := _off(place.plan, asked, parts)) is not None
+            and off <= room
+        ]
+        if whole:
+            _, asked, classes = min(whole, key=lambda each: each[0])
+            return asked, [classes[c] for c in range(len(classes))]
         rounds = ", ".join(str(number) for number, _, _ in parts)
         problem = f"nobody told a functional of {bits} bits of {mine} over round {rounds}"
         raise Refusal("told-missing", problem)
+
+
+def complained_of(place: Place, round: int, complaints: Sequence[bytes]) -> set[str]:
+    """Return the mines whose masks a member says, signed, that it cannot make in a round. Raises Refusal."""
+    accounts, found = [member.account for member in place.cover.members], set[str]()
+    for data in complaints:
+        signed = _parsed(SignedAnswer, data)
+        complaint = _parsed(Complaint, signed.body)
+        where = complaint.bounty, complaint.round
+        expect("answer", "where a complaint belongs", where, (place.bounty, round))
+        _check_signer(place, accounts, signed, complaint.capsule)
+        found.update(map(str, complaint.mines))
+    return found
 
 
 def class_sums(place: Place, round: int, heard: Heard, cohort: Digest) -> list[list[mpz]]:
@@ -181,12 +203,16 @@ def _answer(
 ) -> tuple[int, A]:
     signed = _parsed(SignedAnswer, data)
     answer = _parsed(kind, signed.body)
-    signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
-    expect("answer", "who signed an answer", signer, answer.capsule)
-    expect("answer", f"the request that {signer} answered", answer.request, request)
-    if answer.capsule not in accounts:
-        refuse("answer", f"{signer} is not one of the bounty's capsules")
+    _check_signer(place, accounts, signed, answer.capsule)
+    expect("answer", f"the request that {answer.capsule} answered", answer.request, request)
     return accounts.index(answer.capsule), answer
+
+
+def _check_signer(place: Place, accounts: Sequence[Address], signed: SignedAnswer, capsule: Address) -> None:
+    signer = signer_of(answer_digest(place.chain_id, place.contract, signed.body), signed.signature)
+    expect("answer", "who signed an answer", signer, capsule)
+    if capsule not in accounts:
+        refuse("answer", f"{signer} is not one of the bounty's capsules")
 
 
 def _silent(place: Place, spoke: set[int]) -> list[int]:
@@ -230,15 +256,12 @@ def _parts(ask: Ask, vectors: Sequence[tuple[int, ...]]) -> Parts:
     return tuple((part.round, part.update, vectors[part.vector]) for part in ask.parts)
 
 
-def _alike(plan: SlotPlan, asked: Parts, wanted: Parts, room: int) -> bool:
-    """Whether a functional is the wanted one, but for the last digits of its vectors."""
+def _off(plan: SlotPlan, asked: Parts, wanted: Parts) -> int | None:
+    """By how much the numbers of two functionals differ at most; None if they are of other answers."""
     if [part[:2] for part in asked] != [part[:2] for part in wanted]:
-        return False
-    return all(_close(plan, a, b, room) for (*_, a), (*_, b) in zip(asked, wanted, strict=True))
-
-
-def _close(plan: SlotPlan, a: Sequence[int], b: Sequence[int], room: int) -> bool:
-    whole = 1 << plan.slot_bits
-    if len(a) != len(b):
-        return False
-    return all(min((x - y) % whole, (y - x) % whole) <= room for x, y in zip(a, b, strict=True))
+        return None
+    whole, pairs = 1 << plan.slot_bits, list(zip(asked, wanted, strict=True))
+    if any(len(a) != len(b) for (*_, a), (*_, b) in pairs):
+        return None
+    found = ((x - y) % whole for (*_, a), (*_, b) in pairs for x, y in zip(a, b, strict=True))
+    return max((min(off, whole - off) for off in found), default=0)

@@ -12,7 +12,7 @@ from gmpy2 import mpz
 from capsule.home.entries import Ask as Told
 from capsule.problems import Refused
 from sonar.errors import ManifestError
-from sonar.manifests.capsule import Ask, FunctionalRequest
+from sonar.manifests.capsule import Ask, FunctionalRequest, Part
 from sonar.paillier.cohort import digest_of_parts
 from sonar.protocol.ids import Address
 from sonar.veil.functionals import class_value, read_vector, told
@@ -83,6 +83,25 @@ class Teller:
             for part in ask.parts:
                 self._masked(ask.mine, part.round, part.update)
                 self._vector(part.vector)
+
+    def at_fault(self, asks: Sequence[Ask]) -> tuple[Address, ...]:
+        """Return the mines whose masks cannot be made, though the asks name what they revealed.
+
+        Raises Refused for any other fault of the asks.
+        """
+        found: dict[Address, None] = {}
+        for ask in asks:
+            try:
+                self.check([ask])
+            except Refused as refusal:
+                if refusal.code != "mine" or not all(self._is_revealed(ask.mine, part) for part in ask.parts):
+                    raise
+                found[ask.mine] = None
+        return tuple(found)
+
+    def _is_revealed(self, mine: Address, part: Part) -> bool:
+        revealed = self._view.round(part.round).reveals.get(mine)
+        return revealed is not None and revealed.update_digest == part.update
 
     def value(self, question: Question) -> Told:
         """Return what an ask is told: a number for each class that this capsule holds."""

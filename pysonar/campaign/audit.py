@@ -35,7 +35,7 @@ from sonar.settling.updates import Expected, Get, read_update
 
 
 class Question(Protocol):
-    """What capsules were asked: for "tests", "scores", "spoilers" or a "sum"."""
+    """What capsules were asked: for "tests", "scores", "spoilers", a "sum"; or answered by a "complaint"."""
 
     @property
     def purpose(self) -> str:
@@ -130,7 +130,12 @@ class Packets:
             evidence=digest_of(publication.evidence),
             rounds=(
                 *(self._round(each, self._sum(each)) for each in sorted(set(earlier) - {number})),
-                self._round(number, self._sum(number), self._told(number, "tests", "scores", "spoilers")),
+                self._round(
+                    number,
+                    self._sum(number),
+                    self._told(number, "tests", "scores", "spoilers"),
+                    [data for each in self._told(number, "complaint") for data in each.answers],
+                ),
             ),
             new_weights=self._weights(ModelManifest.from_bytes(new_model)) if new_model else None,
             holdout=HoldoutRows.of(rows.columns, rows.values, posting.holdout_salt),
@@ -161,7 +166,13 @@ class Packets:
     def _sum(self, number: int) -> Heard | None:
         return next(iter(self._told(number, "sum")[::-1]), None)
 
-    def _round(self, number: int, sum_: Heard | None, asked: tuple[Heard, ...] = ()) -> AuditedRound:
+    def _round(
+        self,
+        number: int,
+        sum_: Heard | None,
+        asked: tuple[Heard, ...] = (),
+        complaints: Sequence[bytes] = (),
+    ) -> AuditedRound:
         model = self._model(number)
         job = self.job
         place = job.chain_id, job.contract, job.bounty, number
@@ -181,6 +192,7 @@ class Packets:
             ),
             asked=asked,
             sum=sum_,
+            complaints=tuple(complaints) or None,
         )
 
     def _model(self, number: int) -> ModelManifest:

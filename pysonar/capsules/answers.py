@@ -9,9 +9,16 @@ from typing import TypeVar
 from gmpy2 import mpz
 
 from sonar.chain.signatures import signer_of
-from sonar.errors import CapsuleFault, RemoteError
+from sonar.errors import CapsuleComplains, CapsuleFault, RemoteError
 from sonar.manifests.audit import SettlementAnswer
-from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Identity, SignedAnswer, SumAnswer
+from sonar.manifests.capsule import (
+    Complaint,
+    FunctionalAnswer,
+    FunctionalRequest,
+    Identity,
+    SignedAnswer,
+    SumAnswer,
+)
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest, key_digest
 from sonar.protocol.ids import Address, digest_of
@@ -21,7 +28,7 @@ Told = tuple[int, ...]
 """What is told of one class: a number for each ask, or for each ciphertext."""
 ByClass = Mapping[int, Told]
 Reader = Callable[[Address, Sequence[int], SignedAnswer], ByClass]
-"""Reads the answer of a capsule that holds these classes. Raises CapsuleFault."""
+"""Reads the answer of a capsule that holds these classes. Raises CapsuleFault, CapsuleComplains."""
 WHO = "whoever runs it must look into it; the others' answers can do without it"
 
 
@@ -64,10 +71,15 @@ class Place:
         return self.functionals(body, [ask.bits for ask in FunctionalRequest.from_bytes(body).asks])
 
     def functionals(self, body: bytes, bits: Sequence[int]) -> Reader:
-        """Return what reads answers to a FunctionalRequest whose asks are for so many bits each."""
+        """Return what reads answers to a FunctionalRequest whose asks are for so many bits each, and
+        complaints.
+        """
 
         def read(capsule: Address, classes: Sequence[int], answer: SignedAnswer) -> ByClass:
-            told = _parsed(FunctionalAnswer, capsule, self.signed(capsule, answer))
+            signed = self.signed(capsule, answer)
+            if (complaint := Complaint.found_in(signed)) is not None:
+                raise _complained(capsule, complaint, body)
+            told = _parsed(FunctionalAnswer, capsule, signed)
             _check_to(capsule, told, body)
             if len(told.values) != len(bits) or any(len(one) != len(classes) for one in told.values):
                 raise _fault(capsule, f"does not tell {len(classes)} numbers for each of {len(bits)} asks")
@@ -114,7 +126,20 @@ def _parsed(kind: type[A], capsule: Address, body: bytes) -> A:
         raise _fault(capsule, f"sends what cannot be read here: {error}", hint) from error
 
 
-def _check_to(capsule: Address, told: SumAnswer | FunctionalAnswer | SettlementAnswer, body: bytes) -> None:
+def _complained(capsule: Address, complaint: Complaint, body: bytes) -> CapsuleComplains:
+    """Return a complaint as an error. Raises CapsuleFault for one that is not of this question."""
+    _check_to(capsule, complaint, body)
+    request, mines = FunctionalRequest.from_bytes(body), set(complaint.mines)
+    asked = {ask.mine for ask in request.asks}
+    if (complaint.bounty, complaint.round) != (request.bounty, request.round) or mines - asked:
+        raise _fault(capsule, "complains of what it was not asked about")
+    told = f"the capsule {capsule} cannot make the masks of {', '.join(sorted(mines))}"
+    return CapsuleComplains(told, mines, hint="the round goes on without them")
+
+
+def _check_to(
+    capsule: Address, told: SumAnswer | FunctionalAnswer | SettlementAnswer | Complaint, body: bytes
+) -> None:
     if told.capsule != capsule:
         raise _fault(capsule, f"sends the answer of {told.capsule}")
     if told.request != digest_of(body):

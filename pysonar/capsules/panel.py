@@ -17,6 +17,7 @@ from pysonar.capsules.answers import ByClass, Reader, Told
 from pysonar.capsules.client import Capsule, Question
 from pysonar.capsules.each import start
 from sonar.errors import (
+    CapsuleComplains,
     CapsuleFault,
     CapsuleRefused,
     CapsulesDiffer,
@@ -31,6 +32,8 @@ from sonar.veil.classes import Classes
 
 GRACE_S = (0.5, 5.0)
 """The least and the most that the others are waited for once there are enough answers."""
+COMPLAINT_S = 20.0
+"""The most that the others are waited for where a complaint counts. One that comes later stops the audit."""
 PATIENCE_S = 90.0
 """How long a question is waited for at most, whatever adapters promise."""
 
@@ -54,12 +57,16 @@ class Members:
 
 @dataclass
 class Heard:
-    """What was heard to one question: answers by member, and why others did not answer."""
+    """What was heard to one question: answers by member, and why others did not answer.
+
+    Of who complains, signed, the complaint is in `complaints`, and what it says in `faults`.
+    """
 
     members: Members
     told: dict[Address, ByClass] = field(default_factory=dict)
     signed: dict[Address, SignedAnswer] = field(default_factory=dict)
     faults: dict[Address, SonarError] = field(default_factory=dict)
+    complaints: dict[Address, SignedAnswer] = field(default_factory=dict)
 
     @property
     def enough(self) -> bool:
@@ -92,10 +99,26 @@ class Heard:
                     )
         self.told[account], self.signed[account] = told, signed
 
-    def complained(self) -> set[str]:
-        """The mines whose answers some member cannot work with."""
+    def named(self) -> set[str]:
+        """The mines whose answers some member cannot work with, as it says without a signature."""
         refusals = (fault for fault in self.faults.values() if isinstance(fault, CapsuleRefused))
         return {refusal.mine for refusal in refusals if refusal.mine}
+
+    def complained(self, *, but: Collection[Address] = ()) -> set[str]:
+        """The mines that members complain of, signed; not what `but` say."""
+        faults = (fault for account, fault in self.faults.items() if account not in but)
+        return set[str]().union(*(fault.mines for fault in faults if isinstance(fault, CapsuleComplains)))
+
+    def read(self, read: Reader, account: Address, signed: SignedAnswer) -> None:
+        """Take what a member sent: an answer, a complaint, or neither. Raises CapsulesDiffer."""
+        try:
+            told = read(account, self.members.held(account), signed)
+        except CapsuleComplains as complaint:
+            self.faults[account], self.complaints[account] = complaint, signed
+        except CapsuleFault as fault:
+            self.faults[account] = fault
+        else:
+            self.take(account, signed, told)
 
 
 @dataclass
@@ -117,12 +140,7 @@ class _Asked:
         if isinstance(found, SonarError):
             self.heard.faults[account] = found
             return True
-        try:
-            told = self.read(account, self.heard.members.held(account), found)
-        except CapsuleFault as fault:
-            self.heard.faults[account] = fault
-        else:
-            self.heard.take(account, found, told)
+        self.heard.read(self.read, account, found)
         return True
 
 
@@ -159,18 +177,21 @@ class Panel:
         known: Mapping[Address, SignedAnswer],
         *,
         all_of_them: bool = False,
+        complaints: bool = False,
     ) -> Heard:
         """Ask all members, and return at least as many answers as it takes, or all that there are.
 
         `known` are answers that were recorded before: if they are enough, nobody is asked, or with
-        `all_of_them` those whose answers are not among them. Raises CapsulesDiffer, also for an answer to an
-        earlier question that came late; ConfigError for a member that is not listed.
+        `all_of_them` those whose answers are not among them. With `complaints` the others are waited for
+        longer, since what they complain of must be known; if one of `known` is a complaint, nobody is asked.
+        Raises CapsulesDiffer, also for an answer to an earlier question that came late; ConfigError for a
+        member that is not listed.
         """
         self._look_at_late()
         heard = Heard(members)
         for account, signed in known.items():
-            heard.take(account, signed, read(account, members.held(account), signed))
-        if heard.enough and not all_of_them:
+            heard.read(read, account, signed)
+        if heard.complaints or (heard.enough and not all_of_them):
             return heard
         asked = self._send(heard, question, body, read)
         begun_s = self._monotonic()
@@ -181,7 +202,8 @@ class Panel:
                 break
             if heard.enough and not was_enough:
                 now_s = self._monotonic()
-                until_s = min(until_s, now_s + min(max(now_s - begun_s, GRACE_S[0]), GRACE_S[1]))
+                grace_s = min(max(now_s - begun_s, GRACE_S[0]), GRACE_S[1])
+                until_s = min(until_s, now_s + (COMPLAINT_S if complaints else grace_s))
         if asked.waiting:
             self._late.append(asked)
         return heard

@@ -23,6 +23,8 @@ from sonar.veil.functionals import Measured, measured, places, write_vector
 
 _ROOM = MAX_REQUEST_BYTES - (1 << 16)
 _MOST = 4096
+COMPLAINT = "complaint"
+"""The purpose of a question that was answered by complaints: it was asked again without these mines."""
 _NOBODY = Address("0x" + "0" * 39 + "1")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fixed (

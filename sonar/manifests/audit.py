@@ -37,6 +37,7 @@ from sonar.veil.classes import MAX_MEMBERS
 
 MAX_OPENED_BYTES = 4 << 20
 MAX_HOLDOUT_BYTES = 4 << 20
+_MAX_COMPLAINT_BYTES = 16 << 10
 _FULL_BPS = 10_000
 
 
@@ -88,7 +89,8 @@ class AuditedRound(Record):
     """What the scientist saw of a round: the weights it trained on, its answers, and what capsules told.
 
     `answers` ascend by mine: each well-formed one of the round. `sum` is there if one was opened. Of a round
-    before the settled one, `asked` may be empty: how it was settled was audited then.
+    before the settled one, `asked` may be empty: how it was settled was audited then. `complaints` are
+    `SignedAnswer`s that hold a `Complaint`.
     """
 
     round: Round
@@ -96,6 +98,13 @@ class AuditedRound(Record):
     answers: Annotated[tuple[OpenedAnswer, ...], Field(strict=False, max_length=MAX_COHORT)]
     asked: Annotated[tuple[Heard, ...], Field(strict=False, max_length=64)] = ()
     sum: Heard | None = None
+    complaints: (
+        Annotated[
+            tuple[Annotated[bytes, Field(min_length=1, max_length=_MAX_COMPLAINT_BYTES)], ...],
+            Field(strict=False, min_length=1, max_length=64),
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

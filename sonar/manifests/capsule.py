@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sonar.errors import RemoteError
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.record import (
     MAX_COHORT,
@@ -137,6 +138,28 @@ class FunctionalAnswer(Manifest):
         tuple[Annotated[tuple[Annotated[int, Field(ge=0, lt=1 << 64)], ...], Field(strict=False)], ...],
         Field(strict=False, min_length=1, max_length=4096),
     ]
+
+
+class Complaint(Manifest):
+    """In place of a `FunctionalAnswer`, in an audited bounty: the mines of the request whose masks this
+    capsule cannot make, though the request names what they revealed. Auditors believe that they are left out.
+    """
+
+    v: Literal[2] = 2
+    kind: Literal["complaint"] = "complaint"
+    capsule: AddressField
+    request: DigestField
+    bounty: BountyField
+    round: Round
+    mines: Annotated[tuple[AddressField, ...], Field(strict=False, min_length=1, max_length=MAX_COHORT)]
+
+    @classmethod
+    def found_in(cls, body: bytes) -> Complaint | None:
+        """Return the complaint in a signed answer's body; None if it is none."""
+        try:
+            return cls.from_bytes(body)
+        except RemoteError:
+            return None
 
 
 class SumRequest(Manifest):

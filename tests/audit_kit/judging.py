@@ -48,6 +48,7 @@ class Played:
     seen: Course | None = None
     asked: list[Heard] = field(default_factory=list)
     sum: Heard | None = None
+    complaints: list[bytes] = field(default_factory=list)
     new_model: ModelManifest | None = None
     new_weights: list[mpz] = field(default_factory=list)
 

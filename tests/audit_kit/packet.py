@@ -118,6 +118,7 @@ def audited(world: World, played: Played) -> AuditedRound:
         answers=tuple(answers),
         asked=tuple(played.asked),
         sum=played.sum,
+        complaints=tuple(played.complaints) or None,
     )
 
 

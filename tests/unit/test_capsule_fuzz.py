@@ -13,6 +13,7 @@ from capsule.problems import CODES, Refused, refused
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError
 from sonar.manifests.capsule import (
+    Complaint,
     FunctionalAnswer,
     FunctionalRequest,
     Identity,
@@ -50,6 +51,7 @@ MANIFESTS: list[Manifest] = [
     Problem(code="mine", problem="it is so", hint="do this", mine=ONE),
     Identity(chain_id=1, contract=ONE, key=KEY, version="1", least=2, bits=12, policy="all"),
     FunctionalAnswer(capsule=ONE, request=Digest(b"r" * 32), values=((1, 2), (3, 4))),
+    Complaint(capsule=ONE, request=Digest(b"r" * 32), bounty=BOUNTY, round=1, mines=(ONE, OTHER)),
     SumAnswer(capsule=ONE, request=Digest(b"r" * 32), sums=(b"1", b"2")),
 ]
 

@@ -25,6 +25,7 @@ DOCUMENT = json.loads((ROOT / "tests" / "vectors" / "capsules.json").read_text()
 KINDS: dict[str, type[Manifest]] = {
     "functional": capsule.FunctionalRequest,
     "functional-answer": capsule.FunctionalAnswer,
+    "complaint": capsule.Complaint,
     "sum": capsule.SumRequest,
     "sum-answer": capsule.SumAnswer,
     "identity": capsule.Identity,

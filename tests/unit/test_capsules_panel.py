@@ -253,7 +253,7 @@ def test_a_refusal_says_its_code_and_whose_answer_is_at_fault() -> None:
     assert isinstance(fault, CapsuleRefused)
     assert (fault.code, fault.mine, fault.hint) == ("mine", mine, "ask it")
     assert "\x1b" not in str(fault)
-    assert heard.complained() == {mine}
+    assert heard.named() == {mine}
 
 
 def test_a_member_that_the_network_does_not_list_is_named() -> None:
