@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gmpy2 import mpz
 
-from pysonar.keys.archive import Archive, Page, values_of
+from pysonar.keys.archive import Archive, Page, Remembered, values_of
 from pysonar.keys.holder import Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.past import Remembered
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import LedgerConflict, UpdateOutOfRange, UsageError
 from sonar.families.quadratic.comparison import Reference
