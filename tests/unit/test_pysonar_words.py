@@ -219,7 +219,7 @@ def test_spans_are_told_in_a_unit_that_fits(seconds: float, told: str) -> None:
         (
             {"feature_map": {"kind": "polynomial", "degre": 2}},
             "feature_map.degre",
-            "unknown field",
+            "there is no such field",
             "did you mean degree?",
         ),
         ({"feature_map": {"kind": "polynomial", "degree": 9}}, "feature_map.degree", "must be at most 3", ""),
