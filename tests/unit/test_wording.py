@@ -59,7 +59,12 @@ def test_a_fault_of_the_network_file(
         ("[policy]\nmin_fee = 1", "policy.min_fee", "no such field", "did you mean min_fee_wei?"),
         ("[policy]\nmin_fee_wei = 1.5", "policy.min_fee_wei", "whole number, 0 or more (got 1.5)", "= 0"),
         ("[policy]\ninsecure_keys = 1", "policy.insecure_keys", "true or false (got 1)", "= false"),
-        ("[polcy]\nx = 1", "polcy", "which has three: [policy], [tokens] and [capsules]", "did you mean [policy]?"),
+        (
+            "[polcy]\nx = 1",
+            "polcy",
+            "which has three: [policy], [tokens] and [capsules]",
+            "did you mean [policy]?",
+        ),
         ("min_fee_wei = 3", "min_fee_wei", "not a table of this file", "move it below [policy]"),
         (f"[tokens]\n{TOKEN} = 3", "tokens.0x52", "a table of max_stake and min_fee (got 3)", "max_stake ="),
         (
