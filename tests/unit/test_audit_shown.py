@@ -27,7 +27,7 @@ def test_settlements_are_listed_with_their_figures(
     assert read(SignedList, write(document)) == document
     print_signed(document, wide=True)
     out = capsys.readouterr().out
-    (row,) = (text for text in out.splitlines() if "553032" in text)
+    (row,) = (text for text in out.splitlines() if "553,032" in text)
     assert row.split()[0] == "3"
     assert said in out
     for figure in ("42", "0x" + "ab" * 32):
