@@ -118,7 +118,7 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{path} is not a key file"
         raise KeyFileError(problem, hint="restore it from a copy, or name the right file") from error
-    if document["kind"] == _KIND and document["v"] != 1:
+    if document.get("kind") == _KIND and document["v"] != 1:
         problem, hint = other_version(document["v"], 1, "use the version of Sonar that made it")
         raise KeyFileError(f"{path} {problem}", hint=hint)
     if not good:

@@ -298,6 +298,8 @@ def too_many(error: Any, *, logs: bool) -> float | None:
     if not isinstance(error, dict):
         return None
     code, message = error.get("code"), str(error.get("message")).lower()
+    if type(code) is not int:
+        code = 0
     if code == 3 or "revert" in message:  # the words are a contract's
         return None
     limited = code in _TOO_MANY_CODES or any(words in message for words in _TOO_MANY_WORDS)

@@ -236,6 +236,9 @@ def test_a_file_of_another_kind_or_version_is_told_before_a_passphrase_is_tried(
     ):
         with pytest.raises(KeyFileError, match=r"not a key file that|has version 2, from a newer"):
             keyfile.parse(saved, json.dumps(document | changed).encode())
+    unnamed = {name: value for name, value in document.items() if name != "kind"} | {"v": 3}
+    with pytest.raises(KeyFileError, match="not a key file that"):
+        keyfile.parse(saved, json.dumps(unnamed).encode())
 
 
 def test_a_key_file_has_a_limit(saved: Path, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ class Limits:
         return self._answers[number] if number < len(self._answers) else GOOD
 
 
-def refusal(code: int, message: str, data: object = None, status: int = 200) -> httpx.Response:
+def refusal(code: object, message: str, data: object = None, status: int = 200) -> httpx.Response:
     error = {"code": code, "message": message, "data": data}
     return httpx.Response(status, content=json.dumps({"jsonrpc": "2.0", "id": 1, "error": error}))
 
@@ -175,6 +175,7 @@ def refusal(code: int, message: str, data: object = None, status: int = 200) -> 
         (refusal(-32005, "limit exceeded"), 0.25),
         (refusal(-32005, "daily request count exceeded", {"rate": {"backoff_seconds": 4}}), 4),
         (refusal(-32029, "too fast"), 0.25),
+        (refusal([], "rate limit exceeded"), 0.25),
         (httpx.Response(502, headers={"retry-after": "1"}), 1),
         (httpx.Response(200, content=b'{"jsonrpc":"2.0","id":1,"error":"rate limit exceeded"}'), 0.25),
         (refusal(429, "Your app has exceeded its compute units per second capacity"), 0.25),
