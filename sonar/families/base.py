@@ -18,6 +18,7 @@ from sonar.families.veiled import VeiledSide
 from sonar.paillier.affine import Run
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
+from sonar.privacy.terms import Price
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -88,6 +89,10 @@ class MineSide(Protocol[Spec_contra, Prep]):
 
         Raises BoundsError, CiphertextError.
         """
+        ...
+
+    def price(self, spec: Spec_contra) -> Price | None:
+        """Return what answers cost the rows that they are made of; None for sums without noise."""
         ...
 
     def in_words(self, spec: Spec_contra) -> str:

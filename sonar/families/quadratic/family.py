@@ -21,6 +21,7 @@ from sonar.families.veiled import Sent
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
+from sonar.privacy.terms import Price
 
 
 class Quadratic:
@@ -54,6 +55,10 @@ class Quadratic:
     ) -> list[mpz]:
         """Return Enc(b - A w), packed. Raises BoundsError, CiphertextError."""
         return affine_update(key, plan, prepared.a_int, prepared.b_int, weights, parts=parts, run=run)
+
+    def price(self, spec: QuadraticSpec) -> Price | None:
+        """Return what the noise leaves to be learned of a row; None without noise."""
+        return spec.noise.price if spec.noise else None
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""
