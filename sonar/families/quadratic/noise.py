@@ -20,8 +20,8 @@ from sonar.privacy.terms import Price
 from sonar.protocol.record import MAX_COHORT, Record
 
 LEAST_DEVIATION = 1 << 10
-"""Far above what it takes that sums of several discrete Gaussians are as good as one: they then differ by less
-than 2^-1000 (Kairouz, Liu and Steinke 2021, Proposition 5).
+"""Far more than it takes that sums of several discrete Gaussians are as good as one: they then differ by
+less than 2^-1000 (Kairouz, Liu and Steinke 2021, Proposition 5).
 """
 
 
