@@ -238,7 +238,7 @@ def noisy_job(outputs: int) -> Job:
         "target_unit": 1 << 12,
         "deviation": 1 << 26,
     }
-    spec = QuadraticSpec.parse(job.design.spec.model_dump() | {"noise": {"frac": 12} | numbers})
+    spec = QuadraticSpec.parse(job.design.spec.model_dump() | {"noise": noise})
     design = replace(job.design, spec=spec, holdout=replace(job.design.holdout, spec=spec))
     return replace(job, design=design)
 
