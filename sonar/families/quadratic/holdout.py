@@ -14,6 +14,7 @@ from sonar.errors import ConfigError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.noisy.shortening import shortened
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
 
 Matrix = NDArray[np.float64]
@@ -93,8 +94,8 @@ class Holdout:
         Of squared error it is the loss itself; for another metric its surrogate.
         """
         half = self._loss.half
-        residual = half * self._scores(w) - self._z
-        scale = 2.0 * half / (self.spec.outputs * np.sum(self._z**2, axis=0))
+        residual = half * self._scores(w) - self.z
+        scale = 2.0 * half / (self.spec.outputs * np.sum(self.z**2, axis=0))
         return np.asarray((self.phi.T @ residual * scale).T.ravel())
 
     @cached_property
@@ -103,11 +104,11 @@ class Holdout:
 
         Raises BoundsError when local steps diverge on these rows.
         """
-        return curvature(self.spec, self.phi)
+        return curvature(self.spec, self._learned[0])
 
     def answers(self, w: Vector) -> NDArray[np.float64]:
         """Return what each held-out row would answer to weights w, float64[n, k, d]. Raises BoundsError."""
-        return row_answers(self.spec, self.phi, self._z, by_output(self.spec, w))
+        return row_answers(self.spec, *self._learned, by_output(self.spec, w))
 
     def told(self, w: Vector) -> dict[str, float]:
         """Return how good weights are, in people's units.
@@ -208,12 +209,17 @@ class Holdout:
             ]
         return sum(parts) / len(parts)
 
+    @cached_property
+    def _learned(self) -> tuple[Matrix, Matrix]:
+        """phi and z as mines' sums have them: shortened where noise is added."""
+        return shortened(self.spec.noise, self.phi, self.z)
+
     @property
     def _loss(self) -> Loss:
         return LOSSES[self.spec.loss]
 
     @cached_property
-    def _z(self) -> Matrix:
+    def z(self) -> Matrix:
         """The targets as the model learns them, float64[n, k]; no held-out one is clipped."""
         centres = np.array([target.centre for target in self.spec.targets])
         return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])

@@ -31,6 +31,7 @@ from sonar.families.quadratic.comparison import (
     TWIN_CHANCE,
     UNLIKE,
     Reference,
+    beside_noise,
     far_of,
     spread_of,
 )
@@ -162,7 +163,8 @@ def against_block(plan: SlotPlan, round: int, reference: Reference) -> Block:
     direction = reference.along.ravel()
     rows = reference.answers.reshape(len(reference.answers), -1) @ direction
     squares = (rows - rows.mean()) ** 2
-    tails, off = spread_of(squares, reference.rows, CALM_ALONG)
+    noise = reference.noise.along(direction) if reference.noise else 0.0
+    tails, off = spread_of(squares, reference.rows, CALM_ALONG, noise)
     yardsticks = Yardsticks(tails, off, 0.0, MODEL * reference.curvature, AGAINST)
     return _block(
         plan, round, [direction], Scale.of(ALONG_BITS, RANGE_ALONG, yardsticks, [float(rows.mean())])
@@ -180,6 +182,8 @@ def unlike_block(
     own = rows - rows.mean(axis=0)
     tails, _ = spread_of(_whole_squares(reference), reference.rows, CALM)
     off = tails * math.sqrt(float(np.sum(own**2)) / len(own) / reference.rows)
+    noise = [reference.noise.along(one) for one in directions] if reference.noise else []
+    off = beside_noise(off, math.fsum(noise))
     factor = UNLIKE * (SLACK if len(directions) < plan.weights else 1.0)
     scale = Scale.of(bits, RANGE, Yardsticks(tails, off, SIZE, 0.0, factor), rows.mean(axis=0).tolist())
     block = _block(plan, round, directions, scale)
