@@ -160,6 +160,11 @@ class Design:
             encode_weights(near if self.spec.outputs == 1 else by_output(self.spec, near), self.plan)
         )
 
+    def without_noise(self) -> Design:
+        """Return the same model without noise; its plan has the noise's room still."""
+        spec = self.spec.model_copy(update={"noise": None})
+        return replace(self, spec=spec, holdout=replace(self.holdout, spec=spec))
+
     def starting_at(self, w: Vector) -> Design:
         """Return the design with a start of the scientist's own, float64[d k]. Raises PlanError."""
         return replace(self, start=self.rounded(w))
