@@ -41,17 +41,24 @@ class Deal:
     seed: int
     rows: int = FEW
 
+    @property
+    def table(self) -> tuple[Matrix, Matrix]:
+        """The rows in this order: features float64[n, 10], and targets float64[n]."""
+        table = examples.load("diabetes")
+        order = np.random.default_rng(self.seed).permutation(table.rows)
+        return (
+            table.matrix(examples.DIABETES_FEATURES)[order],
+            table.column(examples.DIABETES_TARGET)[order],
+        )
+
     def r2(self, epsilon: float | None = None, parts: int = 1) -> float:
         """Return the best R^2 of a campaign's rounds on the held-out rows, as the chain would have it."""
-        table = examples.load("diabetes")
-        rng = np.random.default_rng(self.seed)
-        order = rng.permutation(table.rows)
-        x, y = table.matrix(examples.DIABETES_FEATURES)[order], table.column(examples.DIABETES_TARGET)[order]
+        (x, y), rng = self.table, np.random.default_rng([self.seed, 1])
         noise = None if epsilon is None else NoiseWish(rho_of(epsilon, DELTA), parts)
         wish = Wish(key_bits=2048, cohort=MINES, noise=noise)
         held = x[:HOLDOUT], y[:HOLDOUT, None]
         design = Quadratic().design(wish, *held, examples.DIABETES_FEATURES, ["y"], np.random.RandomState)
-        dealt = np.resize(np.arange(HOLDOUT, table.rows), MINES * self.rows)
+        dealt = np.resize(np.arange(HOLDOUT, len(x)), MINES * self.rows)
         shards = [
             np.column_stack([x[rows], y[rows]]) for rows in np.array_split(rng.permutation(dealt), MINES)
         ]
