@@ -58,9 +58,7 @@ def loose(delta: float, rows: int) -> str:
     """
     if delta * rows < 1:
         return ""
-    return (
-        f"a delta of {delta:g} allows that one row in {1 / delta:,.0f} is given away, and there are {rows:,}"
-    )
+    return f"a delta of {delta:g} lets one row in {1 / delta:,.0f} be given away, and there are {rows:,}"
 
 
 def epsilon_of(rho: Fraction, delta: float) -> float:
@@ -72,7 +70,7 @@ def epsilon_of(rho: Fraction, delta: float) -> float:
     _check_delta(delta)
     if rho == 0:
         return 0.0
-    with gmpy2.local_context(precision=_BITS):
+    with gmpy2.context(precision=_BITS):
         up, log_delta = _rounded_up(rho), gmpy2.log(mpfr(delta))
         best = _root(lambda b: up * b * b + log_delta + gmpy2.log1p(b))
         return max(0.0, _float_up(_epsilon_at(up, log_delta, best)))
@@ -87,7 +85,7 @@ def delta_of(rho: Fraction, epsilon: float) -> float:
     _check_epsilon(epsilon)
     if rho == 0:
         return 0.0
-    with gmpy2.local_context(precision=_BITS):
+    with gmpy2.context(precision=_BITS):
         up = _rounded_up(rho)
         best = _root(lambda b: (1 + 2 * b) * up - epsilon + gmpy2.log(b) - gmpy2.log1p(b))
         return min(1.0, _float_up(gmpy2.exp(_log_delta_at(up, epsilon, best))))

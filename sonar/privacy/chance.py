@@ -112,21 +112,20 @@ def exp_digits(numerator: int, denominator: int, bits: int) -> int:
         return 1 << bits
     precision = bits + WORD_BITS
     while True:
-        low, high = (
-            mpz(gmpy2.floor(end)) for end in _bracket(mpz(numerator), mpz(denominator), bits, precision)
-        )
+        low, high = _bracket(mpz(numerator), mpz(denominator), bits, precision)
         if low == high:
             return int(low)
         precision *= 2
 
 
-def _bracket(numerator: mpz, denominator: mpz, bits: int, precision: int) -> tuple[mpfr, mpfr]:
-    """Numbers on both sides of 2^bits e^-x: each step is rounded away from it."""
+def _bracket(numerator: mpz, denominator: mpz, bits: int, precision: int) -> tuple[mpz, mpz]:
+    """The whole parts of numbers on both sides of 2^bits e^-x, from steps that are rounded away from it."""
     down = gmpy2.context(precision=precision, round=gmpy2.RoundDown)
     up = gmpy2.context(precision=precision, round=gmpy2.RoundUp)
     low = down.exp(down.div(-numerator, denominator))
     high = up.exp(up.div(-numerator, denominator))
-    return down.mul_2exp(low, bits), up.mul_2exp(high, bits)
+    # The contexts' own `floor`: another one would round to the 53 bits of the usual context first.
+    return mpz(down.floor(down.mul_2exp(low, bits))), mpz(down.floor(up.mul_2exp(high, bits)))
 
 
 def exp_minus(x: Floats) -> Floats:
