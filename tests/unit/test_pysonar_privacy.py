@@ -79,9 +79,7 @@ def test_what_makes_no_sense_is_refused_by_name(privacy: Any, words: str) -> Non
 
 
 def test_noise_takes_one_local_step() -> None:
-    with pytest.raises(
-        ConfigError, match="local_steps: is 4, and noise is added"
-    ):
+    with pytest.raises(ConfigError, match="local_steps: is 4, and noise is added"):
         bounty({"epsilon": 8}, local_steps=4)
 
 
