@@ -32,6 +32,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),
     "privacy_accuracy": lambda rounds, quick: privacy.privacy_accuracy(quick),
+    "privacy_shares": lambda rounds, quick: privacy.privacy_shares(quick),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 
