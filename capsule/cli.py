@@ -154,26 +154,40 @@ def doctor(
 
 @app.command()
 def rotate(
-    home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
+    delete: Annotated[
+        int | None,
+        typer.Option(
+            "--delete",
+            metavar="EPOCH",
+            min=1,
+            help="Begin no epoch, but delete the key of this old one now, unless open bounties need it.",
+        ),
+    ] = None,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Begin a new epoch: new bounties name a new key. Stop `capsule run` first, and start it again.
+    """Begin a new epoch: new bounties name a new key. `capsule run` may go on, and takes it up at once.
 
     Old keys serve the bounties that name them until those are closed; then they are deleted, and nobody can
     ever open what was sealed for them. Deleting is what makes seeds go away: rotate now and then.
 
-    Example: `capsule rotate`
+    Examples: `capsule rotate`, `capsule rotate --delete 1`
     """
     from capsule import setup
-    from capsule.wiring import locked
-    from sonar.telling.text import count
+    from capsule.wiring import beside
 
-    with locked(home, sink_for(as_json)) as capsule:
-        document = setup.rotate(capsule, password_file)
+    with beside(home, sink_for(as_json)) as (capsule, alone):
+        if delete is not None:
+            document = setup.delete(capsule, delete, alone=alone)
+        else:
+            document = setup.rotate(capsule, password_file, alone=alone)
     if as_json:
         print_json(document)
-        return
-    kept, deleted = count(len(document.kept), "old key"), count(len(document.deleted), "other")
-    typer.echo(f"epoch {document.epoch} begins; {kept} kept for running bounties, {deleted} deleted")
+    else:
+        from capsule.show.printing import print_rotated
+
+        print_rotated(document, begun=delete is None)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -46,19 +46,21 @@ class Auditor(Protocol):
 class Means:
     """Chain, store, ledger, keys, account and policy, and what is derived from them.
 
-    `audits` makes the auditor. `insecure_keys` admits 1024-bit bounties, on development networks. `telling`
-    is held while something is recorded that was not told before.
+    `audits` makes the auditor. `insecure_keys` admits 1024-bit bounties, on development networks. `look`
+    brings `epochs` up to date, and tells which came and which are gone (`capsule.home.ring`). `telling` is
+    held while something is recorded that was not told before.
     """
 
     chain: ChainView
     store: Store
     ledger: Ledger
     witness: Witness
-    epochs: dict[int, Epoch]
+    epochs: Mapping[int, Epoch]
     account: LocalAccount
     policy: Policy
     insecure_keys: bool = False
     audits: Callable[[Means], Auditor] | None = None
+    look: Callable[[], tuple[Sequence[Epoch], Sequence[int]]] = lambda: ((), ())
     telling: threading.RLock = field(default_factory=threading.RLock)
 
     @cached_property

@@ -40,7 +40,7 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
         capsule.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
     service = capsule.service(account)
     made = listening(host, port)
-    api, keeping = Api(service), Keeping(capsule, service.forget)
+    api, keeping = Api(service), Keeping(capsule, service.look)
 
     def ready() -> None:
         url = policy.service.url or url_of(made)
@@ -67,6 +67,21 @@ def check_ledger(capsule: Capsule) -> None:
         ledger.set_blind(now_s)
         capsule.progress.note(
             f"the ledger may have forgotten what was told: of rounds that began by {clock(now_s)}, "
-            "nothing new is told but sums"
+            "nothing new is told but sums. If the home comes from a backup, run `capsule rotate`: keys made "
+            "since are gone, and mines that have seen one take no older one"
         )
     witness.write(ledger.marks[0])
+    note_keys(capsule)
+
+
+def note_keys(capsule: Capsule) -> None:
+    """Record keys for envelopes that were made while nobody served: a home without them is then older.
+
+    For the process that has the home's lock, and a ledger that is as the witness knows it.
+    """
+    ledger = capsule.ledger
+    witness = Witness(ledger.name)
+    for epoch in capsule.keys.epochs():
+        if witness.read() in ledger.marks:
+            ledger.note_epoch(capsule.keys.public(epoch).key)
+            witness.write(ledger.marks[0])

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.home.keys import Epoch, Keys
+from capsule.home.keys import Keys
 from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import Policy
-from sonar.errors import KeyFileError
+from capsule.home.ring import Ring
+from sonar.errors import HomeLocked, KeyFileError
 from sonar.home.folder import Home, default_home
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
@@ -59,14 +60,16 @@ class Capsule(Party):
         from capsule.means import Means
         from sonar.store.choose import LazyStore
 
+        ring = self._ring(account)
         return Means(
             self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
-            self._epochs(account),
+            ring,
             account,
             self.policy,
+            look=ring.look,
             insecure_keys=self.network.dev,
             audits=lambda means: auditor_of(means, self.journal, self.peers),
         )
@@ -102,13 +105,13 @@ class Capsule(Party):
 
         return ChainView(self.market, self.network.confirmations)
 
-    def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
-        epochs = self.keys.load(account)
-        if not epochs:
+    def _ring(self, account: LocalAccount) -> Ring:
+        ring = Ring(self.keys, account)
+        if not ring:
             raise KeyFileError(
                 "this home has no key for envelopes on this network", hint="run `capsule init` again"
             )
-        return epochs
+        return ring
 
     def close(self) -> None:
         """End what was started."""
@@ -130,5 +133,24 @@ def locked(home: Path | None, sink: Sink) -> Iterator[Capsule]:
     with capsule.home.lock():
         try:
             yield capsule
+        finally:
+            capsule.close()
+
+
+@contextmanager
+def beside(home: Path | None, sink: Sink) -> Iterator[tuple[Capsule, bool]]:
+    """Open a home for a command that a capsule may serve beside; tell whether it is locked for the command.
+
+    Raises ConfigError.
+    """
+    capsule = open_capsule(home, sink)
+    try:
+        capsule.home.lock()
+        alone = True
+    except HomeLocked:
+        alone = False
+    with capsule.home:
+        try:
+            yield capsule, alone
         finally:
             capsule.close()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from capsule.home.entries import SCHEMA
+from capsule.home.entries import SCHEMA, SINCE
 from sonar.errors import JournalBlocked, JournalError
 from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
@@ -59,6 +59,9 @@ class Database:
             problem, hint = other_version(found, FORMAT, _OLD)
             raise JournalError(f"the ledger {self.path} {problem}", hint=hint)
         self._db.execute("PRAGMA journal_mode=WAL")
+        if not self._one("SELECT 1 FROM sqlite_master WHERE name = 'epoch'"):
+            with self._writing():
+                self._db.execute(SINCE)
 
     def close(self) -> None:
         """Close the file."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from capsule.home.database import Database
 from capsule.home.entries import Answered, Ask, BountyFacts
 from capsule.problems import Refused
+from sonar.manifests.model import CapsuleKey
 from sonar.protocol.ids import Address, BountyId, Digest
 
 HOUR_S = 3600
@@ -81,6 +82,13 @@ class Ledger(Database):
         """Every bounty that was served."""
         rows = self._all("SELECT bounty, scientist, epoch, closed_s FROM bounty ORDER BY bounty")
         return [BountyFacts(BountyId(row[0]), Address(row[1]), row[2], row[3]) for row in rows]
+
+    def note_epoch(self, key: CapsuleKey) -> None:
+        """Record a key for envelopes, the first time: the ledger's marks change as by an answer."""
+        with self._writing():
+            hpke = hashlib.sha256(key.hpke).digest()
+            if self._db.execute("INSERT OR IGNORE INTO epoch VALUES (?, ?)", [key.epoch, hpke]).rowcount:
+                self._move(b"epoch" + hpke)
 
     def freeze_seeds(self, bounty: BountyId, mine: Address, hashes: bytes) -> bool:
         """Record a mine's seeds in a bounty, by a digest of their hashes; tell whether they are the first."""
@@ -207,9 +215,13 @@ class Ledger(Database):
     def _keep(self, answer: Answered) -> None:
         fields = [answer.request, answer.bounty, answer.round, answer.kind, answer.at_s, answer.signed]
         if self._db.execute("INSERT OR IGNORE INTO answer VALUES (NULL, ?, ?, ?, ?, ?, ?)", fields).rowcount:
-            head = hashlib.sha256(self.marks[0] + answer.request).digest()
-            update = "UPDATE owner SET entries = entries + 1, before = head, head = ?"
-            self._db.execute(update, [head])
+            self._db.execute("UPDATE owner SET entries = entries + 1")
+            self._move(answer.request)
+
+    def _move(self, entry: bytes) -> None:
+        """Move the marks on by an entry: the newest is a hash of all."""
+        head = hashlib.sha256(self.marks[0] + entry).digest()
+        self._db.execute("UPDATE owner SET before = head, head = ?", [head])
 
     def answers(self, bounty: BountyId) -> list[Answered]:
         """Every answer about a bounty, in the order of telling."""

@@ -41,12 +41,16 @@ class CapsuleStatus:
 
 @document
 class Rotated:
-    """A new epoch's key is there; `kept` are the old ones that running bounties may still name."""
+    """The epoch that new bounties name; `kept` are the old ones that running bounties may still name.
+
+    `running`: a capsule serves in the home, and takes that up with its next request.
+    """
 
     address: Address
     epoch: int
     kept: list[int]
     deleted: list[int]
+    running: bool
 
 
 @document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capsule.show.documents import AuditedLine, CapsuleStatus, SignedList
+from capsule.show.documents import AuditedLine, CapsuleStatus, Rotated, SignedList
 from sonar.telling.tables import print_named, print_table, print_text
 from sonar.telling.text import clock, count, short
 
@@ -40,6 +40,15 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
         print_text("")
         headings = ["bounty", "scientist", "closed", "epoch", "mines", "bits\ntold", "sums"]
         print_table(headings, rows, right=("epoch", "mines", "bits\ntold", "sums"), wide=wide)
+
+
+def print_rotated(document: Rotated, *, begun: bool) -> None:
+    """Print which epoch new bounties name, and what became of the old keys."""
+    kept = f"{count(len(document.kept), 'old key')} kept for running bounties"
+    deleted = f"deleted: {', '.join(map(str, document.deleted)) or 'none'}"
+    print_text(f"epoch {document.epoch} {'begins' if begun else 'goes on'}; {kept}; {deleted}")
+    if document.running and begun:
+        print_text("the capsule that serves takes it up with its next request")
 
 
 _KINDS = {"functional": "bits"}
