@@ -13,6 +13,7 @@ from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
+    NewPasswordFileOption,
     PasswordFileOption,
     WideFlag,
     new_app,
@@ -188,6 +189,26 @@ def rotate(
         from capsule.show.printing import print_rotated
 
         print_rotated(document, begun=delete is None)
+
+
+@app.command()
+def password(
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    new_password_file: NewPasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change the password of the home's keystore, all at once or not at all.
+
+    Stop what runs in the home first. A command that was killed can be given again.
+
+    Example: `capsule password --password-file old --new-password-file new`
+    """
+    from capsule.wiring import locked
+    from sonar.telling.changed import print_changed
+
+    with locked(home, sink_for(as_json)) as party:
+        print_changed(party.change_password(password_file, new_password_file), as_json=as_json)
 
 
 @app.command()

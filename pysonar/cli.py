@@ -15,6 +15,7 @@ from sonar.telling.again import with_home
 from sonar.telling.terminal import (
     COMMON,
     JsonFlag,
+    NewPasswordFileOption,
     PasswordFileOption,
     WideFlag,
     new_app,
@@ -98,6 +99,26 @@ def init(
             "next": following,
         }.items()
     )
+
+
+@app.command()
+def password(
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    new_password_file: NewPasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change the password of the home's keystore and of all Paillier keys, all at once or not at all.
+
+    Stop what runs in the home first. A command that was killed can be given again.
+
+    Example: `pysonar password --password-file old --new-password-file new`
+    """
+    from pysonar.wiring import locked
+    from sonar.telling.changed import print_changed
+
+    with locked(home, sink_for(as_json)) as party:
+        print_changed(party.change_password(password_file, new_password_file), as_json=as_json)
 
 
 @key_app.command("new")

@@ -223,6 +223,15 @@ class PartyReady:
 
 
 @document
+class PasswordChanged:
+    """A home has another password; `files`: those that had the old one, none if it had the new already."""
+
+    address: Address
+    home: str
+    files: list[str]
+
+
+@document
 class CapsuleReady:
     """A capsule serves at `url`; `listed` tells whether the network's file names it there."""
 
