@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.errors import UsageError
 from sonar.telling.again import with_home
 from sonar.telling.documents import PartyReady
 from sonar.telling.terminal import (
@@ -164,6 +165,13 @@ def rotate(
             help="Begin no epoch, but delete the key of this old one now, unless open bounties need it.",
         ),
     ] = None,
+    account: Annotated[
+        bool,
+        typer.Option(
+            "--account",
+            help="Take another account for new bounties. Stop `capsule run` first.",
+        ),
+    ] = False,
     home: HomeOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
@@ -173,11 +181,19 @@ def rotate(
     Old keys serve the bounties that name them until those are closed; then they are deleted, and nobody can
     ever open what was sealed for them. Deleting is what makes seeds go away: rotate now and then.
 
-    Examples: `capsule rotate`, `capsule rotate --delete 1`
+    Examples: `capsule rotate`, `capsule rotate --delete 1`, `capsule rotate --account`
     """
     from capsule import setup
-    from capsule.wiring import beside
+    from capsule.show.printing import print_rotated, print_succeeded
+    from capsule.wiring import beside, locked
 
+    if account and delete is not None:
+        raise UsageError("--account and --delete are two things", hint="one command for each")
+    if account:
+        with locked(home, sink_for(as_json)) as capsule:
+            succeeded = setup.succeed(capsule, password_file)
+        print_json(succeeded) if as_json else print_succeeded(succeeded)
+        return
     with beside(home, sink_for(as_json)) as (capsule, alone):
         if delete is not None:
             document = setup.delete(capsule, delete, alone=alone)
@@ -186,8 +202,6 @@ def rotate(
     if as_json:
         print_json(document)
     else:
-        from capsule.show.printing import print_rotated
-
         print_rotated(document, begun=delete is None)
 
 
@@ -205,10 +219,15 @@ def password(
     Example: `capsule password --password-file old --new-password-file new`
     """
     from capsule.wiring import locked
-    from sonar.telling.changed import print_changed
+    from sonar.home.password import told
+    from sonar.telling.tables import print_text
 
     with locked(home, sink_for(as_json)) as party:
-        print_changed(party.change_password(password_file, new_password_file), as_json=as_json)
+        document = party.change_password(password_file, new_password_file)
+    if as_json:
+        print_json(document)
+    else:
+        print_text(told(document))
 
 
 @app.command()

@@ -109,7 +109,7 @@ def named_by_open(capsule: Capsule) -> Named:
 def _named_in(capsule: Capsule, manifest: Cid) -> Iterator[int]:
     cover = ModelManifest.from_bytes(capsule.store.get(manifest, ModelManifest.max_bytes)).cover
     for member in cover.members if cover.kind == "veil" else ():
-        if member.account == capsule.address and capsule.keys.is_ours(member, capsule.address):
+        if member.account in capsule.all_accounts and capsule.keys.is_ours(member, member.account):
             yield member.epoch
 
 

@@ -29,7 +29,8 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
         host, port = parse_listen(listen or policy.service.listen)
     except ValueError as error:
         raise ConfigError("--listen", str(error)) from error
-    account = capsule.unlock(capsule.password(password_file))  # a wrong password is reported before any wait
+    password = capsule.password(password_file)
+    account, former = capsule.unlock(password), capsule.unlock_former(password)  # before any wait
     patiently(lambda: capsule.market, capsule.progress)
     check_ledger(capsule)
     try:
@@ -38,7 +39,7 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
         if isinstance(fault, StoreUnusable):
             raise
         capsule.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
-    service = capsule.service(account)
+    service = capsule.service(account, former)
     made = listening(host, port)
     api, keeping = Api(service), Keeping(capsule, service.look)
 

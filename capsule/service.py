@@ -64,6 +64,7 @@ class Service:
                 least=means.policy.policy.least,
                 bits=means.policy.policy.bits,
                 policy=means.policy.in_words(),
+                successions=means.successions or None,
             )
             self._identity = newest, means.sign(body.to_bytes())
         return self._identity[1]
@@ -98,7 +99,7 @@ class Service:
             raise
 
     def _answer(self, request: Admitted) -> bytes:
-        if known := self._means.ledger.answered(request.digest):
+        if (known := self._means.ledger.answered(request.digest)) and self._means.signed(known):
             return known
         bounty = self._bounty(request)
         if isinstance(request.body, FunctionalRequest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import write_first
 from capsule.home.witness import Witness
-from capsule.show.documents import Rotated
+from capsule.show.documents import Rotated, Succeeded
 from sonar.errors import ConfigError, SonarError
 from sonar.home import keystore
 from sonar.home.files import in_full
@@ -115,6 +116,26 @@ def _rotated(capsule: Capsule, key: CapsuleKey, deleted: list[int], *, running: 
     return Rotated(key.account, key.epoch, kept, deleted, running)
 
 
+def succeed(capsule: Capsule, password_file: Path | None) -> Succeeded:
+    """Begin with another account: new bounties name it, and bounties that have begun end under the old one.
+
+    The home must be locked. Raises KeyFileError, JournalBlocked, ChainUnavailable, RpcError: the chain's time
+    is needed, to know which bounties have begun.
+    """
+    from capsule.keeping import POSTING_S
+    from capsule.running import note_keys
+    from capsule.wiring import reopened
+
+    password = capsule.password(password_file)
+    old, head = capsule.unlock(password), capsule.market.head()
+    above = int(time.time()) if may_be_restored(capsule) else 0
+    new = capsule.accounts.succeed(old, password, head.timestamp_s + POSTING_S, dev=capsule.network.dev)
+    now = reopened(capsule)
+    key = now.keys.add(new, int(time.time()), above=above)
+    note_keys(now)
+    return Succeeded(Address(old.address), Address(new.address), key.epoch, identity_lines(now))
+
+
 def following(capsule: Capsule) -> str:
     """Return what the operator does after `init`."""
     if not capsule.policy.service.url and not capsule.listed_url:
@@ -124,7 +145,8 @@ def following(capsule: Capsule) -> str:
 
 def identity_lines(capsule: Capsule) -> str:
     """Return what whoever runs the network adds to its file; nothing if it is there, or has no address."""
-    url = capsule.policy.service.url
+    url, former = capsule.policy.service.url, capsule.all_accounts[:-1]
     if not url or capsule.listed_url == url:
         return ""
-    return f'[[capsules]]\nurl = "{url}"\naccount = "{capsule.address}"'
+    lines = f'[[capsules]]\nurl = "{url}"\naccount = "{capsule.address}"'
+    return f"{lines}\nformerly = {json.dumps(former)}" if former else lines

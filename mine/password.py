@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mine.options import HomeOption
-from sonar.telling.terminal import JsonFlag, NewPasswordFileOption, PasswordFileOption, sink_for
+from sonar.telling.terminal import JsonFlag, NewPasswordFileOption, PasswordFileOption, print_json, sink_for
 
 
 def password(
@@ -19,7 +19,12 @@ def password(
     Example: `mine password --password-file old --new-password-file new`
     """
     from mine.wiring import locked
-    from sonar.telling.changed import print_changed
+    from sonar.home.password import told
+    from sonar.telling.tables import print_text
 
     with locked(home, sink_for(as_json)) as party:
-        print_changed(party.change_password(password_file, new_password_file), as_json=as_json)
+        document = party.change_password(password_file, new_password_file)
+    if as_json:
+        print_json(document)
+    else:
+        print_text(told(document))

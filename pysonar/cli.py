@@ -115,10 +115,15 @@ def password(
     Example: `pysonar password --password-file old --new-password-file new`
     """
     from pysonar.wiring import locked
-    from sonar.telling.changed import print_changed
+    from sonar.home.password import told
+    from sonar.telling.tables import print_text
 
     with locked(home, sink_for(as_json)) as party:
-        print_changed(party.change_password(password_file, new_password_file), as_json=as_json)
+        document = party.change_password(password_file, new_password_file)
+    if as_json:
+        print_json(document)
+    else:
+        print_text(told(document))
 
 
 @key_app.command("new")

@@ -21,6 +21,7 @@ from pathlib import Path
 from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.home.files import remedy
 from sonar.home.keystore import BESIDE, write_private
+from sonar.telling.documents import PasswordChanged
 
 Reseal = Callable[[Path, str, str], bytes]
 """Returns a file under a new password, the third argument. Raises KeyFileError if the second opens it not."""
@@ -107,6 +108,17 @@ def finish(home: Path) -> None:
     except OSError as error:
         problem = f"a change of the password cannot be completed in {home}: {error.strerror}"
         raise ConfigError("home", problem, hint=remedy(error, ready)) from error
+
+
+def told(document: PasswordChanged) -> str:
+    """Return which files have another password now, for people."""
+    if not document.files:
+        return f"{document.home} has the new password already"
+    count = f"{len(document.files)} file{'s' if len(document.files) != 1 else ''}"
+    return (
+        f"the new password opens {document.home} from now on: {count}.\n"
+        "Copies that were made before open with the old one. Put the new one where programs read it."
+    )
 
 
 def _sync(folder: Path) -> None:

@@ -223,6 +223,27 @@ class PartyReady:
 
 
 @document
+class CapsuleFound:
+    """A capsule of a network's file: which `account` is listed at `url`, which `answers` there, and what is
+    wrong. One that answers without a problem is the listed one, or has taken its place, signed by both.
+    """
+
+    url: str
+    account: Address
+    answers: str
+    problem: str
+
+
+@document
+class CapsulesFound:
+    """What `sonar capsules` answers: files that were `written`, and those that are `behind`."""
+
+    capsules: list[CapsuleFound]
+    written: list[str]
+    behind: list[str]
+
+
+@document
 class PasswordChanged:
     """A home has another password; `files`: those that had the old one, none if it had the new already."""
 

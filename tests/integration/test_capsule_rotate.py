@@ -219,7 +219,7 @@ def test_a_key_that_is_deleted_while_the_capsule_serves_is_gone_from_its_memory(
         posted = town.post([capsule], threshold=1, rounds=1, reward_units=0, fee_units=0)
         town.answer(posted)
         assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
-        party, means = capsule.party, capsule.service._means
+        party, means = capsule.party, capsule.means
         party.keys.add(means.account, 1)
         swept(capsule)
         assert party.keys.epochs() == [1, 2]  # the bounty is open
