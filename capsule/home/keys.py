@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field
 
-from sonar.chain.signatures import sign_digest, signer_of
+from sonar.chain.signatures import key_fault, sign_digest
 from sonar.errors import JournalBlocked, KeyFileError, ManifestError, UsageError
 from sonar.home.files import remedy
 from sonar.home.folder import Home, PrivateFolder
@@ -103,8 +103,7 @@ class Keys:
 
     def is_ours(self, key: CapsuleKey, account: Address) -> bool:
         """Tell whether an account signed a key for envelopes, for this network."""
-        digest = key_digest(self._chain_id, self._contract, key.account, key.epoch, key.hpke)
-        return key.account == account and signer_of(digest, key.signature) == account
+        return key.account == account and not key_fault(key, self._chain_id, self._contract)
 
     def add(self, account: LocalAccount, made_s: int, *, above: int = 0) -> CapsuleKey:
         """Make the key of the next epoch, whose number is greater than `above`, and return its public part.

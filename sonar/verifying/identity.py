@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sonar.chain.signatures import signer_of
+from sonar.chain.signatures import key_fault, signer_of
 from sonar.errors import CapsuleFault
 from sonar.manifests.capsule import Identity, SignedAnswer, Succession
-from sonar.protocol.capsules import answer_digest, key_digest, succession_digest
+from sonar.protocol.capsules import answer_digest, succession_digest
 from sonar.protocol.ids import Address
 
 
@@ -27,8 +27,7 @@ def identity_in(answer: SignedAnswer, chain_id: int, contract: Address) -> Ident
             f"the capsule {account} serves another network: {where}; yours is {here}",
             hint="take a capsule of your own network, or correct network.toml",
         )
-    key = told.key
-    if signer_of(key_digest(chain_id, contract, account, key.epoch, key.hpke), key.signature) != account:
+    if key_fault(told.key, chain_id, contract):
         raise CapsuleFault(f"the capsule {account} did not sign the key that it gives for envelopes")
     for one in told.successions or ():
         check_succession(one, chain_id, contract)
