@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _die_at(number: int, home: str) -> None:
 
 
 def _main(program: str, folder: Path, every: int, args: list[str]) -> int:
-    main = import_module(f"{program}.cli").main
+    main = _main_of(program)
     for module in ("capsule.loads", "pysonar.loads", "mine.loads"):
         if module.startswith(program):
             import_module(module)
@@ -81,6 +82,15 @@ def _main(program: str, folder: Path, every: int, args: list[str]) -> int:
             return os.waitstatus_to_exitcode(status)
         assert os.WTERMSIG(status) == signal.SIGKILL
     raise AssertionError("it never ends")
+
+
+def _main_of(program: str) -> Callable[[list[str]], int]:
+    if program != "sonar":
+        return import_module(f"{program}.cli").main  # type: ignore[no-any-return]
+    from sonar.cli import app
+    from sonar.telling.terminal import run_app
+
+    return lambda arguments: run_app(app, "sonar", arguments)
 
 
 if __name__ == "__main__":

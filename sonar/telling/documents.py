@@ -344,3 +344,12 @@ class SwarmKey:
 
     file: str
     fingerprint: str
+
+
+@document
+class SwarmKeyRotated:
+    """A node's swarm key is another one than `before`, or was already; both by their fingerprints."""
+
+    file: str
+    before: str
+    fingerprint: str
