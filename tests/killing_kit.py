@@ -40,7 +40,7 @@ def homes_of_killed(
     return [path / "home" for path in made[:-1]], made[-1] / "home"
 
 
-def _die_at(number: int, home: str) -> None:
+def die_at(number: int, home: str) -> None:
     """Have this process killed before it changes a file below `home` for the `number`th time."""
     left = number
 
@@ -72,7 +72,7 @@ def _main(program: str, folder: Path, every: int, args: list[str]) -> int:
         command = [one.format(folder=place) for one in args]
         child = os.fork()
         if child == 0:
-            _die_at(number, str(place / "home"))
+            die_at(number, str(place / "home"))
             code = main([*command, "--home", str(place / "home")])
             sys.stdout.flush()
             sys.stderr.flush()
