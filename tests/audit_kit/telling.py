@@ -124,7 +124,9 @@ class Tellers:
         opened = [[mpz(x) for x in self.plain(update)] for update in updates]
         wraps = [read_wraps(self.plan, update.veil.wraps) for update in updates]
         vectors = [vector for _, vector in asked.parts]
-        return measured(self.plan, [self.key.public.n] * len(vectors), vectors, opened, wraps, numbers, asked.bits)
+        return measured(
+            self.plan, [self.key.public.n] * len(vectors), vectors, opened, wraps, numbers, asked.bits
+        )
 
     def plain(self, update: Update) -> list[int]:
         """What an update's ciphertexts hold: masked plaintexts."""

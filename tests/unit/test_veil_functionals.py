@@ -245,10 +245,19 @@ JUNK: list[tuple[Any, str]] = [
         "1 numbers and 2 wraps for a plan of 2",
     ),
     (lambda: class_value(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS[1:]]), "2 numbers and 1 wraps"),
-    (lambda: class_value(PLAN, [KEY.n], [ZERO], [], [WRAPS]), "1 vectors, 1 keys, 0 answers and 1 of their wraps"),
-    (lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [4096], 12), "a number of more than 12 bits"),
+    (
+        lambda: class_value(PLAN, [KEY.n], [ZERO], [], [WRAPS]),
+        "1 vectors, 1 keys, 0 answers and 1 of their wraps",
+    ),
+    (
+        lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [4096], 12),
+        "a number of more than 12 bits",
+    ),
     (lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [-1], 12), "a number of more than 12 bits"),
-    (lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [1], SIZE + 1), f"{SIZE + 1} bits of a value"),
+    (
+        lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [1], SIZE + 1),
+        f"{SIZE + 1} bits of a value",
+    ),
 ]
 
 
