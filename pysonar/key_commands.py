@@ -10,6 +10,7 @@ import typer
 from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
+from sonar.telling.progress import NullSink
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, sink_for
 
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
@@ -108,7 +109,7 @@ def rotate(
     from pysonar import rotating
     from pysonar.wiring import open_scientist
 
-    scientist = open_scientist(home, sink_for(as_json))
+    scientist = open_scientist(home, NullSink() if as_json else sink_for(as_json))
     try:
         name = scientist.started(name).settings.name
         password = scientist.password(password_file)
