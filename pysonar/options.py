@@ -7,17 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sonar.telling.terminal import COMMON
+from sonar.telling.options import home_option
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="FOLDER",
-        help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]",
-        rich_help_panel=COMMON,
-    ),
-]
+HomeOption = Annotated[Path | None, home_option("scientist")]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
     str, typer.Argument(help="The bounty's name; may be left out if there is only one.", metavar="NAME")

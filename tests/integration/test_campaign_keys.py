@@ -31,7 +31,7 @@ def accounts() -> list[LocalAccount]:
 
 
 @cache
-def undisturbed(kind: type[Any], folder: Path) -> tuple[list[Any], dict[str, Any], int]:
+def undisturbed(kind: Any, folder: Path) -> tuple[list[Any], dict[str, Any], int]:
     """What becomes of a bounty whose key stays: its losses and payouts, and how many effects it has."""
     world = kind(folder, accounts=accounts())
     fate = Fate(world)
@@ -44,7 +44,8 @@ def told(campaign: Campaign) -> list[Any]:
 
 
 def check_the_same(world: Any, campaign: Campaign, folder: Path) -> None:
-    lines, payouts, _ = undisturbed(type(world), folder)
+    kind: Any = type(world)
+    lines, payouts, _ = undisturbed(kind, folder)
     assert told(campaign) == lines
     for mine, paid in campaign.payouts().items():
         # Behind capsules a score is known to a unit in 32767: chance decides its last digit.
@@ -65,9 +66,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_changes_of_the_key_change_no_loss_and_no_payment(
-    tmp_path: Path, quiet: Path, kind: type[Any]
-) -> None:
+def test_two_changes_of_the_key_change_no_loss_and_no_payment(tmp_path: Path, quiet: Path, kind: Any) -> None:
     world = kind(tmp_path / "world", accounts=accounts())
     campaign = world.campaign()
     world.run_until(campaign, lambda: campaign.id is not None)
@@ -94,7 +93,7 @@ def test_two_changes_of_the_key_change_no_loss_and_no_payment(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(INSTANTS))
 def test_killed_at_seeded_instants_around_the_change(
-    tmp_path: Path, quiet: Path, kind: type[Any], seed: int
+    tmp_path: Path, quiet: Path, kind: Any, seed: int
 ) -> None:
     """The key is changed at an instant, and the program killed at five of those that follow."""
     _, _, effects = undisturbed(kind, quiet / kind.__name__)
@@ -111,7 +110,7 @@ def test_killed_at_seeded_instants_around_the_change(
 
 @pytest.mark.parametrize("kind", [PlainKeys, AuditedKeys])
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_at_the_change_itself(tmp_path: Path, quiet: Path, kind: type[Any], after: bool) -> None:
+def test_killed_at_the_change_itself(tmp_path: Path, quiet: Path, kind: Any, after: bool) -> None:
     """Before and after it is decided, and at each of the six effects that follow."""
     world = kind(tmp_path / "rehearsal", accounts=accounts())
     rehearsed = Fate(world, rotate_at=[1])

@@ -23,7 +23,7 @@ from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.ring import Keyring, files_of, next_file
 from pysonar.rotating import keys_of
-from pysonar.show.documents import ANSWERS
+from pysonar.show.documents import ANSWERS, ScientistStatus, Standing
 from pysonar.show.views import print_result, status_of
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.sending.intent import Intent
@@ -128,8 +128,9 @@ def test_a_change_is_asked_for_once_until_it_counts(
     again = run(scientist, capsys, "rotate")
     assert (again["again"], again["from_round"]) == (False, 3)
     assert states(scientist) == [("past", 1, 1), ("in use", 2, 0), ("asked for", 0, 0)]
-    (one,) = run(scientist, capsys, "status")["campaigns"]  # type: ignore[misc]
-    assert [key["state"] for key in one["keys"]] == ["past", "in use", "asked for"]  # type: ignore[index]
+    (one,) = ScientistStatus.of(status_of(scientist)).campaigns
+    assert [key.state for key in one.keys] == ["past", "in use", "asked for"]
+    assert read(Standing, write(one)) == one
     print_result(status_of(scientist)["campaigns"][0])
     shown = capsys.readouterr().out
     assert "round 1, past" in shown
