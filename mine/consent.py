@@ -84,7 +84,7 @@ class Policy:
     insecure_keys: bool = False
     tokens: Mapping[Address, TokenPolicy] = field(default_factory=lambda: MappingProxyType({}))
     capsules: CapsulePolicy = CapsulePolicy()
-    privacy: PrivacyPolicy = PrivacyPolicy()
+    privacy: PrivacyPolicy = field(default_factory=PrivacyPolicy)
 
     @classmethod
     def load(cls, home: Path) -> Policy:

@@ -7,11 +7,13 @@ same way. Bits are no differential privacy: one can single out a person.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from mine.data.dataset import DataSet
 from mine.privacy.ledger import DECLARED, Charge, Ledger, Release, ReleaseLost, content_of
@@ -79,6 +81,11 @@ class Privacy:
 
     # Budgets
 
+    @property
+    def default(self) -> Budget | None:
+        """The budget of data sets that have none of their own."""
+        return self._policy.budget
+
     def own_budget(self, name: str) -> tuple[bool, Budget | None]:
         """Whether a data set has a budget of its own, and which; None for no limit."""
         found = self._journal.get_as(_own, _BUDGET + name)
@@ -130,21 +137,49 @@ class Privacy:
     def _most(self, dataset: DataSet, totals: Sequence[tuple[str, Fraction]]) -> Fraction:
         return self.ledger.most(self.ledger.marks(dataset), totals) if totals else Fraction(0)
 
-    # Consent
+    def most(self, dataset: DataSet, totals: Sequence[tuple[str, Fraction]]) -> Fraction:
+        """The most that one row of a data set has had, of totals by content."""
+        return self._most(dataset, totals)
 
-    def release_name(self, dataset: DataSet, asked: Asked) -> str:
-        """What the release of a data set for these sums is known by: nothing else determines it."""
-        told = hashlib.blake2b(asked.sums, key=self.ledger.key, digest_size=16, person=b"release")
-        parts = asked.price.parts if asked.price else 0
-        told.update(f"/{parts}/{self.ledger.marks(dataset).digest}".encode())
-        return told.hexdigest()
+    def rows_in(self, dataset: DataSet, content: str) -> int:
+        """How many rows of a data set a content has; all, if nothing is known of that any more."""
+        marks, other = self.ledger.marks(dataset), self.ledger.known(content)
+        return len(marks.rows) if other is None else int(np.count_nonzero(marks.within(other)))
+
+    def known_rows(self, dataset: DataSet) -> int:
+        """How many rows of a data set were in a release before."""
+        charged = {charge.of for charge in self.ledger.charges()}
+        if not charged:
+            return 0
+        marks = self.ledger.marks(dataset)
+        inside = np.zeros(len(marks.rows), dtype=np.bool_)
+        for content in charged:
+            other = self.ledger.known(content)
+            inside |= True if other is None else marks.within(other)
+        return int(np.count_nonzero(inside))
+
+    def bits_in(self, dataset: DataSet) -> list[tuple[str, int]]:
+        """How many bits may have been told in each bounty, of rows of a data set."""
+        told: dict[str, int] = {}
+        for content, bounties in self.ledger.bits().items():
+            if self.rows_in(dataset, content):
+                for bounty, bits in bounties.items():
+                    told[bounty] = told.get(bounty, 0) + bits
+        return sorted(told.items())
+
+    def missing(self, dataset: DataSet) -> list[Gap]:
+        """What this home's ledger has lost, as far as that was not counted for the data set."""
+        return self.memory.unknown(content_of(dataset), self.memory.missing(self.ledger))
+
+    # Consent
 
     def is_made(self, dataset: DataSet, asked: Asked) -> bool:
         """Whether what a bounty asks for was released before."""
         if asked.price is None or not self.ledger.charges():
             return False
         try:
-            return self.ledger.release(self.release_name(dataset, asked)) is not None
+            name = self.ledger.release_name(dataset, asked.sums, asked.price.parts)
+            return self.ledger.release(name) is not None
         except ReleaseLost:
             return False
 
@@ -161,6 +196,16 @@ class Privacy:
             _check_budget(dataset.name, cost, account.budget)
         self._check_bits(dataset.name, account.bits, asked.bits)
         return cost
+
+    def check_round(
+        self, dataset: DataSet, price: Price | None, bounty: str, round_number: int, bits: int
+    ) -> None:
+        """Check that a data set may answer once more in a bounty that was joined. Raises ConsentError."""
+        budget = self.budget(dataset)
+        if price is None and budget is not None:
+            _check_budget(dataset.name, Cost(None, False, Account(budget, Fraction(0), 0)), budget)
+        if bits and not self._has_told(dataset, bounty, round_number):
+            self._check_bits(dataset.name, self.bits(dataset), bits)
 
     def _check_bits(self, name: str, told: int, more: int) -> None:
         if told + more > self._max_bits:
@@ -181,19 +226,18 @@ class Privacy:
         """
         self.ledger.marks(dataset)
         with self.ledger.transaction():
-            try:
+            made = None
+            with suppress(ReleaseLost):  # the owner has counted it, and pays again
                 made = self.ledger.release(charge.release)
-            except ReleaseLost:
-                made = None
             if made is None:
                 self.check(dataset, asked)
                 self.ledger.record(charge, release)
             return made or release
 
-    def declare(self, dataset: DataSet, budget: Budget, at_s: int, gaps: Sequence[Gap]) -> None:
-        """Count what was spent elsewhere, and know these gaps from now on. An epsilon of 0 counts nothing."""
+    def declare(self, dataset: DataSet, budget: Budget | None, at_s: int, gaps: Sequence[Gap]) -> None:
+        """Count what was spent elsewhere, if anything was, and know these gaps from now on."""
         content = content_of(dataset)
-        if budget.epsilon:
+        if budget is not None:
             self.ledger.marks(dataset)
             why = f"{DECLARED}: {budget}"
             self.ledger.charge(Charge(content, dataset.name, budget.rho, at_s, why=why))
@@ -202,12 +246,16 @@ class Privacy:
 
     def tell_bits(self, dataset: DataSet, bounty: str, round_number: int, bits: int) -> None:
         """Count the bits that may be told of an answer, once for its round. Raises ConsentError."""
+        if not bits:
+            return
         self.ledger.marks(dataset)
-        content = content_of(dataset)
         with self.ledger.transaction():
-            if not self.ledger.has_told(content, bounty, round_number):
+            if not self._has_told(dataset, bounty, round_number):
                 self._check_bits(dataset.name, self.bits(dataset), bits)
-                self.ledger.tell_bits(content, bounty, round_number, bits)
+                self.ledger.tell_bits(content_of(dataset), bounty, round_number, bits)
+
+    def _has_told(self, dataset: DataSet, bounty: str, round_number: int) -> bool:
+        return self.ledger.is_there and self.ledger.has_told(content_of(dataset), bounty, round_number)
 
 
 def _own(record: dict[str, Any]) -> tuple[bool, Budget | None]:
@@ -253,7 +301,7 @@ def _check_budget(name: str, cost: Cost, budget: Budget) -> None:
             hint=f"join with other data; or remove the limit: `mine data budget {name} --unlimited`",
         )
     after = cost.account.spent + cost.rho
-    if after > budget.rho:
+    if cost.rho and after > budget.rho:
         told = [epsilon_of(rho, budget.delta) for rho in (cost.rho, cost.account.spent, after)]
         raise ConsentError(
             f"privacy: a release for the bounty costs epsilon {told[0]:.4g} at delta {budget.delta:g}. Of "

@@ -175,6 +175,12 @@ class Ledger:
             self._marks[content] = found
         return self._marks.get(content)
 
+    def release_name(self, dataset: DataSet, sums: bytes, parts: int) -> str:
+        """What a release is known by: the data set, what determines the sums, and who adds noise to them."""
+        told = hashlib.blake2b(sums, key=self.key, digest_size=16, person=b"release")
+        told.update(f"/{parts}/{self.marks(dataset).digest}".encode())
+        return told.hexdigest()
+
     # Charges and releases
 
     def charges(self) -> list[Charge]:
@@ -196,15 +202,33 @@ class Ledger:
         return charge
 
     def release(self, name: str) -> Release | None:
-        """The noisy sums of a release; None if it was not made. Raises JournalError if they are damaged."""
+        """The noisy sums of a release; None if it was not made. Raises ReleaseLost."""
         made = [one for one in self.charges() if one.release == name]
-        if not made:
-            return None
-        found = self._journal.get_as(_release, f"release/{name}")
-        if found is None:
-            raise ReleaseLost(f"the ledger {self.path} has lost the noisy sums of a release", hint=RESTORE)
-        if found.digest != made[-1].sums:
-            self._refuse("has damaged noisy sums")
+        return self._kept(made[-1]) if made else None
+
+    def _kept(self, charge: Charge) -> Release:
+        """The noisy sums that a charge was for. Raises ReleaseLost."""
+        record = self._journal.get(f"release/{charge.release}")
+        try:
+            found = None if record is None else _release(record)
+        except (TypeError, ValueError, KeyError):
+            found = None
+        if found is None or found.digest != charge.sums:
+            told = "lost" if record is None else "damaged"
+            raise ReleaseLost(
+                f"the noisy sums of data set {charge.name!r} in the ledger {self.path} are {told}",
+                charge.release,
+            )
+        return found
+
+    def lost(self) -> list[ReleaseLost]:
+        """Which releases were charged, and their noisy sums are not there any more."""
+        found = []
+        for charge in {one.release: one for one in self.charges() if one.release}.values():
+            try:
+                self._kept(charge)
+            except ReleaseLost as error:
+                found.append(error)
         return found
 
     def record(self, charge: Charge, release: Release) -> None:
@@ -257,7 +281,11 @@ class Ledger:
 
 
 class ReleaseLost(JournalError):
-    """A release was made, and its noisy sums are gone."""
+    """The release `name` was made, and its noisy sums are gone or damaged."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message, hint=RESTORE)
+        self.name = name
 
 
 def content_of(dataset: DataSet) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mine.privacy.ledger import Ledger
+from mine.privacy.ledger import Ledger, ReleaseLost
 from sonar.errors import ConsentError
 from sonar.home.journal import Journal
 from sonar.telling.text import count
@@ -25,6 +25,11 @@ class Gap:
 
     name: str
     told: str
+
+
+def lost_release(error: ReleaseLost) -> Gap:
+    """Noisy sums that are gone: the same release would have to be made again."""
+    return Gap(f"release/{error.name}", str(error))
 
 
 class Memory:
@@ -49,7 +54,8 @@ class Memory:
         """What the ledger has lost since it was used: it was restored, replaced, or is another one."""
         there = {charge.hash for charge in ledger.charges()}
         told = f"the ledger {ledger.path} does not have a charge that this home has used"
-        return [Gap(f"charge/{used}", told) for used in self._used() if used not in there]
+        gone = [Gap(f"charge/{used}", told) for used in self._used() if used not in there]
+        return [*gone, *(lost_release(error) for error in ledger.lost())]
 
     def unknown(self, content: str, gaps: Sequence[Gap]) -> list[Gap]:
         """Return the gaps that the owner has not counted for this content of a data set."""
