@@ -120,6 +120,7 @@ def give(mine: Mine, dataset: DataSet, epsilon: float | None, delta: float | Non
     if delta is None:
         delta = before.delta if before else mine.policy.privacy.delta
     mine.privacy.give(dataset.name, Budget.checked(epsilon, delta, "budget"))
+    mine.privacy.ledger.marks(dataset)  # while its file is there
     if told := loose(delta, dataset.rows):
         mine.progress.note(told)
 

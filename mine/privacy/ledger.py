@@ -135,6 +135,12 @@ class Ledger:
         """Whether anything was ever recorded."""
         return "_journal" in self.__dict__ or self.path.exists()
 
+    def close(self) -> None:
+        """Close the file, if it is open; it is opened again when it is needed."""
+        if (journal := self.__dict__.pop("_journal", None)) is not None:
+            journal.close()
+        self._marks.clear()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all changes inside, or none, with nobody else's between."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,10 @@ class Budget:
     epsilon: float
     delta: float = DELTA
 
-    @cached_property
+    @property
     def rho(self) -> Fraction:
         """The same in zCDP, in which prices add up."""
-        return accounting.rho_of(self.epsilon, self.delta)
+        return _rho_of(self.epsilon, self.delta)
 
     def __str__(self) -> str:
         return f"epsilon {self.epsilon:g} at delta {self.delta:g}"
@@ -50,6 +50,11 @@ class Budget:
                 raise ConfigError(f"{table}.{name}", problem, hint="8 allows much already")
         accounting.checked(float(epsilon), float(delta), table)
         return cls(float(epsilon), float(delta))
+
+
+@lru_cache(maxsize=64)
+def _rho_of(epsilon: float, delta: float) -> Fraction:
+    return accounting.rho_of(epsilon, delta)
 
 
 _EXAMPLE = {"epsilon": "8", "delta": "1e-5"}

@@ -22,7 +22,7 @@ from sonar.telling.text import clock, count, short
 _REVEALED = Layout(
     {
         "when": "when",
-        "bounty": "bounty",
+        "what": "bounty",
         "scientist": "scientist",
         "network": "network",
         "cost": "epsilon",
@@ -205,15 +205,21 @@ def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
 def _row(one: SpentFacts, wide: bool) -> dict[str, object]:
     return {
         "when": clock(one.at_s),
-        "bounty": one.bounty or one.why,
+        "what": (one.bounty if wide else short(one.bounty)) or "counted by you",
         "scientist": one.scientist if wide else short(one.scientist),
-        "network": one.network,
+        "network": one.network if wide else _place(one.network),
         "cost": f"{one.epsilon:.4g}" if one.epsilon else "free",
         "sum": f"{one.in_all:.4g}",
         "noise": "" if not one.release else "itself" if one.parts == 1 else f"{one.parts} mines",
         "share": f"{one.rows:,}",
         "clipped": f"{one.clipped:,}" if one.clipped else "",
     }
+
+
+def _place(network: str) -> str:
+    """A chain and its contract, in short."""
+    chain, _, contract = network.partition("/")
+    return f"{chain} {short(contract)}" if contract else network
 
 
 def draw(found: Sequence[PrivacyFacts], path: Path) -> None:

@@ -76,12 +76,13 @@ def _draw(stairs: Stairs, axes: Axes) -> None:
     for i, one in enumerate(steps):
         told = f"{one.in_all:.3g}" if one.added else "free"
         axes.annotate(told, (i, one.in_all), (0, 3), textcoords="offset points", ha="center", fontsize=8.5)
-    top = max([limit or 0.0, *(one.in_all for one in steps), 1e-9])
+    top = max([limit or 0.0, *(one.in_all for one in steps)]) or 1.0
     axes.set_ylim(0, 1.18 * top)
     axes.set_xlim(-0.6, max(len(steps), 4) - 0.4)
+    across = axes.get_yaxis_transform()
     if limit is not None:
         axes.axhline(limit, color=_GREEN, linestyle="--")
-        axes.annotate(f"budget {limit:g}", (1, limit), (-4, 4), "axes fraction", None, fontsize=9)
+        axes.text(1, limit, f"budget {limit:g} ", ha="right", va="bottom", transform=across, color=_GREEN)
     named = len(steps) <= _MOST_NAMES
     axes.set_xticks(list(places) if named else [])
     if named:
