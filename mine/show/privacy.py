@@ -224,8 +224,8 @@ def _place(network: str) -> str:
 
 def draw(found: Sequence[PrivacyFacts], path: Path) -> None:
     """Write the picture to `path`. Raises ClientMissing, ConfigError."""
-    from sonar.telling.stairs import Stairs, Step
-    from sonar.telling.stairs import draw as draw_stairs
+    from sonar.stairs import Stairs, Step
+    from sonar.stairs import draw as draw_stairs
 
     draw_stairs(
         [
