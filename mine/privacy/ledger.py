@@ -16,7 +16,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +67,8 @@ class Charge:
 
     def to_record(self) -> dict[str, Any]:
         """As the journal takes it."""
-        return {**asdict(self), "rho": f"{self.rho.numerator:x}/{self.rho.denominator:x}"}
+        record = {name: getattr(self, name) for name in _FIELDS}
+        return {**record, "rho": f"{self.rho.numerator:x}/{self.rho.denominator:x}"}
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> Charge:
@@ -84,6 +85,7 @@ class Charge:
         return charge
 
 
+_FIELDS = tuple(one.name for one in fields(Charge))
 _NUMBERS = frozenset(["at_s", "parts", "rows", "clipped"])
 
 
