@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
 from mine.budget import data_budget, privacy
 from mine.options import (
     CsvOption,
@@ -19,10 +18,7 @@ from mine.options import (
     NameOption,
     ShardOption,
 )
-=======
-from mine.options import CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
 from mine.password import password
->>>>>>> main
 from mine.verify import verify
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
@@ -56,12 +52,9 @@ app.add_typer(data_app, name="data")
 
 _AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
 app.command()(verify)
-<<<<<<< HEAD
+app.command()(password)
 app.command()(privacy)
 data_app.command("budget")(data_budget)
-=======
-app.command()(password)
->>>>>>> main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
