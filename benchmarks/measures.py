@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import audits, campaign, demo, large, limit, packed, privacy, updates, veil
+from benchmarks import attacker, audits, campaign, demo, large, limit, packed, privacy, updates, veil
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -32,6 +32,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),
     "privacy_accuracy": lambda rounds, quick: privacy.privacy_accuracy(quick),
+    "privacy_attacker": lambda rounds, quick: attacker.privacy_attacker(quick),
     "privacy_shares": lambda rounds, quick: privacy.privacy_shares(quick),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
