@@ -48,6 +48,8 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_sum",
         "veil_openings",
         "veil_audit",
+        "privacy_accuracy",
+        "privacy_shares",
         "share_of_limit",
     ]
 
