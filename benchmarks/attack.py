@@ -76,7 +76,7 @@ def _with_noise(spec: QuadraticSpec, rho: Fraction) -> QuadraticSpec:
     return QuadraticSpec.parse(spec.model_dump() | {"noise": noise | {"deviation": deviation}})
 
 
-def asked(rho: Fraction, bounties: int = BOUNTIES) -> list[Bounty]:
+def asked(rho: Fraction, bounties: int) -> list[Bounty]:
     """Bounties that each ask for other columns, and together cost `rho`."""
     chosen = islice(combinations(examples.DIABETES_FEATURES, COLUMNS), 0, 4 * bounties, 4)
     return [Bounty.asking(columns, rho / bounties) for columns in chosen]
@@ -144,7 +144,7 @@ def privacy_attack(quick: bool) -> dict[str, Any]:
     """The empirical epsilon of 10,000 trials at each declared one."""
     trials, figures = QUICK_TRIALS if quick else TRIALS, {}
     for epsilon in EPSILONS:
-        found = empirical_epsilon(*attacked(asked(rho_of(epsilon, DELTA)), trials), DELTA)
+        found = empirical_epsilon(*attacked(asked(rho_of(epsilon, DELTA), BOUNTIES), trials), DELTA)
         figures[f"empirical epsilon of {epsilon:g}"] = Figure.most(found, epsilon)
     (bounty,) = asked(Fraction(1), 1)
     figures["right without noise"] = Figure.least(right_without_noise(bounty, trials), 1.0)
