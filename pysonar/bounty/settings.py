@@ -201,8 +201,9 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
     _check_capsules(settings)
     if settings.privacy is not None:
-        fits = {"capsules": settings.capsules is not None, "local_steps": settings.local_steps}
-        check_privacy(settings.privacy, **fits)
+        check_privacy(
+            settings.privacy, capsules=settings.capsules is not None, local_steps=settings.local_steps
+        )
     said = [name for name in METRICS if getattr(settings, name) is not None]
     if len(said) > 1:
         hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"
