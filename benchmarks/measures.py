@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import attacker, audits, campaign, demo, large, limit, packed, privacy, updates, veil
+from benchmarks import (
+    attack,
+    attacker,
+    audits,
+    campaign,
+    demo,
+    large,
+    limit,
+    packed,
+    privacy,
+    sampler,
+    updates,
+    veil,
+)
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -34,6 +47,9 @@ MEASURES: Mapping[str, Measure] = {
     "privacy_accuracy": lambda rounds, quick: privacy.privacy_accuracy(quick),
     "privacy_attacker": lambda rounds, quick: attacker.privacy_attacker(quick),
     "privacy_shares": lambda rounds, quick: privacy.privacy_shares(quick),
+    "privacy_sampler": lambda rounds, quick: sampler.privacy_sampler(quick),
+    "privacy_accounting": lambda rounds, quick: sampler.privacy_accounting(),
+    "privacy_attack": lambda rounds, quick: attack.privacy_attack(quick),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
 
