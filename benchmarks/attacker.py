@@ -1,18 +1,11 @@
-"""An attacker who knows all rows but one, and sees every release and every sum of 50 bounties.
+"""The attacker of `benchmarks.attack` against a mine that has a ledger and a budget.
 
-She knows of that row that it is one of two, as far apart as rows may be, and guesses which. Her guess is the
-best that there is: the likelihood ratio of all that she sees. How well she does bounds from below what the
-noise gives away. If she says "the second" in a share f of trials with the first row, and in a share t of
-those with the second, then
+She sees what 50 bounties are told by the mine's own code of a release: some ask the same, and are told the
+same again; some ask for what the budget does not afford, and are told nothing. She knows all rows but one, of
+which she knows that it is one of two, and with shared noise the other mines' rows too.
 
-    epsilon >= ln((t - delta) / f)
-
-(Kairouz, Oh and Viswanath 2015), here with bounds of both shares by Clopper and Pearson, which hold with 95%.
-10,000 trials show no epsilon above 7.5, so a declared 1 is the sharper figure.
-
-The first trials run all 50 bounties through the mine's own code of a release, with a ledger and a budget:
-which sums are released, again and again or not at all, does not depend on the row. The other trials draw the
-noise of those that are released by the same code, without a ledger.
+What is released does not depend on the row: whole trials, with ledger and budget, check that. The other
+trials draw the noise of what is released, by the same code without a ledger.
 """
 
 from __future__ import annotations
@@ -20,16 +13,16 @@ from __future__ import annotations
 import math
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.attack import empirical_epsilon
 from benchmarks.figures import Figure, document_of
 from mine.data.dataset import DataSet, register_csv
 from mine.privacy.accounts import Asked, Privacy
@@ -48,12 +41,10 @@ from sonar.privacy.terms import RowSums
 
 Values = NDArray[np.float64]
 
-TRIALS, QUICK_TRIALS, WHOLE = 10_000, 2_000, 20
+TRIALS, QUICK_TRIALS, WHOLE = 5_000, 1_000, 20
+"""With each row."""
 BOUNTIES, KINDS, AFFORDED = 50, 10, 4
 ROWS, ROW_MAX, CONSTANT = 40, 4096, 1024
-TAIL = 0.05
-FALSE_ALARMS = (0.3, 0.1, 0.03, 0.01, 0.003)
-"""How often she is to be wrong of the first row: each gives a threshold, before any trial."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +154,6 @@ class Attacker:
         """The logarithm of the likelihood ratio: normal, of mean -+power / 2 and variance `power`."""
         return float((seen - self.halfway) @ self.weights)
 
-    def thresholds(self) -> list[float]:
-        """Above which she says "the second"."""
-        spread = NormalDist(-self.power / 2, math.sqrt(self.power))
-        return [spread.inv_cdf(1 - share) for share in FALSE_ALARMS]
-
 
 def _floats(values: Sequence[int] | Sequence[Fraction]) -> Values:
     return np.array([float(value) for value in values])
@@ -193,44 +179,10 @@ def statistics(world: World, which: int, trials: int, deviation: Fraction = Frac
     return np.array(found)
 
 
-def empirical_epsilon(world: World, trials: int, deviation: Fraction = Fraction(1)) -> float:
-    """The most that her thresholds show of so many trials with either row."""
+def found_out(world: World, trials: int, deviation: Fraction = Fraction(1)) -> float:
+    """The epsilon that she shows in so many trials with either row."""
     first, second = (statistics(world, which, trials, deviation) for which in (0, 1))
-    counts = [
-        (int((first > threshold).sum()), int((second > threshold).sum()))
-        for threshold in Attacker.of(world, deviation).thresholds()
-    ]
-    tail = TAIL / (2 * len(counts))
-    return max(shown(false, true, trials, world.budget.delta, tail) for false, true in counts)
-
-
-def shown(false: int, true: int, trials: int, delta: float, tail: float) -> float:
-    """The epsilon that two counts show, each bound but for a chance of `tail`; 0 if they show none."""
-    wrong, right = clopper_pearson(false, trials, tail)[1], clopper_pearson(true, trials, tail)[0]
-    return max(0.0, math.log((right - delta) / wrong)) if right > delta else 0.0
-
-
-def clopper_pearson(count: int, trials: int, tail: float) -> tuple[float, float]:
-    """The exact bounds of a share of which `count` of `trials` were seen (Clopper and Pearson 1934)."""
-    low = 0.0 if count == 0 else _root(lambda p: 1 - _at_most(count - 1, trials, p) - tail)
-    high = 1.0 if count == trials else _root(lambda p: tail - _at_most(count, trials, p))
-    return low, high
-
-
-def _at_most(count: int, trials: int, share: float) -> float:
-    """The chance of at most `count` of so many."""
-    k = np.arange(count + 1)
-    ways = np.cumsum(np.concatenate([[0.0], np.log((trials - k[:-1]) / (k[:-1] + 1))]))
-    logs = ways + k * math.log(share) + (trials - k) * math.log1p(-share)
-    return float(min(1.0, np.exp(logs).sum()))
-
-
-def _root(rising: Callable[[float], float]) -> float:
-    low, high = 1e-12, 1 - 1e-12
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
-    return (low + high) / 2
+    return empirical_epsilon(first, second, world.budget.delta)
 
 
 def wins_without_noise(world: World, trials: int) -> float:
@@ -244,7 +196,7 @@ def wins_without_noise(world: World, trials: int) -> float:
 
 
 def privacy_attacker(quick: bool, trials: int = 0) -> dict[str, Any]:
-    """The empirical epsilon of 10,000 trials against the declared one; if `quick`, of 2,000."""
+    """The empirical epsilon of 10,000 trials against the declared ones; if `quick`, of 2,000."""
     trials = trials or (QUICK_TRIALS if quick else TRIALS)
     figures: dict[str, Figure] = {}
     for epsilon, parts in ((1.0, 1), (8.0, 1), (1.0, 3)):
@@ -252,11 +204,11 @@ def privacy_attacker(quick: bool, trials: int = 0) -> dict[str, Any]:
             world = World.make(Path(folder), Budget(epsilon, 1e-5), parts)
             check_what_is_released(world, 2 if quick else WHOLE)
             whose = "local" if parts == 1 else f"shared by {parts}"
-            found = empirical_epsilon(world, trials)
+            found = found_out(world, trials)
             figures[f"{whose}, epsilon {epsilon:g}: empirical epsilon"] = Figure.most(found, epsilon)
             figures["wins without noise"] = Figure.least(wins_without_noise(world, WHOLE), 1.0)
     note = (
-        f"{trials} trials with each row; {BOUNTIES} bounties of {KINDS} kinds, of which the budget affords "
+        f"{2 * trials:,} trials; {BOUNTIES} bounties of {KINDS} kinds, of which the budget affords "
         f"{AFFORDED}; delta 1e-5"
     )
     return document_of(figures, "epsilon", note)

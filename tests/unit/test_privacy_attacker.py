@@ -13,10 +13,8 @@ from benchmarks.attacker import (
     Attacker,
     World,
     check_what_is_released,
-    clopper_pearson,
-    empirical_epsilon,
+    found_out,
     privacy_attacker,
-    shown,
     statistics,
     wins_without_noise,
 )
@@ -33,11 +31,11 @@ def test_what_is_released_does_not_depend_on_the_row(world: World) -> None:
 
 
 def test_she_stays_under_the_declared_epsilon(world: World) -> None:
-    assert empirical_epsilon(world, 400) <= 1.0
+    assert found_out(world, 400) <= 1.0
 
 
 def test_with_a_tenth_of_the_noise_she_does_not(world: World) -> None:
-    assert empirical_epsilon(world, 400, Fraction(1, 10)) > 2.0
+    assert found_out(world, 400, Fraction(1, 10)) > 2.0
 
 
 def test_without_noise_she_wins_every_time(world: World) -> None:
@@ -51,21 +49,6 @@ def test_her_two_rows_are_nearly_as_far_apart_as_the_price_is_for(world: World) 
     spread = math.sqrt(attacker.power)
     assert abs(np.mean(found) - attacker.power / 2) < 5 * spread / 20
     assert 0.8 < np.std(found) / spread < 1.2
-
-
-@pytest.mark.parametrize(
-    ("count", "trials", "low", "high"),
-    [(0, 10, 0.0, 0.30850), (10, 10, 0.69150, 1.0), (3, 10, 0.06674, 0.65245), (50, 1000, 0.03733, 0.06539)],
-)
-def test_bounds_of_a_share(count: int, trials: int, low: float, high: float) -> None:
-    """Of both sides 2.5%, as published in many tables."""
-    assert clopper_pearson(count, trials, 0.025) == pytest.approx((low, high), abs=2e-5)
-
-
-def test_what_counts_show() -> None:
-    assert shown(0, 0, 100, 1e-5, 0.025) == 0.0
-    assert shown(50, 50, 100, 1e-5, 0.025) == 0.0
-    assert shown(0, 10_000, 10_000, 1e-5, 0.005) == pytest.approx(7.54, abs=0.01)
 
 
 def test_the_measure_tells_value_limit_and_whether_it_holds() -> None:
