@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +23,18 @@ POOLED_MSE = 2_505.272
 BEST_OF_2017_MSE = 25_985.416
 """The best figure that the 2017 demo published for the same data, split and loss."""
 _ETHER = 10**18
+_LEAST_URGENT = 19
 _CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
 _BLUE, _GREY, _GREEN = "#1f6feb", "#8b949e", "#2da44e"
 
 
 def load() -> None:
-    """Load what draws: it takes a second, for which there is time while others work."""
+    """Load what draws: it takes a second, for which there is time while others work.
+
+    On Linux this thread gives way to them: it is the last that anybody waits for.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)
     with suppress(ImportError):  # of which is told when there is something to draw
         import matplotlib.pyplot  # noqa: F401
 
