@@ -130,6 +130,7 @@ RULES = (
     _pure("sonar.ports", *_BASE),
     _pure("sonar.protocol", "sonar.errors", "sonar.protocol"),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
+    _pure("sonar.privacy", "sonar.errors", "sonar.privacy"),  # its caller draws, by `secrets`
     _pure("sonar.data", "sonar.errors", "sonar.data"),
     _pure("sonar.data.examples", "sonar.errors", "sonar.data", stdlib=("importlib.resources",)),
     _pure(
@@ -139,6 +140,7 @@ RULES = (
         "sonar.paillier",
         "sonar.data",
         "sonar.veil",
+        "sonar.privacy",
         "sonar.families",
     ),
     # `cryptography` draws an ephemeral key for each envelope; nothing else here draws anything.

@@ -94,7 +94,7 @@ def _case(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     weights = [(-1) ** i * (12_345 + 67_891 * i) * 127 for i in range(spec.weights)]
     return {
         "name": name,
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude_none=True),
         "weight_names": list(spec.weight_names),
         "least_rows": spec.least_rows,
         "x": x.tolist(),

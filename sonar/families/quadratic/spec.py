@@ -18,6 +18,7 @@ from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseStage, Matrix, Names
 from sonar.families.quadratic.maps.registry import Stage
+from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.protocol.record import MAX_WEIGHTS, Name, Record, Rows
 
 LEAST_ROWS = 10
@@ -36,7 +37,7 @@ class QuadraticSpec(Record):
 
     `features` and the targets' names are columns. `local_steps` and `local_rate_q32` are the gradient steps
     that a mine makes by itself in a round. A mine has at least `rows_min` rows. All targets share phi; the
-    weights lie output by output.
+    weights lie output by output. `noise` is what mines add to their sums, None for none.
     """
 
     kind: Literal["quadratic"] = "quadratic"
@@ -47,6 +48,7 @@ class QuadraticSpec(Record):
     local_steps: Annotated[int, Field(ge=1, le=10_000)] = 1
     local_rate_q32: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     rows_min: Rows
+    noise: QuadraticNoise | None = None
 
     @cached_property
     def outputs(self) -> int:
@@ -134,6 +136,9 @@ class QuadraticSpec(Record):
             raise ValueError(f"features: {self.weights} weights with the bias; at most {MAX_WEIGHTS}")
         if self.local_steps > 1 and self.local_rate_q32 == 0:
             raise ValueError("local_rate_q32: must be more than 0 when local_steps is more than 1")
+        if self.noise is not None and self.local_steps > 1:
+            problem = "noise is added to sums that serve one gradient step in a round"
+            raise ValueError(f"local_steps: is {self.local_steps}, and 1 with noise: {problem}")
         return self
 
 
