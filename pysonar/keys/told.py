@@ -201,7 +201,8 @@ class Lot:
             opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
             wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
             vectors = [vector for _, vector in ask.parts]
-            found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
+            under = [n] * len(vectors)
+            found[mine].append(measured(self.job.plan, under, vectors, opened, wraps, told, ask.bits))
         return {mine: tuple(values) for mine, values in found.items()}
 
 
