@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.model import ModelManifest
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.record import Manifest
 from sonar.settling.updates import ReadUpdate
-
-if TYPE_CHECKING:
-    from capsule.audit.course import Summed
 
 MOST_BYTES = 32 << 20
 """The most bytes of ciphertexts that are kept of a bounty; what has no room is read again."""
@@ -21,6 +18,25 @@ _MOST_BOUNTIES = 4
 
 Place = tuple[int, Address, Digest]
 """Where an update is: its round, its mine, and the digest of its manifest."""
+
+
+@dataclass(frozen=True)
+class Summed:
+    """What a round's set added up to: int[d k], over `rows` rows."""
+
+    sums: list[int]
+    rows: int
+    cohort: CohortManifest
+
+    @property
+    def mines(self) -> list[str]:
+        """Who is in the set."""
+        return list(self.cohort.weights)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """What each answer of the set weighs, by mine."""
+        return self.cohort.weights
 
 
 @dataclass

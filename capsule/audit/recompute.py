@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from capsule.audit.course import (
-    Summed,
     check_step,
     course_before,
     design_of,
@@ -16,6 +15,7 @@ from capsule.audit.course import (
     summed,
 )
 from capsule.audit.judging import Judging, Past, check_cohort, past_of, read_now
+from capsule.audit.memory import Summed
 from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weights
 from capsule.audit.paying import check_shares, scores_of
 from capsule.audit.public import PublicBounty
