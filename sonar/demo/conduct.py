@@ -108,7 +108,6 @@ class Conductor:
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
         self._view.stage("training on encrypted weights")
-        threading.Thread(target=plot.load, daemon=True).start()
         for line in self._lines():
             if line.text is not None:
                 self._told(line.party, line.text)
@@ -124,6 +123,8 @@ class Conductor:
         if isinstance(event, Timing):
             self.record.seconds[f"{self._group(party)}: {event.part}"] += event.seconds
         elif isinstance(event, Round) and isinstance(event.summary, CampaignRound):
+            if not self.record.rounds:  # before, all cores are busy with starts
+                threading.Thread(target=plot.load, daemon=True).start()
             self.record.rounds[event.round] = event.summary
         self._view.show(ProgressLine(party, line.at_s, event))
 

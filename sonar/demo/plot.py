@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,18 +20,12 @@ POOLED_MSE = 2_505.272
 BEST_OF_2017_MSE = 25_985.416
 """The best figure that the 2017 demo published for the same data, split and loss."""
 _ETHER = 10**18
-_LEAST_URGENT = 19
 _CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
 _BLUE, _GREY, _GREEN = "#1f6feb", "#8b949e", "#2da44e"
 
 
 def load() -> None:
-    """Load what draws: it takes a second, for which there is time while others work.
-
-    On Linux this thread gives way to them: it is the last that anybody waits for.
-    """
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_URGENT)
+    """Load what draws: it takes a second, for which there is time while others work."""
     with suppress(ImportError):  # of which is told when there is something to draw
         import matplotlib.pyplot  # noqa: F401
 
@@ -42,10 +33,9 @@ def load() -> None:
 def draw(report: Report, path: Path) -> None:
     """Write the picture to `path` (PNG)."""
     import matplotlib as mpl
+    from matplotlib import pyplot as plt  # first: another thread may be loading it still
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     canvas, (left, right) = plt.subplots(1, 2, figsize=(13, 5), constrained_layout=True)
     _draw_losses(report, left)
     _draw_payments(report, right)
