@@ -32,6 +32,8 @@ from sonar.telling.documents import read, write
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
 
+pytestmark = pytest.mark.usefixtures("no_backoff")
+
 COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 
