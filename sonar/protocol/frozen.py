@@ -28,7 +28,8 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 
 def _compared(one: Any) -> list[Any]:
-    return [getattr(one, name) for name in _names(type(one))]
+    kind: Any = type(one)
+    return [getattr(one, name) for name in _names(kind)]
 
 
 def _equals(one: Any, other: object) -> Any:
