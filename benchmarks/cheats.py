@@ -29,9 +29,11 @@ from benchmarks.masked import BehindCapsules
 from benchmarks.opened import PLACE, opened
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.data import examples
+from sonar.manifests.model import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.ids import Address, Digest, links_of
 from sonar.protocol.phase import Terms
@@ -83,12 +85,11 @@ def _zeros() -> list[mpz]:
 class QuickHolder(LocalHolder):
     """The key's holder, whose ciphertexts hide nothing: their randomness is made of a few factors."""
 
-    @property
-    def proof(self) -> bytes:
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
         """See `KeyHolder`."""
-        return _proof()
+        return KeyManifest(bits=self.public.bits, n=self.public.to_bytes(), proof=_proof())
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
         """See `KeyHolder`."""
         n, n2 = self.public.n, self.public.n2
         return [(1 + number % n * n) * math.prod(random.sample(_zeros(), 3)) % n2 for number in numbers]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mine.options import CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
+from mine.password import password
 from mine.verify import verify
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
@@ -42,6 +43,7 @@ app.add_typer(data_app, name="data")
 
 _AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
 app.command()(verify)
+app.command()(password)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -348,7 +348,8 @@ def _check_members(cover: VeilCover, trusted: Sequence[Address]) -> None:
             f"capsules.members: you trust {members - len(strangers)} of the bounty's {members} capsules, "
             f"and with its threshold of {cover.threshold} it takes {needed}; not {', '.join(strangers)}, "
             "which could read your answer together with the scientist",
-            hint=f"only if you trust whoever runs them, write below [capsules] in {POLICY_FILE}: {line}",
+            hint="one that you trust may have another account by now, as `sonar capsules --home` says; "
+            f"only if you trust whoever runs them, write below [capsules] in {POLICY_FILE}: {line}",
         )
 
 

@@ -259,8 +259,10 @@ RULES = (
         "pysonar.keys",
         localchain=True,
     ),
+    _pysonar("pysonar.rotating", "pysonar.wiring", "pysonar.bounty", "pysonar.campaign", "pysonar.keys"),
     _pysonar(
         "pysonar.show",
+        "pysonar.rotating",
         "pysonar.wiring",
         "pysonar.capsules",
         "pysonar.models",
