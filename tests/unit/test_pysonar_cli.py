@@ -33,7 +33,18 @@ from tests.unit.network_file import write_network
 
 pytestmark = pytest.mark.usefixtures("no_backoff")
 
-COMMANDS = ["init", "key new", "key remove", "rotate", "explain", "run", "resume", "status", "predict"]
+COMMANDS = [
+    "init",
+    "key new",
+    "key remove",
+    "rotate",
+    "password",
+    "explain",
+    "run",
+    "resume",
+    "status",
+    "predict",
+]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 
 
