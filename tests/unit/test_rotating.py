@@ -19,9 +19,10 @@ from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Finished, Posting, Publication, Records
 from pysonar.cli import main
 from pysonar.keys import keyfile
+from pysonar.keys.base import Keyring
 from pysonar.keys.key import Key
+from pysonar.keys.keyfile import files_of, next_file
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.ring import Keyring, files_of, next_file
 from pysonar.rotating import keys_of
 from pysonar.show.documents import ANSWERS, ScientistStatus, Standing
 from pysonar.show.views import print_result, status_of
