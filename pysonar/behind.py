@@ -37,7 +37,10 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
             "with your key could read each answer, and mines may ask for more trust than they have",
         )
     asker = Asker(market.chain_id, market.address, account, lambda: market.head().timestamp_s)
-    return Panel([HttpCapsule(one.account, one.url, asker) for one in network.capsules])
+    return Panel(
+        [HttpCapsule(one.account, one.url, asker) for one in network.capsules],
+        [HttpCapsule(account, one.url, asker) for one in network.capsules for account in one.formerly],
+    )
 
 
 def holder_behind(bounty: Bounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:

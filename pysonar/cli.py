@@ -12,6 +12,7 @@ import typer
 from pysonar.bounty import manual
 from pysonar.key_commands import key_app, rotate
 from pysonar.options import FileArgument, HomeOption, NameArgument
+from pysonar.password import password
 from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
 from sonar.telling.options import DevFlag, NetworkFileOption
@@ -41,6 +42,7 @@ app = new_app(
 )
 app.add_typer(key_app, name="key")
 app.command()(rotate)
+app.command()(password)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

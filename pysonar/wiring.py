@@ -14,6 +14,7 @@ from sonar.errors import ConfigError, KeyFileError, SonarError, UsageError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
+from sonar.home.password import Reseal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
@@ -100,6 +101,16 @@ class Scientist(Party):
     def key_path(self, name: str) -> Path:
         """Where the first Paillier key of the bounty `name` lies."""
         return self.keys / f"{name}.json"
+
+    def sealed(self) -> dict[Path, Reseal]:
+        """The files that the home's password opens, and how each gets another one."""
+        from pysonar.keys import keyfile
+
+        def reseal(path: Path, old: str, new: str) -> bytes:
+            return keyfile.resealed(path, old, new, light=self.network.dev)
+
+        keys = sorted(self.keys.glob("*.json"))
+        return {**super().sealed(), **dict.fromkeys(keys, reseal)}
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from sonar.home import keystore
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
+from sonar.home.password import Reseal, change
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
+from sonar.telling.documents import PasswordChanged
 from sonar.telling.progress import Progress, Sink
 
 if TYPE_CHECKING:
@@ -78,6 +80,20 @@ class Party:
         if given is None and not said and beside.is_file() and self.network.dev:
             given = beside
         return keystore.read_password(given)
+
+    def sealed(self) -> dict[Path, Reseal]:
+        """The files that the home's password opens, and how each gets another one."""
+        return keystore.sealed(self.home.keystore, light=self.network.dev)
+
+    def change_password(self, old: Path | None, new: Path | None) -> PasswordChanged:
+        """Encrypt all that the home's password opens under another one; each from a file, or asked for.
+
+        The home must be locked. Raises KeyFileError, UsageError, MemoryShort: then nothing is changed.
+        """
+        files = self.sealed()
+        changed = change(self.home.path, files, self.password(old), keystore.read_new_password(new))
+        names = [str(path.relative_to(self.home.path)) for path in changed]
+        return PasswordChanged(self.address, str(self.home.path), names)
 
     @cached_property
     def journal(self) -> Journal:

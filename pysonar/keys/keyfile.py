@@ -159,6 +159,26 @@ def ledger_of(path: Path, said: Named) -> Path:
     return found
 
 
+def resealed(path: Path, old: str, new: str, *, light: bool) -> bytes:
+    """Return a key file's content under another passphrase; `light` keeps a light scrypt, if it has one.
+
+    Raises KeyFileError, MemoryShort.
+    """
+    header, data = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
+    try:
+        secret = _cipher(header, old).decrypt(_nonce(header), data, _associated(header))
+    except InvalidTag as error:
+        problem = f"{path}: wrong passphrase, or the file was changed"
+        raise KeyFileError(problem, hint="try again, or restore the file from a copy") from error
+    cost = header["kdf"]["n"] if light else max(header["kdf"]["n"], 1 << _SCRYPT_LOG2_N)
+    header |= {
+        "kdf": {**header["kdf"], "n": cost, "salt": secrets.token_hex(32)},
+        "cipher": {**header["cipher"], "nonce": secrets.token_hex(12)},
+    }
+    data = _cipher(header, new).encrypt(_nonce(header), secret, _associated(header))
+    return json.dumps({**header, "data": data.hex()}, indent=1).encode()
+
+
 def check_private(path: Path) -> None:
     """Refuse anything but a file, and one that others may read or write. Raises KeyFileError."""
     try:
