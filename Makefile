@@ -40,7 +40,7 @@ help:
 	@echo 'make deep    tests that take long and find what `make test` finds with fewer cases: more seeds, every instant'
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
-	@echo 'make chaos-capsules   a capsule killed, paused or put back from a backup at 100 instants (INSTANTS=20 for fewer)'
+	@echo 'make chaos-capsules   a capsule killed, paused or restored at 100 instants, and keys changed at 20 (or INSTANTS=20)'
 	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, import cycles (HOUSE_ARGS="--check")'
@@ -90,7 +90,8 @@ lies: $(VENV)/.test
 
 # One of three capsules killed, paused, put back from a backup, at a hundred seeded instants. `make test` has six.
 chaos-capsules: $(VENV)/.test $(NODE)
-	SONAR_CAPSULE_CHAOS=$(or $(INSTANTS),100) $(PY) -m pytest -n 0 -s tests/e2e/test_capsule_chaos.py $(TEST_ARGS)
+	SONAR_CAPSULE_CHAOS=$(or $(INSTANTS),100) SONAR_ROTATION_CHAOS=$(or $(INSTANTS),20) $(PY) -m pytest -n 0 -s \
+		tests/e2e/test_capsule_chaos.py tests/e2e/test_capsule_rotation.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test
