@@ -188,9 +188,13 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Partition:
-    """One way to deal the diabetes rows: the first held out, the rest in equal parts for the mines."""
+    """One way to deal the diabetes rows: the first held out, the rest in equal parts for the mines.
+
+    `epsilon`: what mines' noise leaves to be learned of a row; None for none.
+    """
 
     seed: int
+    epsilon: float | None = None
 
     @cached_property
     def rows(self) -> tuple[Matrix, Matrix]:
@@ -214,13 +218,14 @@ class Partition:
             rounds=ROUNDS,
             key_bits=2048,
             reward="1 ether",
+            **({} if self.epsilon is None else {"privacy": {"epsilon": self.epsilon}}),
         )
 
     def shards(self, bounty: Bounty) -> list[Shard]:
         """Return each mine's rows."""
         x, y = self.rows
         parts = np.array_split(np.arange(HOLDOUT, len(y)), MINES)
-        return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
+        return [Shard(bounty.design, x[rows], y[rows], seed) for seed, rows in enumerate(parts)]
 
 
 def played(
@@ -272,9 +277,11 @@ class Found:
     companions: int
 
 
-def measured(seed: int, names: Sequence[str], capsules: bool = False) -> dict[str, Found]:
+def measured(
+    seed: int, names: Sequence[str], capsules: bool = False, epsilon: float | None = None
+) -> dict[str, Found]:
     """Return the cheats of these names on one partition."""
-    partition, found = Partition(seed), {}
+    partition, found = Partition(seed, epsilon), {}
     told, (told_name,), told_others = played(partition, CHEATS["honest"], capsules)
     without, _, _ = played(partition, None, capsules)
     for name in names:
@@ -314,10 +321,16 @@ class Line:
     companions: int
 
 
-def table(partitions: int, names: Sequence[str] = tuple(CHEATS), capsules: bool = False) -> dict[str, Line]:
+def table(
+    partitions: int,
+    names: Sequence[str] = tuple(CHEATS),
+    capsules: bool = False,
+    epsilon: float | None = None,
+) -> dict[str, Line]:
     """Return each cheat over so many partitions."""
+    one = partial(measured, names=names, capsules=capsules, epsilon=epsilon)
     with ProcessPoolExecutor(2) as pool:
-        all_found = list(pool.map(partial(measured, names=names, capsules=capsules), range(partitions)))
+        all_found = list(pool.map(one, range(partitions)))
     return {name: _line([one[name] for one in all_found]) for name in names}
 
 
@@ -363,8 +376,9 @@ def main() -> int:
     parser.add_argument(
         "--capsules", action="store_true", help="single answers are known by functionals alone"
     )
+    parser.add_argument("--epsilon", type=float, help="mines add noise: what it leaves to learn of a row")
     given = parser.parse_args()
-    lines = table(given.partitions, given.only or tuple(CHEATS), given.capsules)
+    lines = table(given.partitions, given.only or tuple(CHEATS), given.capsules, given.epsilon)
     if given.json:
         cheats = {name: asdict(line) for name, line in lines.items()}
         print(
