@@ -16,8 +16,8 @@ from pysonar.capsules.answers import Place
 from pysonar.capsules.client import Asker, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
+from pysonar.keys.base import Keyring
 from pysonar.keys.key import Key
-from pysonar.keys.ring import Keyring
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
 from sonar.errors import ConfigError, LocalProtocolError

@@ -1,6 +1,6 @@
 """Capsules whose keys and accounts change at seeded instants of a campaign, also by commands that are killed.
 
-`make chaos-capsules` takes twenty instants or more; `make test` a few. Every campaign ends as if nothing had
+`make chaos-keys` takes twenty instants; `make test` a few. Every campaign ends as if nothing had
 happened, no stake is lost, and no capsule told of two sets in a round.
 """
 
