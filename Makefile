@@ -43,7 +43,7 @@ help:
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
 	@echo 'make chaos-capsules   a capsule killed, paused or put back from a backup at 100 instants (INSTANTS=20 for fewer)'
-	@echo 'make chaos-keys   a bounty whose key changes, killed at 20 seeded instants (INSTANTS=5 for fewer)'
+	@echo 'make chaos-keys   keys of scientists and capsules that change at 20 seeded instants (INSTANTS=5 for fewer)'
 	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, import cycles (HOUSE_ARGS="--check")'
@@ -96,10 +96,10 @@ lies: $(VENV)/.test
 chaos-capsules: $(VENV)/.test $(NODE)
 	SONAR_CAPSULE_CHAOS=$(or $(INSTANTS),100) $(PY) -m pytest -n 0 -s tests/e2e/test_capsule_chaos.py $(TEST_ARGS)
 
-# The scientist's key changes at twenty seeded instants, with a kill -9 in the middle. `make test` has three.
+# Keys of a scientist, and of capsules, change at twenty seeded instants, with kill -9 in the middle. `make test`: a few.
 chaos-keys: $(VENV)/.test $(NODE)
-	SONAR_KEYS_CHAOS=$(or $(INSTANTS),20) $(PY) -m pytest -n 0 -s tests/integration/test_campaign_keys.py \
-	  tests/e2e/test_keys_chaos.py $(TEST_ARGS)
+	SONAR_KEYS_CHAOS=$(or $(INSTANTS),20) SONAR_ROTATION_CHAOS=$(or $(INSTANTS),20) $(PY) -m pytest -n 0 -s \
+	  tests/integration/test_campaign_keys.py tests/e2e/test_keys_chaos.py tests/e2e/test_capsule_rotation.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test
