@@ -78,6 +78,12 @@ def committee() -> ContractArtifact:
     return ContractArtifact(**_artifact("Committee"))
 
 
+@cache
+def succession() -> ContractArtifact:
+    """The artifact of Succession that this version of the package was released with."""
+    return ContractArtifact(**_artifact("Succession"))
+
+
 def _artifact(name: str) -> dict[str, Any]:
     """Return the fields of an artifact, as scripts/build_contracts.py wrote it."""
     raw = json.loads(_packaged(f"{name}.json").read_text(encoding="utf-8"))
