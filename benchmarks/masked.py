@@ -82,15 +82,16 @@ class Answers:
         key = (asked, mine, *values)
         if key not in self.known:
             vectors = [vector for _, vector in asked.parts]
+            moduli = [self.n] * len(vectors)
             classes = [
                 class_value(
-                    self.plan, self.n, vectors, [p.masks[c] for p in parts], [p.hidden[c] for p in parts]
+                    self.plan, moduli, vectors, [p.masks[c] for p in parts], [p.hidden[c] for p in parts]
                 )
                 for c in range(self.classes)
             ]
             said = [told(value, self.plan.slot_bits, asked.bits) for value in classes]
             opened, wraps = [p.opened for p in parts], [p.wraps for p in parts]
-            self.known[key] = measured(self.plan, self.n, vectors, opened, wraps, said, asked.bits)
+            self.known[key] = measured(self.plan, moduli, vectors, opened, wraps, said, asked.bits)
         return self.known[key]
 
     def put(self, number: int, mine: str, values: tuple[int, ...]) -> Masked:

@@ -170,7 +170,7 @@ def functional(of_values: list[int], vector: list[int], fine: int) -> dict[str, 
     found = [
         class_value(
             PLAN,
-            N,
+            [N, N],
             [vector, vector],
             [class_masks(seed, where, N, PLAN.ciphertexts) for where in parts],
             [class_wraps(seed, where, PLAN.slot_bits, PLAN.ciphertexts) for where in parts],
@@ -179,7 +179,7 @@ def functional(of_values: list[int], vector: list[int], fine: int) -> dict[str, 
     ]
     heard = [told(value, PLAN.slot_bits, BITS) for value in found]
     wraps = [read_wraps(PLAN, bytes.fromhex(answer(mine, r)["wraps"])) for r in ROUNDS]
-    result = measured(PLAN, N, [vector] * 2, [masked(mine, r) for r in ROUNDS], wraps, heard, BITS)
+    result = measured(PLAN, [N] * 2, [vector] * 2, [masked(mine, r) for r in ROUNDS], wraps, heard, BITS)
     exact = sum(v * u << fine for r in ROUNDS for v, u in zip(of_values, values(mine, r), strict=True))
     return {
         "mine": mine,

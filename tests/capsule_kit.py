@@ -106,7 +106,7 @@ class Service:
             for number in self._held(request.bounty):
                 masks = [self._masks(update)[number] for update in updates]
                 wraps = [self._wraps(update)[number] for update in updates]
-                value = functionals.class_value(plan, self.n, asked, masks, wraps)
+                value = functionals.class_value(plan, [self.n] * len(asked), asked, masks, wraps)
                 told.append(functionals.told(value, plan.slot_bits, ask.bits))
             values.append(tuple(told))
         told_now = self.lie("functional", tuple(values))

@@ -155,7 +155,7 @@ class Town(Site):
         asked = request.asks[ask]
         return measured(
             posted.plan,
-            self.key.public.n,
+            [self.key.public.n] * len(asked.parts),
             [read_vector(posted.plan, request.vectors[part.vector]) for part in asked.parts],
             [self.opened(posted, part.round, asked.mine) for part in asked.parts],
             [

@@ -128,7 +128,8 @@ def _summed(place: Place, opened: OpenedRound, heard: Heard, cohort: CohortManif
         plain = opened.plain[addend.mine]
         totals = [total + addend.weight * x for total, x in zip(totals, plain, strict=True)]
     rows = sum(addend.weight for addend in cohort.addends)
-    signed = unveiled(place.n, [total % place.n for total in totals], classes)
+    n = place.modulus(opened.number)
+    signed = unveiled(n, [total % n for total in totals], classes)
     return Summed(values_of(place.plan, signed, rows), rows, cohort)
 
 

@@ -213,7 +213,8 @@ class Judging:
         opened: list[tuple[mpz, ...]] = [self.opened[number].plain[address] for number, _ in asked.parts]
         wraps = [read_wraps(self.place.plan, update.veil.wraps) for update in updates if update.veil]
         vectors = [vector for _, _, vector in found]
-        value = measured(self.place.plan, self.place.n, vectors, opened, wraps, told, asked.bits)
+        moduli = [self.place.modulus(number) for number, _ in asked.parts]
+        value = measured(self.place.plan, moduli, vectors, opened, wraps, told, asked.bits)
         return Asked(tuple((number, vector) for number, _, vector in found), asked.bits), value
 
     def _lots(self, purpose: str) -> Lots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
@@ -33,39 +33,53 @@ class OpenedRound:
 
 
 class Batch:
-    """Ciphertexts of a key and their openings, to be checked together."""
+    """Ciphertexts and their openings, to be checked together: those of each key."""
 
-    def __init__(self, key: PublicKey) -> None:
-        self._key, self._width = key, (key.bits + 7) // 8
-        self._named: list[tuple[str, int]] = []
-        self._ciphertexts: list[mpz] = []
-        self._openings: list[Opening] = []
+    def __init__(self) -> None:
+        self._lots: dict[mpz, _Lot] = {}
 
     @property
     def count(self) -> int:
         """How many openings there are."""
-        return len(self._openings)
+        return sum(len(lot.openings) for lot in self._lots.values())
 
-    def add(self, what: str, ciphertexts: Sequence[mpz], openings: Openings) -> tuple[mpz, ...]:
-        """Take in some, and return their plaintexts, in [0, n). Raises Refusal for another number."""
+    def add(
+        self, what: str, key: PublicKey, ciphertexts: Sequence[mpz], openings: Openings
+    ) -> tuple[mpz, ...]:
+        """Take in some of a key, and return their plaintexts, in [0, n). Raises Refusal for others."""
         try:
-            pairs = openings.read(self._width, len(ciphertexts), what)
+            pairs = openings.read((key.bits + 7) // 8, len(ciphertexts), what)
         except ManifestError as error:
             refuse("opening", str(error))
-        self._named += [(what, i) for i in range(len(pairs))]
-        self._ciphertexts += ciphertexts
-        self._openings += pairs
+        lot = self._lots.setdefault(key.n, _Lot(key))
+        lot.named += [(what, i) for i in range(len(pairs))]
+        lot.ciphertexts += ciphertexts
+        lot.openings += pairs
         return tuple(plain for plain, _ in pairs)
 
     def check(self, random_bits: Callable[[int], int]) -> None:
         """Refuse if one opening is false. `random_bits` must not be known to whoever sent them."""
+        for lot in self._lots.values():
+            lot.check(random_bits)
+
+
+@dataclass
+class _Lot:
+    """What a batch has of one key."""
+
+    key: PublicKey
+    named: list[tuple[str, int]] = field(default_factory=list)
+    ciphertexts: list[mpz] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
+
+    def check(self, random_bits: Callable[[int], int]) -> None:
         try:
-            check_openings(self._key, self._ciphertexts, self._openings, random_bits)
+            check_openings(self.key, self.ciphertexts, self.openings, random_bits)
         except CiphertextError as error:
             refuse("opening", f"{error}; they are numbered {self._in_words()}")
 
     def _in_words(self) -> str:
-        first = {what: number for number, (what, i) in enumerate(self._named) if i == 0}
+        first = {what: number for number, (what, i) in enumerate(self.named) if i == 0}
         return ", ".join(f"{what} from {number} on" for what, number in first.items())[:500]
 
 
@@ -77,14 +91,15 @@ def opened_round(
     Raises Refusal.
     """
     number = given.round
-    weights = opened_weights(public, public.model_of(number), given.weights, batch)
+    model = public.model_of(number)
+    weights, key = opened_weights(public, model, given.weights, batch), public.key(model)
     opened = {one.mine: one for one in given.answers}
     expect("openings-missing", f"the answers of round {number}", sorted(opened), sorted(read))
     plain = {}
     for mine, update in read.items():
         expect("opening", f"the update of {mine} in round {number}", opened[mine].update, update.digest)
         what = f"{mine} in round {number}"
-        plain[mine] = batch.add(what, update.ciphertexts, opened[mine].openings)
+        plain[mine] = batch.add(what, key, update.ciphertexts, opened[mine].openings)
     return OpenedRound(number, weights, read, plain)
 
 
@@ -92,8 +107,9 @@ def opened_weights(
     public: PublicBounty, model: ModelManifest, openings: Openings, batch: Batch
 ) -> tuple[int, ...]:
     """Return a model's weights int[d k], each within its bound; their openings are in `batch`."""
-    plain = batch.add(f"the weights of round {model.round}", public.weights(model), openings)
-    weights = tuple(public.key.signed(m) for m in plain)
+    key = public.key(model)
+    plain = batch.add(f"the weights of round {model.round}", key, public.weights(model), openings)
+    weights = tuple(key.signed(m) for m in plain)
     most = model.slot_plan.bounds.weight_max
     for name, weight in zip(model.family.weight_names, weights, strict=True):
         if abs(weight) > most:

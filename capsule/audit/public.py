@@ -19,7 +19,7 @@ from capsule.audit.refusal import expect, refuse
 from sonar.errors import BlobNotFound, CiphertextError, DigestMismatch, RemoteError
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
+from sonar.manifests.model import FROZEN, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import RoundRecord
@@ -71,8 +71,11 @@ class PublicBounty:
 
     @cached_property
     def first(self) -> ModelManifest:
-        """The model's first manifest, which the bounty was posted with."""
-        return self._manifest(ModelManifest, self.chain.posted.model_digest, "model")
+        """The model's first manifest, which the bounty was posted with, and its key."""
+        posted = self.chain.posted
+        found = self._manifest(ModelManifest, posted.model_digest, "model")
+        expect("key", "the key that the model links", found.key.digest, posted.key_digest)
+        return found
 
     @cached_property
     def cover(self) -> VeilCover:
@@ -82,17 +85,19 @@ class PublicBounty:
             refuse("not-audited", "the bounty's first manifest names no audit")
         return cover
 
-    @cached_property
-    def key(self) -> PublicKey:
-        """The scientist's key, whose proof was checked."""
-        manifest = self._manifest(KeyManifest, self.chain.posted.key_digest, "key")
-        expect("key", "the key that the model links", self.first.key, manifest.cid())
+    def key(self, model: ModelManifest) -> PublicKey:
+        """The scientist's key of a model's round, whose proof was checked."""
+        manifest = self._manifest(KeyManifest, model.key.digest, "key")
         try:
             key = _checked_key(manifest.n, manifest.proof, self._insecure)
         except CiphertextError as error:
             refuse("key", str(error))
-        expect("key", "the size of the key", key.bits, self.first.plan.key_bits)
+        expect("key", f"the size of the key of round {model.round}", key.bits, self.first.plan.key_bits)
         return key
+
+    def modulus(self, number: int) -> mpz:
+        """The n of the key that a round's answers are under."""
+        return self.key(self.model_of(number)).n
 
     def settled(self) -> list[int]:
         """The earlier rounds that were settled, ascending: no other has judged anybody."""
@@ -106,21 +111,21 @@ class PublicBounty:
         return self.model(record.opened.model_digest)
 
     def model(self, digest: Digest) -> ModelManifest:
-        """The model of a digest; it must be this bounty's first but for its round and weights."""
+        """The model of a digest; it must be this bounty's first but for its round, key and weights."""
         if digest not in self._models:
             found = self._manifest(ModelManifest, digest, "model")
-            same = self.first.model_copy(update={"round": found.round, "blobs": found.blobs})
-            if found != same:
-                refuse("model", "the model's manifest differs from the first in more than round and weights")
+            for field in FROZEN:
+                if getattr(found, field) != getattr(self.first, field):
+                    refuse("model", f"the model's manifest has another {field} than the first")
             self._models[digest] = found
         return self._models[digest]
 
     def weights(self, model: ModelManifest) -> list[mpz]:
         """The ciphertexts of a model's weights."""
-        count = model.plan.weights
+        key, count = self.key(model), model.plan.weights
         try:
-            blob = joined(model.blobs, count * self.key.ciphertext_bytes, self._get)
-            return self.key.decode_blob(blob, count)
+            blob = joined(model.blobs, count * key.ciphertext_bytes, self._get)
+            return key.decode_blob(blob, count)
         except (RemoteError, BlobNotFound) as error:
             if isinstance(error, (BlobNotFound, DigestMismatch)):
                 raise
@@ -169,7 +174,7 @@ class PublicBounty:
     def _expected(self, number: int) -> Expected:
         chain, model = self.chain, self.model_of(number)
         place = chain.chain_id, chain.contract, chain.state.bounty, number
-        return Expected.of(place, model.digest(), self.key, model)
+        return Expected.of(place, model.digest(), self.key(model), model)
 
     def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
         try:

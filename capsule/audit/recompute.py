@@ -95,7 +95,7 @@ class Audit:
         first, state = public.first, public.chain.state
         place = public.chain.chain_id, public.chain.contract, state.bounty
         self._place = Place(
-            *place, public.cover, first.slot_plan, public.key.n, eyes.own, eyes.me, eyes.peers
+            *place, public.cover, first.slot_plan, public.modulus, eyes.own, eyes.me, eyes.peers
         )
 
     def check(self) -> Recomputed:
@@ -105,7 +105,7 @@ class Audit:
         told = public.found_evidence(request.evidence)
         past = past_of(public)
         read, unread = read_now(public, past, told, self._eyes.in_time)
-        batch = Batch(public.key)
+        batch = Batch()
         given = self._given()
         opened = self._opened(given, {**past.read, self._number: read}, batch)
         after = self._new_weights(batch)
@@ -147,7 +147,7 @@ class Audit:
         read: Mapping[int, Mapping[Address, ReadUpdate]],
         batch: Batch,
     ) -> dict[int, OpenedRound]:
-        known = Batch(self._public.key)  # checked when they were seen
+        known = Batch()  # checked when they were seen
         return {
             number: opened_round(self._public, each, read[number], known if number in self._seen else batch)
             for number, each in given.items()

@@ -22,7 +22,7 @@ CODES = {
     "not-audited": "this bounty's manifest asks for no audit, or for other capsules",
     "reveals": "ask again once the chain's node tells what each mine has revealed",
     "key": "the bounty's key is not sound: nobody can be sure what it opens",
-    "model": "settle with the model that follows from the round's, under the same key",
+    "model": "settle with the model that follows from the round's",
     "openings-missing": "send the openings of these rounds too",
     "opening": "open the ciphertexts that lie in the store, with the bounty's own key",
     "weights": "weights lie within the bounds that the manifest declares",

@@ -50,6 +50,7 @@ if it serves and has not told any, None if it cannot be reached.
 class Place:
     """Whose capsules are listened to: those of a bounty on one network.
 
+    `modulus` gives the n of the key that a round's answers are under.
     `own` gives this capsule's own `SignedAnswer` to a request, or None: so nobody can tell it anything else
     of classes that it holds itself. `me` is its account; None where other capsules have signed before what
     follows. `peers` asks another capsule what it has told.
@@ -60,7 +61,7 @@ class Place:
     bounty: BountyId
     cover: VeilCover
     plan: SlotPlan
-    n: mpz
+    modulus: Callable[[int], mpz]
     own: Callable[[bytes], bytes | None] = lambda body: None
     me: Address | None = None
     peers: Peers = lambda account, request: None

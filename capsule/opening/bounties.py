@@ -26,15 +26,25 @@ _MOST_KEPT = 64
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a round asks: the digest of its model's manifest, and the key that answers are under."""
+
+    model: Digest
+    key: PublicKey
+
+
+@dataclass(frozen=True)
 class Bounty:
-    """A bounty that this capsule serves: it is member number `place`, and opens envelopes with `epoch`."""
+    """A bounty that this capsule serves: it is member number `place`, and opens envelopes with `epoch`.
+
+    `model` is its first.
+    """
 
     bounty: BountyId
     scientist: Address
     model: ModelManifest
     cover: VeilCover
     plan: SlotPlan
-    key: PublicKey
     place: int
     epoch: Epoch
 
@@ -62,7 +72,7 @@ class Bounties:
         self._store, self._site, self._account = store, site, account
         self._epochs, self._insecure_keys = epochs, insecure_keys
         self._known: OrderedDict[BountyId, Bounty] = OrderedDict()
-        self._questions: OrderedDict[tuple[BountyId, int, Digest], None] = OrderedDict()
+        self._questions: OrderedDict[tuple[BountyId, int, Digest], Question] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, view: View) -> Bounty:
@@ -83,24 +93,25 @@ class Bounties:
         with self._lock:
             self._known.clear()
 
-    def question(self, bounty: Bounty, view: View, number: int) -> Digest:
-        """Return the digest of the model that a round's answers are to, once it is checked."""
+    def question(self, bounty: Bounty, view: View, number: int) -> Question:
+        """Return what a round's answers are to, once model and key are checked."""
         opened = view.round(number).opened
         assert opened is not None
         digest = opened.model_digest
         place = bounty.bounty, number, digest
         with self._lock:
             if place in self._questions:
-                return digest
+                return self._questions[place]
         model = self._model(digest, number)
         for field in FROZEN:
             if getattr(model, field) != getattr(bounty.model, field):
                 raise Refused("model", f"the {field} of round {number} is not that of round 1")
+        found = Question(digest, self._key(model))
         with self._lock:
-            self._questions[place] = None
+            self._questions[place] = found
             while len(self._questions) > 256 * _MOST_KEPT:
                 self._questions.popitem(last=False)
-        return digest
+        return found
 
     def _read(self, view: View) -> Bounty:
         posted, terms = view.posted, view.state.terms
@@ -112,7 +123,7 @@ class Bounties:
         epoch = self._epoch(cover, place)
         if model.key.digest != posted.key_digest:
             raise Refused("model", "the model's key is not the one that the bounty was posted with")
-        key = self._key(model)
+        self._key(model)
         try:
             plan = model.slot_plan
         except PlanError as error:
@@ -120,9 +131,7 @@ class Bounties:
         if plan.mines_max < terms.cohort_cap:
             problem = f"the slot plan is for {plan.mines_max} mines, the terms admit {terms.cohort_cap}"
             raise Refused("model", problem)
-        if plan.key_bits != key.bits:
-            raise Refused("model", f"the slot plan is for {plan.key_bits} bits, the key has {key.bits}")
-        return Bounty(posted.bounty, view.state.scientist, model, cover, plan, key, place, epoch)
+        return Bounty(posted.bounty, view.state.scientist, model, cover, plan, place, epoch)
 
     def _model(self, digest: Digest, number: int) -> ModelManifest:
         try:
@@ -159,10 +168,15 @@ class Bounties:
         return epoch
 
     def _key(self, model: ModelManifest) -> PublicKey:
+        """The key of a round's model, which may be another than the round before had."""
         try:
             manifest = KeyManifest.from_bytes(self._store.get(model.key, KeyManifest.max_bytes))
             key = PublicKey.from_bytes(manifest.n, insecure=self._insecure_keys)
             check_proof(key, manifest.proof)
         except (ManifestError, BlobTooLarge, CiphertextError) as error:
-            raise Refused("model", f"the bounty's key is not sound: {error}") from error
+            problem = f"the bounty's key of round {model.round} is not sound: {error}"
+            raise Refused("model", problem) from error
+        if key.bits != (bits := model.plan.key_bits):
+            problem = f"the slot plan is for {bits} bits, the key of round {model.round} has {key.bits}"
+            raise Refused("model", problem)
         return key

@@ -111,11 +111,12 @@ class Teller:
             self._mine = ask.mine
         vectors = [self._vector(part.vector) for part in ask.parts]
         made = [self._streams(ask.mine, part.round, part.update) for part in ask.parts]
+        moduli = [self._masked(ask.mine, part.round, part.update).n for part in ask.parts]
         values = []
         for index in range(len(bounty.held)):
             masks = [each[index] for each, _ in made]
             wraps = [each[index] for _, each in made]
-            whole = class_value(bounty.plan, bounty.key.n, vectors, masks, wraps)
+            whole = class_value(bounty.plan, moduli, vectors, masks, wraps)
             values.append(told(whole, bounty.plan.slot_bits, ask.bits))
         return Told(ask.mine, question.digest, ask.bits, tuple(values))
 
@@ -133,10 +134,10 @@ class Teller:
     def _streams(self, mine: Address, number: int, update: bytes) -> tuple[list[list[mpz]], list[list[int]]]:
         if (mine, number) not in self._made:
             masked, bounty = self._masked(mine, number, update), self._bounty
-            count, slot_bits, n = bounty.plan.ciphertexts, bounty.plan.slot_bits, bounty.key.n
+            count, slot_bits = bounty.plan.ciphertexts, bounty.plan.slot_bits
             seeds = [masked.seeds[c] for c in bounty.held]
             self._made[mine, number] = (
-                [class_masks(seed, masked.place, n, count) for seed in seeds],
+                [class_masks(seed, masked.place, masked.n, count) for seed in seeds],
                 [class_wraps(seed, masked.place, slot_bits, count) for seed in seeds],
             )
         return self._made[mine, number]

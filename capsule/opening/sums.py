@@ -38,9 +38,10 @@ def masked_of(
 def sums_of(bounty: Bounty, masked: list[tuple[int, Masked]]) -> tuple[bytes, ...]:
     """Return the sums of each class that this capsule holds: for each ciphertext a number as long as n.
 
-    Masks are made one update after the other: memory does not grow with their number.
+    All updates are of one round, and so under one key. Masks are made one update after the other: memory
+    does not grow with their number.
     """
-    n, count, width = bounty.key.n, bounty.plan.ciphertexts, len(bounty.key.to_bytes())
+    n, count, width = masked[0][1].n, bounty.plan.ciphertexts, (bounty.plan.key_bits + 7) // 8
 
     def masks(number: int) -> Iterator[tuple[int, list[mpz]]]:
         return ((weight, class_masks(one.seeds[number], one.place, n, count)) for weight, one in masked)

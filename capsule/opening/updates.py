@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from gmpy2 import mpz
+
 from capsule.problems import Refused
 from sonar.errors import BlobNotFound, BlobTooLarge, DigestMismatch, ManifestError
 from sonar.manifests.update import UpdateManifest, Veil
@@ -20,7 +22,7 @@ from sonar.veil.streams import Place
 
 if TYPE_CHECKING:
     from capsule.home.ledger import Ledger
-    from capsule.opening.bounties import Bounties, Bounty
+    from capsule.opening.bounties import Bounties, Bounty, Question
     from capsule.opening.chainview import View
 
 _MOST_KEPT = 4096
@@ -28,10 +30,13 @@ _MOST_KEPT = 4096
 
 @dataclass(frozen=True)
 class Masked:
-    """An update as far as a capsule knows it: where its masks come from, by class that this capsule holds."""
+    """An update as far as a capsule knows it: where its masks come from, by class that this capsule holds,
+    and the modulus `n` that they are added by, which is that of its round's key.
+    """
 
     place: Place
     rows: int
+    n: mpz
     seeds: Mapping[int, bytes]
 
     def __repr__(self) -> str:
@@ -65,7 +70,7 @@ class Updates:
         seeds = self._opened(bounty, mine, veil)
         if not self._ledger.freeze_seeds(bounty.bounty, mine, digest_of_parts(*veil.seeds)):
             _refuse(mine, f"has other seeds in round {number} than before in this bounty")
-        found = Masked(Place(question, veil.nonce, number), manifest.rows, seeds)
+        found = Masked(Place(question.model, veil.nonce, number), manifest.rows, question.key.n, seeds)
         with self._lock:
             self._known[place] = found
             while len(self._known) > _MOST_KEPT:
@@ -86,10 +91,10 @@ class Updates:
             _refuse(mine, f"has revealed a malformed update: {error}")
 
     def _checked(
-        self, bounty: Bounty, number: int, question: Digest, mine: Address, manifest: UpdateManifest
+        self, bounty: Bounty, number: int, question: Question, mine: Address, manifest: UpdateManifest
     ) -> Veil:
         place = *self._site, bounty.bounty, number
-        expected = Expected.of(place, question, bounty.key, bounty.model)
+        expected = Expected.of(place, question.model, question.key, bounty.model)
         try:
             check_update(manifest, expected, mine)
         except ManifestError as error:

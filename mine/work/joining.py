@@ -134,9 +134,11 @@ def join(
 
 
 def task_of(market: Market, store: Store, policy: Policy, joined: Joined) -> Task:
-    """What a joined bounty asks for. Raises what `trainer.read_task` does."""
+    """What a joined bounty asks for now. Raises what `trainer.read_task` and `at_round` do."""
     state = market.bounty(joined.bounty)
-    return trainer.read_task(market, store, state, joined.model_digest, joined.key_digest, policy)
+    task = trainer.read_task(market, store, state, joined.model_digest, joined.key_digest, policy)
+    model = trainer.read_model(store, state.model_digest, state.round)
+    return trainer.at_round(task, store, model, policy)
 
 
 def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]:

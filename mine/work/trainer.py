@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gmpy2 import mpz
+from gmpy2 import gcd, mpz
 
 from mine import consent
 from mine.consent import Policy
@@ -50,13 +50,17 @@ LONG_S = 3.0
 class Task:
     """What a bounty asks for, from its first round's manifests, checked.
 
-    `allowed`: the mines that may take part; None for all.
+    `key` is that of one round, which `at_round` brings up to date: the manifest `linked` describes it.
+    `allowed`: the mines that may take part; None for all. `moduli`: those of the bounty's keys that are
+    known.
     """
 
     model: ModelManifest
     key: PublicKey
     plan: SlotPlan
-    allowed: tuple[Address, ...] | None = None
+    allowed: tuple[Address, ...] | None
+    linked: Cid
+    moduli: frozenset[mpz]
 
     @property
     def seconds(self) -> float:
@@ -111,7 +115,8 @@ def read_task(
             f"is {plan.mines_max}, but the bounty takes {bounty.terms.cohort_cap} mines",
             hint=_REPORT,
         )
-    return Task(model, key, plan, read_allowed(store, bounty, model))
+    allowed = read_allowed(store, bounty, model)
+    return Task(model, key, plan, allowed, model.key, frozenset({key.n}))
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
@@ -169,8 +174,30 @@ def read_key(store: Store, model: ModelManifest, policy: Policy) -> PublicKey:
     return key
 
 
+def at_round(task: Task, store: Store, model: ModelManifest, policy: Policy) -> Task:
+    """Return what a bounty asks for in the round of `model`, whose key may be another than before.
+
+    Raises ManifestError, CiphertextError, BlobNotFound, StoreUnavailable.
+    """
+    check_frozen(task, model)
+    if model.key == task.linked:
+        return task
+    key = read_key(store, model, policy)
+    if any(gcd(key.n, n) not in (1, n) for n in task.moduli):
+        raise ManifestError(
+            "model.key",
+            f"of round {model.round} has a factor in common with another key of this bounty, so that anybody "
+            "can compute both and read every answer",
+            hint="tell its scientist to change the key again; nothing is committed until then",
+        )
+    return replace(task, key=key, linked=model.key, moduli=task.moduli | {key.n})
+
+
 def check_frozen(task: Task, model: ModelManifest) -> None:
-    """Check that a later round's model differs from the first only in its weights. Raises ManifestError."""
+    """Check that a later round's model differs from the first only in its weights and its key.
+
+    Raises ManifestError.
+    """
     for field in FROZEN:
         if getattr(model, field) != getattr(task.model, field):
             raise ManifestError(
@@ -181,7 +208,7 @@ def check_frozen(task: Task, model: ModelManifest) -> None:
 
 
 def read_weights(store: Store, task: Task, model: ModelManifest) -> list[mpz]:
-    """Fetch a round's encrypted weights, and check each."""
+    """Fetch a round's encrypted weights, and check each. `task` is of the round."""
     size = task.plan.weights * task.key.ciphertext_bytes
     return task.key.decode_blob(joined(model.blobs, size, store.get), task.plan.weights)
 

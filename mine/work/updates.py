@@ -49,6 +49,7 @@ class Updates:
         self._workshop, self._policy, self._progress, self._urgency = workshop, policy, progress, urgency
         self._veils = Veils(market, store, me, book)
         self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
+        self._asked: dict[BountyId, Digest] = {}
 
     def tasks(self) -> list[Task]:
         """What the bounties that this process has trained for ask for."""
@@ -65,9 +66,10 @@ class Updates:
         with self._progress.timed("fetch", bounty.round):
             task = self._task(joined, bounty)
             model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
-            trainer.check_frozen(task, model)
+            task = trainer.at_round(task, self._store, model, self._policy)
             weights = trainer.read_weights(self._store, task, model)
         mapped = self._map(joined, task)
+        self._asked[joined.bounty] = bounty.model_digest
         if (waiting := self._held_up(turn)) is not None:
             return waiting
         cover = task.model.cover
@@ -127,7 +129,9 @@ class Updates:
         if not self._urgency.allows(STORE_CALL_S + seconds):
             what = f"a reveal in another bounty, before an update of about {seconds:.0f} s"
             return Waiting(what, ends_s)
-        return self._blindings(task, turn) if task else None
+        if task is None or self._asked.get(turn.bounty.bounty) != turn.bounty.model_digest:
+            return None  # the round's key is not known yet
+        return self._blindings(task, turn)
 
     def _blindings(self, task: Task, turn: Turn) -> Waiting | None:
         """What an update waits for whose blindings take more than a second to make; the idle loop makes them.
@@ -153,7 +157,8 @@ class Updates:
         """(A, b), read once in a process; that the data are still the same is checked in every round."""
         if joined.bounty in self._cache:
             joined.dataset.verify()
-            return self._cache[joined.bounty][1]
-        mapped = self._workshop.sums.of(task, joined)
+            mapped = self._cache[joined.bounty][1]
+        else:
+            mapped = self._workshop.sums.of(task, joined)
         self._cache[joined.bounty] = (task, mapped)
         return mapped

@@ -18,7 +18,7 @@ from sonar.families.veiled import VeiledSide
 from sonar.paillier.affine import Run
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.privacy.terms import Price
+from sonar.privacy.terms import Price, RowSums
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -66,8 +66,8 @@ class MineSide(Protocol[Spec_contra, Prep]):
     def prepare(self, spec: Spec_contra, plan: SlotPlan, batches: Iterable[Matrix]) -> Prep:
         """Return the sums of the rows, from batches float64[rows, columns], in one pass.
 
-        All that protects single rows is checked, and the plan's bounds. Raises DataError, ConsentError,
-        BoundsError.
+        All that protects single rows is checked, and the plan's bounds. Raises DataError, ConsentError (for
+        a spec with noise, too: see `sums`), BoundsError.
         """
         ...
 
@@ -93,6 +93,27 @@ class MineSide(Protocol[Spec_contra, Prep]):
 
     def price(self, spec: Spec_contra) -> Price | None:
         """Return what answers cost the rows that they are made of; None for sums without noise."""
+        ...
+
+    def sums(self, spec: Spec_contra, batches: Iterable[Matrix]) -> RowSums:
+        """Return the exact sums of clipped rows to which a spec with noise asks to add some, in one pass.
+
+        Of batches float64[rows, columns], in whatever lengths they come. Raises DataError, ConsentError.
+        """
+        ...
+
+    def released(self, spec: Spec_contra, plan: SlotPlan, values: Sequence[int], rows: int) -> Prep:
+        """Return what answers are made of, from the values of `sums` with their noise, over so many rows.
+
+        Raises BoundsError for what the plan has no room for, DataError for another number of values.
+        """
+        ...
+
+    def sums_id(self, spec: Spec_contra) -> bytes:
+        """Return all of a spec that the noisy sums depend on, in one encoding.
+
+        Two specs of the same id can be served by one release of the same rows.
+        """
         ...
 
     def in_words(self, spec: Spec_contra) -> str:

@@ -126,8 +126,8 @@ class VeilCover(Record):
         return self
 
 
-FROZEN = ("name", "family", "cover", "plan", "key", "zero_start", "holdout", "allow_list")
-"""What no round of a bounty may change of its model's manifest."""
+FROZEN = ("name", "family", "cover", "plan", "zero_start", "holdout", "allow_list")
+"""What no round of a bounty may change of its model's manifest. The key may be another, of as many bits."""
 
 CoverSpec = Annotated[PaillierCover | VeilCover, Field(discriminator="kind")]
 """What hides one answer."""
@@ -137,9 +137,9 @@ class ModelManifest(Manifest):
     """A model at one round: `round` trains on it.
 
     `family` says what is computed, `cover` what hides an answer. `blobs` are the parts of the encrypted
-    weights, `plan.weights` ciphertexts under the key. `zero_start`: the first round's weights are the
-    null model's, zero but for a mark in the biases. `holdout` commits the scientist to the rows that judge
-    it (`commitment`).
+    weights, `plan.weights` ciphertexts under `key`, and so are the round's answers. `zero_start`: the first
+    round's weights are the null model's, zero but for a mark in the biases. `holdout` commits the scientist
+    to the rows that judge it (`commitment`).
     `allow_list` is there if the bounty's terms have an allow-root, and names its members.
     """
 

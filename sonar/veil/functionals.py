@@ -9,7 +9,8 @@ A holder of class c tells y_c, the top h bits of
 
     V_c = sum_parts ( sum_j <v, q(M_cj)> + sum_j L_j s_cj )  modulo 2^S,     L_j = <v, q(n)> at ciphertext j
 
-and who has X and K computes, with K_j = kappa_j + sum_c s_cj,
+with the n of the key that the part's round was asked under. Who has X and K computes, with
+K_j = kappa_j + sum_c s_cj,
 
     F = sum_parts ( <v, q(X)> + sum_j L_j K_j ) - sum_c (y_c 2^(S-h) + 2^(S-h-1))  modulo 2^S.
 
@@ -117,18 +118,18 @@ def read_vector(plan: SlotPlan, data: bytes) -> list[int]:
 
 def class_value(
     plan: SlotPlan,
-    n: mpz,
+    moduli: Sequence[mpz],
     vectors: Sequence[Vector],
     masks: Sequence[Sequence[mpz]],
     wraps: Sequence[Sequence[int]],
 ) -> int:
     """Return V_c of one class, in [0, 2^slot_bits). Nobody but a holder may see it: see `told`.
 
-    For each part a vector over places, the class's masks and its s_c, one for each ciphertext. Raises
-    UsageError for other lengths.
+    For each part the n of its round's key, a vector over places, the class's masks and its s_c, one for each
+    ciphertext. Raises UsageError for other lengths.
     """
     total = 0
-    for vector, numbers, hidden in _parts(plan, vectors, masks, wraps):
+    for n, vector, numbers, hidden in _parts(plan, moduli, vectors, masks, wraps):
         total += _product(plan, vector, numbers)
         total += sum(map(mul, _wrapped(plan, n, vector), hidden))
     return int(total) & ((1 << plan.slot_bits) - 1)
@@ -143,7 +144,7 @@ def told(value: int, slot_bits: int, bits: int) -> int:
 
 def measured(
     plan: SlotPlan,
-    n: mpz,
+    moduli: Sequence[mpz],
     vectors: Sequence[Vector],
     opened: Sequence[Sequence[mpz]],
     wraps: Sequence[Sequence[int]],
@@ -152,8 +153,8 @@ def measured(
 ) -> Measured:
     """Return what is known of a functional, and how well.
 
-    For each part a vector over places, X and K, one for each ciphertext. `told`: one number of `bits` bits
-    of each class. Raises UsageError for other lengths or too many bits.
+    For each part the n of its round's key, a vector over places, X and K, one for each ciphertext. `told`:
+    one number of `bits` bits of each class. Raises UsageError for other lengths or too many bits.
     """
     size, shift = plan.slot_bits, plan.slot_bits - bits
     if not 1 <= bits <= size:
@@ -161,7 +162,7 @@ def measured(
     if any(not 0 <= each < 1 << bits for each in told):
         raise UsageError(f"a class told a number of more than {bits} bits")
     classes, total, error = len(told), 0, 0
-    for vector, numbers, hidden in _parts(plan, vectors, opened, wraps):
+    for n, vector, numbers, hidden in _parts(plan, moduli, vectors, opened, wraps):
         total += _product(plan, vector, [x % n for x in numbers])
         total += sum(map(mul, _wrapped(plan, n, vector), hidden))
         for fine, half in _halves(plan, vector):
@@ -173,19 +174,23 @@ def measured(
 
 def _parts(
     plan: SlotPlan,
+    moduli: Sequence[mpz],
     vectors: Sequence[Vector],
     numbers: Sequence[Sequence[mpz]],
     wraps: Sequence[Sequence[int]],
-) -> Iterable[tuple[Vector, Sequence[mpz], Sequence[int]]]:
-    if not len(vectors) == len(numbers) == len(wraps):
-        raise UsageError(f"{len(vectors)} vectors, {len(numbers)} answers and {len(wraps)} of their wraps")
-    for vector, each, hidden in zip(vectors, numbers, wraps, strict=True):
+) -> Iterable[tuple[mpz, Vector, Sequence[mpz], Sequence[int]]]:
+    if not len(vectors) == len(moduli) == len(numbers) == len(wraps):
+        raise UsageError(
+            f"{len(vectors)} vectors, {len(moduli)} keys, {len(numbers)} answers and {len(wraps)} of their "
+            "wraps"
+        )
+    for n, vector, each, hidden in zip(moduli, vectors, numbers, wraps, strict=True):
         _check_places(plan, vector)
         if not len(each) == len(hidden) == plan.ciphertexts:
             raise UsageError(
                 f"{len(each)} numbers and {len(hidden)} wraps for a plan of {plan.ciphertexts} ciphertexts"
             )
-        yield vector, each, hidden
+        yield n, vector, each, hidden
 
 
 def _check_places(plan: SlotPlan, vector: Vector) -> None:

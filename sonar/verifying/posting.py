@@ -67,9 +67,11 @@ def check_model(findings: Findings, posted: BountyPosted, read: Read) -> ModelMa
     return model
 
 
-def check_key(findings: Findings, model: ModelManifest, read: Read) -> PublicKey | None:
-    """Check the key's manifest and its proof, and return the key."""
-    data = findings.read(POSTING, "key", read)
+def check_key(
+    findings: Findings, model: ModelManifest, read: Read, check: str = POSTING, name: str = "key"
+) -> PublicKey | None:
+    """Check the manifest of a model's key and its proof, and return the key."""
+    data = findings.read(check, name, read)
     if data is None:
         return None
     try:
@@ -77,11 +79,11 @@ def check_key(findings: Findings, model: ModelManifest, read: Read) -> PublicKey
         key = PublicKey.from_bytes(manifest.n, insecure=True)
         check_proof(key, manifest.proof)
     except (ManifestError, CiphertextError) as fault:
-        findings.false(POSTING, "key", "a sound key with its proof", fault)
+        findings.false(check, name, "a sound key with its proof", fault)
         return None
-    findings.same(POSTING, "key.bits", model.plan.key_bits, key.bits)
+    findings.same(check, f"{name}.bits", model.plan.key_bits, key.bits)
     if key.bits < MIN_BITS:
-        findings.note(POSTING, "key.bits", f"{key.bits} bits hide nothing: a key for comparisons")
+        findings.note(check, f"{name}.bits", f"{key.bits} bits hide nothing: a key for comparisons")
     return key
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from gmpy2 import gcd
+
 from sonar.errors import BlobNotFound, CiphertextError, RemoteError, StoreUnavailable
 from sonar.manifests.cohort import CohortManifest
 from sonar.manifests.evidence import EvidenceManifest
-from sonar.manifests.model import ModelManifest, VeilCover
+from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.protocol.events import BountyPosted
@@ -17,7 +19,7 @@ from sonar.protocol.ids import Address, Cid, Digest, joined
 from sonar.protocol.seal import seal
 from sonar.settling.updates import Expected
 from sonar.telling.verdicts import RoundVerified
-from sonar.verifying import cohorts, payments, settled, updates
+from sonar.verifying import cohorts, payments, posting, settled, updates
 from sonar.verifying.findings import Findings, Get, read
 from sonar.verifying.payments import Purse
 from sonar.verifying.posting import Place
@@ -41,7 +43,10 @@ class Sent:
 
 @dataclass
 class Course:
-    """A bounty's rounds in order. `model`, `key` and `allowed` are from its posting, None if unreadable."""
+    """A bounty's rounds in order. `model`, `key` and `allowed` are from its posting, None if unreadable.
+
+    `key` is then that of the round that is checked: a new model may come with another.
+    """
 
     place: Place
     posted: BountyPosted
@@ -56,6 +61,7 @@ class Course:
         self._purse = Purse(terms.escrow_units, terms.initial_loss)
         self._digest, self._current = self.posted.model_digest, self.model
         self._weights_of: Digest | None = None
+        self._moduli = {self.key.n} if self.key else set()
         self._earlier, self._opened, self._last = Earlier(), cohorts.Opened(), 0
 
     @property
@@ -140,7 +146,7 @@ class Course:
 
     def _judge(self, findings: Findings, record: RoundRecord, mine: Address) -> Judged:
         if self.model is None or self.key is None:
-            return Judged(missing="without the bounty's first model and key it cannot be checked")
+            return Judged(missing="without the bounty's first model and the round's key it cannot be checked")
         asked = self._asked(record)
         place = self.place.chain_id, self.place.contract, record.bounty, record.round
         expected = Expected.of(place, asked, self.key, self.model)
@@ -210,4 +216,22 @@ class Course:
         found = read(self.get, Cid("dag-cbor", new), ModelManifest.max_bytes) if changed else None
         model = settled.check_new_model(findings, record, self.model, self._digest, found)
         if changed:
+            self._check_key(findings, model)
             self._current = model
+
+    def _check_key(self, findings: Findings, model: ModelManifest | None) -> None:
+        """Check the key that a new model comes with, if it is another than the round's."""
+        if model is None:
+            self.key = None
+            return
+        if self._current is not None and self.key is not None and model.key == self._current.key:
+            return
+        found, name = read(self.get, model.key, KeyManifest.max_bytes), f"key of round {model.round}"
+        self.key = posting.check_key(findings, model, found, MODEL, name)
+        if self.key is None:
+            return
+        shared = any(gcd(self.key.n, n) not in (1, n) for n in self._moduli)
+        fault = "has a factor in common with another key of the bounty: anybody can read answers"
+        findings.sound(MODEL, name, fault if shared else "", "prime to the other keys")
+        findings.note(MODEL, name, f"is another than before: fingerprint {self.key.fingerprint.hex()[:16]}")
+        self._moduli.add(self.key.n)

@@ -83,9 +83,9 @@ class Spy:
                 continue
             masks = class_masks(seed, update.place, n, plan.ciphertexts)
             wraps = class_wraps(seed, update.place, plan.slot_bits, plan.ciphertexts)
-            heard.append(told(class_value(plan, n, [vector], [masks], [wraps]), plan.slot_bits, BITS))
+            heard.append(told(class_value(plan, [n], [vector], [masks], [wraps]), plan.slot_bits, BITS))
         opened, wrapped = self.town.opened(self.posted, 1, mine.address), read_wraps(plan, update.veil.wraps)
-        return measured(plan, n, [vector], [opened], [wrapped], heard, BITS)
+        return measured(plan, [n], [vector], [opened], [wrapped], heard, BITS)
 
 
 def spy(town: Town, capsules: list[Cap]) -> Spy:

@@ -69,7 +69,7 @@ class Seen:
     def value(self, plain: int) -> int:
         """What the missing class would tell if this is the answer."""
         hidden = self.wrap - self.wraps(plain) - self.hidden
-        value = class_value(PLAN, KEY.n, [VECTOR], [[self.mask(plain)]], [[hidden]])
+        value = class_value(PLAN, [KEY.n], [VECTOR], [[self.mask(plain)]], [[hidden]])
         return told(value, SIZE, TOLD_BITS)
 
 
@@ -82,7 +82,7 @@ def seen(classes: Classes, plain: int, seed: int) -> Seen:
     [covered], text = veiled(KEY, PLAN, [1 + (plain % KEY.n) * KEY.n], seeds, where)
     masks = [class_masks(each, where, KEY.n, 1)[0] for each in seeds]
     wraps = [class_wraps(each, where, SIZE, 1)[0] for each in seeds]
-    value = class_value(PLAN, KEY.n, [VECTOR], [[masks[missing]]], [[wraps[missing]]])
+    value = class_value(PLAN, [KEY.n], [VECTOR], [[masks[missing]]], [[wraps[missing]]])
     return Seen(
         x=(covered - 1) // KEY.n,
         wrap=read_wraps(PLAN, text)[0],

@@ -112,7 +112,8 @@ class Tellers:
         count, size = self.plan.ciphertexts, self.plan.slot_bits
         masks = [class_masks(u.seeds[number], u.place, self.key.public.n, count) for u in updates]
         wraps = [class_wraps(u.seeds[number], u.place, size, count) for u in updates]
-        return told(class_value(self.plan, self.key.public.n, vectors, masks, wraps), size, ask.bits)
+        moduli = [self.key.public.n] * len(vectors)
+        return told(class_value(self.plan, moduli, vectors, masks, wraps), size, ask.bits)
 
     def measured(self, mine: str, asked: Asked) -> Measured:
         """What a scientist knows of a functional."""
@@ -123,7 +124,9 @@ class Tellers:
         opened = [[mpz(x) for x in self.plain(update)] for update in updates]
         wraps = [read_wraps(self.plan, update.veil.wraps) for update in updates]
         vectors = [vector for _, vector in asked.parts]
-        return measured(self.plan, self.key.public.n, vectors, opened, wraps, numbers, asked.bits)
+        return measured(
+            self.plan, [self.key.public.n] * len(vectors), vectors, opened, wraps, numbers, asked.bits
+        )
 
     def plain(self, update: Update) -> list[int]:
         """What an update's ciphertexts hold: masked plaintexts."""

@@ -19,6 +19,7 @@ from sonar.families.quadratic.design import Design, Wish
 from sonar.families.quadratic.family import Quadratic
 from sonar.families.quadratic.inspection import Opened, Rounds, inspect
 from sonar.families.quadratic.maps.standard import StandardWish
+from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import AnyFamily, family_of
 from sonar.paillier.slots import SlotPlan
 from tests.family_kit import design_like
@@ -147,6 +148,71 @@ class FamilyContract:
         assert inspect(rules, Rounds([first]), replace(second, updates=forged), lambda _: True)["0"]
 
 
+class NoisyFamilyContract:
+    """What is relied on of a spec that asks mines to add noise to their sums."""
+
+    @pytest.fixture
+    def job(self) -> Job:
+        raise NotImplementedError
+
+    def test_sums_have_a_value_a_variance_and_a_price(self, job: Job) -> None:
+        sums, price = job.family.sums(job.design.spec, [job.tables[0]]), job.family.price(job.design.spec)
+        assert price is not None
+        assert price.rho > 0
+        assert sums.rows == len(job.tables[0])
+        assert len(sums.values) == len(sums.variances)
+        assert all(type(value) is int for value in sums.values)
+        assert all(variance > 0 for variance in sums.variances)
+
+    def test_sums_depend_on_no_batches_and_no_order(self, job: Job) -> None:
+        spec, table = job.design.spec, job.tables[0]
+        whole = job.family.sums(spec, [table])
+        assert job.family.sums(spec, iter(np.array_split(table, 7))) == whole
+        assert job.family.sums(spec, [table[::-1]]) == whole
+
+    def test_another_row_changes_sums_by_no_more_than_is_paid_for(self, job: Job) -> None:
+        spec, price = job.design.spec, job.family.price(job.design.spec)
+        table, most = job.tables[0].copy(), 0.0
+        before = job.family.sums(spec, [table])
+        for far in (1.0, 1e3, -1e6):
+            table[0] = far
+            after = job.family.sums(spec, [table])
+            moved = zip(before.values, after.values, after.variances, strict=True)
+            most = max(most, float(sum((a - b) ** 2 / (2 * v) for a, b, v in moved)))
+        assert price is not None
+        assert 0 < most <= price.rho
+
+    def test_what_is_released_answers_and_is_restored(self, job: Job) -> None:
+        family, spec, plan = job.family, job.design.spec, job.design.plan
+        sums = family.sums(spec, [job.tables[0]])
+        one = family.released(spec, plan, sums.values, sums.rows)
+        assert one.rows == sums.rows
+        assert family.restored(spec, plan, one.to_bytes()).digest() == one.digest()
+        assert len(opened(job, one, family.start(job.design).current.weights_int)) == plan.weights
+        moved = [value + (1 << 20) for value in sums.values]
+        assert family.released(spec, plan, moved, sums.rows).digest() != one.digest()
+
+    def test_the_id_is_stable_and_sums_without_noise_are_refused(self, job: Job) -> None:
+        family, spec = job.family, job.design.spec
+        assert family.sums_id(spec) == family.sums_id(type(spec).parse(spec.model_dump()))
+        with pytest.raises(ConsentError):
+            family.prepare(spec, job.design.plan, [job.tables[0]])
+        with pytest.raises(ConsentError, match="rows: the data set has"):
+            family.sums(spec, [job.tables[0][:9]])
+
+
+class TestNoisyQuadratic(NoisyFamilyContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return noisy_job(1)
+
+
+class TestNoisyQuadraticOfSeveralTargets(NoisyFamilyContract):
+    @pytest.fixture
+    def job(self) -> Job:
+        return noisy_job(3)
+
+
 class TestQuadratic(FamilyContract):
     @pytest.fixture
     def job(self) -> Job:
@@ -161,6 +227,20 @@ class TestQuadraticOfSeveralTargets(FamilyContract):
     @pytest.fixture
     def job(self) -> Job:
         return quadratic_job(3)
+
+
+def noisy_job(outputs: int) -> Job:
+    job = quadratic_job(outputs)
+    noise = {
+        "frac": 12,
+        "row_max": 3 << 12,
+        "constant": 1 << 12,
+        "target_unit": 1 << 12,
+        "deviation": 1 << 26,
+    }
+    spec = QuadraticSpec.parse(job.design.spec.model_dump() | {"noise": noise})
+    design = replace(job.design, spec=spec, holdout=replace(job.design.holdout, spec=spec))
+    return replace(job, design=design)
 
 
 def quadratic_job(outputs: int) -> Job:

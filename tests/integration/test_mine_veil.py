@@ -122,9 +122,9 @@ def test_functionals_of_an_answer_are_what_its_manifest_lets_them_be(world: Worl
         for seed in seeds_of(world, index).seeds:
             masks = class_masks(seed, place_of(manifest), n, len(masked))
             wraps = class_wraps(seed, place_of(manifest), PLAN.slot_bits, len(masked))
-            answers.append(told(class_value(PLAN, n, [vector], [masks], [wraps]), PLAN.slot_bits, bits))
+            answers.append(told(class_value(PLAN, [n], [vector], [masks], [wraps]), PLAN.slot_bits, bits))
         wraps = read_wraps(PLAN, veil_of(manifest).wraps)
-        found = measured(PLAN, n, [vector], [[each % n for each in masked]], [wraps], answers, bits)
+        found = measured(PLAN, [n], [vector], [[each % n for each in masked]], [wraps], answers, bits)
         u = clear_update(world.home(index) / "data.csv")
         assert abs(found.value - (3 * u[0] - u[1] + 2 * u[2])) <= found.error
 

@@ -21,7 +21,7 @@ def parts(*vector: int) -> Parts:
 def test_a_test_by_small_numbers_is_not_taken_for_what_rounding_left_of_a_score(decoy_first: bool) -> None:
     """Both are 14 bits of the same answer. Else honest rounds of some cohorts are signed by nobody."""
     world = World(mines=3)
-    place = Place(HERE.chain_id, HERE.address, BOUNTY, world.cover, world.plan, world.public.n)
+    place = Place(HERE.chain_id, HERE.address, BOUNTY, world.cover, world.plan, lambda _: world.public.n)
     wanted, near, decoy = parts(900, -900), parts(901, -900), parts(-300, 700)
     told = [(decoy, {0: 1, 1: 2, 2: 3}), (near, {0: 4, 1: 5, 2: 6})]
     functionals = Functionals({(MINE, 14): told if decoy_first else told[::-1]})

@@ -100,7 +100,7 @@ def test_bits_of_one_answer_are_told_right(classes: Classes, bits: int) -> None:
         told(
             class_value(
                 PLAN,
-                n,
+                [n] * 2,
                 vectors,
                 [class_masks(seed, place("mine", r), n, PLAN.ciphertexts) for r in (1, 2)],
                 [class_wraps(seed, place("mine", r), size, PLAN.ciphertexts) for r in (1, 2)],
@@ -110,7 +110,7 @@ def test_bits_of_one_answer_are_told_right(classes: Classes, bits: int) -> None:
         )
         for seed in seeds
     ]
-    found = measured(PLAN, n, vectors, opened, wraps, heard, bits)
+    found = measured(PLAN, [n] * 2, vectors, opened, wraps, heard, bits)
     off = (f - found.value + (1 << (size - 1))) % (1 << size) - (1 << (size - 1))
     assert abs(off) <= found.error
     assert found.error <= classes.count * ((1 << (size - bits - 1) if bits < size else 0) + 2 * 21)

@@ -94,8 +94,9 @@ def test_the_error_is_never_exceeded(
         hidden.append(
             [x // n + sum(wraps[c][part][j] for c in range(classes)) for j, x in enumerate(map(int, sums))]
         )
-    heard = [told(class_value(plan, key.n, vectors, masks[c], wraps[c]), size, bits) for c in range(classes)]
-    found = measured(plan, key.n, vectors, opened, hidden, heard, bits)
+    moduli = [key.n] * parts
+    heard = [told(class_value(plan, moduli, vectors, masks[c], wraps[c]), size, bits) for c in range(classes)]
+    found = measured(plan, moduli, vectors, opened, hidden, heard, bits)
     assert off_by(exact(plan, vectors, plain), found.value, size) <= found.error
     assert -(1 << (size - 1)) <= found.value < 1 << (size - 1)
 
@@ -119,7 +120,7 @@ def test_the_error_holds_for_real_masks(
         told(
             class_value(
                 plan,
-                key.n,
+                [key.n] * len(rounds),
                 vectors,
                 [class_masks(seed, place("mine", r), key.n, count) for r in rounds],
                 [class_wraps(seed, place("mine", r), size, count) for r in rounds],
@@ -131,11 +132,12 @@ def test_the_error_holds_for_real_masks(
     ]
     assert all(0 <= y < 1 << bits for y in heard)
     opened = [read(key, masked) for masked, _ in sent]
-    found = measured(plan, key.n, vectors, opened, [read_wraps(plan, w) for _, w in sent], heard, bits)
+    moduli = [key.n] * len(rounds)
+    found = measured(plan, moduli, vectors, opened, [read_wraps(plan, w) for _, w in sent], heard, bits)
     assert off_by(exact(plan, vectors, plain), found.value, size) <= found.error
     signed = [[key.signed(int(x)) for x in each] for each in opened]  # as a key holder may give them
     wraps = [read_wraps(plan, w) for _, w in sent]
-    assert measured(plan, key.n, vectors, [[mpz(x) for x in s] for s in signed], wraps, heard, bits) == found
+    assert measured(plan, moduli, vectors, [[mpz(x) for x in s] for s in signed], wraps, heard, bits) == found
 
 
 PLAN = SlotPlan.make(
@@ -158,7 +160,7 @@ def one(vector: list[int], bits: int, classes: int, label: str) -> tuple[int, Me
         told(
             class_value(
                 PLAN,
-                KEY.n,
+                [KEY.n],
                 [vector],
                 [class_masks(seed, where, KEY.n, PLAN.ciphertexts)],
                 [class_wraps(seed, where, SIZE, PLAN.ciphertexts)],
@@ -168,7 +170,7 @@ def one(vector: list[int], bits: int, classes: int, label: str) -> tuple[int, Me
         )
         for seed in seeds
     ]
-    found = measured(PLAN, KEY.n, [vector], [read(KEY, masked)], [read_wraps(PLAN, text)], heard, bits)
+    found = measured(PLAN, [KEY.n], [vector], [read(KEY, masked)], [read_wraps(PLAN, text)], heard, bits)
     return off_by(0, found.value, SIZE), found
 
 
@@ -205,7 +207,7 @@ def test_a_slot_may_have_fewer_bits_than_fine_places_take() -> None:
     assert plan.slot_bits < FINE_BITS
     vector, wraps = finely(plan, [0, 1]), [0] * plan.ciphertexts
     opened = [mpz(plain) for plain in plan.pack([1, 1])]
-    found = measured(plan, mpz(1 << 128) - 159, [vector], [opened], [wraps], [0], plan.slot_bits)
+    found = measured(plan, [mpz(1 << 128) - 159], [vector], [opened], [wraps], [0], plan.slot_bits)
     assert off_by(1 << FINE_BITS, found.value, plan.slot_bits) <= found.error
 
 
@@ -237,16 +239,25 @@ JUNK: list[tuple[Any, str]] = [
     (lambda: told(1, 20, 0), "0 bits of a value of 20 bits"),
     (lambda: spread(PLAN, [1]), "1 values for an answer of 11"),
     (lambda: write_vector(PLAN, [1]), f"a vector of 1 numbers; an answer has {places(PLAN)} places"),
-    (lambda: class_value(PLAN, KEY.n, [[1]], [NUMBERS], [WRAPS]), "a vector of 1 numbers"),
+    (lambda: class_value(PLAN, [KEY.n], [[1]], [NUMBERS], [WRAPS]), "a vector of 1 numbers"),
     (
-        lambda: class_value(PLAN, KEY.n, [ZERO], [NUMBERS[1:]], [WRAPS]),
+        lambda: class_value(PLAN, [KEY.n], [ZERO], [NUMBERS[1:]], [WRAPS]),
         "1 numbers and 2 wraps for a plan of 2",
     ),
-    (lambda: class_value(PLAN, KEY.n, [ZERO], [NUMBERS], [WRAPS[1:]]), "2 numbers and 1 wraps"),
-    (lambda: class_value(PLAN, KEY.n, [ZERO], [], [WRAPS]), "1 vectors, 0 answers and 1 of their wraps"),
-    (lambda: measured(PLAN, KEY.n, [ZERO], [NUMBERS], [WRAPS], [4096], 12), "a number of more than 12 bits"),
-    (lambda: measured(PLAN, KEY.n, [ZERO], [NUMBERS], [WRAPS], [-1], 12), "a number of more than 12 bits"),
-    (lambda: measured(PLAN, KEY.n, [ZERO], [NUMBERS], [WRAPS], [1], SIZE + 1), f"{SIZE + 1} bits of a value"),
+    (lambda: class_value(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS[1:]]), "2 numbers and 1 wraps"),
+    (
+        lambda: class_value(PLAN, [KEY.n], [ZERO], [], [WRAPS]),
+        "1 vectors, 1 keys, 0 answers and 1 of their wraps",
+    ),
+    (
+        lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [4096], 12),
+        "a number of more than 12 bits",
+    ),
+    (lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [-1], 12), "a number of more than 12 bits"),
+    (
+        lambda: measured(PLAN, [KEY.n], [ZERO], [NUMBERS], [WRAPS], [1], SIZE + 1),
+        f"{SIZE + 1} bits of a value",
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from sonar.families.quadratic.inspection import Rules, rules_of
 from sonar.families.quadratic.maps.base import Seeded
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
+from sonar.families.quadratic.releasing import released_map, row_sums, sums_id
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.veiled.judging import Tests, spoilers_of, tests_of
 from sonar.families.quadratic.veiled.scoring import Scores, scores_of
@@ -21,7 +22,7 @@ from sonar.families.veiled import Sent
 from sonar.paillier.affine import Run, affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
-from sonar.privacy.terms import Price
+from sonar.privacy.terms import Price, RowSums
 
 
 class Quadratic:
@@ -59,6 +60,18 @@ class Quadratic:
     def price(self, spec: QuadraticSpec) -> Price | None:
         """Return what the noise leaves to be learned of a row; None without noise."""
         return spec.noise.price if spec.noise else None
+
+    def sums(self, spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
+        """Return the upper triangle of the sums of v v^T. Raises DataError, ConsentError."""
+        return row_sums(spec, batches)
+
+    def released(self, spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> LocalMap:
+        """Return (A, b) with ridge. Raises BoundsError, DataError."""
+        return released_map(spec, plan, values, rows)
+
+    def sums_id(self, spec: QuadraticSpec) -> bytes:
+        """Return columns, feature map, target map and noise, without the ridge."""
+        return sums_id(spec)
 
     def in_words(self, spec: QuadraticSpec) -> str:
         """Return the feature map, and how many weights it has."""

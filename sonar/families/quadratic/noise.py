@@ -12,9 +12,9 @@ Talwar, Thakurta and Zhang 2014, with discrete noise).
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sonar.privacy.terms import Price
 from sonar.protocol.record import MAX_COHORT, Record
@@ -23,6 +23,11 @@ LEAST_DEVIATION = 1 << 10
 """Far more than it takes that sums of several discrete Gaussians are as good as one: they then differ by
 less than 2^-1000 (Kairouz, Liu and Steinke 2021, Proposition 5).
 """
+
+LONGEST = 1 << 24
+"""A product of two entries is then below 2^48, so that float64 adds up thousands of them exactly."""
+COARSEST = 8
+"""Below 2^(frac - COARSEST) lengths and units are so small that rounding would be most of a row."""
 
 
 class QuadraticNoise(Record):
@@ -40,6 +45,15 @@ class QuadraticNoise(Record):
     deviation: Annotated[int, Field(ge=LEAST_DEVIATION, lt=1 << 63)]
     parts: Annotated[int, Field(ge=1, le=MAX_COHORT)] = 1
     ridge_q32: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        least = 1 << (self.frac - COARSEST)
+        for field in ("row_max", "constant", "target_unit"):
+            if not least <= (found := getattr(self, field)) <= LONGEST:
+                problem = f"is {found:,}; from {least:,} to {LONGEST:,} with {self.frac} fractional bits"
+                raise ValueError(f"noise.{field}: {problem}")
+        return self
 
     @property
     def price(self) -> Price:

@@ -36,21 +36,24 @@ _FAR = 2.0
 def prepare(spec: QuadraticSpec, plan: SlotPlan, batches: Iterable[Matrix]) -> LocalMap:
     """Return what a mine contributes to a bounty, from batches float64[rows, spec.columns], in one pass.
 
-    Raises DataError for malformed data; ConsentError where sums would tell about single rows; BoundsError,
-    which is one, for targets, sums or local steps beyond what the bounty declares.
+    Raises DataError for malformed data; ConsentError where sums would tell about single rows, or must not be
+    made without noise; BoundsError, which is one, for targets, sums or local steps beyond what the bounty
+    declares.
     """
+    if spec.noise is not None:
+        raise ConsentError("noise: these sums are released with noise alone", hint="use `sums`, `released`")
     seen = _Seen(spec)
     for batch in even(batches, chunk_rows(spec)):
         seen.take(batch)
     seen.check()
     assert seen.sums is not None
     result = local_map(spec, seen.sums, plan.data_frac)
-    _check_sizes(spec, plan, result, seen.unlike())
+    check_sizes(spec, plan, result, seen.unlike())
     check_bounds(plan, result.a_int, result.b_int)
     return result
 
 
-def _check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: str) -> None:
+def check_sizes(spec: QuadraticSpec, plan: SlotPlan, result: LocalMap, unlike: str = "") -> None:
     """Check the sums against the bounty's bounds, by the names of columns. Raises BoundsError.
 
     Says which column and which limit, and nothing of the data's own values.
@@ -72,7 +75,7 @@ class _Seen:
     """What has been seen of a table so far."""
 
     def __init__(self, spec: QuadraticSpec) -> None:
-        self.spec, self.loss = spec, LOSSES[spec.loss]
+        self.spec = spec
         self.sums: Moments | None = None
         self.rows = 0
         self._clipped = np.zeros(spec.outputs, dtype=np.int64)
@@ -82,13 +85,8 @@ class _Seen:
     def take(self, batch: Matrix) -> None:
         """Add a batch to all sums and counts."""
         spec = self.spec
-        if batch.ndim != 2 or batch.shape[1] != len(spec.columns):
-            raise DataError("data", f"shape {batch.shape}; the bounty takes {len(spec.columns)} columns")
-        x, y = batch[:, : len(spec.features)], batch[:, len(spec.features) :]
-        phi = spec.transform(x)
-        for target, column in zip(spec.targets, y.T, strict=True):
-            self.loss.check(target.name, column)
-        z = np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
+        phi, z = mapped_rows(spec, batch)
+        x = batch[:, : len(spec.features)]
         for i, target in enumerate(spec.targets):
             self._clipped[i] += np.count_nonzero(np.abs(z[:, i]) >= target.clip)
         found = moments(phi, z)
@@ -119,6 +117,20 @@ class _Seen:
         farthest = sorted(range(len(away)), key=lambda i: -away[i])[:3]
         named = [f"{spec.features[i]!r} ({means[i]:.4g})" for i in farthest if away[i] > _FAR]
         return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
+
+
+def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
+    """Return phi float64[n, width] and z float64[n, outputs] of rows float64[n, spec.columns].
+
+    Raises DataError.
+    """
+    if batch.ndim != 2 or batch.shape[1] != len(spec.columns):
+        raise DataError("data", f"shape {batch.shape}; the bounty takes {len(spec.columns)} columns")
+    x, y = batch[:, : len(spec.features)], batch[:, len(spec.features) :]
+    phi = spec.transform(x)
+    for target, column in zip(spec.targets, y.T, strict=True):
+        LOSSES[spec.loss].check(target.name, column)
+    return phi, np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
 
 
 def chunk_rows(spec: QuadraticSpec) -> int:

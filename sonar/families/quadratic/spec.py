@@ -136,6 +136,9 @@ class QuadraticSpec(Record):
             raise ValueError(f"features: {self.weights} weights with the bias; at most {MAX_WEIGHTS}")
         if self.local_steps > 1 and self.local_rate_q32 == 0:
             raise ValueError("local_rate_q32: must be more than 0 when local_steps is more than 1")
+        if self.noise is not None and self.local_steps > 1:
+            problem = "noise is added to sums that serve one gradient step in a round"
+            raise ValueError(f"local_steps: is {self.local_steps}, and 1 with noise: {problem}")
         return self
 
 

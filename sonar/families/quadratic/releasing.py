@@ -1,0 +1,187 @@
+"""From a table to sums that noise can be added to, and from noisy sums to (A, b).
+
+**Rows.** v = (phi without its bias, target_unit z) is shortened as a whole, so that its length is at most
+`row_max`, and cut off to integers, which lengthens nothing. That is checked in integers: the price rests on
+it. A shortened row's z is what its shortened phi gives, so it still speaks for the same weights.
+
+**Exact.** A sum of products of integers is an integer, and float64 holds each below 2^53. Rows are added up
+in pieces so short that the sum of the magnitudes stays below 2^52; so every partial sum is exact, in whatever
+order BLAS adds, and the pieces add up in whole numbers. So the sums are the same for batches of every length,
+and for rows in every order: for maps that mix columns but for the last bit of a row's phi, which BLAS may
+round differently elsewhere in a batch.
+
+**Released** is the upper triangle of the sums of v v^T, row by row, without what nobody needs: the targets'
+products with each other and the square of the constant.
+
+**After the noise** nothing more is learned of the rows, whatever is done. So (A, b) are made exactly: the
+known scales are divided out, the ridge is added, and each number is rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import ConsentError, DataError
+from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
+from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, even, mapped_rows
+from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.paillier.affine import check_bounds
+from sonar.paillier.slots import SlotPlan
+from sonar.privacy.terms import RowSums
+from sonar.protocol import codec
+
+Matrix = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_EXACT = 1 << 52
+_WIDE = 1 << 62
+_SHORTER = 1.0 - 2.0**-40
+"""Rounding makes a length of 1,000 numbers wrong by less than 2^-42 of itself."""
+
+
+def row_sums(spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
+    """Return the exact sums over the rows of batches float64[rows, spec.columns], in one pass.
+
+    Raises DataError for malformed data, ConsentError for too few rows or a spec without noise.
+    """
+    noise = _noise_of(spec)
+    totals, rows, clipped = _Totals(spec, noise), 0, 0
+    for batch in even(batches, chunk_rows(spec)):
+        v, shortened = grid_rows(noise, *mapped_rows(spec, batch))
+        totals.add(v)
+        rows += len(v)
+        clipped += shortened
+    check_rows(rows, spec)
+    i, j = _released_pairs(spec.width, spec.outputs)
+    own, beside = Fraction(noise.deviation**2), Fraction(noise.deviation**2, 2)
+    variances = [own if same else beside for same in (i == j).tolist()]
+    return RowSums([int(one) for one in totals.whole()[i, j]], variances, rows, clipped)
+
+
+def grid_rows(noise: QuadraticNoise, phi: Matrix, z: Matrix) -> tuple[Ints, int]:
+    """Return rows v int64[n, width + outputs] as this module's text says, and how many were shortened.
+
+    Of phi float64[n, width], the bias last, and z float64[n, outputs]. The constant is v's last column.
+    """
+    unit = float(1 << noise.frac)
+    v = np.column_stack([phi[:, :-1], z * (noise.target_unit / unit)])
+    largest = np.maximum(np.abs(v).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    along = v / largest  # so that no square overflows
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # in what is then not chosen
+        most = noise.row_max * _SHORTER / np.sqrt(np.sum(along**2, axis=1, keepdims=True))
+        long = unit * largest > most
+        whole = np.trunc(np.where(long, along * most, v * unit)).astype(np.int64)
+    check_lengths(noise, whole)
+    constant = np.full((len(v), 1), noise.constant, dtype=np.int64)
+    return np.hstack([whole, constant]), int(np.count_nonzero(long))
+
+
+def check_lengths(noise: QuadraticNoise, v: Ints) -> None:
+    """Check that no row of integers is longer than the price says. Raises ConsentError."""
+    if abs(v).max(initial=0) > noise.row_max or (v**2).sum(axis=1).max(initial=0) > noise.row_max**2:
+        problem = "rows: one is longer on this machine than the noise is made for"
+        raise ConsentError(problem, hint="this is a fault of Sonar or of numpy: please report it")
+
+
+class _Totals:
+    """The sums of v v^T, exact: see this module's text."""
+
+    def __init__(self, spec: QuadraticSpec, noise: QuadraticNoise) -> None:
+        size = spec.width + spec.outputs
+        self._largest = max(noise.row_max, noise.constant) ** 2
+        self._near: Ints = np.zeros((size, size), dtype=np.int64)
+        self._near_rows = 0
+        self._far = np.zeros((size, size), dtype=object)
+
+    def add(self, v: Ints) -> None:
+        """Add rows int64[n, width + outputs]."""
+        piece = _EXACT // self._largest
+        for start in range(0, len(v), piece):
+            some = v[start : start + piece].astype(np.float64)
+            if (self._near_rows + len(some)) * self._largest > _WIDE:
+                self._flush()
+            self._near += (some.T @ some).astype(np.int64)
+            self._near_rows += len(some)
+
+    def whole(self) -> IntArray:
+        """Return the sums so far, object[width + outputs, width + outputs]."""
+        self._flush()
+        return self._far
+
+    def _flush(self) -> None:
+        self._far = self._far + self._near.astype(object)
+        self._near[:], self._near_rows = 0, 0
+
+
+@lru_cache(maxsize=8)
+def _released_pairs(width: int, outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of what is released of the symmetric matrix over (phi, targets, constant)."""
+    plain, size = width - 1, width + outputs
+    i, j = np.triu_indices(size)
+    between = (i >= plain) & (j < size - 1)
+    keep = ~between & ~((i == size - 1) & (j == size - 1))
+    return i[keep], j[keep]
+
+
+def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], rows: int) -> LocalMap:
+    """Return what a mine contributes, from noisy values as `row_sums` orders them, over so many rows.
+
+    Raises ConsentError, BoundsError, and DataError for another number of values.
+    """
+    noise = _noise_of(spec)
+    check_rows(rows, spec)
+    i, j = _released_pairs(spec.width, spec.outputs)
+    if len(values) != len(i):
+        raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")
+    size, plain = spec.width + spec.outputs, spec.width - 1
+    whole = np.zeros((size, size), dtype=object)
+    whole[i, j] = whole[j, i] = [int(value) for value in values]
+    loss, unit = LOSSES[spec.loss], 1 << noise.frac
+    one = bias_unit(spec, plan.data_frac)
+    assert one is not None  # noise takes one local step
+    places = [*range(plain), size - 1]
+    scales = np.array([unit] * plain + [noise.constant], dtype=object)
+
+    gram = whole[np.ix_(places, places)] << 32
+    gram[np.arange(plain), np.arange(plain)] += noise.ridge_q32 << (2 * noise.frac)
+    gram_scale = np.multiply.outer(scales, scales) * (rows << 32)
+    cross = whole[np.ix_(places, range(plain, size - 1))]
+    cross_scale = scales[:, None] * (rows * noise.target_unit)
+
+    a = _rounded(gram, gram_scale, Fraction(loss.a_factor) * (1 << plan.data_frac))
+    a[plain, plain] = one
+    b = _rounded(cross, cross_scale, Fraction(loss.b_factor) * (1 << plan.data_frac))
+    result = LocalMap(a, b, rows, plan.data_frac)
+    check_sizes(spec, plan, result)
+    check_bounds(plan, result.a_int, result.b_int)
+    return result
+
+
+def _rounded(above: IntArray, below: IntArray, factor: Fraction) -> IntArray:
+    """Return factor above / below to the nearest integers, halves up; `below` is positive."""
+    twice = 2 * factor.numerator * above + factor.denominator * below
+    return np.asarray(twice // (2 * factor.denominator * below), dtype=object)
+
+
+def sums_id(spec: QuadraticSpec) -> bytes:
+    """Return what noisy sums depend on, in canonical DAG-CBOR: all of the spec but what is done afterwards.
+
+    The ridge, the loss's factors and the least number of rows change none of the sums. The loss decides which
+    targets are taken, and nothing of their sums.
+    """
+    fields = spec.model_dump(include={"kind", "features", "targets", "stages", "noise"})
+    del fields["noise"]["ridge_q32"]
+    return codec.encode(fields)
+
+
+def _noise_of(spec: QuadraticSpec) -> QuadraticNoise:
+    if spec.noise is None:
+        raise ConsentError("noise: the bounty declares none", hint="use `prepare`")
+    return spec.noise
