@@ -65,7 +65,8 @@ def serve(
     stake, and needs no store.
     """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(mine.password(password_file))  # a wrong password is reported before any wait
+    password = mine.password(password_file)
+    mine.unlock(password)  # a wrong password is reported before any wait
     patiently(lambda: mine.market, mine.progress)
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now
@@ -73,7 +74,7 @@ def serve(
         if isinstance(fault, StoreUnusable) and not mine.book.at_risk():
             raise
         mine.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
-    node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
+    node = mine.node(password, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()
     mine.progress.note(f"mine {mine.address} works on {mine.network.name!r}")
     with stop.holding():

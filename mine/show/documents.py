@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any
 
 from sonar.protocol.ids import ETHER, Address
@@ -155,6 +156,16 @@ class TokenHeld:
 
 
 @document
+class FormerAccount:
+    """An account that another one of this mine followed: what it has, and in how many bounties it goes on."""
+
+    address: Address
+    ether_wei: Amount
+    withdrawable_wei: Amount
+    bounties: int
+
+
+@document
 class RefusalFacts:
     """Why a bounty is refused, and what to do."""
 
@@ -183,6 +194,7 @@ class MineStatus:
     ether_wei: Amount | None = None
     withdrawable_wei: Amount | None = None
     tokens: list[TokenHeld] | None = None
+    former: list[FormerAccount] | None = None
 
 
 @document
@@ -234,7 +246,10 @@ class Income:
 
 @document
 class Claimed:
-    """A withdrawal that is mined."""
+    """A withdrawal that is mined; of several, if former accounts were owed something too, all together.
+
+    `accounts` took it out, the last of them by `tx_hash`. `moved_wei` is ether that former accounts held.
+    """
 
     to: Address
     amount_units: Amount
@@ -242,6 +257,25 @@ class Claimed:
     tx_hash: str
     gas_wei: Amount
     asset: Address = ETHER
+    accounts: list[Address] = field(default_factory=list)
+    moved_wei: Amount = 0
+    moved: str = ""
+
+
+@document
+class Rotated:
+    """An account has a successor. `used`: that begins what is new; else it is only named.
+
+    `going_on`: in how many bounties the old account goes on, with the `ether_wei` that it has.
+    """
+
+    old: Address
+    new: Address
+    used: bool
+    going_on: int
+    ether_wei: Amount
+    tx_hash: str = ""
+    gas_wei: Amount = 0
 
 
 ANSWERS: dict[str, Any] = {
@@ -256,5 +290,6 @@ ANSWERS: dict[str, Any] = {
     "status": MineStatus,
     "earnings": Income,
     "claim": Claimed,
+    "rotate": Rotated,
 }
 """By command; `mine run` tells its progress instead (`sonar.telling.progress`)."""

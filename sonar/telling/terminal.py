@@ -63,6 +63,23 @@ PasswordFileOption = Annotated[
         rich_help_panel=COMMON,
     ),
 ]
+ToOption = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="FILE", help="The successor's key file. [default: a new account]"),
+]
+ToPasswordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--to-password-file", metavar="FILE", help="That file's password. [default: the keystore's]"
+    ),
+]
+LaterFlag = Annotated[
+    bool,
+    typer.Option("--later", help="Only name it now: its key stays out of this home until you use it."),
+]
+AgainFlag = Annotated[
+    bool, typer.Option("--again", help="Replace an account that took its place and did nothing yet.")
+]
 
 # Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
 _ClickUsageError: Any = typer.BadParameter.__mro__[1]
