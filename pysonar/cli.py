@@ -14,8 +14,12 @@ from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
 from sonar.telling.terminal import (
     COMMON,
+    AgainFlag,
     JsonFlag,
+    LaterFlag,
     PasswordFileOption,
+    ToOption,
+    ToPasswordOption,
     WideFlag,
     new_app,
     print_json,
@@ -277,6 +281,48 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
         print_json(ScientistStatus.of(document))
     else:
         print_status(document, wide=wide)
+
+
+@app.command()
+def rotate(
+    account: Annotated[bool, typer.Option("--account", help="Change the scientist's account.")] = False,
+    to: ToOption = None,
+    to_password_file: ToPasswordOption = None,
+    later: LaterFlag = False,
+    again: AgainFlag = False,
+    move: Annotated[
+        bool, typer.Option("--move", help="Send the ether of former accounts without an open bounty.")
+    ] = False,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change the scientist's account: a successor takes its place, which both sign, once and for ever.
+
+    Bounties that are posted are settled by the old account, with its key; the next one is posted by the
+    successor. Her keys and records are this home's, and stay. Stop `pysonar run` first; `pysonar resume`
+    continues afterwards. You can kill this at any time, and run it again.
+
+    Examples: `pysonar rotate --account`, `pysonar rotate --account --move`
+    """
+    from pysonar import accounts
+    from pysonar.wiring import locked
+    from sonar.telling.accounts import print_changed
+    from sonar.telling.amounts import format_wei
+
+    if not account:
+        raise UsageError("say what changes", hint="--account changes the account")
+    command = "pysonar rotate --account"
+    with locked(home, sink_for(as_json)) as scientist:
+        if move:
+            moved_wei = accounts.move(scientist, password_file)
+            scientist.progress.note(f"moved {format_wei(moved_wei)} to {scientist.address}")
+            return
+        document = accounts.change(scientist, to, password_file, to_password_file, later=later, again=again)
+    if as_json:
+        print_json(document)
+    else:
+        print_changed(document, command, f"{command} --move")
 
 
 @app.command()

@@ -264,6 +264,7 @@ RULES = (
     ),
     _pysonar(
         "pysonar.show",
+        "pysonar.accounts",
         "pysonar.wiring",
         "pysonar.capsules",
         "pysonar.models",
@@ -271,6 +272,7 @@ RULES = (
         "pysonar.bounty",
         "pysonar.keys",
     ),
+    _pysonar("pysonar.accounts", "pysonar"),
     _pysonar("pysonar.api", "pysonar", localchain=True),
     _pysonar("pysonar", "pysonar"),
     Rule("capsule", SEALED, ("sonar", "capsule"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mine.show.documents import Rotated
 from mine.wiring import Mine
 from sonar.rotating import given_by, rotate
+from sonar.telling.accounts import AccountChanged
 
 
 def change(
@@ -17,13 +17,13 @@ def change(
     *,
     later: bool = False,
     again: bool = False,
-) -> Rotated:
+) -> AccountChanged:
     """Name a successor of the mine's account, and use it from now on. Raises as `sonar.rotating.rotate`."""
     password = mine.password(password_file)
     given = given_by(to, to_password_file, password)
     done = rotate(mine, mine.begun, password, given=given, later=later, again=again)
     going_on = [one for one in mine.book.joined() if not one.over and mine.account_in(one.bounty) == done.old]
-    return Rotated(
+    return AccountChanged(
         done.old,
         done.new,
         done.used,

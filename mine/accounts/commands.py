@@ -73,12 +73,12 @@ def rotate(
     Examples: `mine rotate`, `mine rotate --to cold.json --later`
     """
     from mine.accounts.changing import change
-    from mine.show import printing
     from mine.wiring import locked
+    from sonar.telling.accounts import print_changed
 
     with locked(home, sink_for(as_json)) as mine:
         document = change(mine, to, password_file, to_password_file, later=later, again=again)
     if as_json:
         print_json(document)
     else:
-        printing.print_rotated(document)
+        print_changed(document, "mine rotate", "mine claim --move")

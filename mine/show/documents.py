@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Any
 
 from sonar.protocol.ids import ETHER, Address
+from sonar.telling.accounts import AccountChanged, FormerAccount
 from sonar.telling.checks import Examination
 from sonar.telling.documents import Amount, PartyReady, document
 
@@ -156,16 +157,6 @@ class TokenHeld:
 
 
 @document
-class FormerAccount:
-    """An account that another one of this mine followed: what it has, and in how many bounties it goes on."""
-
-    address: Address
-    ether_wei: Amount
-    withdrawable_wei: Amount
-    bounties: int
-
-
-@document
 class RefusalFacts:
     """Why a bounty is refused, and what to do."""
 
@@ -262,22 +253,6 @@ class Claimed:
     moved: str = ""
 
 
-@document
-class Rotated:
-    """An account has a successor. `used`: that begins what is new; else it is only named.
-
-    `going_on`: in how many bounties the old account goes on, with the `ether_wei` that it has.
-    """
-
-    old: Address
-    new: Address
-    used: bool
-    going_on: int
-    ether_wei: Amount
-    tx_hash: str = ""
-    gas_wei: Amount = 0
-
-
 ANSWERS: dict[str, Any] = {
     "init": PartyReady,
     "doctor": Examination,
@@ -290,6 +265,6 @@ ANSWERS: dict[str, Any] = {
     "status": MineStatus,
     "earnings": Income,
     "claim": Claimed,
-    "rotate": Rotated,
+    "rotate": AccountChanged,
 }
 """By command; `mine run` tells its progress instead (`sonar.telling.progress`)."""

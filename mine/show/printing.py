@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mine.show.cover import in_lines
 from mine.show.documents import (
-    FormerAccount,
     Income,
     JoinedFacts,
     MineStatus,
     OfferFacts,
-    Rotated,
     RoundIncome,
     Standing,
 )
 from sonar.protocol.ids import ETHER, Address
-from sonar.telling.again import with_home
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
 from sonar.telling.text import clock, count, printable, short, span
@@ -136,7 +133,7 @@ def _standing(document: MineStatus) -> Iterable[tuple[str, str]]:
         for one in document.tokens or ():
             yield "token", f"{one.told} (mine claim --asset {one.asset})"
         for before in document.former or ():
-            yield "former", _former(before)
+            yield "former", before.told("mine claim --move")
     if ipfs := document.ipfs:
         state = count(ipfs["peers"], "peer") if ipfs["running"] else "not running (mine run)"
         yield "ipfs", f"{ipfs['peer_id'] or 'no identity yet'}, {state}"
@@ -147,13 +144,6 @@ def _standing(document: MineStatus) -> Iterable[tuple[str, str]]:
         )
     if not document.bounties:
         yield "bounties", "none joined (mine bounties, mine join BOUNTY)"
-
-
-def _former(one: FormerAccount) -> str:
-    """What an account of before has, and what it still does."""
-    todo = f"goes on in {count(one.bounties, 'bounty', 'bounties')}" if one.bounties else "has ended all"
-    have, owed = format_wei(one.ether_wei), format_wei(one.withdrawable_wei)
-    return f"{one.address}: {todo}; {have}, {owed} to withdraw (mine claim --move)"
 
 
 def _told(one: Standing) -> dict[str, Any]:
@@ -227,24 +217,6 @@ def _sums(document: Income) -> Iterable[tuple[str, str]]:
     yield "withdrawn", f"{format_wei(document.withdrawn_wei or 0)}, stakes included"
     for one in document.tokens:
         yield "token", f"{one.told} (mine claim --asset {one.asset})"
-
-
-def print_rotated(done: Rotated) -> None:
-    """Show a person that an account has a successor, and what is left to do."""
-    goes_on = count(done.going_on, "bounty", "bounties")
-    if not done.used:
-        following = "keep its key file safe; `mine rotate --to FILE` begins to use it"
-    elif done.going_on:
-        following = f"keep ether on both: {done.old} goes on in {goes_on}, with its own stakes"
-    else:
-        following = "`mine claim --move` sends what the old account has to the new one"
-    print_named(
-        {
-            "old": f"{done.old}: {format_wei(done.ether_wei)}",
-            "new": done.new if done.used else f"{done.new}, named and not used yet",
-            "next": with_home(following),
-        }.items()
-    )
 
 
 def print_rows(

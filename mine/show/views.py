@@ -18,7 +18,6 @@ from mine.show.documents import (
     DataFacts,
     DataUse,
     Fit,
-    FormerAccount,
     Income,
     JoinedFacts,
     MineStatus,
@@ -40,6 +39,7 @@ from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
+from sonar.telling.accounts import FormerAccount
 from sonar.telling.amounts import Unit, format_amount
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pysonar.campaign.history import document_of
 from sonar.protocol.ids import Address
+from sonar.telling.accounts import AccountChanged, FormerAccount
 from sonar.telling.documents import Amount, CampaignSummary, Integer, PartyReady, document
 
 
@@ -95,6 +96,7 @@ class ScientistStatus:
     network: str
     balance_wei: Amount | None
     tokens: list[TokenBalance]
+    former: list[FormerAccount]
     problem: str
     campaigns: list[Standing]
     damaged: list[Damaged]
@@ -122,5 +124,6 @@ ANSWERS: dict[str, Any] = {
     "explain": Explained,
     "status": ScientistStatus,
     "predict": Predicted,
+    "rotate": AccountChanged,
 }
 """By command; `run` and `resume` tell their progress instead (`sonar.telling.progress`)."""

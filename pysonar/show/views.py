@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pysonar.accounts import former
 from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
 from sonar.protocol.ids import ETHER
 from sonar.telling.again import with_home
@@ -28,10 +29,10 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
             campaigns.append(_campaign(scientist, name))
         except (ConfigError, JournalError) as error:
             damaged.append({"name": name, "error": str(error), "hint": error.hint})
-    balance_wei, tokens, problem = None, [], ""
+    balance_wei, tokens, before, problem = None, [], [], ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
-        tokens = _tokens(scientist, campaigns)
+        tokens, before = _tokens(scientist, campaigns), former(scientist)
     except (EnvironmentFault, RpcError) as fault:
         problem = str(fault)
     return {
@@ -40,6 +41,7 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         "network": scientist.network.name,
         "balance_wei": balance_wei,
         "tokens": tokens,
+        "former": before,
         "problem": problem,
         "campaigns": campaigns,
         "damaged": damaged,
@@ -108,6 +110,7 @@ def print_status(document: dict[str, Any], *, wide: bool = False) -> None:
         [
             ("account", f"{document['address']}: {have}"),
             *(("token", one["told"]) for one in document["tokens"]),
+            *(("former", one.told("pysonar rotate --account --move")) for one in document["former"]),
             ("home", document["home"]),
             ("network", document["network"]),
             ("problem", document["problem"]),
