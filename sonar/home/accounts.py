@@ -65,6 +65,14 @@ def accounts_in(folder: Path, journal: Journal | None) -> Accounts:
     return found or Accounts((Address(address),))
 
 
+def current_in(folder: Path, journal_file: Path) -> Address:
+    """Return the account that begins what is new in a home. Raises as `accounts_in`; makes no journal."""
+    if not journal_file.exists():
+        return accounts_in(folder, None).current
+    with Journal(journal_file) as journal:
+        return accounts_in(folder, journal).current
+
+
 class AccountBook:
     """The accounts in a home's journal. Methods raise JournalError."""
 

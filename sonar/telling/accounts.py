@@ -12,7 +12,7 @@ from sonar.telling.text import count
 
 @document
 class FormerAccount:
-    """An account that another one of this party followed: what it has, and how many bounties it goes on in."""
+    """An account that another one of this party followed: what it has, how many bounties it goes on in."""
 
     address: Address
     ether_wei: Amount
