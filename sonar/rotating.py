@@ -84,6 +84,8 @@ def rotate(
     successor = given or _pending(party, outbox, named, password)
     new = Address(successor.address)
     _check(party, outbox, named, new)
+    if succession.is_there() and named != new:
+        _check_free(succession, new)
     party.book_of_accounts.name(new)
     if not later:
         _keep(party, successor, password)
@@ -159,12 +161,13 @@ def _pending(party: Party, outbox: Outbox, named: Address | None, password: str)
     """Return the successor that was recorded before; a new one if nobody has heard of that."""
     from eth_account import Account
 
-    pending = party.accounts.successor
-    if pending is None or pending in keystore.addresses(party.home.keystore):
-        return party.unlock(password, pending) if pending else Account.create()
-    if named == pending or outbox.submitted(_intent(pending)):
+    recorded = party.accounts.successor
+    pending = recorded or named
+    if pending in keystore.addresses(party.home.keystore):
+        return party.unlock(password, pending)
+    if recorded is not None and (named == recorded or outbox.submitted(_intent(recorded))):
         raise KeyFileError(
-            f"{pending} is named as the successor of {outbox.address}, and its key is not in this home",
+            f"{recorded} is named as the successor of {outbox.address}, and its key is not in this home",
             hint="name its key file by --to",
         )
     made: LocalAccount = Account.create()
@@ -189,6 +192,14 @@ def _check(party: Party, outbox: Outbox, named: Address | None, new: Address) ->
         )
 
 
+def _check_free(succession: Succession, new: Address) -> None:
+    """Check that an account is in no chain yet. Raises SuccessorTaken, SuccessorSucceeded."""
+    if (predecessor := succession.predecessor(new)) is not None:
+        raise errors.SuccessorTaken(new, predecessor)
+    if (after := succession.successor(new)) is not None:
+        raise errors.SuccessorSucceeded(new, after)
+
+
 def _keep(party: Party, successor: LocalAccount, password: str) -> None:
     """Write the successor's key to the home, on the disk when this returns. Raises KeyFileError."""
     keystore.save(party.home.keystore, successor, password, dev=party.network.dev)
@@ -209,6 +220,7 @@ def _succeed(party: Party, outbox: Outbox, successor: LocalAccount) -> Receipt |
         return outbox.perform(_intent(new), call)
     except MarketError:
         if succession.successor(outbox.address) != new:  # else it was named meanwhile
+            party.book_of_accounts.name(None)  # the next one may be another
             raise
         return None
 

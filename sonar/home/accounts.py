@@ -79,8 +79,8 @@ class AccountBook:
     def __init__(self, journal: Journal, accounts: Accounts) -> None:
         self._journal, self.accounts = journal, accounts
 
-    def name(self, successor: Address) -> None:
-        """Record that the current account is about to name this successor."""
+    def name(self, successor: Address | None) -> None:
+        """Record that the current account is about to name this successor; None: that it was refused."""
         self._put(replace(self.accounts, successor=successor))
 
     def switch(self, begun: Iterable[str]) -> None:

@@ -63,6 +63,7 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
             killer.stop()
         done = changes(home)
         instants, killed = instants + len(done), killed + sum(bool(one["killed"]) for one in done)
+        print([(row.round, row.loss, len(row.cohort), row.left_out) for row in report.rounds], done)
         check_the_same(report, len(done), ROUNDS)
         check_accounts(home, conductor.record.addresses[party], len(done), report)
     print(f"{party}: {instants} changes, {killed} killed in the middle, in {run} runs")
