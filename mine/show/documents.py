@@ -61,10 +61,20 @@ class CoverFacts:
 
 
 @document
+class ScientistRecord:
+    """What a scientist posted under her `accounts`, oldest first: in all, closed, and of these overdue."""
+
+    accounts: list[Address]
+    posted: int
+    closed: int
+    overdue: int
+
+
+@document
 class OfferFacts:
     """A bounty as this mine sees it. `data`: which of its data fit, or why none does.
 
-    What the bounty's manifest says is empty where that could not be read.
+    What the bounty's manifest says is empty where that could not be read. `record` is the scientist's.
     """
 
     bounty: str
@@ -95,6 +105,7 @@ class OfferFacts:
     symbol: str = ""
     decimals: int | None = None
     cover: CoverFacts | None = None
+    record: ScientistRecord | None = None
 
 
 @document

@@ -16,6 +16,7 @@ from mine.show.documents import (
     RoundIncome,
     Standing,
 )
+from mine.show.record import in_words
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
@@ -181,6 +182,8 @@ def _asset_of(one: OfferFacts | RoundIncome) -> Address:
 
 def _asked(one: OfferFacts) -> Iterable[str]:
     """What a bounty asks of a mine, and why this one's data will not do."""
+    if one.record:
+        yield f"scientist {one.scientist}: {in_words(one.record)}"
     if one.needs:
         yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
     yield from in_lines(one.cover) if one.cover else ()

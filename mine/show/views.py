@@ -29,6 +29,7 @@ from mine.show.documents import (
     Told,
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
+from mine.show.record import records_of
 from mine.wiring import Mine
 from mine.work.state import Book, Joined, Veiled
 from sonar.chain.contract.errors import UnknownBounty
@@ -93,10 +94,14 @@ def bounties(mine: Mine) -> list[OfferFacts]:
         )
         for posted in mine.market.bounties()
     ]
+    open_ones = [offer for offer in offers if offer.status is not Status.CLOSED]
+    records = records_of(mine.market, [offer.posted.scientist for offer in open_ones])
     return [
-        _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy.capsules.trusted)
-        for offer in offers
-        if offer.status is not Status.CLOSED
+        replace(
+            _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy.capsules.trusted),
+            record=records[offer.posted.scientist],
+        )
+        for offer in open_ones
     ]
 
 

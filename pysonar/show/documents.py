@@ -89,7 +89,10 @@ class Damaged:
 
 @document
 class ScientistStatus:
-    """The account and the bounties of a home. With a `problem` the chain could not be asked."""
+    """The account and the bounties of a home. With a `problem` the chain could not be asked.
+
+    `followed`: the mines that go on under another account, each with the latest.
+    """
 
     address: Address
     home: str
@@ -97,6 +100,7 @@ class ScientistStatus:
     balance_wei: Amount | None
     tokens: list[TokenBalance]
     former: list[FormerAccount]
+    followed: dict[str, str]
     problem: str
     campaigns: list[Standing]
     damaged: list[Damaged]

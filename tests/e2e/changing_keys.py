@@ -1,7 +1,7 @@
 """A party's work, before which a key of its own is changed, by a command that is killed in the middle.
 
 Usage: python -m tests.e2e.changing_keys HOME SEED TIMES CHANGE ... -- WORK ...: two commands, as `python -m`
-takes them. Nothing is changed before the first start, nor after TIMES changes.
+takes them. Nothing is changed before the party has joined or posted a bounty, nor after TIMES changes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sonar.chain.deploying.faucet import fund
 from sonar.home.accounts import current_in
+from sonar.home.journal import Journal
 from sonar.home.settings import NetworkConfig
 from sonar.processes import die_with_parent
 
@@ -29,6 +30,16 @@ def changes(home: Path) -> list[dict[str, float]]:
     """Every change that was begun in a home."""
     file = home / LOG
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def has_begun(home: Path) -> bool:
+    """Tell whether a party has joined a bounty, or posted one."""
+    file = home / "journal.sqlite"
+    if not file.exists():
+        return False
+    with Journal(file) as journal:
+        posted = [key for key, _ in journal.items("campaign/") if key.endswith("/posted")]
+        return bool(posted or journal.items("joined/"))
 
 
 def change(command: list[str], after_s: float) -> bool:
@@ -58,16 +69,14 @@ def start(command: list[str]) -> subprocess.Popen[bytes]:
 def main(home: Path, seed: int, times: int, rest: list[str]) -> None:
     place = rest.index("--")
     command, work = rest[:place], rest[place + 1 :]
-    started = home / "started"
     done = changes(home)
-    if started.exists() and len(done) < times:
+    if has_begun(home) and len(done) < times:
         after_s = random.Random(seed + len(done)).uniform(0.2, _LONGEST_S)
         killed = change(command, after_s)
         current = current_in(home / "keystore", home / "journal.sqlite")
         fund(NetworkConfig.load(home / "network.toml"), current, _WEI)  # a new account has none
         with (home / LOG).open("a") as log:
             log.write(json.dumps({"killed": killed, "after_s": after_s}) + "\n")
-    started.touch()
     os.execv(sys.executable, [sys.executable, "-m", *work])
 
 

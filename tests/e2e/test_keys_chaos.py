@@ -8,6 +8,7 @@ campaign ends as if nothing had happened: the same losses to the last bit, and n
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sonar.home.accounts import accounts_in
 from sonar.home.journal import Journal
 from sonar.localchain.anvil import find
 from sonar.protocol.ids import Address, parse_address
-from tests.e2e.changing_keys import changes
+from tests.e2e.changing_keys import changes, has_begun
 from tests.e2e.kit import Killer, QuietView
 from tests.e2e.test_chaos import check_the_same
 
@@ -56,7 +57,7 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
         )
         conductor = Conductor(settings, QuietView())
         killer = Killer(conductor, party, seed=100 * run + len(party), limit=INSTANTS - instants)
-        killer.start()
+        when_begun(killer, home)
         try:
             report = conductor.run()
         finally:
@@ -68,6 +69,18 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
         check_accounts(home, conductor.record.addresses[party], len(done), report)
     print(f"{party}: {instants} changes, {killed} killed in the middle, in {run} runs")
     assert killed > 0
+
+
+def when_begun(killer: Killer, home: Path) -> None:
+    """Let it begin when the party has joined or posted the bounty: before that no key is in use."""
+
+    def wait() -> None:
+        while not killer._stop.wait(0.1):
+            if has_begun(home):
+                killer.start()
+                return
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def changing(real: AtWork, party: str, home: Path, *, seed: int, times: int) -> AtWork:

@@ -7,13 +7,14 @@ named a successor.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Call
-from sonar.chain.contract.view import view
-from sonar.chain.rpc import Chain, Head
+from sonar.chain.contract.view import call_of, view
+from sonar.chain.rpc import Chain, Head, Request, data_bytes
 from sonar.chain.signatures import sign_digest
 from sonar.errors import MarketError, RemoteError, RpcError, WrongContract
 from sonar.protocol.ids import ETHER, Address
@@ -92,6 +93,32 @@ class Succession:
                 found.insert(0, after) if place == 0 else found.append(after)
         return Line(tuple(found))
 
+    def followed(self, accounts: Iterable[Address], at: Head | None = None) -> dict[Address, Address]:
+        """Return the latest account of each of these that has a successor, in as few exchanges as go."""
+        asked = list(dict.fromkeys(accounts))
+        if not asked or not self.is_there():
+            return {}
+        latest = {account: account for account in asked}
+        for _ in range(MAX_STEPS):
+            ends = list(dict.fromkeys(latest.values()))
+            after = dict(zip(ends, self._successors(ends, at), strict=True))
+            if not any(after.values()):
+                return {account: found for account, found in latest.items() if found != account}
+            latest = {account: after[found] or found for account, found in latest.items()}
+        raise RpcError(f"the chain's node tells of an account with more than {MAX_STEPS} successors")
+
+    def _successors(self, accounts: Sequence[Address], at: Head | None) -> list[Address | None]:
+        item = abi.functions_of(NAME)["successorOf"]
+
+        def read(answer: Any, what: str) -> Address | None:
+            return _found(item, data_bytes(answer, what))
+
+        calls = [item.selector + abi.encode(item.inputs, (account,)) for account in accounts]
+        asked = [Request("eth_call", call_of(self.address, call, at), read) for call in calls]
+        answers = zip(accounts, self._chain.rpc.batch(*asked), strict=True)
+        # Singly again, as `successor` says what is wrong.
+        return [self.successor(one, at) if isinstance(told, RpcError) else told for one, told in answers]
+
     def succeed(self, successor: Address, signature: bytes) -> Call:
         """Name the sender's successor, once and for ever. `signature`: the successor's, by `sign`."""
         item = abi.functions_of(NAME)["succeed"]
@@ -107,10 +134,15 @@ class Succession:
         item = abi.functions_of(NAME)[function]
         data = item.selector + abi.encode(item.inputs, (account,))
         try:
-            answer = view(self._chain.rpc, self.address, data, function, at)
-            (found,) = abi.decode_exactly(item.outputs, answer, f"the result of {function}")
-        except RpcError:
-            raise
-        except (MarketError, RemoteError) as fault:  # the code is known: it refuses no read
-            raise RpcError(f"{function}: the chain's node answered nonsense: {fault}") from fault
-        return None if found == NOBODY else Address(found)
+            return _found(item, view(self._chain.rpc, self.address, data, function, at))
+        except MarketError as fault:  # the code is known: it refuses no read
+            raise RpcError(f"{function}: the chain's node refused: {fault}") from fault
+
+
+def _found(item: abi.Item, answer: bytes) -> Address | None:
+    """Return the account in an answer, None for nobody. Raises RpcError for nonsense."""
+    try:
+        (found,) = abi.decode_exactly(item.outputs, answer, f"the result of {item.name}")
+    except RemoteError as fault:
+        raise RpcError(str(fault)) from fault
+    return None if found == NOBODY else Address(found)
