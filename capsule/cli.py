@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonar.telling.again import with_home
-from sonar.telling.documents import PartyReady
+from sonar.telling.options import BountyArgument, DevFlag, NetworkFileOption, home_option
 from sonar.telling.terminal import (
-    COMMON,
     JsonFlag,
     PasswordFileOption,
     WideFlag,
     new_app,
     print_json,
+    print_ready,
     run_app,
     sink_for,
     told_when_stopped,
@@ -34,15 +34,7 @@ app = new_app(
     "capsule",
 )
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="FOLDER",
-        help="The capsule's folder. [env: SONAR_HOME] [default: the user's data folder]",
-        rich_help_panel=COMMON,
-    ),
-]
+HomeOption = Annotated[Path | None, home_option("capsule")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,17 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def init(
-    network: Annotated[
-        Path | None,
-        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
-    ] = None,
+    network: NetworkFileOption = None,
     url: Annotated[
         str, typer.Option("--url", help="Where scientists will reach the capsule, for the network's file.")
     ] = "",
     home: HomeOption = None,
-    dev: Annotated[
-        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
-    ] = False,
+    dev: DevFlag = False,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -75,23 +62,14 @@ def init(
     """
     from capsule import setup
     from capsule.wiring import open_capsule
-    from sonar.telling.tables import print_named, print_text
+    from sonar.telling.documents import PartyReady
+    from sonar.telling.tables import print_text
 
     path = setup.make_home(home, network, url, dev=dev, password_file=password_file)
     capsule = open_capsule(path, sink_for(as_json))
     following = with_home(setup.following(capsule))
-    if as_json:
-        print_json(PartyReady(capsule.address, str(path), capsule.network.name, following))
-        return
-    print_named(
-        {
-            "account": capsule.address,
-            "home": str(path),
-            "network": capsule.network.name,
-            "next": following,
-        }.items()
-    )
-    if lines := setup.identity_lines(capsule):
+    print_ready(PartyReady(capsule.address, str(path), capsule.network.name, following), as_json)
+    if not as_json and (lines := setup.identity_lines(capsule)):
         print_text(f"whoever runs the network adds to its file:\n\n{lines}")
 
 
@@ -178,7 +156,7 @@ def rotate(
 
 @app.command()
 def audit(
-    bounty: Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")],
+    bounty: BountyArgument,
     again: Annotated[
         bool, typer.Option("--again", help="Recompute each settlement that it signed, from chain and store.")
     ] = False,

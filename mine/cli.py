@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mine.accounts.commands import claim, rotate
-from mine.options import BountyArgument, CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
+from mine.options import CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
 from mine.verify import verify
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
+from sonar.telling.options import BountyArgument, DevFlag, NetworkFileOption
 from sonar.telling.terminal import (
     JsonFlag,
     PasswordFileOption,
     WideFlag,
     new_app,
     print_json,
+    print_ready,
     run_app,
     sink_for,
     told_when_stopped,
@@ -50,14 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def init(
-    network: Annotated[
-        Path | None,
-        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
-    ] = None,
+    network: NetworkFileOption = None,
     home: HomeOption = None,
-    dev: Annotated[
-        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
-    ] = False,
+    dev: DevFlag = False,
     insecure_keys: Annotated[
         bool, typer.Option("--insecure-keys", help="Accept 1024-bit bounties. For made-up data only.")
     ] = False,
@@ -77,7 +74,6 @@ def init(
     from mine.show import printing
     from mine.wiring import open_mine
     from sonar.telling.documents import PartyReady
-    from sonar.telling.tables import print_named
     from sonar.telling.text import count
 
     path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
@@ -85,21 +81,10 @@ def init(
     with mine.home.lock():
         dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
     following = with_home(setup.next_step(mine))
-    if as_json:
-        data = dataset.to_record() if dataset else None
-        print_json(PartyReady(mine.address, str(path), mine.network.name, following, data))
-        return
+    data = dataset.to_record() if dataset else None
     has = f"{dataset.name}: {count(dataset.rows, 'row')}, {len(dataset.columns)} columns" if dataset else ""
-    print_named(
-        {
-            "account": mine.address,
-            "home": str(path),
-            "network": mine.network.name,
-            "data": has,
-            "next": following,
-        }.items()
-    )
-    if dataset:
+    print_ready(PartyReady(mine.address, str(path), mine.network.name, following, data), as_json, has)
+    if dataset and not as_json:
         printing.print_left_out(dataset)
 
 

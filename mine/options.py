@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sonar.telling.terminal import COMMON
+from sonar.telling.options import home_option
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="FOLDER",
-        help="The mine's folder. [env: SONAR_HOME] [default: the user's data folder]",
-        rich_help_panel=COMMON,
-    ),
-]
-BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
+HomeOption = Annotated[Path | None, home_option("mine")]
 CsvOption = Annotated[
     Path | None,
     typer.Option("--csv", metavar="FILE", help="A CSV file whose first line names its columns. Not copied."),

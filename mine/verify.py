@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mine.options import BountyArgument, HomeOption
+from mine.options import HomeOption
+from sonar.telling.options import BountyArgument
 from sonar.telling.terminal import JsonFlag, WideFlag, print_json, sink_for
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.rotating import given_by, move_ether, rotate
-from sonar.telling.accounts import AccountChanged, FormerAccount
+from sonar.accounts import AccountChanged, FormerAccount
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist

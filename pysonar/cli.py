@@ -12,17 +12,22 @@ import typer
 from pysonar.bounty import manual
 from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
-from sonar.telling.terminal import (
-    COMMON,
+from sonar.telling.options import (
     AgainFlag,
-    JsonFlag,
+    DevFlag,
     LaterFlag,
-    PasswordFileOption,
+    NetworkFileOption,
     ToOption,
     ToPasswordOption,
+    home_option,
+)
+from sonar.telling.terminal import (
+    JsonFlag,
+    PasswordFileOption,
     WideFlag,
     new_app,
     print_json,
+    print_ready,
     run_app,
     sink_for,
     told_when_stopped,
@@ -43,15 +48,7 @@ app = new_app(
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
 app.add_typer(key_app, name="key")
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="FOLDER",
-        help="The scientist's folder. [env: SONAR_HOME] [default: the user's data folder]",
-        rich_help_panel=COMMON,
-    ),
-]
+HomeOption = Annotated[Path | None, home_option("scientist")]
 FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
 NameArgument = Annotated[
     str, typer.Argument(help="The bounty's name; may be left out if there is only one.", metavar="NAME")
@@ -65,14 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def init(
-    network: Annotated[
-        Path | None,
-        typer.Option("--network", metavar="FILE", help="The network's file, from whoever runs the network."),
-    ] = None,
+    network: NetworkFileOption = None,
     home: HomeOption = None,
-    dev: Annotated[
-        bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
-    ] = False,
+    dev: DevFlag = False,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -84,24 +76,13 @@ def init(
     """
     from pysonar.wiring import make_home, open_scientist
     from sonar.telling.documents import PartyReady
-    from sonar.telling.tables import print_named
 
     path = make_home(home, network, dev=dev, password_file=password_file)
     scientist = open_scientist(path, sink_for(as_json))
     following = with_home(
         f"send ether to {scientist.address} for escrow and gas, then: `pysonar explain bounty.toml`"
     )
-    if as_json:
-        print_json(PartyReady(scientist.address, str(path), scientist.network.name, following))
-        return
-    print_named(
-        {
-            "account": scientist.address,
-            "home": str(path),
-            "network": scientist.network.name,
-            "next": following,
-        }.items()
-    )
+    print_ready(PartyReady(scientist.address, str(path), scientist.network.name, following), as_json)
 
 
 @key_app.command("new")
@@ -307,7 +288,7 @@ def rotate(
     """
     from pysonar import accounts
     from pysonar.wiring import locked
-    from sonar.telling.accounts import print_changed
+    from sonar.accounts import print_changed
     from sonar.telling.amounts import format_wei
 
     if not account:

@@ -175,7 +175,7 @@ RULES = (
     Rule(
         "sonar.chain.signatures",
         DOWN,
-        ("sonar.errors", "sonar.protocol", "sonar.chain.signatures"),
+        ("sonar.errors", "sonar.protocol", "sonar.manifests", "sonar.chain.signatures"),
         libraries=_NETWORK,
     ),
     Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.protocol.keccak", "sonar.chain.header")),

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from eth_account.signers.local import LocalAccount
 from gmpy2 import mpz
 
 from capsule import running, setup
+from capsule.home.witness import VARIABLE
 from capsule.serve.routes import CBOR, Api
 from capsule.serve.server import Server, listening, url_of
 from capsule.service import Service
@@ -202,7 +204,7 @@ class Cap:
 
 
 def make_home(town: Town, name: str) -> Path:
-    """A capsule's home, as `capsule init` makes it; its witness is in the town's folder (see `witnesses`)."""
+    """A capsule's home, as `capsule init` makes it."""
     home = town.folder / name
     home.mkdir(mode=0o700)
     keystore.write_private(home / keystore.BESIDE, b"password\n")
@@ -235,10 +237,33 @@ def serving(home: Path) -> Iterator[Cap]:
 def town_of(
     folder: Path, mines: int = 4, capsules: int = 3, **options: Any
 ) -> Iterator[tuple[Town, list[Cap]]]:
-    """A town with capsules that serve."""
+    """A town with capsules that serve. Their witnesses are in the town's folder, not where the user's are."""
     town = Town(folder, mines, **options)
-    with ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv(VARIABLE, str(folder / "witness"))
         stack.callback(town.close)
         homes = [make_home(town, f"capsule-{i}") for i in range(capsules)]
         found = [stack.enter_context(serving(home)) for home in homes]
         yield town, sorted(found, key=lambda one: int(one.address, 16))
+
+
+def fixtures_of(mines: int) -> tuple[Any, Any, Any]:
+    """Return a test module's fixtures `world`, a town and its three capsules, `town` and `capsules`.
+
+    The module has them for itself: its tests may move the clock, and ask until a capsule tells no more.
+    """
+
+    @pytest.fixture(scope="module")
+    def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, list[Cap]]]:
+        with town_of(tmp_path_factory.mktemp("capsules"), mines) as made:
+            yield made
+
+    @pytest.fixture
+    def town(world: tuple[Town, list[Cap]]) -> Town:
+        return world[0]
+
+    @pytest.fixture
+    def capsules(world: tuple[Town, list[Cap]]) -> list[Cap]:
+        return world[1]
+
+    return world, town, capsules

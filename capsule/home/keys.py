@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field
 
-from sonar.chain.signatures import sign_digest, signer_of
+from sonar.chain.signatures import key_fault, sign_digest
 from sonar.errors import KeyFileError, ManifestError, UsageError
 from sonar.home.folder import Home, PrivateFolder
 from sonar.manifests.model import CapsuleKey
@@ -91,8 +91,7 @@ class Keys:
 
     def is_ours(self, key: CapsuleKey, account: Address) -> bool:
         """Tell whether an account signed a key for envelopes, for this network."""
-        digest = key_digest(self._chain_id, self._contract, key.account, key.epoch, key.hpke)
-        return key.account == account and signer_of(digest, key.signature) == account
+        return key.account == account and not key_fault(key, self._chain_id, self._contract)
 
     def add(self, account: LocalAccount, made_s: int) -> CapsuleKey:
         """Make the key of the next epoch, and return its public part."""

@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from capsule.home.database import Database
+from capsule.home.database import LedgerFile
 from capsule.home.entries import Answered, Ask, BountyFacts
 from capsule.problems import Refused
 from sonar.protocol.ids import Address, BountyId, Digest
@@ -24,7 +24,7 @@ from sonar.protocol.ids import Address, BountyId, Digest
 HOUR_S = 3600
 
 
-class Ledger(Database):
+class Ledger(LedgerFile):
     """The ledger of one capsule. Safe to use from several threads; a file that is not there is made.
 
     Raises JournalError for a file that is damaged or not ours, JournalBlocked for one that cannot be used.
@@ -34,8 +34,8 @@ class Ledger(Database):
 
     def admit(self, nonce: bytes, bounty: BountyId, at_s: int, expires_s: int, per_hour: int) -> None:
         """Take a request's nonce, once. Times are the chain's. Raises Refused: replayed, questions."""
-        with self._writing():
-            self._db.execute("DELETE FROM nonce WHERE expires_s < ? AND at_s < ?", [at_s, at_s - HOUR_S])
+        with self.transaction():
+            self._run("DELETE FROM nonce WHERE expires_s < ? AND at_s < ?", at_s, at_s - HOUR_S)
             if self._one("SELECT 1 FROM nonce WHERE nonce = ?", nonce):
                 raise Refused(
                     "replayed", "a request with this nonce was answered before", hint="draw a fresh nonce"
@@ -48,7 +48,7 @@ class Ledger(Database):
                     f"{asked} questions in an hour about this bounty; this capsule takes {per_hour}",
                     hint="ask again later, with more asks in each request",
                 )
-            self._db.execute("INSERT INTO nonce VALUES (?, ?, ?, ?)", [nonce, bounty, at_s, expires_s])
+            self._run("INSERT INTO nonce VALUES (?, ?, ?, ?)", nonce, bounty, at_s, expires_s)
 
     def answered(self, request: bytes) -> bytes | None:
         """Return the signed answer to a request, by its body's digest, if it was answered before."""
@@ -60,10 +60,7 @@ class Ledger(Database):
     def serve(self, bounty: BountyId, scientist: Address, epoch: int) -> None:
         """Record that a bounty is served, with the key of an epoch."""
         if self._one("SELECT 1 FROM bounty WHERE bounty = ?", bounty) is None:
-            with self._writing():
-                self._db.execute(
-                    "INSERT OR IGNORE INTO bounty VALUES (?, ?, ?, NULL)", [bounty, scientist, epoch]
-                )
+            self._run("INSERT OR IGNORE INTO bounty VALUES (?, ?, ?, NULL)", bounty, scientist, epoch)
 
     def scientist(self, bounty: BountyId) -> Address | None:
         """Return whose a bounty is, if it was served; that never changes."""
@@ -72,10 +69,7 @@ class Ledger(Database):
 
     def close_bounty(self, bounty: BountyId, at_s: int) -> None:
         """Record that a bounty was seen closed, the first time."""
-        with self._writing():
-            self._db.execute(
-                "UPDATE bounty SET closed_s = ? WHERE bounty = ? AND closed_s IS NULL", [at_s, bounty]
-            )
+        self._run("UPDATE bounty SET closed_s = ? WHERE bounty = ? AND closed_s IS NULL", at_s, bounty)
 
     def bounties(self) -> list[BountyFacts]:
         """Every bounty that was served."""
@@ -87,8 +81,7 @@ class Ledger(Database):
         query = "SELECT hashes FROM seeds WHERE bounty = ? AND mine = ?"
         found = self._one(query, bounty, mine)
         if found is None:
-            with self._writing():
-                self._db.execute("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)", [bounty, mine, hashes])
+            self._run("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)", bounty, mine, hashes)
             found = self._need(query, bounty, mine)
         return bool(found[0] == hashes)
 
@@ -106,11 +99,10 @@ class Ledger(Database):
         that another request told meanwhile must have the same values. Raises Refused (budget).
         """
         new = 0
-        with self._writing():
+        with self.transaction():
             for ask in asks:
                 entry = [answer.bounty, answer.round, ask.mine, ask.digest, ask.bits, json.dumps(ask.told)]
-                added = self._db.execute("INSERT OR IGNORE INTO ask VALUES (?, ?, ?, ?, ?, ?)", entry)
-                new += ask.bits * added.rowcount
+                new += ask.bits * self._run("INSERT OR IGNORE INTO ask VALUES (?, ?, ?, ?, ?, ?)", *entry)
             for mine in {ask.mine for ask in asks} if new else ():
                 self._check_budget(answer.bounty, answer.round, mine, bits, bits_per_mine)
             self._keep(answer)
@@ -164,10 +156,8 @@ class Ledger(Database):
     def keep_cohort(self, bounty: BountyId, number: int, digest: Digest, manifest: bytes) -> None:
         """Keep the manifest of a set that the chain has fixed: the store need not have it for ever."""
         if self.cohort(bounty, number, digest) is None:
-            with self._writing():
-                self._db.execute(
-                    "INSERT OR IGNORE INTO cohort VALUES (?, ?, ?, ?, 0)", [bounty, number, digest, manifest]
-                )
+            statement = "INSERT OR IGNORE INTO cohort VALUES (?, ?, ?, ?, 0)"
+            self._run(statement, bounty, number, digest, manifest)
 
     def cohort(self, bounty: BountyId, number: int, digest: Digest) -> bytes | None:
         """Return the manifest of a fixed set, if it is kept."""
@@ -182,34 +172,31 @@ class Ledger(Database):
 
     def record_sum(self, answer: Answered, digest: Digest) -> None:
         """Record that a set's sum is told; it must be kept already. Raises Refused: another set was."""
-        with self._writing():
+        with self.transaction():
             query = "SELECT digest FROM cohort WHERE bounty = ? AND round = ? AND opened = 1"
-            for (opened,) in self._db.execute(query, [answer.bounty, answer.round]).fetchall():
+            for (opened,) in self._all(query, answer.bounty, answer.round):
                 if opened != digest:
                     raise Refused(
                         "cohort",
                         f"another set was opened in round {answer.round}: {bytes(opened).hex()}",
                         hint="a round has one sum; ask for that one",
                     )
-            self._db.execute(
-                "UPDATE cohort SET opened = 1 WHERE bounty = ? AND round = ? AND digest = ?",
-                [answer.bounty, answer.round, digest],
-            )
+            statement = "UPDATE cohort SET opened = 1 WHERE bounty = ? AND round = ? AND digest = ?"
+            self._run(statement, answer.bounty, answer.round, digest)
             self._keep(answer)
 
     # ---- answers, and what is shown of them
 
     def record_other(self, answer: Answered) -> None:
         """Record an answer that tells nothing of a mine, such as an audit's."""
-        with self._writing():
+        with self.transaction():
             self._keep(answer)
 
     def _keep(self, answer: Answered) -> None:
         fields = [answer.request, answer.bounty, answer.round, answer.kind, answer.at_s, answer.signed]
-        if self._db.execute("INSERT OR IGNORE INTO answer VALUES (NULL, ?, ?, ?, ?, ?, ?)", fields).rowcount:
+        if self._run("INSERT OR IGNORE INTO answer VALUES (NULL, ?, ?, ?, ?, ?, ?)", *fields):
             head = hashlib.sha256(self.marks[0] + answer.request).digest()
-            update = "UPDATE owner SET entries = entries + 1, before = head, head = ?"
-            self._db.execute(update, [head])
+            self._run("UPDATE owner SET entries = entries + 1, before = head, head = ?", head)
 
     def answers(self, bounty: BountyId) -> list[Answered]:
         """Every answer about a bounty, in the order of telling."""
@@ -218,10 +205,7 @@ class Ledger(Database):
 
     def count_refusal(self, code: str) -> None:
         """Count a refusal; the count is for people, and may be lost."""
-        with self._writing():
-            self._db.execute(
-                "INSERT INTO refusal VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", [code]
-            )
+        self._run("INSERT INTO refusal VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", code)
 
     def refusals(self) -> Mapping[str, int]:
         """How often requests were refused, by code."""

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from capsule.home.keys import Epoch
 from capsule.problems import Refused
-from sonar.chain.signatures import signer_of
+from sonar.chain.signatures import key_fault
 from sonar.errors import BlobTooLarge, CiphertextError, ManifestError, PlanError
 from sonar.manifests.model import FROZEN, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
-from sonar.protocol.capsules import key_digest
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ class Bounties:
         if self._account not in accounts:
             raise Refused("not-veiled", f"the capsule {self._account} is no member of this bounty")
         for member in cover.members:
-            digest = key_digest(*self._site, member.account, member.epoch, member.hpke)
-            if signer_of(digest, member.signature) != member.account:
+            if key_fault(member, *self._site):
                 raise Refused("model", f"the key of the member {member.account} is not signed by it")
         return accounts.index(self._account)
 

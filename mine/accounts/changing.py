@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mine.wiring import Mine
 from sonar.rotating import given_by, rotate
-from sonar.telling.accounts import AccountChanged
+from sonar.accounts import AccountChanged
 
 
 def change(

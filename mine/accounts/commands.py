@@ -7,13 +7,10 @@ from typing import Annotated
 import typer
 
 from mine.options import HomeOption
+from sonar.telling.options import AgainFlag, LaterFlag, ToOption, ToPasswordOption
 from sonar.telling.terminal import (
-    AgainFlag,
     JsonFlag,
-    LaterFlag,
     PasswordFileOption,
-    ToOption,
-    ToPasswordOption,
     print_json,
     sink_for,
 )
@@ -74,7 +71,7 @@ def rotate(
     """
     from mine.accounts.changing import change
     from mine.wiring import locked
-    from sonar.telling.accounts import print_changed
+    from sonar.accounts import print_changed
 
     with locked(home, sink_for(as_json)) as mine:
         document = change(mine, to, password_file, to_password_file, later=later, again=again)

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Any
 
 from sonar.protocol.ids import ETHER, Address
-from sonar.telling.accounts import AccountChanged, FormerAccount
+from sonar.accounts import AccountChanged, FormerAccount
 from sonar.telling.checks import Examination
 from sonar.telling.documents import Amount, PartyReady, document
 

@@ -40,7 +40,7 @@ from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
-from sonar.telling.accounts import FormerAccount
+from sonar.accounts import FormerAccount
 from sonar.telling.amounts import Unit, format_amount
 
 if TYPE_CHECKING:

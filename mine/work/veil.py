@@ -23,14 +23,13 @@ from mine.work.state import Book, Seeds, Turn, Veiled
 from sonar.chain.contract.committee import is_committee
 from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.rpc import Chain
-from sonar.chain.signatures import signer_of
+from sonar.chain.signatures import key_fault
 from sonar.errors import BlobNotFound, BlobTooLarge, ConsentError, ManifestError, UsageError
 from sonar.manifests.model import CapsuleKey, PaillierCover, VeilCover
 from sonar.manifests.update import UpdateManifest, Veil
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
-from sonar.protocol.capsules import key_digest
 from sonar.protocol.events import Revealed
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
 from sonar.telling.text import short
@@ -64,8 +63,7 @@ def check_cover(cover: PaillierCover | VeilCover, site: Site, policy: Policy) ->
 
 
 def _check_key(member: CapsuleKey, site: Site) -> None:
-    digest = key_digest(site.chain_id, site.address, member.account, member.epoch, member.hpke)
-    if signer_of(digest, member.signature) != member.account:
+    if key_fault(member, site.chain_id, site.address):
         raise ManifestError(
             "capsules.members",
             f"the key of capsule {member.account} for epoch {member.epoch} is not signed by that account for "

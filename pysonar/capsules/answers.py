@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from gmpy2 import mpz
 
-from sonar.chain.signatures import signer_of
+from sonar.chain.signatures import key_fault, signer_of
 from sonar.errors import CapsuleComplains, CapsuleFault, RemoteError
 from sonar.manifests.audit import SettlementAnswer
 from sonar.manifests.capsule import (
@@ -20,7 +20,7 @@ from sonar.manifests.capsule import (
     SumAnswer,
 )
 from sonar.manifests.model import CapsuleKey
-from sonar.protocol.capsules import answer_digest, key_digest
+from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Address, digest_of
 
 A = TypeVar("A", SumAnswer, FunctionalAnswer, SettlementAnswer, Identity)
@@ -113,8 +113,7 @@ class Place:
 
     def check_key(self, key: CapsuleKey) -> None:
         """Check that a capsule's account signed its key for envelopes. Raises CapsuleFault."""
-        digest = key_digest(self.chain_id, self.contract, key.account, key.epoch, key.hpke)
-        if signer_of(digest, key.signature) != key.account:
+        if key_fault(key, self.chain_id, self.contract):
             raise _fault(key.account, "did not sign the key that it gives for envelopes")
 
 

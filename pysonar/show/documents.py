@@ -7,7 +7,7 @@ from typing import Any
 
 from pysonar.campaign.history import document_of
 from sonar.protocol.ids import Address
-from sonar.telling.accounts import AccountChanged, FormerAccount
+from sonar.accounts import AccountChanged, FormerAccount
 from sonar.telling.documents import Amount, CampaignSummary, Integer, PartyReady, document
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from sonar.protocol.capsules import key_digest
 from sonar.protocol.ids import Address
 from sonar.protocol.record import is_ascending
+
+if TYPE_CHECKING:
+    from sonar.manifests.model import CapsuleKey
 
 SIGNATURE_BYTES = 65
 """Of an account: r, s, v. A committee's signature is so many of them, one after another."""
@@ -40,6 +44,15 @@ def signer_of(digest: bytes, signature: bytes) -> Address | None:
         return Address(str(Account._recover_hash(digest, signature=signature)))
     except Exception:  # noqa: BLE001 - the library raises what it likes on numbers that are no signature
         return None
+
+
+def key_fault(key: CapsuleKey, chain_id: int, contract: Address) -> str:
+    """Return why a key for envelopes is not that of its capsule; nothing if the capsule's account signed it.
+
+    A signature counts on one network: that of the contract on this chain.
+    """
+    signer = signer_of(key_digest(chain_id, contract, key.account, key.epoch, key.hpke), key.signature)
+    return "" if signer == key.account else f"signed by {signer or 'nobody'}, not by {key.account}"
 
 
 def signers_of(digest: bytes, signature: bytes) -> list[Address | None]:

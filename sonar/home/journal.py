@@ -7,23 +7,14 @@ on the disk when it returns (write-ahead log, synchronous=FULL); `transaction()`
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from sonar.errors import JournalBlocked, JournalError
-from sonar.home.files import remedy, remedy_of_database
-from sonar.protocol.wording import other_version
+from sonar.home.database import Database, Kind
 
-APPLICATION_ID = 0x534F4E41  # "SONA", in the file's header: tells our files from any other SQLite file
 FORMAT = 2
-_OLD = "begin with a new home, and finish running bounties with the version of Sonar that began them"
 _JSON_INT_MAX = 2**63
 T = TypeVar("T")
 _SCHEMA = """
@@ -43,7 +34,7 @@ class LoggedEvent:
     data: dict[str, Any]
 
 
-class Journal:
+class Journal(Database):
     """Keys, values and a log in one SQLite file. Safe to use from several threads.
 
     Values are None, bool, int of any size, finite float, str, bytes, and lists and dicts (with str keys) of
@@ -52,79 +43,36 @@ class Journal:
     outlives its process in any case.
     """
 
-    def __init__(self, path: Path | str, *, lasting: bool = True) -> None:
-        self.path, self._lasting = Path(path), lasting
-        self._lock = threading.RLock()
-        self._depth = 0
-        with self._faults():
-            if not self.path.exists():
-                os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
-        try:
-            with self._faults():
-                self._open()
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _open(self) -> None:
-        self._db.execute(f"PRAGMA synchronous={'FULL' if self._lasting else 'OFF'}")
-        with (
-            self.transaction()
-        ):  # two processes may create the file at once: look only while holding the lock
-            if (
-                self._pragma("application_id") == 0
-                and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone()
-            ):
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                self._db.execute(f"PRAGMA user_version={FORMAT}")
-        if self._pragma("application_id") != APPLICATION_ID:
-            self._refuse("is an SQLite file of another program", "name another home folder")
-        if (found := self._pragma("user_version")) != FORMAT:
-            self._refuse(*other_version(found, FORMAT, _OLD))
-        self._db.execute("PRAGMA journal_mode=WAL")
-
-    def close(self) -> None:
-        """Close the file. Using the journal afterwards raises JournalError."""
-        with self._lock:
-            self._db.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    kind = Kind(
+        name="journal",
+        application_id=0x534F4E41,  # "SONA"
+        format=FORMAT,
+        schema=_SCHEMA,
+        foreign=("is an SQLite file of another program", "name another home folder"),
+        old="begin with a new home, and finish running bounties with the version of Sonar that began them",
+        damaged="restore this file from a copy, or start with a new home",
+    )
 
     def put(self, key: str, value: Any) -> None:
         """Set `key` to `value`; on disk when this returns (inside a transaction: when that ends)."""
-        text = _dump(value)
-        with self._lock, self._faults():
-            self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, text))
+        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?)", key, _dump(value))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of `key`, or `default`."""
-        with self._lock, self._faults():
-            row = self._db.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT value FROM entries WHERE key = ?", key)
         return default if row is None else self._load(row[0], key)
 
     def __contains__(self, key: str) -> bool:
-        with self._lock, self._faults():
-            return self._db.execute("SELECT 1 FROM entries WHERE key = ?", (key,)).fetchone() is not None
+        return self._one("SELECT 1 FROM entries WHERE key = ?", key) is not None
 
     def delete(self, key: str) -> None:
         """Forget `key`; an unknown key is no error."""
-        with self._lock, self._faults():
-            self._db.execute("DELETE FROM entries WHERE key = ?", (key,))
+        self._run("DELETE FROM entries WHERE key = ?", key)
 
     def items(self, prefix: str = "") -> list[tuple[str, Any]]:
         """Return the pairs whose key starts with `prefix`, in the order of their keys."""
-        with self._lock, self._faults():
-            rows = self._db.execute(
-                "SELECT key, value FROM entries WHERE substr(key, 1, ?) = ? ORDER BY key",
-                (len(prefix), prefix),
-            ).fetchall()
+        query = "SELECT key, value FROM entries WHERE substr(key, 1, ?) = ? ORDER BY key"
+        rows = self._all(query, len(prefix), prefix)
         return [(key, self._load(text, key)) for key, text in rows]
 
     def get_as(self, read: Callable[[Any], T], key: str) -> T | None:
@@ -152,80 +100,21 @@ class Journal:
                 "use the version of Sonar that wrote it, or a later one",
             )
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make the changes inside one: all or, if the block raises, none.
-
-        A nested call joins the outer one. If it raises and the outer block continues, its own changes are
-        lost.
-        """
-        with self._lock:
-            name = f"t{self._depth}"
-            with self._faults():
-                self._db.execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {name}")
-            self._depth += 1
-            try:
-                yield
-            except BaseException:
-                self._depth -= 1
-                self._undo(name)
-                raise
-            self._depth -= 1
-            with self._faults():
-                self._db.execute("COMMIT" if self._depth == 0 else f"RELEASE {name}")
-
-    def _undo(self, name: str) -> None:
-        with self._faults():
-            if self._depth == 0:
-                if self._db.in_transaction:  # a full disk ends the transaction by itself
-                    self._db.execute("ROLLBACK")
-            else:
-                self._db.execute(f"ROLLBACK TO {name}")
-                self._db.execute(f"RELEASE {name}")
-
     def log(self, event: str, **fields: Any) -> None:
         """Append a line to the log."""
-        text = _dump(fields)
-        with self._lock, self._faults():
-            self._db.execute(
-                "INSERT INTO log (at_s, event, data) VALUES (?, ?, ?)", (time.time(), event, text)
-            )
+        self._run("INSERT INTO log (at_s, event, data) VALUES (?, ?, ?)", time.time(), event, _dump(fields))
 
     def events(self, event: str | None = None, after: int = 0) -> list[LoggedEvent]:
         """Return the log after line number `after`, oldest first; only `event` if it is named."""
-        with self._lock, self._faults():
-            rows = self._db.execute(
-                "SELECT * FROM log WHERE seq > ? AND (? IS NULL OR event = ?) ORDER BY seq",
-                (after, event, event),
-            ).fetchall()
+        query = "SELECT * FROM log WHERE seq > ? AND (? IS NULL OR event = ?) ORDER BY seq"
+        rows = self._all(query, after, event, event)
         return [LoggedEvent(seq, at_s, name, self._load(text, name)) for seq, at_s, name, text in rows]
-
-    def _pragma(self, name: str) -> int:
-        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     def _load(self, text: str, key: str) -> Any:
         try:
             return _decode(json.loads(text))
         except (ValueError, TypeError, RecursionError):
             self._refuse(f"holds a damaged value at {key!r}")
-
-    def _refuse(
-        self, problem: str, hint: str = "restore this file from a copy, or start with a new home"
-    ) -> NoReturn:
-        raise JournalError(f"the journal {self.path} {problem}", hint=hint)
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            problem = f"the journal {self.path} cannot be used: {error}"
-            raise JournalBlocked(problem, hint=remedy_of_database(self.path, str(error))) from error
-        except OSError as error:
-            problem = f"the journal {self.path} cannot be made: {error.strerror}"
-            raise JournalBlocked(problem, hint=remedy(error, self.path)) from error
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema
-            self._refuse(f"cannot be read: {error}")
 
 
 class Section(Journal):

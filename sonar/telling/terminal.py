@@ -33,6 +33,7 @@ from sonar.telling.text import LEGIBLE, RED, filled, painted, printable, width_o
 from sonar.telling.versions import version_of
 
 if TYPE_CHECKING:
+    from sonar.telling.documents import PartyReady
     from sonar.telling.progress import Sink
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -62,23 +63,6 @@ PasswordFileOption = Annotated[
         help="The keystore's password (mode 0600). [env: SONAR_PASSWORD or SONAR_PASSWORD_FILE]",
         rich_help_panel=COMMON,
     ),
-]
-ToOption = Annotated[
-    Path | None,
-    typer.Option("--to", metavar="FILE", help="The successor's key file. [default: a new account]"),
-]
-ToPasswordOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--to-password-file", metavar="FILE", help="That file's password. [default: the keystore's]"
-    ),
-]
-LaterFlag = Annotated[
-    bool,
-    typer.Option("--later", help="Only name it now: its key stays out of this home until you use it."),
-]
-AgainFlag = Annotated[
-    bool, typer.Option("--again", help="Replace an account that took its place and did nothing yet.")
 ]
 
 # Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
@@ -323,6 +307,17 @@ def print_json(document: Any) -> None:
     from sonar.telling.documents import write  # with pydantic, and neither help nor a wrong option needs it
 
     print(write(document), flush=True)
+
+
+def print_ready(ready: PartyReady, as_json: bool, data: str = "") -> None:
+    """Print what `init` made, and what to do next; `data` says what it holds, if anything."""
+    if as_json:
+        print_json(ready)
+        return
+    from sonar.telling.tables import print_named
+
+    named = {"account": ready.address, "home": ready.home, "network": ready.network, "data": data}
+    print_named([*named.items(), ("next", ready.next)])
 
 
 def sink_for(as_json: bool) -> Sink:

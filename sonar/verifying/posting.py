@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sonar.chain.signatures import signer_of
+from sonar.chain.signatures import key_fault
 from sonar.errors import CiphertextError, ManifestError, RemoteError, UsageError
 from sonar.manifests.model import AllowList, KeyManifest, ModelManifest, VeilCover
 from sonar.paillier.public import MIN_BITS, PublicKey, check_proof
 from sonar.protocol import allowlist
-from sonar.protocol.capsules import key_digest
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.ids import ZERO32, Address
 from sonar.protocol.phase import NOBODY, Terms
@@ -106,11 +105,9 @@ def check_allowed(findings: Findings, terms: Terms, read: Read | None) -> tuple[
 def check_capsules(findings: Findings, place: Place, cover: VeilCover) -> None:
     """Check that each capsule has signed its own key for envelopes."""
     for member in cover.members:
-        digest = key_digest(place.chain_id, place.contract, member.account, member.epoch, member.hpke)
-        signer = signer_of(digest, member.signature)
-        findings.same(
-            POSTING, f"signature of the key of the capsule {member.account}", member.account, signer
-        )
+        fault = key_fault(member, place.chain_id, place.contract)
+        field = f"signature of the key of the capsule {member.account}"
+        findings.sound(POSTING, field, fault, "the account's own")
 
 
 def check_settler(findings: Findings, terms: Terms, cover: VeilCover | None, fault: str) -> None:

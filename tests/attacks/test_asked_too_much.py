@@ -5,12 +5,9 @@ Over real HTTP, with a real chain; a corrupt capsule gives her its seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pytest
-
-from capsule.home.witness import VARIABLE
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
 from sonar.manifests.model import VeilCover
 from sonar.paillier.public import PublicKey
@@ -20,32 +17,14 @@ from sonar.protocol.ids import Address, Digest
 from sonar.veil.functionals import Measured, class_value, measured, spread, told
 from sonar.veil.masks import class_masks, class_wraps, read_wraps
 from tests import veil_kit as veil
-from tests.served_kit import Cap, Town, town_of
+from tests.served_kit import Cap, Town, fixtures_of
 from tests.town_kit import Posted
 
 MINES = 4
+world, town, capsules = fixtures_of(MINES)
 BITS = 16
 ENTRY = 1
 """The number of the answer that she is after."""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, list[Cap]]]:
-    folder = tmp_path_factory.mktemp("capsules")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "witness"))
-        with town_of(folder, MINES) as made:
-            yield made
-
-
-@pytest.fixture
-def town(world: tuple[Town, list[Cap]]) -> Town:
-    return world[0]
-
-
-@pytest.fixture
-def capsules(world: tuple[Town, list[Cap]]) -> list[Cap]:
-    return world[1]
 
 
 def unit(posted: Posted, shift: int = 0, entry: int = ENTRY) -> list[int]:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from capsule.home.witness import VARIABLE
 from sonar.manifests.capsule import FunctionalAnswer, SumAnswer
 from sonar.veil.functionals import spread
 from tests.chain_kit import wish
-from tests.served_kit import Cap, Town, town_of
+from tests.served_kit import Cap, Town, fixtures_of, town_of
 from tests.town_kit import Posted
 
 pytestmark = pytest.mark.xdist_group("capsule")
 MINES = 4
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, list[Cap]]]:
-    folder = tmp_path_factory.mktemp("capsules")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "witness"))
-        with town_of(folder, MINES) as made:
-            yield made
-
-
-@pytest.fixture
-def town(world: tuple[Town, list[Cap]]) -> Town:
-    return world[0]
-
-
-@pytest.fixture
-def capsules(world: tuple[Town, list[Cap]]) -> list[Cap]:
-    return world[1]
+world, town, capsules = fixtures_of(MINES)
 
 
 def answered(town: Town, capsules: list[Cap], **options: Any) -> Posted:
@@ -112,8 +92,7 @@ def test_a_round_after_one_that_failed_is_about_the_same_model(town: Town, capsu
     assert total == [17 * sum(posted.values[2][mine][place] for mine in there) for place in range(3)]
 
 
-def test_nothing_is_told_before_the_network_s_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "witness"))
+def test_nothing_is_told_before_the_network_s_depth(tmp_path: Path) -> None:
     with town_of(tmp_path, 3, 1, confirmations=4) as (town, (capsule,)):
         posted = town.post([capsule], threshold=1)
         town.answer(posted)

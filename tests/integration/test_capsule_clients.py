@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from capsule.home.witness import VARIABLE
 from capsule.problems import CODES
 from capsule.serve import routes, server
 from sonar.manifests.capsule import MAX_REQUEST_BYTES, FunctionalAnswer, Problem
@@ -30,12 +29,10 @@ pytestmark = pytest.mark.xdist_group("capsule_clients")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, Cap, Posted]]:
-    folder = tmp_path_factory.mktemp("capsules")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "witness"))
         patch.setattr(routes, "BODY_S", 1.0)
         patch.setattr(server, "HEADERS_S", 1.0)
-        with town_of(folder, 2, 1) as (town, (capsule,)):
+        with town_of(tmp_path_factory.mktemp("capsules"), 2, 1) as (town, (capsule,)):
             posted = town.post([capsule], threshold=1)
             town.answer(posted)
             yield town, capsule, posted

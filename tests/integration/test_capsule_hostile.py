@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from eth_account import Account
 
 from capsule.home.policy import Policy, Rules, Service
-from capsule.home.witness import VARIABLE
 from capsule.opening import functional
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
 from sonar.manifests.model import VeilCover
@@ -19,31 +17,13 @@ from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.veil.envelopes import EnvelopeKey
 from sonar.veil.functionals import places, spread
 from tests import veil_kit as veil
-from tests.served_kit import Cap, Town, town_of
+from tests.served_kit import Cap, Town, fixtures_of
 from tests.town_kit import Posted, plan_of
 
 pytestmark = pytest.mark.xdist_group("capsule_hostile")
 MINES = 4
+world, town, capsules = fixtures_of(MINES)
 OTHER = Address("0x" + "5" * 40)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, list[Cap]]]:
-    folder = tmp_path_factory.mktemp("capsules")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "witness"))
-        with town_of(folder, MINES) as made:
-            yield made
-
-
-@pytest.fixture
-def town(world: tuple[Town, list[Cap]]) -> Town:
-    return world[0]
-
-
-@pytest.fixture
-def capsules(world: tuple[Town, list[Cap]]) -> list[Cap]:
-    return world[1]
 
 
 @pytest.fixture(scope="module")

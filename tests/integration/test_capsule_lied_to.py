@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-from capsule.home.witness import VARIABLE
 from capsule.means import Means
 from capsule.opening.chainview import ChainView
 from capsule.problems import CODES, Refused, refused
@@ -49,11 +48,8 @@ class Through(Liar):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, Cap]]:
-    folder = tmp_path_factory.mktemp("capsules")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(folder / "witness"))
-        with town_of(folder, 3, 1) as (town, (capsule,)):
-            yield town, capsule
+    with town_of(tmp_path_factory.mktemp("capsules"), 3, 1) as (town, (capsule,)):
+        yield town, capsule
 
 
 def heard(service: Service, kind: str, data: bytes) -> bytes | Refused:

@@ -46,7 +46,7 @@ from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store.folder import FolderStore
-from sonar.telling.accounts import AccountChanged
+from sonar.accounts import AccountChanged
 from sonar.telling.progress import ListSink
 from tests.chain_kit import Killed, counted, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv

@@ -205,7 +205,8 @@ def test_a_capsule_key_that_its_capsule_did_not_sign_is_found(audited: Audited) 
     ((number, finding),) = false(audited.verify(posted))
     assert (number, finding.group) == (0, "posting")
     assert finding.field == f"signature of the key of the capsule {audited.capsules[1].address}"
-    assert finding.found == audited.capsules[2].address
+    signer, account = audited.capsules[2].address, audited.capsules[1].address
+    assert finding.found == f"signed by {signer}, not by {account}"
 
 
 # ---- lies of a mine: they are the scientist's too, once she accepts them

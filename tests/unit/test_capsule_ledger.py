@@ -174,6 +174,13 @@ def test_files_that_are_no_ledger_are_refused(tmp_path: Path) -> None:
         Ledger(tmp_path / "none" / "ledger.sqlite")
 
 
+def test_a_ledger_without_its_owner_says_what_to_do(ledger: Ledger) -> None:
+    ledger._run("DELETE FROM owner")
+    with pytest.raises(JournalError, match=r"ledger\.sqlite has lost a row") as caught:
+        _ = ledger.marks
+    assert "restore the newest copy" in caught.value.hint
+
+
 def test_a_ledger_is_its_user_s_alone_and_safe_against_power_cuts(ledger: Ledger) -> None:
     assert ledger.path.stat().st_mode & 0o777 == 0o600
     assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)

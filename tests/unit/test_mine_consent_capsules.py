@@ -255,6 +255,6 @@ def test_two_capsules_with_one_key_are_no_cover() -> None:
 
 
 def test_trust_is_judged_before_any_signature_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mine.work.veil.signer_of", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr("mine.work.veil.key_fault", lambda *_: pytest.fail("computed"))
     with pytest.raises(SonarError, match="you trust 0"):
         check_cover(cover_of(HERS, 4), HERE, trusting(*ACCOUNTS))

@@ -48,13 +48,13 @@ def loaded_by(program: str, *arguments: str) -> set[str]:
     return set(modules)
 
 
-@pytest.mark.parametrize("program", ["mine", "pysonar", "sonar"])
+@pytest.mark.parametrize("program", ["mine", "pysonar", "capsule", "sonar"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
 def test_help_and_version_load_nothing_heavy(program: str, arguments: list[str]) -> None:
     assert loaded_by(program, *arguments) & HEAVY == set()
 
 
-@pytest.mark.parametrize("program", ["mine", "pysonar"])
+@pytest.mark.parametrize("program", ["mine", "pysonar", "capsule"])
 def test_help_makes_no_documents(program: str) -> None:
     assert "pydantic" not in loaded_by(program, "--help")
 
