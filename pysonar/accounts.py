@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonar.rotating import given_by, move_ether, rotate
 from sonar.accounts import AccountChanged, FormerAccount
+from sonar.rotating import given_by, move_ether, rotate
 
 if TYPE_CHECKING:
     from pysonar.wiring import Scientist

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mine.wiring import Mine
-from sonar.rotating import given_by, rotate
 from sonar.accounts import AccountChanged
+from sonar.rotating import given_by, rotate
 
 
 def change(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
-from sonar.protocol.ids import ETHER, Address
 from sonar.accounts import AccountChanged, FormerAccount
+from sonar.protocol.ids import ETHER, Address
 from sonar.telling.checks import Examination
 from sonar.telling.documents import Amount, PartyReady, document
 

@@ -32,6 +32,7 @@ from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, re
 from mine.show.record import records_of
 from mine.wiring import Mine
 from mine.work.state import Book, Joined, Veiled
+from sonar.accounts import FormerAccount
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
@@ -40,7 +41,6 @@ from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.store.choose import describe_node
-from sonar.accounts import FormerAccount
 from sonar.telling.amounts import Unit, format_amount
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pysonar.campaign.history import document_of
-from sonar.protocol.ids import Address
 from sonar.accounts import AccountChanged, FormerAccount
+from sonar.protocol.ids import Address
 from sonar.telling.documents import Amount, CampaignSummary, Integer, PartyReady, document
 
 

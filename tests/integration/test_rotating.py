@@ -24,6 +24,7 @@ from mine.cli import main
 from mine.setup import make_home
 from mine.wiring import locked
 from sonar import localchain, rotating
+from sonar.accounts import AccountChanged
 from sonar.chain.contract import errors
 from sonar.chain.contract.calls import transfer
 from sonar.chain.contract.succession import Succession
@@ -46,7 +47,6 @@ from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store.folder import FolderStore
-from sonar.accounts import AccountChanged
 from sonar.telling.progress import ListSink
 from tests.chain_kit import Killed, counted, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv
