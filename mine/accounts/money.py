@@ -34,7 +34,8 @@ def claim(
     token = ETHER if asset == "ether" else parse_address(asset, "--asset")
     call = mine.market.withdraw(receiver, token)
     password, done = mine.password(password_file), []
-    for account in _owed(mine, token, receiver, password):
+    owed = _owed(mine, token, receiver, password)
+    for account in owed or ([] if move else [mine.address]):  # which is told that there is nothing
         outbox = mine.outbox(mine.unlock(password, account))
         done.append((account, outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)))
     claimed = _told(mine, receiver, token, done)
@@ -45,7 +46,7 @@ def claim(
 
 
 def _owed(mine: Mine, asset: Address, receiver: Address, password: str) -> list[Address]:
-    """The accounts that are owed something, or whose withdrawal is under way; else the current one."""
+    """The accounts that are owed something, or whose withdrawal is under way."""
 
     def asks(account: Address) -> bool:
         if mine.market.withdrawable(account, asset=asset):
@@ -54,7 +55,7 @@ def _owed(mine: Mine, asset: Address, receiver: Address, password: str) -> list[
         return outbox.under_way(outbox.next(Intent.of_claim(receiver, asset)))
 
     mine.unlock(password)  # a wrong password is told before the chain is asked
-    return [one for one in reversed(mine.accounts.used) if asks(one)] or [mine.address]
+    return [one for one in reversed(mine.accounts.used) if asks(one)]
 
 
 def _told(mine: Mine, receiver: Address, asset: Address, done: list[tuple[Address, Receipt]]) -> Claimed:
@@ -63,7 +64,7 @@ def _told(mine: Mine, receiver: Address, asset: Address, done: list[tuple[Addres
         receiver,
         amount_units,
         format_amount(amount_units, mine.unit(asset)),
-        done[-1][1].tx_hash,
+        done[-1][1].tx_hash if done else "",
         sum(receipt.fee_wei for _, receipt in done),
         asset,
         [account for account, _ in done],

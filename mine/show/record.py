@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mine.show.documents import ScientistRecord
-from sonar.chain.deploying.succession import succession_on
 from sonar.protocol.events import BountyClosed, BountyPosted
 from sonar.protocol.phase import CloseReason
 from sonar.telling.text import count
@@ -21,6 +20,8 @@ _NAMES = (BountyPosted.__name__, BountyClosed.__name__)
 
 def records_of(market: Market, scientists: Iterable[Address]) -> dict[Address, ScientistRecord]:
     """Return the record of each of these, by the chain. Raises ChainUnavailable, RpcError."""
+    from sonar.chain.deploying.succession import succession_on
+
     events = market.events(market.deployed_block, names=_NAMES)
     whose = {event.bounty: event.scientist for event in events if isinstance(event, BountyPosted)}
     posted = Counter(whose.values())

@@ -15,7 +15,6 @@ from sonar.chain.contract import abi
 from sonar.chain.contract.calls import Call
 from sonar.chain.contract.view import call_of, view
 from sonar.chain.rpc import Chain, Head, Request, data_bytes
-from sonar.chain.signatures import sign_digest
 from sonar.errors import MarketError, RemoteError, RpcError, WrongContract
 from sonar.protocol.ids import ETHER, Address
 from sonar.protocol.keccak import keccak
@@ -127,6 +126,8 @@ class Succession:
 
     def sign(self, account: Address, successor: LocalAccount) -> bytes:
         """Return the successor's signature that it takes the place of `account`, 65 bytes."""
+        from sonar.chain.signatures import sign_digest  # whoever only reads needs no keys
+
         digest = succession_digest(self._chain.chain_id, self.address, account, Address(successor.address))
         return sign_digest(successor, digest)
 

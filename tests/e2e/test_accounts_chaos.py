@@ -56,7 +56,7 @@ def test_an_account_changes_in_the_middle_of_a_campaign(
             launch, "party_at_work", changing(real, party, home, seed=1000 * run, times=INSTANTS - instants)
         )
         conductor = Conductor(settings, QuietView())
-        killer = Killer(conductor, party, seed=100 * run + len(party), limit=INSTANTS - instants)
+        killer = Killer(conductor, party, seed=100 * run + len(party), limit=3 * (INSTANTS - instants))
         when_begun(killer, home)
         try:
             report = conductor.run()
