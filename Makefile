@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BENCH  := .venv-bench
 FLOWER := .venv-flower
+PRIVACY := .venv-privacy
 PY     := $(VENV)/bin/python
 ANALYSIS := .venv-contracts
 # Into the environment that is named, whatever a configuration of pip says of where else.
@@ -29,7 +30,7 @@ unexport PIP_PLATFORM PIP_PYTHON_VERSION PIP_IMPLEMENTATION PIP_ABI PIP_NO_BINAR
 unexport PIP_BUILD_CONSTRAINT PIP_REPORT PIP_USE_PEP517 PIP_CONFIG_SETTINGS PIP_GLOBAL_OPTION
 
 .DEFAULT_GOAL := help
-.PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages contracts \
+.PHONY: help demo notebook test coverage docker-test check walks house bench cheats packages peers contracts \
   contracts-tables contracts-coverage contracts-static contracts-fuzz contracts-deep deep chaos-capsules chaos-keys fuzz lies format lock clean
 
 help:
@@ -48,6 +49,7 @@ help:
 	@echo 'make walks   the files that two real runs enter, and the jumps between them (WALKS_ARGS="--show")'
 	@echo 'make packages   build a wheel and a source distribution of each part, in dist/'
 	@echo 'make contracts-static, contracts-coverage, contracts-tables   Slither; coverage; the tables of contracts/README.md'
+	@echo 'make peers   install opendp and dp-accounting, with which tests then compare ours; without, these are skipped'
 	@echo 'make contracts-deep   fuzz, invariants, proofs and mutants of the contract at depth: an hour or two'
 	@echo 'make bench   compare the encrypted arithmetic with its peers (BENCH_ARGS="--quick --json")'
 	@echo 'make cheats   what cheats among six mines earn, and what they cost others: a minute or two (CHEATS_ARGS="--json")'
@@ -131,6 +133,7 @@ contracts-deep: $(VENV)/.test $(NODE) $(ANALYSIS)/.installed
 bench:
 	@$(if $(NODE),$(MAKE) -s --no-print-directory $(NODE) >&2 || true)
 	@$(MAKE) -s --no-print-directory $(FLOWER)/.ready >&2 || true
+	@$(MAKE) -s --no-print-directory $(PRIVACY)/.ready >&2 || true
 	@$(MAKE) -s --no-print-directory $(BENCH)/.ready >&2 || $(MAKE) -s --no-print-directory $(VENV)/.test >&2
 	@python=$(PY); [ ! -e $(BENCH)/.ready ] || python=$(BENCH)/bin/python; $$python -m benchmarks $(BENCH_ARGS)
 
@@ -165,7 +168,7 @@ lock:
 	scripts/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(FLOWER) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
+	rm -rf $(VENV) $(BENCH) $(FLOWER) $(PRIVACY) $(ANALYSIS) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist cache out benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -202,6 +205,16 @@ $(FLOWER)/.ready: requirements/flower.lock
 	  "$$python" -m venv $(FLOWER)
 	@$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
 	  --require-hashes -r $< || { rm -rf $(FLOWER); echo 'Flower could not be installed; going on without.'; exit 1; }
+	@touch $@
+
+# An independent sampler and independent accountants: no other environment has room for what they want.
+peers: $(PRIVACY)/.ready
+
+$(PRIVACY)/.ready: requirements/privacy.lock
+	@echo 'Installing opendp and dp-accounting into $(PRIVACY) ...'
+	@rm -rf $(PRIVACY); $(PYTHON) -m venv $(PRIVACY)
+	@$(PRIVACY)/bin/python $(INSTALL) --quiet --only-binary :all: --require-hashes -r $< || \
+	  { rm -rf $(PRIVACY); echo 'opendp and dp-accounting could not be installed; going on without.'; exit 1; }
 	@touch $@
 
 # Slither and Halmos. They call bin/solc and the native forge: put both on PATH.

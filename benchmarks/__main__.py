@@ -8,13 +8,14 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 
-from benchmarks.measures import MEASURES, run
+from benchmarks.measures import GROUPS, MEASURES, run
 from sonar.telling.tables import print_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,7 +30,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument(
-        "--only", action="append", choices=list(MEASURES), help="this measure; may be repeated"
+        "--only",
+        action="append",
+        choices=[*MEASURES, *GROUPS],
+        help="this measure, or group of them; may be repeated",
     )
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder for the document and a plot of it"
@@ -39,7 +43,7 @@ def main(arguments: list[str]) -> int:
     ours = _take_standard_output()
     progress = Console(stderr=True)
     found: dict[str, dict[str, Any]] = {}
-    for name in options.only or MEASURES:
+    for name in chosen(options.only or [*MEASURES]):
         start = time.monotonic()
         found[name] = run(name, rounds, options.quick)
         progress.print(f"{name}: {time.monotonic() - start:.0f} s")
@@ -51,6 +55,11 @@ def main(arguments: list[str]) -> int:
     ours.flush()
     save(document, options.results, progress)
     return 0
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Return each measure that is named once, alone or by its group."""
+    return list(dict.fromkeys(one for name in names for one in GROUPS.get(name, (name,))))
 
 
 def machine() -> dict[str, Any]:
@@ -79,7 +88,9 @@ def show(file: TextIO, found: dict[str, dict[str, Any]]) -> None:
         for measure, result in found.items()
         for name in dict.fromkeys([*result["medians"], *result["ratio"]])
     ]
-    print_table(headings, rows, right=headings[2:], file=file)
+    if rows:
+        print_table(headings, rows, right=headings[2:], file=file)
+    _show_figures(file, found)
     console = Console(file=file, highlight=False)
     for measure, result in found.items():
         missing = (f"{peer} is missing" for peer in result.get("missing", ()))
@@ -87,6 +98,24 @@ def show(file: TextIO, found: dict[str, dict[str, Any]]) -> None:
         if told:
             console.print(f"{measure}: {told}", markup=False)
     console.print(", ".join(f"{name} {value}" for name, value in machine().items()), markup=False)
+
+
+def _show_figures(file: TextIO, found: dict[str, dict[str, Any]]) -> None:
+    """Print the figures that have limits, as a table."""
+    headings = ["measure", "figure", "value", "limit", "holds"]
+    rows = [
+        [
+            measure,
+            name,
+            f"{figure['value']:.3f}",
+            "" if figure["limit"] is None else f"{figure['limit']:g}",
+            "" if figure["limit"] is None else "yes" if figure["holds"] else "NO",
+        ]
+        for measure, result in found.items()
+        for name, figure in result.get("figures", {}).items()
+    ]
+    if rows:
+        print_table(headings, rows, right=headings[2:4], file=file)
 
 
 def save(document: dict[str, Any], folder: Path, progress: Console) -> None:

@@ -29,9 +29,11 @@ from benchmarks.masked import BehindCapsules
 from benchmarks.opened import PLACE, opened
 from pysonar.bounty.request import Bounty
 from pysonar.campaign.records import Cohort
+from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.data import examples
+from sonar.manifests.model import KeyManifest
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol.ids import Address, Digest, links_of
 from sonar.protocol.phase import Terms
@@ -83,12 +85,11 @@ def _zeros() -> list[mpz]:
 class QuickHolder(LocalHolder):
     """The key's holder, whose ciphertexts hide nothing: their randomness is made of a few factors."""
 
-    @property
-    def proof(self) -> bytes:
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
         """See `KeyHolder`."""
-        return _proof()
+        return KeyManifest(bits=self.public.bits, n=self.public.to_bytes(), proof=_proof())
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
         """See `KeyHolder`."""
         n, n2 = self.public.n, self.public.n2
         return [(1 + number % n * n) * math.prod(random.sample(_zeros(), 3)) % n2 for number in numbers]
@@ -187,9 +188,13 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Partition:
-    """One way to deal the diabetes rows: the first held out, the rest in equal parts for the mines."""
+    """One way to deal the diabetes rows: the first held out, the rest in equal parts for the mines.
+
+    `epsilon`: what mines' noise leaves to be learned of a row; None for none.
+    """
 
     seed: int
+    epsilon: float | None = None
 
     @cached_property
     def rows(self) -> tuple[Matrix, Matrix]:
@@ -213,13 +218,14 @@ class Partition:
             rounds=ROUNDS,
             key_bits=2048,
             reward="1 ether",
+            **({} if self.epsilon is None else {"privacy": {"epsilon": self.epsilon}}),
         )
 
     def shards(self, bounty: Bounty) -> list[Shard]:
         """Return each mine's rows."""
         x, y = self.rows
         parts = np.array_split(np.arange(HOLDOUT, len(y)), MINES)
-        return [Shard(bounty.design, x[rows], y[rows]) for rows in parts]
+        return [Shard(bounty.design, x[rows], y[rows], seed) for seed, rows in enumerate(parts)]
 
 
 def played(
@@ -271,9 +277,11 @@ class Found:
     companions: int
 
 
-def measured(seed: int, names: Sequence[str], capsules: bool = False) -> dict[str, Found]:
+def measured(
+    seed: int, names: Sequence[str], capsules: bool = False, epsilon: float | None = None
+) -> dict[str, Found]:
     """Return the cheats of these names on one partition."""
-    partition, found = Partition(seed), {}
+    partition, found = Partition(seed, epsilon), {}
     told, (told_name,), told_others = played(partition, CHEATS["honest"], capsules)
     without, _, _ = played(partition, None, capsules)
     for name in names:
@@ -313,10 +321,16 @@ class Line:
     companions: int
 
 
-def table(partitions: int, names: Sequence[str] = tuple(CHEATS), capsules: bool = False) -> dict[str, Line]:
+def table(
+    partitions: int,
+    names: Sequence[str] = tuple(CHEATS),
+    capsules: bool = False,
+    epsilon: float | None = None,
+) -> dict[str, Line]:
     """Return each cheat over so many partitions."""
+    one = partial(measured, names=names, capsules=capsules, epsilon=epsilon)
     with ProcessPoolExecutor(2) as pool:
-        all_found = list(pool.map(partial(measured, names=names, capsules=capsules), range(partitions)))
+        all_found = list(pool.map(one, range(partitions)))
     return {name: _line([one[name] for one in all_found]) for name in names}
 
 
@@ -362,8 +376,9 @@ def main() -> int:
     parser.add_argument(
         "--capsules", action="store_true", help="single answers are known by functionals alone"
     )
+    parser.add_argument("--epsilon", type=float, help="mines add noise: what it leaves to learn of a row")
     given = parser.parse_args()
-    lines = table(given.partitions, given.only or tuple(CHEATS), given.capsules)
+    lines = table(given.partitions, given.only or tuple(CHEATS), given.capsules, given.epsilon)
     if given.json:
         cheats = {name: asdict(line) for name, line in lines.items()}
         print(

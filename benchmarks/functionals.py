@@ -11,7 +11,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -33,16 +33,19 @@ STARTS = ((1, 1), (2, 1), (3, 1), (5, 1), (3, 3))
 
 
 def judged(
-    honest: Honest, answers: Answers, opened: Sequence[Opened], rows: int
+    honest: Honest, answers: Answers, opened: Sequence[Opened], rows: int | Mapping[str, int]
 ) -> tuple[dict[str, str | None], dict[str, str], Tests]:
-    """Return the failed test of each mine in the last of these rounds, and the twins, by functionals."""
+    """Return the failed test of each mine in the last of these rounds, and the twins, by functionals.
+
+    `rows`: what each mine says it has, or one number for all.
+    """
     rounds = [
         Sent(number, each.weights, frozenset(mine for mine, u in each.updates.items() if u is not None))
         for number, each in enumerate(opened, 1)
     ]
     draw = random.Random(len(rounds)).getrandbits
     reference = honest.references[len(rounds) - 1]
-    claimed = dict.fromkeys(rounds[-1].mines, rows)
+    claimed = rows if isinstance(rows, Mapping) else dict.fromkeys(rounds[-1].mines, rows)
     rules = replace(honest.rules, plan=answers.plan)
     tests = tests_of(rules, answers.plan, rounds, reference, claimed, draw)
     heard = {}

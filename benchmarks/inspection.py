@@ -24,8 +24,10 @@ from sonar.families.quadratic.comparison import Reference, reference_of
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, rules_of
 from sonar.families.quadratic.losses.base import mapped
+from sonar.families.quadratic.noisy.releasing import released_map, row_sums
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemory
 from sonar.families.registry import family_of
+from sonar.privacy.release import noisy
 
 Array = NDArray[np.float64]
 Update = tuple[int, ...]
@@ -102,30 +104,40 @@ def tables(seed: int) -> Iterator[tuple[str, Array, Array, int]]:
     yield "small spread", z, 0.3 + 0.02 * (z @ w * 0.2 + rng.normal(size=n)), 10
 
 
-def played(x: Array, y: Array, mines: int, wish: Wish = PLAIN) -> Honest:
-    """Return the campaign of honest mines on these rows, the first ones held out."""
+def played(
+    x: Array, y: Array, mines: int, wish: Wish = PLAIN, parts: Sequence[NDArray[np.intp]] | None = None
+) -> Honest:
+    """Return the campaign of honest mines on these rows, the first ones held out.
+
+    `parts`: the places of each mine's rows, by default equally many.
+    """
     names = [f"c{i}" for i in range(x.shape[1])]
     held = x[:HOLDOUT], y[:HOLDOUT, None]
     design = design_of(wish, *held, names, ["y"], np.random.RandomState)
-    parts = np.array_split(np.arange(HOLDOUT, len(x)), mines)
-    maps = [_map(design, x[rows], y[rows]) for rows in parts]
+    parts = np.array_split(np.arange(HOLDOUT, len(x)), mines) if parts is None else parts
+    maps = [map_of(design, x[rows], y[rows], i) for i, rows in enumerate(parts)]
     family, optimiser = family_of(design.spec), GradientMemory(design.ground)
+    weights = [min(one.rows, design.plan.weight_rows) for one in maps]
     course, opened = family.start(design), []
     for number in range(1, ROUNDS + 1):
         w = course.current.weights_int
         answers = {str(i): tuple(one.answer(w, design.plan.weight_frac)) for i, one in enumerate(maps)}
         opened.append(Opened(w, answers))
         sums = [
-            sum(one.rows * value for one, value in zip(maps, column, strict=True))
+            sum(n * value for n, value in zip(weights, column, strict=True))
             for column in zip(*answers.values(), strict=True)
         ]
-        rows = sum(one.rows for one in maps)
-        course = course.seen(number, sums, rows, list(answers), design.plan)
+        course = course.seen(number, sums, sum(weights), list(answers), design.plan)
         course = course.moved(family.step(design, optimiser, course))
     return Honest(design, opened)
 
 
-def _map(design: Design, x: Array, y: Array) -> LocalMap:
+def map_of(design: Design, x: Array, y: Array, seed: int) -> LocalMap:
+    """Return what a mine with these rows answers by, with the noise that the model declares."""
+    if (noise := design.spec.noise) is not None:
+        sums = row_sums(design.spec, [np.column_stack([x, y])])
+        values = noisy(sums, noise.parts, np.random.default_rng([seed, *sums.values[:1]]).bytes)
+        return released_map(design.spec, design.plan, values, sums.rows)
     z = mapped(design.spec.targets[0], y)[:, None]
     return local_map(design.spec, moments(design.spec.transform(x), z), design.plan.data_frac)
 

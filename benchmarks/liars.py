@@ -10,6 +10,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from benchmarks.inspection import map_of
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.design import Design
 from sonar.families.registry import family_of
@@ -38,15 +39,18 @@ History = Mapping[tuple[int, str], Sent]
 
 @dataclass(frozen=True)
 class Shard:
-    """A mine's rows: x float64[n, f], y float64[n]."""
+    """A mine's rows: x float64[n, f], y float64[n]. `seed`: of its noise, where the model declares some."""
 
     design: Design
     x: Matrix
     y: Matrix
+    seed: int = 0
 
     @cached_property
     def map(self) -> LocalMap:
         """What an honest mine makes of the rows."""
+        if self.design.spec.noise is not None:
+            return map_of(self.design, self.x, self.y, self.seed)
         rows = np.column_stack([self.x, self.y])
         made: LocalMap = family_of(self.design.spec).prepare(self.design.spec, self.design.plan, [rows])
         return made
@@ -257,12 +261,13 @@ def _overstated(factor: int) -> Cheat:
     return Cheat(mines, against_itself=True)
 
 
-def _same(shard: Shard, _rng: Rng) -> Shard:
-    return shard
+def _same(shard: Shard, rng: Rng) -> Shard:
+    """The same rows; with noise of its own, where there is any: a twin has another home."""
+    return shard if shard.design.spec.noise is None else replace(shard, seed=int(rng.integers(1 << 32)))
 
 
 def _shuffled(shard: Shard, rng: Rng) -> Shard:
-    return shard.with_rows(rng.permutation(len(shard.y)))
+    return _same(shard.with_rows(rng.permutation(len(shard.y))), rng)
 
 
 def _one_less(shard: Shard, _rng: Rng) -> Shard:

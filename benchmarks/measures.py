@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import audits, campaign, demo, large, limit, packed, updates, veil
+from benchmarks import attack, audits, campaign, demo, large, limit, packed, privacy, sampler, updates, veil
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -31,8 +31,19 @@ MEASURES: Mapping[str, Measure] = {
     "veil_sum": lambda rounds, quick: veil.veil_sum(1 if quick else 3),
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),
+    "privacy_accuracy": lambda rounds, quick: privacy.privacy_accuracy(quick),
+    "privacy_shares": lambda rounds, quick: privacy.privacy_shares(quick),
+    "privacy_sampler": lambda rounds, quick: sampler.privacy_sampler(quick),
+    "privacy_accounting": lambda rounds, quick: sampler.privacy_accounting(),
+    "privacy_attack": lambda rounds, quick: attack.privacy_attack(quick),
     "share_of_limit": lambda rounds, quick: limit.share_of_limit(rounds),
 }
+
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "privacy": tuple(name for name in MEASURES if name.startswith("privacy_")),
+}
+"""Measures that are run together under one name."""
 
 
 def run(name: str, rounds: int, quick: bool) -> dict[str, Any]:

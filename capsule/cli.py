@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.errors import UsageError
 from sonar.telling.again import with_home
 from sonar.telling.options import BountyArgument, DevFlag, NetworkFileOption, home_option
 from sonar.telling.terminal import (
     JsonFlag,
+    NewPasswordFileOption,
     PasswordFileOption,
     WideFlag,
     new_app,
@@ -132,26 +134,78 @@ def doctor(
 
 @app.command()
 def rotate(
-    home: HomeOption = None, password_file: PasswordFileOption = None, as_json: JsonFlag = False
+    delete: Annotated[
+        int | None,
+        typer.Option(
+            "--delete",
+            metavar="EPOCH",
+            min=1,
+            help="Begin no epoch, but delete the key of this old one now, unless open bounties need it.",
+        ),
+    ] = None,
+    account: Annotated[
+        bool,
+        typer.Option(
+            "--account",
+            help="Take another account for new bounties. Stop `capsule run` first.",
+        ),
+    ] = False,
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Begin a new epoch: new bounties name a new key. Stop `capsule run` first, and start it again.
+    """Begin a new epoch: new bounties name a new key. `capsule run` may go on, and takes it up at once.
 
     Old keys serve the bounties that name them until those are closed; then they are deleted, and nobody can
     ever open what was sealed for them. Deleting is what makes seeds go away: rotate now and then.
 
-    Example: `capsule rotate`
+    Examples: `capsule rotate`, `capsule rotate --delete 1`, `capsule rotate --account`
     """
     from capsule import setup
-    from capsule.wiring import locked
-    from sonar.telling.text import count
+    from capsule.show.printing import print_rotated, print_succeeded
+    from capsule.wiring import beside, locked
 
-    with locked(home, sink_for(as_json)) as capsule:
-        document = setup.rotate(capsule, password_file)
+    if account and delete is not None:
+        raise UsageError("--account and --delete are two things", hint="one command for each")
+    if account:
+        with locked(home, sink_for(as_json)) as capsule:
+            succeeded = setup.succeed(capsule, password_file)
+        print_json(succeeded) if as_json else print_succeeded(succeeded)
+        return
+    with beside(home, sink_for(as_json)) as (capsule, alone):
+        if delete is not None:
+            document = setup.delete(capsule, delete, alone=alone)
+        else:
+            document = setup.rotate(capsule, password_file, alone=alone)
     if as_json:
         print_json(document)
-        return
-    kept, deleted = count(len(document.kept), "old key"), count(len(document.deleted), "other")
-    typer.echo(f"epoch {document.epoch} begins; {kept} kept for running bounties, {deleted} deleted")
+    else:
+        print_rotated(document, begun=delete is None)
+
+
+@app.command()
+def password(
+    home: HomeOption = None,
+    password_file: PasswordFileOption = None,
+    new_password_file: NewPasswordFileOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change the password of the home's keystore, all at once or not at all.
+
+    Stop what runs in the home first. A command that was killed can be given again.
+
+    Example: `capsule password --password-file old --new-password-file new`
+    """
+    from capsule.wiring import locked
+    from sonar.home.password import told
+    from sonar.telling.tables import print_text
+
+    with locked(home, sink_for(as_json)) as party:
+        document = party.change_password(password_file, new_password_file)
+    if as_json:
+        print_json(document)
+    else:
+        print_text(told(document))
 
 
 @app.command()

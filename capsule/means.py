@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -17,8 +17,8 @@ from capsule.opening.chainview import ChainView
 from capsule.opening.cohorts import Cohorts
 from capsule.opening.updates import Updates
 from capsule.problems import Refused
-from sonar.chain.signatures import sign_digest
-from sonar.manifests.capsule import SignedAnswer
+from sonar.chain.signatures import sign_digest, signer_of
+from sonar.manifests.capsule import SignedAnswer, Succession
 from sonar.ports import Store
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Address
@@ -46,20 +46,29 @@ class Auditor(Protocol):
 class Means:
     """Chain, store, ledger, keys, account and policy, and what is derived from them.
 
-    `audits` makes the auditor. `insecure_keys` admits 1024-bit bounties, on development networks. `telling`
-    is held while something is recorded that was not told before.
+    `audits` makes the auditor. `insecure_keys` admits 1024-bit bounties, on development networks. `look`
+    brings `epochs` up to date, and tells which came and which are gone (`capsule.home.ring`). `telling` is
+    held while something is recorded that was not told before.
+
+    Of an account that another has taken the place of, bounties count that were posted until `until_s` (chain
+    time). `successions`: who followed whom up to this account, oldest first. `kin`: the capsule's other
+    accounts.
     """
 
     chain: ChainView
     store: Store
     ledger: Ledger
     witness: Witness
-    epochs: dict[int, Epoch]
+    epochs: Mapping[int, Epoch]
     account: LocalAccount
     policy: Policy
     insecure_keys: bool = False
     audits: Callable[[Means], Auditor] | None = None
+    look: Callable[[], tuple[Sequence[Epoch], Sequence[int]]] = lambda: ((), ())
     telling: threading.RLock = field(default_factory=threading.RLock)
+    until_s: int | None = None
+    successions: tuple[Succession, ...] = ()
+    kin: frozenset[Address] = frozenset()
 
     @cached_property
     def auditor(self) -> Auditor:
@@ -81,7 +90,9 @@ class Means:
     @cached_property
     def bounties(self) -> Bounties:
         """What bounties ask of this capsule."""
-        return Bounties(self.store, self.site, self.address, self.epochs, insecure_keys=self.insecure_keys)
+        return Bounties(
+            self.store, self.site, self.address, self.epochs, insecure_keys=self.insecure_keys, kin=self.kin
+        )
 
     @cached_property
     def updates(self) -> Updates:
@@ -92,6 +103,13 @@ class Means:
     def cohorts(self) -> Cohorts:
         """The sets that the chain has fixed."""
         return Cohorts(self.store, self.ledger, self.site)
+
+    def signed(self, answer: bytes) -> bool:
+        """Tell whether it was this account that signed an answer, and not another one of the capsule's."""
+        if not self.kin:
+            return True
+        found = SignedAnswer.from_bytes(answer)
+        return signer_of(answer_digest(*self.site, found.body), found.signature) == self.address
 
     def sign(self, body: bytes) -> bytes:
         """Return an answer's body, signed, as it goes out."""

@@ -66,6 +66,10 @@ def admitted(means: Means, kind: str, data: bytes) -> Admitted:
     view = means.chain.bounty(body.bounty)
     if signer != view.state.scientist:
         raise stranger
+    opened = view.round(1).opened
+    if means.until_s is not None and opened is not None and opened.opened_s > means.until_s:
+        problem = f"{means.address} had handed over to another account before the bounty was posted"
+        raise Refused("policy", problem, hint="GET /v1/identity says to which; new bounties name that one")
     if problem := means.policy.policy.refusal(body.bounty, signer):
         raise Refused("policy", problem, hint="ask the other capsules")
     if not view.now_s < signed.expires_s <= view.now_s + MOST_S:

@@ -29,7 +29,8 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
         host, port = parse_listen(listen or policy.service.listen)
     except ValueError as error:
         raise ConfigError("--listen", str(error)) from error
-    account = capsule.unlock(capsule.password(password_file))  # a wrong password is reported before any wait
+    password = capsule.password(password_file)
+    account, former = capsule.unlock(password), capsule.unlock_former(password)  # before any wait
     patiently(lambda: capsule.market, capsule.progress)
     check_ledger(capsule)
     try:
@@ -38,9 +39,9 @@ def serve(capsule: Capsule, password_file: Path | None, listen: str | None, *, a
         if isinstance(fault, StoreUnusable):
             raise
         capsule.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
-    service = capsule.service(account)
+    service = capsule.service(account, former)
     made = listening(host, port)
-    api, keeping = Api(service), Keeping(capsule, service.forget)
+    api, keeping = Api(service), Keeping(capsule, service.look)
 
     def ready() -> None:
         url = policy.service.url or url_of(made)
@@ -67,6 +68,21 @@ def check_ledger(capsule: Capsule) -> None:
         ledger.set_blind(now_s)
         capsule.progress.note(
             f"the ledger may have forgotten what was told: of rounds that began by {clock(now_s)}, "
-            "nothing new is told but sums"
+            "nothing new is told but sums. If the home comes from a backup, run `capsule rotate`: keys made "
+            "since are gone, and mines that have seen one take no older one"
         )
     witness.write(ledger.marks[0])
+    note_keys(capsule)
+
+
+def note_keys(capsule: Capsule) -> None:
+    """Record keys for envelopes that were made while nobody served: a home without them is then older.
+
+    For the process that has the home's lock, and a ledger that is as the witness knows it.
+    """
+    ledger = capsule.ledger
+    witness = Witness(ledger.name)
+    for epoch in capsule.keys.epochs():
+        if witness.read() in ledger.marks:
+            ledger.note_epoch(capsule.keys.public(epoch).key)
+            witness.write(ledger.marks[0])

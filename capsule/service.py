@@ -6,7 +6,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TypeVar
 
 from capsule import __version__
@@ -43,33 +42,52 @@ class Service:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._unable: OrderedDict[bytes, None] = OrderedDict()
+        self._identity = (0, b"")
 
     @property
     def max_body_bytes(self) -> int:
         """The most bytes of a request."""
         return self._means.policy.service.max_body_bytes
 
-    @cached_property
+    @property
     def identity(self) -> bytes:
-        """Who this capsule is, signed."""
+        """Who this capsule is, signed, with the key of its newest epoch."""
+        self.look()
         means = self._means
-        newest = means.epochs[max(means.epochs)]
-        body = Identity(
-            chain_id=means.site[0],
-            contract=means.site[1],
-            key=newest.public,
-            version=str(__version__),
-            least=means.policy.policy.least,
-            bits=means.policy.policy.bits,
-            policy=means.policy.in_words(),
-        )
-        return means.sign(body.to_bytes())
+        newest = max(list(means.epochs))
+        if self._identity[0] != newest:
+            body = Identity(
+                chain_id=means.site[0],
+                contract=means.site[1],
+                key=means.epochs[newest].public,
+                version=str(__version__),
+                least=means.policy.policy.least,
+                bits=means.policy.policy.bits,
+                policy=means.policy.in_words(),
+                successions=means.successions or None,
+            )
+            self._identity = newest, means.sign(body.to_bytes())
+        return self._identity[1]
+
+    def look(self) -> None:
+        """Take up the keys that `capsule rotate` made, and drop those that are deleted, with their seeds.
+
+        A new key is recorded: a home from a backup that lacks it is then known to be older.
+        """
+        came, gone = self._means.look()
+        if gone:
+            self._means.bounties.forget()
+            self._means.updates.forget()
+        for epoch in came:
+            with self._recording():
+                self._means.ledger.note_epoch(epoch.public)
 
     def answer(self, kind: str, data: bytes) -> bytes:
         """Return the signed answer to a signed request. Raises Refused, and other SonarErrors.
 
         The same request again, under a fresh nonce, has the same answer, at no cost.
         """
+        self.look()
         request = admitted(self._means, kind, data)
         try:
             return self._answer(request)
@@ -81,7 +99,7 @@ class Service:
             raise
 
     def _answer(self, request: Admitted) -> bytes:
-        if known := self._means.ledger.answered(request.digest):
+        if (known := self._means.ledger.answered(request.digest)) and self._means.signed(known):
             return known
         bounty = self._bounty(request)
         if isinstance(request.body, FunctionalRequest):
@@ -89,12 +107,6 @@ class Service:
         if isinstance(request.body, SumRequest):
             return self._sum(request, request.body, bounty)
         return self._settlement(request, bounty)
-
-    def forget(self, epoch: int) -> None:
-        """Drop a key that was deleted, and all seeds that are held in memory."""
-        self._means.epochs.pop(epoch, None)
-        self._means.bounties.forget()
-        self._means.updates.forget()
 
     def answered(self, request: bytes) -> bytes | None:
         """Return the signed answer to a request, by the digest of its body; None if there is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import write_first
 from capsule.home.witness import Witness
-from capsule.show.documents import Rotated
-from sonar.errors import ConfigError
+from capsule.show.documents import Rotated, Succeeded
+from sonar.errors import ConfigError, SonarError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
+from sonar.manifests.model import CapsuleKey
 from sonar.protocol.ids import Address
 
 if TYPE_CHECKING:
@@ -66,15 +68,72 @@ def _add_key(
     keys.add(account, int(time.time()))
 
 
-def rotate(capsule: Capsule, password_file: Path | None) -> Rotated:
-    """Begin a new epoch, and delete old keys that no bounty needs. Raises KeyFileError, and as `sweep`."""
+def rotate(capsule: Capsule, password_file: Path | None, *, alone: bool) -> Rotated:
+    """Begin a new epoch; if no capsule serves in the home, also delete old keys that no bounty needs.
+
+    One that serves does that itself, and takes the new key up with the next request. Raises KeyFileError,
+    JournalError.
+    """
     from capsule.keeping import sweep
+    from capsule.running import note_keys
 
     account = capsule.unlock(capsule.password(password_file))
-    key = capsule.keys.add(account, int(time.time()))
-    deleted = sweep(capsule)
+    now_s = int(time.time())
+    key = capsule.keys.add(account, now_s, above=now_s if may_be_restored(capsule) else 0)
+    deleted: list[int] = []
+    if alone:
+        note_keys(capsule)
+        try:
+            deleted = sweep(capsule)
+        except SonarError as fault:  # the new key is there
+            capsule.progress.problem(
+                fault, "old keys are kept; `capsule run` looks for those that nobody needs"
+            )
+    return _rotated(capsule, key, deleted, running=not alone)
+
+
+def may_be_restored(capsule: Capsule) -> bool:
+    """Tell whether the home may have had keys that it does not know of: see `capsule.home.witness`.
+
+    Then their numbers are not known either. The time in seconds is greater than all of them, so no number is
+    used twice, and mines go by the greatest that they have seen.
+    """
+    ledger = capsule.ledger
+    is_newest = Witness(ledger.name).read() in ledger.marks
+    return not is_newest or ledger.blind_until_s >= capsule.keys.public().made_s
+
+
+def delete(capsule: Capsule, epoch: int, *, alone: bool) -> Rotated:
+    """Delete an old epoch's key. Raises as `capsule.keeping.delete`."""
+    from capsule import keeping
+
+    keeping.delete(capsule, epoch)
+    return _rotated(capsule, capsule.keys.public().key, [epoch], running=not alone)
+
+
+def _rotated(capsule: Capsule, key: CapsuleKey, deleted: list[int], *, running: bool) -> Rotated:
     kept = [epoch for epoch in capsule.keys.epochs() if epoch != key.epoch]
-    return Rotated(key.account, key.epoch, kept, deleted)
+    return Rotated(key.account, key.epoch, kept, deleted, running)
+
+
+def succeed(capsule: Capsule, password_file: Path | None) -> Succeeded:
+    """Begin with another account: new bounties name it, and bounties that have begun end under the old one.
+
+    The home must be locked. Raises KeyFileError, JournalBlocked, ChainUnavailable, RpcError: the chain's time
+    is needed, to know which bounties have begun.
+    """
+    from capsule.keeping import POSTING_S
+    from capsule.running import note_keys
+    from capsule.wiring import reopened
+
+    password = capsule.password(password_file)
+    old, head = capsule.unlock(password), capsule.market.head()
+    above = int(time.time()) if may_be_restored(capsule) else 0
+    new = capsule.accounts.succeed(old, password, head.timestamp_s + POSTING_S, dev=capsule.network.dev)
+    now = reopened(capsule)
+    key = now.keys.add(new, int(time.time()), above=above)
+    note_keys(now)
+    return Succeeded(Address(old.address), Address(new.address), key.epoch, identity_lines(now))
 
 
 def following(capsule: Capsule) -> str:
@@ -86,7 +145,8 @@ def following(capsule: Capsule) -> str:
 
 def identity_lines(capsule: Capsule) -> str:
     """Return what whoever runs the network adds to its file; nothing if it is there, or has no address."""
-    url = capsule.policy.service.url
+    url, former = capsule.policy.service.url, capsule.all_accounts[:-1]
     if not url or capsule.listed_url == url:
         return ""
-    return f'[[capsules]]\nurl = "{url}"\naccount = "{capsule.address}"'
+    lines = f'[[capsules]]\nurl = "{url}"\naccount = "{capsule.address}"'
+    return f"{lines}\nformerly = {json.dumps(former)}" if former else lines

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.home.keys import Epoch, Keys
+from capsule.home.accounts import Accounts, finish
+from capsule.home.keys import Keys
 from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE, ROLE
 from capsule.home.policy import Policy
-from sonar.errors import KeyFileError
+from capsule.home.ring import Ring
+from sonar.errors import HomeLocked, KeyFileError
+from sonar.home import keystore
 from sonar.home.folder import Home, default_home
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from capsule.means import Means
     from capsule.opening.chainview import ChainView
     from capsule.service import Service
+    from capsule.services import Services
 
 
 class Capsule(Party):
@@ -42,6 +48,22 @@ class Capsule(Party):
         return Keys(self.home, self.network.chain_id, self.network.contract)
 
     @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts that the capsule had before."""
+        return Accounts(self.home, self.network.chain_id, self.network.contract)
+
+    @property
+    def all_accounts(self) -> list[Address]:
+        """All its accounts, the newest last."""
+        return [*(one.succession.account for one in self.accounts.all()), self.address]
+
+    def unlock_former(self, password: str) -> list[LocalAccount]:
+        """Open the former accounts whose keys for envelopes are still there. Raises KeyFileError."""
+        needed = {self.keys.public(epoch).key.account for epoch in self.keys.epochs()}
+        former = [account for account in self.all_accounts[:-1] if account in needed]
+        return [keystore.load(self.accounts.file(account), password) for account in former]
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The record of all that was told. Raises JournalError."""
         return Ledger(self.home.path / LEDGER_FILE)
@@ -53,29 +75,47 @@ class Capsule(Party):
         return named[0] if named else ""
 
     def means(self, account: LocalAccount) -> Means:
-        """What the capsule works with. Raises ChainUnavailable, JournalError, KeyFileError."""
+        """What the capsule works with under one of its accounts.
+
+        Raises ChainUnavailable, JournalError, KeyFileError.
+        """
         from capsule.auditing import auditor_of
         from capsule.home.witness import Witness
         from capsule.means import Means
         from sonar.store.choose import LazyStore
 
+        ring, steps = self._ring(account), self.accounts.all()
+        until_s, me = {one.succession.account: one.until_s for one in steps}, Address(account.address)
         return Means(
             self.chain,
             LazyStore(lambda: self.store),
             self.ledger,
             Witness(self.ledger.name),
-            self._epochs(account),
+            ring,
             account,
             self.policy,
+            look=ring.look,
             insecure_keys=self.network.dev,
             audits=lambda means: auditor_of(means, self.journal, self.peers),
+            telling=self._telling,
+            until_s=until_s.get(me),
+            successions=tuple(one.succession for one in steps) if me == self.address else (),
+            kin=frozenset(self.all_accounts) - {me},
         )
 
-    def service(self, account: LocalAccount) -> Service:
-        """The capsule at work. Raises as `means`."""
-        from capsule.service import Service
+    @cached_property
+    def _telling(self) -> threading.RLock:
+        return threading.RLock()
 
-        return Service(self.means(account))
+    def service(self, account: LocalAccount, former: Sequence[LocalAccount] = ()) -> Service | Services:
+        """The capsule at work, also under `former` accounts. Raises as `means`."""
+        from capsule.service import Service
+        from capsule.services import Services
+
+        newest = Service(self.means(account))
+        if not former:
+            return newest
+        return Services(newest, {Address(one.address): Service(self.means(one)) for one in former})
 
     @property
     def audits(self) -> Recomputing:
@@ -92,8 +132,13 @@ class Capsule(Party):
         """How the network's other capsules are asked what they have told."""
         from capsule.auditing import fetch_from
 
-        others = [one for one in self.network.capsules if one.account != self.address]
-        return {one.account: fetch_from(one.url) for one in others}
+        own = self.all_accounts
+        return {
+            account: fetch_from(one.url)
+            for one in self.network.capsules
+            for account in (one.account, *one.formerly)
+            if account not in own
+        }
 
     @cached_property
     def chain(self) -> ChainView:
@@ -102,13 +147,16 @@ class Capsule(Party):
 
         return ChainView(self.market, self.network.confirmations)
 
-    def _epochs(self, account: LocalAccount) -> dict[int, Epoch]:
-        epochs = self.keys.load(account)
-        if not epochs:
+    def _ring(self, account: LocalAccount) -> Ring:
+        ring = Ring(self.keys, account)
+        if not ring and len(self.all_accounts) > 1:  # killed before it made one
+            self.keys.add(account, int(time.time()))
+            ring = Ring(self.keys, account)
+        if not ring:
             raise KeyFileError(
                 "this home has no key for envelopes on this network", hint="run `capsule init` again"
             )
-        return epochs
+        return ring
 
     def close(self) -> None:
         """End what was started."""
@@ -120,7 +168,14 @@ class Capsule(Party):
 def open_capsule(home: Path | None, sink: Sink) -> Capsule:
     """Open a home that `capsule init` made. Raises ConfigError."""
     found = Home(home or default_home(ROLE), ROLE, create=False)
+    finish(found)
     return Capsule(found, voice(found, sink))
+
+
+def reopened(capsule: Capsule) -> Capsule:
+    """Return the same home as it is now. Raises ConfigError, KeyFileError."""
+    finish(capsule.home)
+    return Capsule(capsule.home, capsule.progress)
 
 
 @contextmanager
@@ -130,5 +185,24 @@ def locked(home: Path | None, sink: Sink) -> Iterator[Capsule]:
     with capsule.home.lock():
         try:
             yield capsule
+        finally:
+            capsule.close()
+
+
+@contextmanager
+def beside(home: Path | None, sink: Sink) -> Iterator[tuple[Capsule, bool]]:
+    """Open a home for a command that a capsule may serve beside; tell whether it is locked for the command.
+
+    Raises ConfigError.
+    """
+    capsule = open_capsule(home, sink)
+    try:
+        capsule.home.lock()
+        alone = True
+    except HomeLocked:
+        alone = False
+    with capsule.home:
+        try:
+            yield capsule, alone
         finally:
             capsule.close()

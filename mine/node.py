@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mine.accounts.hands import Hands
 from mine.consent import Policy
+from mine.hands import Hands
 from mine.work import joining
 from mine.work.publisher import Publisher
 from mine.work.state import Book, Joined, Refusal, Turn

@@ -18,6 +18,7 @@ from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
     from mine.node import Node, Options
+    from mine.privacy.accounts import Privacy
     from mine.work.state import Book
     from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
@@ -62,14 +63,22 @@ class Mine(Party):
         """The blindings, drafts and sums in the home. `renewed`: see `Pool`; it takes the home's lock."""
         from mine.work.workshop import Workshop
 
-        return Workshop.at(self.home.path, renewed)
+        return Workshop.at(self.home.path, renewed, self.policy.privacy.ledger_at(self.home.path))
 
     @property
     def sums(self) -> Sums:
         """The sums in the home."""
         from mine.work.workshop import sums_at
 
-        return sums_at(self.home.path)
+        return sums_at(self.home.path, self.policy.privacy.ledger_at(self.home.path))
+
+    @property
+    def privacy(self) -> Privacy:
+        """What the data sets may still tell."""
+        from mine.privacy.accounts import Privacy
+
+        policy = self.policy
+        return Privacy(self.sums.ledger, self.book.journal, policy.privacy, policy.max_bits_all)
 
     def account_in(self, bounty: BountyId) -> Address:
         """The account that works, or would work, in a bounty. Raises KeyFileError, JournalError."""

@@ -58,7 +58,7 @@ def former(scientist: Scientist) -> list[FormerAccount]:
     market = scientist.market
     return [
         FormerAccount(one, market.ether(one), market.withdrawable(one), len(going_on(scientist, one)))
-        for one in scientist.accounts.former
+        for one in scientist.own_accounts.former
     ]
 
 
@@ -69,5 +69,5 @@ def move(scientist: Scientist, password_file: Path | None) -> int:
     """
     password, to = scientist.password(password_file), scientist.address
     scientist.unlock(password)
-    idle = [one for one in scientist.accounts.former if not going_on(scientist, one)]
+    idle = [one for one in scientist.own_accounts.former if not going_on(scientist, one)]
     return sum(move_ether(scientist, one, to, password) for one in idle)

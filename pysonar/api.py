@@ -31,6 +31,7 @@ from pysonar.embedded import EmbeddedNetwork
 from pysonar.given import require_type
 from pysonar.keys.key import Key
 from pysonar.models.linear import LinearModel
+from pysonar.rotating import BountyKey, KeyRotated, keys_of, rotate
 from pysonar.show.live import notebook_shell, told_live
 from pysonar.wiring import ROLE, Scientist, make_home
 from sonar.chain.deploying.faucet import fund
@@ -106,6 +107,29 @@ class Session:
         self._require_open()
         require_type(bounty, Bounty, "bounty", "make one with Bounty.of, Bounty.example or Bounty.from_toml")
         return self._scientist.key(bounty, self._password)
+
+    def rotate(self, bounty: Bounty | str, key: Path | str | None = None) -> KeyRotated:
+        """Ask for another Paillier key of a bounty that was started here: a new one, or that of a key file.
+
+        Its campaign takes it at the next boundary of rounds. Asking again before that changes nothing. Raises
+        ConfigError; UsageError where no round comes after this one, or for a key that is used already;
+        KeyFileError.
+        """
+        self._require_open()
+        require_type(key, Path | str | None, "key", "name the key's file, or leave it out for a new key")
+        given = None if key is None else in_full(Path(key), "key")
+        return rotate(self._scientist, self._name(bounty), self._password, given)
+
+    def keys(self, bounty: Bounty | str) -> list[BountyKey]:
+        """Return the Paillier keys of a bounty that was started here, oldest first, and their rounds.
+
+        Raises ConfigError, KeyFileError.
+        """
+        return keys_of(self._scientist, self._scientist.started(self._name(bounty)).settings.name)
+
+    def _name(self, bounty: Bounty | str) -> str:
+        require_type(bounty, Bounty | str, "bounty", "give a bounty or its name; campaigns() lists the names")
+        return bounty if isinstance(bounty, str) else bounty.settings.name
 
     def campaign(self, bounty: Bounty | str) -> Campaign:
         """Return the campaign of a bounty, or of a bounty's name that was started here. Nothing is sent yet.

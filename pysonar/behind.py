@@ -17,6 +17,7 @@ from pysonar.capsules.client import Asker, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
 from pysonar.keys.key import Key
+from pysonar.keys.ring import Keyring
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
 from sonar.errors import ConfigError, LocalProtocolError
@@ -36,17 +37,20 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
             "with your key could read each answer, and mines may ask for more trust than they have",
         )
     asker = Asker(market.chain_id, market.address, account, lambda: market.head().timestamp_s)
-    return Panel([HttpCapsule(one.account, one.url, asker) for one in network.capsules])
+    return Panel(
+        [HttpCapsule(one.account, one.url, asker) for one in network.capsules],
+        [HttpCapsule(account, one.url, asker) for one in network.capsules for account in one.formerly],
+    )
 
 
-def holder_behind(bounty: Bounty, key: Key, panel: Panel, market: Market) -> VeiledHolder:
+def holder_behind(bounty: Bounty, keys: Key | Keyring, panel: Panel, market: Market) -> VeiledHolder:
     """Return the holder of a bounty with capsules."""
     asked = bounty.settings.capsules
     if asked is None:
         raise LocalProtocolError("the bounty has no capsules")
     audit = audit_spec(bounty) if asked.audited else None
     wanted = Wanted(asked.accounts, asked.threshold, asked.bits, bounty.settings.min_mines, audit)
-    return VeiledHolder(key, panel, Place(market.chain_id, market.address), wanted)
+    return VeiledHolder(keys, panel, Place(market.chain_id, market.address), wanted)
 
 
 def audited_by(

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pysonar.bounty import manual
+from pysonar.key_commands import key_app, rotate
+from pysonar.options import FileArgument, HomeOption, NameArgument
+from pysonar.password import password
 from sonar.errors import SonarError, UsageError
 from sonar.telling.again import with_home
-from sonar.telling.options import (
-    AgainFlag,
-    DevFlag,
-    LaterFlag,
-    NetworkFileOption,
-    ToOption,
-    ToPasswordOption,
-    home_option,
-)
+from sonar.telling.options import DevFlag, NetworkFileOption
 from sonar.telling.terminal import (
     JsonFlag,
     PasswordFileOption,
@@ -45,14 +40,9 @@ app = new_app(
     """,
     "pysonar",
 )
-key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
 app.add_typer(key_app, name="key")
-
-HomeOption = Annotated[Path | None, home_option("scientist")]
-FileArgument = Annotated[Path, typer.Argument(help="The bounty's file.", metavar="BOUNTY.TOML")]
-NameArgument = Annotated[
-    str, typer.Argument(help="The bounty's name; may be left out if there is only one.", metavar="NAME")
-]
+app.command()(rotate)
+app.command()(password)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,41 +73,6 @@ def init(
         f"send ether to {scientist.address} for escrow and gas, then: `pysonar explain bounty.toml`"
     )
     print_ready(PartyReady(scientist.address, str(path), scientist.network.name, following), as_json)
-
-
-@key_app.command("new")
-def key_new(
-    name: Annotated[str, typer.Argument(help="The name of the bounty that the key is for.")],
-    bits: Annotated[
-        int,
-        typer.Option("--bits", help="As key_bits in the bounty's file: 2048, 3072 or more."),
-    ] = 3072,
-    home: HomeOption = None,
-    password_file: PasswordFileOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Make a bounty's key before its first run. It is encrypted with the keystore's password.
-
-    Example: `pysonar key new diabetes --bits 3072`
-    """
-    from pysonar.bounty.settings import check_key
-    from pysonar.show.documents import KeyMade
-    from pysonar.wiring import locked
-
-    check_key(name, bits)
-    with locked(home, sink_for(as_json)) as scientist:
-        password = scientist.password(password_file)
-        scientist.unlock(password)  # a key under another is lost easily
-        key = scientist.make_key(name, bits, password)
-        path = scientist.key_path(name)
-    fingerprint = key.public.fingerprint.hex()
-    if as_json:
-        print_json(KeyMade(str(path), key.public.bits, fingerprint))
-    else:
-        typer.echo(f"key      {path}\nbits     {key.public.bits}\nprint    {fingerprint}")
-        typer.echo(
-            "keep a copy of the key and of its ledger beside it: without them the bounty cannot continue"
-        )
 
 
 @app.command()
@@ -223,6 +178,10 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
                 "a settle window, you pay the mines by default and the bounty closes"
             )
         raise
+    if campaign.done:
+        name = asked.settings.name
+        told = f"the bounty needs its keys no more: `pysonar key remove {name}` removes them"
+        scientist.progress.note(told)
     if not as_json:
         print_result(campaign.summary())
     _ = campaign.model  # raises if there is no model, after the rest was shown
@@ -262,48 +221,6 @@ def status(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag = 
         print_json(ScientistStatus.of(document))
     else:
         print_status(document, wide=wide)
-
-
-@app.command()
-def rotate(
-    account: Annotated[bool, typer.Option("--account", help="Change the scientist's account.")] = False,
-    to: ToOption = None,
-    to_password_file: ToPasswordOption = None,
-    later: LaterFlag = False,
-    again: AgainFlag = False,
-    move: Annotated[
-        bool, typer.Option("--move", help="Send the ether of former accounts without an open bounty.")
-    ] = False,
-    home: HomeOption = None,
-    password_file: PasswordFileOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Change the scientist's account: a successor takes its place, which both sign, once and for ever.
-
-    Bounties that are posted are settled by the old account, with its key; the next one is posted by the
-    successor. Her keys and records are this home's, and stay. Stop `pysonar run` first; `pysonar resume`
-    continues afterwards. You can kill this at any time, and run it again.
-
-    Examples: `pysonar rotate --account`, `pysonar rotate --account --move`
-    """
-    from pysonar import accounts
-    from pysonar.wiring import locked
-    from sonar.accounts import print_changed
-    from sonar.telling.amounts import format_wei
-
-    if not account:
-        raise UsageError("say what changes", hint="--account changes the account")
-    command = "pysonar rotate --account"
-    with locked(home, sink_for(as_json)) as scientist:
-        if move:
-            moved_wei = accounts.move(scientist, password_file)
-            scientist.progress.note(f"moved {format_wei(moved_wei)} to {scientist.address}")
-            return
-        document = accounts.change(scientist, to, password_file, to_password_file, later=later, again=again)
-    if as_json:
-        print_json(document)
-    else:
-        print_changed(document, command, f"{command} --move")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from sonar.errors import ConfigError, KeyFileError, SonarError, UsageError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
+from sonar.home.password import Reseal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
 from sonar.telling.progress import Sink
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pysonar.campaign.signing import Signing
     from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
+    from pysonar.keys.ring import Keyring
     from pysonar.models.linear import LinearModel
 
 ROLE = "pysonar"
@@ -55,7 +57,7 @@ class Scientist(Party):
 
     def begun(self) -> set[str]:
         """The names of the bounties that were posted from here, or whose transaction is on its way."""
-        accounts = [self.book_of_accounts.journal(one) for one in self.accounts.used]
+        accounts = [self.book_of_accounts.journal(one) for one in self.own_accounts.used]
         sent = [Intent.read(key) for journal in accounts for key, _ in journal.items(PREFIX)]
         return {intent.subject for intent in sent if intent.action is Action.POST}
 
@@ -96,9 +98,24 @@ class Scientist(Party):
         check_age(records, lambda: self.market)
         return model_of(records, asked)
 
+    @property
+    def keys(self) -> Path:
+        """The folder of the Paillier keys and their ledgers."""
+        return self.home.path / "keys"
+
     def key_path(self, name: str) -> Path:
-        """Where the Paillier key of the bounty `name` lies."""
-        return self.home.path / "keys" / f"{name}.json"
+        """Where the first Paillier key of the bounty `name` lies."""
+        return self.keys / f"{name}.json"
+
+    def sealed(self) -> dict[Path, Reseal]:
+        """The files that the home's password opens, and how each gets another one."""
+        from pysonar.keys import keyfile
+
+        def reseal(path: Path, old: str, new: str) -> bytes:
+            return keyfile.resealed(path, old, new, light=self.network.dev)
+
+        keys = sorted(self.keys.glob("*.json"))
+        return {**super().sealed(), **dict.fromkeys(keys, reseal)}
 
     def make_key(self, name: str, bits: int, password: str, *, insecure: bool = False) -> Key:
         """Make and save a key for the bounty `name`. Raises KeyFileError if it has one."""
@@ -111,15 +128,14 @@ class Scientist(Party):
         return key
 
     def key(self, bounty: Bounty, password: str) -> Key:
-        """Return the bounty's own key, made if it has none. Raises KeyFileError, ConfigError."""
+        """Return the key that the bounty is posted with, made if it has none. Raises KeyFileError,
+        ConfigError.
+        """
         from pysonar.keys.key import Key
 
         settings = bounty.settings
-        path = self.key_path(settings.name)
-        if not path.exists():
-            if self.posted(settings.name):
-                problem = f"{path} is missing, and the bounty {settings.name!r} was posted with it"
-                raise KeyFileError(problem, hint="restore the key and its ledger from your copy of them")
+        path = self._first_key(settings.name)
+        if path is None:
             with self.progress.timed("make key"):
                 return self.make_key(
                     settings.name, settings.key_bits, password, insecure=settings.insecure_key
@@ -129,6 +145,33 @@ class Scientist(Party):
             problem = f"{settings.key_bits}, and the key {path} has {key.public.bits} bits"
             raise ConfigError("key_bits", problem, hint="give the bounty another name, or the key's size")
         return key
+
+    def _first_key(self, name: str) -> Path | None:
+        """The file of the key that a bounty was posted with; of one that was not, of its newest key, None if
+        it has none. Raises KeyFileError.
+        """
+        from pysonar.keys import keyfile
+        from pysonar.keys.ring import files_of
+
+        files, records = files_of(self.keys, name), Records(self.journal, name)
+        if not self.posted(name):
+            return files[-1] if files else None
+        wanted = records.keys().get(1)
+        found = next((one for one in files if wanted in (None, keyfile.named(one).fingerprint)), None)
+        if found is None and records.is_closed():
+            problem = f"the keys of the bounty {name!r} were removed after it was closed"
+            raise KeyFileError(problem, hint="`pysonar status` and `pysonar predict` need none")
+        if found is None:
+            problem = f"{self.key_path(name)} is missing, and the bounty {name!r} was posted with it"
+            raise KeyFileError(problem, hint="restore the key and its ledger from your copy of them")
+        return found
+
+    def keyring(self, bounty: Bounty, password: str) -> Keyring:
+        """Return all keys of a bounty, of which the first is made if it has none. Raises as `key`."""
+        from pysonar.keys.ring import Keyring, files_of
+
+        name, folder = bounty.settings.name, self.keys
+        return Keyring(self.key(bounty, password), lambda: files_of(folder, name), password)
 
     def warn_of_window(self, bounty: Bounty) -> None:
         """Tell if the settle window of a bounty that is not posted is short for this network's chain."""
@@ -162,7 +205,7 @@ class Scientist(Party):
             )
         account = self.unlock(password, self.account_of(name))
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
-        holder, signing = self._holding(bounty, self.key(bounty, password), account)
+        holder, signing = self._holding(bounty, self.keyring(bounty, password), account)
         self.shelf.keep(bounty)
         return Campaign(
             self.market,
@@ -177,7 +220,7 @@ class Scientist(Party):
             confirmations=self.network.confirmations,
         )
 
-    def _holding(self, bounty: Bounty, key: Key, account: LocalAccount) -> tuple[KeyHolder, Signing]:
+    def _holding(self, bounty: Bounty, keys: Keyring, account: LocalAccount) -> tuple[KeyHolder, Signing]:
         """The key's holder, and who is asked for a settler's signatures: with capsules or without."""
         from pysonar.campaign.signing import SignatureFiles
 
@@ -186,11 +229,11 @@ class Scientist(Party):
         if asked is None:
             from pysonar.keys.local import LocalHolder
 
-            return LocalHolder(key), files
+            return LocalHolder(keys), files
         from pysonar.behind import audited_by, holder_behind, panel_in
 
         panel = panel_in(self.network, self.market, account)
-        holder = holder_behind(bounty, key, panel, self.market)
+        holder = holder_behind(bounty, keys, panel, self.market)
         if not asked.audited:
             return holder, files
         records = Records(self.journal, name)

@@ -19,3 +19,5 @@ lock -c requirements/test.lock requirements/build.in -o requirements/build.lock 
 lock requirements/contracts.in -o requirements/contracts.lock "$@"
 # Flower's own: it wants other versions than ours.
 lock requirements/flower.in -o requirements/flower.lock "$@"
+# An independent sampler and independent accountants: they hold others back too.
+lock requirements/privacy.in -o requirements/privacy.lock "$@"

@@ -22,13 +22,14 @@ from sonar.manifests.capsule import (
     Problem,
     SignedAnswer,
     SignedRequest,
+    Succession,
     SumAnswer,
     SumRequest,
 )
 from sonar.manifests.model import CapsuleKey, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.protocol import codec
-from sonar.protocol.capsules import answer_digest, key_digest, request_digest
+from sonar.protocol.capsules import answer_digest, key_digest, request_digest, succession_digest
 from sonar.protocol.ids import Address, BountyId, Cid, parse_address
 from sonar.protocol.record import Manifest
 
@@ -57,6 +58,17 @@ def member(name: str) -> CapsuleKey:
     """A capsule's key, as covers and identities carry it."""
     return CapsuleKey(
         account=address(name), epoch=2, hpke=label(f"{name} key", 1216), signature=label(f"{name} signed", 65)
+    )
+
+
+def succession(name: str, successor: str) -> Succession:
+    """Who took whose place."""
+    signed = f"{name} followed by {successor}, signed by"
+    return Succession(
+        account=address(name),
+        successor=address(successor),
+        signature=label(f"{signed} {name}", 65),
+        accepted=label(f"{signed} {successor}", 65),
     )
 
 
@@ -101,6 +113,16 @@ def messages() -> dict[str, Manifest]:
             least=3,
             bits=256,
             policy="everybody's bounties",
+        ),
+        "identity that followed another": Identity(
+            chain_id=CHAIN_ID,
+            contract=CONTRACT,
+            key=member("one"),
+            version="2.0",
+            least=2,
+            bits=512,
+            policy="",
+            successions=(succession("three", "two"), succession("two", "one")),
         ),
         "problem": Problem(code="budget", problem="no bits are left", hint="ask for fewer"),
         "problem of one mine": Problem(code="mine", problem="its envelope does not open", mine=MINE),
@@ -177,6 +199,11 @@ def signed() -> dict[str, Any]:
         "answer": {
             "body": answer.body.hex(),
             "digest": answer_digest(CHAIN_ID, CONTRACT, answer.body).hex(),
+        },
+        "succession": {
+            "account": address("two"),
+            "successor": one.account,
+            "digest": succession_digest(CHAIN_ID, CONTRACT, address("two"), one.account).hex(),
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sonar.commands.capsules import capsules
 from sonar.commands.chain import chain
 from sonar.commands.deploy import deploy
 from sonar.commands.fund import fund
@@ -27,6 +28,7 @@ app.command()(verify)
 app.command()(fund)
 app.command()(sign)
 app.command()(peer)
+app.command()(capsules)
 app.add_typer(swarm_key, name="swarm-key")
 
 

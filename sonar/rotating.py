@@ -73,7 +73,7 @@ def rotate(
     done from this home, KeyFileError, what `ensure_succession` and `Outbox.perform` raise, and RpcError while
     the chain does not show the effect. Calling again is always safe.
     """
-    accounts = party.accounts
+    accounts = party.own_accounts
     if later and given is None:
         problem = "a successor that is used later is no safer in this home than the account that it follows"
         raise UsageError(problem, hint="make it elsewhere, and name its key file by --to")
@@ -134,7 +134,7 @@ def fault_of(party: Party) -> str:
 
     By the confirmed block. Raises ChainUnavailable, RpcError.
     """
-    accounts, market = party.accounts, party.market
+    accounts, market = party.own_accounts, party.market
     succession = succession_on(market)
     deep = market.at_depth(market.head(), party.network.confirmations)
     there = succession.is_there()
@@ -149,7 +149,7 @@ def fault_of(party: Party) -> str:
 
 def _is_done(party: Party, given: LocalAccount | None, *, again: bool) -> bool:
     """Tell whether the last change was to this successor, or to one that has done nothing yet."""
-    accounts = party.accounts
+    accounts = party.own_accounts
     if not accounts.former or accounts.successor is not None:
         return False
     if given is not None:
@@ -161,7 +161,7 @@ def _pending(party: Party, outbox: Outbox, named: Address | None, password: str)
     """Return the successor that was recorded before; a new one if nobody has heard of that."""
     from eth_account import Account
 
-    recorded = party.accounts.successor
+    recorded = party.own_accounts.successor
     pending = recorded or named
     if pending in keystore.addresses(party.home.keystore):
         return party.unlock(password, pending)
@@ -176,7 +176,7 @@ def _pending(party: Party, outbox: Outbox, named: Address | None, password: str)
 
 def _check(party: Party, outbox: Outbox, named: Address | None, new: Address) -> None:
     """Check that the successor can be one, before anything is recorded. Raises UsageError, MarketError."""
-    accounts = party.accounts
+    accounts = party.own_accounts
     if named is not None and named != new:
         raise errors.AlreadySucceeded(outbox.address, named)
     if new in accounts.used:

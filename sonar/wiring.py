@@ -12,8 +12,10 @@ from sonar.home import keystore
 from sonar.home.accounts import AccountBook, Accounts, accounts_in
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
+from sonar.home.password import Reseal, change
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
+from sonar.telling.documents import PasswordChanged
 from sonar.telling.progress import Progress, Sink
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Party:
         return AccountBook(self.journal, accounts_in(self.home.keystore, self.journal))
 
     @property
-    def accounts(self) -> Accounts:
+    def own_accounts(self) -> Accounts:
         """The home's accounts; a home that has no journal yet gets none. Raises as `book_of_accounts`."""
         if "journal" in self.__dict__ or self.home.journal.exists():
             return self.book_of_accounts.accounts
@@ -74,7 +76,7 @@ class Party:
     @property
     def address(self) -> Address:
         """The account that begins what is new; its key stays locked. Raises KeyFileError, JournalError."""
-        return self.accounts.current
+        return self.own_accounts.current
 
     def account_of(self, subject: str) -> Address:
         """The account that a bounty belongs to; see `AccountBook.of`. Raises KeyFileError, JournalError."""
@@ -91,6 +93,20 @@ class Party:
         if given is None and not said and beside.is_file() and self.network.dev:
             given = beside
         return keystore.read_password(given)
+
+    def sealed(self) -> dict[Path, Reseal]:
+        """The files that the home's password opens, and how each gets another one."""
+        return keystore.sealed(self.home.keystore, light=self.network.dev)
+
+    def change_password(self, old: Path | None, new: Path | None) -> PasswordChanged:
+        """Encrypt all that the home's password opens under another one; each from a file, or asked for.
+
+        The home must be locked. Raises KeyFileError, UsageError, MemoryShort: then nothing is changed.
+        """
+        files = self.sealed()
+        changed = change(self.home.path, files, self.password(old), keystore.read_new_password(new))
+        names = [str(path.relative_to(self.home.path)) for path in changed]
+        return PasswordChanged(self.address, str(self.home.path), names)
 
     @cached_property
     def journal(self) -> Journal:

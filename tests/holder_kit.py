@@ -19,7 +19,7 @@ from sonar.families.quadratic.comparison import Reference
 from sonar.families.quadratic.fixed import Target
 from sonar.families.quadratic.inspection import ROUND_ONLY, Opened, Rounds, Rules, inspect, same
 from sonar.families.quadratic.spec import QuadraticSpec
-from sonar.manifests.model import CoverSpec, ModelManifest, PaillierCover, PlanSpec
+from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, PaillierCover, PlanSpec
 from sonar.paillier.cohort import aggregate_digest, weights_of
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
@@ -114,14 +114,20 @@ class FakeHolder:
     def public(self) -> PublicKey:
         return self._key.public
 
-    @property
-    def proof(self) -> bytes:
-        return self._key.proof
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
+        public = self._key.public
+        return KeyManifest(bits=public.bits, n=public.to_bytes(), proof=self._key.proof)
+
+    def public_of(self, job: Job, round: int) -> PublicKey:
+        return self._key.public
+
+    def turn(self, job: Job, round: int) -> bool:
+        return False
 
     def on_progress(self, tell: Tell | None) -> None:
         self._key.on_progress(tell)
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
         return self._key.encrypt_weights(numbers)
 
     def least(self, job: Job) -> int:

@@ -20,9 +20,11 @@ from gmpy2 import mpz
 
 from capsule import running, setup
 from capsule.home.witness import VARIABLE
+from capsule.means import Means
 from capsule.serve.routes import CBOR, Api
 from capsule.serve.server import Server, listening, url_of
 from capsule.service import Service
+from capsule.services import Services
 from capsule.wiring import Capsule, open_capsule
 from sonar.chain.signatures import sign_digest, signer_of
 from sonar.home import keystore
@@ -191,12 +193,17 @@ class Cap:
     """A capsule that serves in a thread of the test's process."""
 
     party: Capsule
-    service: Service
+    service: Service | Services
     url: str
 
     @property
     def address(self) -> Address:
         return self.party.address
+
+    @property
+    def means(self) -> Means:
+        assert isinstance(self.service, Service)
+        return self.service._means
 
     @property
     def public(self) -> Any:
@@ -216,9 +223,10 @@ def serving(home: Path) -> Iterator[Cap]:
     """Run the capsule of a home as `capsule run` does, in a thread."""
     party = open_capsule(home, ListSink())
     with party.home.lock():
-        account = party.unlock(party.password(None))
+        password = party.password(None)
+        account, former = party.unlock(password), party.unlock_former(password)
         running.check_ledger(party)
-        service = party.service(account)
+        service = party.service(account, former)
         api, made, ready = Api(service), listening("127.0.0.1", 0), threading.Event()
         server = Server(api.app(), ready.set)
         thread = threading.Thread(target=server.serve_on, args=(made,))

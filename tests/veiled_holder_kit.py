@@ -21,7 +21,7 @@ from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.updates import MineUpdate
 from pysonar.keys.veiled import VeiledHolder
-from sonar.manifests.model import CoverSpec, ModelManifest, VeilCover
+from sonar.manifests.model import CoverSpec, KeyManifest, ModelManifest, VeilCover
 from sonar.manifests.update import UpdateManifest
 from sonar.paillier.public import PublicKey
 from sonar.protocol.ids import Address, Cid, Digest, links_of
@@ -142,9 +142,14 @@ class Masking:
     def public(self) -> PublicKey:
         return self._key.public
 
-    @property
-    def proof(self) -> bytes:
-        return self._key.proof
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
+        return self.real.key(job and self.behind.job(job), round)
+
+    def public_of(self, job: Job, round: int) -> PublicKey:
+        return self.real.public_of(self.behind.job(job), round)
+
+    def turn(self, job: Job, round: int) -> bool:
+        return self.real.turn(self.behind.job(job), round)
 
     def on_progress(self, tell: Tell | None) -> None:
         self._key.on_progress(tell)
@@ -158,8 +163,8 @@ class Masking:
     def look(self, job: Job, round: int) -> None:
         self.real.look(job, round)
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
-        return self._key.encrypt_weights(numbers)
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
+        return self.real.encrypt(numbers, job and self.behind.job(job), round)
 
     def least(self, job: Job) -> int:
         job = self.behind.job(job)

@@ -73,7 +73,9 @@ class Recomputing:
         for request in self.ledger.requests(bounty):
             mines = set(complained.get(request.round, []))
             try:
-                self.recomputed(request, as_of(chain, request.round), mines.__contains__)
+                signed = self.ledger.signed(bounty, request.round)
+                me = signed.capsule if signed else self.address  # it may have another account by now
+                self.recomputed(request, as_of(chain, request.round), mines.__contains__, me)
             except Refusal as refusal:
                 found[request.round] = f"{refusal.code}: {refusal}"
             else:
@@ -85,13 +87,21 @@ class Recomputing:
         return PublicBounty(chain, self.store.get, insecure=self._insecure)
 
     def recomputed(
-        self, request: SettlementRequest, chain: OnChain, complains: Callable[[Address], bool]
+        self,
+        request: SettlementRequest,
+        chain: OnChain,
+        complains: Callable[[Address], bool],
+        me: Address | None = None,
     ) -> Recomputed:
-        """Return what follows, if it is what is asked for. Raises Refusal, and what reading raises."""
+        """Return what follows, if it is what is asked for; `me`: the account that signs or signed.
+
+        Raises Refusal, and what reading raises.
+        """
         bounty, round, public = request.bounty, request.round, self.public(chain)
+        me = me or self.address
         check_place(request, public)
-        if self.address not in [one.account for one in public.cover.members]:
-            refuse("not-audited", f"this capsule, {self.address}, is not one of the bounty's")
+        if me not in [one.account for one in public.cover.members]:
+            refuse("not-audited", f"this capsule, {me}, is not one of the bounty's")
         sighted = self.ledger.sighted(bounty, round)
         asked = any(each.asked for each in request.rounds if each.round == round)
         seen_by = self.seen
@@ -101,7 +111,7 @@ class Recomputing:
             # Nor could it make the masks of an update that it did not find when it was asked.
             complains=lambda mine: complains(mine) or (sighted is not None and mine not in sighted),
             own=seen_by.own_answer,
-            me=self.address,
+            me=me,
             peers=lru_cache(seen_by.other_answer),
             random_bits=self._random_bits,
         )

@@ -46,7 +46,9 @@ class Batch:
     def add(
         self, what: str, key: PublicKey, ciphertexts: Sequence[mpz], openings: Openings
     ) -> tuple[mpz, ...]:
-        """Take in some of a key, and return their plaintexts, in [0, n). Raises Refusal for others."""
+        """Take in some of a key, and return their plaintexts, in [0, n). Raises Refusal for another
+        number.
+        """
         try:
             pairs = openings.read((key.bits + 7) // 8, len(ciphertexts), what)
         except ManifestError as error:

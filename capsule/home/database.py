@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from capsule.home.entries import SCHEMA
+from capsule.home.entries import SCHEMA, SINCE
 from sonar.home.database import Database, Kind
 
 FORMAT = 1
@@ -27,6 +27,12 @@ class LedgerFile(Database):
         old="use the version of Sonar that wrote it, or begin with a new home",
         damaged=_DAMAGED,
     )
+
+    def _open(self) -> None:
+        super()._open()
+        if not self._one("SELECT 1 FROM sqlite_master WHERE name = 'epoch'"):
+            with self.transaction():
+                self._run(SINCE)
 
     def _make(self) -> None:
         super()._make()

@@ -26,6 +26,11 @@ CREATE INDEX answer_of ON answer (bounty);
 CREATE TABLE refusal (code TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+SINCE = """
+CREATE TABLE IF NOT EXISTS epoch (epoch INTEGER PRIMARY KEY, hpke BLOB NOT NULL);
+"""
+"""What later versions added, and earlier ones pass over."""
+
 
 @dataclass(frozen=True)
 class Ask:

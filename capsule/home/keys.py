@@ -5,8 +5,11 @@ So a copy of the home tells nobody a seed who does not have the keystore's passw
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -15,7 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field
 
 from sonar.chain.signatures import key_fault, sign_digest
-from sonar.errors import KeyFileError, ManifestError, UsageError
+from sonar.errors import JournalBlocked, KeyFileError, ManifestError, UsageError
+from sonar.home.files import remedy
 from sonar.home.folder import Home, PrivateFolder
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import key_digest
@@ -57,6 +61,7 @@ class Keys:
 
     def __init__(self, home: Home, chain_id: int, contract: Address) -> None:
         self._path, self._folder = home.path / "keys", PrivateFolder(home.path / "keys")
+        self._lock_path = home.path / "keys.lock"
         self._chain_id, self._contract = chain_id, contract
 
     def epochs(self) -> list[int]:
@@ -84,35 +89,63 @@ class Keys:
         opened: dict[int, Epoch] = {}
         for epoch in self.epochs():
             file = self.public(epoch)
-            if not self.is_ours(file.key, Address(account.address)):
-                continue
-            opened[epoch] = Epoch(file.key, file.made_s, _unsealed(file, account))
+            if self.is_ours(file.key, Address(account.address)):
+                opened[epoch] = self._opened(file, account)
         return opened
+
+    def open(self, epoch: int, account: LocalAccount) -> Epoch | None:
+        """Open one epoch's key; None if it was signed for another network, or by another account."""
+        file = self.public(epoch)
+        return self._opened(file, account) if self.is_ours(file.key, Address(account.address)) else None
+
+    def _opened(self, file: KeyFile, account: LocalAccount) -> Epoch:
+        return Epoch(file.key, file.made_s, _unsealed(file, account))
 
     def is_ours(self, key: CapsuleKey, account: Address) -> bool:
         """Tell whether an account signed a key for envelopes, for this network."""
         return key.account == account and not key_fault(key, self._chain_id, self._contract)
 
-    def add(self, account: LocalAccount, made_s: int) -> CapsuleKey:
-        """Make the key of the next epoch, and return its public part."""
+    def add(self, account: LocalAccount, made_s: int, *, above: int = 0) -> CapsuleKey:
+        """Make the key of the next epoch, whose number is greater than `above`, and return its public part.
+
+        Whole or not at all, whenever it is killed; a capsule that serves sees the file (`capsule.home.ring`).
+        """
         address, secret = Address(account.address), EnvelopeKey.new()
-        epoch = max(self.epochs(), default=0) + 1
-        digest = key_digest(self._chain_id, self._contract, address, epoch, secret.public)
-        key = CapsuleKey(
-            account=address, epoch=epoch, hpke=secret.public, signature=sign_digest(account, digest)
-        )
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + AESGCM(_wrapping_key(account)).encrypt(nonce, secret.to_bytes(), key.hpke)
-        file = KeyFile(key=key, made_s=made_s, sealed=sealed)
-        self._folder.put(f"{epoch}{_SUFFIX}", file.to_bytes())
+        with self._changing():
+            epoch = max([above, *self.epochs()]) + 1
+            digest = key_digest(self._chain_id, self._contract, address, epoch, secret.public)
+            key = CapsuleKey(
+                account=address, epoch=epoch, hpke=secret.public, signature=sign_digest(account, digest)
+            )
+            nonce = os.urandom(_NONCE_BYTES)
+            sealed = nonce + AESGCM(_wrapping_key(account)).encrypt(nonce, secret.to_bytes(), key.hpke)
+            file = KeyFile(key=key, made_s=made_s, sealed=sealed)
+            self._folder.put(f"{epoch}{_SUFFIX}", file.to_bytes())
         return key
 
     def delete(self, epoch: int) -> None:
         """Delete an old epoch's key, and with it every seed that was sealed for it. Raises UsageError."""
-        if epoch == self.epochs()[-1]:
-            raise UsageError(f"epoch {epoch} is in use", hint="`capsule rotate` begins the next one")
-        kept = [f"{one}{_SUFFIX}" for one in self.epochs() if one != epoch]
-        self._folder.keep_only(kept)
+        with self._changing():
+            there = self.epochs()
+            if epoch not in there:
+                raise UsageError(f"there is no key of epoch {epoch}", hint="`capsule status` lists them")
+            if epoch == there[-1]:
+                raise UsageError(f"epoch {epoch} is in use", hint="`capsule rotate` begins the next one")
+            self._folder.keep_only([f"{one}{_SUFFIX}" for one in there if one != epoch])
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change at a time, by whatever process: the home's lock is held by the capsule that serves."""
+        try:
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            problem = f"{self._lock_path} cannot be locked: {error.strerror}"
+            raise JournalBlocked(problem, hint=remedy(error, self._lock_path)) from error
 
 
 def _unsealed(file: KeyFile, account: LocalAccount) -> EnvelopeKey:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from capsule.home.database import LedgerFile
 from capsule.home.entries import Answered, Ask, BountyFacts
 from capsule.problems import Refused
+from sonar.manifests.model import CapsuleKey
 from sonar.protocol.ids import Address, BountyId, Digest
 
 HOUR_S = 3600
@@ -75,6 +76,13 @@ class Ledger(LedgerFile):
         """Every bounty that was served."""
         rows = self._all("SELECT bounty, scientist, epoch, closed_s FROM bounty ORDER BY bounty")
         return [BountyFacts(BountyId(row[0]), Address(row[1]), row[2], row[3]) for row in rows]
+
+    def note_epoch(self, key: CapsuleKey) -> None:
+        """Record a key for envelopes, the first time: the ledger's marks change as by an answer."""
+        with self.transaction():
+            hpke = hashlib.sha256(key.hpke).digest()
+            if self._run("INSERT OR IGNORE INTO epoch VALUES (?, ?)", key.epoch, hpke):
+                self._move(b"epoch" + hpke)
 
     def freeze_seeds(self, bounty: BountyId, mine: Address, hashes: bytes) -> bool:
         """Record a mine's seeds in a bounty, by a digest of their hashes; tell whether they are the first."""
@@ -195,8 +203,13 @@ class Ledger(LedgerFile):
     def _keep(self, answer: Answered) -> None:
         fields = [answer.request, answer.bounty, answer.round, answer.kind, answer.at_s, answer.signed]
         if self._run("INSERT OR IGNORE INTO answer VALUES (NULL, ?, ?, ?, ?, ?, ?)", *fields):
-            head = hashlib.sha256(self.marks[0] + answer.request).digest()
-            self._run("UPDATE owner SET entries = entries + 1, before = head, head = ?", head)
+            self._run("UPDATE owner SET entries = entries + 1")
+            self._move(answer.request)
+
+    def _move(self, entry: bytes) -> None:
+        """Move the marks on by an entry: the newest is a hash of all."""
+        head = hashlib.sha256(self.marks[0] + entry).digest()
+        self._run("UPDATE owner SET before = head, head = ?", head)
 
     def answers(self, bounty: BountyId) -> list[Answered]:
         """Every answer about a bounty, in the order of telling."""

@@ -67,9 +67,10 @@ class Bounties:
         epochs: Mapping[int, Epoch],
         *,
         insecure_keys: bool,
+        kin: frozenset[Address] = frozenset(),
     ) -> None:
         self._store, self._site, self._account = store, site, account
-        self._epochs, self._insecure_keys = epochs, insecure_keys
+        self._epochs, self._insecure_keys, self._kin = epochs, insecure_keys, kin
         self._known: OrderedDict[BountyId, Bounty] = OrderedDict()
         self._questions: OrderedDict[tuple[BountyId, int, Digest], Question] = OrderedDict()
         self._lock = threading.Lock()
@@ -147,6 +148,9 @@ class Bounties:
         accounts = [member.account for member in cover.members]
         if self._account not in accounts:
             raise Refused("not-veiled", f"the capsule {self._account} is no member of this bounty")
+        if twice := self._kin.intersection(accounts):  # one operator would hold what takes two
+            problem = f"the members {self._account} and {min(twice)} are one capsule, under two accounts"
+            raise Refused("model", problem, hint="name it once: GET /v1/identity says as which")
         for member in cover.members:
             if key_fault(member, *self._site):
                 raise Refused("model", f"the key of the member {member.account} is not signed by it")

@@ -38,8 +38,8 @@ def masked_of(
 def sums_of(bounty: Bounty, masked: list[tuple[int, Masked]]) -> tuple[bytes, ...]:
     """Return the sums of each class that this capsule holds: for each ciphertext a number as long as n.
 
-    All updates are of one round, and so under one key. Masks are made one update after the other: memory
-    does not grow with their number.
+    All updates are of one round, and so under one key. Masks are made one update after the other: memory does
+    not grow with their number.
     """
     n, count, width = masked[0][1].n, bounty.plan.ciphertexts, (bounty.plan.key_bits + 7) // 8
 

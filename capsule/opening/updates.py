@@ -30,8 +30,9 @@ _MOST_KEPT = 4096
 
 @dataclass(frozen=True)
 class Masked:
-    """An update as far as a capsule knows it: where its masks come from, by class that this capsule holds,
-    and the modulus `n` that they are added by, which is that of its round's key.
+    """An update as far as a capsule knows it: where its masks come from, by class that this capsule holds.
+
+    They are added modulo `n`, which is that of its round's key.
     """
 
     place: Place

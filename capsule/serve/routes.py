@@ -17,6 +17,7 @@ from starlette.routing import Route
 from capsule.problems import Refused, refused
 from capsule.serve.metrics import Metrics
 from capsule.service import Service
+from capsule.services import Services
 from sonar.errors import SonarError
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ MOST_HELD_BYTES = 32 << 20
 class Api:
     """Handlers for one service. Work runs on `workers` threads; what waits for one is held by its client."""
 
-    def __init__(self, service: Service, *, workers: int = 2) -> None:
+    def __init__(self, service: Service | Services, *, workers: int = 2) -> None:
         self._service, self._metrics = service, Metrics()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="capsule")
         self._held_bytes = 0

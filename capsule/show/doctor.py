@@ -109,6 +109,12 @@ def _store(capsule: Capsule) -> str:
 
 def _listed(capsule: Capsule) -> str:
     url, own = capsule.listed_url, capsule.policy.service.url
+    former = [one for one in capsule.network.capsules if one.account in capsule.all_accounts[:-1]]
+    if not url and former:
+        problem = (
+            f"the network's file lists {former[0].account}, which {capsule.address} has taken the place of"
+        )
+        raise ConfigError("capsules", problem, hint=f"`sonar capsules --follow --home {capsule.home.path}`")
     if not url:
         hint = "give whoever runs the network your account and address, or get the newest file by `init`"
         raise ConfigError("capsules", f"the network's file does not list {capsule.address}", hint=hint)

@@ -21,12 +21,14 @@ class Served:
 
 @document
 class CapsuleStatus:
-    """What a capsule told so far. `epochs`: those whose keys it has; refusals by code, since it was made.
+    """What a capsule told so far. `former`: accounts that it had before. `epochs`: those whose keys it has;
+    refusals by code, since it was made.
 
     `blind_until_s`: of rounds that began by then, nothing new is told but sums; 0 if nothing is forgotten.
     """
 
     address: Address
+    former: list[Address]
     running: bool
     network: str
     url: str
@@ -41,12 +43,29 @@ class CapsuleStatus:
 
 @document
 class Rotated:
-    """A new epoch's key is there; `kept` are the old ones that running bounties may still name."""
+    """The epoch that new bounties name; `kept` are the old ones that running bounties may still name.
+
+    `running`: a capsule serves in the home, and takes that up with its next request.
+    """
 
     address: Address
     epoch: int
     kept: list[int]
     deleted: list[int]
+    running: bool
+
+
+@document
+class Succeeded:
+    """Another account takes the capsule's place in new bounties, from `epoch` on.
+
+    `lines`: what stands of it in the network's file from now on; empty if the capsule has no address.
+    """
+
+    former: Address
+    address: Address
+    epoch: int
+    lines: str
 
 
 @document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capsule.show.documents import AuditedLine, CapsuleStatus, SignedList
+from capsule.show.documents import AuditedLine, CapsuleStatus, Rotated, SignedList, Succeeded
 from sonar.telling.tables import print_named, print_table, print_text
 from sonar.telling.text import clock, count, short
 
@@ -15,6 +15,7 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
     print_named(
         {
             "capsule": document.address,
+            "formerly": ", ".join(document.former),
             "state": "serves" if document.running else "does not run",
             "network": document.network + ("" if document.listed else ", whose file does not list it"),
             "url": document.url,
@@ -40,6 +41,27 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
         print_text("")
         headings = ["bounty", "scientist", "closed", "epoch", "mines", "bits\ntold", "sums"]
         print_table(headings, rows, right=("epoch", "mines", "bits\ntold", "sums"), wide=wide)
+
+
+def print_rotated(document: Rotated, *, begun: bool) -> None:
+    """Print which epoch new bounties name, and what became of the old keys."""
+    kept = f"{count(len(document.kept), 'old key')} kept for running bounties"
+    deleted = f"deleted: {', '.join(map(str, document.deleted)) or 'none'}"
+    print_text(f"epoch {document.epoch} {'begins' if begun else 'goes on'}; {kept}; {deleted}")
+    if document.running and begun:
+        print_text("the capsule that serves takes it up with its next request")
+
+
+def print_succeeded(document: Succeeded) -> None:
+    """Print which account took whose place, and what others do."""
+    print_text(
+        f"epoch {document.epoch} begins under {document.address}, in the place of {document.former}; "
+        "bounties that have begun are served under that one as before\nstart `capsule run` again, and tell "
+        "whoever runs the network: `sonar capsules --follow` takes the new account over into its file, and "
+        "into a mine's home"
+    )
+    if document.lines:
+        print_text(f"the file then has:\n\n{document.lines}")
 
 
 _KINDS = {"functional": "bits"}

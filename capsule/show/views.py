@@ -32,6 +32,7 @@ def status(capsule: Capsule) -> CapsuleStatus:
         )
     return CapsuleStatus(
         address=capsule.address,
+        former=capsule.all_accounts[:-1],
         running=bool(capsule.home.worker()),
         network=capsule.network.name,
         url=capsule.policy.service.url,

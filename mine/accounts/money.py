@@ -55,7 +55,7 @@ def _owed(mine: Mine, asset: Address, receiver: Address, password: str) -> list[
         return outbox.under_way(outbox.next(Intent.of_claim(receiver, asset)))
 
     mine.unlock(password)  # a wrong password is told before the chain is asked
-    return [one for one in reversed(mine.accounts.used) if asks(one)]
+    return [one for one in reversed(mine.own_accounts.used) if asks(one)]
 
 
 def _told(mine: Mine, receiver: Address, asset: Address, done: list[tuple[Address, Receipt]]) -> Claimed:
@@ -74,7 +74,7 @@ def _told(mine: Mine, receiver: Address, asset: Address, done: list[tuple[Addres
 def _idle(mine: Mine) -> list[Address]:
     """The former accounts that have no bounty to end."""
     busy = {mine.account_in(one.bounty) for one in mine.book.joined() if not one.over}
-    return [one for one in mine.accounts.former if one not in busy]
+    return [one for one in mine.own_accounts.former if one not in busy]
 
 
 def _withdrawn(mine: Mine, receipt: Receipt) -> int:

@@ -29,13 +29,14 @@ from mine.show.documents import (
     Told,
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
+from mine.show.privacy import cost_facts, in_short, price_facts
 from mine.show.record import records_of
 from mine.wiring import Mine
 from mine.work.state import Book, Joined, Veiled
 from sonar.accounts import FormerAccount
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
+from sonar.errors import ChainUnavailable, DataError, MarketError, RemoteError, RpcError, SonarError
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
@@ -44,6 +45,7 @@ from sonar.store.choose import describe_node
 from sonar.telling.amounts import Unit, format_amount
 
 if TYPE_CHECKING:
+    from mine.privacy.accounts import Asked, Privacy
     from mine.work.joining import Offer
     from mine.work.trainer import Task
 
@@ -53,12 +55,24 @@ def facts(dataset: DataSet) -> DataFacts:
     return DataFacts(**dataset.to_record())
 
 
-def datasets(book: Book, policy: Policy) -> list[DataUse]:
+def datasets(book: Book, policy: Policy, privacy: Privacy) -> list[DataUse]:
     """Every registered data set, and how often it was used of how many times at most."""
     return [
-        DataUse(**one.to_record(), used=book.uses(one.digest), max_rounds=policy.max_rounds)
+        DataUse(
+            **one.to_record(),
+            used=book.uses(one.digest),
+            max_rounds=policy.max_rounds,
+            budget=_budget(privacy, one, policy.privacy.delta),
+        )
         for one in book.datasets()
     ]
+
+
+def _budget(privacy: Privacy, dataset: DataSet, delta: float) -> str:
+    """What is spent of its budget; a file that cannot be read is told where it is needed."""
+    with suppress(DataError):
+        return in_short(privacy.account(dataset), delta)
+    return "?"
 
 
 def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
@@ -69,15 +83,17 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     epochs = mine.book.epochs(mine.market.place)
     me = mine.account_in(posted.bounty)
     task = joining.examine(mine.market, mine.store, me, mine.policy, state, posted, epochs)
-    return [_fit(task, dataset) for dataset in mine.book.datasets()]
+    asked = task.asked(state.terms.min_mines)
+    return [_fit(mine, task, asked, dataset) for dataset in mine.book.datasets()]
 
 
-def _fit(task: Task, dataset: DataSet) -> Fit:
+def _fit(mine: Mine, task: Task, asked: Asked, dataset: DataSet) -> Fit:
     from mine.work import trainer
 
     try:
         trainer.fits(task, dataset)
-        trainer.prepare(task, dataset)
+        mine.privacy.check(dataset, asked)
+        trainer.try_out(task, dataset)
     except SonarError as error:
         return Fit(dataset.name, False, str(error), error.hint)
     return Fit(dataset.name, True)
@@ -90,7 +106,13 @@ def bounties(mine: Mine) -> list[OfferFacts]:
     head = mine.market.head()
     offers = [
         joining.look_at(
-            mine.market, mine.store, mine.account_in(posted.bounty), mine.policy, mine.book, posted
+            mine.market,
+            mine.store,
+            mine.account_in(posted.bounty),
+            mine.policy,
+            mine.book,
+            mine.sums,
+            posted,
         )
         for posted in mine.market.bounties()
     ]
@@ -98,14 +120,15 @@ def bounties(mine: Mine) -> list[OfferFacts]:
     records = records_of(mine.market, [offer.posted.scientist for offer in open_ones])
     return [
         replace(
-            _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy.capsules.trusted),
+            _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy),
             record=records[offer.posted.scientist],
         )
         for offer in open_ones
     ]
 
 
-def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> OfferFacts:
+def _offer(offer: Offer, head: Head, unit: Unit, policy: Policy) -> OfferFacts:
+    trusted, delta = policy.capsules.trusted, policy.privacy.delta
     terms, task, problem = offer.state.terms, offer.task, offer.problem
     return OfferFacts(
         bounty=hex32(offer.posted.bounty),
@@ -136,6 +159,8 @@ def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> 
         symbol=unit.symbol,
         decimals=unit.decimals,
         cover=cover_facts(task.veil, trusted) if task else None,
+        price=price_facts(task.price, delta) if task else None,
+        costs=[cost_facts(name, cost, delta) for name, cost in offer.costs.items()],
     )
 
 
@@ -160,7 +185,7 @@ def status(mine: Mine) -> MineStatus:
         network=mine.network.name,
         process=mine.home.worker(),
         ipfs=describe_node(mine.network.store, mine.home.path),
-        data=datasets(book, mine.policy),
+        data=datasets(book, mine.policy, mine.privacy),
         refused=[RefusalFacts(hex32(one.bounty), one.error, one.hint) for one in book.refusals()],
         bounties=_left(book),
     )
@@ -186,7 +211,7 @@ def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:
         ether_wei=market.ether(mine.address),
         withdrawable_wei=market.withdrawable(mine.address),
         tokens=[_token(mine, asset) for asset in mine.tokens()],
-        former=[_former(mine, one) for one in mine.accounts.former],
+        former=[_former(mine, one) for one in mine.own_accounts.former],
         bounties=[_standing(mine, one, head, records) for one in found] + document.bounties,
     )
 
@@ -202,7 +227,7 @@ def _token(mine: Mine, asset: Address) -> TokenHeld:
     from sonar.chain.contract import token
 
     unit = mine.unit(asset)
-    owed = sum(mine.market.withdrawable(one, asset=asset) for one in mine.accounts.used)
+    owed = sum(mine.market.withdrawable(one, asset=asset) for one in mine.own_accounts.used)
     have = None
     with suppress(RemoteError, MarketError):
         have = token.held(mine.market, asset, mine.address)
@@ -277,7 +302,7 @@ def _ends(state: BountyState, phase: Status) -> int | None:
 def income(mine: Mine) -> Income:
     """What was earned, by the chain's record; without the chain, by this home's."""
     try:
-        accounts = mine.accounts
+        accounts = mine.own_accounts
         document = earnings(
             mine.market, mine.book, accounts.current, mine.tokens(), accounts.former
         ).document()

@@ -20,9 +20,10 @@ def readers(bounty: Bounty) -> list[str]:
     """Return who could read single answers, in lines."""
     asked, least = bounty.settings.capsules, bounty.offer.terms.min_mines
     if asked is None:
+        noise = "" if bounty.settings.privacy is None else ", with its noise"
         return [
-            "in plain words: you hold the key, so software other than this could open each mine's A and b "
-            f"([capsules] ends this), and min_mines counts {least} addresses, not people"
+            "in plain words: you hold the key, so software other than this could open each mine's A and "
+            f"b{noise} ([capsules] ends this), and min_mines counts {least} addresses, not people"
         ]
     held = "all that the network lists" if asked.members is None else count(len(asked.members), "capsule")
     lines = [

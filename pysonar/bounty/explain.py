@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pysonar.bounty.covered import gas, readers, waits
+from pysonar.bounty.expected import figures, noise_told, warnings
 from pysonar.bounty.request import Bounty
 from pysonar.given import require_type
 from sonar.families.quadratic.losses.registry import LOSSES
@@ -46,6 +46,7 @@ def explain(bounty: Bounty, *, plan: bool = False) -> str:
         f"Bounty {bounty.settings.name!r}": _what(bounty),
         "Cost": _cost(bounty),
         "Time": _time(bounty),
+        **noise_told(bounty),
         "Who learns what": _learned(bounty),
         "A mine needs": _needs(bounty),
     }
@@ -77,7 +78,8 @@ def _short(bounty: Bounty) -> list[str]:
         f"{_mines(terms)} mines train {bounty.design.spec.weights} weights; at most "
         f"{terms.rounds} rounds of at most {span(windows_s)} each",
         f"the model starts at {in_words(bounty.design.holdout.told(bounty.design.start_weights))}",
-        f"the target is {_figures(bounty, bounty.target_loss)}",
+        f"the target is {figures(bounty, bounty.target_loss)}",
+        *warnings(bounty),
         f"keep this program running: being away for {span(terms.settle_window_s)} when a round is to be "
         f"settled costs up to {format_amount(terms.overdue_at(terms.initial_loss), bounty.offer.unit)}",
     ]
@@ -117,13 +119,6 @@ def _start(bounty: Bounty) -> list[str]:
     ]
 
 
-def _figures(bounty: Bounty, loss: int) -> str:
-    """Return a loss in the metrics that measure it, and how far off a prediction then typically is."""
-    figures = bounty.design.holdout.said_all(bounty.metric, loss)
-    off = f", typically {plain(math.sqrt(figures['mse']), 4)} off" if "mse" in figures else ""
-    return in_words(figures) + off
-
-
 def _said_by_null(bounty: Bounty) -> str:
     spec = bounty.design.spec
     if LOSSES[spec.loss].labels:
@@ -133,12 +128,12 @@ def _said_by_null(bounty: Bounty) -> str:
 
 def _goal(bounty: Bounty) -> str:
     holdout, metric = bounty.design.holdout, bounty.metric
-    goal, best = _figures(bounty, bounty.target_loss), holdout.floor(metric)
+    goal, best = figures(bounty, bounty.target_loss), holdout.floor(metric)
     if not bounty.settings.target:
         return f"{goal} (the best that weights of this map can reach here)"
     if bounty.target_loss >= best:
         return goal
-    reached = _figures(bounty, best)
+    reached = figures(bounty, best)
     if holdout.metrics[metric].exact:
         return f"{goal} (out of reach: the best weights of this map have {reached} here)"
     return f"{goal} (hard to reach: the best weights of this map have about {reached} here)"
@@ -295,9 +290,10 @@ def _needs(bounty: Bounty) -> list[str]:
     lines = [
         f"a table with these columns and {names}, {max(spec.rows_min, spec.least_rows)} rows at least",
         *_targets(bounty),
-        "of a column of 0 and 1, five rows of each",
     ]
-    if degree > 1:
+    if bounty.settings.privacy is None:
+        lines.append("of a column of 0 and 1, five rows of each")
+    if degree > 1 and bounty.settings.privacy is None:
         lines.append(f"of up to {degree} columns of 0 and 1, five rows of each combination that occurs")
     if train_s >= 1:
         lines.append(f"about {train_s:.0f} s on one core for an update; by default, mines take up to 60")

@@ -36,6 +36,13 @@ So that nobody can read a single answer, not even you (network.toml lists capsul
     audit = true              # they recompute each settlement
     bits = 288                # told of one answer in a round, at most
 
+So that little is learned of any single row, by whoever (mines add noise once):
+
+    [privacy]
+    epsilon = 8               # what a mine's data set pays, once
+    delta = 1e-5
+    noise = "local"           # or "shared": less, behind capsules
+
 All other fields have a default. Above [holdout]:
 
     loss = "squared"        # or "logistic-taylor": a target of -1 and 1

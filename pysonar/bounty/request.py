@@ -234,8 +234,8 @@ class Bounty:
     def digest(self) -> str:
         """Hex digest of settings, data and start: shows whether a file still matches what was posted."""
         rows = self.held_out
-        # Bounties without capsules keep the digest that they had before there were any.
-        without = {"capsules"} if self.settings.capsules is None else None
+        # Bounties without capsules, or noise, keep the digest that they had before there were any.
+        without = {name for name in ("capsules", "privacy") if getattr(self.settings, name) is None}
         sha = hashlib.sha256(self.settings.model_dump_json(exclude=without).encode())
         sha.update(repr((rows.features, rows.targets, rows.values.shape)).encode())
         sha.update(np.ascontiguousarray(rows.values).tobytes())

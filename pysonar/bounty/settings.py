@@ -11,10 +11,12 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from pysonar.bounty.private import PrivacySettings, check_privacy, privacy_hint
 from sonar.errors import ConfigError
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.registry import WISHES as MAPS
 from sonar.families.quadratic.maps.registry import MapWish
+from sonar.families.quadratic.noisy.choosing import NoiseWish
 from sonar.families.quadratic.optimisers.gradient_memory import GradientMemoryWish
 from sonar.families.quadratic.optimisers.registry import OPTIMISERS, AnyOptimiser
 from sonar.families.quadratic.veiled.judging import MOST_BITS
@@ -110,7 +112,8 @@ class Settings(BaseModel):
     `asset_symbol`, which has `asset_decimals` digits after the point, or in "units", the token's smallest.
     `settler` is who must sign each settlement, too; `overdue_bps` of the unpaid reward, in basis points, is
     due if the scientist does not settle; a round's commits end `quiet_s` after the last one, 0 for not so.
-    `allow`: the mines that may take part; None for all. `capsules`: None for none.
+    `allow`: the mines that may take part; None for all. `capsules`: None for none. `privacy`: None for sums
+    without noise.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -140,6 +143,7 @@ class Settings(BaseModel):
     settler: Annotated[str, Field(max_length=42)] | None = None
     allow: Annotated[list[str], Field(strict=False)] | None = None
     capsules: CapsuleSettings | None = None
+    privacy: PrivacySettings | None = None
     r2: _Target | None = None
     mse: _Target | None = None
     log_loss: _Target | None = None
@@ -157,6 +161,11 @@ class Settings(BaseModel):
     def free_bits(self) -> int:
         """What stays free at the top of a plaintext, for masks."""
         return 0 if self.capsules is None else VEIL_FREE_BITS
+
+    @property
+    def noise(self) -> NoiseWish | None:
+        """What mines add to their sums, None for nothing."""
+        return None if self.privacy is None else self.privacy.wish(self.min_mines)
 
     @cached_property
     def target(self) -> tuple[str, float] | None:
@@ -191,6 +200,10 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
     _check_capsules(settings)
+    if settings.privacy is not None:
+        check_privacy(
+            settings.privacy, capsules=settings.capsules is not None, local_steps=settings.local_steps
+        )
     said = [name for name in METRICS if getattr(settings, name) is not None]
     if len(said) > 1:
         hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"
@@ -280,6 +293,8 @@ def _hint(model: type[BaseModel], path: str, given: Mapping[str, Any]) -> str:
         return f'give amount and unit in quotes: {name} = "{default}"'
     if name == "capsules":
         return _capsules_hint(inner)
+    if name == "privacy":
+        return privacy_hint(inner)
     if inner and isinstance(given[name], dict):
         known = {**MAPS, **OPTIMISERS}[given[name]["kind"]].model_fields
         return nearest(inner, known) if inner not in known else f"see {inner} in `pysonar run --help`"
@@ -311,12 +326,13 @@ def _unknown(model: type[BaseModel], name: str, given: object, prefix: str) -> C
     """Return the error for an unknown field."""
     field = f"{prefix}{name}"[:80]
     if isinstance(given, dict):
-        tables = ("holdout", "capsules", "feature_map", "optimiser")
+        tables = ("holdout", "capsules", "privacy", "feature_map", "optimiser")
         close = get_close_matches(name, tables, n=1)
         hint = (
             f"did you mean [{close[0]}]?"
             if close
-            else "there are [holdout], [capsules], feature_map, optimiser; other fields stand above [holdout]"
+            else f"there are {', '.join(f'[{one}]' for one in tables[:3])}, feature_map, optimiser; "
+            "other fields stand above [holdout]"
         )
         return ConfigError(field, "there is no such table", hint=hint)
     if not prefix and name in HoldoutSettings.model_fields:

@@ -56,13 +56,12 @@ class Question(Protocol):
 class Opener(Protocol):
     """A key's holder, as far as audits go."""
 
-    @property
-    def public(self) -> PublicKey:
-        """The public key."""
+    def public_of(self, job: Job, round: int) -> PublicKey:
+        """The public key of a round's answers."""
         ...
 
-    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
-        """Reveal plaintext and randomness of each."""
+    def unsafe_open(self, job: Job, round: int, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Reveal plaintext and randomness of each, under the key of a round."""
         ...
 
     def questions(self, job: Job, round: int) -> Sequence[Question]:
@@ -173,10 +172,10 @@ class Packets:
         asked: tuple[Heard, ...] = (),
         complaints: Sequence[bytes] = (),
     ) -> AuditedRound:
-        model = self._model(number)
-        job = self.job
+        model, job = self._model(number), self.job
+        key = self.holder.public_of(job, number)
         place = job.chain_id, job.contract, job.bounty, number
-        expected = Expected.of(place, model.digest(), self.holder.public, model)
+        expected = Expected.of(place, model.digest(), key, model)
         cohort: Cohort = self.records.get(Cohort, number)
         read = [
             read_update(self.get, expected, Address(mine), Digest(digest))
@@ -187,7 +186,9 @@ class Packets:
             round=number,
             weights=self._weights(model),
             answers=tuple(
-                OpenedAnswer(mine=one.mine, update=one.digest, openings=self._openings(one.ciphertexts))
+                OpenedAnswer(
+                    mine=one.mine, update=one.digest, openings=self._openings(number, one.ciphertexts)
+                )
                 for one in read
             ),
             asked=asked,
@@ -197,17 +198,16 @@ class Packets:
 
     def _model(self, number: int) -> ModelManifest:
         """The manifest that a round trained on."""
-        published = (self.records.get(Publication, past) for past in range(number - 1, 0, -1))
-        newest = next((each for each in published if each is not None and each.model_manifest), None)
-        return ModelManifest.from_bytes((newest or self.records.get(Posting)).model_manifest)
+        return ModelManifest.from_bytes(self.records.trained_on(number).model_manifest)
 
     def _weights(self, model: ModelManifest) -> Openings:
-        key, count = self.holder.public, model.plan.weights
+        key, count = self.holder.public_of(self.job, model.round), model.plan.weights
         blob = joined(model.blobs, count * key.ciphertext_bytes, self.get)
-        return self._openings(key.decode_blob(blob, count))
+        return self._openings(model.round, key.decode_blob(blob, count))
 
-    def _openings(self, ciphertexts: Sequence[mpz]) -> Openings:
-        return Openings.of(self.holder.unsafe_open(ciphertexts), (self.holder.public.bits + 7) // 8)
+    def _openings(self, number: int, ciphertexts: Sequence[mpz]) -> Openings:
+        opened = self.holder.unsafe_open(self.job, number, ciphertexts)
+        return Openings.of(opened, (self.job.plan.key_bits + 7) // 8)
 
 
 def _order(mine: str) -> int:

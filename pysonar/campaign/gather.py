@@ -77,7 +77,7 @@ class Gatherer:
             update = self._records.update(number, mine)
             if update is not None and update.links:
                 try:
-                    found.append(self._fetched(digests[mine]))
+                    found.append(self._fetched(number, digests[mine]))
                 except (BlobNotFound, DigestMismatch):  # it counts as withheld where it is still needed
                     continue
         return found
@@ -94,7 +94,8 @@ class Gatherer:
     def _expected(self, number: int, model: Digest) -> Expected:
         job = self._job
         place = job.chain_id, job.contract, job.bounty
-        return Expected(*place, number, model, self._holder.public, self._spec, job.plan, job.manifest.cover)
+        key = self._holder.public_of(job, number)
+        return Expected(*place, number, model, key, self._spec, job.plan, job.manifest.cover)
 
     def _needed(self, number: int, cohort: Cohort) -> list[str]:
         """The mines whose updates must still be examined; decided ones need no bytes any more."""
@@ -116,7 +117,7 @@ class Gatherer:
             if mine not in self._known:
                 self._known[mine] = self._first(expected, mine, digest)
             elif self._known[mine].links and mine not in self._there:
-                self._there[mine] = self._fetched(digest)
+                self._there[mine] = self._fetched(expected.round, digest)
         except (BlobNotFound, DigestMismatch):  # a damaged copy is the store's fault, and may be repaired
             return False
         return True
@@ -134,8 +135,9 @@ class Gatherer:
         self._records.put_update(expected.round, mine, update)
         return update
 
-    def _fetched(self, digest: bytes) -> MineUpdate:
-        return fetch_again(self._store, self._holder.public, self._job.plan, Digest(digest))
+    def _fetched(self, number: int, digest: bytes) -> MineUpdate:
+        key = self._holder.public_of(self._job, number)
+        return fetch_again(self._store, key, self._job.plan, Digest(digest))
 
     def _withheld(self, number: int, mine: str) -> None:
         """Record that a mine's update is missing; if there is a verdict, that the mine is left out now."""

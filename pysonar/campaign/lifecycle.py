@@ -27,7 +27,7 @@ from pysonar.campaign import history
 from pysonar.campaign.ending import Ending
 from pysonar.campaign.means import Means, Stopwatch
 from pysonar.campaign.opening import Opening
-from pysonar.campaign.records import Finished, Posting, Records
+from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.settling import Settling
 from pysonar.campaign.signing import Signing
 from pysonar.campaign.standing import model_of
@@ -134,8 +134,7 @@ class Campaign:
     @property
     def done(self) -> bool:
         """Whether the bounty is closed on the chain and all of its rounds are in the journal."""
-        finished: Finished | None = self.records.get(Finished, max(self.records.finished(), 1))
-        return finished is not None and finished.closed != ""
+        return self.records.is_closed()
 
     def tick(self) -> Waiting | Done:
         """Do what can be done now, and return what is waited for.

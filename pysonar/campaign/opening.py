@@ -38,7 +38,6 @@ from sonar.manifests.model import (
     SALT_BYTES,
     AllowList,
     CoverSpec,
-    KeyManifest,
     ModelManifest,
     PlanSpec,
     commitment,
@@ -167,7 +166,7 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
     """
     design = bounty.design
     salt, columns = secrets.token_bytes(SALT_BYTES), bounty.held_out.columns
-    manifest = key_manifest(key)
+    manifest = key.key()
     blob = key.public.encode_blob(key.encrypt(design.start))
     allowed = AllowList(mines=bounty.offer.allowed) if bounty.offer.allowed else None
     model = ModelManifest(
@@ -252,7 +251,7 @@ def short_window(chain: Chain, window_s: int, confirmations: int) -> str:
 
 def fits(posting: Posting, bounty: Bounty, key: KeyHolder) -> bool:
     """Tell whether `posting` is of this bounty, under this key."""
-    return (posting.digest, posting.key_manifest) == (bounty.digest, key_manifest(key).encoded)
+    return (posting.digest, posting.key_manifest) == (bounty.digest, key.key().encoded)
 
 
 def job_of(posting: Posting, bounty: Bounty, market: Market, scientist: Address) -> Job:
@@ -298,8 +297,3 @@ def publish(posted: Posting | Publication, copies: Store, store: Store) -> None:
     """Put it all into the store, for as long as the bounty lasts. Doing it again changes nothing."""
     for data, codec in blobs_of(posted, copies, store):
         store.pin(store.put(data, codec))
-
-
-def key_manifest(key: KeyHolder) -> KeyManifest:
-    """The public half of a key, with its proof."""
-    return KeyManifest(bits=key.public.bits, n=key.public.to_bytes(), proof=key.proof)

@@ -7,6 +7,7 @@ lie in stores.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 from sonar.errors import JournalError
 from sonar.families.quadratic.optimisers.base import Coefficients, Listed
 from sonar.home.journal import Journal
+from sonar.manifests.model import KeyManifest
 from sonar.protocol.ids import digest_of
 from sonar.settling.verdict import Verdict
 
@@ -90,16 +92,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Publication:
-    """What the round is settled with. `model_manifest` is empty if the model stays."""
+    """What the round is settled with. `model_manifest` is empty if the model stays. `key_manifest` is that of
+    its key, empty if this is the one that the bounty was posted with.
+    """
 
     model_digest: bytes
     loss: int
     evidence: bytes
     model_manifest: bytes = b""
+    key_manifest: bytes = b""
 
     def manifests(self) -> list[bytes]:
         """Return what others read of it besides the weights, each before what links to it."""
-        return [each for each in (self.model_manifest, self.evidence) if each]
+        return [each for each in (self.key_manifest, self.model_manifest, self.evidence) if each]
 
 
 @dataclass(frozen=True)
@@ -200,11 +205,42 @@ class Records:
             self._bounty = self._journal.get_as(read, f"{self._prefix}posted")
         return self._bounty
 
+    def trained_on(self, number: int) -> Posting | Publication:
+        """What the model of a round was published with: the settlement of the last round before it that
+        changed the model, else the posting.
+        """
+        published = (self.get(Publication, past) for past in range(number - 1, 0, -1))
+        newest = next((each for each in published if each is not None and each.model_manifest), None)
+        found: Posting | Publication = newest or self.get(Posting)
+        return found
+
+    def key_manifests(self) -> dict[int, bytes]:
+        """Return the manifests of the bounty's keys, by the round from which on each counts, ascending."""
+        posting: Posting | None = self.get(Posting)
+        found = {1: posting.key_manifest} if posting else {}
+        for number in range(1, self.finished() + 2):  # the open round's model may be made already
+            made: Publication | None = self.get(Publication, number)
+            if posting and made is not None and made.model_manifest:
+                key = made.key_manifest or posting.key_manifest
+                if key != found[max(found)]:
+                    found[number + 1] = key
+        return found
+
+    def keys(self) -> dict[int, bytes]:
+        """Return the fingerprints of the bounty's keys, by the round from which on each counts, ascending."""
+        found = self.key_manifests().items()
+        return {number: hashlib.sha256(KeyManifest.from_bytes(data).n).digest() for number, data in found}
+
     def finished(self) -> int:
         """Return the number of the last round that is over, 0 if none is."""
         while self.get(Finished, self._finished + 1) is not None:
             self._finished += 1
         return self._finished
+
+    def is_closed(self) -> bool:
+        """Tell whether the bounty is closed, and all of its rounds are here."""
+        last: Finished | None = self.get(Finished, max(self.finished(), 1))
+        return last is not None and last.closed != ""
 
     def check_age(self, newest: bytes = b"", open_round: int = 0) -> None:
         """Check that every model that a round was settled with was made here, and `newest`, the contract's.

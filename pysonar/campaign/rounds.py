@@ -15,10 +15,10 @@ from pysonar.campaign.records import Cohort, Outcome, Publication, Records
 from pysonar.campaign.standing import Standing, course_of
 from pysonar.keys.holder import Choice, KeyHolder
 from pysonar.keys.job import Job
-from sonar.errors import LedgerConflict, UpdateOutOfRange
+from sonar.errors import KeyFileError, LedgerConflict, UpdateOutOfRange
 from sonar.families.quadratic.course import Course
 from sonar.families.registry import family_of
-from sonar.manifests.model import ModelManifest
+from sonar.manifests.model import KeyManifest, ModelManifest
 from sonar.ports import Store
 from sonar.protocol.ids import Digest
 from sonar.settling.shares import round_shares
@@ -52,6 +52,23 @@ class RoundWork:
         if missing and standing.withheld.issuperset(missing):
             return self._gatherer.collect(number, cohort, model, standing, last_try=True)
         return missing
+
+    def check_key(self, number: int, model: ModelManifest) -> None:
+        """Check that the holder knows whose key `model` links, which the round trained on: else every answer
+        would seem malformed. Raises KeyFileError.
+        """
+        if self._holder.key(self._job, number).cid() != model.key:
+            raise KeyFileError(
+                f"the answers of round {number} are under another key than the key's ledger says: the folder "
+                "`keys` is an older copy than the journal",
+                hint="put back the newest copy of the whole home",
+            )
+
+    def turn(self, number: int) -> bool:
+        """Take the newest key for the weights of round `number`; tell whether it is another. See
+        `KeyHolder`.
+        """
+        return self._holder.turn(self._job, number)
 
     def let_go(self) -> None:
         """Unpin the mines' updates when the bounty is closed; its models and evidence stay."""
@@ -221,15 +238,23 @@ class RoundWork:
         publication: Publication | None = self._records.get(Publication, number)
         if publication is None:
             outcome: Outcome = self._records.get(Outcome, number)
-            manifest, loss, new_model = b"", best_loss, model
+            manifest, key_manifest, loss, new_model = b"", b"", best_loss, model
             if outcome.sums:
-                blob = self._holder.public.encode_blob(self._holder.encrypt(outcome.weights))
-                links = put_blob(self._copies, blob)
-                new_model = model.model_copy(update={"round": number + 1, "blobs": links})
+                new_model, key = self._encrypted(outcome.weights, model, number + 1)
                 manifest, loss = new_model.to_bytes(), outcome.loss
+                key_manifest = key.encoded if key.digest() != self._job.key_digest else b""
             evidence = evidence_of(
                 self._records, self._job, number, (model, new_model), (loss, min(loss, best_loss))
             )
-            publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest)
+            publication = Publication(new_model.digest(), loss, evidence.to_bytes(), manifest, key_manifest)
             self._records.put(publication, number)
         return publication
+
+    def _encrypted(
+        self, weights: list[int], model: ModelManifest, number: int
+    ) -> tuple[ModelManifest, KeyManifest]:
+        """The model of round `number`, under the key that the holder takes for it."""
+        key, public = self._holder.key(self._job, number), self._holder.public_of(self._job, number)
+        blob = public.encode_blob(self._holder.encrypt(weights, self._job, number))
+        links = put_blob(self._copies, blob)
+        return model.model_copy(update={"round": number, "blobs": links, "key": key.cid()}), key

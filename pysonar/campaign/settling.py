@@ -19,7 +19,7 @@ from sonar.chain.contract.reveals import Proof, proofs
 from sonar.chain.rpc import Head
 from sonar.chain.sending.intent import Action
 from sonar.chain.sending.queue import BURIED_BLOCKS
-from sonar.errors import BlobNotFound
+from sonar.errors import BlobNotFound, KeyFileError, MemoryShort
 from sonar.families.quadratic.score import shares_of
 from sonar.home.settlement import Settlement, SettlementAward
 from sonar.manifests.model import ModelManifest
@@ -60,9 +60,10 @@ class Settling:
         if head.timestamp_s < self._looked_s + LOOK_S:
             return
         means, lost = self._means, 0
-        for posted in (self._records.get(Posting), self._newest_model(number)):
+        first, newest = self._records.get(Posting), self._records.trained_on(number)
+        for posted in (first,) if newest is first else (first, newest):
             try:
-                blobs = blobs_of(posted, means.copies, means.store) if posted else ()
+                blobs = blobs_of(posted, means.copies, means.store)
                 lost += sum(mend(means.store, data, codec) for data, codec in blobs)
             except BlobNotFound as gone:
                 means.progress.problem(gone, "no mine can train on this model without it")
@@ -170,8 +171,22 @@ class Settling:
                 f"{len(verdict.accepted)} mines share its fees"
             )
         with timed(n, "encrypt"):
+            if outcome.sums and self._records.get(Publication, n) is None:
+                self._turn(n + 1)
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)
         return publication, outcome.shares_bps
+
+    def _turn(self, number: int) -> None:
+        """Change the key with the model of round `number`, if that was asked for.
+
+        A new key that does not open holds up nobody: the bounty stays under the one that it has.
+        """
+        try:
+            if self.rounds.turn(number):
+                self._means.progress.note(f"round {number} begins under another key, as was asked for")
+        except (KeyFileError, MemoryShort) as fault:
+            told = f"round {number} keeps the key that it has; the next one is asked again. {fault.hint}"
+            self._means.tell_once("a change of the key", fault, told.strip())
 
     def _call(
         self, state: BountyState, publication: Publication, shares: dict[str, int], ends: Deadlines
@@ -259,6 +274,7 @@ class Settling:
         give_up_s = min(cohort.seen_s + window // 2, ends.settle_s - window // 4)
         late = self._late(n, head) if head.timestamp_s >= give_up_s else False
         with self._means.watch.timed(n, "collect"):
+            self.rounds.check_key(n, self._model_manifest(n))
             missing = self.rounds.collect(n, cohort, state.model_digest, last_try=late)
         if missing:
             return Waiting(f"the updates of {', '.join(missing[:3])} to be in the store", give_up_s)
@@ -271,10 +287,4 @@ class Settling:
 
     def _model_manifest(self, number: int) -> ModelManifest:
         """The manifest that round `number` trained on."""
-        newest = self._newest_model(number) or self._records.get(Posting)
-        return ModelManifest.from_bytes(newest.model_manifest)
-
-    def _newest_model(self, number: int) -> Publication | None:
-        """The settlement of the last round before `number` that changed the model."""
-        published = (self._records.get(Publication, past) for past in range(number - 1, 0, -1))
-        return next((each for each in published if each is not None and each.model_manifest), None)
+        return ModelManifest.from_bytes(self._records.trained_on(number).model_manifest)

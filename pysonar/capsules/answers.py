@@ -9,7 +9,7 @@ from typing import TypeVar
 from gmpy2 import mpz
 
 from sonar.chain.signatures import key_fault, signer_of
-from sonar.errors import CapsuleComplains, CapsuleFault, RemoteError
+from sonar.errors import CapsuleComplains, CapsuleFault, ConfigError, RemoteError
 from sonar.manifests.audit import SettlementAnswer
 from sonar.manifests.capsule import (
     Complaint,
@@ -22,6 +22,7 @@ from sonar.manifests.capsule import (
 from sonar.manifests.model import CapsuleKey
 from sonar.protocol.capsules import answer_digest
 from sonar.protocol.ids import Address, digest_of
+from sonar.verifying.identity import former, identity_in
 
 A = TypeVar("A", SumAnswer, FunctionalAnswer, SettlementAnswer, Identity)
 Told = tuple[int, ...]
@@ -99,7 +100,11 @@ class Place:
         return told.signature
 
     def identity(self, capsule: Address, answer: SignedAnswer) -> Identity:
-        """Return who a capsule is, if it is the one that is listed, on this network. Raises CapsuleFault."""
+        """Return who a capsule is, if it is the one that is listed, on this network.
+
+        Raises CapsuleFault, and ConfigError if another account has taken the place of the one that is listed.
+        """
+        self._check_successor(capsule, answer)
         told = _parsed(Identity, capsule, self.signed(capsule, answer))
         if told.key.account != capsule:
             raise _fault(capsule, f"says that it is {told.key.account}")
@@ -110,6 +115,21 @@ class Place:
             raise _fault(capsule, f"serves another network: {where}; yours is {here}", hint)
         self.check_key(told.key)
         return told
+
+    def _check_successor(self, capsule: Address, answer: SignedAnswer) -> None:
+        """Raises ConfigError if what answers has taken this capsule's place, as both accounts signed."""
+        try:
+            told = identity_in(answer, self.chain_id, self.contract)
+        except (CapsuleFault, RemoteError):
+            return  # what is wrong with it is told by whoever asked
+        if capsule in former(told):
+            raise ConfigError(
+                "capsules",
+                f"network.toml lists the capsule {capsule}, and at its address answers {told.key.account}, "
+                "which has taken its place: both accounts signed that",
+                hint="`sonar capsules --follow` takes the new account over into network.toml, once you have "
+                "asked whoever runs the capsule",
+            )
 
     def check_key(self, key: CapsuleKey) -> None:
         """Check that a capsule's account signed its key for envelopes. Raises CapsuleFault."""

@@ -145,12 +145,21 @@ class _Asked:
 
 
 class Panel:
-    """The capsules that a scientist can reach, by account."""
+    """The capsules that a scientist can reach, by account.
+
+    `former` are accounts that some of them had: bounties that name these are served as before, and no new
+    one names them.
+    """
 
     def __init__(
-        self, capsules: Collection[Capsule], *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        capsules: Collection[Capsule],
+        former: Collection[Capsule] = (),
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._capsules = {capsule.account: capsule for capsule in capsules}
+        self._capsules = {capsule.account: capsule for capsule in (*former, *capsules)}
+        self._listed = [capsule.account for capsule in capsules]
         self._monotonic = monotonic
         self._late: list[_Asked] = []
 
@@ -166,7 +175,7 @@ class Panel:
     @property
     def accounts(self) -> tuple[Address, ...]:
         """All that are listed, ascending."""
-        return tuple(sorted(self._capsules, key=lambda account: int(account, 16)))
+        return tuple(sorted(self._listed, key=lambda account: int(account, 16)))
 
     def ask(
         self,

@@ -24,13 +24,12 @@ _KEPT = 4
 
 
 class OpenedAhead:
-    """A key's openings, by the ciphertexts as they were announced. In memory only."""
+    """Openings by the ciphertexts as they were announced. In memory only."""
 
-    def __init__(self, key: Key) -> None:
-        self._key = key
+    def __init__(self) -> None:
         self._lots: deque[tuple[_Index, Future[list[Opening]]]] = deque(maxlen=_KEPT)
 
-    def begin(self, groups: Sequence[Sequence[mpz]], plain: Sequence[int]) -> None:
+    def begin(self, key: Key, groups: Sequence[Sequence[mpz]], plain: Sequence[int]) -> None:
         """Begin to open these: `plain` is what they hold, one after the other. Does not wait."""
         index, flat = _Index(), list[mpz]()
         for group in groups:
@@ -40,18 +39,18 @@ class OpenedAhead:
 
         def work() -> None:
             try:
-                future.set_result(self._key.unsafe_open(flat, plain))
+                future.set_result(key.unsafe_open(flat, plain))
             except BaseException as error:  # noqa: BLE001 - it is raised where the openings are asked for
                 future.set_exception(error)
 
         self._lots.append((index, future))
         threading.Thread(target=work, name="openings", daemon=True).start()
 
-    def open(self, ciphertexts: Sequence[mpz]) -> list[Opening]:
+    def open(self, key: Key, ciphertexts: Sequence[mpz]) -> list[Opening]:
         """Return plaintext and randomness of each, from what was begun or anew. Raises EnvironmentFault."""
         wanted = tuple(ciphertexts)
         for index, future in self._lots:
             if wanted in index:
                 with suppress(SonarError):  # a fault of then may have passed
                     return future.result()[index[wanted]]
-        return self._key.unsafe_open(ciphertexts)
+        return key.unsafe_open(ciphertexts)

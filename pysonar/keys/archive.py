@@ -1,8 +1,9 @@
 """The updates that a key holder has opened, on disk, for the holder alone.
 
 One SQLite file beside the ledger. What a round's updates hold lies in it encrypted (AES-256-GCM, under a
-key made of the primes), one page for each round, so that memory need not hold more than one; and for each
-update a mark of its values (BLAKE2b with a key), by which it is found again when somebody sends the same.
+secret made of the primes of that round's key), one page for each round, so that memory need not hold more
+than one; and for each update a mark of its values (BLAKE2b with a key), by which it is found again when
+somebody sends the same.
 
 It is a cache: all of it can be made again by opening the same updates. So it is not synced to the disk at
 every step as the ledger is, and losing or damaging it gives nothing away.
@@ -89,13 +90,16 @@ def table_of(rows: Sequence[Sequence[int]], columns: int) -> Values:
 
 
 class Archive:
-    """The pages of one key. `path` None keeps them in a temporary file that ends with the program.
+    """The pages of a bounty's keys. `path` None keeps them in a temporary file that ends with the program.
 
-    Raises JournalError: what to do if the file is damaged.
+    `secret` is the first key's, and `later` gives that of another by its fingerprint. Raises JournalError:
+    what to do if the file is damaged.
     """
 
-    def __init__(self, path: Path | None, secret: bytes) -> None:
-        self.path, self._lock = path, threading.Lock()
+    def __init__(
+        self, path: Path | None, secret: bytes, later: Callable[[bytes], bytes] = lambda name: b""
+    ) -> None:
+        self.path, self._lock, self._later = path, threading.Lock(), later
         self._aead, self._mark_key = AESGCM(secret), hashlib.blake2b(b"marks", key=secret).digest()
         with self._faults():
             if path is not None and not path.exists():
@@ -114,8 +118,8 @@ class Archive:
         """Close the file."""
         self._db.close()
 
-    def put(self, bounty: bytes, page: Page) -> None:
-        """Keep a page, in place of one of the same round."""
+    def put(self, bounty: bytes, page: Page, under: bytes = b"") -> None:
+        """Keep a page, in place of one of the same round. `under`: the fingerprint of a later key."""
         head = json.dumps(
             {
                 "weights": [str(w) for w in page.weights],
@@ -123,10 +127,13 @@ class Archive:
                 "outside": sorted(page.outside),
                 "bytes": _bytes_of(page.values),
                 "columns": page.values.shape[1],
+                "under": under.hex(),
             }
         )
         nonce = secrets.token_bytes(_NONCE)
-        sealed = nonce + self._aead.encrypt(nonce, _packed(page.values), _bound(bounty, page.round, head))
+        sealed = nonce + self._cipher(under).encrypt(
+            nonce, _packed(page.values), _bound(bounty, page.round, head)
+        )
         marks = [(bounty, self._mark(row), page.round, mine) for mine, row in page.rows().items()]
         with self._faults(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -163,12 +170,16 @@ class Archive:
             found = self._db.execute(query, [bounty, self._mark(row), before]).fetchall()
         return frozenset(mine for number, mine in found if number == found[0][0])
 
+    def _cipher(self, under: bytes) -> AESGCM:
+        return AESGCM(self._later(under)) if under else self._aead
+
     def _mark(self, row: Values) -> bytes:
         return hashlib.blake2b(_packed(row), digest_size=_MARK, key=self._mark_key).digest()
 
     def _read(self, bounty: bytes, round: int, head: str, sealed: bytes) -> Page:
         fields = json.loads(head)
-        data = self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(bounty, round, head))
+        cipher = self._cipher(bytes.fromhex(fields.get("under", "")))
+        data = cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(bounty, round, head))
         names = {mine: bytes.fromhex(name) for mine, name in fields["names"].items()}
         weights = tuple(int(w) for w in fields["weights"])
         columns = fields.get("columns", len(weights))

@@ -14,9 +14,12 @@ from pysonar.keys.holder import SCORE_BITS
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
+from pysonar.keys.ring import Keyring
 from pysonar.keys.updates import MineUpdate, weights_digest
 from sonar.errors import LedgerConflict, UsageError
+from sonar.manifests.model import KeyManifest
 from sonar.paillier.cohort import digest_of_parts, grouped
+from sonar.paillier.public import PublicKey
 from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.verdict import PASSING
 
@@ -31,40 +34,74 @@ SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
 
 
 class BaseHolder:
-    """A key with its ledger and its archive. `least` is its policy: no sum of fewer updates.
+    """A bounty's keys with their ledger and archive. `least` is its policy: no sum of fewer updates.
 
     The archive lies beside the ledger; of a key that is not saved, in a temporary file.
     """
 
-    def __init__(self, key: Key, *, least: int = LEAST_COHORT) -> None:
-        self._key, self.public, self._least = key, key.public, max(least, LEAST_COHORT)
-        path = key.ledger.path
-        self._archive = Archive(path and path.with_suffix(".opened"), key.unsafe_derive(b"archive"))
-
-    @property
-    def proof(self) -> bytes:
-        """See `KeyHolder`."""
-        return self._key.proof
+    def __init__(self, keys: Key | Keyring, *, least: int = LEAST_COHORT) -> None:
+        self._ring = keys if isinstance(keys, Keyring) else Keyring(keys)
+        self._key, self._least = self._ring.base, max(least, LEAST_COHORT)
+        self.public, self._ledger = self._key.public, self._key.ledger
+        self._tell: Tell | None = None
+        path = self._ledger.path
+        self._archive = Archive(
+            path and path.with_suffix(".opened"),
+            self._key.unsafe_derive(b"archive"),
+            lambda name: self._ring.of(name).unsafe_derive(b"archive"),
+        )
 
     def on_progress(self, tell: Tell | None) -> None:
         """See `KeyHolder`."""
-        self._key.on_progress(tell)
+        self._tell = tell
 
     def close(self) -> None:
-        """Close ledger and archive, and let go of the key."""
+        """Close ledger and archive, and let go of the keys."""
         self._archive.close()
-        self._key.close()
+        self._ring.close()
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+    # ---- which key
+
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
         """See `KeyHolder`."""
-        return self._key.encrypt_weights(numbers)
+        key = self._key_of(job, round)
+        return KeyManifest(bits=key.public.bits, n=key.public.to_bytes(), proof=key.proof)
+
+    def public_of(self, job: Job, round: int) -> PublicKey:
+        """See `KeyHolder`."""
+        return self._key_of(job, round).public
+
+    def turn(self, job: Job, round: int) -> bool:
+        """See `KeyHolder`."""
+        before = self._key_of(job, round - 1)
+        newest = self._ring.newest()
+        if newest is not before:
+            self._ledger.record_turn(job.bounty, round, newest.public.fingerprint)
+        return self._key_of(job, round) is not before
+
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
+        """See `KeyHolder`."""
+        return self._key_of(job, round).encrypt_weights(numbers)
+
+    def _key_of(self, job: Job | None, round: int) -> Key:
+        """The key of a round's answers."""
+        turns = self._ledger.turns(job.bounty) if job is not None else {}
+        since = max((number for number in turns if number <= round), default=0)
+        key = self._ring.of(turns[since]) if since else self._key
+        key.on_progress(self._tell)
+        return key
+
+    def _keep(self, job: Job, page: Page) -> None:
+        """Put a page into the archive, under the key of its round."""
+        name = self._key_of(job, page.round).public.fingerprint
+        self._archive.put(job.bounty, page, b"" if name == self.public.fingerprint else name)
 
     def look(self, job: Job, round: int) -> None:
         """See `KeyHolder`: without capsules, nobody audits."""
 
     def revealed(self, job: Job) -> dict[str, Revealed]:
         """See `KeyHolder`."""
-        return self._key.ledger.totals(job.bounty)
+        return self._ledger.totals(job.bounty)
 
     def least(self, job: Job) -> int:
         """See `KeyHolder`."""
@@ -76,7 +113,7 @@ class BaseHolder:
 
     def twins(self, job: Job, round: int) -> dict[str, str]:
         """See `KeyHolder`."""
-        return self._key.ledger.twins(job.bounty, round)
+        return self._ledger.twins(job.bounty, round)
 
     def spoilers(self, job: Job, round: int, reveals: Mapping[str, bytes]) -> dict[str, str]:
         """See `KeyHolder`: no update spoils a sum that was opened before it."""
@@ -88,7 +125,7 @@ class BaseHolder:
     def _failed_for_good(self, job: Job, round: int) -> dict[str, str]:
         """The exact test that a mine failed in a round before `round`, if it did."""
         left_out: dict[str, str] = {}
-        for mine, test in self._key.ledger.failed_before(job.bounty, round):
+        for mine, test in self._ledger.failed_before(job.bounty, round):
             if test not in PASSING:
                 left_out.setdefault(mine, test)
         return left_out
@@ -99,7 +136,7 @@ class BaseHolder:
         """Answer about the updates of a page: what is on record, else what `judge` finds, which is
         recorded.
         """
-        ledger, bounty, round = self._key.ledger, job.bounty, page.round
+        ledger, bounty, round = self._ledger, job.bounty, page.round
         given = ledger.held(bounty, round)
         if not given.keys() >= set(page.names.items()):
             failed, same = judge()
@@ -136,7 +173,7 @@ class BaseHolder:
     ) -> None:
         """Record that a sum is opened, before it is. Raises LedgerConflict."""
         weighed = (f"{mine} {one.weight}".encode() for mine, one in summed.items())
-        self._key.ledger.record_aggregate(
+        self._ledger.record_aggregate(
             job.bounty,
             round,
             digest,
@@ -147,7 +184,7 @@ class BaseHolder:
 
     def _in_sum(self, job: Job, round: int) -> dict[str, Aggregated]:
         """What a round's sum was made of. Raises LedgerConflict if none was opened."""
-        mines = self._key.ledger.aggregated(job.bounty, round)
+        mines = self._ledger.aggregated(job.bounty, round)
         if not mines:
             raise LedgerConflict(
                 f"no sum of round {round} of bounty {job.bounty.hex()} was opened, so it has no scores",
@@ -171,7 +208,7 @@ class BaseHolder:
 
     def _of_sum(self, job: Job, page: Page) -> dict[str, Aggregated]:
         """The updates on a page that were in its round's sum. Raises LedgerConflict for other ones."""
-        given = self._key.ledger.aggregated(job.bounty, page.round)
+        given = self._ledger.aggregated(job.bounty, page.round)
         found = {mine: given[mine] for mine in page.names if mine in given and mine not in page.outside}
         for mine, one in found.items():
             if one.ciphertexts != page.names[mine]:

@@ -16,7 +16,7 @@ from pysonar.keys.job import Job
 from pysonar.keys.key import Tell
 from pysonar.keys.ledger import Revealed
 from pysonar.keys.updates import MineUpdate
-from sonar.manifests.model import CoverSpec
+from sonar.manifests.model import CoverSpec, KeyManifest
 from sonar.paillier.public import PublicKey
 
 SCORE_BITS = 16
@@ -48,12 +48,24 @@ class KeyHolder(Protocol):
 
     @property
     def public(self) -> PublicKey:
-        """The public key."""
+        """The public key that the bounty is posted with."""
         ...
 
-    @property
-    def proof(self) -> bytes:
-        """The proof that mines ask for, for the key's manifest: see `sonar.paillier.public`."""
+    def key(self, job: Job | None = None, round: int = 1) -> KeyManifest:
+        """The key of a round's answers and of the weights that they are to, with the proof that mines ask for
+        (`sonar.paillier.public`). Without `job`, that of a bounty to be posted. Raises KeyFileError.
+        """
+        ...
+
+    def public_of(self, job: Job, round: int) -> PublicKey:
+        """The public key of a round's answers. Raises KeyFileError."""
+        ...
+
+    def turn(self, job: Job, round: int) -> bool:
+        """Take the newest key from `round` on, whose weights are about to be encrypted; tell whether it is
+        another than in the round before. The first decision about a round stands. Raises KeyFileError,
+        MemoryShort, and then nothing changes.
+        """
         ...
 
     def on_progress(self, tell: Tell | None) -> None:
@@ -66,9 +78,9 @@ class KeyHolder(Protocol):
         """
         ...
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
-        """One fresh ciphertext for each signed integer, |number| < n/2. Reveals nothing.
-        Raises UsageError.
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
+        """One fresh ciphertext for each signed integer, |number| < n/2, under the key of a round. Reveals
+        nothing. Raises UsageError, KeyFileError.
         """
         ...
 

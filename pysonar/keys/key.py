@@ -113,37 +113,41 @@ class Key:
         here on this object uses the ledger on disk. Raises KeyFileError, also when either exists.
         """
         path = Path(path)
-        ledger_path = _ledger_path(path, self.public.fingerprint)
+        ledger_path = keyfile.ledger_beside(path, self.public.fingerprint)
         if path.exists() or ledger_path.exists():
             raise KeyFileError(f"{path} or {ledger_path} exists", hint="load it, or move it away")
-        half = self.public.bits // 16
-        secret = b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
         ledger = Ledger(ledger_path, self.public.fingerprint)
         if self._ledger is not None:
             self._ledger.copy_to(ledger)
-        keyfile.write(path, secret, self.public.fingerprint, passphrase, light=dev)
+        keyfile.write(path, self._bytes(), self.public.fingerprint, passphrase, light=dev)
         self._close_ledger()
         self._ledger = ledger
 
+    def save_next(self, path: Path, passphrase: str, first: bytes, *, dev: bool = False) -> None:
+        """Write a key that follows others in a bounty: it uses the ledger of the `first`, by its fingerprint.
+
+        This one file is all that is written, whole or not at all. Raises KeyFileError, also when it exists.
+        """
+        public = self.public
+        keyfile.write(Path(path), self._bytes(), public.fingerprint, passphrase, light=dev, ledger=first)
+
+    def _bytes(self) -> bytes:
+        half = self.public.bits // 16
+        return b"".join(prime.to_bytes(half, "big") for prime in self.unsafe_primes())
+
     @classmethod
-    def load(cls, path: Path, passphrase: str) -> Key:
-        """Read a key and its ledger. Raises KeyFileError: wrong passphrase, file mode, format, no ledger."""
+    def load(cls, path: Path, passphrase: str, ledger: Ledger | None = None) -> Key:
+        """Read a key and its ledger, or one that uses the same `ledger`, which is open.
+
+        Raises KeyFileError: wrong passphrase, file mode, format, no ledger.
+        """
         path = Path(path)
-        secret, fingerprint = keyfile.read(path, passphrase)
-        ledger_path = _ledger_path(path, fingerprint)
-        if not ledger_path.exists():
-            raise KeyFileError(
-                f"the ledger {ledger_path} is missing, and without it the key could decrypt too much",
-                hint="copy it from where the key was used last; if it is lost, make a new key",
-            )
-        keyfile.check_private(ledger_path)
-        half = len(secret) // 2
-        p, q = int.from_bytes(secret[:half], "big"), int.from_bytes(secret[half:], "big")
-        if PublicKey(mpz(p) * q).fingerprint != fingerprint:
-            raise KeyFileError(f"{path} holds another key than its fingerprint says")
-        if p == q or not (gmpy2.is_prime(p) and gmpy2.is_prime(q)):
-            raise KeyFileError(f"{path} does not hold two primes", hint="whoever made it cannot be trusted")
-        return cls(p, q, Ledger(ledger_path, fingerprint))
+        p, q, said = keyfile.primes(path, passphrase)
+        if ledger is None:
+            return cls(p, q, Ledger(keyfile.ledger_of(path, said), said.ledger))
+        if ledger.owner != said.ledger:
+            raise KeyFileError(f"{path} belongs to another bounty's keys", hint="move it away")
+        return cls(p, q, ledger)
 
     def close(self) -> None:
         """Close the ledger, and let go of the key."""
@@ -219,10 +223,6 @@ class Key:
     def _check_bits(self, plan: PackedPlan) -> None:
         if plan.key_bits != self.public.bits:
             raise UsageError(f"the plan is for a key of {plan.key_bits} bits, not {self.public.bits}")
-
-
-def _ledger_path(key_path: Path, fingerprint: bytes) -> Path:
-    return key_path.with_name(f"{fingerprint.hex()[:16]}.ledger")
 
 
 Tell = Callable[[int, int], None]

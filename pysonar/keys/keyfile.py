@@ -4,6 +4,8 @@
      "cipher": {"name": "aes-256-gcm", "nonce"}, "data"}          byte strings as hex
 
 `data` is p and q, each as (bits / 16) big-endian bytes, authenticated together with every other field.
+A key that follows another in a bounty has the field `ledger` too: the fingerprint of the bounty's first key,
+whose ledger is that of all.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import json
 import os
 import secrets
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gmpy2
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -23,6 +27,7 @@ from sonar.errors import KeyFileError
 from sonar.home.files import remedy
 from sonar.home.keystore import encoded, read_private_text
 from sonar.home.memory import reserved, scrypt_bytes
+from sonar.paillier.public import PublicKey
 from sonar.protocol.wording import other_version
 
 _KIND = "sonar-paillier-key"
@@ -32,10 +37,20 @@ _SCRYPT_LOG2_N_LIGHT = 14  # development only
 _SCRYPT_N_ALLOWED = [1 << log2_n for log2_n in range(14, 21)]  # a hostile file must not take all memory
 
 
-def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, light: bool) -> None:
+@dataclass(frozen=True)
+class Named:
+    """What a key file says without its passphrase: which key it is, and whose ledger it uses."""
+
+    fingerprint: bytes
+    ledger: bytes
+
+
+def write(
+    path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, light: bool, ledger: bytes = b""
+) -> None:
     """Write `secret` under `passphrase` to a new file of mode 0600, whole or not at all.
 
-    Raises KeyFileError.
+    `ledger`: the fingerprint of the key whose ledger it uses, if that is another. Raises KeyFileError.
     """
     if not passphrase:
         raise KeyFileError("the passphrase is empty", hint="choose a passphrase for the key file")
@@ -51,6 +66,7 @@ def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, lig
             "salt": secrets.token_hex(32),
         },
         "cipher": {"name": "aes-256-gcm", "nonce": secrets.token_hex(12)},
+        **({"ledger": ledger.hex()} if ledger else {}),
     }
     data = _cipher(header, passphrase).encrypt(_nonce(header), secret, _associated(header))
     text = json.dumps({**header, "data": data.hex()}, indent=1)
@@ -71,8 +87,27 @@ def write(path: Path, secret: bytes, fingerprint: bytes, passphrase: str, *, lig
         temporary.unlink(missing_ok=True)
 
 
-def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
-    """Return (secret, fingerprint) of a key file. Raises KeyFileError, MemoryShort."""
+def named(path: Path) -> Named:
+    """Return what a key file says of itself, which nothing proves. Raises KeyFileError."""
+    check_private(path)
+    header, _ = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
+    return _named(header)
+
+
+def primes(path: Path, passphrase: str) -> tuple[int, int, Named]:
+    """Return p and q of a key file, checked, and which key they are. Raises KeyFileError, MemoryShort."""
+    secret, said = read(path, passphrase)
+    half = len(secret) // 2
+    p, q = int.from_bytes(secret[:half], "big"), int.from_bytes(secret[half:], "big")
+    if PublicKey(gmpy2.mpz(p) * q).fingerprint != said.fingerprint:
+        raise KeyFileError(f"{path} holds another key than its fingerprint says")
+    if p == q or not (gmpy2.is_prime(p) and gmpy2.is_prime(q)):
+        raise KeyFileError(f"{path} does not hold two primes", hint="whoever made it cannot be trusted")
+    return p, q, said
+
+
+def read(path: Path, passphrase: str) -> tuple[bytes, Named]:
+    """Return the secret of a key file, and which key it is. Raises KeyFileError, MemoryShort."""
     check_private(path)
     header, data = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
     try:
@@ -80,7 +115,49 @@ def read(path: Path, passphrase: str) -> tuple[bytes, bytes]:
     except InvalidTag as error:
         problem = f"{path}: wrong passphrase, or the file was changed"
         raise KeyFileError(problem, hint="try again, or restore the file from a copy") from error
-    return secret, bytes.fromhex(header["fingerprint"])
+    return secret, _named(header)
+
+
+def _named(header: dict[str, Any]) -> Named:
+    fingerprint = bytes.fromhex(header["fingerprint"])
+    return Named(fingerprint, bytes.fromhex(header.get("ledger", "")) or fingerprint)
+
+
+def ledger_beside(path: Path, fingerprint: bytes) -> Path:
+    """Return where the ledger of a key lies whose file is `path`."""
+    return path.with_name(f"{fingerprint.hex()[:16]}.ledger")
+
+
+def ledger_of(path: Path, said: Named) -> Path:
+    """Return where the ledger lies that a key file uses. Raises KeyFileError without one."""
+    found = ledger_beside(path, said.ledger)
+    if not found.exists():
+        raise KeyFileError(
+            f"the ledger {found} is missing, and without it the key could decrypt too much",
+            hint="copy it from where the key was used last; if it is lost, make a new key",
+        )
+    check_private(found)
+    return found
+
+
+def resealed(path: Path, old: str, new: str, *, light: bool) -> bytes:
+    """Return a key file's content under another passphrase; `light` keeps a light scrypt, if it has one.
+
+    Raises KeyFileError, MemoryShort.
+    """
+    header, data = parse(path, read_private_text(path, "key file", _MAX_BYTES).encode())
+    try:
+        secret = _cipher(header, old).decrypt(_nonce(header), data, _associated(header))
+    except InvalidTag as error:
+        problem = f"{path}: wrong passphrase, or the file was changed"
+        raise KeyFileError(problem, hint="try again, or restore the file from a copy") from error
+    cost = header["kdf"]["n"] if light else max(header["kdf"]["n"], 1 << _SCRYPT_LOG2_N)
+    header |= {
+        "kdf": {**header["kdf"], "n": cost, "salt": secrets.token_hex(32)},
+        "cipher": {**header["cipher"], "nonce": secrets.token_hex(12)},
+    }
+    data = _cipher(header, new).encrypt(_nonce(header), secret, _associated(header))
+    return json.dumps({**header, "data": data.hex()}, indent=1).encode()
 
 
 def check_private(path: Path) -> None:
@@ -114,6 +191,7 @@ def parse(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
             and cipher["name"] == "aes-256-gcm"
             and len(_unhex(cipher["nonce"])) == 12
             and len(_unhex(document["fingerprint"])) == 32
+            and len(_unhex(document.get("ledger", document["fingerprint"]))) == 32
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{path} is not a key file"

@@ -20,7 +20,9 @@ from sonar.errors import JournalBlocked, JournalError, KeyFileError, LedgerConfl
 from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
 
-FORMAT = 2
+FORMAT = 3
+_READ = (2, FORMAT)
+"""Format 2 knew one key for each bounty."""
 _DAMAGED = "if the file is damaged, restore the newest copy of it and its key"
 _OLD = "end its bounties with the version of Sonar that began them; new ones take a new key"
 _SCHEMA = """
@@ -44,6 +46,8 @@ CREATE TABLE IF NOT EXISTS failed_test (
 CREATE TABLE IF NOT EXISTS held (
     bounty BLOB, round INTEGER, mine TEXT, ciphertexts BLOB, test TEXT,
     PRIMARY KEY (bounty, round, mine, ciphertexts)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS turn (
+    bounty BLOB, round INTEGER, fingerprint BLOB NOT NULL, PRIMARY KEY (bounty, round)) WITHOUT ROWID;
 """
 
 
@@ -69,14 +73,16 @@ class Aggregated:
 
 
 class Ledger:
-    """The record of one key's decryptions. `path` None keeps it in memory, for a key that is not saved.
+    """The record of one key's decryptions, and of those of the keys that follow it in its bounty: what two
+    sums tell together does not depend on their keys. `path` None keeps it in memory, for a key that is not
+    saved. `owner` is the first key's fingerprint.
 
     A file that is not there is made. Raises KeyFileError: no ledger, an empty one, or another key's.
     """
 
     def __init__(self, path: Path | None, fingerprint: bytes) -> None:
         self._lock = threading.Lock()
-        self.path = path
+        self.path, self.owner = path, fingerprint
         new = path is None or not path.exists()
         try:
             if path is not None and new:
@@ -87,7 +93,11 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.execute("PRAGMA synchronous = EXTRA")  # FULL would let power loss undo the last entry
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if not new and version != FORMAT and self._db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            if (
+                not new
+                and version not in _READ
+                and self._db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            ):
                 problem, hint = other_version(version, FORMAT, _OLD)
                 raise KeyFileError(f"the ledger {path} {problem}", hint=hint)
             self._db.executescript(_SCHEMA)
@@ -207,6 +217,17 @@ class Ledger:
         with self.writing():
             query = "UPDATE aggregate SET weights = ? WHERE bounty = ? AND round = ?"
             self._db.execute(query, [b"", bounty, round])
+
+    def record_turn(self, bounty: bytes, round: int, fingerprint: bytes) -> None:
+        """Record that a bounty takes this key from `round` on. The first decision about a round stands."""
+        with self.writing():
+            self._db.execute("INSERT OR IGNORE INTO turn VALUES (?, ?, ?)", [bounty, round, fingerprint])
+
+    def turns(self, bounty: bytes) -> dict[int, bytes]:
+        """The fingerprints of the keys that followed the first, by the round from which on, ascending."""
+        query = "SELECT round, fingerprint FROM turn WHERE bounty = ? ORDER BY round"
+        with self._locked("read"):
+            return dict(self._db.execute(query, [bounty]).fetchall())
 
     def record_sum(self, vectors: Sequence[bytes], total: bytes) -> None:
         """Allow the decryption of one sum of packed vectors, all given by digests. The same again is allowed.

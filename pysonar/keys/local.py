@@ -23,6 +23,7 @@ from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
+from pysonar.keys.ring import Keyring
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import UpdateOutOfRange
 from sonar.families.quadratic.comparison import Reference
@@ -34,10 +35,10 @@ from sonar.protocol.phase import LEAST_COHORT
 
 
 class LocalHolder(BaseHolder):
-    """A key with its ledger and its archive. `least` is its policy: no sum of fewer updates."""
+    """A bounty's keys with their ledger and archive. `least` is its policy: no sum of fewer updates."""
 
-    def __init__(self, key: Key, *, least: int = LEAST_COHORT) -> None:
-        super().__init__(key, least=least)
+    def __init__(self, keys: Key | Keyring, *, least: int = LEAST_COHORT) -> None:
+        super().__init__(keys, least=least)
         self._past: dict[bytes, Remembered] = {}
 
     def cover(self) -> CoverSpec:
@@ -80,7 +81,7 @@ class LocalHolder(BaseHolder):
         twins = self.twins(job, round)
         if len(grouped([one.mine for one in updates], twins)) < self.least(job):
             return Choice({}, {}, b"")
-        digest = aggregate_digest(self.public, job.plan, updates, twins)
+        digest = aggregate_digest(self.public_of(job, round), job.plan, updates, twins)
         return Choice(weights_of(job.plan, updates, twins), {}, digest)
 
     def open_sum(
@@ -89,17 +90,17 @@ class LocalHolder(BaseHolder):
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
         self._check_count(job, round, updates)
-        plan, twins = job.plan, self.twins(job, round)
+        plan, twins, key = job.plan, self.twins(job, round), self._key_of(job, round)
         weights = weights_of(plan, updates, twins)
         summed = {one.mine: Aggregated(one.name, weights[one.mine]) for one in updates}
-        self._record_sum(job, round, weights_int, aggregate_digest(self.public, plan, updates, twins), summed)
+        self._record_sum(job, round, weights_int, aggregate_digest(key.public, plan, updates, twins), summed)
         columns = zip(*(one.ciphertexts for one in updates), strict=True)
-        sums = [self.public.weighted_sum(column, list(weights.values())) for column in columns]
-        return plan.unpack(self._key.unsafe_decrypt(sums), weight=sum(weights.values()))
+        sums = [key.public.weighted_sum(column, list(weights.values())) for column in columns]
+        return plan.unpack(key.unsafe_decrypt(sums), weight=sum(weights.values()))
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         """See `KeyHolder`."""
-        ledger = self._key.ledger
+        ledger = self._ledger
         if (given := ledger.scores(job.bounty, round)) is not None:
             return given
         totals = {mine: [0.0] for mine in self._in_sum(job, round)}
@@ -126,12 +127,12 @@ class LocalHolder(BaseHolder):
         known = self._archive.page(job.bounty, round)
         if known is not None and (known.names, known.weights) == (names, weights):
             return known
-        plain = self._key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
+        plain = self._key_of(job, round).unsafe_decrypt([c for one in updates for c in one.ciphertexts])
         step = job.plan.ciphertexts
         rows = [_unpacked(job.plan, plain[i * step : (i + 1) * step]) for i in range(len(updates))]
         outside = frozenset(one.mine for one, row in zip(updates, rows, strict=True) if row is None)
         page = Page(round, weights, names, values_of(rows, job.plan), outside)
-        self._archive.put(job.bounty, page)
+        self._keep(job, page)
         return page
 
     def _remembered(self, job: Job) -> Remembered:

@@ -192,8 +192,10 @@ class Lot:
         update = Digest(self.pages[number].names[mine])
         return Part(round=number, update=update, vector=self.vectors[vector])
 
-    def values(self, n: mpz, classes: Sequence[Sequence[int]]) -> dict[str, tuple[Measured, ...]]:
-        """What the functionals are, with what was told of each class."""
+    def values(
+        self, moduli: Mapping[int, mpz], classes: Sequence[Sequence[int]]
+    ) -> dict[str, tuple[Measured, ...]]:
+        """What the functionals are, with what was told of each class. `moduli`: n of each round's key."""
         found: dict[str, list[Measured]] = {mine: [] for mine in self.asks}
         step = self.job.plan.ciphertexts
         for (mine, ask), told in zip(self.lines(), zip(*classes, strict=True), strict=True):
@@ -201,7 +203,8 @@ class Lot:
             opened = [[mpz(int(x)) for x in row[:step]] for row in rows if row is not None]
             wraps = [[int(k) for k in row[step:]] for row in rows if row is not None]
             vectors = [vector for _, vector in ask.parts]
-            found[mine].append(measured(self.job.plan, n, vectors, opened, wraps, told, ask.bits))
+            under = [moduli[number] for number, _ in ask.parts]
+            found[mine].append(measured(self.job.plan, under, vectors, opened, wraps, told, ask.bits))
         return {mine: tuple(values) for mine, values in found.items()}
 
 

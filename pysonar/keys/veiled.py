@@ -27,6 +27,7 @@ from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
+from pysonar.keys.ring import Keyring
 from pysonar.keys.told import COMPLAINT, Lot, Question, Told, looking
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import (
@@ -56,15 +57,15 @@ from sonar.veil.sums import unveiled
 
 
 class VeiledHolder(BaseHolder):
-    """A key whose bounty is covered by capsules: those of `panel`, as `wanted` for a new bounty."""
+    """The keys of a bounty that is covered by capsules: those of `panel`, as `wanted` for a new bounty."""
 
     def __init__(
-        self, key: Key, panel: Panel, place: Place, wanted: Wanted, *, least: int = LEAST_COHORT
+        self, keys: Key | Keyring, panel: Panel, place: Place, wanted: Wanted, *, least: int = LEAST_COHORT
     ) -> None:
-        super().__init__(key, least=least)
+        super().__init__(keys, least=least)
         self._panel, self._place, self._wanted = panel, place, wanted
-        self._told = Told(key.ledger)
-        self._ahead = OpenedAhead(key)
+        self._told = Told(self._ledger)
+        self._ahead = OpenedAhead()
 
     def cover(self) -> CoverSpec:
         """See `KeyHolder`: asks every capsule who it is."""
@@ -87,8 +88,8 @@ class VeiledHolder(BaseHolder):
             if question.purpose == COMPLAINT:
                 continue
             body, is_sum, place = question.body, question.purpose == "sum", self._place
-            count = job.plan.ciphertexts
-            read = place.sums(body, count, self.public.n) if is_sum else place.functionals_again(body)
+            count, n = job.plan.ciphertexts, self.public_of(job, round).n
+            read = place.sums(body, count, n) if is_sum else place.functionals_again(body)
             heard = self._ask(job, "sum" if is_sum else "functional", body, read, all_of_them=True)
             self._told.keep(job.bounty, round, question.purpose, body, heard.signed, {})
 
@@ -96,15 +97,15 @@ class VeiledHolder(BaseHolder):
         """The set that a round's sum takes, once it is chosen."""
         return self._told.fixed(job.bounty).get(round)
 
-    def unsafe_open(self, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
-        """Plaintext and randomness of each, for auditors: of an answer the plaintext is masked."""
-        return self._ahead.open(ciphertexts)
+    def unsafe_open(self, job: Job, round: int, ciphertexts: Sequence[mpz]) -> list[tuple[int, int]]:
+        """Plaintext and randomness of each, under a round's key, for auditors: an answer's are masked."""
+        return self._ahead.open(self._key_of(job, round), ciphertexts)
 
-    def encrypt(self, numbers: Sequence[int]) -> list[mpz]:
+    def encrypt(self, numbers: Sequence[int], job: Job | None = None, round: int = 1) -> list[mpz]:
         """See `KeyHolder`."""
-        encrypted = super().encrypt(numbers)
+        encrypted = super().encrypt(numbers, job, round)
         if self._wanted.audit is not None:
-            self._ahead.begin([encrypted], numbers)
+            self._ahead.begin(self._key_of(job, round), [encrypted], numbers)
         return encrypted
 
     # ---- tests
@@ -198,13 +199,13 @@ class VeiledHolder(BaseHolder):
         weights = manifest.weights
         summed = {one.mine: Aggregated(one.digest, weights[one.mine]) for one in updates}
         self._record_sum(job, round, weights_int, manifest.digest(), summed)
-        columns = zip(*(one.ciphertexts for one in updates), strict=True)
+        columns, key = zip(*(one.ciphertexts for one in updates), strict=True), self._key_of(job, round)
         factors = [weights[one.mine] for one in updates]
-        masked = self._key.unsafe_decrypt([self.public.weighted_sum(c, factors) for c in columns])
+        masked = key.unsafe_decrypt([key.public.weighted_sum(c, factors) for c in columns])
         return self._unmasked(job, manifest, masked)
 
     def _unmasked(self, job: Job, manifest: CohortManifest, masked: Sequence[int]) -> list[int]:
-        n, plan = self.public.n, job.plan
+        n, plan = self.public_of(job, manifest.round).n, job.plan
         body = SumRequest(
             chain_id=job.chain_id,
             contract=job.contract,
@@ -245,15 +246,15 @@ class VeiledHolder(BaseHolder):
         _check_all(asked.asks, heard, "what lies beside the values")
         failed, _ = asked.judged(heard)
         found = {mine: test for mine, test in failed.items() if test is not None}
-        self._key.ledger.record_failed_tests(job.bounty, round, sorted(found.items()))
-        self._key.ledger.void_aggregate(job.bounty, round)  # capsules guard what sums tell together
+        self._ledger.record_failed_tests(job.bounty, round, sorted(found.items()))
+        self._ledger.void_aggregate(job.bounty, round)  # capsules guard what sums tell together
         return found
 
     # ---- scores
 
     def score(self, job: Job, round: int, vectors: Mapping[int, Sequence[float]]) -> dict[str, int]:
         """See `KeyHolder`."""
-        ledger = self._key.ledger
+        ledger = self._ledger
         if (given := ledger.scores(job.bounty, round)) is not None:
             return given
         mines = self._in_sum(job, round)
@@ -315,7 +316,8 @@ class VeiledHolder(BaseHolder):
                 continue
             if heard.enough:
                 self._told.keep(job.bounty, lot.round, purpose, body, heard.signed, counted)
-                return lot.values(self.public.n, heard.by_class())
+                moduli = {number: self.public_of(job, number).n for number in lot.pages}
+                return lot.values(moduli, heard.by_class())
             if not (bad := heard.named() & lot.asks.keys()):
                 raise too_few(heard, f"what the {purpose} of round {lot.round} take")
             lot = lot.without(bad)
@@ -347,16 +349,17 @@ class VeiledHolder(BaseHolder):
         known = self._archive.page(job.bounty, round)
         if known is not None and (known.names, known.weights) == (names, weights):
             return known
-        plain = self._key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
+        key = self._key_of(job, round)
+        plain = key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
         if self._wanted.audit is not None:
-            self._ahead.begin([one.ciphertexts for one in updates], plain)
-        n, step = int(self.public.n), job.plan.ciphertexts
+            self._ahead.begin(key, [one.ciphertexts for one in updates], plain)
+        n, step = int(key.public.n), job.plan.ciphertexts
         rows = [
             [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]
             for i, one in enumerate(updates)
         ]
         page = Page(round, weights, names, table_of(rows, 2 * step), frozenset())
-        self._archive.put(job.bounty, page)
+        self._keep(job, page)
         return page
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from pysonar.campaign.history import document_of
+from pysonar.rotating import BountyKey, KeyRotated, KeysRemoved
 from sonar.accounts import AccountChanged, FormerAccount
 from sonar.protocol.ids import Address
 from sonar.telling.documents import Amount, CampaignSummary, Integer, PartyReady, document
@@ -72,10 +74,13 @@ class Now:
 
 @document
 class Standing(CampaignSummary):
-    """A bounty's results so far, and where it stands. With a `problem`, this home is an older copy."""
+    """A bounty's results so far, and where it stands. With a `problem`, this home is an older copy, or a key
+    file is not what it should be.
+    """
 
     now: Now | None = None
     problem: str = ""
+    keys: list[BountyKey] = field(default_factory=list)
 
 
 @document
@@ -117,17 +122,19 @@ class ScientistStatus:
 
 
 def _standing(told: Mapping[str, Any]) -> Standing:
-    summary = {name: value for name, value in told.items() if name not in ("now", "problem")}
+    summary = {name: value for name, value in told.items() if name not in ("now", "problem", "keys")}
     now = None if told["now"] is None else Now(**told["now"])
-    return Standing(**vars(document_of(summary)), now=now, problem=told["problem"])
+    return Standing(**vars(document_of(summary)), now=now, problem=told["problem"], keys=told["keys"])
 
 
 ANSWERS: dict[str, Any] = {
     "init": PartyReady,
     "key new": KeyMade,
+    "key remove": KeysRemoved,
+    "rotate": KeyRotated,
     "explain": Explained,
     "status": ScientistStatus,
     "predict": Predicted,
-    "rotate": AccountChanged,
+    "rotate --account": AccountChanged,
 }
 """By command; `run` and `resume` tell their progress instead (`sonar.telling.progress`)."""

@@ -6,7 +6,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pysonar.accounts import former
-from sonar.errors import ConfigError, EnvironmentFault, JournalError, MarketError, RemoteError, RpcError
+from sonar.errors import (
+    ConfigError,
+    EnvironmentFault,
+    JournalError,
+    KeyFileError,
+    MarketError,
+    RemoteError,
+    RpcError,
+)
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.again import with_home
 from sonar.telling.amounts import Unit, format_amount, format_wei, in_column
@@ -16,6 +24,7 @@ from sonar.telling.text import short
 
 if TYPE_CHECKING:
     from pysonar.campaign.records import Records
+    from pysonar.rotating import BountyKey
     from pysonar.wiring import Scientist
     from sonar.chain.rpc import Head
     from sonar.protocol.phase import BountyState
@@ -54,12 +63,18 @@ def _campaign(scientist: Scientist, name: str) -> dict[str, Any]:
     """One campaign, and where it stands. Raises ConfigError, JournalError if its records are damaged."""
     from pysonar.campaign.history import position, summary_of
     from pysonar.campaign.records import Records
+    from pysonar.rotating import keys_of
 
     records = Records(scientist.journal, name)
     summary = summary_of(records, scientist.started(name))
     found = position(records, lambda: scientist.market)
     summary["now"] = _now(*found) if found else None
     summary["problem"] = _age_problem(records, found[1] if found else None)
+    summary["keys"] = []
+    try:
+        summary["keys"] = keys_of(scientist, name)
+    except KeyFileError as fault:
+        summary["problem"] = summary["problem"] or f"{fault}: {fault.hint}"
     return summary
 
 
@@ -157,6 +172,7 @@ def print_result(summary: dict[str, Any], *, wide: bool = False) -> None:
         ),
         ("target", in_words(summary["target"])),
         ("best", in_words(summary["final"]) if summary["final"] != summary["initial"] else ""),
+        *(("key", _key_in_words(key)) for key in summary.get("keys", [])),
     ]
     print_named(lines)
     print()
@@ -164,6 +180,16 @@ def print_result(summary: dict[str, Any], *, wide: bool = False) -> None:
     if summary["payouts"]:
         print()
         _print_payouts(summary["payouts"], unit, wide=wide)
+
+
+def _key_in_words(key: BountyKey) -> str:
+    """Which rounds a key has, and what it is still for."""
+    first, last = key.first_round, key.last_round
+    rounds = "no round yet" if key.state == "asked for" else "no round"
+    if first:
+        rounds = f"from round {first} on" if not last else f"rounds {first} to {last}"
+        rounds = f"round {first}" if first == last else rounds
+    return f"{key.fingerprint[:16]}: {rounds}, {key.state}"
 
 
 def _now_in_words(now: dict[str, Any]) -> str:

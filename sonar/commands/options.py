@@ -26,10 +26,14 @@ NetworkOption = Annotated[
 
 def load_network(path: Path | None) -> NetworkConfig:
     """Return the network that an option names. Raises ConfigError."""
-    from sonar.home.folder import default_home
     from sonar.home.settings import NetworkConfig
 
-    if path is None:
-        here = Path("network.toml")
-        path = here if here.exists() else default_home("chain") / "network.toml"
-    return NetworkConfig.load(path)
+    return NetworkConfig.load(network_path(path))
+
+
+def network_path(path: Path | None) -> Path:
+    """Return the network file that an option names. Raises ConfigError."""
+    from sonar.home.folder import default_home
+
+    here = Path("network.toml")
+    return path or (here if here.exists() else default_home("chain") / "network.toml")

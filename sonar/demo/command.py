@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sonar.demo.report import Report
 
 MIN_MINES = 2
+EPSILON_LEAST, EPSILON_MOST = 0.01, 100.0
+"""What a bounty takes."""
 LEAST_FREE_BYTES = 32 << 20
 """Five times what ten mines and seven rounds write."""
 
@@ -51,6 +53,16 @@ def demo(
         bool,
         typer.Option("--no-capsules", help="Start no capsules: the scientist's key could read every update."),
     ] = False,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="Mines add noise: the most that is learned of a row, 8 or 4, say; data pay it once."
+        ),
+    ] = None,
+    noise: Annotated[
+        Literal["local", "shared"],
+        typer.Option(help="With --epsilon: each mine's noise is enough, or that of half of them together."),
+    ] = "local",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a key below 2048 bits, for comparisons only.")
     ] = False,
@@ -65,9 +77,9 @@ def demo(
     Example: `sonar demo --mines 5 --rounds 4 --chain eth-tester`
     """
     _check_key_bits(key_bits, insecure)
-    settings = Settings(
-        _new_home(home), mines, rounds, key_bits, chain, insecure, 0 if no_capsules else CAPSULES
-    )
+    _check_noise(epsilon, noise, no_capsules)
+    capsules = 0 if no_capsules else CAPSULES
+    settings = Settings(_new_home(home), mines, rounds, key_bits, chain, insecure, capsules, epsilon, noise)
     with _told_where(settings.home, Console(stderr=True)):
         report = _run(settings, as_json=json)
     _show(settings, report, as_json=json)
@@ -119,6 +131,17 @@ def _check_key_bits(key_bits: int, insecure: bool) -> None:
             f"{key_bits} bits protect nothing; 2048 is the least",
             hint="--insecure allows less, for comparisons only",
         )
+
+
+def _check_noise(epsilon: float | None, noise: str, no_capsules: bool) -> None:
+    if epsilon is not None and not EPSILON_LEAST <= epsilon <= EPSILON_MOST:
+        limits = f"from {EPSILON_LEAST:g} to {EPSILON_MOST:g}"
+        raise ConfigError("--epsilon", f"{epsilon:g} is not {limits}", hint="8 and 4 are usual")
+    if noise == "shared" and epsilon is None:
+        raise ConfigError("--noise", "goes with --epsilon", hint="give --epsilon 8, say")
+    if noise == "shared" and no_capsules:
+        problem = "shared noise takes capsules: they see to it that sums of enough mines are opened"
+        raise ConfigError("--noise", problem, hint="leave --no-capsules out, or take --noise local")
 
 
 def _new_home(home: Path | None) -> Path:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
-from sonar.demo import launch, plot
+from sonar.demo import budgets, launch, plot
 from sonar.demo.launch import CHAIN, Settings
 from sonar.demo.read import Record, read_report
 from sonar.demo.report import Report
@@ -48,6 +48,8 @@ class Conductor:
                 self._start_parties(network)
             with self.record.timed("training: from the first commit to the last withdrawal"):
                 self._watch()
+            if self._settings.epsilon is not None:
+                self._ask_budgets()
             self._view.stage("reading the record from the chain")
             return read_report(
                 self._settings, market, network, self.record, wall_seconds=time.perf_counter() - start
@@ -110,6 +112,21 @@ class Conductor:
                 self._told(line.party, line.text)
             elif self._supervisor.ended_well(besides=[CHAIN, *self._settings.capsule_names()]):
                 return
+
+    def _ask_budgets(self) -> None:
+        """Have each mine tell what its data have spent."""
+        self._view.stage("asking the mines what their data have spent")
+        waiting = self._settings.parties()
+        for party in waiting:
+            self._supervisor.start(party, budgets.command_of(self._settings.home / party))
+        while len(self.record.budgets) < len(waiting):
+            line = self._supervisor.next_line()
+            if line is None:
+                self._supervisor.require_healthy()
+                self._supervisor.require_movement(waiting)
+            elif line.party in waiting and line.text is not None:
+                self.record.budgets.append(budgets.read(line.party, line.text))
+        self.record.budgets.sort(key=lambda row: row.name)
 
     def _told(self, party: str, text: str) -> None:
         try:

@@ -49,11 +49,18 @@ _CAPSULES = """\
 [capsules]
 threshold = {threshold}
 """
+_PRIVACY = """\
+
+# Each mine adds noise to its sums once: what is learned of a row, by whoever, is at most this.
+[privacy]
+epsilon = {epsilon!r}
+noise = "{noise}"
+"""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The user's choices."""
+    """The user's choices. `epsilon`: what a release costs, all of each mine's budget; None for no noise."""
 
     home: Path
     mines: int = 10
@@ -62,6 +69,8 @@ class Settings:
     chain: str = "auto"
     insecure: bool = False
     capsules: int = CAPSULES
+    epsilon: float | None = None
+    noise: str = "local"
 
     @property
     def network(self) -> Path:
@@ -115,7 +124,8 @@ def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child
     else:
         shard = f"{settings.parties().index(party) + 1}/{settings.mines}"
         insecure = ["--insecure-keys"] if settings.insecure else []
-        init = mine_init(home, settings.network, shard, *insecure)
+        budget = [] if settings.epsilon is None else ["--epsilon", repr(settings.epsilon)]
+        init = mine_init(home, settings.network, shard, *insecure, *budget)
     return supervisor.start(party, init, work)
 
 
@@ -146,6 +156,7 @@ def next_commands(settings: Settings, client: str, bounty: str) -> Sequence[tupl
             "what that bounty costs and reveals",
         ),
         (f"{bin_dir}mine status --home {at(first)}", "what one mine did and what it revealed"),
+        *_of_budgets(settings, f"{bin_dir}mine privacy --home {at(first)}", at("privacy.png")),
         *(
             (f"{bin_dir}capsule status --home {at(name)}", "what one capsule told")
             for name in settings.capsule_names()[:1]
@@ -164,6 +175,14 @@ def next_commands(settings: Settings, client: str, bounty: str) -> Sequence[tupl
             f"{bin_dir}sonar verify {bounty[:10]} --network {network}",
             "whether chain and store agree about this bounty, for anybody who asks",
         ),
+    )
+
+
+def _of_budgets(settings: Settings, command: str, picture: str) -> Sequence[tuple[str, str]]:
+    if settings.epsilon is None:
+        return ()
+    return (
+        (f"{command} --plot {picture}", "what that mine's data have told, and what is left; with a picture"),
     )
 
 
@@ -186,4 +205,6 @@ def _write_bounty(settings: Settings) -> None:
     )
     if settings.capsules:
         text += _CAPSULES.format(threshold=settings.threshold)
+    if settings.epsilon is not None:
+        text += _PRIVACY.format(epsilon=float(settings.epsilon), noise=settings.noise)
     (settings.home / SCIENTIST / "bounty.toml").write_text(text)

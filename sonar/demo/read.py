@@ -12,6 +12,7 @@ from sonar.chain.contract import sent
 from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Request, fields_of, quantity
 from sonar.chain.signatures import signers_of
+from sonar.demo.budgets import BudgetRow
 from sonar.demo.launch import Settings
 from sonar.demo.readers import CapsuleRow, Capsules
 from sonar.demo.report import MineRow, Report, RoundRow
@@ -47,6 +48,7 @@ class Record:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rounds: dict[int, CampaignRound] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    budgets: list[BudgetRow] = field(default_factory=list)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -102,6 +104,7 @@ def read_report(
         wall_seconds=wall_seconds,
         seconds=_seconds(record),
         capsules=_capsules(market, model, folded, record),
+        budgets=record.budgets,
         home=str(settings.home),
     )
 

@@ -8,6 +8,8 @@ from dataclasses import field, replace
 from rich.console import Console
 from rich.padding import Padding
 
+from sonar.demo import budgets
+from sonar.demo.budgets import BudgetRow
 from sonar.demo.readers import HEADINGS, Capsules, readers
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import IN_ETHER, format_wei, in_column
@@ -76,6 +78,7 @@ class Report:
     wall_seconds: float
     seconds: dict[str, float] = field(default_factory=dict)
     capsules: Capsules | None = None
+    budgets: list[BudgetRow] = field(default_factory=list)
     home: str = ""
     plot: str = ""
 
@@ -120,6 +123,8 @@ def show(report: Report, console: Console) -> None:
     for part, seconds in sorted(report.seconds.items(), key=lambda item: (_group(item[0]), -item[1])):
         console.print(f"  {part:<56} {seconds:6.1f} s", highlight=False)
     console.print(f"  {'wall clock in total':<56} {report.wall_seconds:6.1f} s", highlight=False)
+    if report.budgets:
+        budgets.show(report.budgets, console)
 
 
 def helped(report: Report, mine: MineRow) -> int:

@@ -15,6 +15,7 @@ from platformdirs import user_data_path
 from sonar.errors import ConfigError, HomeLocked, JournalBlocked, KeyFileError
 from sonar.home.files import expanded, in_full, remedy
 from sonar.home.keystore import write_private
+from sonar.home.password import finish
 from sonar.home.settings import parse_toml
 from sonar.protocol.wording import other_version
 
@@ -83,6 +84,7 @@ class Home:
         else:
             write_private(mark, f'role = "{self.role}"\nformat = {FORMAT}\n'.encode())
         self.keystore.mkdir(mode=0o700, exist_ok=True)
+        finish(self.path)
 
     def _check_mode(self) -> None:
         found = self.path.stat()

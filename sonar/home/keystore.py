@@ -70,6 +70,23 @@ def read_password(password_file: Path | None = None, *, confirm: bool = False, n
     return password
 
 
+def read_new_password(password_file: Path | None) -> str:
+    """Return the password that a keystore is to get: of a file, or asked for twice.
+
+    Raises KeyFileError as `read_password`. The environment holds the old one, so it is not looked at.
+    """
+    if password_file is not None:
+        password = read_private_text(password_file, "new password's file").rstrip("\r\n")
+    elif sys.stdin is None or not sys.stdin.isatty():
+        raise KeyFileError("no new password", hint="name a file of mode 0600 with --new-password-file")
+    else:
+        password = _asked(confirm=True, notebook=False)
+    if not password:
+        raise KeyFileError("the new password is empty", hint="choose one; it protects the account's money")
+    encoded(password)
+    return password
+
+
 def _asked(confirm: bool, notebook: bool) -> str:
     nobody = KeyFileError(
         "no password for the keystore",
@@ -110,16 +127,39 @@ def save(folder: Path, account: LocalAccount, password: str, *, dev: bool = Fals
 
     Raises KeyFileError, MemoryShort.
     """
-    from eth_account import Account
-
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{account.address}.json"
-    cost = _SCRYPT_N_DEV if dev else _SCRYPT_N
-    with reserved(scrypt_bytes(cost, 8, 1), f"encrypting the new key in {folder}"):
-        fields = Account.encrypt(bytes(account.key), password, kdf="scrypt", iterations=cost)
+    content = _encrypted(account, password, _SCRYPT_N_DEV if dev else _SCRYPT_N, folder)
     if not path.exists():
-        write_private(path, json.dumps(fields).encode())
+        write_private(path, content)
     return path
+
+
+def resealed(path: Path, old: str, new: str, *, light: bool) -> bytes:
+    """Return a key file's content under another password; `light` keeps a light scrypt, if it has one.
+
+    Raises KeyFileError, MemoryShort.
+    """
+    account = load(path, old)
+    told = _fields(path)["crypto"].get("kdfparams", {}).get("n", _SCRYPT_N)
+    return _encrypted(account, new, told if light and told < _SCRYPT_N else _SCRYPT_N, path)
+
+
+def _encrypted(account: LocalAccount, password: str, cost: int, place: Path) -> bytes:
+    from eth_account import Account
+
+    with reserved(scrypt_bytes(cost, 8, 1), f"encrypting the key in {place}"):
+        fields = Account.encrypt(bytes(account.key), password, kdf="scrypt", iterations=cost)
+    return json.dumps(fields).encode()
+
+
+def sealed(folder: Path, *, light: bool) -> dict[Path, Callable[[Path, str, str], bytes]]:
+    """Return how each key file in a keystore gets another password: for `sonar.home.password.change`."""
+
+    def reseal(path: Path, old: str, new: str) -> bytes:
+        return resealed(path, old, new, light=light)
+
+    return dict.fromkeys(sorted(folder.rglob("0x*.json")), reseal)
 
 
 def addresses(folder: Path) -> list[Address]:

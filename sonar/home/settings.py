@@ -106,14 +106,21 @@ def checked_capsule_url(text: str) -> str:
 
 
 class CapsuleConfig(_Strict):
-    """A capsule that serves the network: where, and the account that signs what it tells."""
+    """A capsule that serves the network: where, and the account that signs what it tells.
+
+    `formerly`: accounts that it had, under which it still serves the bounties that name them.
+    """
 
     url: Annotated[str, AfterValidator(checked_capsule_url)]
     account: Annotated[Address, AfterValidator(lambda text: parse_address(text, "capsules.account"))]
+    formerly: Annotated[
+        tuple[Annotated[Address, AfterValidator(lambda text: parse_address(text, "capsules.formerly"))], ...],
+        Field(strict=False, max_length=32),
+    ] = ()
 
 
 def _distinct(capsules: tuple[CapsuleConfig, ...]) -> tuple[CapsuleConfig, ...]:
-    accounts = [each.account for each in capsules]
+    accounts = [account for each in capsules for account in (each.account, *each.formerly)]
     if twice := next((one for one in accounts if accounts.count(one) > 1), None):
         raise ValueError(f"the account {twice} occurs twice; list each capsule once")
     return capsules
@@ -191,6 +198,9 @@ class NetworkConfig(_Strict):
         for table in ("store", "faucet"):
             if table in fields:
                 fields[table] = {key: value for key, value in fields[table].items() if value}
+        for one in fields["capsules"]:
+            if not one["formerly"]:
+                del one["formerly"]
         if not fields["capsules"]:
             del fields["capsules"]
         path = expanded(path, "network")

@@ -6,9 +6,9 @@ be compared; the envelope that the scientist signs does (`Signed`). An answer na
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sonar.errors import RemoteError
 from sonar.manifests.model import CapsuleKey
@@ -27,6 +27,7 @@ from sonar.protocol.record import (
 
 MAX_REQUEST_BYTES = 8 << 20
 MAX_ANSWER_BYTES = 8 << 20
+MAX_SUCCESSIONS = 32
 _Signature = Annotated[bytes, Field(min_length=65, max_length=65)]
 
 
@@ -72,8 +73,25 @@ class Problem(Manifest):
     mine: AddressField | None = None
 
 
+class Succession(Record):
+    """A capsule's account, and the one that takes its place in new bounties.
+
+    Both sign `sonar.protocol.capsules.succession_digest`: nobody takes a place that was not given, and nobody
+    gives it to whoever does not take it.
+    """
+
+    account: AddressField
+    successor: AddressField
+    signature: _Signature
+    accepted: _Signature
+
+
 class Identity(Manifest):
-    """Who a capsule is: inside a `SignedAnswer`, from GET /v1/identity. `policy` is in words, for people."""
+    """Who a capsule is: inside a `SignedAnswer`, from GET /v1/identity. `policy` is in words, for people.
+
+    `successions`: the accounts that it had, oldest first, each with the next; the last leads to the account
+    of `key`. It still answers under them about the bounties that name them.
+    """
 
     v: Literal[2] = 2
     kind: Literal["identity"] = "identity"
@@ -84,6 +102,17 @@ class Identity(Manifest):
     least: Annotated[int, Field(ge=2, le=MAX_COHORT)]
     bits: Annotated[int, Field(ge=1, le=4096)]
     policy: Annotated[str, Field(max_length=2000)]
+    successions: Annotated[
+        tuple[Succession, ...] | None, Field(strict=False, min_length=1, max_length=MAX_SUCCESSIONS)
+    ] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        steps = self.successions or ()
+        accounts = [one.account for one in steps] + [self.key.account]
+        if [one.successor for one in steps] != accounts[1:] or len(set(accounts)) < len(accounts):
+            raise ValueError("successions: do not lead from one account to the next, each once, to the key's")
+        return self
 
 
 class Part(Record):

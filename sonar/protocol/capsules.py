@@ -13,6 +13,7 @@ NAME, VERSION = "Sonar Capsule", "2"
 KEY_TYPE = "CapsuleKey(address capsule,uint32 epoch,bytes hpke)"
 REQUEST_TYPE = "Request(address capsule,bytes32 nonce,uint64 expires,bytes body)"
 ANSWER_TYPE = "Answer(bytes body)"
+SUCCESSION_TYPE = "Succession(address account,address successor)"
 
 
 def key_digest(chain_id: int, contract: Address, capsule: Address, epoch: int, hpke: bytes) -> bytes:
@@ -36,6 +37,15 @@ def request_digest(
 def answer_digest(chain_id: int, contract: Address, body: bytes) -> bytes:
     """Return what a capsule signs of an answer, which names the capsule and the request by itself."""
     return _digest(chain_id, contract, keccak(ANSWER_TYPE.encode()) + keccak(body))
+
+
+def succession_digest(chain_id: int, contract: Address, account: Address, successor: Address) -> bytes:
+    """Return what both accounts of a capsule sign when the second takes the place of the first.
+
+    Raises UsageError for what fits no word.
+    """
+    fields = abi_word("account", "address", account) + abi_word("successor", "address", successor)
+    return _digest(chain_id, contract, keccak(SUCCESSION_TYPE.encode()) + fields)
 
 
 def _digest(chain_id: int, contract: Address, struct: bytes) -> bytes:

@@ -223,6 +223,36 @@ class PartyReady:
 
 
 @document
+class CapsuleFound:
+    """A capsule of a network's file: which `account` is listed at `url`, which `answers` there, and what is
+    wrong. One that answers without a problem is the listed one, or has taken its place, signed by both.
+    """
+
+    url: str
+    account: Address
+    answers: str
+    problem: str
+
+
+@document
+class CapsulesFound:
+    """What `sonar capsules` answers: files that were `written`, and those that are `behind`."""
+
+    capsules: list[CapsuleFound]
+    written: list[str]
+    behind: list[str]
+
+
+@document
+class PasswordChanged:
+    """A home has another password; `files`: those that had the old one, none if it had the new already."""
+
+    address: Address
+    home: str
+    files: list[str]
+
+
+@document
 class CapsuleReady:
     """A capsule serves at `url`; `listed` tells whether the network's file names it there."""
 
@@ -313,4 +343,13 @@ class SwarmKey:
     """A swarm's key file, by its fingerprint."""
 
     file: str
+    fingerprint: str
+
+
+@document
+class SwarmKeyRotated:
+    """A node's swarm key is another one than `before`, or was already; both by their fingerprints."""
+
+    file: str
+    before: str
     fingerprint: str

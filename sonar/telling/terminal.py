@@ -65,6 +65,15 @@ PasswordFileOption = Annotated[
     ),
 ]
 
+NewPasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--new-password-file",
+        metavar="FILE",
+        help="The new password (mode 0600), which is asked for otherwise.",
+    ),
+]
+
 # Typer carries its own copy of click and exports only some of its exceptions; this is its UsageError.
 _ClickUsageError: Any = typer.BadParameter.__mro__[1]
 

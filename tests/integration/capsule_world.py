@@ -31,6 +31,7 @@ from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
 from pysonar.capsules.panel import Panel
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
+from pysonar.keys.ring import Keyring
 from pysonar.keys.told import Told
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError
@@ -183,9 +184,13 @@ class CapsuleWorld(World):
             ]
         )
 
+    def ring(self) -> Keyring:
+        """The bounty's keys, as of a program that was just started."""
+        return Keyring(Key.load(self.key_path, "test"))
+
     def holder(self) -> KeyHolder:
-        key, panel = Key.load(self.key_path, "test"), self.panel()
-        holder = holder_behind(self.bounty, key, panel, self.market)
+        panel = self.panel()
+        holder = holder_behind(self.bounty, self.ring(), panel, self.market)
         holder._told = self.wrap_told(holder._told)
         if self.audit:
             records = Records(Journal(self.folder / "pysonar.sqlite"), self.bounty.settings.name)

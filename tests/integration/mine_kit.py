@@ -18,7 +18,6 @@ from mine.node import Node, Options
 from mine.work.pool import Pool
 from mine.work.state import Book, Part, tell
 from mine.work.workshop import Workshop, drafts_at, sums_at
-from pysonar.campaign.opening import key_manifest
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
@@ -96,7 +95,8 @@ class TinyModels:
         self.store = store
         self.key = key or scientist_key()
         self.cover: PaillierCover | VeilCover = PaillierCover()
-        self.key_manifest = key_manifest(LocalHolder(self.key))
+        self.family = SPEC
+        self.key_manifest = LocalHolder(self.key).key()
 
     def blob(self, weights: NDArray[np.float64] = WEIGHTS) -> bytes:
         public = self.key.public
@@ -106,7 +106,7 @@ class TinyModels:
         model = ModelManifest(
             name="tiny",
             round=round_number,
-            family=SPEC,
+            family=self.family,
             cover=self.cover,
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),

@@ -18,7 +18,6 @@ import pytest
 from capsule import cli
 from capsule.auditing import fetch_from
 from capsule.home.witness import VARIABLE
-from capsule.keeping import Keeping
 from capsule.wiring import open_capsule
 from sonar.home.settings import CapsuleConfig, NetworkConfig
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, SumAnswer
@@ -27,7 +26,7 @@ from sonar.telling import documents
 from sonar.telling.documents import CapsuleReady
 from sonar.telling.progress import ListSink
 from sonar.veil.functionals import spread
-from tests.served_kit import Cap, Town, make_home, serving
+from tests.served_kit import Cap, Town, make_home
 from tests.town_kit import Posted
 
 
@@ -159,37 +158,6 @@ def test_kill_9_loses_no_answer_and_tells_no_bit_twice(town: Town) -> None:
         assert town.refusal(found.cap, asked(town, posted, 2, 2, 2)).code == "budget"
 
 
-@pytest.mark.slow
-def test_old_keys_serve_running_bounties_and_are_deleted_when_these_are_closed(
-    town: Town, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home = make_home(town, "capsule")
-    where = ["--home", str(home)]
-    policy = home / "capsule.toml"
-    policy.write_text(policy.read_text().replace("# retention_days = 30", "retention_days = 0"))
-    with running(home) as found:
-        posted = town.post([found.cap], threshold=1, rounds=1, reward_units=0, fee_units=0)
-        assert cli.main(["rotate", *where]) == 2  # it runs
-    capsys.readouterr()
-    rotated = told(capsys, "rotate", *where)
-    assert (rotated["epoch"], rotated["kept"], rotated["deleted"]) == (2, [1], [])
-    with running(home) as found:
-        capsule = found.cap
-        assert capsule.public.epoch == 2
-        town.answer(posted)  # sealed for epoch 1
-        assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
-        newer = town.post([capsule], threshold=1)
-        town.answer(newer)  # sealed for epoch 2
-        assert isinstance(town.ask(capsule, asked(town, newer, 1, 2, 3)), FunctionalAnswer)
-    town.settle(posted, 1)
-    rotated = told(capsys, "rotate", *where)
-    assert (rotated["epoch"], rotated["kept"], rotated["deleted"]) == (3, [2], [1])
-    with running(home) as found:
-        refusal = town.refusal(found.cap, asked(town, posted, 3, 2, 1))
-        assert (refusal.code, "epoch 1" in refusal.problem) == ("model", True)
-        assert isinstance(town.ask(found.cap, asked(town, newer, 3, 2, 1)), FunctionalAnswer)
-
-
 def test_what_is_wrong_is_told_with_what_to_do(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
     home = make_home(town, "capsule")
     where = ["--home", str(home)]
@@ -226,41 +194,3 @@ def test_a_home_that_moves_to_another_network_gets_a_key_for_it(
     assert capsule.keys.epochs() == [1, 2]
     assert capsule.keys.is_ours(capsule.keys.public().key, capsule.address)
     assert not capsule.keys.is_ours(before.key, capsule.address)
-
-
-def test_a_key_that_is_deleted_while_the_capsule_serves_is_gone_from_its_memory(town: Town) -> None:
-    home = make_home(town, "capsule")
-    policy = home / "capsule.toml"
-    policy.write_text(policy.read_text().replace("# retention_days = 30", "retention_days = 0"))
-    with serving(home) as capsule:
-        posted = town.post([capsule], threshold=1, rounds=1, reward_units=0, fee_units=0)
-        town.answer(posted)
-        assert isinstance(town.ask(capsule, asked(town, posted, 1, 2, 3)), FunctionalAnswer)
-        party, means = capsule.party, capsule.service._means
-        party.keys.add(means.account, 1)
-        swept(capsule)
-        assert party.keys.epochs() == [1, 2]  # the bounty is open
-        town.settle(posted, 1)
-        swept(capsule)
-        assert party.keys.epochs() == [2]
-        assert 1 not in means.epochs
-        (served,) = party.ledger.bounties()
-        assert served.closed_s
-        assert town.refusal(capsule, asked(town, posted, 3, 2, 1)).code == "model"
-        party.keys.add(means.account, 2)
-        town.post([])  # names no key of ours
-        (town.store.path / "blocks").rename(town.folder / "blocks")
-        swept(capsule)
-        assert party.keys.epochs() == [2, 3]  # nobody can tell what the open bounty names
-        (town.folder / "blocks").rename(town.store.path / "blocks")
-        swept(capsule)
-        assert party.keys.epochs() == [3]
-
-
-def swept(capsule: Cap) -> None:
-    """What a capsule that serves does each hour."""
-    keeping = Keeping(capsule.party, capsule.service.forget)
-    keeping.stop()
-    keeping.start()
-    keeping.join(20)
-    assert not keeping.is_alive()

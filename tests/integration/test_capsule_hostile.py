@@ -410,7 +410,7 @@ def test_weights_that_moved_are_refused_by_all(town: Town, capsules: list[Cap]) 
 def test_the_operator_s_policy_comes_on_top(
     town: Town, capsules: list[Cap], posted: Posted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    means = capsules[0].service._means
+    means = capsules[0].means
     scientist = Address(town.scientist.address)
 
     def under(**rules: Any) -> Problem:

@@ -77,7 +77,7 @@ def test_one_lie_at_a_time(world: tuple[Town, Cap], monkeypatch: pytest.MonkeyPa
     foul = town.sum(open_, 1, unfixed.digest())
     assert town.refusal(capsule, foul).code == "depth"
     seed = random.SystemRandom().randrange(1 << 32)
-    means, told, answered = capsule.service._means, 0, 0
+    means, told, answered = capsule.means, 0, 0
     # What is on record would be told whatever the chain says: each lie meets a ledger that knows nothing.
     monkeypatch.setattr(means.ledger, "answered", lambda _request: None)
     monkeypatch.setattr(means.ledger, "admit", lambda *_arguments, **_options: None)

@@ -17,11 +17,13 @@ import psutil
 import pytest
 
 from sonar.errors import BlobNotFound, BlobTooLarge, ConfigError, StoreUnavailable
+from sonar.home.keystore import write_private
 from sonar.home.settings import StoreConfig
 from sonar.protocol.ids import Cid
 from sonar.store.choose import describe_node, open_store
 from sonar.store.kubo.daemon import KuboNode
 from sonar.store.kubo.store import MAX_BLOCK_BYTES, KuboStore
+from sonar.store.kubo.swarm import new_swarm_key, read_swarm_key, rotate_swarm_key
 from sonar.telling.progress import Problem, Progress
 from tests.kubo_kit import Nodes, eventually, needs_kubo, swarm_in, swarm_key
 
@@ -91,6 +93,33 @@ def test_another_key_shuts_a_node_out(three: Three) -> None:
     with pytest.raises(BlobNotFound):
         KuboStore(stranger.api_url, get_timeout_s=1).get(cid, 1000)
     stranger.stop()
+
+
+def test_all_nodes_change_the_swarm_s_key_and_keep_their_blobs(tmp_path: Path) -> None:
+    """The worked order of docs/keys.md: one member makes the key, each replaces its own, all start again."""
+    data = secrets.token_bytes(20_000)
+    key_of = {name: tmp_path / f"{name}.key" for name in "abc"}
+    old = new_swarm_key(key_of["a"])
+    for name in "bc":
+        write_private(key_of[name], key_of["a"].read_bytes())
+    with swarm_in(tmp_path) as nodes:
+        a = nodes.start("a", key=read_swarm_key(key_of["a"]))
+        address = a.addresses()[0]
+        b = nodes.start("b", address, key=read_swarm_key(key_of["b"]))
+        cid = KuboStore(b.api_url).put(data)
+        _, new = rotate_swarm_key(key_of["a"])
+        assert KuboStore(a.api_url).get(cid, len(data)) == data  # what runs goes on with the old key
+        assert rotate_swarm_key(key_of["b"], read_swarm_key(key_of["a"])) == (old, new)
+    with swarm_in(tmp_path) as nodes:
+        a = nodes.start("a", key=read_swarm_key(key_of["a"]))
+        b = nodes.start("b", *a.addresses(), key=read_swarm_key(key_of["b"]))
+        late = nodes.start("c", *a.addresses(), key=read_swarm_key(key_of["c"]))  # it has the old key
+        other = KuboStore(a.api_url).put(secrets.token_bytes(100))
+        assert KuboStore(a.api_url).get(cid, len(data)) == data
+        assert KuboStore(b.api_url).get(other, 100)
+        assert late.peers() == []
+        with pytest.raises(BlobNotFound):
+            KuboStore(late.api_url).get(other, 100)
 
 
 def test_it_listens_on_this_machine_alone_and_calls_nobody_else(three: Three) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import gmpy2
 import pytest
 
-from pysonar.campaign.opening import key_manifest
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
 from sonar.chain.rpc import Head
@@ -62,7 +61,7 @@ def blob_too_short(scientist: TinyScientist) -> ModelManifest:
 
 
 def key_of_another_bounty(scientist: TinyScientist) -> ModelManifest:
-    manifest = key_manifest(LocalHolder(Key.generate(1024, insecure=True)))
+    manifest = LocalHolder(Key.generate(1024, insecure=True)).key()
     scientist.store.put(manifest.to_bytes(), "dag-cbor")
     return scientist.manifest(key=manifest.cid())
 

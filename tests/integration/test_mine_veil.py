@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mine import setup
-from mine.accounts.hands import Hand
+from mine.hands import Hand
 from mine.node import Node
 from mine.show import views
 from mine.work import trainer

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
 from random import Random
-
-import gmpy2
 
 Source = Callable[[int], bytes]
 
@@ -75,23 +72,3 @@ def whole_part(number: Number) -> int:
     while number.below(Fraction(k + 1)):
         k += 1
     return k
-
-
-def chances(variance: Fraction, most: int) -> dict[int, float]:
-    """P(y) of the discrete Gaussian, for |y| <= `most`."""
-    weights = {y: math.exp(-y * y / (2 * float(variance))) for y in range(-most, most + 1)}
-    total = math.fsum(weights.values())
-    return {y: weight / total for y, weight in weights.items()}
-
-
-def chi_square(draws: Sequence[int], variance: Fraction) -> float:
-    """The p-value of a chi-square test: values of fewer than ten draws expected are counted together."""
-    most = max(8, math.ceil(12 * math.sqrt(variance)))
-    expected = {y: len(draws) * p for y, p in chances(variance, most).items()}
-    cells = [y for y in expected if expected[y] >= 10]
-    found = Counter(draws)
-    rest = len(draws) - math.fsum(expected[y] for y in cells), len(draws) - sum(found[y] for y in cells)
-    pairs = [(expected[y], found[y]) for y in cells] + ([rest] if rest[0] >= 1 else [])
-    statistic = math.fsum((seen - likely) ** 2 / likely for likely, seen in pairs)
-    half = (len(pairs) - 1) / 2
-    return float(gmpy2.gamma_inc(half, statistic / 2) / gmpy2.gamma(half))

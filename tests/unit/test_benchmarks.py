@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import audits, limit, updates, veil
+from benchmarks import attack, audits, limit, sampler, updates, veil
 from benchmarks.__main__ import machine, show
 from benchmarks.contenders import Sonar, Task
 from benchmarks.measures import MEASURES
@@ -48,6 +48,11 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_sum",
         "veil_openings",
         "veil_audit",
+        "privacy_accuracy",
+        "privacy_shares",
+        "privacy_sampler",
+        "privacy_accounting",
+        "privacy_attack",
         "share_of_limit",
     ]
 
@@ -171,3 +176,29 @@ def test_the_table_shows_every_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.split() == ["update_d1000_seconds", "phe", "4,068.9", "s", "2,878.4", "x", "1,802.5", "x"]
     for part in ("6.00 ms", "461.50 MiB", "how", "sf-heu is missing"):
         assert part in out.getvalue()
+
+
+def test_noise_is_measured_against_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few draws: the paper's algorithm, and opendp's if it is there."""
+    monkeypatch.setattr(sampler, "PEER_DRAWS", 100)
+    found = sampler.privacy_sampler(True, draws=400)
+    peers = {"reference code", "opendp"} if sampler.ready() else {"reference code"}
+    assert {name.split(",")[0] for name in found["ratio"]} == peers
+    assert found["missing"] == ([] if sampler.ready() else ["opendp"])
+    assert len(found["figures"]) == len(sampler.DEVIATIONS) + len(sampler.VARIANCES)
+    assert all(figure["holds"] for figure in found["figures"].values())
+
+
+def test_without_peers_prices_are_compared_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "ENVIRONMENT", Path("/nowhere"))
+    found = sampler.privacy_accounting()
+    assert found["figures"] == {}
+    assert found["missing"] == ["opendp", "dp-accounting"]
+
+
+def test_an_attack_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attack, "BOUNTIES", 2)
+    monkeypatch.setattr(attack, "QUICK_TRIALS", 200)
+    figures = attack.privacy_attack(True)["figures"]
+    assert figures["right without noise"]["value"] == 1
+    assert all(figure["holds"] for figure in figures.values())

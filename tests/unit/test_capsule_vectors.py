@@ -29,6 +29,7 @@ KINDS: dict[str, type[Manifest]] = {
     "sum": capsule.SumRequest,
     "sum-answer": capsule.SumAnswer,
     "identity": capsule.Identity,
+    "identity that followed another": capsule.Identity,
     "problem": capsule.Problem,
     "problem of one mine": capsule.Problem,
     "signed-request": capsule.SignedRequest,
@@ -71,6 +72,23 @@ def test_hostile_messages(name: str) -> None:
     assert fuzz(make, decode, INPUTS // 5) > 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda steps: steps[::-1],
+        lambda steps: steps[:1],  # it ends at another account than the key's
+        lambda steps: steps[1:] * 2,
+        lambda steps: [],
+        lambda steps: [{**steps[0], "account": steps[1]["successor"]}, steps[1]],  # a ring
+        lambda steps: [*steps[:1], {**steps[1], "signature": b""}],
+    ],
+)
+def test_successions_that_do_not_lead_to_the_key_s_account_are_none(change: Any) -> None:
+    tree: Any = codec.decode(MESSAGES["identity that followed another"])
+    with pytest.raises(SonarError, match="successions"):
+        capsule.Identity.from_bytes(codec.encode({**tree, "successions": change(tree["successions"])}))
+
+
 def test_the_cover_is_the_one_of_the_file() -> None:
     fields: Any = codec.decode(bytes.fromhex(DOCUMENT["cover"]))
     cover = VeilCover.parse(fields)
@@ -85,11 +103,13 @@ TYPES = {
     "CapsuleKey": [("capsule", "address"), ("epoch", "uint32"), ("hpke", "bytes")],
     "Request": [("capsule", "address"), ("nonce", "bytes32"), ("expires", "uint64"), ("body", "bytes")],
     "Answer": [("body", "bytes")],
+    "Succession": [("account", "address"), ("successor", "address")],
 }
 
 
 @pytest.mark.parametrize(
-    ("case", "kind"), [("key", "CapsuleKey"), ("request", "Request"), ("answer", "Answer")]
+    ("case", "kind"),
+    [("key", "CapsuleKey"), ("request", "Request"), ("answer", "Answer"), ("succession", "Succession")],
 )
 def test_what_is_signed_is_eip_712(case: str, kind: str) -> None:
     fields = dict(DOCUMENT["signed"][case])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sonar.demo import command
+from pysonar.bounty.private import PrivacySettings
+from pysonar.bounty.request import Bounty
+from sonar.demo import budgets, command, launch
 from sonar.demo.launch import LOGS
-from sonar.errors import ConfigError
+from sonar.demo.view import SCIENTIST
+from sonar.errors import ConfigError, RemoteError
+from sonar.families.registry import family_of
 
 
 @pytest.fixture
@@ -78,3 +83,75 @@ def test_a_run_that_ends_well_tells_nothing(tmp_path: Path) -> None:
         pass
     assert isinstance(err.file, io.StringIO)
     assert err.file.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "noise", "no_capsules", "field", "words"),
+    [
+        (0.0, "local", False, "--epsilon", "0 is not from 0.01 to 100"),
+        (-1.0, "local", False, "--epsilon", "-1 is not from"),
+        (float("nan"), "local", False, "--epsilon", "nan is not from"),
+        (float("inf"), "local", False, "--epsilon", "inf is not from"),
+        (None, "shared", False, "--noise", "goes with --epsilon"),
+        (8.0, "shared", True, "--noise", "takes capsules"),
+    ],
+)
+def test_noise_that_makes_no_sense_is_refused_before_anything_is_made(
+    epsilon: float | None, noise: str, no_capsules: bool, field: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words) as raised:
+        command._check_noise(epsilon, noise, no_capsules)
+    assert raised.value.field == field
+    assert raised.value.hint
+    command._check_noise(8.0, "shared", False)
+    command._check_noise(None, "local", True)
+
+
+@pytest.mark.parametrize(("noise", "parts"), [("local", 1), ("shared", 5)])
+def test_the_bounty_of_a_demo_with_noise_declares_it_and_data_have_its_budget(
+    noise: str, parts: int, tmp_path: Path
+) -> None:
+    settings = launch.Settings(tmp_path, epsilon=8.0, noise=noise)
+    supervisor = Starts()
+    launch.start_party(settings, supervisor, SCIENTIST)  # type: ignore[arg-type]
+    launch.start_party(settings, supervisor, "mine-01")  # type: ignore[arg-type]
+    bounty = Bounty.from_toml(tmp_path / SCIENTIST / "bounty.toml")
+    assert bounty.settings.privacy == PrivacySettings(epsilon=8.0, noise=noise)  # type: ignore[arg-type]
+    price = family_of(bounty.design.spec).price(bounty.design.spec)
+    assert price is not None
+    assert price.parts == parts
+    assert supervisor.steps["mine-01"][-2:] == ["--epsilon", "8.0"]
+    assert any("mine privacy" in shown for shown, _ in launch.next_commands(settings, "anvil", "0x00"))
+
+
+def test_without_noise_the_demo_starts_what_it_always_did(tmp_path: Path) -> None:
+    settings, supervisor = launch.Settings(tmp_path), Starts()
+    launch.start_party(settings, supervisor, SCIENTIST)  # type: ignore[arg-type]
+    launch.start_party(settings, supervisor, "mine-01")  # type: ignore[arg-type]
+    assert "privacy" not in (tmp_path / SCIENTIST / "bounty.toml").read_text()
+    assert "--epsilon" not in supervisor.steps["mine-01"]
+    assert not any("mine privacy" in shown for shown, _ in launch.next_commands(settings, "anvil", "0x00"))
+
+
+class Starts:
+    """Notes what would be started."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, list[str]] = {}
+
+    def start(self, party: str, first: list[str], *_: list[str]) -> None:
+        self.steps[party] = first
+
+
+def test_what_a_mine_tells_of_its_budget_is_shown_and_nonsense_is_refused() -> None:
+    told = {"data": "d", "rows": 40, "budget": 8.0, "delta": 1e-5, "spent": 7.9999, "left": 0.0, "more": 1}
+    row = budgets.read("mine-01", json.dumps([told]))
+    assert (row.name, row.rows, row.spent, row.left) == ("mine-01", 40, 7.9999, 0.0)
+    console = Console(file=io.StringIO(), width=100)
+    budgets.show([row], console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "mine-01" in shown
+    assert "a delta of 1e-05" in shown
+    for text in ("", "[]", "{}", "[1]", json.dumps([told, told]), json.dumps([told | {"budget": None}])):
+        with pytest.raises(RemoteError, match="mine-01 told nothing of its budget"):
+            budgets.read("mine-01", text)

@@ -237,7 +237,7 @@ def test_held_out_targets_are_never_clipped() -> None:
 
 def test_a_start_of_ones_own_is_where_the_loss_begins() -> None:
     design = design_for("squared", 7)
-    fit = least_squares(design.holdout.phi, design.holdout._z[:, 0])
+    fit = least_squares(design.holdout.phi, design.holdout.z[:, 0])
     own = design.starting_at(0.9 * fit)
     assert not own.zero_start
     assert own.initial_loss == pytest.approx(design.holdout.loss(0.9 * fit), abs=1)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pysonar.campaign.opening import key_manifest
 from pysonar.keys import keyfile
 from pysonar.keys.key import Key
 from pysonar.keys.local import LocalHolder
@@ -226,6 +225,6 @@ def test_key_files_that_are_opened(key_path: Path, tmp_path: Path) -> None:
 
 
 def test_a_real_keys_manifest_is_among_what_is_taken() -> None:
-    manifest = key_manifest(LocalHolder(small_key(1024)))
+    manifest = LocalHolder(small_key(1024)).key()
     read = KeyManifest.from_bytes(manifest.to_bytes())
     check_proof(PublicKey.from_bytes(read.n, insecure=True), read.proof)

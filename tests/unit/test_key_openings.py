@@ -60,17 +60,17 @@ def test_openings_of_known_plaintexts_take_no_decryption(monkeypatch: pytest.Mon
 def test_what_was_announced_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = KEY.encrypt_weights([1, -2, 3])
     wanted = [KEY.unsafe_open([a, b]), KEY.unsafe_open([c])]
-    ahead, opened, inner = OpenedAhead(KEY), list[int](), KEY.unsafe_open
+    ahead, opened, inner = OpenedAhead(), list[int](), KEY.unsafe_open
 
     def counted(ciphertexts: Sequence[mpz], plain: Sequence[int] | None = None) -> list[tuple[int, int]]:
         opened.append(len(ciphertexts))
         return inner(ciphertexts, plain)
 
     monkeypatch.setattr(KEY, "unsafe_open", counted)
-    ahead.begin([[a, b], [c]], [1, -2, 3])
-    assert [ahead.open([a, b]), ahead.open([c])] == wanted
+    ahead.begin(KEY, [[a, b], [c]], [1, -2, 3])
+    assert [ahead.open(KEY, [a, b]), ahead.open(KEY, [c])] == wanted
     assert opened == [3]
-    assert ahead.open([b]) == wanted[0][1:]
+    assert ahead.open(KEY, [b]) == wanted[0][1:]
     assert opened == [3, 1]
 
 
@@ -84,7 +84,7 @@ def test_what_went_wrong_meanwhile_is_opened_again(monkeypatch: pytest.MonkeyPat
         return inner(ciphertexts, plain)
 
     monkeypatch.setattr(KEY, "unsafe_open", faulty)
-    ahead = OpenedAhead(KEY)
-    ahead.begin([ciphertexts], [7])
-    assert ahead.open(ciphertexts) == inner(ciphertexts)
+    ahead = OpenedAhead()
+    ahead.begin(KEY, [ciphertexts], [7])
+    assert ahead.open(KEY, ciphertexts) == inner(ciphertexts)
     assert not faults

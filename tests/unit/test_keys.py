@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pysonar.keys import keyfile
 from pysonar.keys.holder import KeyHolder
-from pysonar.keys.key import Key, _ledger_path, random_prime
+from pysonar.keys.key import Key, random_prime
 from pysonar.keys.ledger import Ledger
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
@@ -281,7 +281,7 @@ def test_a_file_of_two_composites_or_of_one_prime_twice_is_refused(tmp_path: Pat
         fingerprint = PublicKey(gmpy2.mpz(n)).fingerprint
         secret = first.to_bytes(32, "big") + second.to_bytes(32, "big")
         keyfile.write(path, secret, fingerprint, "pass", light=True)
-        Ledger(_ledger_path(path, fingerprint), fingerprint).close()
+        Ledger(keyfile.ledger_beside(path, fingerprint), fingerprint).close()
         with pytest.raises(KeyFileError, match="does not hold two primes"):
             Key.load(path, "pass")
 
@@ -291,7 +291,7 @@ def test_a_file_that_says_another_fingerprint_than_its_key_has_is_refused(tmp_pa
     path, fingerprint = tmp_path / "key", b"f" * 32
     secret = b"".join(int(prime).to_bytes(32, "big") for prime in fresh_key().unsafe_primes())
     keyfile.write(path, secret, fingerprint, "pass", light=True)
-    Ledger(_ledger_path(path, fingerprint), fingerprint).close()
+    Ledger(keyfile.ledger_beside(path, fingerprint), fingerprint).close()
     with pytest.raises(KeyFileError, match="holds another key than its fingerprint says"):
         Key.load(path, "pass")
 
@@ -475,6 +475,7 @@ def test_one_update_is_opened_only_by_the_unsafe_call() -> None:
         "proof",
         "public",
         "save",
+        "save_next",
         "unsafe_decrypt",
         "unsafe_derive",
         "unsafe_open",

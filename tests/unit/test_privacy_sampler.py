@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.sampler import VARIANCES as SMALL
+from benchmarks.sampler import chi_square
 from sonar.errors import EnvironmentFault, UsageError
 from sonar.privacy.chance import Real, exp_digits, exp_minus, geometric, happens
 from sonar.privacy.release import noisy
 from sonar.privacy.sampler import BATCH_MOST, MOST_VARIANCE, Scale, discrete_gaussian
 from sonar.privacy.terms import RowSums
-from tests.unit.privacy_kit import Recorded, chi_square, digits, draws_by_definition
+from tests.unit.privacy_kit import Recorded, digits, draws_by_definition
 
 MILLION = 1_000_000
-SMALL = [Fraction(1, 10), Fraction(1, 2), Fraction(1), Fraction(3), Fraction(100), Fraction(355, 113)]
 LARGE = [
     Fraction(1 << 30),
     Fraction(10**29, 3),

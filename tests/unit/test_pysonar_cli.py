@@ -18,7 +18,6 @@ from typer.main import get_command
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.settings import HoldoutSettings, Settings
 from pysonar.bounty.shelf import Shelf
-from pysonar.campaign.opening import key_manifest
 from pysonar.campaign.records import Posting, Records
 from pysonar.cli import app, main
 from pysonar.keys.key import Key
@@ -32,7 +31,7 @@ from sonar.telling.documents import read, write
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
 
-COMMANDS = ["init", "key new", "explain", "run", "resume", "status", "rotate", "predict"]
+COMMANDS = ["init", "key new", "key remove", "rotate", "explain", "run", "resume", "status", "predict"]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 
 
@@ -266,7 +265,7 @@ def test_a_bounty_whose_files_are_gone_or_damaged_is_told_and_does_not_hide_the_
     folder = home / "bounties" / "diabetes"
     with open_scientist(home, NullSink()).journal as journal:
         journal.put(Intent.of_posting("diabetes").key, {"state": "failed"})
-        key = key_manifest(LocalHolder(Key.generate(1024, insecure=True))).to_bytes()
+        key = LocalHolder(Key.generate(1024, insecure=True)).key().to_bytes()
         Records(journal, "diabetes").put(Posting(asked.digest, b"", key, b"", b"", b""))
     if damage == "folder":
         shutil.rmtree(folder)

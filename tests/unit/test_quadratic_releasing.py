@@ -15,7 +15,8 @@ from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
-from sonar.families.quadratic.releasing import check_lengths, grid_rows, released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.shortening import check_lengths, grid_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import family_of
 from tests.family_kit import Array, design_like, map_of
@@ -194,6 +195,17 @@ def test_the_id_is_of_what_changes_the_sums() -> None:
         spec.model_copy(update={"targets": (spec.targets[0].model_copy(update={"scale_q32": 7}),)}),
     ]
     assert len({sums_id(one) for one in [spec, *others]}) == len(others) + 1
+
+
+def test_shared_noise_of_many_rows_weighs_as_much_in_a_mean_as_that_of_the_fewest() -> None:
+    design, table = world()
+    rows_min = design.spec.rows_min
+    alone, three = noisy(design.spec), noisy(design.spec, parts=3)
+    few, many = (row_sums(three, [table[:rows]]) for rows in (rows_min, 10 * rows_min))
+    assert few.variances == row_sums(alone, [table]).variances
+    assert [v / 100 for v in many.variances] == few.variances
+    more = three.model_copy(update={"rows_min": rows_min + 1})
+    assert sums_id(more) != sums_id(three)
 
 
 def test_sums_without_noise_are_made_by_the_other_way_alone() -> None:

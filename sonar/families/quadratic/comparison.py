@@ -12,7 +12,8 @@ for its opposite; this shows along the model even when it is lost among many wei
 
 Each is compared with the largest of four yardsticks, so that every kind of honest data has room: the median
 mine's distance, the variation of rows, the size of what is measured, and the second farthest mine. The
-factors are measured, not derived (`benchmarks/inspection.py`).
+factors are measured, not derived (`benchmarks/inspection.py`). Where mines add noise, rows vary as mines'
+sums have them, and that of a mine with the fewest rows adds to their variation.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.noisy.answers import AnswerNoise
+from sonar.families.quadratic.noisy.choosing import ridge_answer
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -41,6 +44,9 @@ CALM, CALM_ALONG = 4.0, 7.0
 """The largest squared distance of a row, relative to their mean, that is not yet a heavy tail."""
 FAR, ALONG, CURVED = 6.0, 3.0, 10
 """The factors of `far_from_most` and `far_from_median`, which know the cohort alone."""
+NOISE = 5.0
+"""How many deviations more than their mean length noise may be long: a length does so less than once in
+300,000 where one direction has all of it, and hardly ever where many share it."""
 TWIN_CHANCE = 1e-6
 """How often, at most, two mines with different rows may be taken for twins."""
 
@@ -59,19 +65,32 @@ class Reference:
     along: Matrix
     curvature: float
     rows: int
+    noise: AnswerNoise | None = None
 
 
 def reference_of(design: Design, weights_int: Sequence[int]) -> Reference:
     """Return what a job's holdout says of answers to the weights int[d k] of a round."""
     held, outputs = design.holdout, design.spec.outputs
     w = design.weights(weights_int)
-    answers = held.answers(w)
+    noise = AnswerNoise.of(design.spec, w.reshape(outputs, -1))
+    answers = held.answers(w) - ridge_answer(design.spec, w, design.plan.weight_rows)
     a = held.curvature
-    whiten = whitening(a, float(np.trace(a)) / len(answers))
+    whiten = whitening(a, float(np.trace(a)) / len(answers) + _noise_beside(noise, answers, a, design))
     along = w.reshape(outputs, -1)
     if max(map(abs, weights_int)) <= max(design.null):
         along = answers.mean(axis=0) @ whiten @ whiten.T
-    return Reference(answers, whiten, along, float(np.sum((along @ a) * along)), design.plan.weight_rows)
+    curvature = float(np.sum((along @ a) * along))
+    return Reference(answers, whiten, along, curvature, design.plan.weight_rows, noise)
+
+
+def _noise_beside(noise: AnswerNoise | None, answers: Matrix, curvature: Matrix, design: Design) -> float:
+    """Return a mine's noise in parts of how its rows vary, which goes by the curvature: it varies the same in
+    all directions, so it makes those comparable in which rows hardly do.
+    """
+    if noise is None:
+        return 0.0
+    rows = float(np.sum(answers.var(axis=0))) / design.plan.weight_rows
+    return noise.whole(np.eye(len(curvature))) * float(np.trace(curvature)) / len(curvature) / (rows or 1.0)
 
 
 def whitening(curvature: Matrix, ridge: float) -> Matrix:
@@ -135,7 +154,12 @@ def _whole(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, 
     middle = np.median(np.vstack([points, rows.mean(axis=0)]), axis=0)
     off = dict(zip(sent, np.linalg.norm(points - middle, axis=1).tolist(), strict=True))
     squares = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1)
-    return off, [*spread_of(squares, reference.rows, CALM), SIZE * float(np.linalg.norm(middle))]
+    noise = 0.0
+    if reference.noise is not None:
+        lengths = np.sum(reference.whiten**2, axis=0)
+        freedom = len(reference.along) * float(np.sum(lengths)) ** 2 / float(np.sum(lengths**2))
+        noise = noise_length(reference.noise.whole(reference.whiten), freedom, UNLIKE)
+    return off, [*spread_of(squares, reference.rows, CALM, noise), SIZE * float(np.linalg.norm(middle))]
 
 
 def _along(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, float], list[float]]:
@@ -144,17 +168,31 @@ def _along(reference: Reference, sent: Mapping[str, Vector]) -> tuple[dict[str, 
     rows = reference.answers.reshape(len(reference.answers), -1) @ direction
     middle = np.median([*points, rows.mean()])
     off = dict(zip(sent, np.abs(points - middle).tolist(), strict=True))
+    noise = noise_length(reference.noise.along(direction), 1.0, AGAINST) if reference.noise else 0.0
     return off, [
-        *spread_of((rows - rows.mean()) ** 2, reference.rows, CALM_ALONG),
+        *spread_of((rows - rows.mean()) ** 2, reference.rows, CALM_ALONG, noise),
         MODEL * reference.curvature,
     ]
 
 
-def spread_of(squares: Vector, rows: int, calm: float) -> list[float]:
-    """Return by how much heavy tails widen a distance, and how far a mean of so many rows lies off."""
+def spread_of(squares: Vector, rows: int, calm: float, noise: float = 0.0) -> list[float]:
+    """Return by how much heavy tails widen a distance, and how far a mean of so many rows lies off.
+
+    `noise`: how far what mines add lies off by itself.
+    """
     mean = float(squares.mean())
     tails = math.sqrt(max(1.0, float(squares.max()) / (calm * mean))) if mean else 1.0
-    return [tails, tails * math.sqrt(mean / rows)]
+    off = tails * math.sqrt(mean / rows)
+    return [tails, math.hypot(off, noise) if noise else off]
+
+
+def noise_length(variance: float, freedom: float, factor: float) -> float:
+    """Return the yardstick of which `factor` are the largest length of noise of this variance in all.
+
+    `freedom`: in about how many directions it varies alike. Then a length lies about its mean with a
+    deviation of sqrt(1 / freedom) of it at most.
+    """
+    return math.sqrt(variance) * (1.0 + NOISE / math.sqrt(freedom)) / factor
 
 
 def far_of(off: Mapping[str, float], yardsticks: Sequence[float], factor: float) -> set[str]:

@@ -22,6 +22,7 @@ from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
+from sonar.families.quadratic.noisy.choosing import NoiseWish, noise_of, ridge_of, room
 from sonar.families.quadratic.optimisers.base import Ground
 from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
 from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
@@ -61,7 +62,7 @@ class Wish:
     """The scientist's settings for the model; None lets the holdout decide.
 
     `free_bits` stay free at the top of a plaintext (`SlotPlan`). `metric` is what the loss is measured by:
-    see `Holdout.metrics`.
+    see `Holdout.metrics`. `noise`: None for sums without.
     """
 
     feature_map: BaseWish = field(default_factory=StandardWish)
@@ -80,6 +81,7 @@ class Wish:
     data_frac: int | None = None
     free_bits: int = 0
     metric: str | None = None
+    noise: NoiseWish | None = None
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,9 @@ class Design:
 
     @cached_property
     def ground(self) -> Ground:
-        """What an optimiser knows about the job."""
+        """What an optimiser knows about the job. The curvature is a mine's of `weight_rows` rows."""
         return Ground(
-            self.holdout.curvature,
+            self.holdout.curvature + np.diag(ridge_of(self.spec, self.plan.weight_rows)),
             len(self.holdout.y),
             self.spec.outputs,
             self.weight_max,
@@ -157,6 +159,11 @@ class Design:
         return tuple(
             encode_weights(near if self.spec.outputs == 1 else by_output(self.spec, near), self.plan)
         )
+
+    def without_noise(self) -> Design:
+        """Return the same model without noise; its plan has the noise's room still."""
+        spec = self.spec.model_copy(update={"noise": None})
+        return replace(self, spec=spec, holdout=replace(self.holdout, spec=spec))
 
     def starting_at(self, w: Vector) -> Design:
         """Return the design with a start of the scientist's own, float64[d k]. Raises PlanError."""
@@ -190,15 +197,23 @@ def design_of(
         "rows_min": wish.rows_min or least_rows(stages, len(features), len(targets)),
     }
     one_step = Holdout(QuadraticSpec.parse(fields), x, y)
+    if wish.noise is not None:
+        one_step = _with_noise(wish.noise, wish.cohort, one_step)
     holdout = one_step
     if wish.local_steps > 1:
         rate = wish.local_rate or _local_rate(wish, one_step.curvature)
-        fields |= {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
-        holdout = Holdout(QuadraticSpec.parse(fields), x, y)
+        local = {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
+        holdout = Holdout(QuadraticSpec.parse(one_step.spec.model_dump() | local), x, y)
     plan = _plan(wish, holdout, one_step.curvature)
     metric = holdout.metric(wish.metric).name
     design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
     return replace(design, start=design.null)
+
+
+def _with_noise(wish: NoiseWish, cohort: int, plain: Holdout) -> Holdout:
+    noise = noise_of(wish, plain.phi, plain.z, cohort)
+    spec = QuadraticSpec.parse(plain.spec.model_dump() | {"noise": noise.model_dump()})
+    return replace(plain, spec=spec)
 
 
 def _local_rate(wish: Wish, curvature: Matrix) -> float:
@@ -216,8 +231,11 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
     least = float(np.min(spread[spread > LEAST_SPREAD]))
     margin = MARGIN if plain else MAPPED_MARGIN
     weight_max = wish.weight_max or _power_of_two(MARGIN / least)
-    a_row_l1_max = wish.a_row_l1_max or _power_of_two(margin * float(np.abs(curvature).sum(axis=1).max()))
-    b_max = wish.b_max or _power_of_two(MARGIN * float(np.max(spread)))
+    noisy_a, noisy_b = _noise_room(holdout.spec)
+    a_row_l1_max = wish.a_row_l1_max or _power_of_two(
+        margin * float(np.abs(curvature).sum(axis=1).max()) + noisy_a
+    )
+    b_max = wish.b_max or _power_of_two(MARGIN * float(np.max(spread)) + noisy_b)
     bits, wanted = (WEIGHT_BITS, DATA_FRAC) if plain else (MAPPED_WEIGHT_BITS, MAPPED_DATA_FRAC)
     weight_frac = wish.weight_frac
     if weight_frac is None:
@@ -241,6 +259,14 @@ def _plan(wish: Wish, holdout: Holdout, curvature: Matrix) -> SlotPlan:
         data_frac=data_frac,
         free_bits=wish.free_bits,
     )
+
+
+def _noise_room(spec: QuadraticSpec) -> tuple[float, float]:
+    """Return what noise adds at most to a row of A and to an entry of b, of the fewest rows."""
+    if spec.noise is None:
+        return 0.0, 0.0
+    loss, (a, b) = LOSSES[spec.loss], room(spec.noise, spec.width)
+    return loss.a_factor * a / spec.rows_min, loss.b_factor * b / spec.rows_min
 
 
 def _fixed(name: str, value: float, fraction_bits: int) -> int:

@@ -12,9 +12,9 @@ from sonar.families.quadratic.course import Course, Point, contribution_vectors,
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
 from sonar.families.quadratic.maps.base import Seeded
+from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
-from sonar.families.quadratic.releasing import released_map, row_sums, sums_id
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.quadratic.veiled.judging import Tests, spoilers_of, tests_of
 from sonar.families.quadratic.veiled.scoring import Scores, scores_of

@@ -14,6 +14,7 @@ from sonar.errors import ConfigError, UsageError
 from sonar.families.quadratic.answer import curvature, row_answers
 from sonar.families.quadratic.losses.base import Loss, Metric
 from sonar.families.quadratic.losses.registry import LOSSES
+from sonar.families.quadratic.noisy.shortening import shortened
 from sonar.families.quadratic.spec import QuadraticSpec, by_output
 
 Matrix = NDArray[np.float64]
@@ -64,11 +65,15 @@ class Holdout:
 
         Raises UsageError when it is not a number, ConfigError for a metric that there is not.
         """
-        return _millionths(self._ratio(self.metric(metric), w), round)
+        return self.loss_of_scores(self.scores(w), metric)
+
+    def loss_of_scores(self, s: Matrix, metric: str | None = None) -> int:
+        """Return the loss of phi w = s float64[n, k], as `loss` does."""
+        return _millionths(self._ratio(self.metric(metric), s), round)
 
     def millionths(self, w: Vector, metric: str | None = None) -> float:
         """Return the loss of weights in millionths before it is rounded. Raises as `loss`."""
-        ratio = self._ratio(self.metric(metric), w)
+        ratio = self._ratio(self.metric(metric), self.scores(w))
         _millionths(ratio, round)
         return MILLION * ratio
 
@@ -93,8 +98,8 @@ class Holdout:
         Of squared error it is the loss itself; for another metric its surrogate.
         """
         half = self._loss.half
-        residual = half * self._scores(w) - self._z
-        scale = 2.0 * half / (self.spec.outputs * np.sum(self._z**2, axis=0))
+        residual = half * self.scores(w) - self.z
+        scale = 2.0 * half / (self.spec.outputs * np.sum(self.z**2, axis=0))
         return np.asarray((self.phi.T @ residual * scale).T.ravel())
 
     @cached_property
@@ -103,18 +108,18 @@ class Holdout:
 
         Raises BoundsError when local steps diverge on these rows.
         """
-        return curvature(self.spec, self.phi)
+        return curvature(self.spec, self.learned[0])
 
     def answers(self, w: Vector) -> NDArray[np.float64]:
         """Return what each held-out row would answer to weights w, float64[n, k, d]. Raises BoundsError."""
-        return row_answers(self.spec, self.phi, self._z, by_output(self.spec, w))
+        return row_answers(self.spec, *self.learned, by_output(self.spec, w))
 
     def told(self, w: Vector) -> dict[str, float]:
         """Return how good weights are, in people's units.
 
         Of several targets: the mean, and each by its name.
         """
-        s = self._scores(w)
+        s = self.scores(w)
         each = [
             self._loss.told(target, y, s[:, i])
             for i, (target, y) in enumerate(zip(self.spec.targets, self.y.T, strict=True))
@@ -192,13 +197,12 @@ class Holdout:
     def _null(self, metric: str) -> float:
         return float(np.mean(self.nulls(metric)))
 
-    def _scores(self, w: Vector) -> Matrix:
+    def scores(self, w: Vector) -> Matrix:
         """Return phi w, float64[n, k]."""
         return self.phi @ by_output(self.spec, w)
 
-    def _ratio(self, metric: Metric, w: Vector) -> float:
+    def _ratio(self, metric: Metric, s: Matrix) -> float:
         """Return the loss as a part of the null model's; that of zeros is 1 to the last bit."""
-        s = self._scores(w)
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [
                 metric.loss(target, y, s[:, i]) / null
@@ -208,12 +212,17 @@ class Holdout:
             ]
         return sum(parts) / len(parts)
 
+    @cached_property
+    def learned(self) -> tuple[Matrix, Matrix]:
+        """phi and z as mines' sums have them: shortened where noise is added."""
+        return shortened(self.spec.noise, self.phi, self.z)
+
     @property
     def _loss(self) -> Loss:
         return LOSSES[self.spec.loss]
 
     @cached_property
-    def _z(self) -> Matrix:
+    def z(self) -> Matrix:
         """The targets as the model learns them, float64[n, k]; no held-out one is clipped."""
         centres = np.array([target.centre for target in self.spec.targets])
         return np.asarray((self.y - centres) / [target.scale for target in self.spec.targets])

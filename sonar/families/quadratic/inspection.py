@@ -20,7 +20,8 @@ exact tests of later rounds, which also use it, tell an honest mine from a cheat
 
 After several local steps the map is still affine and symmetric, but A is a polynomial in the data's matrix,
 and each mine has its own A[bias, bias]. `bias-unit`, `positive` and `spread` then say nothing, and are
-skipped.
+skipped. Where mines add noise to their sums once, answers still come from one symmetric map, so all
+identities stay. But A need not be a mean of squares then: `positive`, `spread` and `curvature` are skipped.
 
 The tests check the map, not the truth of the data: the score prices false data.
 """
@@ -94,18 +95,19 @@ class Rules:
     """What the model says about honest updates.
 
     `unit`: A[bias, bias] as the integer that every honest mine has, None where it is the mine's own.
-    `min_mines`: how many updates a sum takes at least.
+    `min_mines`: how many updates a sum takes at least. `noisy`: whether mines add noise to their sums.
     """
 
     plan: SlotPlan
     unit: int | None
     min_mines: int
     random_bits: Callable[[int], int]
+    noisy: bool = False
 
 
 def rules_of(spec: QuadraticSpec, plan: SlotPlan, min_mines: int, random_bits: Callable[[int], int]) -> Rules:
     """Return what a model's manifest says about honest updates."""
-    return Rules(plan, bias_unit(spec, plan.data_frac), min_mines, random_bits)
+    return Rules(plan, bias_unit(spec, plan.data_frac), min_mines, random_bits, spec.noise is not None)
 
 
 Part = tuple[Sequence[int], Sequence[int]]
@@ -279,6 +281,8 @@ def _curved(rules: Rules, unit: int, step: Sequence[int], change: Sequence[int])
     off, shared = change[-1] - unit * step[-1], math.gcd(*step[:-1])
     if off % shared if shared else off:
         return "bias-unit"
+    if rules.noisy:
+        return None
     # An entry of A is off by `error` at most (half for the rounding, the rest for the floats before it), so
     # D A D is off by error x length^2, and (A D)_bias by error x length.
     error = 1 + (rules.plan.bounds.a_row_l1_max >> 40)
@@ -352,6 +356,8 @@ def _beside(reference: Reference, rules: Rules, _past: Past, now: Opened, mines:
 
 def _curvature(rules: Rules, past: Past, now: Opened, mines: set[str]) -> dict[str, str]:
     """From a mine's second update on: the curvature since its first, among all that sent one then as well."""
+    if rules.noisy:
+        return {}
     unseen, far = set(mines), set()
     for then in past.bases(mines):
         both = {mine for mine in mines if then.updates.get(mine) is not None}

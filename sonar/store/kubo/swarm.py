@@ -30,9 +30,13 @@ def new_swarm_key(path: Path) -> str:
     path = expanded(path, "swarm key")
     if path.exists():
         raise UsageError(f"{path} exists", hint="name another file, or remove that one if no node needs it")
-    data = f"{_HEAD}{secrets.token_bytes(_KEY_BYTES).hex()}\n".encode()
+    data = _made()
     write_private(path, data)
     return fingerprint(data)
+
+
+def _made() -> bytes:
+    return f"{_HEAD}{secrets.token_bytes(_KEY_BYTES).hex()}\n".encode()
 
 
 def read_swarm_key(path: Path) -> bytes:
@@ -44,6 +48,38 @@ def read_swarm_key(path: Path) -> bytes:
             hint="get it again from whoever runs the network; it begins with /key/swarm/",
         )
     return data
+
+
+def rotate_swarm_key(path: Path, new: bytes | None = None) -> tuple[str, str]:
+    """Replace the swarm key at `path` by `new`, or by one that is made; return old and new fingerprint.
+
+    The old key is kept beside it, as `swarm.key.old`. It is one or the other, whenever this is killed; where
+    `new` is the key already, nothing changes. Raises KeyFileError.
+    """
+    path = expanded(path, "swarm key").resolve()
+    old = read_swarm_key(path)
+    new = new or _made()
+    if fingerprint(new) != fingerprint(old):
+        write_private(path.with_name(f"{path.name}.old"), old)
+        write_private(path, new)
+    return fingerprint(old), fingerprint(new)
+
+
+def key_file_of(home: Path, named: str, kept: Path) -> Path:
+    """Return the file that a home's node takes its swarm key from, as `find_swarm_key` does.
+
+    Raises ConfigError.
+    """
+    variable = os.environ.get(SWARM_KEY_VARIABLE)
+    places = [Path(variable)] if variable else [*([Path(named)] if named else []), kept, home / "swarm.key"]
+    for path in places:
+        if path.exists():
+            return path
+    raise ConfigError(
+        "--home",
+        f"the home {home} has no swarm key: there is none at {', '.join(map(str, places))}",
+        hint="name the file itself",
+    )
 
 
 def find_swarm_key(named: str, kept: Path) -> bytes:

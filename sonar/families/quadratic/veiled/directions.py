@@ -32,6 +32,7 @@ from sonar.families.quadratic.comparison import (
     UNLIKE,
     Reference,
     far_of,
+    noise_length,
     spread_of,
 )
 from sonar.families.quadratic.veiled.base import balanced
@@ -162,7 +163,8 @@ def against_block(plan: SlotPlan, round: int, reference: Reference) -> Block:
     direction = reference.along.ravel()
     rows = reference.answers.reshape(len(reference.answers), -1) @ direction
     squares = (rows - rows.mean()) ** 2
-    tails, off = spread_of(squares, reference.rows, CALM_ALONG)
+    noise = noise_length(reference.noise.along(direction), 1.0, AGAINST) if reference.noise else 0.0
+    tails, off = spread_of(squares, reference.rows, CALM_ALONG, noise)
     yardsticks = Yardsticks(tails, off, 0.0, MODEL * reference.curvature, AGAINST)
     return _block(
         plan, round, [direction], Scale.of(ALONG_BITS, RANGE_ALONG, yardsticks, [float(rows.mean())])
@@ -181,6 +183,10 @@ def unlike_block(
     tails, _ = spread_of(_whole_squares(reference), reference.rows, CALM)
     off = tails * math.sqrt(float(np.sum(own**2)) / len(own) / reference.rows)
     factor = UNLIKE * (SLACK if len(directions) < plan.weights else 1.0)
+    if reference.noise is not None:
+        each = [reference.noise.along(one) for one in directions]
+        freedom = math.fsum(each) ** 2 / math.fsum(x * x for x in each)
+        off = math.hypot(off, noise_length(math.fsum(each), freedom, factor))
     scale = Scale.of(bits, RANGE, Yardsticks(tails, off, SIZE, 0.0, factor), rows.mean(axis=0).tolist())
     block = _block(plan, round, directions, scale)
     if not twins:

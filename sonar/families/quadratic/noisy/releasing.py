@@ -1,9 +1,5 @@
 """From a table to sums that noise can be added to, and from noisy sums to (A, b).
 
-**Rows.** v = (phi without its bias, target_unit z) is shortened as a whole, so that its length is at most
-`row_max`, and cut off to integers, which lengthens nothing. That is checked in integers: the price rests on
-it. A shortened row's z is what its shortened phi gives, so it still speaks for the same weights.
-
 **Exact.** A sum of products of integers is an integer, and float64 holds each below 2^53. Rows are added up
 in pieces so short that the sum of the magnitudes stays below 2^52; so every partial sum is exact, in whatever
 order BLAS adds, and the pieces add up in whole numbers. So the sums are the same for batches of every length,
@@ -30,6 +26,7 @@ from sonar.errors import ConsentError, DataError
 from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
 from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, even, mapped_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
@@ -38,12 +35,9 @@ from sonar.privacy.terms import RowSums
 from sonar.protocol import codec
 
 Matrix = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _EXACT = 1 << 52
 _WIDE = 1 << 62
-_SHORTER = 1.0 - 2.0**-40
-"""Rounding makes a length of 1,000 numbers wrong by less than 2^-42 of itself."""
 
 
 def row_sums(spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
@@ -60,34 +54,18 @@ def row_sums(spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
         clipped += shortened
     check_rows(rows, spec)
     i, j = _released_pairs(spec.width, spec.outputs)
-    own, beside = Fraction(noise.deviation**2), Fraction(noise.deviation**2, 2)
-    variances = [own if same else beside for same in (i == j).tolist()]
+    own = Fraction(noise.deviation**2) * _widened(spec, noise, rows) ** 2
+    variances = [own if same else own / 2 for same in (i == j).tolist()]
     return RowSums([int(one) for one in totals.whole()[i, j]], variances, rows, clipped)
 
 
-def grid_rows(noise: QuadraticNoise, phi: Matrix, z: Matrix) -> tuple[Ints, int]:
-    """Return rows v int64[n, width + outputs] as this module's text says, and how many were shortened.
+def _widened(spec: QuadraticSpec, noise: QuadraticNoise, rows: int) -> Fraction:
+    """Return by how much more than declared a mine's part of shared noise deviates, and its ridge counts.
 
-    Of phi float64[n, width], the bias last, and z float64[n, outputs]. The constant is v's last column.
+    An answer is a mean, and answers weigh alike behind capsules. So the noise of a mine with more rows than
+    others would weigh less than the rows of theirs that it hides; this evens it out.
     """
-    unit = float(1 << noise.frac)
-    v = np.column_stack([phi[:, :-1], z * (noise.target_unit / unit)])
-    largest = np.maximum(np.abs(v).max(axis=1, keepdims=True), np.finfo(float).tiny)
-    along = v / largest  # so that no square overflows
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # in what is then not chosen
-        most = noise.row_max * _SHORTER / np.sqrt(np.sum(along**2, axis=1, keepdims=True))
-        long = unit * largest > most
-        whole = np.trunc(np.where(long, along * most, v * unit)).astype(np.int64)
-    check_lengths(noise, whole)
-    constant = np.full((len(v), 1), noise.constant, dtype=np.int64)
-    return np.hstack([whole, constant]), int(np.count_nonzero(long))
-
-
-def check_lengths(noise: QuadraticNoise, v: Ints) -> None:
-    """Check that no row of integers is longer than the price says. Raises ConsentError."""
-    if abs(v).max(initial=0) > noise.row_max or (v**2).sum(axis=1).max(initial=0) > noise.row_max**2:
-        problem = "rows: one is longer on this machine than the noise is made for"
-        raise ConsentError(problem, hint="this is a fault of Sonar or of numpy: please report it")
+    return Fraction(max(rows, spec.rows_min), spec.rows_min) if noise.parts > 1 else Fraction(1)
 
 
 class _Totals:
@@ -150,7 +128,9 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     scales = np.array([unit] * plain + [noise.constant], dtype=object)
 
     gram = whole[np.ix_(places, places)] << 32
-    gram[np.arange(plain), np.arange(plain)] += noise.ridge_q32 << (2 * noise.frac)
+    gram[np.arange(plain), np.arange(plain)] += int(_widened(spec, noise, rows) * noise.ridge_q32) << (
+        2 * noise.frac
+    )
     gram_scale = np.multiply.outer(scales, scales) * (rows << 32)
     cross = whole[np.ix_(places, range(plain, size - 1))]
     cross_scale = scales[:, None] * (rows * noise.target_unit)
@@ -173,12 +153,13 @@ def _rounded(above: IntArray, below: IntArray, factor: Fraction) -> IntArray:
 def sums_id(spec: QuadraticSpec) -> bytes:
     """Return what noisy sums depend on, in canonical DAG-CBOR: all of the spec but what is done afterwards.
 
-    The ridge, the loss's factors and the least number of rows change none of the sums. The loss decides which
-    targets are taken, and nothing of their sums.
+    The ridge and the loss's factors change none of the sums; the loss decides which targets are taken, and
+    nothing of their sums. The least number of rows changes shared noise alone.
     """
     fields = spec.model_dump(include={"kind", "features", "targets", "stages", "noise"})
     del fields["noise"]["ridge_q32"]
-    return codec.encode(fields)
+    rows_min = spec.rows_min if _noise_of(spec).parts > 1 else 0
+    return codec.encode(fields | {"rows_min": rows_min})
 
 
 def _noise_of(spec: QuadraticSpec) -> QuadraticNoise:

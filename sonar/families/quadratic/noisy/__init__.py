@@ -1,0 +1,1 @@
+"""Where a bounty declares noise: its numbers, the sums that it is added to, and what is made of them."""
