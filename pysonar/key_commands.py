@@ -11,7 +11,6 @@ from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
 from sonar.telling.options import AgainFlag, LaterFlag, ToOption, ToPasswordOption
-from sonar.telling.progress import NullSink
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, sink_for
 
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
@@ -141,6 +140,7 @@ def _rotate_key(
     """Ask for another Paillier key of a bounty."""
     from pysonar import rotating
     from pysonar.wiring import open_scientist
+    from sonar.telling.progress import NullSink  # help makes no documents
 
     scientist = open_scientist(home, NullSink() if as_json else sink_for(as_json))
     try:
