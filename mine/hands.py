@@ -7,7 +7,6 @@ begun, each with its own stakes, seals and transactions, and the current one joi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mine.consent import Policy
 from mine.work.ending import Endings
@@ -23,11 +22,12 @@ from sonar.chain.rpc import Head
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import UsageError
 from sonar.ports import Store
+from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, BountyId
 from sonar.telling.progress import Progress
 
 
-@dataclass(frozen=True)
+@frozen
 class Hand:
     """What works with one account."""
 

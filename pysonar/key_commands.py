@@ -140,7 +140,7 @@ def _rotate_key(
     """Ask for another Paillier key of a bounty."""
     from pysonar import rotating
     from pysonar.wiring import open_scientist
-    from sonar.telling.progress import NullSink  # help makes no documents
+    from sonar.telling.progress import NullSink
 
     scientist = open_scientist(home, NullSink() if as_json else sink_for(as_json))
     try:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from sonar.chain.sending.gas import with_margin
 from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import KeyFileError, MarketError, RpcError, UsageError
 from sonar.home import keystore
+from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address
 from sonar.wiring import Party
 
@@ -41,7 +41,7 @@ _TRIES = 20
 _PAUSE_S = 0.5
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A change of account. `used`: the new one begins what is new; else it is named, and not used yet.
 

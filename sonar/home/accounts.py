@@ -10,20 +10,21 @@ A successor is recorded before its key is written, and its key is on the disk be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sonar.errors import ConfigError, JournalError
 from sonar.home import keystore
 from sonar.home.journal import Journal, Section
+from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, parse_address
 
 _KEY = "accounts"
 _OF = "account-of/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Accounts:
     """The accounts of a home in the order in which they were used; the last one begins what is new.
 

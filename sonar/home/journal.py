@@ -10,10 +10,10 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sonar.home.database import Database, Kind
+from sonar.protocol.frozen import frozen
 
 FORMAT = 2
 _JSON_INT_MAX = 2**63
@@ -25,7 +25,7 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, eve
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class LoggedEvent:
     """A line of the log. `at_s` is this machine's clock, for people only: no decision depends on it."""
 

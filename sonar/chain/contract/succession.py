@@ -8,7 +8,6 @@ named a successor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sonar.chain.contract import abi
@@ -16,6 +15,7 @@ from sonar.chain.contract.calls import Call
 from sonar.chain.contract.view import call_of, view
 from sonar.chain.rpc import Chain, Head, Request, data_bytes
 from sonar.errors import MarketError, RemoteError, RpcError, WrongContract
+from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.protocol.keccak import keccak
 from sonar.protocol.seal import succession_digest
@@ -30,7 +30,7 @@ NOBODY = ETHER
 """The zero address, as the contract has it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """The accounts of one party, oldest first, as far as they were followed."""
 
