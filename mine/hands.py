@@ -21,8 +21,8 @@ from sonar.chain.contract.market import Market
 from sonar.chain.rpc import Head
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import UsageError
+from sonar.frozen import frozen
 from sonar.ports import Store
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, BountyId
 from sonar.telling.progress import Progress
 

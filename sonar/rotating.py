@@ -24,8 +24,8 @@ from sonar.chain.sending import fees
 from sonar.chain.sending.gas import with_margin
 from sonar.chain.sending.intent import PREFIX, Action, Intent
 from sonar.errors import KeyFileError, MarketError, RpcError, UsageError
+from sonar.frozen import frozen
 from sonar.home import keystore
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address
 from sonar.wiring import Party
 

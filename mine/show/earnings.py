@@ -14,9 +14,9 @@ from mine.work.ending import ended, paid_fields
 from mine.work.state import Book, Part
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.protocol.events import Withdrawn
 from sonar.protocol.fold import RoundRecord, fold
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
 from sonar.protocol.round import RoundState
 

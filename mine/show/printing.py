@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mine.show.cover import in_lines, price_lines
 from mine.show.documents import Income, JoinedFacts, MineStatus, OfferFacts, RoundIncome, Standing
 from mine.show.record import in_words
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import ConfigError, JournalError
+from sonar.frozen import frozen
 from sonar.home import keystore
 from sonar.home.journal import Journal, Section
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, parse_address
 
 _KEY = "accounts"

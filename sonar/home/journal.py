@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from sonar.frozen import frozen
 from sonar.home.database import Database, Kind
-from sonar.protocol.frozen import frozen
 
 FORMAT = 2
 _JSON_INT_MAX = 2**63

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import RemoteError
+from sonar.frozen import frozen
 from sonar.protocol import abi as words
-from sonar.protocol.frozen import frozen
 from sonar.protocol.keccak import checksummed, keccak
 
 _NEVER_EMITTED = "EIP712DomainChanged"

@@ -15,7 +15,7 @@ from sonar.chain.contract.calls import Call
 from sonar.chain.contract.view import call_of, view
 from sonar.chain.rpc import Chain, Head, Request, data_bytes
 from sonar.errors import MarketError, RemoteError, RpcError, WrongContract
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.protocol.keccak import keccak
 from sonar.protocol.seal import succession_digest

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from sonar.errors import JournalError, LocalProtocolError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId
 
 PREFIX = "outbox/"
