@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.maps.polynomial import PolynomialWish
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
-from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.releasing import check_fine, released_map, row_sums, sums_id
 from sonar.families.quadratic.noisy.shortening import check_lengths, grid_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import family_of
@@ -154,6 +155,58 @@ def test_a_row_that_is_too_long_is_refused_in_whole_numbers() -> None:
         check_lengths(noise, np.array([[1 << 62, 1 << 62]]))  # their squares wrap around to 0
 
 
+def test_what_a_float_that_is_no_number_becomes_is_too_long() -> None:
+    noise = QuadraticNoise.parse(WIDE | {"row_max": 5000})
+    with pytest.raises(ConsentError, match="longer on this machine"):
+        check_lengths(noise, np.array([[-(1 << 63), 0]]))  # it has no absolute value, and its square is 0
+
+
+@pytest.mark.parametrize("far", [1e160, -1e200])
+def test_a_row_that_the_map_cannot_take_counts_as_zeros(far: float) -> None:
+    """Who chooses the map could have one row overflow: that must not decide whether a mine joins."""
+    design, table = world(feature_map=PolynomialWish(degree=2))
+    spec = noisy(design.spec.model_copy(update={"stages": design.spec.stages[1:2]}), row_max=1 << 20)
+    others, first, second = table[:60], table[60:61].copy(), table[60:61].copy()
+    first[0, 1] = far
+    alone = row_sums(spec, [others])
+    found, usual = (row_sums(spec, [np.vstack([others, row])]) for row in (first, second))
+    assert found.rows == usual.rows == 61
+    assert found.clipped == alone.clipped + 1
+    assert found.variances == usual.variances
+    with pytest.raises(DataError, match="infinite or not a number"):
+        spec.transform(first[:, :3])
+    assert found.values == alone.values  # the constant's square is not among them
+    assert found.values != usual.values
+
+
+def test_a_label_that_is_none_counts_as_zeros() -> None:
+    design, table = world(loss="logistic-taylor")
+    spec = noisy(design.spec, row_max=2 * ONE)
+    other = table.copy()
+    other[7, -1] = 0.5
+    found, without = row_sums(spec, [other]), row_sums(spec, [np.delete(table, 7, axis=0)])
+    assert found.values != row_sums(spec, [table]).values
+    zeros = [v - w for v, w in zip(found.values, without.values, strict=True)]
+    assert zeros == [0] * len(zeros)
+
+
+def test_shared_noise_is_wide_beside_the_rounding() -> None:
+    """By the page's formula, at its border; local noise may be as narrow as it likes."""
+    (design, table), rows_min = world(), 150
+    plain, data_frac = design.spec.model_copy(update={"rows_min": rows_min}), design.plan.data_frac
+    few = {"frac": 8, "row_max": 256, "constant": 256, "target_unit": 3 * 256, "parts": 4}
+    last = Fraction(1 << data_frac, 256 * 3 * 256)  # of a target's sums
+    least = 4 * last.numerator * rows_min * 2 / last
+    assert least == 3_600
+    check_fine(noisy(plain, **few, deviation=3_600), data_frac)
+    narrow = noisy(plain, **few, deviation=3_599)
+    with pytest.raises(ConsentError, match="beside the rounding"):
+        check_fine(narrow, data_frac)
+    with pytest.raises(ConsentError, match="beside the rounding"):
+        released_map(narrow, design.plan, row_sums(narrow, [table]).values, len(table))
+    check_fine(noisy(plain, **few | {"parts": 1}, deviation=1_024), data_frac)
+
+
 def test_the_ridge_stands_on_the_diagonal_but_for_the_bias() -> None:
     design, table = world()
     spec, other = noisy(design.spec), noisy(design.spec, ridge_q32=50 << 32)
@@ -192,6 +245,7 @@ def test_the_id_is_of_what_changes_the_sums() -> None:
         noisy(design.spec, frac=11),
         spec.model_copy(update={"features": ("a", "b", "d")}),
         spec.model_copy(update={"stages": ()}),
+        spec.model_copy(update={"loss": "logistic-taylor"}),
         spec.model_copy(update={"targets": (spec.targets[0].model_copy(update={"scale_q32": 7}),)}),
     ]
     assert len({sums_id(one) for one in [spec, *others]}) == len(others) + 1

@@ -116,14 +116,19 @@ class QuadraticSpec(Record):
 
         Raises DataError for another number of columns, and for values that are or become infinite or NaN.
         """
+        phi = self.transform_all(x)
+        _require_finite(phi, "features after the feature map")
+        return phi
+
+    def transform_all(self, x: Matrix) -> Matrix:
+        """Return phi(x) as `transform` does, with rows that become infinite or NaN among the others."""
         if x.ndim != 2 or x.shape[1] != len(self.features):
             raise DataError("features", f"shape {x.shape}; the model takes {len(self.features)} columns")
         _require_finite(x, "features")
         phi = np.asarray(x, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks for them
             for stage in self.stages:
                 phi = stage.apply(phi)
-        _require_finite(phi, "features after the feature map")
         return np.column_stack([phi, np.ones(len(phi))])
 
     @model_validator(mode="after")

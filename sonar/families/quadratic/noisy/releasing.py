@@ -27,7 +27,14 @@ from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
-from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, even, mapped_rows
+from sonar.families.quadratic.prepare import (
+    check_rows,
+    check_sizes,
+    chunk_rows,
+    even,
+    mapped_targets,
+    split_rows,
+)
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.slots import SlotPlan
@@ -36,6 +43,9 @@ from sonar.protocol import codec
 
 Matrix = NDArray[np.float64]
 
+FINE = 4
+"""Sums of rounded numbers then differ from one Gaussian by less than 1e-60."""
+
 _EXACT = 1 << 52
 _WIDE = 1 << 62
 
@@ -43,20 +53,34 @@ _WIDE = 1 << 62
 def row_sums(spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
     """Return the exact sums over the rows of batches float64[rows, spec.columns], in one pass.
 
-    Raises DataError for malformed data, ConsentError for too few rows or a spec without noise.
+    A row that the map or the loss cannot take counts as zeros, and as clipped: if it were refused, a mine's
+    staying away would tell of it, and the scientist chooses the map. Raises DataError for another number of
+    columns or data that are no numbers, ConsentError for too few rows or a spec without noise.
     """
     noise = _noise_of(spec)
     totals, rows, clipped = _Totals(spec, noise), 0, 0
     for batch in even(batches, chunk_rows(spec)):
-        v, shortened = grid_rows(noise, *mapped_rows(spec, batch))
+        phi, z, unfit = taken_rows(spec, batch)
+        v, shortened = grid_rows(noise, phi, z)
         totals.add(v)
         rows += len(v)
-        clipped += shortened
+        clipped += shortened + unfit
     check_rows(rows, spec)
     i, j = _released_pairs(spec.width, spec.outputs)
     own = Fraction(noise.deviation**2) * _widened(spec, noise, rows) ** 2
     variances = [own if same else own / 2 for same in (i == j).tolist()]
     return RowSums([int(one) for one in totals.whole()[i, j]], variances, rows, clipped)
+
+
+def taken_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix, int]:
+    """Return phi float64[n, width] and z float64[n, outputs] of rows, and how many were made zeros."""
+    x, y = split_rows(spec, batch)
+    phi, z, loss = spec.transform_all(x), mapped_targets(spec, y), LOSSES[spec.loss]
+    fit = np.isfinite(phi).all(axis=1) & np.isfinite(z).all(axis=1)
+    for column in y.T:
+        fit &= loss.suits(column)
+    phi[~fit, :-1], z[~fit] = 0.0, 0.0
+    return phi, z, int(np.count_nonzero(~fit))
 
 
 def _widened(spec: QuadraticSpec, noise: QuadraticNoise, rows: int) -> Fraction:
@@ -98,6 +122,31 @@ class _Totals:
         self._near[:], self._near_rows = 0, 0
 
 
+def check_fine(spec: QuadraticSpec, data_frac: int) -> None:
+    """Check that shared noise is wide beside the rounding of (A, b) to 2^data_frac. Raises ConsentError.
+
+    What is opened is a sum of rounded numbers. It hides a row as the sum of noisy ones does if each number's
+    noise has at least `FINE` deviations of what rounding repeats itself by (the protocol's page on privacy).
+    """
+    noise, loss = _noise_of(spec), LOSSES[spec.loss]
+    if noise.parts == 1:
+        return
+    unit, a, b = 1 << noise.frac, Fraction(loss.a_factor), Fraction(loss.b_factor)
+    kinds = (
+        (a, unit * unit),
+        (a, unit * noise.constant),
+        (b, unit * noise.target_unit),
+        (b, noise.constant * noise.target_unit),
+    )
+    for factor, scale in kinds:
+        last = factor * (1 << data_frac) / scale
+        wide = noise.deviation * last / (spec.rows_min * last.numerator)
+        if wide**2 < FINE**2 * noise.parts:
+            problem = "noise.deviation: is too small beside the rounding for noise that mines share"
+            hint = "do not join; its scientist should ask for fewer rows, or more precise sums (data_frac)"
+            raise ConsentError(problem, hint=hint)
+
+
 @lru_cache(maxsize=8)
 def _released_pairs(width: int, outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return rows and columns of what is released of the symmetric matrix over (phi, targets, constant)."""
@@ -115,6 +164,7 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     """
     noise = _noise_of(spec)
     check_rows(rows, spec)
+    check_fine(spec, plan.data_frac)
     i, j = _released_pairs(spec.width, spec.outputs)
     if len(values) != len(i):
         raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")
@@ -153,10 +203,10 @@ def _rounded(above: IntArray, below: IntArray, factor: Fraction) -> IntArray:
 def sums_id(spec: QuadraticSpec) -> bytes:
     """Return what noisy sums depend on, in canonical DAG-CBOR: all of the spec but what is done afterwards.
 
-    The ridge and the loss's factors change none of the sums; the loss decides which targets are taken, and
-    nothing of their sums. The least number of rows changes shared noise alone.
+    The ridge changes none of the sums, and the least number of rows changes shared noise alone. The loss
+    decides which targets are taken.
     """
-    fields = spec.model_dump(include={"kind", "features", "targets", "stages", "noise"})
+    fields = spec.model_dump(include={"kind", "features", "targets", "stages", "loss", "noise"})
     del fields["noise"]["ridge_q32"]
     rows_min = spec.rows_min if _noise_of(spec).parts > 1 else 0
     return codec.encode(fields | {"rows_min": rows_min})
