@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mine.options import CsvOption, ExampleOption, HomeOption, NameOption, ShardOption
+from mine.budget import data_budget, privacy
+from mine.options import (
+    CsvOption,
+    DeltaOption,
+    EpsilonOption,
+    ExampleOption,
+    HomeOption,
+    NameOption,
+    ShardOption,
+)
 from mine.password import password
 from mine.verify import verify
 from sonar.errors import UsageError
@@ -44,6 +53,8 @@ app.add_typer(data_app, name="data")
 _AT_STAKE = "What is committed must be revealed in time, or its stake is lost: see `mine status`."
 app.command()(verify)
 app.command()(password)
+app.command()(privacy)
+data_app.command("budget")(data_budget)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,6 +131,8 @@ def data_add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the data set of the same name.")
     ] = False,
+    epsilon: EpsilonOption = None,
+    delta: DeltaOption = None,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -129,13 +142,18 @@ def data_add(
     or dates are left out. New content is a new data set. Whoever posts two bounties could learn the rows in
     which two data sets of yours differ, from the difference of the sums: so change many rows, or none.
 
-    Examples: `mine data add --csv patients.csv`, `mine data add --example diabetes --shard 3/10`
+    With --epsilon it has a budget: `mine data budget --help`. One that replaces another keeps that one's.
+
+    Examples: `mine data add --csv patients.csv --epsilon 8`, `mine data add --example diabetes --shard 3/10`
     """
-    from mine import setup
+    from mine import budget, setup
     from mine.show import printing, views
 
-    book = _open(home, as_json).book
-    dataset = setup.add_data(book, csv, example, shard, name, without=without or (), replace=replace)
+    mine = _open(home, as_json)
+    budget.check_asked(epsilon, delta)
+    dataset = setup.add_data(mine.book, csv, example, shard, name, without=without or (), replace=replace)
+    if epsilon is not None:
+        budget.give(mine, dataset, epsilon, delta)
     if as_json:
         print_json(views.facts(dataset))
     else:
@@ -151,7 +169,7 @@ def data_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     from mine.show import printing, views
 
     mine = _open(home, as_json)
-    rows = views.datasets(mine.book, mine.policy)
+    rows = views.datasets(mine.book, mine.policy, mine.privacy)
     _show(rows, printing.DATASETS, as_json, "no data set; register one: `mine data add --csv FILE`")
 
 
@@ -351,7 +369,7 @@ def _all_open(mine: Mine) -> list[Any]:
     from mine.work import joining
 
     setup.require_dev(mine, True, "--all")
-    return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book)
+    return joining.open_and_fitting(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums)
 
 
 def _show(rows: Sequence[Any], layout: Layout | None, as_json: bool, nothing: str) -> None:

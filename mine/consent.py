@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from mine.privacy.policy import PrivacyPolicy
 from sonar.errors import ConfigError, ConsentError
 from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
@@ -64,8 +65,8 @@ class Policy:
     a scientist does not settle. `tokens`: those besides ether that the mine takes, from table [tokens];
     whoever controls a token may be able to freeze or change balances. `max_rounds` counts every round that a
     data set was used in, over all bounties. `max_train_s` is for one update on one core. `max_bits` is the
-    most that each capsule may tell of an answer in a round. `insecure_keys` admits keys of 1024 bits, for
-    comparisons with made-up data only.
+    most that each capsule may tell of an answer in a round, `max_bits_all` the most that all of them may of a
+    data set, over all bounties. `insecure_keys` admits keys of 1024 bits, for made-up data only.
     """
 
     min_fee_wei: int = 0
@@ -79,9 +80,11 @@ class Policy:
     max_blob_bytes: int = 16 << 20
     max_train_s: int = 60
     max_bits: int = 512
+    max_bits_all: int = 1 << 16
     insecure_keys: bool = False
     tokens: Mapping[Address, TokenPolicy] = field(default_factory=lambda: MappingProxyType({}))
     capsules: CapsulePolicy = CapsulePolicy()
+    privacy: PrivacyPolicy = field(default_factory=PrivacyPolicy)
 
     @classmethod
     def load(cls, home: Path) -> Policy:
@@ -93,12 +96,18 @@ class Policy:
         document = parse_toml(data, str(path))
         for name, table in document.items():
             if name not in _TABLES or not isinstance(table, dict):
-                problem = "is not a table of this file, which has three: [policy], [tokens] and [capsules]"
+                problem = f"is not a table of this file, which has four: {_NAMED}"
                 raise ConfigError(f"{path}: {name[:80]}", problem, hint=_where_it_belongs(name))
         values = {key: _policy_value(path, key, value) for key, value in document.get("policy", {}).items()}
         tokens = [_token(path, key, value) for key, value in document.get("tokens", {}).items()]
         capsules = {key: _capsules(path, key, value) for key, value in document.get("capsules", {}).items()}
-        return cls(**values, tokens=MappingProxyType(dict(tokens)), capsules=CapsulePolicy(**capsules))
+        privacy = PrivacyPolicy.read(path, document.get("privacy", {}))
+        return cls(
+            **values,
+            tokens=MappingProxyType(dict(tokens)),
+            capsules=CapsulePolicy(**capsules),
+            privacy=privacy,
+        )
 
     def trusting(self, listed: Iterable[Address]) -> Policy:
         """Return the policy that trusts these capsules, if the operator has named none."""
@@ -106,7 +115,8 @@ class Policy:
         return replace(self, capsules=replace(self.capsules, trusted=trusted))
 
 
-_TABLES = ("policy", "tokens", "capsules")
+_TABLES = ("policy", "tokens", "capsules", "privacy")
+_NAMED = "[policy], [tokens], [capsules] and [privacy]"
 
 
 def _where_it_belongs(name: str) -> str:

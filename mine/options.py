@@ -16,6 +16,14 @@ CsvOption = Annotated[
 ]
 ExampleOption = Annotated[str | None, typer.Option("--example", help="A bundled example: diabetes.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="Which part of the example, as 3/10.")]
+EpsilonOption = Annotated[
+    float | None,
+    typer.Option("--epsilon", help="The most that may be learned of a row, over all bounties; 1 is strict."),
+]
+DeltaOption = Annotated[
+    float | None,
+    typer.Option("--delta", help="The delta of --epsilon. [default: 1e-5, or what mine.toml says]"),
+]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")
 ]

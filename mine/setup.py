@@ -39,6 +39,7 @@ _POLICY = """\
 # max_blob_bytes = 16777216
 # max_train_s = 60                   # for one update, on one core: a node that trains does nothing else
 # max_bits = 512                     # of an answer, that each capsule may tell in a round
+# max_bits_all = 65536               # of a data set, that all capsules may tell, over all bounties
 insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up data only
 
 # Capsules hide each answer from everybody, so that only sums are ever opened. The scientist chooses those of
@@ -47,6 +48,14 @@ insecure_keys = {insecure}              # true admits 1024-bit keys: for made-up
 # trusted = []                       # their accounts; none named: those that the network's file lists
 # without = true                     # false: join no bounty without capsules: her software could read answers
 # audited = true                     # false: join no bounty whose capsules recompute its settlements
+
+# What may be learned of a row, in all: the budget of each data set that has none of its own. With one, a data
+# set joins only bounties that add noise, and `mine privacy` shows what they cost. It is counted by rows, so a
+# renamed or extended file is recognised.
+[privacy]
+# epsilon = 8                        # none: no limit
+# delta = 1e-5
+# ledger = "/full/path.sqlite"       # where it is counted; several homes of one owner may share it
 
 # Tokens that this mine takes besides ether, by address, with the most to stake in a round, in the token's
 # smallest unit. A token's owner may be able to freeze or change balances: list those that you trust.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from mine.node import Node, Options
+    from mine.privacy.accounts import Privacy
     from mine.work.state import Book
     from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
@@ -64,14 +65,22 @@ class Mine(Party):
         """The blindings, drafts and sums in the home. `renewed`: see `Pool`; it takes the home's lock."""
         from mine.work.workshop import Workshop
 
-        return Workshop.at(self.home.path, renewed)
+        return Workshop.at(self.home.path, renewed, self.policy.privacy.ledger_at(self.home.path))
 
     @property
     def sums(self) -> Sums:
         """The sums in the home."""
         from mine.work.workshop import sums_at
 
-        return sums_at(self.home.path)
+        return sums_at(self.home.path, self.policy.privacy.ledger_at(self.home.path))
+
+    @property
+    def privacy(self) -> Privacy:
+        """What the data sets may still tell."""
+        from mine.privacy.accounts import Privacy
+
+        policy = self.policy
+        return Privacy(self.sums.ledger, self.book.journal, policy.privacy, policy.max_bits_all)
 
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""

@@ -1,10 +1,10 @@
-"""Who could read a mine's answers, and how much is told of one: as a document, in words for its operator."""
+"""Who could read a mine's answers, what is told of one and what that costs, in words for its operator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mine.show.documents import CoverFacts
+from mine.show.documents import CostFacts, CoverFacts, PriceFacts
 from mine.work.state import Veiled
 from sonar.protocol.ids import Address
 from sonar.telling.text import count, short
@@ -43,6 +43,17 @@ def in_lines(cover: CoverFacts) -> Iterator[str]:
         )
     else:
         yield "not audited: what you are paid is the scientist's word"
+
+
+def price_lines(price: PriceFacts, costs: Sequence[CostFacts]) -> Iterator[str]:
+    """Give what a person wants to know of a bounty's price, line by line."""
+    whose = "each mine adds noise enough by itself" if price.parts == 1 else f"noise of {price.parts} mines"
+    yield f"a release costs epsilon {price.epsilon:.4g} at delta {price.delta:g}, once ({whose})"
+    for cost in costs:
+        if cost.free:
+            yield f"{cost.data}: free, since the same release was made before"
+        elif cost.left is not None:
+            yield f"{cost.data}: epsilon {cost.left:.4g} at delta {cost.delta:g} would be left of its budget"
 
 
 _NOBODY_BUT_HER = "the bounty has no capsules: the scientist's own software could read each answer of yours"

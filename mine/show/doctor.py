@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mine.show.privacy import told_of
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
@@ -46,6 +47,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
         ("store", lambda: _store(mine), ("network", "ipfs", "swarm key")),
         *(swarm if _uses_kubo(mine) else []),
         ("data", lambda: _data(mine), ()),
+        ("privacy", lambda: _privacy(mine), ("data", "policy")),
         ("bounties", lambda: _bounties(mine), ("chain", "store", "data", "policy")),
         ("pool", lambda: _pool(mine), ("bounties",)),
     ]
@@ -170,6 +172,12 @@ def _data(mine: Mine) -> str:
     return ", ".join(f"{one.name} ({count(one.rows, 'row')})" for one in datasets)
 
 
+def _privacy(mine: Mine) -> str:
+    """Nothing is missing from the ledger, and how much of each budget is spent."""
+    found = [f"{one.name}: epsilon {told}" for one in mine.book.datasets() if (told := told_of(mine, one))]
+    return f"spent of {'; '.join(found)}" if found else "no budget, and nothing was released"
+
+
 def _pool(mine: Mine) -> str:
     """How many blindings are ready for each joined bounty, and how much idle time an update takes."""
     pool, found = mine.workshop().pool, []
@@ -194,5 +202,5 @@ def _bounties(mine: Mine) -> str:
     for one in joined:
         task = joining.task_of(market, store, policy, one)
         trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
-    fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book))
+    fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book, mine.sums))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones fit the data"

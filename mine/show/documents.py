@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any
 
 from sonar.protocol.ids import ETHER, Address
@@ -24,10 +25,11 @@ class DataFacts:
 
 @document
 class DataUse(DataFacts):
-    """The same, and in how many rounds it was used, of how many at most."""
+    """The same, and in how many rounds it was used, of how many at most; `budget` is what is spent of it."""
 
     used: int
     max_rounds: int
+    budget: str = ""
 
 
 @document
@@ -56,6 +58,32 @@ class CoverFacts:
     bits: int
     audited: bool
     readers: str
+
+
+@document
+class CostFacts:
+    """What a bounty would cost a data set, as epsilon at `delta`: 0 for a release that was made before.
+
+    `left` after it; None if the data set has no budget.
+    """
+
+    data: str
+    epsilon: float
+    delta: float
+    free: bool
+    left: float | None
+
+
+@document
+class PriceFacts:
+    """What a release for a bounty costs the rows in it, as epsilon at `delta`.
+
+    `parts`: how many mines' noise it takes.
+    """
+
+    epsilon: float
+    delta: float
+    parts: int
 
 
 @document
@@ -93,6 +121,8 @@ class OfferFacts:
     symbol: str = ""
     decimals: int | None = None
     cover: CoverFacts | None = None
+    price: PriceFacts | None = None
+    costs: list[CostFacts] = field(default_factory=list)
 
 
 @document
@@ -233,6 +263,74 @@ class Income:
 
 
 @document
+class SpentFacts:
+    """What a data set has revealed to one bounty, or what its owner counts for it, in the order of time.
+
+    `epsilon` is what it cost at the data set's delta, 0 for a release that was made before; `in_all` what
+    was spent with it. `rows` are those of this data set that were in it, `of_rows` all that were. `clipped`:
+    how many rows were larger than the bounty's bounds. `at_s` by the chain's clock.
+    """
+
+    at_s: int
+    why: str
+    bounty: str
+    scientist: str
+    network: str
+    epsilon: float
+    in_all: float
+    parts: int
+    rows: int
+    of_rows: int
+    clipped: int
+    data: str
+    release: str
+
+
+@document
+class BitsFacts:
+    """How many bits capsules may have told of a data set's answers in a bounty."""
+
+    bounty: str
+    bits: int
+
+
+@document
+class PrivacyFacts:
+    """What was learned of a data set, of how much: epsilon at `delta`, over all bounties.
+
+    `budget` and `left` are None without a limit; `whose` says where the budget comes from. `known_rows` are
+    those that were released before, in this data set or another. `gaps`: what may be missing here. With a
+    `problem` the rows could not be read, and the counts are of nothing.
+    """
+
+    data: str
+    rows: int
+    budget: float | None
+    delta: float
+    whose: str
+    spent: float
+    left: float | None
+    known_rows: int
+    revealed: list[SpentFacts]
+    bits: int
+    max_bits: int
+    bits_in: list[BitsFacts]
+    gaps: list[str]
+    problem: str = ""
+
+
+@document
+class BudgetFacts:
+    """The budget of a data set as it is now; None without a limit."""
+
+    data: str
+    budget: float | None
+    delta: float
+    spent: float
+    left: float | None
+
+
+@document
 class Claimed:
     """A withdrawal that is mined."""
 
@@ -250,6 +348,8 @@ ANSWERS: dict[str, Any] = {
     "data add": DataFacts,
     "data list": list[DataUse],
     "data check": list[Fit],
+    "data budget": BudgetFacts,
+    "privacy": list[PrivacyFacts],
     "bounties": list[OfferFacts],
     "join": list[JoinedFacts],
     "leave": Left,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from mine.show.cover import in_lines
+from mine.show.cover import in_lines, price_lines
 from mine.show.documents import Income, JoinedFacts, MineStatus, OfferFacts, RoundIncome, Standing
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
@@ -29,7 +29,14 @@ class Layout:
 
 
 DATASETS = Layout(
-    {"name": "data", "rows": "rows", "used": "rounds\nused", "columns": "columns", "source": "source"},
+    {
+        "name": "data",
+        "rows": "rows",
+        "used": "rounds\nused",
+        "budget": "epsilon\nspent",
+        "columns": "columns",
+        "source": "source",
+    },
     right=("rows", "used"),
     texts=("columns", "source"),
     spare=("source",),
@@ -131,7 +138,8 @@ def _standing(document: MineStatus) -> Iterable[tuple[str, str]]:
     for data in document.data:
         yield (
             "data",
-            f"{data.name}: {count(data.rows, 'row')}, used in {data.used} of {data.max_rounds} rounds",
+            f"{data.name}: {count(data.rows, 'row')}, used in {data.used} of {data.max_rounds} rounds"
+            + (f"; epsilon spent: {data.budget} (mine privacy)" if data.budget else ""),
         )
     if not document.bounties:
         yield "bounties", "none joined (mine bounties, mine join BOUNTY)"
@@ -175,6 +183,7 @@ def _asked(one: OfferFacts) -> Iterable[str]:
     if one.needs:
         yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
     yield from in_lines(one.cover) if one.cover else ()
+    yield from price_lines(one.price, one.costs) if one.price else ()
     yield (
         f"a scientist who does not settle within {span(one.windows_s[2])} pays {one.overdue_bps / 100:g}% of "
         "the unpaid reward, in equal parts to the mines that revealed"

@@ -29,11 +29,12 @@ from mine.show.documents import (
     Told,
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
+from mine.show.privacy import cost_facts, in_short, price_facts
 from mine.wiring import Mine
 from mine.work.state import Book, Joined, Veiled
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
-from sonar.errors import ChainUnavailable, MarketError, RemoteError, RpcError, SonarError
+from sonar.errors import ChainUnavailable, DataError, MarketError, RemoteError, RpcError, SonarError
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.fold import fold
 from sonar.protocol.ids import Address, BountyId, hex32
@@ -42,6 +43,7 @@ from sonar.store.choose import describe_node
 from sonar.telling.amounts import Unit, format_amount
 
 if TYPE_CHECKING:
+    from mine.privacy.accounts import Asked, Privacy
     from mine.work.joining import Offer
     from mine.work.trainer import Task
 
@@ -51,12 +53,24 @@ def facts(dataset: DataSet) -> DataFacts:
     return DataFacts(**dataset.to_record())
 
 
-def datasets(book: Book, policy: Policy) -> list[DataUse]:
+def datasets(book: Book, policy: Policy, privacy: Privacy) -> list[DataUse]:
     """Every registered data set, and how often it was used of how many times at most."""
     return [
-        DataUse(**one.to_record(), used=book.uses(one.digest), max_rounds=policy.max_rounds)
+        DataUse(
+            **one.to_record(),
+            used=book.uses(one.digest),
+            max_rounds=policy.max_rounds,
+            budget=_budget(privacy, one, policy.privacy.delta),
+        )
         for one in book.datasets()
     ]
+
+
+def _budget(privacy: Privacy, dataset: DataSet, delta: float) -> str:
+    """What is spent of its budget; a file that cannot be read is told where it is needed."""
+    with suppress(DataError):
+        return in_short(privacy.account(dataset), delta)
+    return "?"
 
 
 def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
@@ -66,15 +80,17 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     state = mine.market.bounty(posted.bounty)
     epochs = mine.book.epochs(mine.market.place)
     task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted, epochs)
-    return [_fit(task, dataset) for dataset in mine.book.datasets()]
+    asked = task.asked(state.terms.min_mines)
+    return [_fit(mine, task, asked, dataset) for dataset in mine.book.datasets()]
 
 
-def _fit(task: Task, dataset: DataSet) -> Fit:
+def _fit(mine: Mine, task: Task, asked: Asked, dataset: DataSet) -> Fit:
     from mine.work import trainer
 
     try:
         trainer.fits(task, dataset)
-        trainer.prepare(task, dataset)
+        mine.privacy.check(dataset, asked)
+        trainer.try_out(task, dataset)
     except SonarError as error:
         return Fit(dataset.name, False, str(error), error.hint)
     return Fit(dataset.name, True)
@@ -86,17 +102,18 @@ def bounties(mine: Mine) -> list[OfferFacts]:
 
     head = mine.market.head()
     offers = [
-        joining.look_at(mine.market, mine.store, mine.address, mine.policy, mine.book, posted)
+        joining.look_at(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, posted)
         for posted in mine.market.bounties()
     ]
     return [
-        _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy.capsules.trusted)
+        _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy)
         for offer in offers
         if offer.status is not Status.CLOSED
     ]
 
 
-def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> OfferFacts:
+def _offer(offer: Offer, head: Head, unit: Unit, policy: Policy) -> OfferFacts:
+    trusted, delta = policy.capsules.trusted, policy.privacy.delta
     terms, task, problem = offer.state.terms, offer.task, offer.problem
     return OfferFacts(
         bounty=hex32(offer.posted.bounty),
@@ -127,6 +144,8 @@ def _offer(offer: Offer, head: Head, unit: Unit, trusted: Sequence[Address]) -> 
         symbol=unit.symbol,
         decimals=unit.decimals,
         cover=cover_facts(task.veil, trusted) if task else None,
+        price=price_facts(task.price, delta) if task else None,
+        costs=[cost_facts(name, cost, delta) for name, cost in offer.costs.items()],
     )
 
 
@@ -151,7 +170,7 @@ def status(mine: Mine) -> MineStatus:
         network=mine.network.name,
         process=mine.home.worker(),
         ipfs=describe_node(mine.network.store, mine.home.path),
-        data=datasets(book, mine.policy),
+        data=datasets(book, mine.policy, mine.privacy),
         refused=[RefusalFacts(hex32(one.bounty), one.error, one.hint) for one in book.refusals()],
         bounties=_left(book),
     )

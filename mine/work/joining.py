@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
+from mine.privacy.accounts import Cost, Privacy
 from mine.work import trainer, veil
+from mine.work.elsewhere import acts_elsewhere
+from mine.work.release import Drawing
 from mine.work.state import Book, Joined
 from mine.work.trainer import Sums, Task
 from sonar.chain.contract.market import Market
@@ -21,7 +24,10 @@ from sonar.protocol.phase import BountyState, Status, status_of
 
 @dataclass(frozen=True)
 class Offer:
-    """A bounty as one mine sees it: `fitting` names the data that fit; `problem` says why none does."""
+    """A bounty as one mine sees it: `fitting` names the data that fit; `problem` says why none does.
+
+    `costs`: what it would cost each of them.
+    """
 
     posted: BountyPosted
     state: BountyState
@@ -29,15 +35,21 @@ class Offer:
     task: Task | None
     fitting: tuple[str, ...]
     problem: SonarError | None
+    costs: Mapping[str, Cost]
+
+
+def privacy_of(book: Book, sums: Sums, policy: Policy) -> Privacy:
+    """Return what a home's data may still tell."""
+    return Privacy(sums.ledger, book.journal, policy.privacy, policy.max_bits_all)
 
 
 def open_and_fitting(
-    market: Market, store: Store, me: Address, policy: Policy, book: Book
+    market: Market, store: Store, me: Address, policy: Policy, book: Book, sums: Sums
 ) -> list[BountyPosted]:
     """Return the bounties that could be joined now and are not."""
     known = {joined.bounty for joined in book.joined()}
     offers = [
-        look_at(market, store, me, policy, book, posted)
+        look_at(market, store, me, policy, book, sums, posted)
         for posted in market.bounties()
         if posted.bounty not in known
     ]
@@ -50,27 +62,28 @@ def look_at(
     me: Address,
     policy: Policy,
     book: Book,
+    sums: Sums,
     posted: BountyPosted,
 ) -> Offer:
     """Return a bounty with what an operator wants to know before joining. Raises ChainUnavailable."""
     head, datasets = market.head(), book.datasets()
     state = market.bounty(posted.bounty, at=head)
-    task, fitting, problem = None, [], None
+    task, costs, problem = None, dict[str, Cost](), None
     try:
         task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
+        privacy, asked = privacy_of(book, sums, policy), task.asked(state.terms.min_mines)
         for dataset in datasets:
             try:
                 trainer.fits(task, dataset)
-                fitting.append(dataset.name)
+                costs[dataset.name] = privacy.check(dataset, asked)
             except SonarError as error:
                 problem = problem or error
         if not datasets:
             problem = _no_data()
     except SonarError as error:
         problem = error
-    return Offer(
-        posted, state, status_of(state, head.timestamp_s), task, tuple(fitting), None if fitting else problem
-    )
+    status = status_of(state, head.timestamp_s)
+    return Offer(posted, state, status, task, tuple(costs), None if costs else problem, costs)
 
 
 def examine(
@@ -117,7 +130,16 @@ def join(
             f"bounty {hex32(posted.bounty)} is closed", hint="`mine bounties` lists the open ones"
         )
     task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
-    dataset, digest = _choose(task, sums, _candidates(book, posted.bounty, data))
+    drawing = Drawing(
+        privacy_of(book, sums, policy),
+        task.asked(state.terms.min_mines),
+        hex32(posted.bounty),
+        posted.scientist,
+        market.place,
+        market.head().timestamp_s,
+        lambda: acts_elsewhere(market, me, book),
+    )
+    dataset, digest = _choose(task, sums, drawing, _candidates(book, posted.bounty, data))
     joined = Joined(
         posted.bounty,
         dataset,
@@ -130,6 +152,7 @@ def join(
     with book.journal.transaction():
         book.join(joined)
         book.see_epochs(market.place, task.epochs)
+        drawing.privacy.memory.use(sums.ledger)
     return joined, task
 
 
@@ -161,13 +184,14 @@ def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]
     return named
 
 
-def _choose(task: Task, sums: Sums, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
+def _choose(task: Task, sums: Sums, drawing: Drawing, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
     """The first data set that passes, with the digest of its (A, b); else the first one's refusal."""
     first: SonarError | None = None
     for dataset in candidates:
         try:
             trainer.fits(task, dataset)
-            return dataset, sums.make(task, dataset).digest()
+            drawing.privacy.check(dataset, drawing.asked)
+            return dataset, sums.make(task, dataset, drawing).digest()
         except SonarError as error:
             first = first or error
     assert first is not None

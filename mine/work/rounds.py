@@ -159,6 +159,7 @@ class Rounds:
         made = self._updates.make(part, turn)
         if isinstance(made, Waiting):
             return made
+        self._updates.tell_bits(turn)
         self._book.save(made, uses=dataset.digest)
         return None
 

@@ -21,9 +21,11 @@ from gmpy2 import gcd, mpz
 from mine import consent
 from mine.consent import Policy
 from mine.data.dataset import DataSet
+from mine.privacy.accounts import Asked
+from mine.privacy.ledger import Ledger
 from mine.work import veil
 from mine.work.pool import Pool
-from mine.work.release import Release, unchanged
+from mine.work.release import Drawing, released
 from mine.work.state import Joined, Veiled
 from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
@@ -37,6 +39,7 @@ from sonar.paillier.affine import estimated_s
 from sonar.paillier.public import PublicKey, check_proof
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
+from sonar.privacy.terms import Price
 from sonar.protocol import allowlist
 from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
@@ -82,6 +85,18 @@ class Task:
         """Of which epoch the capsules' keys are, by account."""
         cover = self.model.cover
         return {one.account: one.epoch for one in cover.members} if cover.kind == "veil" else {}
+
+    @property
+    def price(self) -> Price | None:
+        """What a release costs; None for a bounty without noise."""
+        return self.family.price(self.model.family)
+
+    def asked(self, least_mines: int) -> Asked:
+        """What the bounty asks of rows; `least_mines` is of its terms."""
+        price, veil = self.price, self.veil
+        sums = b"" if price is None else self.family.sums_id(self.model.family)
+        bits = veil.bits_in_all if veil else 0
+        return Asked(price, sums, veil is not None, bits, least_mines, self.plan.weight_rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -224,6 +239,14 @@ def prepare(task: Task, dataset: DataSet) -> Prepared:
     return prepared
 
 
+def try_out(task: Task, dataset: DataSet) -> None:
+    """Compute what joining computes of a data set, and keep and release none of it. Raises as `prepare`."""
+    if task.price is None:
+        prepare(task, dataset)
+    else:
+        task.family.sums(task.model.family, dataset.batches(task.columns))
+
+
 def restored(task: Task, data: bytes) -> Prepared:
     """Return what `Prepared.to_bytes` made, for the same task. Raises DataError."""
     prepared: Prepared = task.family.restored(task.model.family, task.plan, data)
@@ -274,17 +297,23 @@ KEPT_BYTES = 16 << 20
 
 
 class Sums:
-    """The sums of data sets for bounties. Methods raise JournalBlocked for a disk that is full."""
+    """The sums of data sets for bounties. Methods raise JournalBlocked for a disk that is full.
 
-    def __init__(self, folder: PrivateFolder, release: Release = unchanged) -> None:
-        self._folder, self._release = folder, release
+    `ledger` has the noisy ones, and what they cost.
+    """
 
-    def make(self, task: Task, dataset: DataSet) -> Prepared:
-        """Return the released sums, after every check that protects the rows, and keep them.
+    def __init__(self, folder: PrivateFolder, ledger: Ledger) -> None:
+        self._folder, self.ledger = folder, ledger
 
-        Raises what `prepare` does.
+    def make(self, task: Task, dataset: DataSet, drawing: Drawing | None = None) -> Prepared:
+        """Return what answers are made of, after every check that protects the rows, and keep it.
+
+        Noise is drawn only with `drawing`; see `mine.work.release`. Raises what `prepare` and `released` do.
         """
-        sums = self._release(prepare(task, dataset), dataset)
+        if task.price is None:
+            sums = prepare(task, dataset)
+        else:
+            sums = released(task.family, task.model.family, task.plan, dataset, self.ledger, drawing)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
             self._folder.put(hashlib.sha256(data).hexdigest(), data)

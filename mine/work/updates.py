@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from mine.work import trainer
+from mine.work.joining import privacy_of
 from mine.work.state import Book, Joined, Part, Turn
 from mine.work.trainer import Task
 from mine.work.urgency import STORE_CALL_S, Urgency, urgent_s
@@ -17,7 +18,7 @@ from sonar.chain.contract.market import Market
 from sonar.manifests.update import UpdateManifest
 from sonar.ports import Store
 from sonar.protocol import seal as seals
-from sonar.protocol.ids import Address, BountyId, Cid, Digest
+from sonar.protocol.ids import Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState
 from sonar.protocol.round import RoundEvent
 from sonar.telling.progress import Progress, Waiting
@@ -47,7 +48,7 @@ class Updates:
     ) -> None:
         self._market, self._store, self._me = market, store, me
         self._workshop, self._policy, self._progress, self._urgency = workshop, policy, progress, urgency
-        self._veils = Veils(market, store, me, book)
+        self._veils, self._privacy = Veils(market, store, me, book), privacy_of(book, workshop.sums, policy)
         self._cache: dict[BountyId, tuple[Task, Prepared]] = {}
         self._asked: dict[BountyId, Digest] = {}
 
@@ -68,6 +69,7 @@ class Updates:
             model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
             task = trainer.at_round(task, self._store, model, self._policy)
             weights = trainer.read_weights(self._store, task, model)
+        self._privacy.check_round(joined.dataset, task.price, *_round_of(turn))
         mapped = self._map(joined, task)
         self._asked[joined.bounty] = bounty.model_digest
         if (waiting := self._held_up(turn)) is not None:
@@ -107,6 +109,10 @@ class Updates:
             urgent_s=urgent_s(turn),
             reveal_s=turn.ends.reveal_s,
         )
+
+    def tell_bits(self, turn: Turn) -> None:
+        """Count what capsules may tell of the round's update, on the disk when this returns."""
+        self._privacy.tell_bits(turn.joined.dataset, *_round_of(turn))
 
     def _sealed(self, part: Part, update: Digest) -> Part:
         """The part with its update's digest, and the seal and salt that commit to it."""
@@ -162,3 +168,9 @@ class Updates:
             mapped = self._workshop.sums.of(task, joined)
         self._cache[joined.bounty] = (task, mapped)
         return mapped
+
+
+def _round_of(turn: Turn) -> tuple[str, int, int]:
+    """A round's bounty in hex and number, and how many bits capsules may tell of an update in it."""
+    veil = turn.joined.veil
+    return hex32(turn.joined.bounty), turn.bounty.round, veil.bits_in_all if veil else 0

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mine.privacy.ledger import Ledger
+from mine.privacy.policy import LEDGER
 from mine.work.pool import Pool
 from mine.work.publisher import Drafts
 from mine.work.trainer import Sums
@@ -22,9 +24,17 @@ class Workshop:
     sums: Sums
 
     @classmethod
-    def at(cls, home: Path, renewed: Callable[[JournalError], None] | None = None) -> Workshop:
-        """Return what is in this home. `renewed`: see `Pool`. Raises JournalError."""
-        return cls(Pool(home / "pool.sqlite", renewed=renewed), drafts_at(home), sums_at(home))
+    def at(
+        cls,
+        home: Path,
+        renewed: Callable[[JournalError], None] | None = None,
+        ledger: Path | None = None,
+    ) -> Workshop:
+        """Return what is in this home. `renewed`: as in `Pool`; `ledger`: as in `sums_at`.
+
+        Raises JournalError.
+        """
+        return cls(Pool(home / "pool.sqlite", renewed=renewed), drafts_at(home), sums_at(home, ledger))
 
 
 def drafts_at(home: Path) -> Drafts:
@@ -32,6 +42,6 @@ def drafts_at(home: Path) -> Drafts:
     return Drafts(PrivateFolder(home / "drafts"))
 
 
-def sums_at(home: Path) -> Sums:
-    """Return the sums in this home."""
-    return Sums(PrivateFolder(home / "sums"))
+def sums_at(home: Path, ledger: Path | None = None) -> Sums:
+    """Return the sums in this home, and the ledger of what was released of them: its own, or that named."""
+    return Sums(PrivateFolder(home / "sums"), Ledger(ledger or home / LEDGER))

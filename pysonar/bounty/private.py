@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,9 +11,6 @@ from sonar.errors import ConfigError
 from sonar.families.quadratic.noisy.choosing import NoiseWish
 from sonar.privacy.accounting import checked, rho_of
 from sonar.protocol.wording import nearest
-
-if TYPE_CHECKING:
-    from pysonar.bounty.settings import Settings
 
 DELTA = 1e-5
 EPSILON_LEAST, EPSILON_MOST = 0.01, 100.0
@@ -48,21 +45,19 @@ class PrivacySettings(BaseModel):
         return NoiseWish(self.rho, min_mines if self.shared else 1)
 
 
-def check_privacy(settings: Settings) -> None:
+def check_privacy(asked: PrivacySettings, *, capsules: bool, local_steps: int) -> None:
     """Raises ConfigError for noise that makes no sense, or that the bounty's other fields do not fit."""
-    if (asked := settings.privacy) is None:
-        return
     if not EPSILON_LEAST <= asked.epsilon <= EPSILON_MOST:
         problem = f"is {asked.epsilon}; it must be from {EPSILON_LEAST:g} to {EPSILON_MOST:g}"
         hint = "1 protects strongly, 8 is usual; leave [privacy] out for sums without noise"
         raise ConfigError("privacy.epsilon", problem, hint=hint)
     checked(asked.epsilon, asked.delta, "privacy")
-    if asked.shared and settings.capsules is None:
+    if asked.shared and not capsules:
         problem = "is 'shared', and only capsules see to it that sums of enough mines are opened"
         hint = 'add [capsules], or give noise = "local": each mine\'s own noise then suffices'
         raise ConfigError("privacy.noise", problem, hint=hint)
-    if settings.local_steps > 1:
-        problem = f"is {settings.local_steps}, and noise is added to sums that serve one step in a round"
+    if local_steps > 1:
+        problem = f"is {local_steps}, and noise is added to sums that serve one step in a round"
         raise ConfigError("local_steps", problem, hint="leave it out, or leave [privacy] out")
 
 

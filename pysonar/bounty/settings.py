@@ -200,7 +200,10 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
         hint = "leave it out, or ask for more local_steps, which go by it"
         raise ConfigError("local_rate", "does nothing with local_steps = 1", hint=hint)
     _check_capsules(settings)
-    check_privacy(settings)
+    if settings.privacy is not None:
+        check_privacy(
+            settings.privacy, capsules=settings.capsules is not None, local_steps=settings.local_steps
+        )
     said = [name for name in METRICS if getattr(settings, name) is not None]
     if len(said) > 1:
         hint = f"give one of them: it also says what the loss is; leave {' or '.join(said[1:])} out"

@@ -25,6 +25,7 @@ from sonar.chain.deploying.deploy import Deployment, deploy
 from sonar.chain.sending.outbox import Outbox
 from sonar.data import examples
 from sonar.families.quadratic.answer import LocalMap
+from sonar.families.registry import family_of
 from sonar.home.journal import Journal
 from sonar.localchain.tester import TesterChain
 from sonar.manifests.model import KeyManifest, ModelManifest, VeilCover
@@ -33,6 +34,7 @@ from sonar.paillier.affine import affine_update
 from sonar.paillier.public import PublicKey
 from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
+from sonar.privacy.release import noisy
 from sonar.protocol.allowlist import proof_of
 from sonar.protocol.events import BountyClosed, BountyPosted, Committed, MinePaid, Withdrawn
 from sonar.protocol.ids import Address, BountyId, Cid, Digest, joined, links_of
@@ -66,6 +68,17 @@ def shard_map(index: int, of: int, spec: Any, data_frac: int) -> LocalMap:
     table = examples.shard(examples.load("diabetes"), index, of)
     targets = [target.name for target in spec.targets]
     return map_of(spec, table.matrix(spec.features), table.matrix(targets), data_frac)
+
+
+@cache
+def released_map(index: int, of: int, spec: Any, plan: SlotPlan) -> LocalMap:
+    """What a mine of this shard releases: drawn once in a process, as a mine freezes it."""
+    table, family = examples.shard(examples.load("diabetes"), index, of), family_of(spec)
+    sums = family.sums(spec, [table.matrix(family.columns(spec))])
+    made: LocalMap = family.released(
+        spec, plan, noisy(sums, spec.noise.parts, secrets.token_bytes), sums.rows
+    )
+    return made
 
 
 @dataclass
@@ -153,6 +166,8 @@ class HonestMine:
         return masked, Veil(nonce=nonce, seeds=hashes, wraps=wraps, envelopes=sealed)
 
     def map(self, model: ModelManifest, plan: SlotPlan) -> LocalMap:
+        if model.family.noise is not None:
+            return released_map(self.index, self.world.shards, model.family, plan)
         return shard_map(self.index, self.world.shards, model.family, plan.data_frac)
 
     def sealed(

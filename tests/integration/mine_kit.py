@@ -95,6 +95,7 @@ class TinyModels:
         self.store = store
         self.key = key or scientist_key()
         self.cover: PaillierCover | VeilCover = PaillierCover()
+        self.family = SPEC
         self.key_manifest = LocalHolder(self.key).key()
 
     def blob(self, weights: NDArray[np.float64] = WEIGHTS) -> bytes:
@@ -105,7 +106,7 @@ class TinyModels:
         model = ModelManifest(
             name="tiny",
             round=round_number,
-            family=SPEC,
+            family=self.family,
             cover=self.cover,
             plan=PlanSpec(**slot_plan().to_dict()),
             key=self.key_manifest.cid(),

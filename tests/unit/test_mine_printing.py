@@ -258,7 +258,14 @@ def test_long_texts_are_broken_in_their_column(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", width)
-    row = {"name": "p", "rows": 40, "used": 7, "columns": [f"c{i}" for i in range(60)], "source": "/a/b.csv"}
+    row = {
+        "name": "p",
+        "rows": 40,
+        "used": 7,
+        "budget": "",
+        "columns": [f"c{i}" for i in range(60)],
+        "source": "/a/b.csv",
+    }
     print_rows([row], DATASETS)
     print_rows([{"name": "p", "fits": False, "problem": "no column " * 9, "hint": "rename it " * 9}], FIT)
     shown = lines(capsys)

@@ -77,7 +77,9 @@ def test_the_policy_s_file_shows_every_default(tmp_path: Path) -> None:
     text, defaults = (home / "mine.toml").read_text(), Policy()
     assert Policy.load(home) == defaults
     for one in fields(Policy):
-        if one.name not in ("tokens", "insecure_keys", "capsules"):
+        if one.name not in ("tokens", "insecure_keys", "capsules", "privacy"):
             assert f"# {one.name} = {getattr(defaults, one.name)}" in text
     for each in ("trusted = []", "without = true", "audited = true"):
         assert f"# {each}" in text.partition("[capsules]")[2]
+    for each in ("epsilon = 8", f"delta = {defaults.privacy.delta:g}".replace("e-05", "e-5"), "ledger = "):
+        assert f"# {each}" in text.partition("[privacy]")[2]

@@ -30,7 +30,7 @@ MODULES = {
 WITH_AN_EXTRA = {
     "py-evm": {"sonar/localchain/tester.py"},
     "eth-tester": {"sonar/localchain/tester.py"},
-    "matplotlib": {"sonar/demo/plot.py"},
+    "matplotlib": {"sonar/demo/plot.py", "sonar/stairs.py"},
     "ipython": {"pysonar/show/live.py"},
     "phe": {"pysonar/keys/phe_compat.py"},
     "setproctitle": {"sonar/processes/steps.py"},

@@ -62,7 +62,7 @@ def test_a_fault_of_the_network_file(
         (
             "[polcy]\nx = 1",
             "polcy",
-            "which has three: [policy], [tokens] and [capsules]",
+            "which has four: [policy], [tokens], [capsules] and [privacy]",
             "did you mean [policy]?",
         ),
         ("min_fee_wei = 3", "min_fee_wei", "not a table of this file", "move it below [policy]"),

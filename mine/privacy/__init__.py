@@ -1,0 +1,1 @@
+"""What may be learned of a data set, in all: its budget, what was spent of it, and the releases."""
