@@ -96,7 +96,7 @@ class Task:
         price, veil = self.price, self.veil
         sums = b"" if price is None else self.family.sums_id(self.model.family)
         bits = veil.bits_in_all if veil else 0
-        return Asked(price, sums, veil is not None, bits, least_mines, self.plan.weight_rows)
+        return Asked(price, sums, veil is not None, bits, least_mines)
 
     @property
     def columns(self) -> tuple[str, ...]:
