@@ -16,7 +16,7 @@ from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.maps.polynomial import PolynomialWish
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
-from sonar.families.quadratic.noisy.releasing import check_fine, released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.releasing import fine_enough, released_map, row_sums, sums_id
 from sonar.families.quadratic.noisy.shortening import check_lengths, grid_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import family_of
@@ -155,56 +155,38 @@ def test_a_row_that_is_too_long_is_refused_in_whole_numbers() -> None:
         check_lengths(noise, np.array([[1 << 62, 1 << 62]]))  # their squares wrap around to 0
 
 
-def test_what_a_float_that_is_no_number_becomes_is_too_long() -> None:
+def test_what_no_cast_can_hold_is_too_long() -> None:
     noise = QuadraticNoise.parse(WIDE | {"row_max": 5000})
-    with pytest.raises(ConsentError, match="longer on this machine"):
-        check_lengths(noise, np.array([[-(1 << 63), 0]]))  # it has no absolute value, and its square is 0
+    for value in (-(1 << 63), (1 << 63) - 1):
+        with pytest.raises(ConsentError, match="longer on this machine"):
+            check_lengths(noise, np.array([[value, 0]]))
 
 
-@pytest.mark.parametrize("far", [1e160, -1e200])
-def test_a_row_that_the_map_cannot_take_counts_as_zeros(far: float) -> None:
-    """Who chooses the map could have one row overflow: that must not decide whether a mine joins."""
-    design, table = world(feature_map=PolynomialWish(degree=2))
-    spec = noisy(design.spec.model_copy(update={"stages": design.spec.stages[1:2]}), row_max=1 << 20)
-    others, first, second = table[:60], table[60:61].copy(), table[60:61].copy()
-    first[0, 1] = far
-    alone = row_sums(spec, [others])
-    found, usual = (row_sums(spec, [np.vstack([others, row])]) for row in (first, second))
-    assert found.rows == usual.rows == 61
-    assert found.clipped == alone.clipped + 1
-    assert found.variances == usual.variances
-    with pytest.raises(DataError, match="infinite or not a number"):
-        spec.transform(first[:, :3])
-    assert found.values == alone.values  # the constant's square is not among them
-    assert found.values != usual.values
+@pytest.mark.parametrize("loss", ["squared", "logistic-taylor"])
+def test_no_row_decides_whether_a_mine_joins(loss: str) -> None:
+    """What is infinite, overflows in the map, or is no label counts as zeros; all others count as before."""
+    design, table = world(loss=loss, feature_map=PolynomialWish(degree=2))
+    spec = noisy(design.spec).model_copy(update={"stages": design.spec.stages[1:2]})  # without clips
+    assert not np.isfinite(spec.unsafe_transform(np.full((1, 3), 1e200))).all()
+    bad = table[:4].copy()
+    bad[0, 0], bad[1, 1], bad[2, :3] = np.inf, np.nan, 1e200
+    bad[3, 3] = np.nan if loss == "squared" else 0.5
+    found, without = row_sums(spec, [np.vstack([bad, table])]), row_sums(spec, [table])
+    assert found.rows == without.rows + 4
+    assert found.clipped == without.clipped + 4
+    assert found.values == without.values
 
 
-def test_a_label_that_is_none_counts_as_zeros() -> None:
-    design, table = world(loss="logistic-taylor")
-    spec = noisy(design.spec, row_max=2 * ONE)
-    other = table.copy()
-    other[7, -1] = 0.5
-    found, without = row_sums(spec, [other]), row_sums(spec, [np.delete(table, 7, axis=0)])
-    assert found.values != row_sums(spec, [table]).values
-    zeros = [v - w for v, w in zip(found.values, without.values, strict=True)]
-    assert zeros == [0] * len(zeros)
-
-
-def test_shared_noise_is_wide_beside_the_rounding() -> None:
-    """By the page's formula, at its border; local noise may be as narrow as it likes."""
-    (design, table), rows_min = world(), 150
-    plain, data_frac = design.spec.model_copy(update={"rows_min": rows_min}), design.plan.data_frac
-    few = {"frac": 8, "row_max": 256, "constant": 256, "target_unit": 3 * 256, "parts": 4}
-    last = Fraction(1 << data_frac, 256 * 3 * 256)  # of a target's sums
-    least = 4 * last.numerator * rows_min * 2 / last
-    assert least == 3_600
-    check_fine(noisy(plain, **few, deviation=3_600), data_frac)
-    narrow = noisy(plain, **few, deviation=3_599)
-    with pytest.raises(ConsentError, match="beside the rounding"):
-        check_fine(narrow, data_frac)
-    with pytest.raises(ConsentError, match="beside the rounding"):
-        released_map(narrow, design.plan, row_sums(narrow, [table]).values, len(table))
-    check_fine(noisy(plain, **few | {"parts": 1}, deviation=1_024), data_frac)
+def test_shared_noise_must_be_wide_beside_the_last_places() -> None:
+    design, table = world()
+    fine = noisy(design.spec, parts=3)
+    assert fine_enough(fine, design.plan)
+    few = noisy(design.spec, parts=255, deviation=1 << 10).model_copy(update={"rows_min": 10**6})
+    assert not fine_enough(few, design.plan)
+    assert fine_enough(noisy(design.spec, deviation=1 << 10), design.plan)  # of one mine it does not matter
+    found = row_sums(fine, [table])
+    with pytest.raises(ConsentError, match="noise: a part of 255 is too small"):
+        released_map(few, design.plan, found.values, 10**6)
 
 
 def test_the_ridge_stands_on_the_diagonal_but_for_the_bias() -> None:

@@ -119,28 +119,23 @@ class _Seen:
         return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
 
 
-def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
-    """Return phi float64[n, width] and z float64[n, outputs] of rows float64[n, spec.columns].
-
-    Raises DataError.
-    """
-    x, y = split_rows(spec, batch)
-    phi = spec.transform(x)
-    for target, column in zip(spec.targets, y.T, strict=True):
-        LOSSES[spec.loss].check(target.name, column)
-    return phi, mapped_targets(spec, y)
-
-
-def split_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
+def columns_of(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
     """Return the features and the targets of rows float64[n, spec.columns]. Raises DataError."""
     if batch.ndim != 2 or batch.shape[1] != len(spec.columns):
         raise DataError("data", f"shape {batch.shape}; the bounty takes {len(spec.columns)} columns")
     return batch[:, : len(spec.features)], batch[:, len(spec.features) :]
 
 
-def mapped_targets(spec: QuadraticSpec, y: Matrix) -> Matrix:
-    """Return z float64[n, outputs] of targets."""
-    return np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
+def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
+    """Return phi float64[n, width] and z float64[n, outputs] of rows float64[n, spec.columns].
+
+    Raises DataError.
+    """
+    x, y = columns_of(spec, batch)
+    phi = spec.transform(x)
+    for target, column in zip(spec.targets, y.T, strict=True):
+        LOSSES[spec.loss].check(target.name, column)
+    return phi, np.column_stack([mapped(*pair) for pair in zip(spec.targets, y.T, strict=True)])
 
 
 def chunk_rows(spec: QuadraticSpec) -> int:

@@ -116,17 +116,17 @@ class QuadraticSpec(Record):
 
         Raises DataError for another number of columns, and for values that are or become infinite or NaN.
         """
-        phi = self.transform_all(x)
-        _require_finite(phi, "features after the feature map")
-        return phi
-
-    def transform_all(self, x: Matrix) -> Matrix:
-        """Return phi(x) as `transform` does, with rows that become infinite or NaN among the others."""
         if x.ndim != 2 or x.shape[1] != len(self.features):
             raise DataError("features", f"shape {x.shape}; the model takes {len(self.features)} columns")
         _require_finite(x, "features")
+        phi = self.unsafe_transform(x)
+        _require_finite(phi, "features after the feature map")
+        return phi
+
+    def unsafe_transform(self, x: Matrix) -> Matrix:
+        """Return the same, with infinite values and NaN where they come about."""
         phi = np.asarray(x, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks for them
+        with np.errstate(over="ignore", invalid="ignore"):  # found by the caller
             for stage in self.stages:
                 phi = stage.apply(phi)
         return np.column_stack([phi, np.ones(len(phi))])

@@ -71,13 +71,13 @@ class Squared(Loss):
             name=name, centre_q32=centre, scale_q32=scale, clip_q32=to_q32(max(clip, np.ceil(largest)))
         )
 
-    def suits(self, y: Vector) -> NDArray[np.bool_]:
-        """Return which are finite."""
+    def takes(self, y: Vector) -> NDArray[np.bool_]:
+        """Take all that is finite."""
         return np.isfinite(y)
 
     def check(self, name: str, y: Vector) -> None:
         """Take all that is finite."""
-        if not self.suits(y).all():
+        if not self.takes(y).all():
             raise DataError(f"column {name!r}", "has a value that is infinite or not a number")
 
     def predict(self, target: Target, s: Vector) -> Vector:
