@@ -87,7 +87,7 @@ def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
     noise is a sum of rounded numbers. Of a noisy sum X over scale s each is round(f X / rows), f = factor
     2^data_frac / s; given X modulo f's denominator it is a Gaussian on multiples of f's numerator p. Sums of
     such Gaussians are as good as one if each deviates by several p; by 4, they differ by less than e^-150
-    (Kairouz, Liu and Steinke 2021, Proposition 5).
+    (Kairouz, Liu and Steinke 2021, arXiv 2102.06387, Proposition 14).
     """
     noise, loss = _noise_of(spec), LOSSES[spec.loss]
     if noise.parts == 1:
