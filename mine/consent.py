@@ -11,7 +11,7 @@ must be too few to open an answer with her: at most threshold - 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mine.privacy.policy import PrivacyPolicy
 from sonar.errors import ConfigError, ConsentError
+from sonar.frozen import frozen
 from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
 from sonar.protocol.ids import ETHER, Address, parse_address
@@ -35,7 +36,7 @@ POLICY_FILE = "mine.toml"
 WINDOWS = ("commit_window_s", "reveal_window_s", "settle_window_s")
 
 
-@dataclass(frozen=True)
+@frozen
 class TokenPolicy:
     """What the operator allows for a token, in its smallest units: the most to stake, the least fee."""
 
@@ -43,7 +44,7 @@ class TokenPolicy:
     min_fee: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class CapsulePolicy:
     """What the operator allows of capsules: the table [capsules].
 
@@ -57,7 +58,7 @@ class CapsulePolicy:
     audited: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Policy:
     """What the operator allows; the defaults, and the keys of table [policy] in the home's mine.toml.
 

@@ -78,9 +78,11 @@ class Mine(Party):
     def privacy(self) -> Privacy:
         """What the data sets may still tell."""
         from mine.privacy.accounts import Privacy
+        from mine.privacy.ledger import Ledger
 
         policy = self.policy
-        return Privacy(self.sums.ledger, self.book.journal, policy.privacy, policy.max_bits_all)
+        ledger = Ledger(policy.privacy.ledger_at(self.home.path))
+        return Privacy(ledger, self.book.journal, policy.privacy, policy.max_bits_all)
 
     def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
         """The mine at work."""

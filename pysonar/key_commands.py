@@ -10,7 +10,6 @@ import typer
 from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
-from sonar.telling.progress import NullSink
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, sink_for
 
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
@@ -108,6 +107,7 @@ def rotate(
     """
     from pysonar import rotating
     from pysonar.wiring import open_scientist
+    from sonar.telling.progress import NullSink
 
     scientist = open_scientist(home, NullSink() if as_json else sink_for(as_json))
     try:

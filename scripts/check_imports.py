@@ -66,7 +66,7 @@ ADAPTERS = "only `cli` and `wiring` choose adapters"
 NEVER_RUN = "nothing that was received is ever run"
 BY_NAME = "the demo starts the programs by name, as a user would"
 
-_BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
+_BASE = ("sonar.errors", "sonar.frozen", "sonar.protocol", "sonar.ports")
 _TELLING = (*_BASE, "sonar.telling", "sonar.processes")
 _HOME = (*_TELLING, "sonar.home", "sonar.http")
 _COMMANDS = ("sonar.cli", "sonar.commands")
@@ -128,7 +128,8 @@ _NETWORK = frozenset(
 RULES = (
     _pure("sonar.errors", "sonar.errors"),
     _pure("sonar.ports", *_BASE),
-    _pure("sonar.protocol", "sonar.errors", "sonar.protocol"),
+    _pure("sonar.frozen"),
+    _pure("sonar.protocol", "sonar.errors", "sonar.frozen", "sonar.protocol"),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
     _pure("sonar.privacy", "sonar.errors", "sonar.privacy"),  # its caller draws, by `secrets`
     _pure("sonar.data", "sonar.errors", "sonar.data"),
@@ -167,7 +168,7 @@ RULES = (
         "sonar.manifests",
         "sonar.settling",
     ),
-    Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
+    Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.frozen", "sonar.protocol", "sonar.telling")),
     Rule("sonar.processes", DOWN, (*_TELLING, "sonar.starting")),
     Rule("sonar.stairs", DOWN, (*_TELLING, "sonar.stairs")),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
@@ -180,7 +181,13 @@ RULES = (
         libraries=_NETWORK,
     ),
     Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.protocol.keccak", "sonar.chain.header")),
-    Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
+    Rule("sonar.chain.nearby", DOWN, ("sonar.chain.nearby",), libraries=_NETWORK),
+    Rule(
+        "sonar.chain.endpoint",
+        DOWN,
+        (*_HOME, "sonar.chain.nearby", "sonar.chain.endpoint"),
+        libraries=_NETWORK,
+    ),
     Rule(
         "sonar.chain.rpc",
         DOWN,

@@ -9,7 +9,7 @@ _NEEDLESS = (
     "httpx._main",  # its own command line, with click and pygments where they are installed
     "cffi",  # pycryptodome parses C with it for what ctypes does as well
 )
-_OBJECTS_PER_COLLECTION = 50_000
+_OBJECTS_PER_COLLECTION = 100_000  # more than a short command makes
 
 
 def start_lightly() -> None:

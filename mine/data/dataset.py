@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mine.data.registry import SOURCES
 from sonar.data.names import plain_name, plain_names
 from sonar.errors import DataError
+from sonar.frozen import frozen
 
 if TYPE_CHECKING:
     from mine.data.base import DataSource
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True)
+@frozen
 class DataSet:
     """A registered data set: which rows, by `kind` and `source`, and what they were then.
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from mine.data.dataset import DataSet
 from mine.privacy.ledger import DECLARED, Charge, Ledger, Release, ReleaseLost, content_of
 from mine.privacy.memory import Gap, Memory
@@ -143,13 +141,15 @@ class Privacy:
     def rows_in(self, dataset: DataSet, content: str) -> int:
         """How many rows of a data set a content has; all, if nothing is known of that any more."""
         marks, other = self.ledger.marks(dataset), self.ledger.known(content)
-        return len(marks.rows) if other is None else int(np.count_nonzero(marks.within(other)))
+        return len(marks.rows) if other is None else int(marks.within(other).sum())
 
     def known_rows(self, dataset: DataSet) -> int:
         """How many rows of a data set were in a release before."""
         charged = {charge.of for charge in self.ledger.charges()}
         if not charged:
             return 0
+        import numpy as np  # for which a look at what was never released need not wait
+
         marks = self.ledger.marks(dataset)
         inside = np.zeros(len(marks.rows), dtype=np.bool_)
         for content in charged:

@@ -20,13 +20,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mine.data.dataset import DataSet
-from mine.privacy.rows import KEY_BYTES, RowMarks, marks_of, most_of
 from sonar.data.names import plain_names
 from sonar.errors import JournalError
 from sonar.home.journal import Journal
+
+if TYPE_CHECKING:
+    from mine.privacy.rows import RowMarks
 
 RESTORE = (
     "restore this file from its newest copy; or delete it, and count for each data set what may have been "
@@ -154,6 +156,8 @@ class Ledger:
     @property
     def key(self) -> bytes:
         """The key of all hashes, drawn when it is needed first."""
+        from mine.privacy.rows import KEY_BYTES
+
         with self.transaction():
             key = self._journal.get("key")
             if key is None:
@@ -166,6 +170,8 @@ class Ledger:
 
     def marks(self, dataset: DataSet) -> RowMarks:
         """What the rows of a data set are recognised by. They are read once. Raises DataError."""
+        from mine.privacy.rows import marks_of
+
         content = content_of(dataset)
         found = self.known(content)
         if found is None:
@@ -176,6 +182,8 @@ class Ledger:
 
     def known(self, content: str) -> RowMarks | None:
         """The marks of a content that was looked at before; None if it was not."""
+        from mine.privacy.rows import RowMarks
+
         if content not in self._marks and self.is_there:
             found = self._journal.get_as(RowMarks.read, f"rows/{content}")
             if found is None:
@@ -279,6 +287,8 @@ class Ledger:
 
         A content whose marks are lost counts for every row.
         """
+        from mine.privacy.rows import most_of
+
         sums: dict[str, Fraction] = {}
         for content, amount in totals:
             sums[content] = sums.get(content, Fraction(0)) + amount

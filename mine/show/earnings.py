@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING
 
 from mine.consent import SCORE_BITS
@@ -14,6 +14,7 @@ from mine.work.ending import ended, paid_fields
 from mine.work.state import Book, Part
 from sonar.chain.sending.intent import Action, Intent
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.protocol.events import Withdrawn
 from sonar.protocol.fold import RoundRecord, fold
 from sonar.protocol.ids import ETHER, Address, BountyId, hex32
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Records = Mapping[tuple[BountyId, int], RoundRecord]
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundEarnings:
     """One round's income, in the smallest unit of `asset`; gas in wei.
 
@@ -53,7 +54,7 @@ class RoundEarnings:
         return income - self.gas_wei if self.asset == ETHER else income
 
 
-@dataclass(frozen=True)
+@frozen
 class Earnings:
     """All rounds, and the account: what the contract still owes it and what it has taken out, by asset.
 
@@ -188,7 +189,7 @@ def gas_by_round(book: Book) -> dict[tuple[str, int], int]:
     return spent
 
 
-@dataclass(frozen=True)
+@frozen
 class Leak:
     """What the public record reveals about a mine's data in one bounty, beyond the sums over its cohorts."""
 

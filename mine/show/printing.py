@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from mine.show.cover import in_lines, price_lines
 from mine.show.documents import Income, JoinedFacts, MineStatus, OfferFacts, RoundIncome, Standing
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
 from sonar.telling.tables import print_named, print_table, print_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mine.data.dataset import DataSet
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """A table of documents: the fields that it shows by their headings, and how `print_table` treats them."""
 

@@ -8,7 +8,7 @@ state and the bounty's status. `sonar.protocol.round` says which changes of stat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mine.data.dataset import DataSet
 from sonar.chain.rpc import Head
 from sonar.errors import ManifestError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
@@ -60,7 +61,7 @@ def decide(state: RoundState, status: Status) -> Command:
     return DECISIONS.get((state, status), Command.WAIT)
 
 
-@dataclass(frozen=True)
+@frozen
 class Veiled:
     """The veil of a bounty, as long as it lasts: any `threshold` of `capsules` can open a sum.
 
@@ -89,7 +90,7 @@ class Veiled:
         return cls(**{**record, "capsules": tuple(record["capsules"])})
 
 
-@dataclass(frozen=True)
+@frozen
 class Seeds:
     """A mine's seeds in a bounty, one for each class of its capsules, and what it publishes of them.
 
@@ -104,7 +105,7 @@ class Seeds:
     envelopes: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Joined:
     """A bounty that the operator joined, with what may not change while it lasts.
 
@@ -122,7 +123,7 @@ class Joined:
     veil: Veiled | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Turn:
     """What one pass sees of a joined bounty: all of it is of the block `head`."""
 
@@ -138,7 +139,7 @@ class Turn:
         return cls(joined, bounty, head, status_of(bounty, head.timestamp_s), deadlines_of(bounty))
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """A mine's part in one round. Until it has trained, the fields below `state` are empty.
 
@@ -179,7 +180,7 @@ class Part:
         return replace(self, state=advance(self.state, event), why=why)
 
 
-@dataclass(frozen=True)
+@frozen
 class Refusal:
     """Why a bounty was refused, as it was last told."""
 

@@ -10,16 +10,16 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.frozen import frozen
 from sonar.home.files import remedy, remedy_of_database
 from sonar.protocol.wording import other_version
 
 
-@dataclass(frozen=True)
+@frozen
 class Kind:
     """What tells one kind of our files from others, and what is said of them.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sonar.frozen import frozen
 from sonar.home.database import Database, Kind
 
 FORMAT = 2
@@ -24,7 +24,7 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, eve
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class LoggedEvent:
     """A line of the log. `at_s` is this machine's clock, for people only: no decision depends on it."""
 

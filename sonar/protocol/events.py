@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, Terms
 
@@ -20,7 +21,7 @@ class Logged:
     log_index: int
 
 
-@dataclass(frozen=True)
+@frozen
 class BountyPosted(Logged):
     """A bounty was posted."""
 
@@ -32,7 +33,7 @@ class BountyPosted(Logged):
     escrow_units: int
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundOpened(Logged):
     """A round began, at chain time `opened_s`, training the model of `model_digest`."""
 
@@ -42,7 +43,7 @@ class RoundOpened(Logged):
     opened_s: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Committed(Logged):
     """A mine committed to an update."""
 
@@ -52,7 +53,7 @@ class Committed(Logged):
     seal: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Revealed(Logged):
     """A mine revealed its update's manifest."""
 
@@ -62,7 +63,7 @@ class Revealed(Logged):
     update_digest: Digest
 
 
-@dataclass(frozen=True)
+@frozen
 class CohortFixed(Logged):
     """The scientist fixed which of the revealed updates are summed: `digest` is over that cohort."""
 
@@ -71,7 +72,7 @@ class CohortFixed(Logged):
     digest: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class MinePaid(Logged):
     """A mine was credited; `stake_units` is its own, given back."""
 
@@ -85,7 +86,7 @@ class MinePaid(Logged):
     forfeit_units: int
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundSettled(Logged):
     """The scientist settled a round; `paid_units` left the escrow, `escrow_units` is what remains of it."""
 
@@ -99,7 +100,7 @@ class RoundSettled(Logged):
     evidence_digest: Digest
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundFailed(Logged):
     """A round ended with too few updates."""
 
@@ -109,7 +110,7 @@ class RoundFailed(Logged):
     revealed: int
 
 
-@dataclass(frozen=True)
+@frozen
 class BountyClosed(Logged):
     """A bounty ended; `refund_units` was credited to its scientist."""
 
@@ -119,7 +120,7 @@ class BountyClosed(Logged):
     refund_units: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Withdrawn(Logged):
     """An account took its balance out."""
 

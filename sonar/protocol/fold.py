@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 from typing import TypeVar
 
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.protocol.events import (
     BountyClosed,
     BountyPosted,
@@ -50,7 +51,7 @@ _CLOSED_ALONE = {CloseReason.OVERDUE: Ending.OVERDUE, CloseReason.BY_SCIENTIST: 
 """Why a bounty closed, if no other event says how its round ended."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RoundRecord:
     """A round of a bounty, by its events. Amounts are in the bounty's asset, mines in the chain's order."""
 

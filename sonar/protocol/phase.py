@@ -7,10 +7,10 @@ phase sooner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address, BountyId, Digest
 
 WHOLE_BPS = 10_000
@@ -52,7 +52,7 @@ class EntryState(IntEnum):
     REVEALED = 2
 
 
-@dataclass(frozen=True)
+@frozen
 class Terms:
     """A bounty's immutable rules. Windows in seconds, losses in millionths of the null model's.
 
@@ -99,7 +99,7 @@ class Terms:
         return (self.reward_units - self.reward_at(best_loss)) * self.overdue_bps // WHOLE_BPS
 
 
-@dataclass(frozen=True)
+@frozen
 class BountyState:
     """A bounty as the contract holds it at one block.
 
@@ -122,7 +122,7 @@ class BountyState:
     last_commit_s: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A mine's latest round in a bounty. `seal` is its first 29 bytes, all that the contract keeps."""
 

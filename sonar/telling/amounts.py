@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from sonar.errors import ConfigError
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.text import short
 
@@ -24,7 +24,7 @@ _SHOWN_DIGITS = 6
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.$+_-]{0,15}", re.ASCII)
 
 
-@dataclass(frozen=True)
+@frozen
 class Unit:
     """The unit in which amounts of an asset are shown: without a symbol or decimals, its smallest."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from enum import Enum, IntEnum
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from sonar.errors import RemoteError
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address
 from sonar.protocol.wording import first_fault
 from sonar.telling.amounts import Unit
@@ -53,7 +54,7 @@ Amount = Annotated[int, BeforeValidator(_integer)]
 def document(kind: type[T]) -> type[T]:
     """Make a class a document."""
     kind.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
-    return dataclass(frozen=True)(kind)
+    return frozen(kind)
 
 
 def in_json(value: Any, name: str = "") -> Any:

@@ -19,6 +19,7 @@ from typing import IO, Annotated, Literal, Protocol
 from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
+from sonar.frozen import frozen
 from sonar.telling import documents
 from sonar.telling.again import with_home
 from sonar.telling.amounts import IN_ETHER, Unit, format_amount, in_column
@@ -39,7 +40,7 @@ ChainTime = Annotated[int, Field(ge=0, lt=1 << 40)]
 """Seconds since 1970, as many as the contract's times can be: of more, no clock could tell the date."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Waiting:
     """The program waits for `what`, until chain time `until_s` at the latest (None: as long as it takes)."""
 
@@ -49,7 +50,7 @@ class Waiting:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """The party's part in a round of a bounty (hex id) is now in `state`."""
 
@@ -60,7 +61,7 @@ class State:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Transaction:
     """A transaction was mined: what it was for, its round (0: of no round), and what it cost."""
 
@@ -73,7 +74,7 @@ class Transaction:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Timing:
     """A part of the work took `seconds` (round 0: of no round)."""
 
@@ -84,7 +85,7 @@ class Timing:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Round:
     """A round is over; `summary` says how it went for the party."""
 
@@ -95,7 +96,7 @@ class Round:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Note:
     """Something worth reporting."""
 
@@ -104,7 +105,7 @@ class Note:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """Something went wrong; `hint` says what to do. Whether the program continues is its own decision."""
 
@@ -114,7 +115,7 @@ class Problem:
     __pydantic_config__ = STRICT
 
 
-@dataclass(frozen=True)
+@frozen
 class Done:
     """The work is done; `summary` is its result, if it has one."""
 
@@ -128,7 +129,7 @@ Event = Waiting | State | Transaction | Timing | Round | Note | Problem | Done
 _ANY_EVENT = Annotated[Event, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """An event, with who told it and when (seconds since 1970, by that machine's clock)."""
 

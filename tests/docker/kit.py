@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = {name: f"sonar-network/{name}:0.1.0" for name in ("sonar", "mine", "capsule", "pysonar")}
 BASE_IMAGE = "python:3.11-slim-bookworm"
 MIB = 1 << 20
+PATIENCE_S = 180
+"""For what takes seconds on a quiet machine: a dozen containers that start on a busy one take a minute."""
 ROUND = re.compile(
     r"round (\d+): R² (-?[\d.]+), MSE [\d,.]+(?: \(the best is [^)]+\))?, (\d+) of \d+ accepted"
 )
@@ -82,7 +84,7 @@ class Project:
         return ["docker", "compose", "-p", self.name, *files, "--profile", profile, *args]
 
     def run(
-        self, *args: str, check: bool = True, timeout_s: float = 180, profile: str = "demo"
+        self, *args: str, check: bool = True, timeout_s: float = 300, profile: str = "demo"
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self._command(*args, profile=profile),
@@ -128,14 +130,42 @@ class Project:
         found = ROUND.findall(self.logs("demo"))
         return {int(number): (r2, int(accepted)) for number, r2, accepted in found}
 
-    def wait_for_round(self, number: int, within_s: float = 90) -> None:
-        wait_until(f"round {number} to be settled", within_s, lambda: number in self.rounds())
+    def wait_for_round(self, number: int, within_s: float = PATIENCE_S) -> None:
+        def settled() -> bool:
+            running = self._runs("demo")  # asked first: what it said last is in the log by then
+            found = number in self.rounds()
+            assert found or running, f"the campaign ended before round {number}: {self.logs('demo')[-3000:]}"
+            return found
 
-    def wait_for_told(self, words: str, within_s: float = 90) -> None:
+        wait_until(f"round {number} to be settled", within_s, settled)
+
+    def wait_for_one_more_round(self) -> None:
+        """Wait for a round after all that are settled now."""
+        self.wait_for_round(max(self.rounds(), default=0) + 1)
+
+    def wait_for_told(self, words: str, within_s: float = PATIENCE_S) -> None:
         """Wait until the campaign has said these words."""
         wait_until(f"{words!r}", within_s, lambda: words in self.logs("demo"))
 
-    def wait_for_demo(self, within_s: float = 180) -> int:
+    def wait_for_restart(self, container: Container, within_s: float = PATIENCE_S) -> None:
+        """Wait until a container that was killed has been started by its policy, once.
+
+        Others may have settled a round without it before the engine came to that.
+        """
+
+        def started() -> int:
+            container.reload()
+            return int(container.attrs["RestartCount"]) if self._is_up(container) else 0
+
+        assert wait_until(f"{container.name} to be started again", within_s, started) == 1
+
+    def _is_up(self, container: Container) -> bool:
+        return bool(container.attrs["State"]["Running"])
+
+    def _runs(self, service: str) -> bool:
+        return all(self._is_up(one) for one in self.containers(service))
+
+    def wait_for_demo(self, within_s: float = 2 * PATIENCE_S) -> int:
         return int(self.one("demo").wait(timeout=within_s)["StatusCode"])
 
     def volumes(self) -> list[Any]:

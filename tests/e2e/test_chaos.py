@@ -16,29 +16,32 @@ from tests.e2e.kit import Killer, QuietView, has_anvil
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 CHAIN = "anvil" if has_anvil() else "eth-tester"
-INSTANTS = 20
-ROUNDS = 15  # long enough for most of the instants to fall into one run
+LENGTHS = [(7, 6), pytest.param(20, 15, marks=pytest.mark.deep)]
+"""At how many instants, and rounds: long enough for most of the instants to fall into one run."""
 
 
 @pytest.mark.parametrize("party", ["mine-02", "pysonar"])
-def test_killed_at_twenty_instants_the_campaign_ends_the_same(party: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "rounds"), LENGTHS)
+def test_killed_at_many_instants_the_campaign_ends_the_same(
+    party: str, limit: int, rounds: int, tmp_path: Path
+) -> None:
     instants, run = 0, 0
-    while instants < INSTANTS:
+    while instants < limit:
         run += 1
         assert run <= 6, f"only {instants} kills in {run - 1} runs"
-        settings = Settings(tmp_path / str(run), mines=3, rounds=ROUNDS, chain=CHAIN)
+        settings = Settings(tmp_path / str(run), mines=3, rounds=rounds, chain=CHAIN)
         conductor = Conductor(settings, QuietView())
-        killer = Killer(conductor, party, seed=1000 * run + len(party), limit=INSTANTS - instants)
+        killer = Killer(conductor, party, seed=1000 * run + len(party), limit=limit - instants)
         killer.start()
         try:
             report = conductor.run()
         finally:
             killer.stop()
         instants += len(killer.kills)
-        check_the_same(report, len(killer.kills))
+        check_the_same(report, len(killer.kills), rounds)
 
 
-def check_the_same(report: Report, kills: int, rounds: int = ROUNDS) -> None:
+def check_the_same(report: Report, kills: int, rounds: int) -> None:
     losses = [report.initial_loss, *(r.loss for r in report.rounds)]
     assert len(losses) == rounds + 1
     assert losses == rounded_losses(3, rounds), f"after {kills} kills"
@@ -49,9 +52,11 @@ def check_the_same(report: Report, kills: int, rounds: int = ROUNDS) -> None:
 
 
 @pytest.mark.skipif(CHAIN != "anvil", reason="only Anvil's chain outlives its process")
-def test_a_campaign_goes_on_when_its_chain_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kills", "rounds"), [(2, 8), pytest.param(4, 15, marks=pytest.mark.deep)])
+def test_a_campaign_goes_on_when_its_chain_is_killed(
+    kills: int, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each kill takes the newest blocks back, with transactions that were believed."""
-    kills = 4
 
     def start_chain(settings: Settings, supervisor: Supervisor) -> None:
         home = str(settings.home / launch.CHAIN)
@@ -59,11 +64,11 @@ def test_a_campaign_goes_on_when_its_chain_is_killed(tmp_path: Path, monkeypatch
         supervisor.start(launch.CHAIN, ["tests.e2e.chain_that_is_killed", "7", str(kills), home, *args])
 
     monkeypatch.setattr(launch, "start_chain", start_chain)
-    settings = Settings(tmp_path / "home", mines=3, rounds=ROUNDS, chain=CHAIN)
+    settings = Settings(tmp_path / "home", mines=3, rounds=rounds, chain=CHAIN)
     report = Conductor(settings, QuietView()).run()
     log = (settings.home / "logs" / f"{launch.CHAIN}.log").read_text()
     assert log.count("killed with") == kills
-    check_the_same(report, kills)
+    check_the_same(report, kills, rounds)
 
 
 CHEATS = {"mine-03": "random", "mine-06": "minus-three-late", "mine-09": "withholds"}

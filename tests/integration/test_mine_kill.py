@@ -175,7 +175,7 @@ def play_veiled(folder: Path, length: int) -> tuple[World, Fuse, Heard]:
     return world, fuse, heard
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(2, each=2))
 def test_killed_around_an_update_a_mine_has_one_set_of_seeds_and_no_nonce_twice(
     tmp_path: Path, part: int
 ) -> None:

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mine.show.documents
@@ -82,8 +82,21 @@ def test_there_are_documents() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25)  # of each of seventy kinds, which have the same few types of fields
 @given(data=st.data())
 def test_a_document_is_read_as_it_was_written(kind: Any, data: st.DataObject) -> None:
+    check_read_as_written(kind, data)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_document_is_read_as_it_was_written_many_times(kind: Any, data: st.DataObject) -> None:
+    check_read_as_written(kind, data)
+
+
+def check_read_as_written(kind: Any, data: st.DataObject) -> None:
     told = data.draw(documents_of(kind))
     text = write(told)
     assert "\n" not in text

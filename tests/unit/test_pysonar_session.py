@@ -21,6 +21,8 @@ from sonar.home.journal import Journal
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
 
+pytestmark = pytest.mark.usefixtures("no_backoff")
+
 
 @pytest.fixture(autouse=True)
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import RemoteError
+from sonar.frozen import frozen
 from sonar.protocol import abi as words
 from sonar.protocol.keccak import checksummed, keccak
 
@@ -19,7 +19,7 @@ _NEVER_EMITTED = "EIP712DomainChanged"
 """Of the interface of ERC-5267; this contract's domain does not change."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Immutable:
     """A place in the deployed code that the constructor fills in."""
 
@@ -27,7 +27,7 @@ class Immutable:
     length: int  # bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class ContractArtifact:
     """What the compiler made of one contract."""
 
@@ -100,7 +100,7 @@ def _packaged(name: str) -> Traversable:
     return resources.files(__package__).joinpath("artifacts", name)
 
 
-@dataclass(frozen=True)
+@frozen
 class Item:
     """A function, event or error of the ABI. Types are canonical ("(address,uint8)[]")."""
 

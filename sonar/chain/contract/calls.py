@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sonar.chain.contract import abi, token
 from sonar.errors import ConfigError
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import settlement_digest, terms_values
 
 
-@dataclass(frozen=True)
+@frozen
 class Call:
     """A transaction to make: plain data, nothing is sent. `to` is None to create a contract.
 
@@ -30,7 +30,7 @@ class Call:
     amount: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Award:
     """A mine's line in a settlement: its share of the round's reward in basis points."""
 

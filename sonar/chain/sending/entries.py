@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from sonar.chain.rpc import Chain, fields_of, hash32, quantity
 from sonar.chain.sending.fees import Price
 from sonar.chain.sending.intent import PREFIX, Intent
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.protocol.ids import Address, parse_address
 
@@ -25,7 +26,7 @@ EMPTY = "empty transfer"
 """The name of a call that does nothing but take a nonce."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Receipt:
     """A transaction that was mined and confirmed. `contract`: the address of the one it created."""
 
@@ -67,7 +68,7 @@ class State(StrEnum):
     SPENT = "spent"
 
 
-@dataclass(frozen=True)
+@frozen
 class Try:
     """A signed transaction: its hash and bytes, the newest block when it was priced, and what it offers.
 
@@ -87,7 +88,7 @@ class Try:
         return Price(self.tip_wei, self.max_fee_wei)
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """What is known about one transaction. `place` is the contract and chain that it is meant for.
 

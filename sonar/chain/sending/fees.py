@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sonar.chain.rpc import Chain, Request, quantity
 from sonar.errors import ChainUnusable, RpcError
+from sonar.frozen import frozen
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
 TIP_UNTOLD_WEI = 10**9
@@ -18,7 +18,7 @@ BUMP = (5, 4)
 """A replacement offers 5/4 of the fee; nodes ask for at least 11/10."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Price:
     """An offer per gas: at most `max_fee_wei`, of which up to `tip_wei` to whoever makes the block."""
 
@@ -26,7 +26,7 @@ class Price:
     max_fee_wei: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What block `block` says of the next one: its base fee, and the tip that half of its own gas paid."""
 

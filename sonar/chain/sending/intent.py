@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 
 from sonar.errors import JournalError, LocalProtocolError
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId
 
 PREFIX = "outbox/"
@@ -28,7 +29,7 @@ class Action(StrEnum):
     FILL = "fill"  # a nonce that nobody uses, `detail`
 
 
-@dataclass(frozen=True)
+@frozen
 class Intent:
     """An action on a subject, in a round (0: in none): the first call that is saved under it wins.
 
