@@ -77,7 +77,7 @@ def test_sums_of_rounded_noise_are_one_gaussian_if_each_is_wide(wide: float, ali
 
 
 def test_the_bound_on_sums_of_discrete_gaussians() -> None:
-    """The page's 10 p e^(-pi^2 g^2), against exact sums of two, at a g for which the difference can be seen."""
+    """The page's 10 p e^(-pi^2 g^2), against exact sums of two, where the difference can be seen."""
     for g, shift in ((0.7, 0.0), (0.7, 0.5), (0.9, 0.25)):
         grid = np.arange(-40, 41)
         one = np.exp(-((grid - shift) ** 2) / (2 * g * g))
