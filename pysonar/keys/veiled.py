@@ -131,10 +131,13 @@ class VeiledHolder(BaseHolder):
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
-        page = self._opened(job, round, weights_int, updates)
+        page, plain = self._opened(job, round, weights_int, updates)
         rows = {one.mine: one.rows for one in updates}
         lots = Lots("tests", job.bounty, round, reveals if reveals is not None else _digests(updates))
-        return self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference, lots))
+        told = self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference, lots))
+        if plain and self._wanted.audit is not None:  # not before: capsules on this machine need the cores
+            self._ahead.begin(self._key_of(job, round), [one.ciphertexts for one in updates], plain)
+        return told
 
     def _judged(
         self, job: Job, page: Page, rows: Mapping[str, int], reference: Reference | None, lots: Lots
@@ -342,16 +345,14 @@ class VeiledHolder(BaseHolder):
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
-    ) -> Page:
-        """The round's page, of X and K: what is on it already is not decrypted again."""
+    ) -> tuple[Page, list[int]]:
+        """The round's page, of X and K, and what was decrypted for it: nothing, if it is there already."""
         names, weights = _digests(updates), tuple(int(w) for w in weights_int)
         known = self._archive.page(job.bounty, round)
         if known is not None and (known.names, known.weights) == (names, weights):
-            return known
+            return known, []
         key = self._key_of(job, round)
         plain = key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
-        if self._wanted.audit is not None:
-            self._ahead.begin(key, [one.ciphertexts for one in updates], plain)
         n, step = int(key.public.n), job.plan.ciphertexts
         rows = [
             [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]
@@ -359,7 +360,7 @@ class VeiledHolder(BaseHolder):
         ]
         page = Page(round, weights, names, table_of(rows, 2 * step), frozenset())
         self._keep(job, page)
-        return page
+        return page, plain
 
 
 def _check_all(asks: Mapping[str, object], heard: Mapping[str, object], what: str) -> None:
