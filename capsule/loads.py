@@ -3,6 +3,8 @@
 # ruff: noqa: F401
 
 import eth_account
+import numpy.ma
+import uvicorn.lifespan.off
 import uvicorn.loops.asyncio
 import uvicorn.protocols.http.h11_impl
 

@@ -150,12 +150,12 @@ class Service:
         if new:
             view.require_settling(body.round)
             self._require_memory(view, body.round)
+            teller = Teller(means.updates, bounty, view, body)
             if bounty.cover.audit is not None:
                 means.auditor.look(on_chain(means.site, view), body.round)
-                asks = [each.ask for each in new]
-                if mines := Teller(means.updates, bounty, view, body).at_fault(asks):
+                if mines := teller.at_fault([each.ask for each in new]):
                     return self._complaint(request, body, mines)
-            fresh = self._tell(bounty, view, body, new)
+            fresh = self._tell(bounty, body.round, teller, new)
             told |= {(one.mine, one.digest): one.told for one in fresh}
         answer = FunctionalAnswer(
             capsule=means.address, request=request.digest, values=values_of(questions, told)
@@ -178,15 +178,11 @@ class Service:
         )
         return self._means.sign(complaint.to_bytes())
 
-    def _tell(
-        self, bounty: Bounty, view: View, body: FunctionalRequest, questions: list[Question]
-    ) -> list[Ask]:
+    def _tell(self, bounty: Bounty, number: int, teller: Teller, questions: list[Question]) -> list[Ask]:
         distinct, (bits, bits_per_mine) = _distinct(questions), self._limits(bounty)
         wanted = [(each.ask.mine, each.ask.bits) for each in distinct]
-        self._means.ledger.check_room(
-            bounty.bounty, body.round, wanted, bits=bits, bits_per_mine=bits_per_mine
-        )
-        teller = Teller(self._means.updates, bounty, view, body)
+        ledger = self._means.ledger
+        ledger.check_room(bounty.bounty, number, wanted, bits=bits, bits_per_mine=bits_per_mine)
         teller.check([each.ask for each in questions])
         return [teller.value(each) for each in sorted(distinct, key=lambda one: one.ask.mine)]
 

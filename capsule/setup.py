@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capsule.home.accounts import finish
 from capsule.home.keys import Keys
 from capsule.home.ledger import Ledger
 from capsule.home.places import LEDGER_FILE, ROLE
@@ -39,6 +40,7 @@ def make_home(
     if dev and not config.dev:
         raise ConfigError("--dev", f"{config.name!r} is not a development network", hint="leave --dev out")
     with Home(path, ROLE).lock() as home:
+        finish(home)
         if network is not None and in_full(network, "--network") != in_full(home.network, "--network"):
             config.save(home.network)
         write_first(home.path, url)

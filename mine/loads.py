@@ -2,7 +2,9 @@
 
 # ruff: noqa: F401
 
+import cryptography.hazmat.backends.openssl.backend
 import eth_account
+import numpy.ma
 
 import mine.cli
 import mine.data.dataset

@@ -13,11 +13,11 @@ from pysonar.campaign.opening import cover_in, job_of
 from pysonar.campaign.records import Posting, Records
 from pysonar.campaign.signing import CapsuleSignatures
 from pysonar.capsules.answers import Place
-from pysonar.capsules.client import Asker, HttpCapsule
+from pysonar.capsules.client import Asker, Clock, HttpCapsule
 from pysonar.capsules.members import Wanted
 from pysonar.capsules.panel import Panel
+from pysonar.keys.base import Keyring
 from pysonar.keys.key import Key
-from pysonar.keys.ring import Keyring
 from pysonar.keys.veiled import VeiledHolder
 from sonar.chain.contract.market import Market
 from sonar.errors import ConfigError, LocalProtocolError
@@ -36,7 +36,7 @@ def panel_in(network: NetworkConfig, market: Market, account: LocalAccount) -> P
             hint="get a network file with [[capsules]], or leave [capsules] out of the bounty: then software "
             "with your key could read each answer, and mines may ask for more trust than they have",
         )
-    asker = Asker(market.chain_id, market.address, account, lambda: market.head().timestamp_s)
+    asker = Asker(market.chain_id, market.address, account, Clock(lambda: market.head().timestamp_s))
     return Panel(
         [HttpCapsule(one.account, one.url, asker) for one in network.capsules],
         [HttpCapsule(account, one.url, asker) for one in network.capsules for account in one.formerly],

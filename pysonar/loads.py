@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 
 import eth_account
+import numpy.ma
 
 import pysonar.bounty.explain
 import pysonar.bounty.request

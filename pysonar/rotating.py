@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pysonar.campaign.records import Records
 from pysonar.keys import keyfile
 from pysonar.keys.key import Key
-from pysonar.keys.ring import files_of, next_file
+from pysonar.keys.keyfile import files_of, next_file
 from sonar.errors import KeyFileError, UsageError
 from sonar.manifests.model import KeyManifest
 from sonar.telling.documents import Integer, document

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pysonar.bounty.shelf import Shelf
     from pysonar.campaign.lifecycle import Campaign
     from pysonar.campaign.signing import Signing
+    from pysonar.keys.base import Keyring
     from pysonar.keys.holder import KeyHolder
     from pysonar.keys.key import Key
-    from pysonar.keys.ring import Keyring
     from pysonar.models.linear import LinearModel
 
 ROLE = "pysonar"
@@ -146,7 +146,7 @@ class Scientist(Party):
         it has none. Raises KeyFileError.
         """
         from pysonar.keys import keyfile
-        from pysonar.keys.ring import files_of
+        from pysonar.keys.keyfile import files_of
 
         files, records = files_of(self.keys, name), Records(self.journal, name)
         if not self.posted(name):
@@ -163,7 +163,8 @@ class Scientist(Party):
 
     def keyring(self, bounty: Bounty, password: str) -> Keyring:
         """Return all keys of a bounty, of which the first is made if it has none. Raises as `key`."""
-        from pysonar.keys.ring import Keyring, files_of
+        from pysonar.keys.base import Keyring
+        from pysonar.keys.keyfile import files_of
 
         name, folder = bounty.settings.name, self.keys
         return Keyring(self.key(bounty, password), lambda: files_of(folder, name), password)

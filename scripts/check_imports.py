@@ -180,7 +180,13 @@ RULES = (
         libraries=_NETWORK,
     ),
     Rule("sonar.chain.header", DOWN, ("sonar.errors", "sonar.protocol.keccak", "sonar.chain.header")),
-    Rule("sonar.chain.endpoint", DOWN, (*_HOME, "sonar.chain.endpoint"), libraries=_NETWORK),
+    Rule("sonar.chain.nearby", DOWN, ("sonar.chain.nearby",), libraries=_NETWORK),
+    Rule(
+        "sonar.chain.endpoint",
+        DOWN,
+        (*_HOME, "sonar.chain.nearby", "sonar.chain.endpoint"),
+        libraries=_NETWORK,
+    ),
     Rule(
         "sonar.chain.rpc",
         DOWN,

@@ -56,8 +56,14 @@ def label(text: str, count: int = 32) -> bytes:
     return b"".join(part.digest() for part in parts)
 
 
-N = mpz(int.from_bytes(label("n", 128), "big")) | mpz(1) << 1023 | 1
-KEY = PublicKey(N)
+def modulus(name: str) -> mpz:
+    """A modulus: nothing here asks for its primes."""
+    return mpz(int.from_bytes(label(name, 128), "big")) | mpz(1) << 1023 | 1
+
+
+N = modulus("n")
+MODULI = {1: N, 2: modulus("later n")}
+"""By round: the key changes after the first."""
 
 
 def seeds(mine: str) -> list[bytes]:
@@ -106,10 +112,12 @@ def derived() -> dict[str, str]:
 def answer(mine: str, round_number: int) -> dict[str, Any]:
     """One answer: its streams, masks and wraps, and its ciphertexts before and after."""
     where, plain = place(mine, round_number), PLAN.pack(values(mine, round_number))
-    before = [KEY.encrypt(int(x % N), 2 + i) for i, x in enumerate(plain)]
-    after, wraps = veiled(KEY, PLAN, before, seeds(mine), where)
+    key = PublicKey(MODULI[round_number])
+    before = [key.encrypt(int(x % key.n), 2 + i) for i, x in enumerate(plain)]
+    after, wraps = veiled(key, PLAN, before, seeds(mine), where)
     return {
         "mine": mine,
+        "n": str(key.n),
         "question": where.question.hex(),
         "nonce": where.nonce.hex(),
         "round": where.round,
@@ -128,16 +136,17 @@ def class_of(seed: bytes, where: Place) -> dict[str, Any]:
         "hash": seed_hash(seed).hex(),
         "keys": {purpose: stream_key(seed, purpose, where).hex() for purpose in PURPOSES},
         "streams": {purpose: stream(seed, purpose, where, 40).hex() for purpose in PURPOSES},
-        "masks": texts(class_masks(seed, where, N, PLAN.ciphertexts)),
+        "masks": texts(class_masks(seed, where, MODULI[where.round], PLAN.ciphertexts)),
         "wraps": texts(class_wraps(seed, where, PLAN.slot_bits, PLAN.ciphertexts)),
     }
 
 
 def masked(mine: str, round_number: int) -> list[mpz]:
     """The plaintexts X of an answer."""
-    plain = [1 + (x % N) * N for x in PLAN.pack(values(mine, round_number))]
-    after, _ = veiled(KEY, PLAN, plain, seeds(mine), place(mine, round_number))
-    return [gmpy2.divexact(c - 1, N) for c in after]
+    n = MODULI[round_number]
+    plain = [1 + (x % n) * n for x in PLAN.pack(values(mine, round_number))]
+    after, _ = veiled(PublicKey(n), PLAN, plain, seeds(mine), place(mine, round_number))
+    return [gmpy2.divexact(c - 1, n) for c in after]
 
 
 def opened_sum() -> dict[str, Any]:
@@ -165,21 +174,23 @@ def opened_sum() -> dict[str, Any]:
 
 
 def functional(of_values: list[int], vector: list[int], fine: int) -> dict[str, Any]:
-    """A functional of one mine's answers in both rounds: in units of 2^-fine."""
+    """A functional of one mine's answers in both rounds, under two keys: in units of 2^-fine."""
     mine, parts = MINES[0], [place(MINES[0], r) for r in ROUNDS]
     found = [
         class_value(
             PLAN,
-            [N, N],
+            list(MODULI.values()),
             [vector, vector],
-            [class_masks(seed, where, N, PLAN.ciphertexts) for where in parts],
+            [class_masks(seed, where, MODULI[where.round], PLAN.ciphertexts) for where in parts],
             [class_wraps(seed, where, PLAN.slot_bits, PLAN.ciphertexts) for where in parts],
         )
         for seed in seeds(mine)
     ]
     heard = [told(value, PLAN.slot_bits, BITS) for value in found]
     wraps = [read_wraps(PLAN, bytes.fromhex(answer(mine, r)["wraps"])) for r in ROUNDS]
-    result = measured(PLAN, [N] * 2, [vector] * 2, [masked(mine, r) for r in ROUNDS], wraps, heard, BITS)
+    result = measured(
+        PLAN, list(MODULI.values()), [vector] * 2, [masked(mine, r) for r in ROUNDS], wraps, heard, BITS
+    )
     exact = sum(v * u << fine for r in ROUNDS for v, u in zip(of_values, values(mine, r), strict=True))
     return {
         "mine": mine,

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from capsule.audit.ledger import AuditLedger
+from capsule.audit.memory import Memories
 from capsule.audit.public import OnChain, PublicBounty
 from capsule.audit.recompute import Audit, Eyes, Recomputed, check_place
 from capsule.audit.refusal import Refusal, refuse
@@ -54,7 +55,7 @@ class Recomputing:
         random_bits: Callable[[int], int] = secrets.randbits,
     ) -> None:
         self.seen, self.store, self.address = capsule, store, address
-        self.ledger = AuditLedger(journal)
+        self.ledger, self._memories = AuditLedger(journal), Memories()
         self._insecure, self._random_bits = insecure, random_bits
 
     def figures(self, bounty: BountyId) -> list[dict[str, Any]]:
@@ -84,7 +85,8 @@ class Recomputing:
 
     def public(self, chain: OnChain) -> PublicBounty:
         """Return what chain and store say of a bounty."""
-        return PublicBounty(chain, self.store.get, insecure=self._insecure)
+        memory = self._memories.of(chain.state.bounty, chain.posted.model_digest)
+        return PublicBounty(chain, self.store.get, insecure=self._insecure, memory=memory)
 
     def recomputed(
         self,

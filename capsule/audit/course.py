@@ -9,11 +9,11 @@ nearest millionth, ties to within 2^-30. All that decides who is paid what is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from gmpy2 import mpz
 
+from capsule.audit.memory import Summed
 from capsule.audit.opened import OpenedRound
 from capsule.audit.public import PublicBounty
 from capsule.audit.refusal import Refusal, expect, refuse
@@ -31,25 +31,6 @@ from sonar.manifests.model import ModelManifest, VeilCover, commitment
 from sonar.protocol.ids import digest_of
 from sonar.settling.sums import values_of
 from sonar.veil.sums import unveiled
-
-
-@dataclass(frozen=True)
-class Summed:
-    """What a round's set added up to: int[d k], over `rows` rows."""
-
-    sums: list[int]
-    rows: int
-    cohort: CohortManifest
-
-    @property
-    def mines(self) -> list[str]:
-        """Who is in the set."""
-        return list(self.cohort.weights)
-
-    @property
-    def weights(self) -> dict[str, int]:
-        """What each answer of the set weighs, by mine."""
-        return self.cohort.weights
 
 
 def design_of(first: ModelManifest, request: SettlementRequest, start: tuple[int, ...]) -> Design:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from capsule.audit.course import Summed
 from capsule.audit.judging import Judging
+from capsule.audit.memory import Summed
 from capsule.audit.refusal import refuse
 from sonar.families.quadratic.course import Course, Point
 from sonar.families.quadratic.optimisers.base import Optimiser

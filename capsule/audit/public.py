@@ -7,7 +7,7 @@ update which nobody can read does not count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from gmpy2 import mpz
 
+from capsule.audit.memory import Memory, Place
 from capsule.audit.refusal import expect, refuse
 from sonar.errors import BlobNotFound, CiphertextError, DigestMismatch, RemoteError
 from sonar.manifests.cohort import CohortManifest
@@ -58,16 +59,18 @@ def _checked_key(n: bytes, proof: bytes, insecure: bool) -> PublicKey:
 
 
 class PublicBounty:
-    """A bounty's manifests and ciphertexts, read once. `insecure` admits the keys of development networks.
+    """A bounty's manifests and ciphertexts, read once. `insecure` admits the keys of development networks;
+    `memory`: what was read of this bounty before.
 
     Raises Refusal, and what `get` does for blobs that are not there.
     """
 
-    def __init__(self, chain: OnChain, get: Get, *, insecure: bool = False) -> None:
+    def __init__(
+        self, chain: OnChain, get: Get, *, insecure: bool = False, memory: Memory | None = None
+    ) -> None:
         self.chain, self._get, self._insecure = chain, get, insecure
+        self.memory = Memory() if memory is None else memory
         self._updates: dict[int, dict[Address, ReadUpdate | str]] = {}
-        self._manifests: dict[Digest, Manifest] = {}
-        self._models: dict[Digest, ModelManifest] = {}
 
     @cached_property
     def first(self) -> ModelManifest:
@@ -112,13 +115,13 @@ class PublicBounty:
 
     def model(self, digest: Digest) -> ModelManifest:
         """The model of a digest; it must be this bounty's first but for its round, key and weights."""
-        if digest not in self._models:
+        if digest not in self.memory.models:
             found = self._manifest(ModelManifest, digest, "model")
             for field in FROZEN:
                 if getattr(found, field) != getattr(self.first, field):
                     refuse("model", f"the model's manifest has another {field} than the first")
-            self._models[digest] = found
-        return self._models[digest]
+            self.memory.models[digest] = found
+        return self.memory.models[digest]
 
     def weights(self, model: ModelManifest) -> list[mpz]:
         """The ciphertexts of a model's weights."""
@@ -163,20 +166,31 @@ class PublicBounty:
         """
         known, record = self._updates.setdefault(number, {}), self.chain.rounds[number]
         wanted = [mine for mine in record.cohort if only is None or mine in only]
-        new = [mine for mine in wanted if mine not in known]
+        new = [(number, mine, record.reveals[mine].update_digest) for mine in wanted if mine not in known]
         if new:
             expected = self._expected(number)
-            with ThreadPoolExecutor(min(len(new), READ_AT_ONCE)) as pool:
-                digests = [record.reveals[mine].update_digest for mine in new]
-                known |= zip(new, pool.map(partial(self._read, expected), new, digests), strict=True)
+            known |= self.memory.updates(new, expected.model)
+            self._read_all(expected, [place for place in new if place[1] not in known])
         return {mine: known[mine] for mine in wanted}
+
+    def _read_all(self, expected: Expected, places: Sequence[Place]) -> None:
+        if not places:
+            return
+        with ThreadPoolExecutor(min(len(places), READ_AT_ONCE)) as pool:
+            found = list(pool.map(partial(self._read, expected), places))
+        for place, one in zip(places, found, strict=True):
+            number, mine, _ = place
+            self._updates[number][mine] = one
+            if not isinstance(one, str):
+                self.memory.keep(place, expected.model, one)
 
     def _expected(self, number: int) -> Expected:
         chain, model = self.chain, self.model_of(number)
         place = chain.chain_id, chain.contract, chain.state.bounty, number
         return Expected.of(place, model.digest(), self.key(model), model)
 
-    def _read(self, expected: Expected, mine: Address, digest: Digest) -> ReadUpdate | str:
+    def _read(self, expected: Expected, place: Place) -> ReadUpdate | str:
+        _, mine, digest = place
         try:
             return read_update(self._get, expected, mine, digest)
         except (BlobNotFound, DigestMismatch):
@@ -185,7 +199,7 @@ class PublicBounty:
             return malformed(error)
 
     def _manifest(self, kind: type[M], digest: Digest, code: str) -> M:
-        known = self._manifests.get(digest)
+        known = self.memory.manifests.get(digest)
         if isinstance(known, kind):
             return known
         data = self._get(Cid("dag-cbor", digest), kind.max_bytes)
@@ -193,5 +207,5 @@ class PublicBounty:
             found = kind.from_bytes(data)
         except RemoteError as error:
             refuse(code, f"the {code}'s manifest is malformed: {error}")
-        self._manifests[digest] = found
+        self.memory.manifests[digest] = found
         return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from capsule.audit.course import (
-    Summed,
     check_step,
     course_before,
     design_of,
@@ -15,6 +15,7 @@ from capsule.audit.course import (
     summed,
 )
 from capsule.audit.judging import Judging, Past, check_cohort, past_of, read_now
+from capsule.audit.memory import Summed
 from capsule.audit.opened import Batch, OpenedRound, opened_round, opened_weights
 from capsule.audit.paying import check_shares, scores_of
 from capsule.audit.public import PublicBounty
@@ -202,8 +203,12 @@ class Audit:
             if cohort is not None and moved:
                 if each.sum is None:
                     refuse("told-missing", f"nobody told the sum of round {number}")
-                place = self._place if number == self._number else replace(self._place, me=None)
-                found[number] = summed(place, opened[number], each.sum, cohort)
+                sum_up = partial(summed, opened=opened[number], heard=each.sum, cohort=cohort)
+                if number == self._number:
+                    found[number] = sum_up(self._place)
+                    continue
+                earlier = replace(self._place, me=None)
+                found[number] = self._public.memory.sum_of(number, cohort.digest(), partial(sum_up, earlier))
         return found
 
     def _moved(self, number: int) -> bool:

@@ -106,12 +106,14 @@ class Functionals:
         counts if no number of it is off by more than `room`. Where several do, the nearest is meant: a test
         of the same mine may have been asked by numbers as small as the room. Raises Refusal.
         """
-        whole = [
+        asks = self.by_mine.get((mine, bits), [])
+        told = [(asked, classes) for asked, classes in asks if len(classes) == place.cover.classes.count]
+        # Most were asked about by the very numbers, which is quicker to see than how far each one is off.
+        exact = [(0, asked, classes) for asked, classes in told if asked == parts]
+        whole = exact or [
             (off, asked, classes)
-            for asked, classes in self.by_mine.get((mine, bits), [])
-            if len(classes) == place.cover.classes.count
-            and (off := _off(place.plan, asked, parts)) is not None
-            and off <= room
+            for asked, classes in told
+            if (off := _off(place.plan, asked, parts)) is not None and off <= room
         ]
         if whole:
             _, asked, classes = min(whole, key=lambda each: each[0])

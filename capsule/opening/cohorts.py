@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from capsule.problems import Refused
 from sonar.errors import BlobNotFound, BlobTooLarge, ManifestError
-from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.cohort import CohortManifest, read_cohort
 from sonar.ports import Store
 from sonar.protocol.ids import Address, BountyId, Cid, Digest
 from sonar.settling.selection import Opened
@@ -77,7 +77,7 @@ class Cohorts:
             record = view.rounds.get(earlier)
             fixed = record.fixed.digest if record and record.fixed else None
             if earlier < number and digest != fixed:
-                opened = opened.with_sum(CohortManifest.from_bytes(manifest).weights)
+                opened = opened.with_sum(read_cohort(manifest).weights)
         return opened
 
     def _read(self, bounty: BountyId, number: int, digest: Digest) -> CohortManifest | str:
@@ -87,7 +87,7 @@ class Cohorts:
             if data is None:
                 data = self._store.get(Cid("dag-cbor", digest), CohortManifest.max_bytes)
                 self._ledger.keep_cohort(bounty, number, digest, data)
-            return CohortManifest.from_bytes(data)
+            return read_cohort(data)
         except BlobNotFound as error:
             raise Refused(
                 "missing",

@@ -14,7 +14,7 @@ from capsule.problems import Refused
 from sonar.errors import ManifestError
 from sonar.manifests.capsule import Ask, FunctionalRequest, Part
 from sonar.paillier.cohort import digest_of_parts
-from sonar.protocol.ids import Address
+from sonar.protocol.ids import Address, Digest
 from sonar.veil.functionals import class_value, read_vector, told
 from sonar.veil.masks import class_masks, class_wraps
 
@@ -74,6 +74,7 @@ class Teller:
         self._updates, self._bounty, self._view = updates, bounty, view
         self._vectors: dict[int, list[int]] = {}
         self._request = request
+        self._read: dict[tuple[Address, int, bytes], Masked] = {}
         self._made: dict[tuple[Address, int], tuple[list[list[mpz]], list[list[int]]]] = {}
         self._mine: Address | None = None
 
@@ -129,7 +130,10 @@ class Teller:
         return self._vectors[index]
 
     def _masked(self, mine: Address, number: int, update: bytes) -> Masked:
-        return self._updates.get(self._bounty, self._view, number, mine, update)  # type: ignore[arg-type]
+        place = mine, number, update
+        if place not in self._read:
+            self._read[place] = self._updates.get(self._bounty, self._view, number, mine, Digest(update))
+        return self._read[place]
 
     def _streams(self, mine: Address, number: int, update: bytes) -> tuple[list[list[mpz]], list[list[int]]]:
         if (mine, number) not in self._made:

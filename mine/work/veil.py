@@ -138,7 +138,7 @@ class Veils:
         bounty = turn.joined.bounty
         ours = {part.update for part in self._book.parts(bounty)}
         since = self._looked_to.get(bounty, turn.joined.block) - REORG_BLOCKS
-        for event in self._market.events(since, turn.head.number, bounty):
+        for event in self._market.events(since, turn.head.number, bounty, names=(Revealed.__name__,)):
             if not isinstance(event, Revealed) or event.mine != self._me or event.update_digest in ours:
                 continue
             if kept is None or self._seeds_in(event.update_digest) not in (None, kept.hashes):

@@ -5,7 +5,9 @@ What an answer says is checked by who asked (`pysonar.capsules.panel`).
 
 from __future__ import annotations
 
+import math
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ CONTENT_TYPE = "application/vnd.ipld.dag-cbor"
 TIMEOUT_S = 60.0
 GOOD_FOR_S = 600
 """How long a request is good, in chain time: as long as a capsule may take, and a chain's clock be off."""
+FRESH_S = 1.0
+"""How old the chain's time may be that a request's end is reckoned from."""
 WHO = "ask whoever runs it; `pysonar run` goes on by itself once enough capsules answer"
 
 
@@ -52,6 +56,24 @@ class Capsule(Protocol):
     def ask(self, question: Question, body: bytes) -> SignedAnswer:
         """Ask a question. Raises CapsuleUnavailable, CapsuleRefused, CapsuleFault."""
         ...
+
+
+class Clock:
+    """The chain's time, read anew after `FRESH_S`: several capsules are asked at once, and several questions
+    follow each other. Safe to use from several threads.
+    """
+
+    def __init__(self, read_s: Callable[[], int], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._read_s, self._monotonic, self._lock = read_s, monotonic, threading.Lock()
+        self._read_at_s, self._known_s = -math.inf, 0
+
+    def __call__(self) -> int:
+        """Return the chain's time, in seconds. Raises what reading it raises."""
+        with self._lock:
+            now_s = self._monotonic()
+            if now_s - self._read_at_s >= FRESH_S:
+                self._known_s, self._read_at_s = self._read_s(), now_s
+            return self._known_s
 
 
 @dataclass(frozen=True)

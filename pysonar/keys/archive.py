@@ -198,7 +198,7 @@ class Archive:
             ) from error
         except (sqlite3.Error, OSError, InvalidTag, ValueError, KeyError, TypeError) as error:
             raise JournalError(
-                f"what the key has opened cannot be read from {self.path}: {error or 'it was changed'}",
+                f"what the key has opened cannot be read from {self.path}: {str(error) or 'it was changed'}",
                 hint="delete the file: it is made again from the updates in the store",
             ) from error
 

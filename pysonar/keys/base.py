@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from pysonar.keys import keyfile
 from pysonar.keys.archive import Archive, Page
 from pysonar.keys.holder import SCORE_BITS
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key, Tell
 from pysonar.keys.ledger import Aggregated, Revealed
-from pysonar.keys.ring import Keyring
 from pysonar.keys.updates import MineUpdate, weights_digest
-from sonar.errors import LedgerConflict, UsageError
+from sonar.errors import KeyFileError, LedgerConflict, UsageError
 from sonar.manifests.model import KeyManifest
 from sonar.paillier.cohort import digest_of_parts, grouped
 from sonar.paillier.public import PublicKey
@@ -34,6 +35,50 @@ rows, who are twins.
 """
 Judge = Callable[[], Judged]
 SCORE_MAX = (1 << (SCORE_BITS - 1)) - 1
+
+
+class Keyring:
+    """The keys of one bounty: a scientist may change hers while it runs.
+
+    `base` is the key that the bounty is posted with. `files` are those of all its keys, oldest first: they
+    are looked at again each time, and opened with the `passphrase` when they are needed. All keys use the
+    ledger of the first, since what two sums tell together does not depend on the keys that opened them.
+    """
+
+    def __init__(self, base: Key, files: Callable[[], Sequence[Path]] = tuple, passphrase: str = "") -> None:
+        self.base, self._files, self._passphrase = base, files, passphrase
+        self._open = {base.public.fingerprint: base}
+
+    def of(self, fingerprint: bytes) -> Key:
+        """Return a key. Raises KeyFileError if it is not there, or not to be opened."""
+        if fingerprint not in self._open:
+            path = next((one for one in self._files() if keyfile.named(one).fingerprint == fingerprint), None)
+            if path is None:
+                raise KeyFileError(
+                    f"the key {fingerprint.hex()[:16]} is missing, and the bounty has rounds under it",
+                    hint="put its file back from your copy of the folder `keys`",
+                )
+            self._open[fingerprint] = self._opened(path)
+        return self._open[fingerprint]
+
+    def newest(self) -> Key:
+        """Return the key that was added last. Raises KeyFileError, MemoryShort."""
+        files = self._files()
+        return self.of(keyfile.named(files[-1]).fingerprint) if files else self.base
+
+    def close(self) -> None:
+        """Close the ledger, and let go of all keys."""
+        for key in self._open.values():
+            key.close()
+
+    def _opened(self, path: Path) -> Key:
+        key = Key.load(path, self._passphrase, self.base.ledger)
+        if key.public.bits != (bits := self.base.public.bits):
+            raise KeyFileError(
+                f"{path} has {key.public.bits} bits, and the bounty's keys have {bits}",
+                hint=f"move it away, and make one of {bits} bits: `pysonar rotate`",
+            )
+        return key
 
 
 class BaseHolder:

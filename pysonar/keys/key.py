@@ -314,7 +314,8 @@ class Secret:
     ) -> list[mpz]:
         done: list[mpz] = []
         told_s = time.monotonic()
-        for part in spread(work, items, cores=cores, at_a_time=_AT_A_TIME):
+        at_a_time = min(_AT_A_TIME, max(1, -(-len(items) // cores)))  # few items keep all cores busy too
+        for part in spread(work, items, cores=cores, at_a_time=at_a_time):
             done += part
             if self.tell and time.monotonic() - told_s >= 1:
                 told_s = time.monotonic()

@@ -5,13 +5,15 @@
 
 `data` is p and q, each as (bits / 16) big-endian bytes, authenticated together with every other field.
 A key that follows another in a bounty has the field `ledger` too: the fingerprint of the bounty's first key,
-whose ledger is that of all.
+whose ledger is that of all. It lies beside the first, `NAME+2.json` beside `NAME.json`: that it is there asks
+for the change.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass
@@ -121,6 +123,23 @@ def read(path: Path, passphrase: str) -> tuple[bytes, Named]:
 def _named(header: dict[str, Any]) -> Named:
     fingerprint = bytes.fromhex(header["fingerprint"])
     return Named(fingerprint, bytes.fromhex(header.get("ledger", "")) or fingerprint)
+
+
+def files_of(folder: Path, name: str) -> list[Path]:
+    """Return the key files of a bounty that are there, oldest first."""
+    later = re.compile(re.escape(name) + r"\+([1-9][0-9]{0,5})\.json")  # a bounty's name has no "+"
+    found = {1: folder / f"{name}.json"}
+    for path in folder.glob("*.json"):
+        if (match := later.fullmatch(path.name)) is not None:
+            found[int(match[1])] = path
+    return [path for _, path in sorted(found.items()) if path.exists()]
+
+
+def next_file(folder: Path, name: str) -> Path:
+    """Return where a bounty's next key goes."""
+    files = files_of(folder, name)
+    last = files[-1].stem.removeprefix(name).removeprefix("+") if files else ""
+    return folder / f"{name}+{int(last or 1) + 1}.json"
 
 
 def ledger_beside(path: Path, fingerprint: bytes) -> Path:

@@ -18,12 +18,11 @@ from contextlib import suppress
 import numpy as np
 
 from pysonar.keys.archive import Page, Remembered, values_of
-from pysonar.keys.base import BaseHolder, Judged, scaled
+from pysonar.keys.base import BaseHolder, Judged, Keyring, scaled
 from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated
-from pysonar.keys.ring import Keyring
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import UpdateOutOfRange
 from sonar.families.quadratic.comparison import Reference

@@ -17,7 +17,7 @@ from pysonar.keys.job import Job
 from pysonar.keys.ledger import Ledger
 from sonar.families.veiled import Asked
 from sonar.manifests.capsule import MAX_REQUEST_BYTES, Ask, FunctionalRequest, Part, SignedAnswer
-from sonar.manifests.cohort import CohortManifest
+from sonar.manifests.cohort import CohortManifest, read_cohort
 from sonar.protocol.ids import Address, Digest, digest_of
 from sonar.veil.functionals import Measured, measured, places, write_vector
 
@@ -72,7 +72,7 @@ class Told:
         query = "SELECT round, manifest FROM fixed WHERE bounty = ? ORDER BY round"
         with self._ledger.reading() as db:
             rows = db.execute(query, [bounty]).fetchall()
-        return {round: CohortManifest.from_bytes(data) for round, data in rows}
+        return {round: read_cohort(data) for round, data in rows}
 
     def known(self, body: bytes) -> dict[Address, SignedAnswer]:
         """The answers to a request that are on record."""

@@ -22,12 +22,11 @@ from pysonar.capsules.members import Wanted, cover_of
 from pysonar.capsules.panel import Heard, Members, Panel, too_few
 from pysonar.keys.ahead import OpenedAhead
 from pysonar.keys.archive import Page, table_of
-from pysonar.keys.base import BaseHolder, Failed, Judged
+from pysonar.keys.base import BaseHolder, Failed, Judged, Keyring
 from pysonar.keys.holder import SCORE_BITS, Choice
 from pysonar.keys.job import Job
 from pysonar.keys.key import Key
 from pysonar.keys.ledger import Aggregated, Revealed
-from pysonar.keys.ring import Keyring
 from pysonar.keys.told import COMPLAINT, Lot, Question, Told, looking
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import (

@@ -21,9 +21,10 @@ from typing import Any
 import httpx
 from pydantic_core import from_json
 
+from sonar.chain.nearby import Http, Nearby, takes
 from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError, SonarError
 from sonar.http import TLS_HINT, checked_url, client, retry_after_s, tls_fault
-from sonar.protocol.url import without_secrets
+from sonar.protocol.url import is_local, without_secrets
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_S = 60.0
@@ -128,7 +129,7 @@ class Endpoint:
         self._pace = Pace(monotonic, sleep)
         self._served = False
         self._limit = "too many in one batch"
-        self._http = client(self._url, transport=transport, headers={"content-type": "application/json"})
+        self._http = _http(self._url, transport)
 
     def close(self) -> None:
         """Close the connection."""
@@ -234,6 +235,13 @@ class Endpoint:
             if self._monotonic() > until_s:  # httpx limits each read by itself, and bytes may drip
                 raise httpx.ReadTimeout("")
         return b"".join(parts)
+
+
+def _http(url: httpx.URL, transport: httpx.BaseTransport | None) -> Http:
+    headers = {"content-type": "application/json"}
+    if transport is None and is_local(url.host) and takes(url):
+        return Nearby(url, headers)
+    return client(url, transport=transport, headers=headers)
 
 
 def _not_a_nodes(response: httpx.Response, *, many: bool) -> httpx.HTTPError:

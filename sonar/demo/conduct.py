@@ -76,24 +76,28 @@ class Conductor:
     def _start_parties(self, network: NetworkConfig) -> None:
         """Start every party; fund it as soon as it has made its keystore, and let it begin its work.
 
-        Capsules begin first: the others' copies of the network's file must list them.
+        Capsules go first. The others make their homes meanwhile; before they go on, their copies of the
+        network's file must list the capsules.
         """
         capsules, others = self._settings.capsule_names(), [SCIENTIST, *self._settings.parties()]
         self._view.stage(f"starting {len(capsules + others)} parties, each with a keystore of its own")
-        for party in capsules + others:
-            launch.start_party(self._settings, self._supervisor, party)
-        for party, document in self._ready(PartyReady, capsules + others):
+        launch.start_parties(self._settings, self._supervisor)
+        listed = self._start_capsules(capsules) if capsules else None
+        for party, document in self._ready(PartyReady, others):
             self.record.addresses[party] = document.address
-            if party not in capsules:
-                fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
-            if party in capsules or not capsules:
-                self._let_go_on(party)
-        if capsules:
-            self.record.capsules |= self._ready(CapsuleReady, capsules)
-            copies = [self._settings.home / party for party in capsules + others]
-            list_capsules(self._settings.network, copies, [self.record.capsules[name] for name in capsules])
-            for party in others:
-                self._let_go_on(party)
+            fund(network, document.address, ALLOWANCE_WEI.get(party, MINE_ALLOWANCE_WEI))
+            if listed is not None:
+                listed.save(self._settings.home / party / self._settings.network.name)
+            self._let_go_on(party)
+
+    def _start_capsules(self, capsules: Sequence[str]) -> NetworkConfig:
+        """Let capsules serve, and return the network as it lists them then."""
+        for party, document in self._ready(PartyReady, capsules):
+            self.record.addresses[party] = document.address
+            self._let_go_on(party)
+        self.record.capsules |= self._ready(CapsuleReady, capsules)
+        homes = [self._settings.home / party for party in capsules]
+        return list_capsules(self._settings.network, homes, map(self.record.capsules.__getitem__, capsules))
 
     def _ready(self, kind: Callable[..., T], parties: Sequence[str]) -> Iterator[tuple[str, T]]:
         return ready(self._supervisor, kind, parties, self._view.stage, self._revive)
@@ -106,7 +110,6 @@ class Conductor:
     def _watch(self) -> None:
         """Follow the parties until the scientist and every mine have ended well."""
         self._view.stage("training on encrypted weights")
-        threading.Thread(target=plot.load, daemon=True).start()
         for line in self._lines():
             if line.text is not None:
                 self._told(line.party, line.text)
@@ -137,6 +140,8 @@ class Conductor:
         if isinstance(event, Timing):
             self.record.seconds[f"{self._group(party)}: {event.part}"] += event.seconds
         elif isinstance(event, Round) and isinstance(event.summary, CampaignRound):
+            if not self.record.rounds:  # before, all cores are busy with starts
+                threading.Thread(target=plot.load, daemon=True).start()
             self.record.rounds[event.round] = event.summary
         self._view.show(ProgressLine(party, line.at_s, event))
 

@@ -26,6 +26,8 @@ from sonar.processes.supervisor import Child, Supervisor
 
 CHAIN, LOGS = "chain", "logs"
 CAPSULES = 3
+_FIRST_LOADS = {True: [LOADS_OF_CAPSULE], False: [LOADS_OF_MINE, LOADS_OF_SCIENTIST]}
+"""What loads while the chain starts, by whether there are capsules, which begin before the others."""
 
 _BOUNTY = """\
 # The demo's bounty; run it again with `pysonar run`, or change it first.
@@ -108,7 +110,17 @@ def start_chain(settings: Settings, supervisor: Supervisor) -> None:
     home, store = str(settings.home / CHAIN), str(settings.home / "store")
     args = ["chain", "--home", home, "--store", store, "--client", settings.chain, "--json"]
     supervisor.start(CHAIN, ["sonar", *args])
-    supervisor.load(*([LOADS_OF_CAPSULE] if settings.capsules else []), LOADS_OF_MINE, LOADS_OF_SCIENTIST)
+    supervisor.load(*_FIRST_LOADS[settings.capsules > 0])
+
+
+def start_parties(settings: Settings, supervisor: Supervisor) -> None:
+    """Start every party; capsules begin while the others' programs load."""
+    for capsule in settings.capsule_names():
+        start_party(settings, supervisor, capsule)
+    if settings.capsules:
+        supervisor.load(*_FIRST_LOADS[False])
+    for party in (SCIENTIST, *settings.parties()):
+        start_party(settings, supervisor, party)
 
 
 def start_party(settings: Settings, supervisor: Supervisor, party: str) -> Child:

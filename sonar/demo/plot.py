@@ -33,10 +33,9 @@ def load() -> None:
 def draw(report: Report, path: Path) -> None:
     """Write the picture to `path` (PNG)."""
     import matplotlib as mpl
+    from matplotlib import pyplot as plt  # first: another thread may be loading it still
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     canvas, (left, right) = plt.subplots(1, 2, figsize=(13, 5), constrained_layout=True)
     _draw_losses(report, left)
     _draw_payments(report, right)

@@ -80,15 +80,16 @@ def capsule_at_work(home: Path, url: str = "") -> list[str]:
     return ["capsule", "run", *prepare_home(home), "--listen", urlsplit(url).netloc or "127.0.0.1:0"]
 
 
-def list_capsules(network: Path, homes: Iterable[Path], capsules: Iterable[CapsuleReady]) -> None:
+def list_capsules(network: Path, homes: Iterable[Path], capsules: Iterable[CapsuleReady]) -> NetworkConfig:
     """List capsules in the network's file, and in the copies that homes have taken over already.
 
-    Raises ConfigError.
+    Returns the network as it is listed now. Raises ConfigError.
     """
     listed = tuple(CapsuleConfig(url=one.url, account=one.address) for one in capsules)
     config = NetworkConfig.load(network).model_copy(update={"capsules": listed})
     for file in (network, *(home / network.name for home in homes)):
         config.save(file)
+    return config
 
 
 def ready(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -51,3 +52,12 @@ class CohortManifest(Manifest):
         if not is_ascending([addend.mine for addend in self.addends]):
             raise ValueError("addends: mines are not ascending, or one occurs twice")
         return self
+
+
+@lru_cache(maxsize=256)
+def read_cohort(data: bytes) -> CohortManifest:
+    """Return the manifest that these bytes are. Raises ManifestError, BlobTooLarge.
+
+    Which sets were opened before is asked for in every round, and earlier ones are read again each time.
+    """
+    return CohortManifest.from_bytes(data)

@@ -15,6 +15,7 @@ dag-cbor.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NoReturn
 
 from sonar.errors import BlobTooLarge, ManifestError, UsageError
@@ -24,6 +25,8 @@ Value = None | bool | int | bytes | str | Cid | Sequence["Value"] | Mapping[str,
 
 MAX_BYTES = 65_536
 MAX_DEPTH = 8
+_KEPT = 256
+"""For how many kinds of maps the order of the keys is kept."""
 
 _UINT, _NEGATIVE, _BYTES, _TEXT, _LIST, _MAP, _TAG, _SIMPLE = range(8)
 _CONSTANTS: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
@@ -61,52 +64,51 @@ def _write(out: bytearray, value: Value) -> None:
     if value is None or isinstance(value, bool):
         out.append(0xF6 if value is None else 0xF5 if value else 0xF4)
     elif isinstance(value, int):
-        _write_head(out, _UINT if value >= 0 else _NEGATIVE, value if value >= 0 else -1 - value)
+        out += _head(_UINT if value >= 0 else _NEGATIVE, value if value >= 0 else -1 - value)
     elif isinstance(value, bytes):
-        _write_head(out, _BYTES, len(value))
+        out += _head(_BYTES, len(value))
         out += value
     elif isinstance(value, str):
-        text = _utf8(value)
-        _write_head(out, _TEXT, len(text))
-        out += text
+        out += _text(value)
     elif isinstance(value, Cid):
         out += _LINK_HEAD
         _write(out, b"\0" + value.to_bytes())  # DAG-CBOR puts the multibase prefix 0 before a binary CID
     elif isinstance(value, Mapping):
-        _write_map(out, value)
+        out += _head(_MAP, len(value))
+        for key, written in _sorted_keys(tuple(value)):
+            out += written
+            _write(out, value[key])
     elif isinstance(value, (list, tuple)):
-        _write_head(out, _LIST, len(value))
+        out += _head(_LIST, len(value))
         for item in value:
             _write(out, item)
     else:
         raise UsageError(f"a manifest cannot hold a {type(value).__name__}")
 
 
-def _write_map(out: bytearray, value: Mapping[str, Value]) -> None:
-    if not all(isinstance(key, str) for key in value):
+@lru_cache(maxsize=_KEPT)
+def _sorted_keys(keys: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """The keys of a map in their order, each with its encoding: a program writes few kinds of maps."""
+    if not all(isinstance(key, str) for key in keys):
         raise UsageError("a manifest's map cannot have keys other than text")
-    _write_head(out, _MAP, len(value))
-    for key in sorted(value, key=lambda key: (len(_utf8(key)), _utf8(key))):
-        _write(out, key)
-        _write(out, value[key])
+    written = [(key, _text(key)) for key in keys]
+    return tuple(sorted(written, key=lambda one: (len(one[1]), one[1])))
 
 
-def _utf8(text: str) -> bytes:
+def _text(text: str) -> bytes:
     try:
-        return text.encode()
+        written = text.encode()
     except UnicodeEncodeError:
         raise UsageError("a manifest cannot hold text with lone surrogates") from None
+    return _head(_TEXT, len(written)) + written
 
 
-def _write_head(out: bytearray, major: int, argument: int) -> None:
+def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        out.append(major << 5 | argument)
-        return
+        return bytes((major << 5 | argument,))
     for info, width in _WIDTHS.items():
         if argument < 1 << 8 * width:
-            out.append(major << 5 | info)
-            out += argument.to_bytes(width, "big")
-            return
+            return bytes((major << 5 | info,)) + argument.to_bytes(width, "big")
     raise UsageError("a manifest cannot hold an integer beyond 64 bits")
 
 
@@ -129,16 +131,20 @@ class _Reader:
 
     def head(self) -> tuple[int, int]:
         """Return (major type, argument)."""
-        first = self.take(1)[0]
+        if self.at == len(self.data):
+            self.take(1)
+        first = self.data[self.at]
+        self.at += 1
         major, info = first >> 5, first & 31
-        if info < 24:
-            return major, info
+        return major, info if info < 24 else self.argument(info)
+
+    def argument(self, info: int) -> int:
         if info not in _WIDTHS:
             self.fail("indefinite or reserved length")
         argument = int.from_bytes(self.take(_WIDTHS[info]), "big")
         if argument < _SMALLEST[info]:
             self.fail("a number or length is not in its shortest form")
-        return major, argument
+        return argument
 
     def value(self, depth: int) -> Value:
         if depth > MAX_DEPTH:
@@ -148,8 +154,6 @@ class _Reader:
         major, argument = self.head()
         if major == _UINT:
             return argument
-        if major == _NEGATIVE:
-            return -1 - argument
         if major == _BYTES:
             return self.take(argument)
         if major == _TEXT:
@@ -158,7 +162,7 @@ class _Reader:
             return [self.value(depth + 1) for _ in range(self.count(argument, 1))]
         if major == _MAP:
             return self.map(self.count(argument, 2), depth)
-        return self.link(argument)
+        return -1 - argument if major == _NEGATIVE else self.link(argument)
 
     def constant(self) -> bool | None:
         first = self.take(1)[0]
@@ -179,14 +183,14 @@ class _Reader:
 
     def map(self, pairs: int, depth: int) -> dict[str, Value]:
         result: dict[str, Value] = {}
-        last: tuple[int, bytes] | None = None
+        last = (-1, b"")
         for _ in range(pairs):
             major, length = self.head()
             if major != _TEXT:
                 self.fail("a map's key is not text")
-            key = self.text(length)
-            order = (length, key.encode())
-            if last is not None and order <= last:
+            start, key = self.at, self.text(length)
+            order = length, self.data[start : self.at]
+            if order <= last:
                 self.fail("map keys are not sorted, or one occurs twice")
             last = order
             result[key] = self.value(depth + 1)

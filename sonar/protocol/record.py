@@ -16,7 +16,7 @@ are no floats on the wire: a name that ends in `_q32` holds round(x * 2^32).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
@@ -29,6 +29,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
 )
+from pydantic.fields import FieldInfo
 
 from sonar.errors import ConfigError, ManifestError
 from sonar.protocol import codec
@@ -133,16 +134,29 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not isinstance(value, BaseModel):
         return value
-    fields = {name: _plain(item) for name, item in value}
-    for name, field in type(value).model_fields.items():
-        if _IS_ADDRESS in field.metadata:
-            fields[name] = _hex(fields[name])
-        elif field.default is None and fields[name] is None:
-            del fields[name]
-        elif _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ()):
-            found = fields[name]
-            fields[name] = _hex(found) if isinstance(found, str) else [_hex(item) for item in found]
+    found, fields = value.__dict__, dict[str, Any]()
+    for name, is_address, is_optional in _fields_of(type(value)):
+        item = found[name]
+        if item is None and is_optional:
+            continue
+        if not is_address:
+            fields[name] = _plain(item)
+        else:
+            fields[name] = _hex(item) if isinstance(item, str) else [_hex(each) for each in item]
     return fields
+
+
+@cache
+def _fields_of(kind: type[BaseModel]) -> tuple[tuple[str, bool, bool], ...]:
+    """The fields of a kind of record: name, whether it holds addresses, whether it may be left out."""
+    return tuple(
+        (name, _IS_ADDRESS in field.metadata or _holds_addresses(field), field.default is None)
+        for name, field in kind.model_fields.items()
+    )
+
+
+def _holds_addresses(field: FieldInfo) -> bool:
+    return _IS_ADDRESS in getattr(next(iter(get_args(field.annotation)), None), "__metadata__", ())
 
 
 def _hex(address: str) -> bytes:

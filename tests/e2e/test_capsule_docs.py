@@ -15,9 +15,9 @@ PORTS = re.compile(r"\b855(?=\d|\$i)")
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(290)]
 
 
-def free_ports() -> str:
-    """The first digits of three free ports, whose last digits are 1, 2 and 3."""
-    for base in range(1100, 3000):
+def free_ports(first: int = 1100) -> str:
+    """The first digits of three free ports, whose last digits are 1, 2 and 3; the least that are tried."""
+    for base in range(first, 3000):
         try:
             for last in (1, 2, 3):
                 with socket.socket() as probe:

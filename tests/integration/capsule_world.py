@@ -29,9 +29,9 @@ from pysonar.behind import audited_by, holder_behind
 from pysonar.campaign.records import Records
 from pysonar.capsules.client import CONTENT_TYPE, Asker, HttpCapsule
 from pysonar.capsules.panel import Panel
+from pysonar.keys.base import Keyring
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
-from pysonar.keys.ring import Keyring
 from pysonar.keys.told import Told
 from sonar.chain.signatures import sign_digest
 from sonar.errors import SonarError

@@ -10,10 +10,11 @@ from typing import Any
 
 from pysonar.campaign.lifecycle import Campaign
 from pysonar.keys import keyfile
+from pysonar.keys.base import Keyring
 from pysonar.keys.holder import KeyHolder
 from pysonar.keys.key import Key
+from pysonar.keys.keyfile import files_of, next_file
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.ring import Keyring, files_of, next_file
 from sonar.home.journal import Journal
 from tests.integration.campaign_kit import World
 from tests.integration.capsule_world import CapsuleWorld

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import resource
@@ -205,3 +206,24 @@ def test_requests_at_once_tell_no_more_than_the_budget(world: tuple[Town, Cap, P
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(one, range(12))) == 3
     assert capsule.party.ledger.bits_of(posted.bounty) == {mine: 9}
+
+
+def test_the_end_of_an_answer_does_not_wait_for_its_beginning_to_be_acknowledged() -> None:
+    """Nagle's algorithm would keep it back for 40 ms, as clients put off what they acknowledge."""
+    prompt: list[int] = []
+
+    class Accepted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken = transport.get_extra_info("socket")
+            prompt.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def connect() -> None:
+        made = server.listening("127.0.0.1", 0)
+        async with await asyncio.get_running_loop().create_server(Accepted, sock=made):
+            reader, writer = await asyncio.open_connection(*made.getsockname())
+            await reader.read()
+            writer.close()
+
+    asyncio.run(connect())
+    assert prompt == [1]

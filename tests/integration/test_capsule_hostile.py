@@ -11,8 +11,9 @@ from eth_account import Account
 
 from capsule.home.policy import Policy, Rules, Service
 from capsule.opening import functional
+from pysonar.keys.key import Key, Secret
 from sonar.manifests.capsule import FunctionalAnswer, FunctionalRequest, Problem, SumAnswer
-from sonar.manifests.model import VeilCover
+from sonar.manifests.model import KeyManifest, VeilCover
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.veil.envelopes import EnvelopeKey
 from sonar.veil.functionals import places, spread
@@ -439,3 +440,34 @@ def test_a_request_that_would_take_too_long_is_refused(
     monkeypatch.setattr(functional, "MOST_DIGITS", 2 * places(posted.plan) - 1)
     found = town.refusal(capsules[0], request)
     assert (found.code, "products" in found.problem) == ("too-large", True)
+
+
+@pytest.mark.parametrize("what", ["proof", "bits", "another cover", "sound"])
+def test_a_later_round_s_key_is_checked_as_the_first(town: Town, capsules: list[Cap], what: str) -> None:
+    made = town.post(capsules)
+    town.answer(made)
+    assert isinstance(town.ask(capsules[0], question(town, made)), FunctionalAnswer)
+    other = Key(*Secret.generate(960 if what == "bits" else town.key.public.bits).primes())
+    key = KeyManifest(
+        bits=other.public.bits,
+        n=other.public.to_bytes(),
+        proof=town.key.proof if what == "proof" else other.proof,
+    )
+    town.store.put(key.to_bytes(), "dag-cbor")
+    changes: dict[str, Any] = {"key": key.cid()}
+    if what == "another cover":
+        changes["cover"] = made.models[0].cover.model_copy(update={"bits": 513})
+    first = made.models[0]
+    made.models[0] = first.model_copy(update=changes)  # what the next one is made of
+    town.settle(made, 1)
+    made.models[0] = first
+    honest, town.key = town.key, other if what == "sound" else town.key
+    try:
+        town.answer(made, 2)
+        request = question(town, made, number=2)
+        if what == "sound":
+            assert isinstance(town.ask(capsules[0], request), FunctionalAnswer)
+        else:
+            assert town.refusal(capsules[0], request).code == "model"
+    finally:
+        town.key = honest

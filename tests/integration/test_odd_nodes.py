@@ -15,10 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from sonar.chain.rpc import Request, Rpc, quantity
 from sonar.errors import ChainUnavailable, ChainUnusable, ConfigError, RpcError
+from sonar.http import client
 from sonar.localchain.jsonrpc import answer
 from sonar.telling.progress import ListSink, Progress
 from sonar.telling.waiting import patiently
@@ -411,7 +413,9 @@ def test_a_node_at_an_address_of_version_6(honest: Honest) -> None:
 
 def test_the_log_of_the_http_library_tells_no_key(honest: Honest, caplog: pytest.LogCaptureFixture) -> None:
     with node(honest) as served, caplog.at_level(logging.DEBUG):
-        Rpc(served.url(SECRET)).call("eth_chainId")
+        url = httpx.URL(served.url(SECRET))
+        with client(url) as http:  # as for a node that is farther away
+            http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
         assert served.url("/…") in caplog.text
     assert "s3cret" not in caplog.text
 

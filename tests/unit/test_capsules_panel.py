@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pysonar.capsules.answers import Place
-from pysonar.capsules.client import Asker, HttpCapsule
+from pysonar.capsules.client import FRESH_S, Asker, Clock, HttpCapsule
 from pysonar.capsules.members import Wanted, cover_of
 from pysonar.capsules.panel import Members, Panel, too_few
 from sonar.chain.signatures import sign_digest
@@ -362,6 +362,14 @@ def test_a_threshold_beyond_the_list_is_refused() -> None:
     with pytest.raises(ConfigError, match="threshold") as caught:
         covered(Town(), threshold=4)
     assert "lower" in caught.value.hint
+
+
+def test_the_chain_is_asked_for_its_time_once_for_what_is_asked_at_once() -> None:
+    times, now_s = iter([1000, 1007]), [50.0]
+    clock = Clock(lambda: next(times), lambda: now_s[0])
+    assert [clock(), clock(), clock()] == [1000] * 3
+    now_s[0] += FRESH_S
+    assert [clock(), clock()] == [1007] * 2
 
 
 # ---- hostile bytes

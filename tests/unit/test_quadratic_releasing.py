@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sonar.errors import BoundsError, ConsentError, DataError, ManifestError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.design import Design
+from sonar.families.quadratic.maps.polynomial import PolynomialWish
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
-from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.releasing import fine_enough, released_map, row_sums, sums_id
 from sonar.families.quadratic.noisy.shortening import check_lengths, grid_rows
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.families.registry import family_of
@@ -152,6 +153,40 @@ def test_a_row_that_is_too_long_is_refused_in_whole_numbers() -> None:
         check_lengths(noise, np.array([[3000, 4001]]))
     with pytest.raises(ConsentError, match="longer on this machine"):
         check_lengths(noise, np.array([[1 << 62, 1 << 62]]))  # their squares wrap around to 0
+
+
+def test_what_no_cast_can_hold_is_too_long() -> None:
+    noise = QuadraticNoise.parse(WIDE | {"row_max": 5000})
+    for value in (-(1 << 63), (1 << 63) - 1):
+        with pytest.raises(ConsentError, match="longer on this machine"):
+            check_lengths(noise, np.array([[value, 0]]))
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic-taylor"])
+def test_no_row_decides_whether_a_mine_joins(loss: str) -> None:
+    """What is infinite, overflows in the map, or is no label counts as zeros; all others count as before."""
+    design, table = world(loss=loss, feature_map=PolynomialWish(degree=2))
+    spec = noisy(design.spec).model_copy(update={"stages": design.spec.stages[1:2]})  # without clips
+    assert not np.isfinite(spec.unsafe_transform(np.full((1, 3), 1e200))).all()
+    bad = table[:4].copy()
+    bad[0, 0], bad[1, 1], bad[2, :3] = np.inf, np.nan, 1e200
+    bad[3, 3] = np.nan if loss == "squared" else 0.5
+    found, without = row_sums(spec, [np.vstack([bad, table])]), row_sums(spec, [table])
+    assert found.rows == without.rows + 4
+    assert found.clipped == without.clipped + 4
+    assert found.values == without.values
+
+
+def test_shared_noise_must_be_wide_beside_the_last_places() -> None:
+    design, table = world()
+    fine = noisy(design.spec, parts=3)
+    assert fine_enough(fine, design.plan)
+    few = noisy(design.spec, parts=255, deviation=1 << 10).model_copy(update={"rows_min": 10**6})
+    assert not fine_enough(few, design.plan)
+    assert fine_enough(noisy(design.spec, deviation=1 << 10), design.plan)  # of one mine it does not matter
+    found = row_sums(fine, [table])
+    with pytest.raises(ConsentError, match="noise: a part of 255 is too small"):
+        released_map(few, design.plan, found.values, 10**6)
 
 
 def test_the_ridge_stands_on_the_diagonal_but_for_the_bias() -> None:

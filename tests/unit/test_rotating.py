@@ -14,20 +14,22 @@ from pathlib import Path
 
 import pytest
 
+import pysonar
 from pysonar.bounty.request import Bounty
 from pysonar.bounty.shelf import Shelf
 from pysonar.campaign.records import Finished, Posting, Publication, Records
 from pysonar.cli import main
 from pysonar.keys import keyfile
+from pysonar.keys.base import Keyring
 from pysonar.keys.key import Key
+from pysonar.keys.keyfile import files_of, next_file
 from pysonar.keys.local import LocalHolder
-from pysonar.keys.ring import Keyring, files_of, next_file
 from pysonar.rotating import keys_of
 from pysonar.show.documents import ANSWERS, ScientistStatus, Standing
 from pysonar.show.views import print_result, status_of
 from pysonar.wiring import Scientist, open_scientist
 from sonar.chain.sending.intent import Intent
-from sonar.errors import KeyFileError
+from sonar.errors import ConfigError, KeyFileError, UsageError
 from sonar.manifests.model import KeyManifest
 from sonar.telling.documents import read, write
 from sonar.telling.progress import NullSink
@@ -362,3 +364,23 @@ def test_a_command_that_is_killed_asked_or_did_not_ask(scientist: Scientist, see
     told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
     assert told["again"] is bool(asked)
     assert len(files_of(scientist.keys, "diabetes")) == 2
+
+
+def test_in_a_notebook(scientist: Scientist, capsys: pytest.CaptureFixture[str]) -> None:
+    post(scientist)
+    with pysonar.connect(scientist.home.path, password=PASSWORD, progress=NullSink()) as session:
+        told = session.rotate("diabetes")
+        assert (told.again, told.from_round) == (False, 2)
+        assert session.rotate(scientist.started()).again
+        assert [(key.state, key.path) for key in session.keys("diabetes")] == [
+            ("in use", str(scientist.key_path("diabetes"))),
+            ("asked for", told.path),
+        ]
+        # A session holds the home's lock; the command asks beside it.
+        assert run(scientist, capsys, "rotate")["again"] is True
+        with pytest.raises(ConfigError, match="bounty: must be of type Bounty or str"):
+            session.rotate(3)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="key: must be of type Path or str"):
+            session.rotate("diabetes", key=3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="this session is closed"):
+        session.rotate("diabetes")

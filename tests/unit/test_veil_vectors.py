@@ -50,8 +50,9 @@ def numbers(data: bytes, width: int) -> list[int]:
 
 
 def masks(seed: str, answer: dict[str, Any]) -> list[int]:
-    width = (N.bit_length() + 7) // 8 + 16
-    return [x % N for x in numbers(stream(key_of(seed, "mask", answer), width * COUNT), width)]
+    n = int(answer["n"])
+    width = (n.bit_length() + 7) // 8 + 16
+    return [x % n for x in numbers(stream(key_of(seed, "mask", answer), width * COUNT), width)]
 
 
 def wraps(seed: str, answer: dict[str, Any]) -> list[int]:
@@ -79,7 +80,8 @@ def packed(values: list[str]) -> list[int]:
 def masked(answer: dict[str, Any]) -> list[int]:
     """X of each ciphertext."""
     columns = zip(*(masks(seed, answer) for seed in seeds_of(answer["mine"])), strict=True)
-    return [(p + sum(column)) % N for p, column in zip(packed(answer["values"]), columns, strict=True)]
+    n = int(answer["n"])
+    return [(p + sum(column)) % n for p, column in zip(packed(answer["values"]), columns, strict=True)]
 
 
 def digits(number: int) -> list[int]:
@@ -106,12 +108,13 @@ def test_an_answer_is_masked_as_the_page_says(answer: dict[str, Any]) -> None:
     hidden = [
         sum(column) for column in zip(*(wraps(s, answer) for s in seeds_of(answer["mine"])), strict=True)
     ]
-    k = [(total // N + s) % (1 << SIZE) for total, s in zip(sums, hidden, strict=True)]
+    n = int(answer["n"])
+    k = [(total // n + s) % (1 << SIZE) for total, s in zip(sums, hidden, strict=True)]
     assert answer["wraps"] == b"".join(x.to_bytes(WRAP_BYTES, "big") for x in k).hex()
     for i, (before, after) in enumerate(zip(answer["ciphertexts"], answer["veiled"], strict=True)):
         plain = packed(answer["values"])[i]
-        assert int(before) == (1 + plain * N) * pow(2 + i, N, N * N) % N**2
-        assert int(after) == int(before) * (1 + N * (sums[i] % N)) % N**2
+        assert int(before) == (1 + plain * n) * pow(2 + i, n, n * n) % n**2
+        assert int(after) == int(before) * (1 + n * (sums[i] % n)) % n**2
 
 
 def test_the_sum_opens_as_the_page_says() -> None:
@@ -138,6 +141,7 @@ def test_the_sum_opens_as_the_page_says() -> None:
 @pytest.mark.parametrize("case", DOCUMENT["functionals"], ids=lambda c: f"fine {c['fine_bits']}")
 def test_a_functional_is_told_as_the_page_says(case: dict[str, Any]) -> None:
     parts = [answer for answer in ANSWERS if answer["mine"] == case["mine"]]
+    assert len({answer["n"] for answer in parts}) == 2
     fine, modulus = case["fine_bits"], 1 << SIZE
     places = [[0] * (SLOTS + 1) for _ in range(COUNT)]
     for i, v in enumerate(case["vector"]):
@@ -151,7 +155,9 @@ def test_a_functional_is_told_as_the_page_says(case: dict[str, Any]) -> None:
 
     def of_all(big: list[list[int]], small: list[list[int]]) -> int:
         return sum(
-            dot(j, x[j]) + dot(j, N) * k[j] for x, k in zip(big, small, strict=True) for j in range(COUNT)
+            dot(j, x[j]) + dot(j, int(a["n"])) * k[j]
+            for a, x, k in zip(parts, big, small, strict=True)
+            for j in range(COUNT)
         )
 
     told = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from sonar.chain.contract import abi
@@ -322,6 +323,19 @@ def decode_log(log: Any) -> Event:
     """Return the event of one log as JSON-RPC gives it. Raises RemoteError on anything malformed."""
     if isinstance(log, dict) and log.get("removed"):
         raise RemoteError("the node answered with a log that a reorganisation has removed")
+    topics = log.get("topics") if isinstance(log, dict) else None
+    if isinstance(topics, list) and all(type(one) is str for one in (*topics, *map(log.get, _TEXTS))):
+        return _decoded_once(tuple(topics), *map(log.get, _TEXTS))
+    return _decoded(log)
+
+
+# A node at work reads the newest blocks again and again, in case that a reorganisation changed them.
+@lru_cache(maxsize=4096)
+def _decoded_once(topics: tuple[str, ...], *texts: str) -> Event:
+    return _decoded({"topics": list(topics), **dict(zip(_TEXTS, texts, strict=True))})
+
+
+def _decoded(log: Any) -> Event:
     topics, data, *place = fields_of(log, "a log", topics=words, data=data_bytes, **_PLACE)
     item, values = abi.decode_log(topics, data)
     try:
@@ -336,3 +350,4 @@ def decode_log(log: Any) -> Event:
 
 
 _PLACE = {"blockNumber": quantity, "transactionHash": hash32, "logIndex": quantity}
+_TEXTS = ("data", *_PLACE)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import DataError, PlanError
+from sonar.errors import ConfigError, DataError, PlanError
 from sonar.families.quadratic.answer import bias_unit
 from sonar.families.quadratic.fixed import to_q32
 from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
@@ -23,6 +23,7 @@ from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
 from sonar.families.quadratic.noisy.choosing import NoiseWish, noise_of, ridge_of, room
+from sonar.families.quadratic.noisy.releasing import fine_enough
 from sonar.families.quadratic.optimisers.base import Ground
 from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
 from sonar.paillier.slots import Bounds, SlotPlan, decode_weights, encode_weights
@@ -205,6 +206,11 @@ def design_of(
         local = {"local_steps": wish.local_steps, "local_rate_q32": to_q32(rate, "local_rate")}
         holdout = Holdout(QuadraticSpec.parse(one_step.spec.model_dump() | local), x, y)
     plan = _plan(wish, holdout, one_step.curvature)
+    if wish.noise is not None and not fine_enough(holdout.spec, plan):
+        problem = (
+            f"'shared' noise is too small beside the last places of a mean of {holdout.spec.rows_min:,} rows"
+        )
+        raise ConfigError("privacy.noise", problem, hint="give noise = 'local', or a smaller rows_min")
     metric = holdout.metric(wish.metric).name
     design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
     return replace(design, start=design.null)

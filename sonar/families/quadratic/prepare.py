@@ -119,14 +119,19 @@ class _Seen:
         return f"Farthest from their means in the bounty are {', '.join(named)}." if named else ""
 
 
+def columns_of(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the features and the targets of rows float64[n, spec.columns]. Raises DataError."""
+    if batch.ndim != 2 or batch.shape[1] != len(spec.columns):
+        raise DataError("data", f"shape {batch.shape}; the bounty takes {len(spec.columns)} columns")
+    return batch[:, : len(spec.features)], batch[:, len(spec.features) :]
+
+
 def mapped_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix]:
     """Return phi float64[n, width] and z float64[n, outputs] of rows float64[n, spec.columns].
 
     Raises DataError.
     """
-    if batch.ndim != 2 or batch.shape[1] != len(spec.columns):
-        raise DataError("data", f"shape {batch.shape}; the bounty takes {len(spec.columns)} columns")
-    x, y = batch[:, : len(spec.features)], batch[:, len(spec.features) :]
+    x, y = columns_of(spec, batch)
     phi = spec.transform(x)
     for target, column in zip(spec.targets, y.T, strict=True):
         LOSSES[spec.loss].check(target.name, column)

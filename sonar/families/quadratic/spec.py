@@ -119,11 +119,16 @@ class QuadraticSpec(Record):
         if x.ndim != 2 or x.shape[1] != len(self.features):
             raise DataError("features", f"shape {x.shape}; the model takes {len(self.features)} columns")
         _require_finite(x, "features")
+        phi = self.unsafe_transform(x)
+        _require_finite(phi, "features after the feature map")
+        return phi
+
+    def unsafe_transform(self, x: Matrix) -> Matrix:
+        """Return the same, with infinite values and NaN where they come about."""
         phi = np.asarray(x, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
+        with np.errstate(over="ignore", invalid="ignore"):  # found by the caller
             for stage in self.stages:
                 phi = stage.apply(phi)
-        _require_finite(phi, "features after the feature map")
         return np.column_stack([phi, np.ones(len(phi))])
 
     @model_validator(mode="after")

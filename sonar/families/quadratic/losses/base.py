@@ -83,8 +83,12 @@ class Loss(ABC):
         """Check a target that somebody published. Raises ValueError."""
 
     @abstractmethod
+    def takes(self, y: Vector) -> NDArray[np.bool_]:
+        """Tell which values float64[n] can be targets of this loss."""
+
+    @abstractmethod
     def check(self, name: str, y: Vector) -> None:
-        """Check that the values can be targets of this loss. Raises DataError."""
+        """Check that all values can. Raises DataError."""
 
     @abstractmethod
     def predict(self, target: Target, s: Vector) -> Vector:

@@ -17,6 +17,7 @@ import math
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.errors import DataError
 from sonar.families.quadratic.fixed import Q32_ONE, Target, to_q32
@@ -111,9 +112,13 @@ class LogisticTaylor(Loss):
                 f"targets: {target.name}: a mean label lies between -1 and 1, and its scale is 1"
             )
 
+    def takes(self, y: Vector) -> NDArray[np.bool_]:
+        """Take labels only."""
+        return np.isin(y, self.labels)
+
     def check(self, name: str, y: Vector) -> None:
         """Take labels only."""
-        wrong = y[~np.isin(y, (-1.0, 1.0))]
+        wrong = y[~self.takes(y)]
         if len(wrong):
             problem = f"has the label {wrong[0]:g}; -1 and 1 are expected"
             raise DataError(f"column {name!r}", problem, hint="recode the labels: 2 y - 1 of 0 and 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.errors import DataError
 from sonar.families.quadratic.fixed import Target, deviation_q32, to_q32
@@ -70,9 +71,13 @@ class Squared(Loss):
             name=name, centre_q32=centre, scale_q32=scale, clip_q32=to_q32(max(clip, np.ceil(largest)))
         )
 
+    def takes(self, y: Vector) -> NDArray[np.bool_]:
+        """Take all that is finite."""
+        return np.isfinite(y)
+
     def check(self, name: str, y: Vector) -> None:
         """Take all that is finite."""
-        if not np.isfinite(y).all():
+        if not self.takes(y).all():
             raise DataError(f"column {name!r}", "has a value that is infinite or not a number")
 
     def predict(self, target: Target, s: Vector) -> Vector:

@@ -1,5 +1,8 @@
 """From a table to sums that noise can be added to, and from noisy sums to (A, b).
 
+**No row decides whether a mine joins:** what a refusal tells costs nothing. So a row that is or becomes
+infinite or NaN, or whose target the loss does not take, counts as zeros and a constant, and as clipped.
+
 **Exact.** A sum of products of integers is an integer, and float64 holds each below 2^53. Rows are added up
 in pieces so short that the sum of the magnitudes stays below 2^52; so every partial sum is exact, in whatever
 order BLAS adds, and the pieces add up in whole numbers. So the sums are the same for batches of every length,
@@ -24,10 +27,11 @@ from numpy.typing import NDArray
 
 from sonar.errors import ConsentError, DataError
 from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
+from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
 from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
-from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, even, mapped_rows
+from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, columns_of, even
 from sonar.families.quadratic.spec import QuadraticSpec
 from sonar.paillier.affine import check_bounds
 from sonar.paillier.slots import SlotPlan
@@ -43,20 +47,57 @@ _WIDE = 1 << 62
 def row_sums(spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
     """Return the exact sums over the rows of batches float64[rows, spec.columns], in one pass.
 
-    Raises DataError for malformed data, ConsentError for too few rows or a spec without noise.
+    Raises DataError for another number of columns, ConsentError for too few rows or a spec without noise.
     """
     noise = _noise_of(spec)
     totals, rows, clipped = _Totals(spec, noise), 0, 0
     for batch in even(batches, chunk_rows(spec)):
-        v, shortened = grid_rows(noise, *mapped_rows(spec, batch))
+        phi, z, bad = taken_rows(spec, batch)
+        v, shortened = grid_rows(noise, phi, z)
         totals.add(v)
         rows += len(v)
-        clipped += shortened
+        clipped += shortened + bad
     check_rows(rows, spec)
     i, j = _released_pairs(spec.width, spec.outputs)
     own = Fraction(noise.deviation**2) * _widened(spec, noise, rows) ** 2
     variances = [own if same else own / 2 for same in (i == j).tolist()]
     return RowSums([int(one) for one in totals.whole()[i, j]], variances, rows, clipped)
+
+
+def taken_rows(spec: QuadraticSpec, batch: Matrix) -> tuple[Matrix, Matrix, int]:
+    """Return phi and z of rows float64[n, spec.columns], zeros where they cannot be, and of how many.
+
+    Raises DataError for another number of columns.
+    """
+    x, y = columns_of(spec, batch)
+    phi = spec.unsafe_transform(x)
+    pairs = list(zip(spec.targets, y.T, strict=True))
+    z = np.column_stack([mapped(*pair) for pair in pairs])
+    good = np.isfinite(np.column_stack([x, phi, z])).all(axis=1)
+    for _, column in pairs:
+        good &= LOSSES[spec.loss].takes(column)
+    phi[~good, :-1], z[~good] = 0.0, 0.0
+    return phi, z, int(np.count_nonzero(~good))
+
+
+def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
+    """Tell whether rounding (A, b) hides nothing of what shared noise must hide.
+
+    Of one mine's own noise, rounding is done afterwards, and no more is learned. But what is seen of shared
+    noise is a sum of rounded numbers. Of a noisy sum X over scale s each is round(f X / rows), f = factor
+    2^data_frac / s; given X modulo f's denominator it is a Gaussian on multiples of f's numerator p. Sums of
+    such Gaussians are as good as one if each deviates by several p; by 4, they differ by less than e^-150
+    (Kairouz, Liu and Steinke 2021, Proposition 5).
+    """
+    noise, loss = _noise_of(spec), LOSSES[spec.loss]
+    if noise.parts == 1:
+        return True
+    unit, constant, target = 1 << noise.frac, noise.constant, noise.target_unit
+    kinds = [(loss.a_factor, s) for s in (unit * unit, unit * constant)]
+    kinds += [(loss.b_factor, s) for s in (unit * target, constant * target)]
+    scaled = [Fraction(factor) * (1 << plan.data_frac) / s for factor, s in kinds]
+    least = 16 * noise.parts * spec.rows_min**2
+    return all(noise.deviation**2 * f**2 >= least * f.numerator**2 for f in scaled)
 
 
 def _widened(spec: QuadraticSpec, noise: QuadraticNoise, rows: int) -> Fraction:
@@ -115,6 +156,11 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     """
     noise = _noise_of(spec)
     check_rows(rows, spec)
+    if not fine_enough(spec, plan):
+        problem = (
+            f"noise: a part of {noise.parts} is too small beside the last places of {spec.rows_min:,} rows"
+        )
+        raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
     i, j = _released_pairs(spec.width, spec.outputs)
     if len(values) != len(i):
         raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")

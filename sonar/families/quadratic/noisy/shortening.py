@@ -40,7 +40,8 @@ def grid_rows(noise: QuadraticNoise, phi: Matrix, z: Matrix) -> tuple[Ints, int]
 
 def check_lengths(noise: QuadraticNoise, v: Ints) -> None:
     """Check that no row of integers is longer than the price says. Raises ConsentError."""
-    if abs(v).max(initial=0) > noise.row_max or (v**2).sum(axis=1).max(initial=0) > noise.row_max**2:
+    beyond = (v > noise.row_max) | (v < -noise.row_max)  # not abs: that of the least int64 is itself
+    if beyond.any() or (v**2).sum(axis=1).max(initial=0) > noise.row_max**2:
         problem = "rows: one is longer on this machine than the noise is made for"
         raise ConsentError(problem, hint="this is a fault of Sonar or of numpy: please report it")
 

@@ -1,0 +1,34 @@
+"""Every command of docs/keys.md runs as it stands there: each section by itself, after those of its top."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_capsule_docs import PORTS, free_ports
+
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
+TOP, *SECTIONS = re.split(r"^## ", PAGE, flags=re.M)
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.S | re.M)
+COMMANDS = {section.partition("\n")[0]: "".join(BLOCK.findall(section)) for section in SECTIONS}
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(290)]
+
+
+def test_the_table_links_every_section() -> None:
+    linked = re.findall(r"\(#([a-z-]+)\)", TOP)
+    assert linked == [re.sub(r"[^a-z ]", "", title.lower()).replace(" ", "-") for title in COMMANDS]
+
+
+@pytest.mark.parametrize("title", [title for title, commands in COMMANDS.items() if commands])
+def test_the_commands_run_as_written(tmp_path: Path, title: str) -> None:
+    path = f'export PATH="{Path(sys.executable).parent}:$PATH"'
+    own = 2000 + 100 * list(COMMANDS).index(title)  # other tests, and other sections, look for free ports too
+    script = "".join(BLOCK.findall(TOP)) + PORTS.sub(free_ports(own), COMMANDS[title])
+    full = f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{path}\n{script}"
+    run = subprocess.run(["bash", "-c", full], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+    assert "Traceback" not in run.stderr
