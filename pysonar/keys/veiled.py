@@ -47,9 +47,8 @@ from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
-from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of
-from sonar.settling.verdict import VEIL, twins_of
+from sonar.settling.verdict import VEIL
 from sonar.veil.functionals import Measured
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
@@ -151,8 +150,7 @@ class VeiledHolder(BaseHolder):
         heard = self._heard(job, page.round, "tests", tests.asks, {one.round: one for one in pages})
         failed, twins = tests.judged(heard)
         told: Failed = {mine: failed.get(mine) if mine in heard else VEIL for mine in page.names}
-        earlier = [self.twins(job, number) for number in range(1, page.round)]
-        return told, lambda holding: twins_of([*earlier, twins], holding)
+        return told, self._over_rounds(job, page.round, twins)
 
     # ---- sums
 
@@ -165,11 +163,9 @@ class VeiledHolder(BaseHolder):
     ) -> Choice:
         """See `KeyHolder`: a largest set that capsules will open, by `sonar.settling.selection`."""
         fixed = self._told.fixed(job.bounty)
-        earlier = [fixed[number].weights for number in sorted(fixed) if number < round]
-        twins, reveals = self.twins(job, round), reveals if reveals is not None else _digests(updates)
-        lots = Lots("set", job.bounty, round, reveals)
-        least = self.least(job)
-        chosen = select(job.plan, updates, twins, Opened.of(earlier), least, lots.below)
+        opened = {number: cohort.weights for number, cohort in fixed.items()}
+        reveals = reveals if reveals is not None else _digests(updates)
+        chosen = self._selected(job, round, updates, opened, reveals)
         if round in fixed:
             return _choice(fixed[round], chosen.left)
         if not chosen.weights:
