@@ -31,7 +31,18 @@ from sonar.telling.documents import read, write
 from sonar.telling.progress import NullSink
 from tests.unit.network_file import write_network
 
-COMMANDS = ["init", "key new", "key remove", "rotate", "explain", "run", "resume", "status", "predict"]
+COMMANDS = [
+    "init",
+    "key new",
+    "key remove",
+    "rotate",
+    "password",
+    "explain",
+    "run",
+    "resume",
+    "status",
+    "predict",
+]
 TOML = 'name = "diabetes"\nkey_bits = 2048\n[holdout]\nexample = "diabetes"\n'
 
 
