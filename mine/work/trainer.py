@@ -175,7 +175,8 @@ def proof(task: Task, me: Address) -> list[bytes]:
     if found is None:
         raise ConsentError(
             f"{me} is not on the bounty's allow-list of {len(task.allowed)} mines",
-            hint="a list cannot be changed: ask the scientist for a place in her next bounty",
+            hint="a list cannot be changed: ask the scientist for a place in her next bounty, under this "
+            "account if the list has a former one of yours",
         )
     return found
 
