@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -21,12 +20,13 @@ from sonar.errors import ConsentError
 from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
+from sonar.protocol.frozen import frozen
 from sonar.telling.text import count
 
 _BUDGET = "budget/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
@@ -42,7 +42,7 @@ class Asked:
     weight_rows: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """How much was told of a data set: `spent`, in zCDP, of `budget` (None: no limit), and `bits`."""
 
@@ -51,7 +51,7 @@ class Account:
     bits: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Cost:
     """What a bounty costs a data set: `rho`, which is 0 for a release that was made before (`free`).
 
