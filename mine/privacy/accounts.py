@@ -17,10 +17,10 @@ from mine.privacy.ledger import DECLARED, Charge, Ledger, Release, ReleaseLost, 
 from mine.privacy.memory import Gap, Memory
 from mine.privacy.policy import Budget, PrivacyPolicy
 from sonar.errors import ConsentError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
-from sonar.protocol.frozen import frozen
 from sonar.telling.text import count
 
 _BUDGET = "budget/"

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mine.data.dataset import DataSet
 from sonar.data.names import plain_names
 from sonar.errors import JournalError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
-from sonar.protocol.frozen import frozen
 
 if TYPE_CHECKING:
     from mine.privacy.rows import RowMarks

@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 
 from mine.privacy.ledger import Ledger, ReleaseLost
 from sonar.errors import ConsentError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
-from sonar.protocol.frozen import frozen
 from sonar.telling.text import count
 
 _USED, _KNOWN = "privacy/used/", "privacy/known/"

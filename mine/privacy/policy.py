@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import ConfigError
+from sonar.frozen import frozen
 from sonar.home.files import in_full
 from sonar.privacy import accounting
-from sonar.protocol.frozen import frozen
 from sonar.protocol.wording import in_toml, nearest
 
 DELTA = 1e-5
