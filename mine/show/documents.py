@@ -78,12 +78,14 @@ class CostFacts:
 class PriceFacts:
     """What a release for a bounty costs the rows in it, as epsilon at `delta`.
 
-    `parts`: how many mines' noise it takes.
+    `parts`: how many mines' noise it takes; `alone`: what one answer would tell whoever could read it by
+    itself, or knew the others' noise.
     """
 
     epsilon: float
     delta: float
     parts: int
+    alone: float
 
 
 @document

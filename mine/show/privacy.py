@@ -39,7 +39,13 @@ _REVEALED = Layout(
 
 def price_facts(price: Price | None, delta: float) -> PriceFacts | None:
     """A bounty's price."""
-    return None if price is None else PriceFacts(epsilon_of(price.rho, delta), delta, price.parts)
+    return (
+        None
+        if price is None
+        else PriceFacts(
+            epsilon_of(price.rho, delta), delta, price.parts, epsilon_of(price.rho * price.parts, delta)
+        )
+    )
 
 
 def cost_facts(name: str, cost: Cost, delta: float) -> CostFacts:

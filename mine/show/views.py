@@ -80,7 +80,7 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
     state = mine.market.bounty(posted.bounty)
     epochs = mine.book.epochs(mine.market.place)
     task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted, epochs)
-    asked = task.asked(state.terms.min_mines)
+    asked = task.asked(state)
     return [_fit(mine, task, asked, dataset) for dataset in mine.book.datasets()]
 
 

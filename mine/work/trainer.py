@@ -25,7 +25,7 @@ from mine.privacy.accounts import Asked
 from mine.privacy.ledger import Ledger
 from mine.work import veil
 from mine.work.pool import Pool
-from mine.work.release import Drawing, released
+from mine.work.release import Asking, Drawing, released
 from mine.work.state import Joined, Veiled
 from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
@@ -41,7 +41,7 @@ from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.privacy.terms import Price
 from sonar.protocol import allowlist
-from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
+from sonar.protocol.ids import ZERO32, Address, BountyId, Cid, Digest, hex32, joined
 from sonar.protocol.phase import BountyState
 
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
@@ -91,12 +91,13 @@ class Task:
         """What a release costs; None for a bounty without noise."""
         return self.family.price(self.model.family)
 
-    def asked(self, least_mines: int) -> Asked:
-        """What the bounty asks of rows; `least_mines` is of its terms."""
+    def asked(self, bounty: BountyState) -> Asked:
+        """What the bounty asks of rows."""
         price, veil = self.price, self.veil
         sums = b"" if price is None else self.family.sums_id(self.model.family)
         bits = veil.bits_in_all if veil else 0
-        return Asked(price, sums, veil is not None, bits, least_mines, self._all_weigh_alike())
+        least, alike = bounty.terms.min_mines, self._all_weigh_alike()
+        return Asked(hex32(bounty.bounty), price, sums, veil is not None, bits, least, alike)
 
     def _all_weigh_alike(self) -> bool:
         """Whether a mine with one row less than count could not take part."""
@@ -313,7 +314,9 @@ class Sums:
     def __init__(self, folder: PrivateFolder, ledger: Ledger) -> None:
         self._folder, self.ledger = folder, ledger
 
-    def make(self, task: Task, dataset: DataSet, drawing: Drawing | None = None) -> Prepared:
+    def make(
+        self, task: Task, dataset: DataSet, bounty: BountyId, drawing: Drawing | None = None
+    ) -> Prepared:
         """Return what answers are made of, after every check that protects the rows, and keep it.
 
         Noise is drawn only with `drawing`; see `mine.work.release`. Raises what `prepare` and `released` do.
@@ -321,7 +324,8 @@ class Sums:
         if task.price is None:
             sums = prepare(task, dataset)
         else:
-            sums = released(task.family, task.model.family, task.plan, dataset, self.ledger, drawing)
+            asking = Asking(task.family, task.model.family, task.plan, hex32(bounty))
+            sums = released(asking, dataset, self.ledger, drawing)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
             self._folder.put(hashlib.sha256(data).hexdigest(), data)
@@ -336,7 +340,7 @@ class Sums:
         if kept is not None and hashlib.sha256(kept).hexdigest() == joined.map_digest:
             joined.dataset.verify()
             return restored(task, kept)
-        sums = self.make(task, joined.dataset)
+        sums = self.make(task, joined.dataset, joined.bounty)
         check_map(sums, joined.map_digest)
         return sums
 

@@ -294,7 +294,7 @@ def test_noisy_sums_that_are_lost_or_damaged_are_not_drawn_again(world: World, j
     (joined,) = home.book.joined()
     task = joining.task_of(world.market(), world.store, home.policy, joined)
     with pytest.raises(SonarError, match="noisy sums"):  # nor in a later round, if the kept sums are lost too
-        home.sums.make(task, joined.dataset)
+        home.sums.make(task, joined.dataset, joined.bounty)
     home.accept(None)
     assert home.join(posted) != digest
     assert len(home.ledger.charges()) == 2  # drawn again, and paid again
@@ -368,3 +368,15 @@ def test_shared_noise_needs_the_others(
     else:
         home.join(posted)
         assert home.ledger.charges()[0].parts == 3
+
+
+def test_shared_noise_is_for_one_bounty(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same noise in two, sums over other mines would take theirs off. So each has its own."""
+    plan = replace(mine_kit.slot_plan(), weight_rows=10)
+    monkeypatch.setattr(mine_kit, "slot_plan", lambda: plan)
+    world.veil()
+    home, shared = Home(world), replace_noise(parts=3)
+    first, second = post(world, shared, **THREE), post(world, shared, rounds=3, **THREE)
+    digests = [home.join(posted) for posted in (first, second, first)]
+    assert digests[0] == digests[2] != digests[1]
+    assert [charge.rho for charge in home.ledger.charges()] == [PRICE, PRICE]
