@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from mine.privacy.policy import PrivacyPolicy
 from sonar.errors import ConfigError, ConsentError
+from sonar.frozen import frozen
 from sonar.home.files import read_if_there
 from sonar.home.settings import parse_toml
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, parse_address
 from sonar.protocol.phase import BountyState, Terms
 from sonar.protocol.wording import in_toml, nearest

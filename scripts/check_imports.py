@@ -66,7 +66,7 @@ ADAPTERS = "only `cli` and `wiring` choose adapters"
 NEVER_RUN = "nothing that was received is ever run"
 BY_NAME = "the demo starts the programs by name, as a user would"
 
-_BASE = ("sonar.errors", "sonar.protocol", "sonar.ports")
+_BASE = ("sonar.errors", "sonar.frozen", "sonar.protocol", "sonar.ports")
 _TELLING = (*_BASE, "sonar.telling", "sonar.processes")
 _HOME = (*_TELLING, "sonar.home", "sonar.http")
 _COMMANDS = ("sonar.cli", "sonar.commands")
@@ -128,7 +128,8 @@ _NETWORK = frozenset(
 RULES = (
     _pure("sonar.errors", "sonar.errors"),
     _pure("sonar.ports", *_BASE),
-    _pure("sonar.protocol", "sonar.errors", "sonar.protocol"),
+    _pure("sonar.frozen"),
+    _pure("sonar.protocol", "sonar.errors", "sonar.frozen", "sonar.protocol"),
     _pure("sonar.paillier", "sonar.errors", "sonar.protocol", "sonar.paillier"),
     _pure("sonar.privacy", "sonar.errors", "sonar.privacy"),  # its caller draws, by `secrets`
     _pure("sonar.data", "sonar.errors", "sonar.data"),
@@ -167,7 +168,7 @@ RULES = (
         "sonar.manifests",
         "sonar.settling",
     ),
-    Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.protocol", "sonar.telling")),
+    Rule("sonar.telling", DOWN, ("sonar.errors", "sonar.frozen", "sonar.protocol", "sonar.telling")),
     Rule("sonar.processes", DOWN, (*_TELLING, "sonar.starting")),
     Rule("sonar.stairs", DOWN, (*_TELLING, "sonar.stairs")),
     Rule("sonar.cores", DOWN, (*_TELLING, "sonar.cores")),
@@ -233,12 +234,15 @@ RULES = (
     ),
     Rule("sonar.verifying.reading", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.verifying")),
     Rule("sonar.wiring", DOWN, (*_HOME, "sonar.manifests", "sonar.chain", "sonar.store")),
+    Rule("sonar.rotating", DOWN, (*_HOME, "sonar.chain", "sonar.wiring")),
     Rule("sonar", DOWN, _HOME, libraries_not=_DECRYPTS_OR_HEAVY),
     _mine("mine.consent", "mine.privacy.policy"),
     _mine("mine.data"),
     _mine("mine.privacy", "mine.data"),
     _mine("mine.work", "mine.privacy", "mine.consent", "mine.data"),
-    _mine("mine.node", "mine.work", "mine.privacy", "mine.consent", "mine.data"),
+    _mine("mine.accounts", "mine"),
+    _mine("mine.hands", "mine.work", "mine.privacy", "mine.consent", "mine.data"),
+    _mine("mine.node", "mine.hands", "mine.work", "mine.privacy", "mine.consent", "mine.data"),
     _mine("mine.wiring", "mine.node", "mine.work", "mine.privacy", "mine.consent", "mine.data"),
     _mine("mine.show", "mine.wiring", "mine.node", "mine.work", "mine.privacy", "mine.consent", "mine.data"),
     _mine("mine", "mine"),
@@ -270,6 +274,7 @@ RULES = (
     _pysonar("pysonar.rotating", "pysonar.wiring", "pysonar.bounty", "pysonar.campaign", "pysonar.keys"),
     _pysonar(
         "pysonar.show",
+        "pysonar.accounts",
         "pysonar.rotating",
         "pysonar.wiring",
         "pysonar.capsules",
@@ -278,6 +283,7 @@ RULES = (
         "pysonar.bounty",
         "pysonar.keys",
     ),
+    _pysonar("pysonar.accounts", "pysonar"),
     _pysonar("pysonar.api", "pysonar", localchain=True),
     _pysonar("pysonar", "pysonar"),
     Rule("capsule", SEALED, ("sonar", "capsule"), own_not=_MINE_NOT, libraries_not=_DECRYPTS_OR_HEAVY),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mine.data.registry import SOURCES
 from sonar.data.names import plain_name, plain_names
 from sonar.errors import DataError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 
 if TYPE_CHECKING:
     from mine.data.base import DataSource

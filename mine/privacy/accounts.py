@@ -28,15 +28,13 @@ _BUDGET = "budget/"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the bounty of this id, in hex, asks of rows. `price` is None for sums without noise; `sums` is
-    what determines them.
+    """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
     `veiled`: capsules hide each answer; `bits`: the most that is told of one in a round then. At least
     `least_mines` are in an opened sum; `alike`: all weigh the same there, since none may have fewer rows than
     count.
     """
 
-    bounty: str
     price: Price | None
     sums: bytes
     veiled: bool
@@ -181,7 +179,7 @@ class Privacy:
         if asked.price is None or not self.ledger.charges():
             return False
         try:
-            name = self.ledger.release_name(dataset, asked.sums, asked.price.parts, asked.bounty)
+            name = self.ledger.release_name(dataset, asked.sums, asked.price.parts)
             return self.ledger.release(name) is not None
         except ReleaseLost:
             return False

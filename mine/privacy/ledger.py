@@ -191,14 +191,10 @@ class Ledger:
             self._marks[content] = found
         return self._marks.get(content)
 
-    def release_name(self, dataset: DataSet, sums: bytes, parts: int, bounty: str) -> str:
-        """What a release is known by: the data set, what determines the sums, and who adds noise to them.
-
-        Noise that several mines share is for one bounty alone: sums over other mines, in other bounties,
-        would tell what theirs was. A mine's own noise serves all.
-        """
+    def release_name(self, dataset: DataSet, sums: bytes, parts: int) -> str:
+        """What a release is known by: the data set, what determines the sums, and who adds noise to them."""
         told = hashlib.blake2b(sums, key=self.key, digest_size=16, person=b"release")
-        told.update(f"/{parts}/{self.marks(dataset).digest}/{bounty if parts > 1 else ''}".encode())
+        told.update(f"/{parts}/{self.marks(dataset).digest}".encode())
         return told.hexdigest()
 
     # Charges and releases

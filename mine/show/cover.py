@@ -47,13 +47,12 @@ def in_lines(cover: CoverFacts) -> Iterator[str]:
 
 def price_lines(price: PriceFacts, costs: Sequence[CostFacts]) -> Iterator[str]:
     """Give what a person wants to know of a bounty's price, line by line."""
-    told = f"a release costs epsilon {price.epsilon:.4g} at delta {price.delta:g}"
-    if price.parts == 1:
-        yield f"{told}, once for all bounties that ask the same: each mine adds noise enough by itself"
-    else:
+    whose = "each mine adds noise enough by itself" if price.parts == 1 else f"noise of {price.parts} mines"
+    yield f"a release costs epsilon {price.epsilon:.4g} at delta {price.delta:g}, once ({whose})"
+    if price.parts > 1:
         yield (
-            f"{told}, for this bounty: it takes the noise of {price.parts} mines in a sum; whoever could "
-            f"read an answer alone would learn {price.alone:.4g}"
+            f"against who sees your answer alone, of which tests and scores tell a few bits, your own noise "
+            f"leaves epsilon {price.alone:.4g}"
         )
     for cost in costs:
         if cost.free:

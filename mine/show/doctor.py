@@ -201,6 +201,6 @@ def _bounties(mine: Mine) -> str:
     joined = [one for one in book.joined() if not one.over]
     for one in joined:
         task = joining.task_of(market, store, policy, one)
-        trainer.check_map(mine.sums.make(task, one.dataset, one.bounty), one.map_digest)
+        trainer.check_map(mine.sums.make(task, one.dataset), one.map_digest)
     fitting = len(joining.open_and_fitting(market, store, mine.address, policy, book, mine.sums))
     return f"{len(joined)} joined, all with fitting data; {fitting} more open ones fit the data"

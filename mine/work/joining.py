@@ -71,7 +71,7 @@ def look_at(
     task, costs, problem = None, dict[str, Cost](), None
     try:
         task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
-        privacy, asked = privacy_of(book, sums, policy), task.asked(state)
+        privacy, asked = privacy_of(book, sums, policy), task.asked(state.terms.min_mines)
         for dataset in datasets:
             try:
                 trainer.fits(task, dataset)
@@ -132,13 +132,14 @@ def join(
     task = examine(market, store, me, policy, state, posted, book.epochs(market.place))
     drawing = Drawing(
         privacy_of(book, sums, policy),
-        task.asked(state),
+        task.asked(state.terms.min_mines),
+        hex32(posted.bounty),
         posted.scientist,
         market.place,
         market.head().timestamp_s,
         lambda: acts_elsewhere(market, me, book),
     )
-    dataset, digest = _choose(task, posted.bounty, sums, drawing, _candidates(book, posted.bounty, data))
+    dataset, digest = _choose(task, sums, drawing, _candidates(book, posted.bounty, data))
     joined = Joined(
         posted.bounty,
         dataset,
@@ -183,16 +184,14 @@ def _candidates(book: Book, bounty: BountyId, data: str | None) -> list[DataSet]
     return named
 
 
-def _choose(
-    task: Task, bounty: BountyId, sums: Sums, drawing: Drawing, candidates: Sequence[DataSet]
-) -> tuple[DataSet, str]:
+def _choose(task: Task, sums: Sums, drawing: Drawing, candidates: Sequence[DataSet]) -> tuple[DataSet, str]:
     """The first data set that passes, with the digest of its (A, b); else the first one's refusal."""
     first: SonarError | None = None
     for dataset in candidates:
         try:
             trainer.fits(task, dataset)
             drawing.privacy.check(dataset, drawing.asked)
-            return dataset, sums.make(task, dataset, bounty, drawing).digest()
+            return dataset, sums.make(task, dataset, drawing).digest()
         except SonarError as error:
             first = first or error
     assert first is not None

@@ -2,8 +2,8 @@
 
 Theory of operation. What a bounty asks for has a name, from all that determines its noisy sums
 (`Ledger.release_name`). If the ledger has that release, its sums are used again, for every later question,
-bounty and start of the program, and nothing more is learned of the rows (noise that several mines share is
-for one bounty alone). Else, in this order:
+bounty and start of the program, and nothing more is learned of the rows. (Shared noise has another name in
+each bounty: `Task.sums_id`.) Else, in this order:
 
     check    the budget, and that nothing is missing from the records of this home
     sums     of the rows, exact
@@ -43,6 +43,7 @@ class Drawing:
 
     privacy: Privacy
     asked: Asked
+    bounty: str
     scientist: str
     network: str
     at_s: int
@@ -71,7 +72,7 @@ class Drawing:
             price.parts,
             name,
             clipped=sums.clipped,
-            bounty=self.asked.bounty,
+            bounty=self.bounty,
             scientist=self.scientist,
             network=self.network,
         )
@@ -79,28 +80,22 @@ class Drawing:
 
     def show(self, name: str) -> None:
         """Record that the bounty is told of the release."""
-        self.privacy.ledger.show(Shown(name, self.asked.bounty, self.scientist, self.network, self.at_s))
+        self.privacy.ledger.show(Shown(name, self.bounty, self.scientist, self.network, self.at_s))
 
 
-@dataclass(frozen=True)
-class Asking:
-    """The bounty, by its id in hex, and what determines the sums that it asks for."""
+def released(
+    name: str,
+    family: AnyFamily,
+    spec: FamilySpec,
+    plan: SlotPlan,
+    dataset: DataSet,
+    ledger: Ledger,
+    drawing: Drawing | None = None,
+) -> Prepared:
+    """Return what answers are made of in a bounty with noise, from the release `name`.
 
-    family: AnyFamily
-    spec: FamilySpec
-    plan: SlotPlan
-    bounty: str
-
-
-def released(asking: Asking, dataset: DataSet, ledger: Ledger, drawing: Drawing | None = None) -> Prepared:
-    """Return what answers are made of in a bounty with noise. Without `drawing`, nothing new is released.
-
-    Raises ConsentError, BoundsError, DataError, JournalError.
+    Without `drawing`, nothing new is released. Raises ConsentError, BoundsError, DataError, JournalError.
     """
-    family, spec = asking.family, asking.spec
-    price = family.price(spec)
-    assert price is not None
-    name = ledger.release_name(dataset, family.sums_id(spec), price.parts, asking.bounty)
     found = drawing.release(name, family, spec, dataset) if drawing else ledger.release(name)
     if found is None:
         raise ConsentError(
@@ -108,7 +103,7 @@ def released(asking: Asking, dataset: DataSet, ledger: Ledger, drawing: Drawing 
             "this bounty was joined with, and noise that is drawn twice is half the privacy",
             hint=f"{RESTORE}; or `mine leave` the bounty",
         )
-    prepared: Prepared = family.released(spec, asking.plan, found.values, found.rows)
+    prepared: Prepared = family.released(spec, plan, found.values, found.rows)
     if drawing is not None:
         drawing.show(name)
     return prepared

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from mine.data.dataset import DataSet
 from sonar.chain.rpc import Head
 from sonar.errors import ManifestError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId, Cid, Digest, hex32
 from sonar.protocol.phase import BountyState, Deadlines, Status, deadlines_of, status_of
 from sonar.protocol.round import RoundEvent, RoundState, advance, has_stake_at_risk, is_final

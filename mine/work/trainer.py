@@ -25,7 +25,7 @@ from mine.privacy.accounts import Asked
 from mine.privacy.ledger import Ledger
 from mine.work import veil
 from mine.work.pool import Pool
-from mine.work.release import Asking, Drawing, released
+from mine.work.release import Drawing, released
 from mine.work.state import Joined, Veiled
 from mine.work.veil import Site
 from sonar.cores import cores_allowed, in_processes
@@ -41,7 +41,7 @@ from sonar.paillier.slots import SlotPlan
 from sonar.ports import Store
 from sonar.privacy.terms import Price
 from sonar.protocol import allowlist
-from sonar.protocol.ids import ZERO32, Address, BountyId, Cid, Digest, hex32, joined
+from sonar.protocol.ids import ZERO32, Address, Cid, Digest, joined
 from sonar.protocol.phase import BountyState
 
 _REPORT = "the bounty is malformed: do not join it, and tell its scientist"
@@ -55,7 +55,7 @@ class Task:
 
     `key` is that of one round, which `at_round` brings up to date: the manifest `linked` describes it.
     `allowed`: the mines that may take part; None for all. `moduli`: those of the bounty's keys that are
-    known.
+    known. `bounty` is the same for no two bounties of any chain.
     """
 
     model: ModelManifest
@@ -64,6 +64,7 @@ class Task:
     allowed: tuple[Address, ...] | None
     linked: Cid
     moduli: frozenset[mpz]
+    bounty: bytes
 
     @property
     def seconds(self) -> float:
@@ -91,13 +92,21 @@ class Task:
         """What a release costs; None for a bounty without noise."""
         return self.family.price(self.model.family)
 
-    def asked(self, bounty: BountyState) -> Asked:
-        """What the bounty asks of rows."""
+    def asked(self, least_mines: int) -> Asked:
+        """What the bounty asks of rows; `least_mines` is of its terms."""
         price, veil = self.price, self.veil
-        sums = b"" if price is None else self.family.sums_id(self.model.family)
+        sums = b"" if price is None else self.sums_id(price)
         bits = veil.bits_in_all if veil else 0
-        least, alike = bounty.terms.min_mines, self._all_weigh_alike()
-        return Asked(hex32(bounty.bounty), price, sums, veil is not None, bits, least, alike)
+        return Asked(price, sums, veil is not None, bits, least_mines, self._all_weigh_alike())
+
+    def sums_id(self, price: Price) -> bytes:
+        """What noisy sums are known by. Shared noise is for one bounty alone.
+
+        Over two bounties with other cohorts, sums of the same noisy numbers would have differences in which
+        the others' noise cancels (the protocol's page on privacy).
+        """
+        found: bytes = self.family.sums_id(self.model.family)
+        return found + self.bounty if price.shared else found
 
     def _all_weigh_alike(self) -> bool:
         """Whether a mine with one row less than count could not take part."""
@@ -140,7 +149,8 @@ def read_task(
             hint=_REPORT,
         )
     allowed = read_allowed(store, bounty, model)
-    return Task(model, key, plan, allowed, model.key, frozenset({key.n}))
+    where = b"%d/%s/" % (site.chain_id, site.address.encode()) + bounty.bounty
+    return Task(model, key, plan, allowed, model.key, frozenset({key.n}), where)
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
@@ -173,7 +183,8 @@ def proof(task: Task, me: Address) -> list[bytes]:
     if found is None:
         raise ConsentError(
             f"{me} is not on the bounty's allow-list of {len(task.allowed)} mines",
-            hint="a list cannot be changed: ask the scientist for a place in her next bounty",
+            hint="a list cannot be changed: ask the scientist for a place in her next bounty, under this "
+            "account if the list has a former one of yours",
         )
     return found
 
@@ -314,18 +325,16 @@ class Sums:
     def __init__(self, folder: PrivateFolder, ledger: Ledger) -> None:
         self._folder, self.ledger = folder, ledger
 
-    def make(
-        self, task: Task, dataset: DataSet, bounty: BountyId, drawing: Drawing | None = None
-    ) -> Prepared:
+    def make(self, task: Task, dataset: DataSet, drawing: Drawing | None = None) -> Prepared:
         """Return what answers are made of, after every check that protects the rows, and keep it.
 
         Noise is drawn only with `drawing`; see `mine.work.release`. Raises what `prepare` and `released` do.
         """
-        if task.price is None:
+        if (price := task.price) is None:
             sums = prepare(task, dataset)
         else:
-            asking = Asking(task.family, task.model.family, task.plan, hex32(bounty))
-            sums = released(asking, dataset, self.ledger, drawing)
+            name = self.ledger.release_name(dataset, task.sums_id(price), price.parts)
+            sums = released(name, task.family, task.model.family, task.plan, dataset, self.ledger, drawing)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
             self._folder.put(hashlib.sha256(data).hexdigest(), data)
@@ -340,7 +349,7 @@ class Sums:
         if kept is not None and hashlib.sha256(kept).hexdigest() == joined.map_digest:
             joined.dataset.verify()
             return restored(task, kept)
-        sums = self.make(task, joined.dataset, joined.bounty)
+        sums = self.make(task, joined.dataset)
         check_map(sums, joined.map_digest)
         return sums
 

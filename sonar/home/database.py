@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 from sonar.errors import JournalBlocked, JournalError
+from sonar.frozen import frozen
 from sonar.home.files import remedy, remedy_of_database
-from sonar.protocol.frozen import frozen
 from sonar.protocol.wording import other_version
 
 

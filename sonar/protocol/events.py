@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address, BountyId, Digest
 from sonar.protocol.phase import CloseReason, Terms
 

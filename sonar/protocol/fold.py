@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.protocol.events import (
     BountyClosed,
     BountyPosted,
@@ -27,7 +28,6 @@ from sonar.protocol.events import (
     RoundSettled,
     Withdrawn,
 )
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, BountyId
 from sonar.protocol.phase import CloseReason
 

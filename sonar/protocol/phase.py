@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address, BountyId, Digest
 
 WHOLE_BPS = 10_000

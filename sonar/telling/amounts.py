@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 
 from sonar.errors import ConfigError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.text import short
 

@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from sonar.errors import RemoteError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import Address
 from sonar.protocol.wording import first_fault
 from sonar.telling.amounts import Unit

@@ -19,7 +19,7 @@ from typing import IO, Annotated, Literal, Protocol
 from pydantic import Field
 
 from sonar.errors import RemoteError, SonarError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.telling import documents
 from sonar.telling.again import with_home
 from sonar.telling.amounts import IN_ETHER, Unit, format_amount, in_column

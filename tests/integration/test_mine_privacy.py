@@ -294,7 +294,7 @@ def test_noisy_sums_that_are_lost_or_damaged_are_not_drawn_again(world: World, j
     (joined,) = home.book.joined()
     task = joining.task_of(world.market(), world.store, home.policy, joined)
     with pytest.raises(SonarError, match="noisy sums"):  # nor in a later round, if the kept sums are lost too
-        home.sums.make(task, joined.dataset, joined.bounty)
+        home.sums.make(task, joined.dataset)
     home.accept(None)
     assert home.join(posted) != digest
     assert len(home.ledger.charges()) == 2  # drawn again, and paid again

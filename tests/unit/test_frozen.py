@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 
 
 @frozen

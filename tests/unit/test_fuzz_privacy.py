@@ -22,7 +22,7 @@ from sonar.privacy.terms import Price
 from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from tests.unit.test_fuzz_files import changed_text, from_file
 
-ASKED = Asked("0x01", Price(Fraction(1, 10)), b"sums", True, 8, 2)
+ASKED = Asked(Price(Fraction(1, 10)), b"sums", True, 8, 2)
 OPENED = INPUTS // 20
 """How many files are opened: each takes most of a millisecond, or several."""
 
@@ -42,7 +42,7 @@ def used(path: Path, dataset: DataSet) -> tuple[Privacy, str]:
     privacy.give("d", Budget(20.0))
     name = ""
     for sums in (b"other", b"sums"):
-        name = privacy.ledger.release_name(dataset, sums, 1, "0x01")
+        name = privacy.ledger.release_name(dataset, sums, 1)
         charge = Charge(content_of(dataset), "d", Fraction(1, 10), 7, release=name, bounty="0x01")
         privacy.ledger.record(charge, Release((1, -(2**70), 5), 30))
     privacy.ledger.show(Shown(name, "0x02", "0x03", "net", 9))

@@ -21,8 +21,8 @@ from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
 
-ASKED = Asked("0x01", Price(Fraction(1, 10)), b"sums", False, 0, 2)
-PLAIN = Asked("0x01", None, b"", False, 0, 2)
+ASKED = Asked(Price(Fraction(1, 10)), b"sums", False, 0, 2)
+PLAIN = Asked(None, b"", False, 0, 2)
 NO_LIMIT = PrivacyPolicy()
 RELEASE = Release((1, -(2**80), 0), 3)
 
@@ -56,7 +56,7 @@ class House:
         """Try to release; tell whether it was new."""
         privacy = self.privacy
         asked = replace(ASKED, price=Price(rho), sums=sums)
-        name = privacy.ledger.release_name(dataset, sums, 1, "0x01")
+        name = privacy.ledger.release_name(dataset, sums, 1)
         charge = Charge(content_of(dataset), dataset.name, rho, 7, release=name)
         before = len(privacy.ledger.charges())
         privacy.spend(dataset, asked, charge, RELEASE)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sonar.chain.contract import abi, token
 from sonar.errors import ConfigError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId, Digest
 from sonar.protocol.phase import Terms
 from sonar.protocol.seal import settlement_digest, terms_values

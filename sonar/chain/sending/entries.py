@@ -15,8 +15,8 @@ from sonar.chain.rpc import Chain, fields_of, hash32, quantity
 from sonar.chain.sending.fees import Price
 from sonar.chain.sending.intent import PREFIX, Intent
 from sonar.errors import RpcError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
-from sonar.protocol.frozen import frozen
 from sonar.protocol.ids import Address, parse_address
 
 if TYPE_CHECKING:

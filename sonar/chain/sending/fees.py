@@ -7,7 +7,7 @@ from typing import Any
 
 from sonar.chain.rpc import Chain, Request, quantity
 from sonar.errors import ChainUnusable, RpcError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 
 TIP_FLOOR_WEI, TIP_CEILING_WEI = 10**7, 5 * 10**9
 TIP_UNTOLD_WEI = 10**9

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from sonar.errors import JournalError, LocalProtocolError
-from sonar.protocol.frozen import frozen
+from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address, BountyId
 
 PREFIX = "outbox/"
@@ -25,6 +25,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     APPROVE = "approve"  # `detail` is the action that it is for
     TRANSFER = "transfer"
+    SUCCEED = "succeed"
     DEPLOY = "deploy"
     FILL = "fill"  # a nonce that nobody uses, `detail`
 
