@@ -31,7 +31,8 @@ class Asked:
     """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
     `veiled`: capsules hide each answer; `bits`: the most that is told of one in a round then. At least
-    `least_mines` are in an opened sum.
+    `least_mines` are in an opened sum; `alike`: all weigh the same there, since none may have fewer rows than
+    count.
     """
 
     price: Price | None
@@ -39,6 +40,7 @@ class Asked:
     veiled: bool
     bits: int
     least_mines: int
+    alike: bool = True
 
 
 @frozen
@@ -283,6 +285,12 @@ def _check_shared(asked: Asked, price: Price) -> None:
         raise ConsentError(
             f"privacy: {told}, but a sum over {asked.least_mines} may be opened (terms.min_mines)",
             hint="do not join: with fewer mines there is less noise than the price promises",
+        )
+    if not asked.alike:
+        raise ConsentError(
+            f"privacy: {told}, but a mine with more rows may weigh more (model.plan.weight_rows), so the "
+            "others' noise could be too small for its rows",
+            hint="do not join; its scientist must let no more rows count than each mine has at least",
         )
 
 
