@@ -25,6 +25,9 @@ from mine.setup import make_home
 from mine.show.documents import ScientistRecord
 from mine.show.record import in_words, records_of
 from mine.wiring import locked
+from pysonar import accounts as scientist_accounts
+from pysonar import wiring
+from pysonar.bounty.request import Bounty
 from pysonar.campaign import opening
 from sonar import localchain, rotating
 from sonar.accounts import AccountChanged
@@ -524,3 +527,25 @@ def test_a_bounty_ends_under_the_account_that_began_it_and_the_next_one_under_it
     income = mine_command(capsys, homes[0], "earnings")
     assert [row["state"] for row in income["rounds"]] == ["paid"] * 3
     assert mine_command(capsys, homes[0], "data", "list")[0]["used"] == 3
+
+
+def test_an_older_copy_of_a_scientists_home_posts_nothing(net: Net, tmp_path: Path) -> None:
+    path = wiring.make_home(tmp_path / "scientist", net.file, dev=True)
+    with wiring.locked(path, ListSink()) as scientist:
+        old = scientist.address
+        net.fund(old)
+    shutil.copytree(path, tmp_path / "copy")
+    with wiring.locked(path, ListSink()) as scientist:
+        done = scientist_accounts.change(scientist, None, None)
+        assert (done.old, done.used, done.going_on) == (old, True, 0)
+        assert (scientist.address, scientist.account_of("any")) == (done.new, done.new)
+        (former,) = scientist_accounts.former(scientist)
+        assert (former.address, former.bounties) == (old, 0)
+        assert scientist_accounts.move(scientist, None) > 9 * 10**17
+        assert scientist.market.ether(done.new) > 9 * 10**17
+        assert scientist_accounts.move(scientist, None) == 0  # only dust is left
+    with wiring.locked(tmp_path / "copy", ListSink()) as copy:
+        bounty = Bounty.example("diabetes", cohort=3, min_mines=2)
+        with pytest.raises(UsageError, match="of which this home knows nothing"):
+            copy.campaign(bounty, SECRET)
+        assert copy.names() == []
