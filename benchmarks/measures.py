@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import attack, audits, campaign, demo, large, limit, packed, privacy, sampler, updates, veil
+from benchmarks import (
+    attack,
+    attacker,
+    audits,
+    campaign,
+    demo,
+    large,
+    limit,
+    packed,
+    privacy,
+    sampler,
+    updates,
+    veil,
+)
 from benchmarks.race import Result
 
 Measure = Callable[[int, bool], "Result | dict[str, Any]"]
@@ -32,6 +45,7 @@ MEASURES: Mapping[str, Measure] = {
     "veil_openings": lambda rounds, quick: veil.veil_openings(1 if quick else 3),
     "veil_audit": lambda rounds, quick: audits.veil_audit(1 if quick else 3),
     "privacy_accuracy": lambda rounds, quick: privacy.privacy_accuracy(quick),
+    "privacy_attacker": lambda rounds, quick: attacker.privacy_attacker(quick),
     "privacy_shares": lambda rounds, quick: privacy.privacy_shares(quick),
     "privacy_sampler": lambda rounds, quick: sampler.privacy_sampler(quick),
     "privacy_accounting": lambda rounds, quick: sampler.privacy_accounting(),

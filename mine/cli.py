@@ -74,25 +74,33 @@ def init(
     csv: CsvOption = None,
     example: ExampleOption = None,
     shard: ShardOption = "1/1",
+    epsilon: EpsilonOption = None,
+    delta: DeltaOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make the mine's home folder, with a new account, the network's file, and data if you name some.
 
-    Running it again changes nothing that exists; with --network it takes over the new network file.
+    Running it again changes nothing that exists; with --network it takes over the new network file. --epsilon
+    gives the data a budget: `mine data budget --help`.
 
     Example: `mine init --network network.toml --csv patients.csv`
     """
-    from mine import setup
+    from mine import budget, setup
     from mine.show import printing
     from mine.wiring import open_mine
     from sonar.telling.documents import PartyReady
     from sonar.telling.text import count
 
+    budget.check_asked(epsilon, delta)
+    if epsilon is not None and csv is None and example is None:
+        raise UsageError("--epsilon is a budget of data", hint="name the data, too: --csv FILE, or --example")
     path = setup.make_home(home, network, dev=dev, insecure_keys=insecure_keys, password_file=password_file)
     mine = open_mine(path, sink_for(as_json))
     with mine.home.lock():
         dataset = setup.add_data(mine.book, csv, example, shard) if csv or example else None
+        if dataset and epsilon is not None:
+            budget.give(mine, dataset, epsilon, delta)
     following = with_home(setup.next_step(mine))
     data = dataset.to_record() if dataset else None
     has = f"{dataset.name}: {count(dataset.rows, 'row')}, {len(dataset.columns)} columns" if dataset else ""

@@ -178,7 +178,7 @@ def _see_through(scientist: Scientist, asked: Bounty, password: str, as_json: bo
                 "a settle window, you pay the mines by default and the bounty closes"
             )
         raise
-    if campaign.done:
+    if campaign.done and not as_json:  # the last line of JSON is the result
         name = asked.settings.name
         told = f"the bounty needs its keys no more: `pysonar key remove {name}` removes them"
         scientist.progress.note(told)

@@ -31,7 +31,7 @@ class Asked:
     """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
     `veiled`: capsules hide each answer; `bits`: the most that is told of one in a round then. At least
-    `least_mines` are in an opened sum, and each weighs as `weight_rows` rows at most.
+    `least_mines` are in an opened sum.
     """
 
     price: Price | None
@@ -39,7 +39,6 @@ class Asked:
     veiled: bool
     bits: int
     least_mines: int
-    weight_rows: int
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class Privacy:
         Raises ConsentError.
         """
         if asked.price is not None and asked.price.shared:
-            _check_shared(dataset, asked, asked.price)
+            _check_shared(asked, asked.price)
         account = self.account(dataset)
         cost = Cost(asked.price, self.is_made(dataset, asked), account)
         if account.budget is not None:
@@ -271,9 +270,9 @@ def _own(record: dict[str, Any]) -> tuple[bool, Budget | None]:
     return True, budget
 
 
-def _check_shared(dataset: DataSet, asked: Asked, price: Price) -> None:
+def _check_shared(asked: Asked, price: Price) -> None:
     """Check that the other mines' noise is where it is needed. Raises ConsentError."""
-    name, told = dataset.name, f"noise is shared by {price.parts} mines"
+    told = f"noise is shared by {price.parts} mines"
     if not asked.veiled:
         raise ConsentError(
             f"privacy: {told}, and the bounty has no capsules: each answer alone could be read, with too "
@@ -284,12 +283,6 @@ def _check_shared(dataset: DataSet, asked: Asked, price: Price) -> None:
         raise ConsentError(
             f"privacy: {told}, but a sum over {asked.least_mines} may be opened (terms.min_mines)",
             hint="do not join: with fewer mines there is less noise than the price promises",
-        )
-    if dataset.rows > asked.weight_rows:
-        raise ConsentError(
-            f"privacy: {told}; data set {name!r} has {count(dataset.rows, 'row')}, and a mine weighs as "
-            f"{asked.weight_rows:,} at most, so the others' noise would be too small for it",
-            hint=f"register at most {asked.weight_rows:,} of the rows under another name, and join with them",
         )
 
 

@@ -89,12 +89,14 @@ class CostFacts:
 class PriceFacts:
     """What a release for a bounty costs the rows in it, as epsilon at `delta`.
 
-    `parts`: how many mines' noise it takes.
+    `parts`: how many mines' noise it takes. `alone`: the epsilon with this mine's own noise, against who sees
+    its answer by itself.
     """
 
     epsilon: float
     delta: float
     parts: int
+    alone: float
 
 
 @document

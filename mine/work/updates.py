@@ -67,7 +67,11 @@ class Updates:
         with self._progress.timed("fetch", bounty.round):
             task = self._task(joined, bounty)
             model = trainer.read_model(self._store, bounty.model_digest, bounty.round)
-            task = trainer.at_round(task, self._store, model, self._policy)
+            known, task = task.linked, trainer.at_round(task, self._store, model, self._policy)
+            if task.linked != known:
+                self._progress.note(
+                    f"round {bounty.round} is under another key of the scientist's; it is sound"
+                )
             weights = trainer.read_weights(self._store, task, model)
         self._privacy.check_round(joined.dataset, task.price, *_round_of(turn))
         mapped = self._map(joined, task)

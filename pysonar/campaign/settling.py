@@ -171,7 +171,8 @@ class Settling:
                 f"{len(verdict.accepted)} mines share its fees"
             )
         with timed(n, "encrypt"):
-            if outcome.sums and self._records.get(Publication, n) is None:
+            last = n == self._means.bounty.settings.rounds
+            if outcome.sums and not last and self._records.get(Publication, n) is None:
                 self._turn(n + 1)
             publication = self.rounds.prepare(n, self._model_manifest(n), state.best_loss)
         return publication, outcome.shares_bps

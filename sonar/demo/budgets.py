@@ -50,7 +50,7 @@ def show(rows: Sequence[BudgetRow], console: Console) -> None:
     console.print("\n[bold]What the mines' data have spent[/]", highlight=False)
     headings = ["mine", "data set", "rows", "budget\nepsilon", "spent\nepsilon", "left\nepsilon"]
     cells = [
-        [row.name, row.data, str(row.rows), *(f"{one:.3g}" for one in (row.budget, row.spent, row.left))]
+        [row.name, row.data, str(row.rows), *(f"{one:.2f}" for one in (row.budget, row.spent, row.left))]
         for row in rows
     ]
     print_table(headings, cells, right=headings[2:], file=console.file)

@@ -148,6 +148,7 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     return (
         ("the scientist", f"{sums} {_of_one(report.capsules)}"),
         *([("each capsule", _of_masks(report.capsules))] if report.capsules else []),
+        *([("whoever", _of_rows(report))] if report.budgets else []),
         (
             "each mine",
             "its own data; the weights only as ciphertexts, and what public losses and shares imply"
@@ -173,6 +174,15 @@ def _of_one(capsules: Capsules | None) -> str:
         f"at most {capsules.bits} bits of each mine's update in a round from each capsule, for tests and"
         f" a score. What she decrypts is masked: without {capsules.threshold} capsules no software of hers"
         " reads an update."
+    )
+
+
+def _of_rows(report: Report) -> str:
+    """What the noise leaves to be learned of a row."""
+    spent, delta = max(row.spent for row in report.budgets), report.budgets[0].delta
+    return (
+        f"of any single row no more than ({spent:.4g}, {delta:g})-differential privacy lets be learned from"
+        " the sums: mines added noise to theirs before they answered."
     )
 
 

@@ -6,6 +6,7 @@ happened, no stake is lost, and no capsule told of two sets in a round.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -24,6 +25,7 @@ import pytest
 from capsule.wiring import open_capsule
 from sonar.demo.conduct import Conductor
 from sonar.demo.launch import Settings
+from sonar.demo.view import SCIENTIST
 from sonar.telling.progress import ListSink
 from tests.e2e.kit import QuietView, has_anvil
 from tests.e2e.test_capsule_chaos import LEDGER, check_told
@@ -63,6 +65,9 @@ class Rotations:
         self._draw = random.Random(self.seed)
         self._kinds = cycle(self._draw.sample(KINDS, len(KINDS)))
 
+    def _count(self) -> int:
+        return self.done.total() - self.done["followed"]
+
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self._run, daemon=True)
         thread.start()
@@ -72,7 +77,7 @@ class Rotations:
         self._stop.set()
 
     def _run(self) -> None:
-        while sum(self.done.values()) < self.limit and not self._stop.is_set():
+        while self._count() < self.limit and not self._stop.is_set():
             kind, name = next(self._kinds), self._draw.choice(["capsule-1", "capsule-2", "capsule-3"])
             number = self._draw.randrange(1, 14) if kind.endswith(", killed") else 0
             words = ["rotate", *(["--account"] if kind.startswith("account") else [])]
@@ -120,18 +125,32 @@ class Rotations:
             return
         if kind == KINDS[-1]:
             os.kill(self._pid(name), signal.SIGKILL)
+        if kind == "account" and self._followed():
+            os.kill(self.conductor.record.pids[SCIENTIST], signal.SIGKILL)  # it goes on with the new file
         self.done[kind] += 1
+
+    def _followed(self) -> bool:
+        """Have the scientist's file list the new account, once its capsule serves again."""
+        follow = ["capsules", "--follow", "--yes", "--home", str(self.home / SCIENTIST), "--json"]
+        while not self._stop.wait(0.2):
+            run = subprocess.run([sys.executable, "-m", "sonar", *follow], capture_output=True, text=True)
+            if run.returncode == 0 and json.loads(run.stdout.splitlines()[-1])["written"]:
+                self.done["followed"] += 1
+                return True
+        return False
 
 
 def test_keys_and_accounts_that_change_in_a_campaign_change_nothing_else(tmp_path: Path) -> None:
     done: Counter[str] = Counter()
     run = 0
-    while sum(done.values()) < INSTANTS:
+    while done.total() - done["followed"] < INSTANTS:
         run += 1
         assert run <= 2 + INSTANTS, f"only {done} in {run - 1} runs"
         settings = Settings(tmp_path / str(run), mines=MINES, rounds=ROUNDS, chain=CHAIN)
         conductor = Patient(settings)
-        rotations = Rotations(conductor, settings.home, seed=run, limit=INSTANTS - sum(done.values()))
+        rotations = Rotations(
+            conductor, settings.home, seed=run, limit=INSTANTS - done.total() + done["followed"]
+        )
         thread = rotations.start()
         try:
             report = conductor.run()

@@ -139,6 +139,15 @@ def test_a_new_key_that_does_not_open_holds_up_no_round(tmp_path: Path, quiet: P
     check_the_same(world, campaign, quiet / "PlainKeys")
 
 
+def test_in_its_last_round_a_bounty_takes_no_key(tmp_path: Path) -> None:
+    world = PlainKeys(tmp_path / "world", accounts=accounts())
+    campaign = world.campaign()
+    world.run_until(campaign, lambda: campaign.records.finished() == 2)
+    world.rotate(1)
+    world.run(campaign)
+    assert list(campaign.records.keys()) == [1]
+
+
 def test_a_key_that_is_gone_is_missed_in_words(tmp_path: Path) -> None:
     world = PlainKeys(tmp_path / "world", accounts=accounts())
     campaign = world.campaign()

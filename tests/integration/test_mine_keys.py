@@ -108,6 +108,7 @@ def test_a_sound_key_is_taken_by_who_was_there_and_by_who_comes_later(tmp_path: 
     run([*nodes, late])
     cohort = world.scientist.cohort(2)
     assert len(cohort) == 3
+    assert any("round 2 is under another key" in str(event) for event in world.progress.events)
     for digest in cohort.values():
         manifest, update = world.scientist.read_update(digest)
         assert manifest.key == other().public.fingerprint

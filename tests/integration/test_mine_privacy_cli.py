@@ -42,7 +42,7 @@ def test_from_a_budget_to_what_was_revealed(home: Cli, net: Net, tmp_path: Path)
     first, same, other = post(net, noise()), post(net, noise(ridge_q32=7)), post(net, noise(target_unit=200))
     price, both = (epsilon_of(n * PRICE, 1e-5) for n in (1, 2))
     (offer,) = [one for one in home("bounties")[1] if one["bounty"] == first]
-    assert offer["price"] == {"epsilon": price, "delta": 1e-5, "parts": 1}
+    assert offer["price"] == {"epsilon": price, "delta": 1e-5, "parts": 1, "alone": price}
     (cost,) = offer["costs"]
     assert (cost["data"], cost["epsilon"], cost["free"]) == ("patients", price, False)
     assert cost["left"] == epsilon_of(Budget(12.0).rho - PRICE, 1e-5)
@@ -145,3 +145,21 @@ def test_a_file_that_is_gone_does_not_hide_the_rest(home: Cli, tmp_path: Path) -
     assert "cannot be read" in found["other"]["problem"]
     assert found["patients"]["spent"] > 2.9
     assert home.text("privacy")[0] == 0
+
+
+def test_init_gives_its_data_a_budget_from_the_start(
+    cli: Cli, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONAR_PASSWORD", "secret")
+    for wrong, said in (
+        (("--epsilon", "8"), "--epsilon is a budget of data"),
+        (("--example", "diabetes", "--epsilon", "0"), "epsilon"),
+        (("--example", "diabetes", "--delta", "1e-6"), "--delta alone is no budget"),
+    ):
+        code, text = cli.text("init", "--network", str(net.file), "--dev", "--insecure-keys", *wrong)
+        assert code != 0
+        assert said in text
+        assert not cli.home.exists()
+    made = cli.init(net, "--example", "diabetes", "--shard", "3/10", "--epsilon", "8")
+    (facts,) = cli("privacy")[1]
+    assert (facts["data"], facts["budget"], facts["spent"]) == (made["data"]["name"], 8.0, 0.0)

@@ -49,6 +49,7 @@ def test_the_measures_have_the_names_that_are_documented() -> None:
         "veil_openings",
         "veil_audit",
         "privacy_accuracy",
+        "privacy_attacker",
         "privacy_shares",
         "privacy_sampler",
         "privacy_accounting",

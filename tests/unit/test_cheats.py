@@ -55,6 +55,20 @@ def test_a_cheat_earns_little(name: str, most: float, model: float) -> None:
     assert found.wrongly == 0
 
 
+@pytest.mark.parametrize("name", ["x3", "x-3 in round 4 only", "one random slot", "no data: A = I, b = 1"])
+def test_under_noise_an_answer_that_was_changed_or_made_up_earns_nothing(name: str) -> None:
+    found = measured(0, [name], epsilon=4.0)[name]
+    assert found.paid == 0.0
+    assert found.wrongly == 0
+
+
+def test_under_noise_twins_are_paid_twice() -> None:
+    """Known, and said in docs/left-out.md: each has noise of its own."""
+    found = measured(0, ["2 twins"], epsilon=4.0)["2 twins"]
+    assert found.counted == 1.0
+    assert found.paid > 1.2 * found.honest
+
+
 def test_a_model_made_without_data_earns_nothing(tmp_path: Path) -> None:
     """All mines guess, so that nobody's data are in it: only fees are paid."""
     partition = Partition(0)

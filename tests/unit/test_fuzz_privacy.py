@@ -22,7 +22,7 @@ from sonar.privacy.terms import Price
 from tests.unit.fuzzing import INPUTS, Rng, changed_bytes, changed_value, fuzz
 from tests.unit.test_fuzz_files import changed_text, from_file
 
-ASKED = Asked(Price(Fraction(1, 10)), b"sums", True, 8, 2, 1000)
+ASKED = Asked(Price(Fraction(1, 10)), b"sums", True, 8, 2)
 OPENED = INPUTS // 20
 """How many files are opened: each takes most of a millisecond, or several."""
 

@@ -21,8 +21,8 @@ from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
 
-ASKED = Asked(Price(Fraction(1, 10)), b"sums", False, 0, 2, 1000)
-PLAIN = Asked(None, b"", False, 0, 2, 1000)
+ASKED = Asked(Price(Fraction(1, 10)), b"sums", False, 0, 2)
+PLAIN = Asked(None, b"", False, 0, 2)
 NO_LIMIT = PrivacyPolicy()
 RELEASE = Release((1, -(2**80), 0), 3)
 
