@@ -43,7 +43,7 @@ help:
 	@echo 'make fuzz    100,000 hostile inputs for each decoder, fewer for slow ones'
 	@echo 'make lies    whole networks against 240 lies of a node: no stake may be lost (LIES=100 for 400)'
 	@echo 'make chaos-capsules   a capsule killed, paused or put back from a backup at 100 instants (INSTANTS=20 for fewer)'
-	@echo 'make chaos-keys   keys of scientists and capsules that change at 20 seeded instants (INSTANTS=5 for fewer)'
+	@echo 'make chaos-keys   keys and accounts that change at 20 seeded instants each (INSTANTS=5 for fewer)'
 	@echo 'make docker-test   build the images and test them: the demo, kills, mines that join from elsewhere'
 	@echo 'make check   formatting, lint, types, import rules, contract artifacts'
 	@echo 'make house   figures of the code: lengths, sizes, import cycles (HOUSE_ARGS="--check")'
@@ -96,10 +96,12 @@ lies: $(VENV)/.test
 chaos-capsules: $(VENV)/.test $(NODE)
 	SONAR_CAPSULE_CHAOS=$(or $(INSTANTS),100) $(PY) -m pytest -n 0 -s tests/e2e/test_capsule_chaos.py $(TEST_ARGS)
 
-# Keys of a scientist, and of capsules, change at twenty seeded instants, with kill -9 in the middle. `make test`: a few.
+# Keys of a scientist, of capsules, and accounts, change at twenty seeded instants, with kill -9 in the middle of the
+# commands. `make test`: a few.
 chaos-keys: $(VENV)/.test $(NODE)
 	SONAR_KEYS_CHAOS=$(or $(INSTANTS),20) SONAR_ROTATION_CHAOS=$(or $(INSTANTS),20) $(PY) -m pytest -n 0 -s \
-	  tests/integration/test_campaign_keys.py tests/e2e/test_keys_chaos.py tests/e2e/test_capsule_rotation.py $(TEST_ARGS)
+	  tests/integration/test_campaign_keys.py tests/e2e/test_keys_chaos.py tests/e2e/test_capsule_rotation.py \
+	  tests/e2e/test_accounts_chaos.py $(TEST_ARGS)
 
 # The images are built from what is here; a Docker engine with Compose v2 is all that they need.
 docker-test: $(VENV)/.test

@@ -12,7 +12,7 @@ from pathlib import Path
 from sonar.chain.contract.market import Market
 from sonar.chain.deploying.faucet import fund
 from sonar.errors import SonarError
-from sonar.home.keystore import find
+from sonar.home.accounts import current_in
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
 from sonar.telling.amounts import parse_wei
@@ -27,7 +27,8 @@ def see_to_ether(keystore: str, amount: str) -> int:
     """Return 0 when the account has half of `amount` or more, and 1 when that cannot be."""
     try:
         network, progress = NetworkConfig.load(Path(os.environ["SONAR_NETWORK"])), Progress(PlainSink())
-        address, wanted_wei = Address(find(Path(keystore)).stem), parse_wei(amount, "amount")
+        address = current_in(Path(keystore), Path(keystore).parent / "journal.sqlite")
+        wanted_wei = parse_wei(amount, "amount")
         market = patiently(partial(Market.connect, network), progress)
         drive(partial(_look, network, market, address, wanted_wei), progress, poll_s=POLL_S)
         return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mine.accounts.commands import claim, rotate
 from mine.budget import data_budget, privacy
 from mine.options import (
     CsvOption,
@@ -235,7 +236,16 @@ def join(
         raise UsageError("name one bounty, or give --all", hint="`mine bounties` lists the open ones")
     posted = _all_open(mine) if join_all else [_posted(mine, bounty)]
     joined = [
-        joining.join(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, one, data)
+        joining.join(
+            mine.market,
+            mine.store,
+            mine.account_in(one.bounty),
+            mine.policy,
+            mine.book,
+            mine.sums,
+            one,
+            data,
+        )
         for one in posted
     ]
     rows = views.joined(joined, mine.policy)
@@ -333,32 +343,8 @@ def earnings(home: HomeOption = None, wide: WideFlag = False, as_json: JsonFlag 
         printing.print_earnings(document, wide=wide)
 
 
-@app.command()
-def claim(
-    to: Annotated[
-        str | None, typer.Option("--to", help="The address to pay. [default: the mine's own]")
-    ] = None,
-    asset: Annotated[
-        str, typer.Option("--asset", help="What to withdraw: ether, or a token's address.")
-    ] = "ether",
-    home: HomeOption = None,
-    password_file: PasswordFileOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Withdraw everything that the contract owes the mine, in ether or in one token.
-
-    Examples: `mine claim --to 0x52908400098527886E0F7030069857D2E4169EE7`,
-    `mine claim --asset 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48`
-    """
-    from mine import setup
-    from mine.wiring import locked
-
-    with locked(home, sink_for(as_json)) as mine:
-        document = setup.claim(mine, to, asset, password_file)
-    if as_json:
-        print_json(document)
-    else:
-        typer.echo(f"withdrew {document.amount} to {document.to}")
+app.command()(claim)
+app.command()(rotate)
 
 
 def _open(home: Path | None, as_json: bool) -> Mine:

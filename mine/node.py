@@ -16,18 +16,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mine.consent import Policy
+from mine.hands import Hands
 from mine.work import joining
-from mine.work.ending import Endings
 from mine.work.publisher import Publisher
-from mine.work.rounds import Rounds
-from mine.work.sender import Sender
 from mine.work.state import Book, Joined, Refusal, Turn
-from mine.work.updates import Updates
 from mine.work.urgency import STORE_CALL_S, Urgency
 from mine.work.workshop import Workshop
 from sonar.chain.contract.errors import UnknownBounty
@@ -84,7 +81,11 @@ class _Pause:
 
 
 class Node:
-    """A mine at work on all its joined bounties."""
+    """A mine at work on all its joined bounties.
+
+    `me` and `outbox` are of the account that joins new ones, `former` of those that end what they have begun;
+    `account_of` tells which of them a bounty belongs to.
+    """
 
     def __init__(
         self,
@@ -98,26 +99,25 @@ class Node:
         progress: Progress,
         options: Options = Options(),
         monotonic: Callable[[], float] = time.monotonic,
+        former: Sequence[Outbox] = (),
+        account_of: Callable[[BountyId], Address] | None = None,
     ) -> None:
         self._market, self._store, self._me, self._book = market, store, me, book
         self._workshop, self._policy, self._progress, self._options = workshop, policy, progress, options
-        self._monotonic, self._outbox = monotonic, outbox
+        self._monotonic = monotonic
         self._urgency = Urgency(book, monotonic)
         self._publisher = Publisher(store, workshop.drafts, self._urgency)
-        self._updates = Updates(market, store, me, book, workshop, policy, progress, self._urgency)
-        self._sender = Sender(market, me, outbox, progress)
-        self._endings = Endings(market, store, me, self._sender, book, self._urgency, progress)
-        self._rounds = Rounds(
+        self._hands = Hands(
             market,
-            me,
-            self._sender,
+            store,
+            (outbox, *former),
             book,
+            workshop,
             policy,
             progress,
             self._urgency,
-            self._updates,
             self._publisher,
-            self._endings,
+            account_of or (lambda bounty: me),
         )
         self._pauses: dict[BountyId, _Pause] = {}
         self._searched_to, self._search_again_s = market.deployed_block - 1, monotonic() + _SEARCH_AGAIN_S
@@ -147,7 +147,7 @@ class Node:
         self._urgency.see(head)
         if self._seen is not None and self._seen[0] == head and not (self._pauses or self._offers):
             return self._seen[1]  # nothing can have changed without a block
-        self._outbox.recover(head)
+        self._hands.recover(head)
         waits = self._visits(self._in_order(), head)
         if self._options.join_all:
             waits += self._visits(self._join_new(head), head)
@@ -183,7 +183,7 @@ class Node:
 
         The pool holds what two updates take.
         """
-        for task in self._updates.tasks():
+        for task in (task for hand in self._hands for task in hand.updates.tasks()):
             with suppress(JournalError):  # it is told where a blinding is needed; a reveal needs none
                 missing = 2 * task.plan.ciphertexts - self._workshop.pool.count(task.key)
                 if missing > 0:
@@ -239,7 +239,8 @@ class Node:
                     raise RpcError("the chain's node has no record yet that the bounty is closed")
             else:
                 sums = self._workshop.sums
-                joining.join(self._market, self._store, self._me, self._policy, self._book, sums, posted)
+                me = self._hands.account_of(posted.bounty)
+                joining.join(self._market, self._store, me, self._policy, self._book, sums, posted)
                 self._progress.note(f"joined bounty {short(hex32(posted.bounty))}")
         except ChainUnavailable:
             raise
@@ -285,7 +286,7 @@ class Node:
         turn = Turn.at(head, joined, self._market.bounty(joined.bounty, at=head))
         fault = self._conclude(turn)
         if turn.status is not Status.CLOSED:
-            waiting = self._rounds.advance(turn)
+            waiting = self._hands.of(joined.bounty).rounds.advance(turn)
             if fault is not None:  # the round that is open does not wait for an old one's record
                 self._tell_once(fault)
             return waiting
@@ -293,11 +294,11 @@ class Node:
 
     def _conclude(self, turn: Turn) -> RpcError | None:
         """Bring parts of rounds that are over to their ends; return why that does not work yet for one."""
-        fault = None
+        fault, endings = None, self._hands.of(turn.joined.bounty).endings
         for part in self._book.open_parts(turn.joined.bounty):
             if part.round < turn.bounty.round or turn.status is Status.CLOSED:
                 try:
-                    self._endings.conclude(turn.joined, part, turn.head)
+                    endings.conclude(turn.joined, part, turn.head)
                 except RpcError as error:
                     fault = error
         return fault
@@ -315,14 +316,15 @@ class Node:
         `fault`: why the end of a part is not known. A node may have dropped such old records for good.
         """
         joined, asset = turn.joined, turn.bounty.terms.asset
-        if not self._endings.closed(joined, turn.head):
+        hand = self._hands.of(joined.bounty)
+        if not hand.endings.closed(joined, turn.head):
             return Waiting(f"the end of bounty {short(hex32(joined.bounty))} to be confirmed")
         if self._options.claim:
             # Again, if need be: what was owed may have been more than a node told when it was taken out.
-            intent = self._outbox.next(Intent(Action.WITHDRAW, joined.bounty.hex()))
-            if (waiting := self._sender.withdraw(intent, asset, turn.head)) is not None:
+            intent = hand.outbox.next(Intent(Action.WITHDRAW, joined.bounty.hex()))
+            if (waiting := hand.sender.withdraw(intent, asset, turn.head)) is not None:
                 return waiting
-        if fault := fault or self._endings.unrecorded(joined, turn.bounty.round, turn.head):
+        if fault := fault or hand.endings.unrecorded(joined, turn.bounty.round, turn.head):
             claim = "mine claim" if asset == ETHER else f"mine claim --asset {asset}"
             hint = f"a node that keeps no old records never will; `{claim}` takes out your money without them"
             raise RpcError(str(fault), hint=hint)

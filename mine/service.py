@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -13,7 +13,8 @@ from typing import Any
 
 from mine.node import Node, Options
 from mine.wiring import Mine
-from sonar.errors import StoreUnavailable, StoreUnusable
+from sonar.errors import ChainUnavailable, RpcError, StoreUnavailable, StoreUnusable
+from sonar.rotating import fault_of
 from sonar.telling.waiting import drive, patiently
 
 _NAP_S = 0.25
@@ -65,7 +66,8 @@ def serve(
     stake, and needs no store.
     """
     policy = mine.policy if max_rounds is None else replace(mine.policy, max_rounds=max_rounds)
-    account = mine.unlock(mine.password(password_file))  # a wrong password is reported before any wait
+    password = mine.password(password_file)
+    mine.unlock(password)  # a wrong password is reported before any wait
     patiently(lambda: mine.market, mine.progress)
     try:
         mine.opened  # noqa: B018 - what is wrong with it is told now
@@ -73,7 +75,8 @@ def serve(
         if isinstance(fault, StoreUnusable) and not mine.book.at_risk():
             raise
         mine.progress.problem(fault, f"trying again when it is needed. {fault.hint}".rstrip())
-    node = mine.node(account, policy, Options(join_all, exit_when_done, claim))
+    _tell_of_accounts(mine)
+    node = mine.node(password, policy, Options(join_all, exit_when_done, claim))
     stop = Stop()
     mine.progress.note(f"mine {mine.address} works on {mine.network.name!r}")
     with stop.holding():
@@ -83,6 +86,13 @@ def serve(
             poll_s=mine.poll_s,
             sleep=lambda seconds: idle(node, stop, seconds),
         )
+
+
+def _tell_of_accounts(mine: Mine) -> None:
+    """Tell if the chain knows of another successor of this mine's account than its home does."""
+    with suppress(RpcError, ChainUnavailable):  # whatever needs the chain tells that better
+        if fault := fault_of(mine):
+            mine.progress.problem(fault, "`mine rotate` again; if that was not you, see docs/keys.md")
 
 
 def idle(node: Node, stop: Stop, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What the commands do to a home, apart from running it: make it, register data, leave a bounty, claim."""
+"""What the commands do to a home, apart from running it: make it, register data, leave a bounty."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mine.consent import POLICY_FILE
-from mine.show.documents import Claimed
 from mine.wiring import ROLE, Mine
-from sonar.chain.sending.intent import Intent
-from sonar.errors import ConfigError, RpcError, UsageError
+from sonar.errors import ConfigError, UsageError
 from sonar.home import keystore
 from sonar.home.files import in_full
 from sonar.home.folder import Home, default_home
 from sonar.home.settings import NetworkConfig
-from sonar.protocol.ids import ETHER, parse_address
-from sonar.telling.amounts import format_amount
 from sonar.telling.text import count
 
 if TYPE_CHECKING:
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 
     from mine.data.dataset import DataSet
     from mine.work.state import Book
-    from sonar.chain.sending.entries import Receipt
 
 _POLICY = """\
 # What this mine allows. A missing line means the default, which is shown.
@@ -173,35 +168,6 @@ def leave(book: Book, prefix: str) -> str:
         )
     book.leave(found[0])
     return hex32(found[0])
-
-
-def claim(mine: Mine, to: str | None, asset: str, password_file: Path | None) -> Claimed:
-    """Withdraw what the contract owes in an asset; one that is under way already is waited for.
-
-    Raises NothingToWithdraw, ConfigError, what sending raises, and RpcError if the node has no record of it
-    yet.
-    """
-    receiver = parse_address(to, "--to") if to else mine.address
-    token = ETHER if asset == "ether" else parse_address(asset, "--asset")
-    call = mine.market.withdraw(receiver, token)
-    outbox = mine.outbox(mine.unlock(mine.password(password_file)))
-    receipt = outbox.perform(outbox.next(Intent.of_claim(receiver, token)), call)
-    amount_units = _withdrawn(mine, receipt)
-    amount = format_amount(amount_units, mine.unit(token))
-    return Claimed(receiver, amount_units, amount, receipt.tx_hash, receipt.fee_wei, token)
-
-
-def _withdrawn(mine: Mine, receipt: Receipt) -> int:
-    """How much a withdrawal took out: by its record, since what is owed changes until it is mined."""
-    from sonar.protocol.events import Withdrawn
-
-    for event in mine.market.events(receipt.block, receipt.block):
-        if isinstance(event, Withdrawn) and event.tx_hash == receipt.tx_hash:
-            return event.amount_units
-    raise RpcError(
-        f"the withdrawal is mined in {receipt.tx_hash}, but the chain's node has no record of the amount "
-        "yet; `mine earnings` will show it"
-    )
 
 
 def require_dev(mine: Mine, asked: bool, option: str) -> None:

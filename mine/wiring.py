@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from mine.consent import Policy
 from sonar.home.folder import Home, default_home
-from sonar.protocol.ids import ETHER, Address
+from sonar.protocol.ids import ETHER, Address, BountyId
 from sonar.telling.amounts import Unit
 from sonar.telling.progress import Sink
 from sonar.wiring import Party, voice
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from mine.node import Node, Options
     from mine.privacy.accounts import Privacy
     from mine.work.state import Book
@@ -84,23 +82,36 @@ class Mine(Party):
         ledger = Ledger(policy.privacy.ledger_at(self.home.path))
         return Privacy(ledger, self.book.journal, policy.privacy, policy.max_bits_all)
 
-    def node(self, account: LocalAccount, policy: Policy, options: Options) -> Node:
-        """The mine at work."""
+    def account_in(self, bounty: BountyId) -> Address:
+        """The account that works, or would work, in a bounty. Raises KeyFileError, JournalError."""
+        return self.account_of(bounty.hex())
+
+    def begun(self) -> set[str]:
+        """The ids in hex of all bounties that were joined here, those that were left included."""
+        joined = {one.bounty for one in self.book.joined()}
+        return {bounty.hex() for bounty in joined.union(part.bounty for part in self.book.parts())}
+
+    def node(self, password: str, policy: Policy, options: Options) -> Node:
+        """The mine at work, with the accounts that have something to do. Raises KeyFileError."""
         from mine.node import Node
         from sonar.store.choose import LazyStore
 
-        outbox = self.outbox(account)
+        bounties = [one.bounty for one in self.book.joined() if not one.over]
+        former = {self.account_in(bounty) for bounty in bounties} - {self.address}
+        account = self.unlock(password)
         lost = "it was deleted, and another one made: all that is lost is idle time"
         return Node(
             self.market,
             LazyStore(lambda: self.store),
             self.address,
-            outbox,
+            self.outbox(account),
             self.book,
             self.workshop(lambda fault: self.progress.problem(fault, lost)),
             policy,
             self.progress,
             options,
+            former=[self.outbox(self.unlock(password, address)) for address in sorted(former)],
+            account_of=self.account_in,
         )
 
 

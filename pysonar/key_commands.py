@@ -10,6 +10,7 @@ import typer
 from pysonar.options import HomeOption, NameArgument
 from sonar.errors import UsageError
 from sonar.telling.again import with_home
+from sonar.telling.options import AgainFlag, LaterFlag, ToOption, ToPasswordOption
 from sonar.telling.terminal import JsonFlag, PasswordFileOption, new_app, print_json, sink_for
 
 key_app = new_app("Paillier keys. A bounty without one gets its own when it is first run.")
@@ -88,6 +89,19 @@ def rotate(
             help="A key file that was made elsewhere, under this home's password, in place of a new key.",
         ),
     ] = None,
+    account: Annotated[
+        bool, typer.Option("--account", help="Change the scientist's account, not a bounty's key.")
+    ] = False,
+    to: ToOption = None,
+    to_password_file: ToPasswordOption = None,
+    later: LaterFlag = False,
+    again: AgainFlag = False,
+    move: Annotated[
+        bool,
+        typer.Option(
+            "--move", help="With --account: send on the ether of former accounts that have ended all."
+        ),
+    ] = False,
     home: HomeOption = None,
     password_file: PasswordFileOption = None,
     as_json: JsonFlag = False,
@@ -103,8 +117,27 @@ def rotate(
 
     If a key has leaked, see docs/keys.md: what was sent under it stays readable to whoever has it.
 
-    Example: `pysonar rotate diabetes`
+    With --account a successor takes the place of the scientist's account, which both sign, once and for ever.
+    Bounties that are posted end under the old account; the next one is posted by the successor. Stop
+    `pysonar run` for this; `pysonar resume` goes on. You can kill it at any time, and run it again.
+
+    Examples: `pysonar rotate diabetes`, `pysonar rotate --account`
     """
+    if account:
+        if name or key:
+            raise UsageError("an account is not a bounty's", hint="leave out the name and --key")
+        chosen = (to, to_password_file, later, again, move)
+        _rotate_account(*chosen, home, password_file, as_json=as_json)
+        return
+    if to or to_password_file or later or again or move:
+        raise UsageError("these options change the account", hint="give --account too")
+    _rotate_key(name, key, home, password_file, as_json=as_json)
+
+
+def _rotate_key(
+    name: str, key: Path | None, home: Path | None, password_file: Path | None, *, as_json: bool
+) -> None:
+    """Ask for another Paillier key of a bounty."""
     from pysonar import rotating
     from pysonar.wiring import open_scientist
     from sonar.telling.progress import NullSink
@@ -127,3 +160,33 @@ def rotate(
     typer.echo(
         with_home("keep a copy of the folder of the keys; `pysonar status` shows which key has which rounds")
     )
+
+
+def _rotate_account(
+    to: Path | None,
+    to_password_file: Path | None,
+    later: bool,
+    again: bool,
+    move: bool,
+    home: Path | None,
+    password_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Change the scientist's account, or move what former ones have."""
+    from pysonar import accounts
+    from pysonar.wiring import locked
+    from sonar.accounts import print_changed
+    from sonar.telling.amounts import format_wei
+
+    command = "pysonar rotate --account"
+    with locked(home, sink_for(as_json)) as scientist:
+        if move:
+            moved_wei = accounts.move(scientist, password_file)
+            scientist.progress.note(f"moved {format_wei(moved_wei)} to {scientist.address}")
+            return
+        document = accounts.change(scientist, to, password_file, to_password_file, later=later, again=again)
+    if as_json:
+        print_json(document)
+    else:
+        print_changed(document, command, f"{command} --move")

@@ -48,13 +48,18 @@ class Scientist(Party):
 
     def posted(self, name: str) -> bool:
         """Whether a bounty of that name was posted from here, or its transaction is on its way."""
-        return Intent.of_posting(name).key in self.journal
+        account = self.book_of_accounts.journal(self.account_of(name))
+        return Intent.of_posting(name).key in account
 
     def names(self) -> list[str]:
         """Return the names of all bounties that were started here, also of those whose folder is gone."""
-        sent = [Intent.read(key) for key, _ in self.journal.items(PREFIX)]
-        posted = {intent.subject for intent in sent if intent.action is Action.POST}
-        return sorted(posted.union(self.shelf.names()))
+        return sorted(self.begun().union(self.shelf.names()))
+
+    def begun(self) -> set[str]:
+        """The names of the bounties that were posted from here, or whose transaction is on its way."""
+        accounts = [self.book_of_accounts.journal(one) for one in self.own_accounts.used]
+        sent = [Intent.read(key) for journal in accounts for key, _ in journal.items(PREFIX)]
+        return {intent.subject for intent in sent if intent.action is Action.POST}
 
     def forget(self, name: str) -> None:
         """Remove a bounty that was never sent; its key stays."""
@@ -199,7 +204,7 @@ class Scientist(Party):
                 hint=f"give the changed one another name; `pysonar resume {name}`, or campaign({name!r}) "
                 "of a session, continues the old one",
             )
-        account = self.unlock(password)
+        account = self.unlock(password, self.account_of(name))
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
         holder, signing = self._holding(bounty, self.keyring(bounty, password), account)
         self.shelf.keep(bounty)

@@ -28,7 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = "contracts/src"
-CONTRACTS = ("TrainingMarket", "Committee")
+CONTRACTS = ("TrainingMarket", "Committee", "Succession")
 ARTIFACTS = ROOT / "sonar/chain/contract/artifacts"
 LIBRARIES = {"@openzeppelin/": "node_modules/@openzeppelin/"}
 IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)

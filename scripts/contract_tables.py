@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Write the measured tables of contracts/README.md, or check them against the contract.
+"""Write the measured tables of contracts/README.md, or check them against the contracts.
 
     scripts/contract_tables.py            measure; write contracts/snapshots and the tables
     scripts/contract_tables.py --check    measure aside; exit 1 if the committed tables say something else
 
-Two tables are measured by contracts/test/tables, in forge's own snapshot files: what every call comes to in
+Tables are measured by contracts/test/tables, in forge's own snapshot files: what every call comes to in
 every status, and gas. Gas may be off by `TOLERANCE`, outcomes by nothing, the README's text by nothing.
 """
 
@@ -77,6 +77,15 @@ def gas_table(ether: dict[str, int], token: dict[str, int]) -> str:
     return "\n".join(lines)
 
 
+def plain_gas_table(gas: dict[str, int]) -> str:
+    """One line per call of a contract that moves no money."""
+    lines = ["| call | gas |", "|---|---:|"]
+    for name, units in sorted(gas.items(), key=lambda item: item[1]):
+        shown = re.sub(r"^[a-zA-Z]+", lambda call: f"`{call[0]}`", name)
+        lines.append(f"| {shown} | {units:,} |")
+    return "\n".join(lines)
+
+
 def calls_table(outcomes: dict[str, int], errors: dict[int, str]) -> str:
     """One line per status, one column per call."""
     states = sorted({name.split(" / ")[0] for name in outcomes}, key=_status)
@@ -125,6 +134,7 @@ def with_tables(text: str, snapshots: Snapshots) -> str:
     tables = {
         "calls": calls_table(snapshots["calls"], error_names()),
         "gas": gas_table(snapshots["gas-ether"], snapshots["gas-token"]),
+        "succession": plain_gas_table(snapshots["gas-succession"]),
     }
     for name, table in tables.items():
         place = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"

@@ -35,6 +35,7 @@ SOURCES = (
     "Funds.sol",
     "TrainingMarket.sol",
     "Committee.sol",
+    "Succession.sol",
 )
 REASONS = ROOT / "contracts/test/mutation.json"
 FLOOR = 0.95

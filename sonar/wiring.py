@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.home import keystore
+from sonar.home.accounts import AccountBook, Accounts, accounts_in
 from sonar.home.folder import Home
 from sonar.home.journal import Journal
 from sonar.home.password import Reseal, change
@@ -47,8 +48,8 @@ class Party:
 
     home: Home
     progress: Progress
-    _account: LocalAccount | None = field(default=None, init=False, repr=False)
-    _outbox: Outbox | None = field(default=None, init=False, repr=False)
+    _unlocked: dict[Address, LocalAccount] = field(default_factory=dict, init=False, repr=False)
+    _outboxes: dict[Address, Outbox] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def network(self) -> NetworkConfig:
@@ -61,13 +62,25 @@ class Party:
         return DEV_POLL_S if self.network.dev else POLL_S
 
     @cached_property
-    def _key_file(self) -> Path:
-        return keystore.find(self.home.keystore)
+    def book_of_accounts(self) -> AccountBook:
+        """The home's accounts in its journal. Raises KeyFileError, JournalError."""
+        return AccountBook(self.journal, accounts_in(self.home.keystore, self.journal))
 
-    @cached_property
+    @property
+    def own_accounts(self) -> Accounts:
+        """The home's accounts; a home that has no journal yet gets none. Raises as `book_of_accounts`."""
+        if "journal" in self.__dict__ or self.home.journal.exists():
+            return self.book_of_accounts.accounts
+        return accounts_in(self.home.keystore, None)
+
+    @property
     def address(self) -> Address:
-        """The party's account; its key stays locked. Raises KeyFileError."""
-        return Address(self._key_file.stem)
+        """The account that begins what is new; its key stays locked. Raises KeyFileError, JournalError."""
+        return self.own_accounts.current
+
+    def account_of(self, subject: str) -> Address:
+        """The account that a bounty belongs to; see `AccountBook.of`. Raises KeyFileError, JournalError."""
+        return self.book_of_accounts.of(subject)
 
     def password(self, given: Path | None) -> str:
         """Return the keystore's password: of the file `given`, of the environment, or by asking.
@@ -127,24 +140,26 @@ class Party:
         if "opened" in self.__dict__:
             self.opened.close()
 
-    def unlock(self, password: str) -> LocalAccount:
-        """Open the keystore; once, since that takes a second with a full-strength keystore. Raises
-        KeyFileError.
+    def unlock(self, password: str, address: Address | None = None) -> LocalAccount:
+        """Open the keystore for the current account, or that of `address`; once, since that takes a second
+        with a full-strength keystore. Raises KeyFileError, JournalError.
         """
-        if self._account is None:
-            self._account = keystore.load(self._key_file, password)
-        return self._account
+        address = address or self.address
+        if address not in self._unlocked:
+            self._unlocked[address] = keystore.load(keystore.find(self.home.keystore, address), password)
+        return self._unlocked[address]
 
     def outbox(self, account: LocalAccount) -> Outbox:
-        """Signs and sends for the party's account: one for all, since its nonces are consecutive."""
+        """Signs and sends for an account of the home: one for all, since its nonces are consecutive."""
         from sonar.chain.sending.outbox import Outbox
 
-        if self._outbox is None:
-            self._outbox = Outbox(
+        address = Address(account.address)
+        if address not in self._outboxes:
+            self._outboxes[address] = Outbox(
                 self.market,
                 account,
-                self.journal,
+                self.book_of_accounts.journal(address),
                 confirmations=self.network.confirmations,
                 progress=self.progress,
             )
-        return self._outbox
+        return self._outboxes[address]

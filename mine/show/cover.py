@@ -49,6 +49,11 @@ def price_lines(price: PriceFacts, costs: Sequence[CostFacts]) -> Iterator[str]:
     """Give what a person wants to know of a bounty's price, line by line."""
     whose = "each mine adds noise enough by itself" if price.parts == 1 else f"noise of {price.parts} mines"
     yield f"a release costs epsilon {price.epsilon:.4g} at delta {price.delta:g}, once ({whose})"
+    if price.parts > 1:
+        yield (
+            f"against who sees your answer alone, of which tests and scores tell a few bits, your own noise "
+            f"leaves epsilon {price.alone:.4g}"
+        )
     for cost in costs:
         if cost.free:
             yield f"{cost.data}: free, since the same release was made before"

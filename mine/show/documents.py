@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
+from sonar.accounts import AccountChanged, FormerAccount
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.checks import Examination
 from sonar.telling.documents import Amount, PartyReady, document
@@ -61,6 +62,16 @@ class CoverFacts:
 
 
 @document
+class ScientistRecord:
+    """What a scientist posted under her `accounts`, oldest first: in all, closed, and of these overdue."""
+
+    accounts: list[Address]
+    posted: int
+    closed: int
+    overdue: int
+
+
+@document
 class CostFacts:
     """What a bounty would cost a data set, as epsilon at `delta`: 0 for a release that was made before.
 
@@ -78,19 +89,21 @@ class CostFacts:
 class PriceFacts:
     """What a release for a bounty costs the rows in it, as epsilon at `delta`.
 
-    `parts`: how many mines' noise it takes.
+    `parts`: how many mines' noise it takes. `alone`: the epsilon with this mine's own noise, against who sees
+    its answer by itself.
     """
 
     epsilon: float
     delta: float
     parts: int
+    alone: float
 
 
 @document
 class OfferFacts:
     """A bounty as this mine sees it. `data`: which of its data fit, or why none does.
 
-    What the bounty's manifest says is empty where that could not be read.
+    What the bounty's manifest says is empty where that could not be read. `record` is the scientist's.
     """
 
     bounty: str
@@ -121,6 +134,7 @@ class OfferFacts:
     symbol: str = ""
     decimals: int | None = None
     cover: CoverFacts | None = None
+    record: ScientistRecord | None = None
     price: PriceFacts | None = None
     costs: list[CostFacts] = field(default_factory=list)
 
@@ -213,6 +227,7 @@ class MineStatus:
     ether_wei: Amount | None = None
     withdrawable_wei: Amount | None = None
     tokens: list[TokenHeld] | None = None
+    former: list[FormerAccount] | None = None
 
 
 @document
@@ -332,7 +347,10 @@ class BudgetFacts:
 
 @document
 class Claimed:
-    """A withdrawal that is mined."""
+    """A withdrawal that is mined; of several, if former accounts were owed something too, all together.
+
+    `accounts` took it out, the last of them by `tx_hash`. `moved_wei` is ether that former accounts held.
+    """
 
     to: Address
     amount_units: Amount
@@ -340,6 +358,9 @@ class Claimed:
     tx_hash: str
     gas_wei: Amount
     asset: Address = ETHER
+    accounts: list[Address] = field(default_factory=list)
+    moved_wei: Amount = 0
+    moved: str = ""
 
 
 ANSWERS: dict[str, Any] = {
@@ -356,5 +377,6 @@ ANSWERS: dict[str, Any] = {
     "status": MineStatus,
     "earnings": Income,
     "claim": Claimed,
+    "rotate": AccountChanged,
 }
 """By command; `mine run` tells its progress instead (`sonar.telling.progress`)."""

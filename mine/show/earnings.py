@@ -94,12 +94,15 @@ class Earnings:
         )
 
 
-def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] = ()) -> Earnings:
+def earnings(
+    market: Market, book: Book, me: Address, assets: Iterable[Address] = (), former: Sequence[Address] = ()
+) -> Earnings:
     """Read the chain's record since the first of the mine's bounties, in ether and these `assets`.
 
-    Gas is of the transactions that this home knows. Raises ChainUnavailable, RpcError.
+    Of the account `me` and of those that it followed, `former`. Gas is of the transactions that this home
+    knows. Raises ChainUnavailable, RpcError.
     """
-    parts = book.parts()
+    parts, ours = book.parts(), (me, *former)
     since = {one.bounty: one.block for one in book.joined()}
     for part in parts:
         since.setdefault(part.bounty, market.deployed_block)  # it was left, and when it was posted forgotten
@@ -109,16 +112,17 @@ def earnings(market: Market, book: Book, me: Address, assets: Iterable[Address] 
     def paid(part: Part) -> Mapping[str, int]:
         """Of a bounty on another network, whose file this home had before, its own record is all there is."""
         record = records.get((part.bounty, part.round))
-        return paid_fields(record.paid[me]) if record and me in record.paid else part.paid
+        found = [record.paid[one] for one in ours if one in record.paid] if record else []
+        return paid_fields(found[0]) if found else part.paid
 
-    rounds, other_gas_wei = _rounds(book, [*parts, *_forgotten(market, parts, records, me)], paid)
+    rounds, other_gas_wei = _rounds(book, [*parts, *_forgotten(market, parts, records, ours)], paid)
     both = (ETHER, *assets)
-    taken = [event for event in events if isinstance(event, Withdrawn) and event.account == me]
+    taken = [event for event in events if isinstance(event, Withdrawn) and event.account in ours]
     return Earnings(
         me,
         rounds,
         other_gas_wei,
-        {asset: market.withdrawable(me, asset=asset) for asset in both},
+        {asset: sum(market.withdrawable(one, asset=asset) for one in ours) for asset in both},
         {asset: sum(event.amount_units for event in taken if event.asset == asset) for asset in both},
     )
 
@@ -129,11 +133,14 @@ def remembered(book: Book, me: Address, problem: str) -> Earnings:
     return Earnings(me, rounds, other_gas_wei, problem=problem)
 
 
-def _forgotten(market: Market, parts: Sequence[Part], records: Records, me: Address) -> Iterator[Part]:
-    """The parts that the chain has of `me` and this home has not: what it knows is from before."""
+def _forgotten(
+    market: Market, parts: Sequence[Part], records: Records, ours: Sequence[Address]
+) -> Iterator[Part]:
+    """The parts that the chain has of our accounts and this home has not: what it knows is from before."""
     known = {(part.bounty, part.round) for part in parts}
     for where, record in records.items():
-        if me in record.commits and where not in known:
+        me = next((one for one in ours if one in record.commits), None)
+        if me is not None and where not in known:
             terms = market.bounty(record.bounty).terms
             part = Part(
                 record.bounty,

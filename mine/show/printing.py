@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mine.show.cover import in_lines, price_lines
 from mine.show.documents import Income, JoinedFacts, MineStatus, OfferFacts, RoundIncome, Standing
+from mine.show.record import in_words
 from sonar.frozen import frozen
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.amounts import IN_ETHER, Unit, format_wei, in_column
@@ -132,6 +133,8 @@ def _standing(document: MineStatus) -> Iterable[tuple[str, str]]:
         yield "account", f"{have} at block {document.block}; {owed} to withdraw (mine claim)"
         for one in document.tokens or ():
             yield "token", f"{one.told} (mine claim --asset {one.asset})"
+        for before in document.former or ():
+            yield "former", before.told("mine claim --move")
     if ipfs := document.ipfs:
         state = count(ipfs["peers"], "peer") if ipfs["running"] else "not running (mine run)"
         yield "ipfs", f"{ipfs['peer_id'] or 'no identity yet'}, {state}"
@@ -180,6 +183,8 @@ def _asset_of(one: OfferFacts | RoundIncome) -> Address:
 
 def _asked(one: OfferFacts) -> Iterable[str]:
     """What a bounty asks of a mine, and why this one's data will not do."""
+    if one.record:
+        yield f"scientist {one.scientist}: {in_words(one.record)}"
     if one.needs:
         yield f"needs {', '.join(one.needs)}; feature map {one.feature_map}; key of {one.key_bits} bits"
     yield from in_lines(one.cover) if one.cover else ()

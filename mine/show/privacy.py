@@ -39,7 +39,10 @@ _REVEALED = Layout(
 
 def price_facts(price: Price | None, delta: float) -> PriceFacts | None:
     """A bounty's price."""
-    return None if price is None else PriceFacts(epsilon_of(price.rho, delta), delta, price.parts)
+    if price is None:
+        return None
+    together, alone = (epsilon_of(rho, delta) for rho in (price.rho, price.rho * price.parts))
+    return PriceFacts(together, delta, price.parts, alone)
 
 
 def cost_facts(name: str, cost: Cost, delta: float) -> CostFacts:

@@ -30,8 +30,10 @@ from mine.show.documents import (
 )
 from mine.show.earnings import Leak, Records, earnings, leak, leak_of_states, remembered
 from mine.show.privacy import cost_facts, in_short, price_facts
+from mine.show.record import records_of
 from mine.wiring import Mine
 from mine.work.state import Book, Joined, Veiled
+from sonar.accounts import FormerAccount
 from sonar.chain.contract.errors import UnknownBounty
 from sonar.chain.rpc import Head
 from sonar.errors import ChainUnavailable, DataError, MarketError, RemoteError, RpcError, SonarError
@@ -79,7 +81,8 @@ def fit(mine: Mine, posted: BountyPosted) -> list[Fit]:
 
     state = mine.market.bounty(posted.bounty)
     epochs = mine.book.epochs(mine.market.place)
-    task = joining.examine(mine.market, mine.store, mine.address, mine.policy, state, posted, epochs)
+    me = mine.account_in(posted.bounty)
+    task = joining.examine(mine.market, mine.store, me, mine.policy, state, posted, epochs)
     asked = task.asked(state.terms.min_mines)
     return [_fit(mine, task, asked, dataset) for dataset in mine.book.datasets()]
 
@@ -102,13 +105,25 @@ def bounties(mine: Mine) -> list[OfferFacts]:
 
     head = mine.market.head()
     offers = [
-        joining.look_at(mine.market, mine.store, mine.address, mine.policy, mine.book, mine.sums, posted)
+        joining.look_at(
+            mine.market,
+            mine.store,
+            mine.account_in(posted.bounty),
+            mine.policy,
+            mine.book,
+            mine.sums,
+            posted,
+        )
         for posted in mine.market.bounties()
     ]
+    open_ones = [offer for offer in offers if offer.status is not Status.CLOSED]
+    records = records_of(mine.market, [offer.posted.scientist for offer in open_ones])
     return [
-        _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy)
-        for offer in offers
-        if offer.status is not Status.CLOSED
+        replace(
+            _offer(offer, head, mine.unit(offer.state.terms.asset), mine.policy),
+            record=records[offer.posted.scientist],
+        )
+        for offer in open_ones
     ]
 
 
@@ -196,15 +211,24 @@ def _on_chain(mine: Mine, document: MineStatus) -> MineStatus:
         ether_wei=market.ether(mine.address),
         withdrawable_wei=market.withdrawable(mine.address),
         tokens=[_token(mine, asset) for asset in mine.tokens()],
+        former=[_former(mine, one) for one in mine.own_accounts.former],
         bounties=[_standing(mine, one, head, records) for one in found] + document.bounties,
     )
+
+
+def _former(mine: Mine, account: Address) -> FormerAccount:
+    """An account of before, and what it still has to do."""
+    going_on = [one for one in mine.book.joined() if not one.over and mine.account_in(one.bounty) == account]
+    market = mine.market
+    return FormerAccount(account, market.ether(account), market.withdrawable(account), len(going_on))
 
 
 def _token(mine: Mine, asset: Address) -> TokenHeld:
     from sonar.chain.contract import token
 
     unit = mine.unit(asset)
-    have, owed = None, mine.market.withdrawable(mine.address, asset=asset)
+    owed = sum(mine.market.withdrawable(one, asset=asset) for one in mine.own_accounts.used)
+    have = None
     with suppress(RemoteError, MarketError):
         have = token.held(mine.market, asset, mine.address)
     told = f"{'?' if have is None else format_amount(have, unit)}; {format_amount(owed, unit)} to withdraw"
@@ -262,7 +286,7 @@ def _standing(mine: Mine, one: Joined, head: Head, records: Records) -> Standing
         state=mine.book.part(one.bounty, state.round).state.value,
         ends=_ends(state, phase),
         states={str(part.round): part.state.value for part in mine.book.parts(one.bounty)},
-        revealed=_told(leak(records, one.bounty, mine.address), one.veil),
+        revealed=_told(leak(records, one.bounty, mine.account_in(one.bounty)), one.veil),
         cover=_cover(mine, one),
     )
 
@@ -278,7 +302,10 @@ def _ends(state: BountyState, phase: Status) -> int | None:
 def income(mine: Mine) -> Income:
     """What was earned, by the chain's record; without the chain, by this home's."""
     try:
-        document = earnings(mine.market, mine.book, mine.address, mine.tokens()).document()
+        accounts = mine.own_accounts
+        document = earnings(
+            mine.market, mine.book, accounts.current, mine.tokens(), accounts.former
+        ).document()
     except (ChainUnavailable, RpcError) as fault:
         return remembered(mine.book, mine.address, _why(fault)).document()
     return replace(document, tokens=[_told_token(one, mine.unit(one.asset)) for one in document.tokens])

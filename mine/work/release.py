@@ -2,7 +2,8 @@
 
 Theory of operation. What a bounty asks for has a name, from all that determines its noisy sums
 (`Ledger.release_name`). If the ledger has that release, its sums are used again, for every later question,
-bounty and start of the program, and nothing more is learned of the rows. Else, in this order:
+bounty and start of the program, and nothing more is learned of the rows. (Shared noise has another name in
+each bounty: `Task.sums_id`.) Else, in this order:
 
     check    the budget, and that nothing is missing from the records of this home
     sums     of the rows, exact
@@ -83,6 +84,7 @@ class Drawing:
 
 
 def released(
+    name: str,
     family: AnyFamily,
     spec: FamilySpec,
     plan: SlotPlan,
@@ -90,13 +92,10 @@ def released(
     ledger: Ledger,
     drawing: Drawing | None = None,
 ) -> Prepared:
-    """Return what answers are made of in a bounty with noise. Without `drawing`, nothing new is released.
+    """Return what answers are made of in a bounty with noise, from the release `name`.
 
-    Raises ConsentError, BoundsError, DataError, JournalError.
+    Without `drawing`, nothing new is released. Raises ConsentError, BoundsError, DataError, JournalError.
     """
-    price = family.price(spec)
-    assert price is not None
-    name = ledger.release_name(dataset, family.sums_id(spec), price.parts)
     found = drawing.release(name, family, spec, dataset) if drawing else ledger.release(name)
     if found is None:
         raise ConsentError(

@@ -55,7 +55,7 @@ class Task:
 
     `key` is that of one round, which `at_round` brings up to date: the manifest `linked` describes it.
     `allowed`: the mines that may take part; None for all. `moduli`: those of the bounty's keys that are
-    known.
+    known. `bounty` is the same for no two bounties of any chain.
     """
 
     model: ModelManifest
@@ -64,6 +64,7 @@ class Task:
     allowed: tuple[Address, ...] | None
     linked: Cid
     moduli: frozenset[mpz]
+    bounty: bytes
 
     @property
     def seconds(self) -> float:
@@ -94,9 +95,18 @@ class Task:
     def asked(self, least_mines: int) -> Asked:
         """What the bounty asks of rows; `least_mines` is of its terms."""
         price, veil = self.price, self.veil
-        sums = b"" if price is None else self.family.sums_id(self.model.family)
+        sums = b"" if price is None else self.sums_id(price)
         bits = veil.bits_in_all if veil else 0
         return Asked(price, sums, veil is not None, bits, least_mines)
+
+    def sums_id(self, price: Price) -> bytes:
+        """What noisy sums are known by. Shared noise is for one bounty alone.
+
+        Over two bounties with other cohorts, sums of the same noisy numbers would have differences in which
+        the others' noise cancels (the protocol's page on privacy).
+        """
+        found: bytes = self.family.sums_id(self.model.family)
+        return found + self.bounty if price.shared else found
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,7 +141,8 @@ def read_task(
             hint=_REPORT,
         )
     allowed = read_allowed(store, bounty, model)
-    return Task(model, key, plan, allowed, model.key, frozenset({key.n}))
+    where = b"%d/%s/" % (site.chain_id, site.address.encode()) + bounty.bounty
+    return Task(model, key, plan, allowed, model.key, frozenset({key.n}), where)
 
 
 def read_allowed(store: Store, bounty: BountyState, model: ModelManifest) -> tuple[Address, ...] | None:
@@ -164,7 +175,8 @@ def proof(task: Task, me: Address) -> list[bytes]:
     if found is None:
         raise ConsentError(
             f"{me} is not on the bounty's allow-list of {len(task.allowed)} mines",
-            hint="a list cannot be changed: ask the scientist for a place in her next bounty",
+            hint="a list cannot be changed: ask the scientist for a place in her next bounty, under this "
+            "account if the list has a former one of yours",
         )
     return found
 
@@ -310,10 +322,11 @@ class Sums:
 
         Noise is drawn only with `drawing`; see `mine.work.release`. Raises what `prepare` and `released` do.
         """
-        if task.price is None:
+        if (price := task.price) is None:
             sums = prepare(task, dataset)
         else:
-            sums = released(task.family, task.model.family, task.plan, dataset, self.ledger, drawing)
+            name = self.ledger.release_name(dataset, task.sums_id(price), price.parts)
+            sums = released(name, task.family, task.model.family, task.plan, dataset, self.ledger, drawing)
         data = sums.to_bytes()
         if len(data) <= KEPT_BYTES:
             self._folder.put(hashlib.sha256(data).hexdigest(), data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pysonar.bounty.request import Bounty
@@ -21,6 +21,7 @@ from sonar.chain.contract.market import REORG_BLOCKS, Market
 from sonar.chain.contract.settler import check_settler
 from sonar.chain.contract.token import check_asset, unit_of
 from sonar.chain.deploying.committee import ensure_committee
+from sonar.chain.deploying.succession import succession_on
 from sonar.chain.rpc import Chain, Head
 from sonar.chain.sending.intent import Intent
 from sonar.chain.sending.outbox import pay
@@ -194,11 +195,12 @@ def prepare(bounty: Bounty, key: KeyHolder, copies: Store) -> Posting:
 def check(market: Market, bounty: Bounty, terms: Terms, me: Address) -> None:
     """Check against the chain, before money is sent, what the terms assume.
 
-    The token must be one and count its units as the amounts do, the settler must be able to sign, and a quiet
-    end must be as long as the network's windows. `me` is the scientist's account. Raises ConfigError naming
-    the field, and what the chain raises.
+    The token must be one and count its units as the amounts do, the settler must be able to sign, a quiet end
+    must be as long as the network's windows, and those who may take part must go on under these accounts.
+    `me` is the scientist's account. Raises ConfigError naming the field, and what the chain raises.
     """
     check_asset(market, bounty.unit.asset, me)
+    _check_allowed(market, bounty.offer.allowed)
     meant, told = bounty.offer.unit, unit_of(market, bounty.offer.unit.asset)
     if meant.known and told.known and told.decimals != meant.decimals:
         raise ConfigError(
@@ -215,6 +217,16 @@ def check(market: Market, bounty: Bounty, terms: Terms, me: Address) -> None:
         hint = "name somebody else who agrees to each settlement, or leave it out"
         raise ConfigError("settler", f"{terms.settler} is {whose}", hint=hint)
     check_settler(market, terms.settler)
+
+
+def _check_allowed(market: Market, allowed: Sequence[Address]) -> None:
+    """Check that no mine on the allow-list goes on under another account: it could not take part."""
+    for account, latest in succession_on(market).followed(allowed).items():
+        raise ConfigError(
+            "allow",
+            f"names {account}, which {latest} has followed: its mine joins new bounties with that one",
+            hint=f"write {latest} in its place, if you are sure whose it is; nothing was posted",
+        )
 
 
 def short_window(chain: Chain, window_s: int, confirmations: int) -> str:

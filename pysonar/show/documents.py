@@ -8,6 +8,7 @@ from typing import Any
 
 from pysonar.campaign.history import document_of
 from pysonar.rotating import BountyKey, KeyRotated, KeysRemoved
+from sonar.accounts import AccountChanged, FormerAccount
 from sonar.protocol.ids import Address
 from sonar.telling.documents import Amount, CampaignSummary, Integer, PartyReady, document
 
@@ -93,13 +94,18 @@ class Damaged:
 
 @document
 class ScientistStatus:
-    """The account and the bounties of a home. With a `problem` the chain could not be asked."""
+    """The account and the bounties of a home. With a `problem` the chain could not be asked.
+
+    `followed`: the mines that go on under another account, each with the latest.
+    """
 
     address: Address
     home: str
     network: str
     balance_wei: Amount | None
     tokens: list[TokenBalance]
+    former: list[FormerAccount]
+    followed: dict[str, str]
     problem: str
     campaigns: list[Standing]
     damaged: list[Damaged]
@@ -129,5 +135,6 @@ ANSWERS: dict[str, Any] = {
     "explain": Explained,
     "status": ScientistStatus,
     "predict": Predicted,
+    "rotate --account": AccountChanged,
 }
 """By command; `run` and `resume` tell their progress instead (`sonar.telling.progress`)."""

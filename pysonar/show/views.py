@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pysonar.accounts import former
 from sonar.errors import (
     ConfigError,
     EnvironmentFault,
@@ -14,7 +15,7 @@ from sonar.errors import (
     RemoteError,
     RpcError,
 )
-from sonar.protocol.ids import ETHER
+from sonar.protocol.ids import ETHER, Address
 from sonar.telling.again import with_home
 from sonar.telling.amounts import Unit, format_amount, format_wei, in_column
 from sonar.telling.figures import cells, heading, in_words
@@ -37,10 +38,11 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
             campaigns.append(_campaign(scientist, name))
         except (ConfigError, JournalError) as error:
             damaged.append({"name": name, "error": str(error), "hint": error.hint})
-    balance_wei, tokens, problem = None, [], ""
+    balance_wei, tokens, before, followed, problem = None, [], [], {}, ""
     try:
         balance_wei = scientist.market.ether(scientist.address)
-        tokens = _tokens(scientist, campaigns)
+        tokens, before = _tokens(scientist, campaigns), former(scientist)
+        followed = _followed(scientist, campaigns)
     except (EnvironmentFault, RpcError) as fault:
         problem = str(fault)
     return {
@@ -49,6 +51,8 @@ def status_of(scientist: Scientist) -> dict[str, Any]:
         "network": scientist.network.name,
         "balance_wei": balance_wei,
         "tokens": tokens,
+        "former": before,
+        "followed": followed,
         "problem": problem,
         "campaigns": campaigns,
         "damaged": damaged,
@@ -91,6 +95,14 @@ def _tokens(scientist: Scientist, campaigns: list[dict[str, Any]]) -> list[dict[
     return found
 
 
+def _followed(scientist: Scientist, campaigns: list[dict[str, Any]]) -> dict[str, str]:
+    """The mines of all campaigns that go on under another account, each with the latest."""
+    from sonar.chain.deploying.succession import succession_on
+
+    mines = [Address(mine) for summary in campaigns for mine in summary["payouts"]]
+    return {str(old): str(new) for old, new in succession_on(scientist.market).followed(mines).items()}
+
+
 def _now(head: Head, state: BountyState) -> dict[str, Any]:
     """Where an open bounty stands on the chain. Deadlines in chain seconds."""
     from sonar.protocol.phase import deadlines_of, status_of
@@ -123,6 +135,7 @@ def print_status(document: dict[str, Any], *, wide: bool = False) -> None:
         [
             ("account", f"{document['address']}: {have}"),
             *(("token", one["told"]) for one in document["tokens"]),
+            *(("former", one.told("pysonar rotate --account --move")) for one in document["former"]),
             ("home", document["home"]),
             ("network", document["network"]),
             ("problem", document["problem"]),
@@ -134,6 +147,9 @@ def print_status(document: dict[str, Any], *, wide: bool = False) -> None:
     for summary in posted:
         print()
         print_result(summary, wide=wide)
+    if document["followed"]:
+        print()
+        print_named([("mine", f"{old} goes on as {new}") for old, new in document["followed"].items()])
     for one in document["damaged"]:
         print()
         print_named([("damaged", one["name"]), ("problem", one["error"]), ("hint", one["hint"])])

@@ -40,9 +40,9 @@ def fund(
 
 
 def _address(text: str) -> Address:
-    """Return an address as it is, or the one whose keystore is in a home folder. Raises ConfigError."""
+    """Return an address as it is, or the current one of a home folder. Raises ConfigError, KeyFileError."""
+    from sonar.home.accounts import current_in
     from sonar.home.files import in_full
-    from sonar.home.keystore import find
     from sonar.protocol.ids import parse_address
 
     home = in_full(Path(text), "to")
@@ -52,4 +52,4 @@ def _address(text: str) -> Address:
         except ConfigError as error:
             error.hint = "give an address, or the home folder of a mine or scientist on this machine"
             raise
-    return Address(find(home / "keystore").stem)
+    return current_in(home / "keystore", home / "journal.sqlite")

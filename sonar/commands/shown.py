@@ -25,6 +25,8 @@ def show(found: Sequence[BountyFacts], *, wide: bool = False) -> None:
         if unit.asset != ETHER:
             print(f"\npaid in {unit.name}:")
         _show_bounties(list(same), unit, wide=wide)
+    changed = dict(each for one in found for each in one.followed.items())
+    print_named([("account", f"{old} goes on as {new}") for old, new in changed.items()])
     print_text("loss: of the best model so far; the null model always predicts the mean")
 
 
@@ -79,6 +81,7 @@ def show_history(told: BountyHistory, *, wide: bool = False) -> None:
         for one in told.history
         for mine, why in one.left_out.items()
     )
+    print_named([("account", f"{old} goes on as {new}") for old, new in told.followed.items()])
     print_named([("problem", told.problem)])
 
 

@@ -42,10 +42,13 @@ def sign(
     from sonar.home import keystore
     from sonar.home.files import in_full
     from sonar.home.settlement import SUFFIX, read_settlement, write_signature
-    from sonar.protocol.ids import Address, hex32
+    from sonar.protocol.ids import Address, hex32, parse_address
 
     asked = read_settlement(settlement)
-    key = keystore.find(in_full(home, "--home") / "keystore")
+    folder = in_full(home, "--home") / "keystore"
+    named = parse_address(asked.settler, "settler")
+    # A home whose account has changed has several keys: the settler may be any of them.
+    key = keystore.find(folder, named if named in keystore.addresses(folder) else None)
     _check_settler(asked, Address(key.stem))
     if not json:
         typer.echo("\n".join(_in_words(asked)))

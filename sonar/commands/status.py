@@ -50,6 +50,8 @@ def status(
     units: dict[Address, Unit] = {}
     if bounty is None:
         found = [_facts(market, market.bounty(posted.bounty), units) for posted in market.bounties()]
+        followed = _followed(market, [one.scientist for one in found])
+        found = [replace(one, followed=_of(followed, [one.scientist])) for one in found]
         if json:
             print_json(found)
         else:
@@ -103,6 +105,21 @@ def _facts(market: Market, state: BountyState, units: dict[Address, Unit]) -> Bo
     )
 
 
+def _followed(market: Market, accounts: Sequence[Address]) -> dict[str, str]:
+    """Return which of these accounts go on under another one; none if the node does not tell."""
+    from sonar.chain.deploying.succession import succession_on
+    from sonar.errors import RemoteError
+
+    try:
+        return {str(old): str(new) for old, new in succession_on(market).followed(accounts).items()}
+    except RemoteError:
+        return {}
+
+
+def _of(followed: dict[str, str], accounts: Sequence[Address]) -> dict[str, str]:
+    return {account: followed[account] for account in accounts if account in followed}
+
+
 def history(
     network: NetworkConfig, market: Market, bounty: BountyId, units: dict[Address, Unit]
 ) -> BountyHistory:
@@ -115,6 +132,8 @@ def history(
     records = list(fold(events).values())
     times = _times(market, [one.ended_block for one in records if one.ended_block is not None])
     own = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    mines = [mine for record in records for mine in record.commits]
+    own["followed"] = _followed(market, [facts.scientist, *mines])
     told = BountyHistory(
         **own,
         history=[_round(record, times) for record in records],

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sonar.frozen import frozen
@@ -115,6 +116,52 @@ class Journal(Database):
             return _decode(json.loads(text))
         except (ValueError, TypeError, RecursionError):
             self._refuse(f"holds a damaged value at {key!r}")
+
+
+class Section(Journal):
+    """The keys of a journal that start with a prefix, which they lack here. All else is the whole's: its
+    file, its lock, its transactions and its log.
+    """
+
+    def __init__(self, whole: Journal, prefix: str) -> None:
+        self.path, self._whole, self._prefix = whole.path, whole, prefix
+
+    def close(self) -> None:
+        """Do nothing: the whole is closed by who opened it."""
+
+    def put(self, key: str, value: Any) -> None:
+        """Set `key` to `value`, as `Journal.put`."""
+        self._whole.put(self._prefix + key, value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of `key`, or `default`."""
+        return self._whole.get(self._prefix + key, default)
+
+    def __contains__(self, key: str) -> bool:
+        return self._prefix + key in self._whole
+
+    def delete(self, key: str) -> None:
+        """Forget `key`; an unknown key is no error."""
+        self._whole.delete(self._prefix + key)
+
+    def items(self, prefix: str = "") -> list[tuple[str, Any]]:
+        """Return the pairs whose key starts with `prefix`, in the order of their keys."""
+        found = self._whole.items(self._prefix + prefix)
+        return [(key.removeprefix(self._prefix), value) for key, value in found]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes inside one, as `Journal.transaction`."""
+        with self._whole.transaction():
+            yield
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Append a line to the log."""
+        self._whole.log(event, **fields)
+
+    def events(self, event: str | None = None, after: int = 0) -> list[LoggedEvent]:
+        """Return the log, as `Journal.events`."""
+        return self._whole.events(event, after)
 
 
 def _dump(value: Any) -> str:

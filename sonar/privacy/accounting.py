@@ -4,7 +4,7 @@ A mechanism that is rho-zCDP is (epsilon, delta)-DP for each b > 0, where 1 + b 
 
     epsilon = rho (1 + b) + ln(b / (1 + b)) - (ln delta + ln(1 + b)) / b
 
-(Canonne, Kamath and Steinke 2020, Corollary 13; their `cdp_delta`, opendp and dp-accounting have the same).
+(Canonne, Kamath and Steinke 2020, Proposition 12; their `cdp_delta`, opendp and dp-accounting have the same).
 The best b solves rho b^2 = -ln(delta (1 + b)). Any other b is right too and only worse, so it is enough to
 round the formula itself upward. Releases compose by adding their rho.
 """

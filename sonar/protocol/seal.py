@@ -130,13 +130,7 @@ def settlement_digest(
 
     `awards`: (mine, share in basis points), in the contract's order. Raises UsageError as `seal` does.
     """
-    domain = (
-        keccak(DOMAIN_TYPE.encode())
-        + keccak(DOMAIN_NAME.encode())
-        + keccak(DOMAIN_VERSION.encode())
-        + abi_word("chain_id", "uint256", chain_id)
-        + abi_word("contract", "address", contract)
-    )
+    domain = _domain(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
     lines = (
         keccak(
             keccak(AWARD_TYPE.encode())
@@ -154,7 +148,36 @@ def settlement_digest(
         + keccak(b"".join(lines))
         + abi_word("evidence_digest", "bytes32", evidence_digest)
     )
-    return keccak(b"\x19\x01" + keccak(domain) + keccak(settlement))
+    return keccak(b"\x19\x01" + domain + keccak(settlement))
+
+
+SUCCESSION_TYPE = "Succession(address account,address successor)"
+SUCCESSION_NAME, SUCCESSION_VERSION = "Sonar Succession", "1"
+
+
+def succession_digest(chain_id: int, contract: Address, account: Address, successor: Address) -> bytes:
+    """Return what a successor signs, 32 bytes: EIP-712 in the domain of the contract `Succession`.
+
+    Raises UsageError as `seal` does.
+    """
+    domain = _domain(SUCCESSION_NAME, SUCCESSION_VERSION, chain_id, contract)
+    succession = (
+        keccak(SUCCESSION_TYPE.encode())
+        + abi_word("account", "address", account)
+        + abi_word("successor", "address", successor)
+    )
+    return keccak(b"\x19\x01" + domain + keccak(succession))
+
+
+def _domain(name: str, version: str, chain_id: int, contract: Address) -> bytes:
+    """Return the hash of an EIP-712 domain with these four fields."""
+    return keccak(
+        keccak(DOMAIN_TYPE.encode())
+        + keccak(name.encode())
+        + keccak(version.encode())
+        + abi_word("chain_id", "uint256", chain_id)
+        + abi_word("contract", "address", contract)
+    )
 
 
 def abi_word(field: str, kind: str, value: Any) -> bytes:

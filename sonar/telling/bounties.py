@@ -16,7 +16,10 @@ from sonar.telling.documents import Amount, Integer, document
 
 @document
 class BountyFacts:
-    """Where a bounty stands on the chain. `until_s`: when its phase ends by itself, in chain time."""
+    """Where a bounty stands on the chain. `until_s`: when its phase ends by itself, in chain time.
+
+    `followed`: the accounts in it that go on under another one, each with the latest.
+    """
 
     bounty: str
     scientist: Address
@@ -41,6 +44,7 @@ class BountyFacts:
     cohort_fixed: bool
     symbol: str = ""
     decimals: int | None = None
+    followed: dict[str, str] = field(default_factory=dict)
 
 
 @document

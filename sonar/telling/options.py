@@ -17,6 +17,23 @@ DevFlag = Annotated[
     bool, typer.Option("--dev", help="Development networks only: a keystore that opens quickly.")
 ]
 BountyArgument = Annotated[str, typer.Argument(help="A bounty's id in hex, or the first digits of it.")]
+ToOption = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="FILE", help="The successor's key file. [default: a new account]"),
+]
+ToPasswordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--to-password-file", metavar="FILE", help="That file's password. [default: the keystore's]"
+    ),
+]
+LaterFlag = Annotated[
+    bool,
+    typer.Option("--later", help="Only name it now: its key stays out of this home until you use it."),
+]
+AgainFlag = Annotated[
+    bool, typer.Option("--again", help="Replace an account that took its place and did nothing yet.")
+]
 
 
 def home_option(whose: str) -> Any:

@@ -454,7 +454,7 @@ def test_every_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str])
     named = ((command.name, command.callback) for command in app.registered_commands)
     commands = [[name or getattr(callback, "__name__", "")] for name, callback in named]
     commands += [["data", str(command.name)] for command in data_app.registered_commands]
-    assert len(commands) == 16
+    assert len(commands) == 17
     for command in commands:
         assert main([*command, "--help"]) == 0
         text = capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_from_a_budget_to_what_was_revealed(home: Cli, net: Net, tmp_path: Path)
     first, same, other = post(net, noise()), post(net, noise(ridge_q32=7)), post(net, noise(target_unit=200))
     price, both = (epsilon_of(n * PRICE, 1e-5) for n in (1, 2))
     (offer,) = [one for one in home("bounties")[1] if one["bounty"] == first]
-    assert offer["price"] == {"epsilon": price, "delta": 1e-5, "parts": 1}
+    assert offer["price"] == {"epsilon": price, "delta": 1e-5, "parts": 1, "alone": price}
     (cost,) = offer["costs"]
     assert (cost["data"], cost["epsilon"], cost["free"]) == ("patients", price, False)
     assert cost["left"] == epsilon_of(Budget(12.0).rho - PRICE, 1e-5)

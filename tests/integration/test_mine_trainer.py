@@ -29,7 +29,7 @@ from tests.integration.mine_kit import (
     slot_plan,
     write_csv,
 )
-from tests.veil_kit import HERE
+from tests.veil_kit import HERE, Somewhere
 
 POLICY = Policy(insecure_keys=True)
 STATE = BountyState(
@@ -47,6 +47,36 @@ def read(scientist: TinyModels, **changes: Any) -> Task:
     scientist.store.put(scientist.key_manifest.to_bytes(), "dag-cbor")
     digest = scientist.store.put(model.to_bytes(), "dag-cbor").digest
     return trainer.read_task(HERE, scientist.store, STATE, digest, scientist.key_manifest.digest(), POLICY)
+
+
+@pytest.mark.parametrize(("parts", "again"), [(1, True), (3, False)])
+def test_shared_noise_is_known_by_its_bounty(scientist: TinyModels, parts: int, again: bool) -> None:
+    """Two bounties that ask the same: local noise serves both, and shared noise is drawn for each."""
+    noise = {
+        "frac": 12,
+        "row_max": 8192,
+        "constant": 4096,
+        "target_unit": 4096,
+        "deviation": 1 << 26,
+        "parts": parts,
+    }
+    task = read(scientist, family=type(SPEC).parse(SPEC.model_dump() | {"noise": noise}))
+    model, key = (
+        scientist.store.put(task.model.to_bytes(), "dag-cbor").digest,
+        scientist.key_manifest.digest(),
+    )
+    elsewhere = Somewhere(HERE.chain_id + 1), STATE
+    found = [
+        trainer.read_task(site, scientist.store, state, model, key, POLICY).asked(3).sums
+        for site, state in (
+            (HERE, STATE),
+            (HERE, STATE),
+            (HERE, replace(STATE, bounty=BountyId(b"c" * 32))),
+            elsewhere,
+        )
+    ]
+    assert found[0] == found[1]
+    assert len(set(found)) == (1 if again else 3)
 
 
 def prepared(task: Task, dataset: data.DataSet) -> LocalMap:

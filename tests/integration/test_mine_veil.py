@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from mine import setup
+from mine.hands import Hand
+from mine.node import Node
 from mine.show import views
 from mine.work import trainer
 from mine.work.state import Seeds
@@ -35,7 +37,14 @@ from tests.token_kit import deploy_token
 from tests.veil_kit import cover_of, opened
 
 AUDIT = AuditSpec(optimiser=Digest(b"o" * 32))
+
 PLAN = SlotPlan.from_dict(slot_plan().to_dict(), free_bits=VEIL_FREE_BITS)
+
+
+def hand_of(node: Node) -> Hand:
+    """What works with the node's one account."""
+    (hand,) = node._hands
+    return hand
 
 
 @pytest.fixture
@@ -153,7 +162,7 @@ def test_an_update_that_is_made_again_has_the_same_seeds_and_a_fresh_nonce(
     monkeypatch.setattr(node._workshop.drafts, "put_manifest", kept)
     with monkeypatch.context() as patch:
         patch.setattr(market, "bounty", lying)
-        patch.setattr(node._sender, "mined", lambda *_: False)
+        patch.setattr(hand_of(node).sender, "mined", lambda *_: False)
         node.tick()
     world.advance(1)
     run([node])
@@ -210,7 +219,7 @@ def test_two_homes_that_began_at_once_do_not_both_go_on(world: World) -> None:
     other = second_home(world, 0)
     late = world.node(other)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(late._sender, "mined", lambda *_: False)
+        patch.setattr(hand_of(late).sender, "mined", lambda *_: False)
         late.tick()
     run([world.node(i) for i in range(3)])
     assert seeds_of(world, other).hashes != seeds_of(world, 0).hashes
@@ -245,7 +254,7 @@ def test_a_later_round_with_other_capsules_is_refused(world: World) -> None:
     world.scientist.post()
     nodes = [world.node(i) for i in range(3)]
     run(nodes)
-    (task,) = nodes[0]._updates.tasks()
+    (task,) = hand_of(nodes[0]).updates.tasks()
     for cover in (
         cover_of(capsules[:3], 2, world.market()),
         cover_of(capsules, 3, world.market()),

@@ -120,7 +120,8 @@ def test_hashes_and_addresses_are_those_of_the_library(data: bytes) -> None:
 
 def test_selectors_are_those_of_the_library() -> None:
     assert selector("transfer(address,uint256)").hex() == "a9059cbb"
-    entries = [one for one in contract.training_market().abi if one["type"] in ("function", "event", "error")]
+    both = contract.training_market().abi + contract.succession().abi
+    entries = [one for one in both if one["type"] in ("function", "event", "error")]
     known = contract.functions().values(), contract.events().values(), contract.errors().values()
     ours = {item.name: item.selector for items in known for item in items}
     theirs = {

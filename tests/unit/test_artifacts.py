@@ -47,6 +47,7 @@ def test_abi_has_every_call_and_error() -> None:
 
 
 def test_source_digest_is_that_of_the_tree(build: ModuleType) -> None:
+    assert not abi.succession().immutables  # its code is the same wherever it lies
     for artifact in (training_market(), abi.committee()):
         assert artifact.source_digest == build.source_digest(), (
             "contracts/src changed: run scripts/build_contracts.py and commit the artifacts"
@@ -105,6 +106,8 @@ def test_a_rebuild_in_any_folder_gives_the_same_bytes(
     assert sorted(path.name for path in (tmp_path / folder).iterdir()) == [
         "Committee.json",
         "Committee.verify.json",
+        "Succession.json",
+        "Succession.verify.json",
         "TrainingMarket.json",
         "TrainingMarket.verify.json",
     ]
@@ -140,7 +143,8 @@ def test_each_immutable_is_known_by_its_name() -> None:
 def test_explorers_get_whole_sources_and_the_exact_compiler() -> None:
     job = json.loads(verify_file().read_text())
     assert "contracts/src/TrainingMarket.sol" in job["sources"]
-    assert "contracts/src/Committee.sol" in json.loads(verify_file("Committee").read_text())["sources"]
+    for other in ("Committee", "Succession"):
+        assert f"contracts/src/{other}.sol" in json.loads(verify_file(other).read_text())["sources"]
     assert all(set(source) == {"content"} for source in job["sources"].values())  # no address to fetch from
     settings = json.loads((verify_file().parent / "TrainingMarket.json").read_text())["compiler"]
     assert {key: job["settings"][key] for key in ("evmVersion", "optimizer", "metadata")} == {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mine.show.cover import cover_facts, in_lines
+from mine.show.cover import cover_facts, in_lines, price_lines
 from mine.show.documents import (
     DataUse,
     Income,
@@ -20,7 +20,10 @@ from mine.show.documents import (
     Told,
 )
 from mine.show.printing import DATASETS, FIT, print_earnings, print_offers, print_rows, print_status
+from mine.show.privacy import price_facts
 from mine.work.state import Veiled
+from sonar.privacy.accounting import epsilon_of, rho_of
+from sonar.privacy.terms import Price
 from sonar.protocol.ids import ETHER, Address
 from sonar.telling.text import short
 
@@ -216,6 +219,18 @@ def test_a_cover_says_who_could_read_an_answer(members: int, threshold: int, tol
     (tells,) = [line for line in in_lines(facts) if "64 bits of an answer in a round" in line]
     assert veil.bits_in_all == 64 * (members - threshold + 1)
     assert tells.endswith(f"at most {veil.bits_in_all} in all")
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_price_says_what_a_mine_s_own_noise_leaves(parts: int) -> None:
+    price = Price(rho_of(8.0, 1e-5), parts)
+    facts = price_facts(price, 1e-5)
+    assert facts is not None
+    assert facts.epsilon == pytest.approx(8)
+    assert facts.alone == epsilon_of(parts * price.rho, 1e-5)
+    text = "\n".join(price_lines(facts, []))
+    assert "costs epsilon 8 at delta 1e-05, once" in text
+    assert ("your own noise leaves epsilon 15." in text) is (parts == 3)
 
 
 def test_without_capsules_the_scientist_s_software_could() -> None:

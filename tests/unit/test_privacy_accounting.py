@@ -33,7 +33,7 @@ deltas = st.floats(1e-15, 0.1)
 
 
 def exact_epsilon(rho: Fraction, delta: float, order: Decimal) -> Decimal:
-    """Corollary 13 at one order, with sixty digits."""
+    """The formula at one order, with sixty digits."""
     exact, share = Decimal(rho.numerator) / Decimal(rho.denominator), Decimal(delta)
     return exact * order + (1 - 1 / order).ln() - (share * order).ln() / (order - 1)
 

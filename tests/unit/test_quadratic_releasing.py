@@ -227,6 +227,7 @@ def test_the_id_is_of_what_changes_the_sums() -> None:
         noisy(design.spec, frac=11),
         spec.model_copy(update={"features": ("a", "b", "d")}),
         spec.model_copy(update={"stages": ()}),
+        spec.model_copy(update={"loss": "logistic-taylor"}),
         spec.model_copy(update={"targets": (spec.targets[0].model_copy(update={"scale_q32": 7}),)}),
     ]
     assert len({sums_id(one) for one in [spec, *others]}) == len(others) + 1

@@ -78,6 +78,12 @@ def committee() -> ContractArtifact:
     return ContractArtifact(**_artifact("Committee"))
 
 
+@cache
+def succession() -> ContractArtifact:
+    """The artifact of Succession that this version of the package was released with."""
+    return ContractArtifact(**_artifact("Succession"))
+
+
 def _artifact(name: str) -> dict[str, Any]:
     """Return the fields of an artifact, as scripts/build_contracts.py wrote it."""
     raw = json.loads(_packaged(f"{name}.json").read_text(encoding="utf-8"))
@@ -126,8 +132,15 @@ def events() -> dict[bytes, Item]:
 
 @cache
 def errors() -> dict[bytes, Item]:
-    """Return the contract's custom errors by selector."""
-    return {item.selector: item for item in _items("error", 4)}
+    """Return the custom errors of the market and of Succession by selector."""
+    found = (*_items("error", 4), *_items("error", 4, succession()))
+    return {item.selector: item for item in found}
+
+
+@cache
+def functions_of(artifact: str) -> dict[str, Item]:
+    """Return the functions of the contract of this name by name."""
+    return {item.name: item for item in _items("function", 4, ContractArtifact(**_artifact(artifact)))}
 
 
 def encode_call(name: str, *arguments: Any) -> bytes:
@@ -201,7 +214,7 @@ def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
     )
 
 
-def _items(kind: str, selector_bytes: int) -> list[Item]:
+def _items(kind: str, selector_bytes: int, artifact: ContractArtifact | None = None) -> list[Item]:
     return [
         Item(
             entry["name"],
@@ -211,7 +224,7 @@ def _items(kind: str, selector_bytes: int) -> list[Item]:
             _types(entry["outputs"]) if kind == "function" else (),
             tuple(one.get("indexed", False) for one in entry["inputs"]),
         )
-        for entry in training_market().abi
+        for entry in (artifact or training_market()).abi
         if entry["type"] == kind
     ]
 

@@ -1,4 +1,4 @@
-"""The contract's custom errors: one exception each, with its values as typed attributes.
+"""The contracts' custom errors: one exception each, with its values as typed attributes.
 
 A user reads what the contract refuses and what to do next, in plain words instead of hex. A test checks the
 classes against the ABI, so that an error which the contract gains cannot be forgotten here.
@@ -336,3 +336,53 @@ class SafeCastOverflowedUintDowncast(Refusal):
     bits: int
     value: int
     told = "the value {value} does not fit into {bits} bits"
+
+
+class ZeroSuccessor(Refusal):
+    """The successor is the zero address."""
+
+    told = "the zero address cannot take an account's place"
+    next_step = "name an account whose key you have"
+
+
+class OwnSuccessor(Refusal):
+    """The successor is the account itself."""
+
+    account: Address
+    told = "{account} cannot take its own place"
+    next_step = "name another account: the old key would stay the only one"
+
+
+class AlreadySucceeded(Refusal):
+    """The account has named its successor before."""
+
+    account: Address
+    successor: Address
+    told = "{account} has named {successor} as its successor, once and for ever"
+    next_step = "go on with that account; if its key is not yours, somebody else has your old key"
+
+
+class SuccessorTaken(Refusal):
+    """The successor has taken another account's place."""
+
+    successor: Address
+    predecessor: Address
+    told = "{successor} has taken the place of {predecessor} already, and an account follows one only"
+    next_step = "name an account that follows none"
+
+
+class SuccessorSucceeded(Refusal):
+    """The successor has been succeeded itself."""
+
+    successor: Address
+    next: Address
+    told = "{successor} was followed by {next} itself, so it can follow nobody: no chain may become a ring"
+    next_step = "name an account that is new"
+
+
+class NotSignedBySuccessor(Refusal):
+    """The successor did not sign that it follows this account."""
+
+    successor: Address
+    told = "{successor} has not signed that it takes this account's place, on this chain"
+    next_step = "name the key file of the successor, so that it can sign"

@@ -25,6 +25,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     APPROVE = "approve"  # `detail` is the action that it is for
     TRANSFER = "transfer"
+    SUCCEED = "succeed"
     DEPLOY = "deploy"
     FILL = "fill"  # a nonce that nobody uses, `detail`
 

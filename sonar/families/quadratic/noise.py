@@ -21,7 +21,7 @@ from sonar.protocol.record import MAX_COHORT, Record
 
 LEAST_DEVIATION = 1 << 10
 """Far more than it takes that sums of several discrete Gaussians are as good as one: they then differ by
-less than 2^-1000 (Kairouz, Liu and Steinke 2021, Proposition 5).
+less than 2^-1000 (Kairouz, Liu and Steinke 2021, arXiv 2102.06387, Proposition 14).
 """
 
 LONGEST = 1 << 24

@@ -87,7 +87,7 @@ def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
     noise is a sum of rounded numbers. Of a noisy sum X over scale s each is round(f X / rows), f = factor
     2^data_frac / s; given X modulo f's denominator it is a Gaussian on multiples of f's numerator p. Sums of
     such Gaussians are as good as one if each deviates by several p; by 4, they differ by less than e^-150
-    (Kairouz, Liu and Steinke 2021, Proposition 5).
+    (Kairouz, Liu and Steinke 2021, arXiv 2102.06387, Proposition 14).
     """
     noise, loss = _noise_of(spec), LOSSES[spec.loss]
     if noise.parts == 1:
@@ -199,10 +199,10 @@ def _rounded(above: IntArray, below: IntArray, factor: Fraction) -> IntArray:
 def sums_id(spec: QuadraticSpec) -> bytes:
     """Return what noisy sums depend on, in canonical DAG-CBOR: all of the spec but what is done afterwards.
 
-    The ridge and the loss's factors change none of the sums; the loss decides which targets are taken, and
-    nothing of their sums. The least number of rows changes shared noise alone.
+    The ridge changes none of the sums, and the least number of rows changes shared noise alone. The loss
+    decides which rows are taken.
     """
-    fields = spec.model_dump(include={"kind", "features", "targets", "stages", "noise"})
+    fields = spec.model_dump(include={"kind", "features", "targets", "stages", "loss", "noise"})
     del fields["noise"]["ridge_q32"]
     rows_min = spec.rows_min if _noise_of(spec).parts > 1 else 0
     return codec.encode(fields | {"rows_min": rows_min})

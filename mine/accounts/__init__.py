@@ -1,0 +1,1 @@
+"""A mine's accounts: what it does with each of them, and how one follows another."""
