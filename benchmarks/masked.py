@@ -27,8 +27,6 @@ from sonar.families.veiled import Asked, Sent
 from sonar.paillier.slots import VEIL_FREE_BITS, SlotPlan
 from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
-from sonar.settling.selection import Opened, select
-from sonar.settling.verdict import twins_of
 from sonar.veil.functionals import Measured, class_value, measured, told
 
 CLASSES = 3
@@ -145,8 +143,7 @@ class BehindCapsules(LocalHolder):
             {mine: tuple(self._heard(job, mine, each) for each in asks) for mine, asks in tests.asks.items()}
         )
         failed |= dict.fromkeys(page.names.keys() - failed.keys(), "range")
-        earlier = [self.twins(job, number) for number in range(1, page.round)]
-        return failed, lambda holding: twins_of([*earlier, same], holding)
+        return failed, self._over_rounds(job, page.round, same)
 
     def choose(
         self,
@@ -156,10 +153,7 @@ class BehindCapsules(LocalHolder):
         reveals: Mapping[str, bytes] | None = None,
     ) -> Choice:
         """See `KeyHolder`."""
-        earlier = Opened.of([self._chosen[number] for number in sorted(self._chosen) if number < round])
-        lots = Lots("set", job.bounty, round, reveals or {})
-        twins = self.twins(job, round)
-        chosen = select(job.plan, updates, twins, earlier, self.least(job), lots.below)
+        chosen = self._selected(job, round, updates, self._chosen, reveals or {})
         if chosen.weights:
             self._chosen[round] = dict(chosen.weights)
         return Choice(chosen.weights, chosen.left, SET)

@@ -31,7 +31,7 @@ interface ITrainingMarket {
     /// @param scientist Who posted it.
     /// @param terms Its rules.
     /// @param modelDigest The manifest of its first model.
-    /// @param keyDigest The manifest of the key that all its ciphertexts are made with.
+    /// @param keyDigest The manifest of the key of its first round. A later round's model may name another.
     /// @param escrow What was paid in.
     event BountyPosted(
         bytes32 indexed bounty,

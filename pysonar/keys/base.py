@@ -22,11 +22,14 @@ from sonar.manifests.model import KeyManifest
 from sonar.paillier.cohort import digest_of_parts, grouped
 from sonar.paillier.public import PublicKey
 from sonar.protocol.phase import LEAST_COHORT
-from sonar.settling.verdict import PASSING
+from sonar.settling.lots import Lots
+from sonar.settling.selection import Opened, Selection, select
+from sonar.settling.verdict import PASSING, twins_of
 
 Failed = Mapping[str, str | None]
 Twins = Mapping[str, str]
-Judged = tuple[Failed, Callable[[Mapping[str, int]], Twins]]
+TwinsOf = Callable[[Mapping[str, int]], Twins]
+Judged = tuple[Failed, TwinsOf]
 """What tests found of a round's updates: the first that each mine failed; and of those that hold, with their
 rows, who are twins.
 """
@@ -197,6 +200,27 @@ class BaseHolder:
             ledger.record_held(bounty, round, {(mine, page.names[mine]): test for mine, test in told.items()})
             given = ledger.held(bounty, round)
         return {mine: given[mine, name] for mine, name in page.names.items()}
+
+    def _over_rounds(self, job: Job, round: int, same: Twins) -> TwinsOf:
+        """Return what tells who are twins by all rounds; `same` is what this one found.
+
+        Under masks, what is the same is only heard, and data are frozen: twins stay twins.
+        """
+        earlier = [self.twins(job, number) for number in range(1, round)]
+        return lambda holding: twins_of([*earlier, same], holding)
+
+    def _selected(
+        self,
+        job: Job,
+        round: int,
+        updates: Sequence[MineUpdate],
+        opened: Mapping[int, Mapping[str, int]],
+        reveals: Mapping[str, bytes],
+    ) -> Selection:
+        """Return a largest set that capsules will open. `opened`: the weights in sums, by round."""
+        earlier = Opened.of([opened[number] for number in sorted(opened) if number < round])
+        lots = Lots("set", job.bounty, round, reveals)
+        return select(job.plan, updates, self.twins(job, round), earlier, self.least(job), lots.below)
 
     def _check_count(self, job: Job, round: int, updates: Sequence[MineUpdate]) -> None:
         """Check how many updates a sum is of. Raises UsageError."""

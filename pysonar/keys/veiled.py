@@ -47,9 +47,8 @@ from sonar.manifests.model import CoverSpec, VeilCover
 from sonar.protocol.ids import Address, Digest
 from sonar.protocol.phase import LEAST_COHORT
 from sonar.settling.lots import Lots
-from sonar.settling.selection import Opened, select
 from sonar.settling.sums import values_of
-from sonar.settling.verdict import VEIL, twins_of
+from sonar.settling.verdict import VEIL
 from sonar.veil.functionals import Measured
 from sonar.veil.masks import read_wraps
 from sonar.veil.sums import unveiled
@@ -131,10 +130,13 @@ class VeiledHolder(BaseHolder):
     ) -> dict[str, str | None]:
         """See `KeyHolder`."""
         self._check(job, weights_int, updates)
-        page = self._opened(job, round, weights_int, updates)
+        page, plain = self._opened(job, round, weights_int, updates)
         rows = {one.mine: one.rows for one in updates}
         lots = Lots("tests", job.bounty, round, reveals if reveals is not None else _digests(updates))
-        return self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference, lots))
+        told = self._answers(job, page, updates, lambda: self._judged(job, page, rows, reference, lots))
+        if plain and self._wanted.audit is not None:  # not before: capsules on this machine need the cores
+            self._ahead.begin(self._key_of(job, round), [one.ciphertexts for one in updates], plain)
+        return told
 
     def _judged(
         self, job: Job, page: Page, rows: Mapping[str, int], reference: Reference | None, lots: Lots
@@ -148,8 +150,7 @@ class VeiledHolder(BaseHolder):
         heard = self._heard(job, page.round, "tests", tests.asks, {one.round: one for one in pages})
         failed, twins = tests.judged(heard)
         told: Failed = {mine: failed.get(mine) if mine in heard else VEIL for mine in page.names}
-        earlier = [self.twins(job, number) for number in range(1, page.round)]
-        return told, lambda holding: twins_of([*earlier, twins], holding)
+        return told, self._over_rounds(job, page.round, twins)
 
     # ---- sums
 
@@ -162,11 +163,9 @@ class VeiledHolder(BaseHolder):
     ) -> Choice:
         """See `KeyHolder`: a largest set that capsules will open, by `sonar.settling.selection`."""
         fixed = self._told.fixed(job.bounty)
-        earlier = [fixed[number].weights for number in sorted(fixed) if number < round]
-        twins, reveals = self.twins(job, round), reveals if reveals is not None else _digests(updates)
-        lots = Lots("set", job.bounty, round, reveals)
-        least = self.least(job)
-        chosen = select(job.plan, updates, twins, Opened.of(earlier), least, lots.below)
+        opened = {number: cohort.weights for number, cohort in fixed.items()}
+        reveals = reveals if reveals is not None else _digests(updates)
+        chosen = self._selected(job, round, updates, opened, reveals)
         if round in fixed:
             return _choice(fixed[round], chosen.left)
         if not chosen.weights:
@@ -342,16 +341,14 @@ class VeiledHolder(BaseHolder):
 
     def _opened(
         self, job: Job, round: int, weights_int: Sequence[int], updates: Sequence[MineUpdate]
-    ) -> Page:
-        """The round's page, of X and K: what is on it already is not decrypted again."""
+    ) -> tuple[Page, list[int]]:
+        """The round's page, of X and K, and what was decrypted for it: nothing, if it is there already."""
         names, weights = _digests(updates), tuple(int(w) for w in weights_int)
         known = self._archive.page(job.bounty, round)
         if known is not None and (known.names, known.weights) == (names, weights):
-            return known
+            return known, []
         key = self._key_of(job, round)
         plain = key.unsafe_decrypt([c for one in updates for c in one.ciphertexts])
-        if self._wanted.audit is not None:
-            self._ahead.begin(key, [one.ciphertexts for one in updates], plain)
         n, step = int(key.public.n), job.plan.ciphertexts
         rows = [
             [*(int(x) % n for x in plain[i * step : (i + 1) * step]), *_wraps(job, one)]
@@ -359,7 +356,7 @@ class VeiledHolder(BaseHolder):
         ]
         page = Page(round, weights, names, table_of(rows, 2 * step), frozenset())
         self._keep(job, page)
-        return page
+        return page, plain
 
 
 def _check_all(asks: Mapping[str, object], heard: Mapping[str, object], what: str) -> None:

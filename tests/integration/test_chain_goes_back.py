@@ -24,7 +24,8 @@ from sonar.telling.progress import Done
 from tests.chain_kit import go_back
 from tests.integration import campaign_kit, mine_kit
 
-DEPTHS = (4, 9)
+DEPTHS = [pytest.param(4, marks=pytest.mark.deep), 9]
+"""Of what 9 blocks take back, 4 are a part."""
 
 
 @pytest.mark.parametrize("blocks", DEPTHS)
@@ -79,7 +80,9 @@ def test_mines_send_again_what_was_lost(tmp_path: Path, status: Status, blocks: 
     assert [world.part(i, 1).state for i in range(3)] == [RoundState.REVEALED] * 3
 
 
-@pytest.mark.parametrize("blocks", range(8, 16))
+@pytest.mark.parametrize(
+    "blocks", [n if n % 2 else pytest.param(n, marks=pytest.mark.deep) for n in range(8, 16)]
+)
 def test_mines_go_through_a_round_that_they_had_ended_once_more(tmp_path: Path, blocks: int) -> None:
     """Wherever the chain goes on from: rounds 1 and 2, posting and settlement have 14 transactions."""
     world = mine_kit.World(tmp_path)

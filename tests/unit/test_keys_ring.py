@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pysonar.keys import keyfile
 from pysonar.keys.archive import Archive
 from pysonar.keys.base import Keyring
 from pysonar.keys.key import Key
+from pysonar.keys.ledger import Ledger
 from pysonar.keys.local import LocalHolder
 from pysonar.keys.updates import MineUpdate
 from sonar.errors import JournalError, KeyFileError, LedgerConflict
@@ -159,3 +162,24 @@ def test_a_key_that_cannot_be_opened_changes_nothing(folder: Path) -> None:
     assert holder.public_of(JOB, 2).n == Key(*primes(0)).public.n
     assert len(holder.encrypt([1], JOB, 2)) == 1
     holder.close()
+
+
+def test_a_ledger_of_the_format_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    """It knew one key for each bounty; what it says of sums stays."""
+    path, owner = tmp_path / "x.ledger", b"f" * 32
+    ledger = Ledger(path, owner)
+    ledger.record_scores(b"b", 1, 16, {"m": 3})
+    ledger.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE turn")
+        db.execute("PRAGMA user_version = 2")
+    again = Ledger(path, owner)
+    assert again.scores(b"b", 1) == {"m": 3}
+    again.record_turn(b"b", 2, b"g" * 32)
+    assert again.turns(b"b") == {2: b"g" * 32}
+    again.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        db.execute("PRAGMA user_version = 1")
+    with pytest.raises(KeyFileError, match="has version 1, from an older Sonar"):
+        Ledger(path, owner)

@@ -100,6 +100,13 @@ def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
     return all(noise.deviation**2 * f**2 >= least * f.numerator**2 for f in scaled)
 
 
+def check_noise(spec: QuadraticSpec, plan: SlotPlan) -> None:
+    """Check that rounding takes nothing of a spec's noise, if it has some. Raises ConsentError."""
+    if spec.noise is not None and not fine_enough(spec, plan):
+        problem = f"noise: a part of {spec.noise.parts} is too small for means of {spec.rows_min:,} rows"
+        raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
+
+
 def _widened(spec: QuadraticSpec, noise: QuadraticNoise, rows: int) -> Fraction:
     """Return by how much more than declared a mine's part of shared noise deviates, and its ridge counts.
 
@@ -156,11 +163,7 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     """
     noise = _noise_of(spec)
     check_rows(rows, spec)
-    if not fine_enough(spec, plan):
-        problem = (
-            f"noise: a part of {noise.parts} is too small beside the last places of {spec.rows_min:,} rows"
-        )
-        raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
+    check_noise(spec, plan)
     i, j = _released_pairs(spec.width, spec.outputs)
     if len(values) != len(i):
         raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")
