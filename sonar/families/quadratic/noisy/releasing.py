@@ -30,6 +30,7 @@ from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.families.quadratic.noisy.choosing import has_room
 from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
 from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, columns_of, even
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -101,9 +102,21 @@ def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
 
 
 def check_noise(spec: QuadraticSpec, plan: SlotPlan) -> None:
-    """Check that rounding takes nothing of a spec's noise, if it has some. Raises ConsentError."""
-    if spec.noise is not None and not fine_enough(spec, plan):
-        problem = f"noise: a part of {spec.noise.parts} is too small for means of {spec.rows_min:,} rows"
+    """Check that a spec's noise, if it has some, fits: rounding takes nothing of it, and the plan has room.
+
+    Raises ConsentError.
+    """
+    if spec.noise is None:
+        return
+    _check_fine(spec, spec.noise, plan)
+    if not has_room(spec, plan):
+        problem = "noise: the bounty's bounds (a_row_l1_max, b_max) leave no room for the noise"
+        raise ConsentError(problem, hint="do not join: a release would cost its price, and answer nothing")
+
+
+def _check_fine(spec: QuadraticSpec, noise: QuadraticNoise, plan: SlotPlan) -> None:
+    if not fine_enough(spec, plan):
+        problem = f"noise: a part of {noise.parts} is too small for means of {spec.rows_min:,} rows"
         raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
 
 
@@ -163,7 +176,7 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     """
     noise = _noise_of(spec)
     check_rows(rows, spec)
-    check_noise(spec, plan)
+    _check_fine(spec, noise, plan)
     i, j = _released_pairs(spec.width, spec.outputs)
     if len(values) != len(i):
         raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")
