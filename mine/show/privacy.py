@@ -175,6 +175,10 @@ def _again(charge: Charge, shown: Shown, in_all: float, rows: int) -> SpentFacts
     return SpentFacts(**{**vars(facts), **told, "network": shown.network, "why": "the same release"})
 
 
+_LEAST_LEFT = 0.001
+"""Below this, what is left of a budget comes from rounding a price down."""
+
+
 def print_privacy(found: Sequence[PrivacyFacts], *, wide: bool = False) -> None:
     """Show to a person what was learned of data sets."""
     for one in found:
@@ -189,10 +193,10 @@ def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
     if one.budget is None:
         yield "budget", f"no limit; epsilon {one.spent:.4g} at delta {one.delta:g} is spent"
     else:
+        left = f"a release of {one.left:.4g} is left" if one.left >= _LEAST_LEFT else "nothing is left"
         yield (
             "budget",
-            f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose}): {one.spent:.4g} is spent, and a "
-            f"release of {one.left:.4g} is left",
+            f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose}): {one.spent:.4g} is spent, and {left}",
         )
     yield (
         "bits",
