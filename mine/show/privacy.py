@@ -196,7 +196,8 @@ def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
         left = f"a release of {one.left:.4g} is left" if one.left >= _LEAST_LEFT else "nothing is left"
         yield (
             "budget",
-            f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose}): {one.spent:.4g} is spent, and {left}",
+            f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose}): {one.spent:.4g} is spent, "
+            f"and {left}",
         )
     yield (
         "bits",
