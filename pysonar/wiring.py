@@ -17,6 +17,7 @@ from sonar.home.folder import Home, default_home
 from sonar.home.password import Reseal
 from sonar.home.settings import NetworkConfig
 from sonar.protocol.ids import Address
+from sonar.rotating import fault_of
 from sonar.telling.progress import Sink
 from sonar.telling.waiting import patiently
 from sonar.wiring import Party, voice
@@ -206,6 +207,9 @@ class Scientist(Party):
             )
         account = self.unlock(password, self.account_of(name))
         patiently(lambda: (self.market, self.store), self.progress, patience_s=patience_s)
+        if not self.posted(name) and (fault := fault_of(self, lost=False)):
+            hint = "is this home an older copy? If somebody else has your key, see docs/keys.md"
+            raise UsageError(fault, hint=f"{hint}; nothing was posted")
         holder, signing = self._holding(bounty, self.keyring(bounty, password), account)
         self.shelf.keep(bounty)
         return Campaign(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from sonar.chain.deploying.succession import ensure_succession, succession_on
 from sonar.chain.sending import fees
 from sonar.chain.sending.gas import with_margin
 from sonar.chain.sending.intent import PREFIX, Action, Intent
-from sonar.errors import KeyFileError, MarketError, RpcError, UsageError
+from sonar.errors import InsufficientFunds, KeyFileError, MarketError, RpcError, UsageError
 from sonar.frozen import frozen
 from sonar.home import keystore
 from sonar.protocol.ids import Address
@@ -69,6 +70,8 @@ def rotate(
     here. `later`: its key stays out of the home, and it is used when this is called again with it. One that
     nothing was done with yet is not replaced, except `again`.
 
+    Changes of before that the chain has lost are sent again first.
+
     Raises UsageError for another successor than the one that was named, AlreadySucceeded if that was not
     done from this home, KeyFileError, what `ensure_succession` and `Outbox.perform` raise, and RpcError while
     the chain does not show the effect. Calling again is always safe.
@@ -77,6 +80,7 @@ def rotate(
     if later and given is None:
         problem = "a successor that is used later is no safer in this home than the account that it follows"
         raise UsageError(problem, hint="make it elsewhere, and name its key file by --to")
+    _mend(party, password)
     if _is_done(party, given, again=again):
         return Change(accounts.former[-1], accounts.current, True, None)
     outbox, succession = party.outbox(party.unlock(password)), succession_on(party.market)
@@ -129,10 +133,11 @@ def move_ether(party: Party, account: Address, to: Address, password: str) -> in
     return max(rest_wei, 0)
 
 
-def fault_of(party: Party) -> str:
+def fault_of(party: Party, *, lost: bool = True) -> str:
     """Return how the chain's record of the party's accounts differs from the home's; nothing if it does not.
 
-    By the confirmed block. Raises ChainUnavailable, RpcError.
+    By the confirmed block. Without `lost`, only a successor of which the home knows nothing counts. Raises
+    ChainUnavailable, RpcError.
     """
     accounts, market = party.own_accounts, party.market
     succession = succession_on(market)
@@ -140,11 +145,32 @@ def fault_of(party: Party) -> str:
     there = succession.is_there()
     for old, new in zip(accounts.used, (*accounts.used[1:], accounts.successor), strict=True):
         found = succession.successor(old, deep) if there else None
-        if found != new and old != accounts.current:
+        if found is None and old != accounts.current and lost:
             return f"the chain does not show that {new} follows {old}"
         if found not in (None, new):
             return f"{old} has named {found} as its successor, of which this home knows nothing"
     return ""
+
+
+def _mend(party: Party, password: str) -> None:
+    """Send again what the chain does not show of earlier changes: it has lost their blocks."""
+    used, market, succession = party.own_accounts.used, party.market, succession_on(party.market)
+    for old, new in pairwise(used):
+        deep = market.at_depth(market.head(), party.network.confirmations)
+        named = succession.successor(old, deep) if succession.is_there() else None
+        if named == new:
+            continue
+        if named is not None:
+            raise errors.AlreadySucceeded(old, named)
+        party.progress.note(f"the chain does not show that {new} follows {old}; it is sent again")
+        outbox = party.outbox(party.unlock(password, old))
+        outbox.doubt(_intent(new))
+        try:
+            _succeed(party, outbox, party.unlock(password, new))
+        except InsufficientFunds as poor:  # as on another network, where that account did nothing
+            party.progress.problem(poor)
+            continue
+        _see(party, outbox, succession, new)
 
 
 def _is_done(party: Party, given: LocalAccount | None, *, again: bool) -> bool:
@@ -220,7 +246,8 @@ def _succeed(party: Party, outbox: Outbox, successor: LocalAccount) -> Receipt |
         return outbox.perform(_intent(new), call)
     except MarketError:
         if succession.successor(outbox.address) != new:  # else it was named meanwhile
-            party.book_of_accounts.name(None)  # the next one may be another
+            if party.own_accounts.successor == new:
+                party.book_of_accounts.name(None)  # the next one may be another
             raise
         return None
 

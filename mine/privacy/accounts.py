@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +17,7 @@ from mine.privacy.ledger import DECLARED, Charge, Ledger, Release, ReleaseLost, 
 from mine.privacy.memory import Gap, Memory
 from mine.privacy.policy import Budget, PrivacyPolicy
 from sonar.errors import ConsentError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
@@ -26,7 +26,7 @@ from sonar.telling.text import count
 _BUDGET = "budget/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
@@ -43,7 +43,7 @@ class Asked:
     alike: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """How much was told of a data set: `spent`, in zCDP, of `budget` (None: no limit), and `bits`."""
 
@@ -52,7 +52,7 @@ class Account:
     bits: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Cost:
     """What a bounty costs a data set: `rho`, which is 0 for a release that was made before (`free`).
 

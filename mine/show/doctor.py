@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mine.show.privacy import told_of
 from mine.wiring import Mine
 from mine.work import joining, trainer
 from sonar.chain.contract import token
-from sonar.errors import DataError, InsufficientFunds, SonarError, StoreUnavailable
+from sonar.errors import DataError, InsufficientFunds, KeyFileError, SonarError, StoreUnavailable
 from sonar.protocol.ids import ETHER, Address, hex32
+from sonar.protocol.phase import Terms
+from sonar.rotating import fault_of
 from sonar.store import choose
 from sonar.store.kubo.repo import find_ipfs, program_version
 from sonar.store.kubo.rpc import KuboRpc, checked_version
@@ -42,6 +44,7 @@ def examine(mine: Mine, password_file: Path | None) -> Iterator[Check]:
         ("keystore", lambda: f"opens for {mine.unlock(mine.password(password_file)).address}", ()),
         ("chain", lambda: _chain(mine), ("network",)),
         ("clock", lambda: _clock(mine), ("chain",)),
+        ("accounts", lambda: _accounts(mine), ("chain", "keystore")),
         ("balance", lambda: _balance(mine), ("chain", "keystore")),
         *(ipfs if _uses_kubo(mine) else []),
         ("store", lambda: _store(mine), ("network", "ipfs", "swarm key")),
@@ -84,24 +87,44 @@ def _clock(mine: Mine) -> str:
     return f"the newest block is {abs(behind_s):.0f} s {word} this machine's clock; deadlines use the chain's"
 
 
+def _accounts(mine: Mine) -> str:
+    """What the chain has of this mine's accounts is what its home has."""
+    if fault := fault_of(mine):
+        raise KeyFileError(fault, hint="`mine rotate` again; if somebody else has your key, see docs/keys.md")
+    former = mine.own_accounts.former
+    return f"{mine.address}" + (f", which followed {', '.join(former)}" if former else "")
+
+
 _GAS_STEP_WEI = 10**14
 """What gas may cost is a guess: people are told it in whole steps of 0.0001 ether."""
 
 
 def _balance(mine: Mine) -> str:
-    """The stakes of one round of every joined bounty, each in its asset, and the gas."""
+    """The stakes of one round of every joined bounty, each in its asset, and the gas; account by account."""
+    terms: dict[Address, list[Terms]] = {mine.address: []}
+    for one in mine.book.joined():
+        if not one.over:
+            account = mine.account_in(one.bounty)
+            terms.setdefault(account, []).append(mine.market.bounty(one.bounty).terms)
+    told = {account: _balance_of(mine, account, each) for account, each in terms.items()}
+    if len(told) == 1:
+        return told[mine.address]
+    return "; ".join(f"{account} has {each}" for account, each in told.items())
+
+
+def _balance_of(mine: Mine, account: Address, terms: Sequence[Terms]) -> str:
+    """What an account has, and what one round of its bounties takes. Raises InsufficientFunds."""
     market = mine.market
-    terms = [market.bounty(one.bounty).terms for one in mine.book.joined() if not one.over]
     due: dict[Address, int] = {ETHER: 0}
     for each in terms:
         due[each.asset] = due.get(each.asset, 0) + each.stake_units
     price_wei = int(market.rpc.call("eth_gasPrice"), 16)
     gas_wei = 2 * price_wei * (sum(_round_gas(each.asset) for each in terms) or ROUND_GAS)
     due[ETHER] += -(-gas_wei // _GAS_STEP_WEI) * _GAS_STEP_WEI
-    have = {asset: token.held(market, asset, mine.address) for asset in due}
+    have = {asset: token.held(market, asset, account) for asset in due}
     for asset, need in due.items():
         if have[asset] < need:
-            raise InsufficientFunds(mine.address, have[asset], need, "wei" if asset == ETHER else asset)
+            raise InsufficientFunds(account, have[asset], need, "wei" if asset == ETHER else asset)
     of = f"of {count(len(terms), 'joined bounty', 'joined bounties')} " if terms else ""
     told = [
         f"{format_amount(have[asset], mine.unit(asset))}; one round {of}takes "

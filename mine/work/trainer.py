@@ -141,6 +141,7 @@ def read_task(
     )
     plan = model.slot_plan
     consent.check_work(estimated_s(plan), bounty.terms, policy)
+    family_of(model.family).check_noise(model.family, plan)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(

@@ -22,7 +22,13 @@ from eth_account.signers.local import LocalAccount
 from mine.accounts import changing
 from mine.cli import main
 from mine.setup import make_home
+from mine.show.documents import ScientistRecord
+from mine.show.record import in_words, records_of
 from mine.wiring import locked
+from pysonar import accounts as scientist_accounts
+from pysonar import wiring
+from pysonar.bounty.request import Bounty
+from pysonar.campaign import opening
 from sonar import localchain, rotating
 from sonar.accounts import AccountChanged
 from sonar.chain.contract import errors
@@ -33,6 +39,7 @@ from sonar.chain.deploying.succession import ensure_succession, succession_addre
 from sonar.chain.rpc import Chain, Rpc
 from sonar.chain.sending.outbox import Outbox
 from sonar.errors import (
+    ConfigError,
     InsufficientFunds,
     JournalError,
     KeyFileError,
@@ -314,6 +321,51 @@ def test_two_keys_of_which_the_journal_says_nothing_are_refused(home: Path) -> N
         current(home)
 
 
+# ---- what others see
+
+
+def test_whoever_asks_is_told_the_latest_account_of_each(net: Net, home: Path) -> None:
+    first = change(home)
+    net.fund(first.new)
+    second = change(home, again=True)
+    stranger = Address(Account.create().address)
+    asked = [first.old, stranger, first.new, second.new, first.old]
+    succession = net.succession()
+    assert succession.followed(asked) == {first.old: second.new, first.new: second.new}
+    assert succession.followed([]) == {}
+    assert succession.line(first.new).latest == second.new
+    nowhere = Succession(net.scientist.market, stranger)  # no contract is there
+    assert (nowhere.followed(asked), nowhere.line(first.old).accounts) == ({}, (first.old,))
+
+
+def test_an_allow_list_with_an_account_that_was_followed_is_not_posted(net: Net, home: Path) -> None:
+    market, stranger = net.scientist.market, Address(Account.create().address)
+    done = change(home)
+    with pytest.raises(ConfigError, match=f"names {done.old}, which {done.new} has followed"):
+        opening._check_allowed(market, [stranger, done.old])
+    opening._check_allowed(market, [stranger, done.new])
+    opening._check_allowed(market, [])
+
+
+def test_a_scientists_record_is_that_of_all_her_accounts(net: Net, home: Path) -> None:
+    """Her refunds are of no matter here: what was posted and closed by either account counts."""
+    with locked(home, ListSink()) as mine:
+        outbox = mine.outbox(mine.unlock(SECRET))
+        scientist = TinyScientist(mine.market, net.scientist.store, outbox)
+        scientist.post(terms(reward_units=10**15, fee_units=0, quiet_s=41))
+        outbox.perform(wish("close"), mine.market.close(scientist.bounty))
+    done = change(home)
+    net.fund(done.new)
+    with locked(home, ListSink()) as mine:
+        outbox = mine.outbox(mine.unlock(SECRET))
+        scientist = TinyScientist(mine.market, net.scientist.store, outbox)
+        scientist.post(terms(reward_units=10**15, fee_units=0, quiet_s=42))
+        found = records_of(mine.market, [done.new, done.old])
+        both = ScientistRecord([done.old, done.new], posted=2, closed=1, overdue=0)
+        assert found == {done.new: both, done.old: both}
+        assert in_words(both) == "2 bounties, 1 closed, 0 overdue, as 2 accounts"
+
+
 # ---- a node that lies
 
 
@@ -364,6 +416,24 @@ def test_a_succession_that_only_a_receipt_shows_is_not_used(
     done = change(home)
     assert (done.old, current(home)) == (old, done.new)
     assert net.succession().line(old).accounts == (old, done.new)
+
+
+def test_a_change_that_the_chain_has_lost_is_made_again(
+    net: Net, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a reorganisation, or a lie to the end: the successor is in use, the chain knows nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(rotating, "_succeed", lambda *_: None)
+        patch.setattr(rotating, "_see", lambda *_: None)
+        lost = change(home)
+    assert net.succession().successor(lost.old) is None
+    with locked(home, ListSink()) as mine:
+        assert rotating.fault_of(mine) == f"the chain does not show that {lost.new} follows {lost.old}"
+    done = change(home)
+    assert (done.old, done.new, current(home)) == (lost.old, lost.new, lost.new)
+    assert net.succession().line(lost.old).accounts == (lost.old, lost.new)
+    with locked(home, ListSink()) as mine:
+        assert rotating.fault_of(mine) == ""
 
 
 def test_a_node_that_tells_of_a_ring_is_not_believed(
@@ -457,3 +527,25 @@ def test_a_bounty_ends_under_the_account_that_began_it_and_the_next_one_under_it
     income = mine_command(capsys, homes[0], "earnings")
     assert [row["state"] for row in income["rounds"]] == ["paid"] * 3
     assert mine_command(capsys, homes[0], "data", "list")[0]["used"] == 3
+
+
+def test_an_older_copy_of_a_scientists_home_posts_nothing(net: Net, tmp_path: Path) -> None:
+    path = wiring.make_home(tmp_path / "scientist", net.file, dev=True)
+    with wiring.locked(path, ListSink()) as scientist:
+        old = scientist.address
+        net.fund(old)
+    shutil.copytree(path, tmp_path / "copy")
+    with wiring.locked(path, ListSink()) as scientist:
+        done = scientist_accounts.change(scientist, None, None)
+        assert (done.old, done.used, done.going_on) == (old, True, 0)
+        assert (scientist.address, scientist.account_of("any")) == (done.new, done.new)
+        (former,) = scientist_accounts.former(scientist)
+        assert (former.address, former.bounties) == (old, 0)
+        assert scientist_accounts.move(scientist, None) > 9 * 10**17
+        assert scientist.market.ether(done.new) > 9 * 10**17
+        assert scientist_accounts.move(scientist, None) == 0  # only dust is left
+    with wiring.locked(tmp_path / "copy", ListSink()) as copy:
+        bounty = Bounty.example("diabetes", cohort=3, min_mines=2)
+        with pytest.raises(UsageError, match="of which this home knows nothing"):
+            copy.campaign(bounty, SECRET)
+        assert copy.names() == []
