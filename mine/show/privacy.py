@@ -193,12 +193,10 @@ def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
     if one.budget is None:
         yield "budget", f"no limit; epsilon {one.spent:.4g} at delta {one.delta:g} is spent"
     else:
-        left = f"a release of {one.left:.4g} is left" if one.left >= _LEAST_LEFT else "nothing is left"
-        yield (
-            "budget",
-            f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose}): {one.spent:.4g} is spent, "
-            f"and {left}",
-        )
+        left = one.left or 0.0
+        told = f"a release of {left:.4g} is left" if left >= _LEAST_LEFT else "nothing is left"
+        given = f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose})"
+        yield "budget", f"{given}: {one.spent:.4g} is spent, and {told}"
     yield (
         "bits",
         f"{one.bits:,} of {one.max_bits:,} may have been told by capsules, which is no differential privacy"

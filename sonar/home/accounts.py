@@ -55,13 +55,18 @@ class Accounts:
         return cls(used, successor)
 
 
+def recorded(journal: Journal) -> Accounts | None:
+    """Return the accounts that a journal names; None while its home has had one. Raises JournalError."""
+    return journal.get_as(Accounts.read, _KEY)
+
+
 def accounts_in(folder: Path, journal: Journal | None) -> Accounts:
     """Return the accounts of a home with this keystore and journal; None if it has no journal yet.
 
     Raises KeyFileError if the current account's key is missing, or if nothing says which one that is;
     JournalError.
     """
-    found = journal.get_as(Accounts.read, _KEY) if journal else None
+    found = recorded(journal) if journal else None
     address = keystore.find(folder, found.current if found else None).stem
     return found or Accounts((Address(address),))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account.signers.local import LocalAccount
 
 from mine.data import dataset as data
 from mine.privacy.accounts import Privacy
@@ -18,13 +19,18 @@ from mine.work.elsewhere import acts_elsewhere
 from mine.work.state import Book, Veiled
 from mine.work.trainer import Sums
 from mine.work.workshop import sums_at
+from sonar.chain.contract.calls import transfer
+from sonar.chain.sending.outbox import Outbox
 from sonar.errors import ConsentError, SonarError
 from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.home.accounts import AccountBook, Accounts
 from sonar.home.journal import Journal
 from sonar.manifests.model import VeilCover
 from sonar.privacy.accounting import epsilon_of
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.round import RoundState
+from sonar.telling.text import short
+from tests.chain_kit import wish
 from tests.integration import mine_kit
 from tests.integration.mine_kit import SPEC, World, run, terms, write_csv
 
@@ -380,3 +386,26 @@ def test_shared_noise_is_for_one_bounty(world: World, monkeypatch: pytest.Monkey
     digests = [home.join(posted) for posted in (first, second, first)]
     assert digests[0] == digests[2] != digests[1]
     assert [charge.rho for charge in home.ledger.charges()] == [PRICE, PRICE]
+
+
+def test_each_account_of_a_home_has_transactions_of_its_own(world: World) -> None:
+    """What a successor sends from here is known, and what it sends from elsewhere is not."""
+    home = Home(world)
+    world.give(0, 10**17)
+    old, new = world.accounts
+    book = AccountBook(home.book.journal, Accounts((world.address(0),)))
+
+    def send(account: LocalAccount, journal: Journal, what: str) -> None:
+        outbox = Outbox(world.market(), account, journal, sleep=lambda _: None)
+        outbox.perform(wish(what), transfer(world.address(0), 1))
+
+    send(old, book.journal(world.address(0)), "one")
+    book.name(world.address(1))
+    book.switch(())
+    send(new, book.journal(world.address(1)), "two")
+    me = world.address(1)
+    assert acts_elsewhere(world.market(), me, home.book) == []
+    send(new, Journal(world.folder / "elsewhere.sqlite"), "three")
+    send(old, Journal(world.folder / "elsewhere.sqlite"), "four")
+    told = [gap.told for gap in acts_elsewhere(world.market(), me, home.book)]
+    assert [short(world.address(i)) in line for i, line in enumerate(told)] == [True, True]
