@@ -549,3 +549,18 @@ def test_an_older_copy_of_a_scientists_home_posts_nothing(net: Net, tmp_path: Pa
         with pytest.raises(UsageError, match="of which this home knows nothing"):
             copy.campaign(bounty, SECRET)
         assert copy.names() == []
+
+
+def test_a_new_password_opens_both_accounts(net: Net, home: Path, tmp_path: Path) -> None:
+    done = change(home)
+    old, new = tmp_path / "old-password", tmp_path / "new-password"
+    for file, text in ((old, SECRET), (new, "another")):
+        file.touch(0o600)
+        file.write_text(text)
+    with locked(home, ListSink()) as mine:
+        mine.change_password(old, new)
+    with locked(home, ListSink()) as mine:
+        for account in (done.old, done.new):
+            with pytest.raises(KeyFileError, match="the password is wrong"):
+                mine.unlock(SECRET, account)
+            assert Address(mine.unlock("another", account).address) == account
