@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +17,7 @@ from mine.privacy.ledger import DECLARED, Charge, Ledger, Release, ReleaseLost, 
 from mine.privacy.memory import Gap, Memory
 from mine.privacy.policy import Budget, PrivacyPolicy
 from sonar.errors import ConsentError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.privacy.accounting import epsilon_of
 from sonar.privacy.terms import Price
@@ -26,12 +26,13 @@ from sonar.telling.text import count
 _BUDGET = "budget/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What a bounty asks of rows. `price` is None for sums without noise; `sums` is what determines them.
 
     `veiled`: capsules hide each answer; `bits`: the most that is told of one in a round then. At least
-    `least_mines` are in an opened sum.
+    `least_mines` are in an opened sum; `alike`: all weigh the same there, since none may have fewer rows than
+    count.
     """
 
     price: Price | None
@@ -39,9 +40,10 @@ class Asked:
     veiled: bool
     bits: int
     least_mines: int
+    alike: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """How much was told of a data set: `spent`, in zCDP, of `budget` (None: no limit), and `bits`."""
 
@@ -50,7 +52,7 @@ class Account:
     bits: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Cost:
     """What a bounty costs a data set: `rho`, which is 0 for a release that was made before (`free`).
 
@@ -283,6 +285,12 @@ def _check_shared(asked: Asked, price: Price) -> None:
         raise ConsentError(
             f"privacy: {told}, but a sum over {asked.least_mines} may be opened (terms.min_mines)",
             hint="do not join: with fewer mines there is less noise than the price promises",
+        )
+    if not asked.alike:
+        raise ConsentError(
+            f"privacy: {told}, but a mine with more rows may weigh more (model.plan.weight_rows), so the "
+            "others' noise could be too small for its rows",
+            hint="do not join; its scientist must let no more rows count than each mine has at least",
         )
 
 

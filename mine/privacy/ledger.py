@@ -16,7 +16,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mine.data.dataset import DataSet
 from sonar.data.names import plain_names
 from sonar.errors import JournalError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ RESTORE = (
 DECLARED = "declared"
 
 
-@dataclass(frozen=True)
+@frozen
 class Charge:
     """What one release has cost the rows that it was made of, or what their owner counts for them.
 
@@ -91,7 +92,7 @@ _FIELDS = tuple(one.name for one in fields(Charge))
 _NUMBERS = frozenset(["at_s", "parts", "rows", "clipped"])
 
 
-@dataclass(frozen=True)
+@frozen
 class Release:
     """Noisy sums, and how many rows they are of."""
 
@@ -109,7 +110,7 @@ class Release:
         return hashlib.sha256(f"{self.rows}:{self.text}".encode()).hexdigest()
 
 
-@dataclass(frozen=True)
+@frozen
 class Shown:
     """A bounty that was told of a release, and when by the chain's clock."""
 

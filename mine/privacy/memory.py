@@ -9,17 +9,17 @@ home. The owner may count what was spent there, and go on: each such gap is then
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from mine.privacy.ledger import Ledger, ReleaseLost
 from sonar.errors import ConsentError
+from sonar.frozen import frozen
 from sonar.home.journal import Journal
 from sonar.telling.text import count
 
 _USED, _KNOWN = "privacy/used/", "privacy/known/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Gap:
     """Releases may have been made of which nothing is known. `name` tells it from others."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sonar.errors import ConfigError
+from sonar.frozen import frozen
 from sonar.home.files import in_full
 from sonar.privacy import accounting
 from sonar.protocol.wording import in_toml, nearest
@@ -22,7 +23,7 @@ LEDGER = "privacy.sqlite"
 """The ledger's file in a home that names no other."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Budget:
     """The most that may be learned of a row, over all bounties: (epsilon, delta) of differential privacy."""
 
@@ -60,7 +61,7 @@ def _rho_of(epsilon: float, delta: float) -> Fraction:
 _EXAMPLE = {"epsilon": "8", "delta": "1e-5"}
 
 
-@dataclass(frozen=True)
+@frozen
 class PrivacyPolicy:
     """The table [privacy]: the budget of each data set that has none of its own, and where it is counted.
 

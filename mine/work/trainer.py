@@ -97,7 +97,7 @@ class Task:
         price, veil = self.price, self.veil
         sums = b"" if price is None else self.sums_id(price)
         bits = veil.bits_in_all if veil else 0
-        return Asked(price, sums, veil is not None, bits, least_mines)
+        return Asked(price, sums, veil is not None, bits, least_mines, self._all_weigh_alike())
 
     def sums_id(self, price: Price) -> bytes:
         """What noisy sums are known by. Shared noise is for one bounty alone.
@@ -107,6 +107,14 @@ class Task:
         """
         found: bytes = self.family.sums_id(self.model.family)
         return found + self.bounty if price.shared else found
+
+    def _all_weigh_alike(self) -> bool:
+        """Whether a mine with one row less than count could not take part."""
+        try:
+            self.family.check_rows(self.model.family, self.plan.weight_rows - 1)
+        except ConsentError:
+            return True
+        return False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -133,6 +141,7 @@ def read_task(
     )
     plan = model.slot_plan
     consent.check_work(estimated_s(plan), bounty.terms, policy)
+    family_of(model.family).check_noise(model.family, plan)
     key = read_key(store, model, policy)
     if plan.mines_max < bounty.terms.cohort_cap:
         raise ManifestError(

@@ -95,6 +95,10 @@ class MineSide(Protocol[Spec_contra, Prep]):
         """Return what answers cost the rows that they are made of; None for sums without noise."""
         ...
 
+    def check_noise(self, spec: Spec_contra, plan: SlotPlan) -> None:
+        """Check that what answers show has all the noise that the price stands for. Raises ConsentError."""
+        ...
+
     def sums(self, spec: Spec_contra, batches: Iterable[Matrix]) -> RowSums:
         """Return the exact sums of clipped rows to which a spec with noise asks to add some, in one pass.
 

@@ -13,9 +13,10 @@ p, a cheat makes all d_i multiples of n / p, and then a batch passes with a chan
 factors are. `PublicKey.from_bytes` has refused factors below 10,000. If some d_i is not 0 modulo p, at most
 ceil(2^20 / p) of 2^20 values of e_i make the sum 0 modulo p. That is a chance of at most 2^-13.2 for a batch,
 and below 2^-132 for ten. Where n has no factor below 2^20, which a product of all primes up to there tells
-in milliseconds, it is 2^-20 for a batch, and 2^-140 for seven: the n-th powers are what batches cost. The
-factors must be drawn after the openings are there, and by the verifier: factors
-that follow from the openings can be ground.
+in milliseconds, it is 2^-20 for a batch, and 2^-100 for five: the n-th powers are what batches cost. That is
+the chance of one attempt, and an attempt is a false packet that the scientist has signed; no computing makes
+it larger. So the factors must be drawn after the openings are there, and by the verifier: factors that follow
+from the openings can be ground.
 
 Only what a ciphertext holds is proved so well. Batches may pass an r that is off by a unit of small order:
 by -1 with a chance of 2^-10. That changes no plaintext.
@@ -39,7 +40,7 @@ Opening = tuple[int, int]
 """The plaintext in [0, n), and the randomness: a unit in (0, n)."""
 BATCH_MIN = 10
 FACTOR_BITS = 20
-BATCHES = {False: 10, True: 7}
+BATCHES = {False: 10, True: 5}
 """How many batches are checked, by whether n has no factor below 2^FACTOR_BITS."""
 _WINDOWS = range(1, 11)
 
@@ -50,7 +51,7 @@ def check_openings(
     openings: Sequence[Opening],
     random_bits: Callable[[int], int],
 ) -> None:
-    """Check that the plaintext of each ciphertext is what its opening says; a false one passes with 2^-132.
+    """Check that the plaintext of each ciphertext is what its opening says; a false one passes with 2^-100.
 
     `key` has passed `PublicKey.from_bytes` and its proof. `random_bits(k)` draws k bits, as
     `secrets.randbits` does. At 2048 bits 2,000 openings take less than a second. Raises CiphertextError,

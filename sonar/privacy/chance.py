@@ -32,7 +32,6 @@ Whole = NDArray[Any]
 
 WORD_BITS = 64
 WORD_BYTES = 8
-SIZE_MAX = 2.0**47
 MARGIN = 2.0**-40
 """A hundred times what rounding can do to a chance of at most 1."""
 
@@ -54,10 +53,9 @@ def happens(
 ) -> Bools:
     """Return for each first digit in `words` whether its event, of chance e^-x, happens.
 
-    `x` is the exponent as floats have it, at most 2^-48 `size` from the true one; `size` is at most
-    `SIZE_MAX`. `exact(i)` is the true exponent of event i, as a numerator and a denominator: it is asked for
-    where floats don't decide. More digits come from `source`, for one event after the other. Raises
-    EnvironmentFault.
+    `x` is the exponent as floats have it, at most 2^-48 `size` from the true one; no size is above 2^47.
+    `exact(i)` is the true exponent of event i, as a numerator and a denominator: it is asked for where floats
+    don't decide. More digits come from `source`, for one event after the other. Raises EnvironmentFault.
 
     Why the margin holds: the true chance is within 2^-47 size e^-x of e^-x; `exp_minus` is within 2^-48 of
     that; as a float a word is within 2^-54 of what it was.

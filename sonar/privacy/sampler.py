@@ -104,7 +104,8 @@ class Scale:
     def _kept(self, size: Whole, words: Words, source: Source) -> Bools:
         """Chance exp(-(|y| - variance / t)^2 / (2 variance)).
 
-        With c = variance / t, floats are off by less than 8 units of 2^-53 (|y| + c)^2 / (2 variance).
+        With c = variance / t, floats are off by less than 8 units of 2^-53 (|y| + c)^2 / (2 variance). Since
+        |y| < 2^12 t, that size is below 2^44 for the least variance, for which t = 1; else it is smaller.
         """
         centre, factor = self.variance / (1 << self.shift), 1 / (2 * self.variance)
         y, c, f = size.astype(np.float64), float(centre), float(factor)

@@ -164,6 +164,13 @@ class NoisyFamilyContract:
         assert all(type(value) is int for value in sums.values)
         assert all(variance > 0 for variance in sums.variances)
 
+    def test_noise_that_rounding_leaves_is_taken_and_other_is_refused(self, job: Job) -> None:
+        family, spec, plan = job.family, job.design.spec, job.design.plan
+        family.check_noise(spec, plan)
+        shared = spec.model_copy(update={"noise": spec.noise.model_copy(update={"parts": 200})})
+        with pytest.raises(ConsentError, match="noise"):
+            family.check_noise(shared.model_copy(update={"rows_min": 1 << 31}), plan)
+
     def test_sums_depend_on_no_batches_and_no_order(self, job: Job) -> None:
         spec, table = job.design.spec, job.tables[0]
         whole = job.family.sums(spec, [table])

@@ -327,3 +327,18 @@ def test_without_the_chain_s_time_nothing_changes(town: Town, capsys: pytest.Cap
     assert open_capsule(home, ListSink()).all_accounts == [before]
     shutil.rmtree(home / "keystore" / "next", ignore_errors=True)
     assert keystore.addresses(home / "keystore") == [before]
+
+
+def test_another_capsule_at_the_listed_address_is_not_followed(
+    town: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = make_home(town, "capsule")
+    told(capsys, "rotate", "--account", "--home", str(home))
+    stranger = Address(Account.create().address)
+    with serving(home) as capsule:
+        listing(town, capsule, stranger).save(town.network_file)
+        file = str(town.network_file)
+        before = town.network_file.read_text()
+        assert sonar("capsules", "--network", file, "--follow", "--yes") == 1
+        assert f"does not say that it followed {stranger}" in capsys.readouterr().out.replace("\n   ", "")
+        assert town.network_file.read_text() == before

@@ -25,6 +25,7 @@ from sonar.manifests.model import VeilCover
 from sonar.privacy.accounting import epsilon_of
 from sonar.protocol.events import BountyPosted
 from sonar.protocol.round import RoundState
+from tests.integration import mine_kit
 from tests.integration.mine_kit import SPEC, World, run, terms, write_csv
 
 NOISE = QuadraticNoise(frac=10, row_max=4096, constant=1024, target_unit=256, deviation=25 << 20)
@@ -334,17 +335,28 @@ def test_bits_are_counted_once_a_round_and_over_all_bounties(world: World) -> No
         home.join(post(world, None, rounds=2))
 
 
+THREE = {"cohort_cap": 3, "min_mines": 3}
 SHARED = [
-    ({}, {}, 2, "and the bounty has no capsules"),
-    ({"min_mines": 2}, {"veil": True}, 3, "a sum over 2 may be opened"),
-    ({"cohort_cap": 3, "min_mines": 3}, {"veil": True}, 3, ""),
+    ({}, False, 10, 2, "and the bounty has no capsules"),
+    ({"min_mines": 2}, True, 10, 3, "a sum over 2 may be opened"),
+    (THREE, True, 11, 3, "may weigh more"),
+    (THREE, True, 10, 3, ""),
 ]
 
 
-@pytest.mark.parametrize(("changes", "veil", "parts", "refused"), SHARED)
+@pytest.mark.parametrize(("changes", "veil", "count", "parts", "refused"), SHARED)
 def test_shared_noise_needs_the_others(
-    world: World, changes: dict[str, Any], veil: dict[str, bool], parts: int, refused: str
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    veil: bool,
+    count: int,
+    parts: int,
+    refused: str,
 ) -> None:
+    """No mine may have fewer than ten rows; `count` of them count."""
+    plan = replace(mine_kit.slot_plan(), weight_rows=count)
+    monkeypatch.setattr(mine_kit, "slot_plan", lambda: plan)
     if veil:
         world.veil()
     home = Home(world)
@@ -354,6 +366,17 @@ def test_shared_noise_needs_the_others(
             home.join(posted)
         assert not home.ledger.charges()
     else:
-        home.policy = world.policy
         home.join(posted)
         assert home.ledger.charges()[0].parts == 3
+
+
+def test_shared_noise_is_for_one_bounty(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same noise in two, sums over other mines would take theirs off. So each has its own."""
+    plan = replace(mine_kit.slot_plan(), weight_rows=10)
+    monkeypatch.setattr(mine_kit, "slot_plan", lambda: plan)
+    world.veil()
+    home, shared = Home(world), replace_noise(parts=3)
+    first, second = post(world, shared, **THREE), post(world, shared, rounds=3, **THREE)
+    digests = [home.join(posted) for posted in (first, second, first)]
+    assert digests[0] == digests[2] != digests[1]
+    assert [charge.rho for charge in home.ledger.charges()] == [PRICE, PRICE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from eth_account import Account
@@ -89,7 +90,7 @@ KEYS = st.text("ab/", min_size=1, max_size=4)
 @given(st.lists(st.tuples(KEYS, st.integers() | st.none()), max_size=12))
 def test_a_section_is_a_journal_of_its_own(steps: list[tuple[str, int | None]]) -> None:
     """None deletes. Beside it lies another section, and the whole's own keys, which nothing touches."""
-    with Journal(":memory:") as whole:
+    with TemporaryDirectory() as folder, Journal(Path(folder) / "j", lasting=False) as whole:
         whole.put("a", "whole")
         section, beside = Section(whole, "s/"), Section(whole, "t/")
         beside.put("a", "beside")

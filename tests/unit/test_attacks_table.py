@@ -1,4 +1,4 @@
-"""ARCHITECTURE's table of attacks on capsules and audits: each row names tests, and each is there."""
+"""ARCHITECTURE's table of attacks: each row names tests, and each is there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ NAME = re.compile(r"`([\w.]+)::(\w+)`")
 
 def section() -> str:
     _, _, after = (
-        (REPOSITORY / "ARCHITECTURE.md").read_text().partition("\n## Attacks on capsules and audits\n")
+        (REPOSITORY / "ARCHITECTURE.md")
+        .read_text()
+        .partition("\n## Attacks on capsules, audits, noise and keys\n")
     )
     return after.partition("\n## ")[0]
 

@@ -14,14 +14,14 @@ import pytest
 from benchmarks.inspection import ATTACKS, PLAIN, caught, played, tables, verdicts
 from benchmarks.masked import answers_of
 from benchmarks.noise import Case, measure
-from sonar.errors import ConfigError
+from sonar.errors import ConfigError, ConsentError
 from sonar.families.quadratic.answer import LocalMap
 from sonar.families.quadratic.comparison import reference_of
 from sonar.families.quadratic.design import Design
 from sonar.families.quadratic.inspection import Opened, Rounds, inspect, rules_of
 from sonar.families.quadratic.noisy.answers import AnswerNoise
 from sonar.families.quadratic.noisy.choosing import NoiseWish, Width, counted_rows, noise_of, ridge_of
-from sonar.families.quadratic.noisy.releasing import released_map, row_sums
+from sonar.families.quadratic.noisy.releasing import check_noise, released_map, row_sums
 from sonar.families.quadratic.veiled.judging import tests_of as veiled_tests_of
 from sonar.families.registry import family_of
 from sonar.families.veiled import Sent
@@ -132,6 +132,19 @@ def test_the_plan_has_room_for_noise_and_ridge(epsilon: float, parts: int) -> No
     ):
         away = (limit - np.abs(values.mean(axis=0))) / values.std(axis=0)
         assert away.min() > 6.5
+
+
+@pytest.mark.parametrize("field", ["a_row_l1_max", "b_max"])
+def test_bounds_without_room_for_the_noise_are_refused_by_both_sides(field: str) -> None:
+    design, _ = world(0.1)
+    check_noise(design.spec, design.plan)
+    bounds = replace(design.plan.bounds, **{field: 1 << design.plan.data_frac})
+    with pytest.raises(ConsentError, match="leave no room for the noise"):
+        check_noise(design.spec, replace(design.plan, bounds=bounds))
+    check_noise(design.without_noise().spec, replace(design.plan, bounds=bounds))
+    small: dict[str, Any] = {field: 1.0}
+    with pytest.raises(ConfigError, match=f"{field}: leaves no room for the mines' noise"):
+        world(0.1, **small)
 
 
 def test_the_ground_is_the_curvature_of_a_mine_with_ridge() -> None:

@@ -22,7 +22,7 @@ from sonar.families.quadratic.holdout import LOSS_MAX, Holdout
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.maps.base import BaseWish, Seeded
 from sonar.families.quadratic.maps.standard import StandardWish
-from sonar.families.quadratic.noisy.choosing import NoiseWish, noise_of, ridge_of, room
+from sonar.families.quadratic.noisy.choosing import NoiseWish, has_room, noise_of, ridge_of, room
 from sonar.families.quadratic.noisy.releasing import fine_enough
 from sonar.families.quadratic.optimisers.base import Ground
 from sonar.families.quadratic.spec import QuadraticSpec, by_output, least_rows
@@ -211,6 +211,10 @@ def design_of(
             f"'shared' noise is too small beside the last places of a mean of {holdout.spec.rows_min:,} rows"
         )
         raise ConfigError("privacy.noise", problem, hint="give noise = 'local', or a smaller rows_min")
+    if not has_room(holdout.spec, plan):
+        field = "a_row_l1_max" if wish.a_row_l1_max else "b_max"
+        hint = "leave a_row_l1_max and b_max out, or give larger ones, or a larger privacy.epsilon"
+        raise ConfigError(field, "leaves no room for the mines' noise", hint=hint)
     metric = holdout.metric(wish.metric).name
     design = Design(holdout.spec, plan, holdout, metric, (0,) * plan.weights)
     return replace(design, start=design.null)

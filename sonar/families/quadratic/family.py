@@ -12,7 +12,7 @@ from sonar.families.quadratic.course import Course, Point, contribution_vectors,
 from sonar.families.quadratic.design import Design, Wish, design_of
 from sonar.families.quadratic.inspection import Rules, rules_of
 from sonar.families.quadratic.maps.base import Seeded
-from sonar.families.quadratic.noisy.releasing import released_map, row_sums, sums_id
+from sonar.families.quadratic.noisy.releasing import check_noise, released_map, row_sums, sums_id
 from sonar.families.quadratic.optimisers.base import Optimiser
 from sonar.families.quadratic.prepare import check_rows, prepare
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -60,6 +60,10 @@ class Quadratic:
     def price(self, spec: QuadraticSpec) -> Price | None:
         """Return what the noise leaves to be learned of a row; None without noise."""
         return spec.noise.price if spec.noise else None
+
+    def check_noise(self, spec: QuadraticSpec, plan: SlotPlan) -> None:
+        """Check that rounding (A, b) takes nothing of shared noise. Raises ConsentError."""
+        check_noise(spec, plan)
 
     def sums(self, spec: QuadraticSpec, batches: Iterable[Matrix]) -> RowSums:
         """Return the upper triangle of the sums of v v^T. Raises DataError, ConsentError."""

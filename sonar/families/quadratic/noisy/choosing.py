@@ -21,6 +21,7 @@ from sonar.families.quadratic.fixed import Q32_ONE
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import LONGEST, QuadraticNoise
 from sonar.families.quadratic.spec import QuadraticSpec
+from sonar.paillier.slots import SlotPlan
 
 Matrix = NDArray[np.float64]
 
@@ -30,6 +31,8 @@ TARGET_UNIT = 1.375
 """Eleven eighths: few odd factors, so that rounding repeats itself often (`fine_enough`)."""
 RIDGE = 0.8
 FRAC = 14
+ROUNDED = 1.0 + 1e-5
+"""Bounds are powers of two, which floats may miss by their last digits."""
 FAR = 7.5
 """How many deviations a mine's noise may lie off: 1,000 numbers do so less than once in 10^10 mines."""
 
@@ -114,6 +117,19 @@ def room(noise: QuadraticNoise, width: int) -> tuple[float, float]:
         entry * math.sqrt(width) * (math.sqrt(width) + FAR) + of.ridge,
         FAR * max(of.target, of.both),
     )
+
+
+def has_room(spec: QuadraticSpec, plan: SlotPlan) -> bool:
+    """Tell whether the plan's bounds leave room for what is declared to be added to (A, b), of few rows.
+
+    Else a mine would pay for a release that it cannot answer by.
+    """
+    if spec.noise is None:
+        return True
+    loss, (a, b) = LOSSES[spec.loss], room(spec.noise, spec.width)
+    unit = spec.rows_min * ROUNDED / (1 << plan.data_frac)
+    enough = plan.bounds.a_row_l1_max * unit >= loss.a_factor * a
+    return enough and plan.bounds.b_max * unit >= loss.b_factor * b
 
 
 def counted_rows(spec: QuadraticSpec, weight_rows: int) -> int:

@@ -30,6 +30,7 @@ from sonar.families.quadratic.answer import IntArray, LocalMap, bias_unit
 from sonar.families.quadratic.losses.base import mapped
 from sonar.families.quadratic.losses.registry import LOSSES
 from sonar.families.quadratic.noise import QuadraticNoise
+from sonar.families.quadratic.noisy.choosing import has_room
 from sonar.families.quadratic.noisy.shortening import Ints, grid_rows
 from sonar.families.quadratic.prepare import check_rows, check_sizes, chunk_rows, columns_of, even
 from sonar.families.quadratic.spec import QuadraticSpec
@@ -100,6 +101,25 @@ def fine_enough(spec: QuadraticSpec, plan: SlotPlan) -> bool:
     return all(noise.deviation**2 * f**2 >= least * f.numerator**2 for f in scaled)
 
 
+def check_noise(spec: QuadraticSpec, plan: SlotPlan) -> None:
+    """Check that a spec's noise, if it has some, fits: rounding takes nothing of it, and the plan has room.
+
+    Raises ConsentError.
+    """
+    if spec.noise is None:
+        return
+    _check_fine(spec, spec.noise, plan)
+    if not has_room(spec, plan):
+        problem = "noise: the bounty's bounds (a_row_l1_max, b_max) leave no room for the noise"
+        raise ConsentError(problem, hint="do not join: a release would cost its price, and answer nothing")
+
+
+def _check_fine(spec: QuadraticSpec, noise: QuadraticNoise, plan: SlotPlan) -> None:
+    if not fine_enough(spec, plan):
+        problem = f"noise: a part of {noise.parts} is too small for means of {spec.rows_min:,} rows"
+        raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
+
+
 def _widened(spec: QuadraticSpec, noise: QuadraticNoise, rows: int) -> Fraction:
     """Return by how much more than declared a mine's part of shared noise deviates, and its ridge counts.
 
@@ -156,11 +176,7 @@ def released_map(spec: QuadraticSpec, plan: SlotPlan, values: Sequence[int], row
     """
     noise = _noise_of(spec)
     check_rows(rows, spec)
-    if not fine_enough(spec, plan):
-        problem = (
-            f"noise: a part of {noise.parts} is too small beside the last places of {spec.rows_min:,} rows"
-        )
-        raise ConsentError(problem, hint="do not join: its scientist must ask for local noise, or fewer rows")
+    _check_fine(spec, noise, plan)
     i, j = _released_pairs(spec.width, spec.outputs)
     if len(values) != len(i):
         raise DataError("sums", f"are {len(values)} numbers; the bounty's are {len(i)}")
