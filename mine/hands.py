@@ -76,8 +76,10 @@ class Hands:
         """Return the hand of the account that a bounty belongs to. Raises UsageError if it was not opened."""
         account = self.account_of(bounty)
         if account not in self._by_account:
-            problem = f"the bounty belongs to the mine's former account {account}, which had nothing to do"
-            raise UsageError(problem, hint="start `mine run` again: it opens that account too")
+            problem = f"the bounty belongs to the mine's former account {account}, whose key is not open"
+            raise UsageError(
+                problem, hint="start `mine run` again if its key file is there; or `mine leave` it"
+            )
         return self._by_account[account]
 
     def recover(self, head: Head) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mine.consent import Policy
+from sonar.errors import KeyFileError
 from sonar.home.folder import Home, default_home
 from sonar.protocol.ids import ETHER, Address, BountyId
 from sonar.telling.amounts import Unit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mine.work.state import Book
     from mine.work.trainer import Sums
     from mine.work.workshop import Workshop
+    from sonar.chain.sending.outbox import Outbox
     from sonar.errors import JournalError
 
 ROLE = "mine"
@@ -91,6 +93,14 @@ class Mine(Party):
         joined = {one.bounty for one in self.book.joined()}
         return {bounty.hex() for bounty in joined.union(part.bounty for part in self.book.parts())}
 
+    def _former_outboxes(self, password: str, former: Iterable[Address]) -> Iterator[Outbox]:
+        """Those of former accounts; one whose key is lost ends nothing, and stops nobody else."""
+        for address in former:
+            try:
+                yield self.outbox(self.unlock(password, address))
+            except KeyFileError as fault:
+                self.progress.problem(fault)
+
     def node(self, password: str, policy: Policy, options: Options) -> Node:
         """The mine at work, with the accounts that have something to do. Raises KeyFileError."""
         from mine.node import Node
@@ -110,7 +120,7 @@ class Mine(Party):
             policy,
             self.progress,
             options,
-            former=[self.outbox(self.unlock(password, address)) for address in sorted(former)],
+            former=list(self._former_outboxes(password, sorted(former))),
             account_of=self.account_in,
         )
 

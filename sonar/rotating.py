@@ -80,6 +80,8 @@ def rotate(
     if later and given is None:
         problem = "a successor that is used later is no safer in this home than the account that it follows"
         raise UsageError(problem, hint="make it elsewhere, and name its key file by --to")
+    if accounts.current not in keystore.addresses(party.home.keystore):
+        return _take_over(party, begun, password, given)
     _mend(party, password)
     if _is_done(party, given, again=again):
         return Change(accounts.former[-1], accounts.current, True, None)
@@ -100,6 +102,26 @@ def rotate(
     if not later:
         party.book_of_accounts.switch(begun())
     return Change(outbox.address, new, not later, receipt)
+
+
+def _take_over(
+    party: Party, begun: Callable[[], Iterable[str]], password: str, given: LocalAccount | None
+) -> Change:
+    """Use a successor that was named while the old account's key was there. Raises KeyFileError."""
+    old, succession, market = party.own_accounts.current, succession_on(party.market), party.market
+    deep = market.at_depth(market.head(), party.network.confirmations)
+    named = succession.successor(old, deep) if succession.is_there() else None
+    if given is None or named != Address(given.address):
+        told = f"its successor is {named}" if named else "it has named no successor"
+        raise KeyFileError(
+            f"{party.home.keystore} has no key of {old}, and {told}",
+            hint="put the key file back from a copy, or name the successor's key file by --to",
+        )
+    new = Address(given.address)
+    party.book_of_accounts.name(new)
+    _keep(party, given, password)
+    party.book_of_accounts.switch(begun())
+    return Change(old, new, True, None)
 
 
 def given_by(to: Path | None, to_password_file: Path | None, password: str) -> LocalAccount | None:

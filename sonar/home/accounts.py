@@ -63,10 +63,12 @@ def recorded(journal: Journal) -> Accounts | None:
 def accounts_in(folder: Path, journal: Journal | None) -> Accounts:
     """Return the accounts of a home with this keystore and journal; None if it has no journal yet.
 
-    Raises KeyFileError if the current account's key is missing, or if nothing says which one that is;
-    JournalError.
+    Raises KeyFileError if the current account's key is missing and no successor is named, or if nothing says
+    which one that is; JournalError.
     """
     found = recorded(journal) if journal else None
+    if found is not None and found.successor is not None:  # who can take over without that key
+        return found
     address = keystore.find(folder, found.current if found else None).stem
     return found or Accounts((Address(address),))
 

@@ -21,6 +21,7 @@ from eth_account.signers.local import LocalAccount
 
 from mine.accounts import changing
 from mine.cli import main
+from mine.node import Options
 from mine.setup import make_home
 from mine.show.documents import ScientistRecord
 from mine.show.record import in_words, records_of
@@ -54,7 +55,7 @@ from sonar.home.settings import NetworkConfig, StoreConfig
 from sonar.protocol.ids import Address
 from sonar.protocol.phase import Status, status_of
 from sonar.store.folder import FolderStore
-from sonar.telling.progress import ListSink
+from sonar.telling.progress import Done, ListSink
 from tests.chain_kit import Killed, counted, wish
 from tests.integration.mine_kit import TinyScientist, terms, write_csv
 
@@ -247,6 +248,23 @@ def test_a_cold_successor_is_named_now_and_used_later(net: Net, home: Path, tmp_
     done = change(home, to=file)
     assert (done.old, done.new, done.used, done.tx_hash) == (old, cold.address, True, "")
     assert current(home) == cold.address
+
+
+def test_a_cold_successor_takes_over_when_the_old_key_is_lost(net: Net, home: Path, tmp_path: Path) -> None:
+    old, cold = current(home), Account.create()
+    file, other = key_file(tmp_path / "cold", cold), key_file(tmp_path / "other", Account.create())
+    change(home, to=file, later=True)
+    keystore.find(home / "keystore", old).unlink()
+    for to in (None, other):
+        with pytest.raises(KeyFileError, match=f"has no key of {old}, and its successor is {cold.address}"):
+            change(home, to=to)
+    done = change(home, to=file)
+    assert (done.old, done.new, done.used, done.tx_hash) == (old, cold.address, True, "")
+    assert current(home) == cold.address
+    with locked(home, ListSink()) as mine:
+        assert rotating.fault_of(mine) == ""
+        node = mine.node(SECRET, mine.policy, Options(exit_when_done=True))
+        assert isinstance(node.tick(), Done)
 
 
 def test_what_cannot_be_a_successor_is_refused_before_anything_is_recorded(
@@ -549,3 +567,18 @@ def test_an_older_copy_of_a_scientists_home_posts_nothing(net: Net, tmp_path: Pa
         with pytest.raises(UsageError, match="of which this home knows nothing"):
             copy.campaign(bounty, SECRET)
         assert copy.names() == []
+
+
+def test_a_new_password_opens_both_accounts(net: Net, home: Path, tmp_path: Path) -> None:
+    done = change(home)
+    old, new = tmp_path / "old-password", tmp_path / "new-password"
+    for file, text in ((old, SECRET), (new, "another")):
+        file.touch(0o600)
+        file.write_text(text)
+    with locked(home, ListSink()) as mine:
+        mine.change_password(old, new)
+    with locked(home, ListSink()) as mine:
+        for account in (done.old, done.new):
+            with pytest.raises(KeyFileError, match="the password is wrong"):
+                mine.unlock(SECRET, account)
+            assert Address(mine.unlock("another", account).address) == account
