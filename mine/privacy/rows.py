@@ -12,6 +12,7 @@ Whoever has the key can test a guess at a row. So hashes and key stay in the hom
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,6 +30,7 @@ KEY_BYTES = 32
 DISTINCTIVE = 20
 """A column with fewer different values says little about whose rows these are."""
 _MARK_BYTES = 8
+_DIGEST = re.compile("[0-9a-f]{64}")
 _ROW, _TABLE, _COLUMN = b"row", b"table", b"column"
 
 
@@ -71,6 +73,8 @@ class RowMarks:
             raise TypeError("marks of rows have other types")
         if len(record) != 4 or not all(type(one) is bytes for one in columns):
             raise TypeError("marks of columns have other types")
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError("the digest of a table is none")
         marks = np.frombuffer(rows, dtype="<u8").astype(np.uint64)
         if not 1 <= len(marks) <= count or np.any(marks[1:] <= marks[:-1]):
             raise ValueError("marks of rows are none, too many, or out of order")
