@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,9 +94,7 @@ def data_budget(
     if as_json:
         print_json(told)
         return
-    limit = "no limit" if told.budget is None else f"a budget of epsilon {told.budget:g}"
-    left = "" if told.left is None else f", and a release of {told.left:.4g} is left"
-    typer.echo(f"{name}: {limit}; {told.spent:.4g} at delta {told.delta:g} is spent{left}")
+    typer.echo(shown.in_words(told))
 
 
 def check_asked(epsilon: float | None, delta: float | None) -> None:
@@ -118,11 +117,22 @@ def give(mine: Mine, dataset: DataSet, epsilon: float | None, delta: float | Non
     if epsilon is None:
         raise UsageError("--delta alone is no budget", hint="give --epsilon as well, such as --epsilon 8")
     if delta is None:
-        delta = before.delta if before else mine.policy.privacy.delta
+        own = mine.privacy.own_budget(dataset.name)[1]  # not that of other data with rows of it
+        delta = own.delta if own else mine.policy.privacy.delta
     mine.privacy.give(dataset.name, Budget.checked(epsilon, delta, "budget"))
     mine.privacy.ledger.marks(dataset)  # while its file is there
     if told := loose(delta, dataset.rows):
         mine.progress.note(told)
+
+
+def tell(mine: Mine, datasets: Iterable[DataSet]) -> None:
+    """Print what is spent and left of each data set that has a budget, or has spent something."""
+    from mine.show import privacy as shown
+
+    for dataset in datasets:
+        told = shown.budget_facts(mine.privacy, dataset, mine.policy.privacy.delta)
+        if told.budget is not None or told.spent:
+            typer.echo(shown.in_words(told))
 
 
 def find(mine: Mine, name: str) -> DataSet:

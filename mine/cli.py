@@ -167,6 +167,7 @@ def data_add(
         print_json(views.facts(dataset))
     else:
         printing.print_added(dataset)
+        budget.tell(mine, [dataset])
 
 
 @data_app.command("list")
@@ -228,6 +229,7 @@ def join(
 
     Example: `mine join 0x3fd1 --data patients`
     """
+    from mine import budget
     from mine.show import printing, views
     from mine.work import joining
 
@@ -252,6 +254,7 @@ def join(
     _show(rows, printing.JOINED, as_json, "no open bounty fits the data")
     if not as_json:
         printing.print_covers(rows)
+        budget.tell(mine, {one.dataset.name: one.dataset for one, _ in joined}.values())
 
 
 @app.command()

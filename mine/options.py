@@ -22,7 +22,9 @@ EpsilonOption = Annotated[
 ]
 DeltaOption = Annotated[
     float | None,
-    typer.Option("--delta", help="The delta of --epsilon. [default: 1e-5, or what mine.toml says]"),
+    typer.Option(
+        "--delta", help="The delta of --epsilon. [default: what the data set has, else mine.toml, else 1e-5]"
+    ),
 ]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="What to call the data set. [default: the file's name]")

@@ -73,14 +73,13 @@ class Scientist(Party):
         Raises ConfigError.
         """
         names = self.names()
+        hint = f"name one of: {', '.join(names)}" if names else "start one: `pysonar run bounty.toml`"
         if not name and len(names) != 1:
-            hint = f"name one of: {', '.join(names)}" if names else "start one: `pysonar run bounty.toml`"
             raise ConfigError(
                 "bounty", f"{len(names)} bounties were started in this home, not one", hint=hint
             )
         if name and name not in names:
-            known = ", ".join(names) or "none"
-            raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home; it has {known}")
+            raise ConfigError("bounty", f"none named {name[:80]!r} was started in this home", hint=hint)
         return self.shelf.take(name or names[0])
 
     def model(self, name: str = "") -> LinearModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
 
@@ -309,5 +310,14 @@ def _check_budget(name: str, cost: Cost, budget: Budget) -> None:
             f"data set {name!r}, {told[1]:.4g} is spent of {budget.epsilon:g}; with this release it would be "
             f"{told[2]:.4g}, which is {told[2] - budget.epsilon:.4g} too much",
             hint=f"join with other data; or raise the budget if you accept what more would tell: `mine data "
-            f"budget {name} --epsilon {told[2]:.4g}`",
+            f"budget {name} --epsilon {_enough(told[2], after, budget.delta)}`",
         )
+
+
+def _enough(epsilon: float, rho: Fraction, delta: float) -> str:
+    """Return about `epsilon` in four digits, rounded up until a budget of it allows `rho`."""
+    digits = Context(prec=4, rounding=ROUND_CEILING)
+    least = digits.create_decimal_from_float(epsilon)
+    while Budget(float(least), delta).rho < rho:
+        least = digits.next_plus(least)
+    return f"{float(least):g}"

@@ -46,10 +46,7 @@ class Budget:
                 problem = f"must be a number (got {in_toml(value):.60})"
                 hint = f"for example, write {name} = {_EXAMPLE[name]}"
                 raise ConfigError(f"{table}.{name}", problem, hint=hint)
-            if value > MOST_EPSILON:  # of delta, what is said below
-                problem = f"is {value:.6g}, above the limit of {MOST_EPSILON}"
-                raise ConfigError(f"{table}.{name}", problem, hint="8 allows much already")
-        accounting.checked(float(epsilon), float(delta), table)
+        accounting.checked(epsilon, delta, table, MOST_EPSILON)  # no float yet: an integer may be too large
         return cls(float(epsilon), float(delta))
 
 

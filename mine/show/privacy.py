@@ -77,6 +77,18 @@ def budget_facts(privacy: Privacy, dataset: DataSet, delta: float) -> BudgetFact
     )
 
 
+def in_words(one: BudgetFacts) -> str:
+    """Say in a line what a data set may tell, and what it has told."""
+    limit = "no limit" if one.budget is None else f"a budget of epsilon {one.budget:g}"
+    return f"{one.data}: {limit}; {one.spent:.4g} at delta {one.delta:g} is spent{_and_left(one.left)}"
+
+
+def _and_left(left: float | None) -> str:
+    if left is None:
+        return ""
+    return f", and {f'a release of {left:.4g}' if left >= _LEAST_LEFT else 'nothing'} is left"
+
+
 def _left(budget: Budget | None, spent: Fraction) -> float | None:
     if budget is None:
         return None
@@ -189,14 +201,12 @@ def print_privacy(found: Sequence[PrivacyFacts], *, wide: bool = False) -> None:
 
 
 def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
-    yield "data", f"{one.data}: {count(one.rows, 'row')}, {one.known_rows:,} of them in a release before"
+    yield "data", f"{one.data}: {count(one.rows, 'row')}, {_known(one)}"
     if one.budget is None:
         yield "budget", f"no limit; epsilon {one.spent:.4g} at delta {one.delta:g} is spent"
     else:
-        left = one.left or 0.0
-        told = f"a release of {left:.4g} is left" if left >= _LEAST_LEFT else "nothing is left"
         given = f"epsilon {one.budget:g} at delta {one.delta:g} ({one.whose})"
-        yield "budget", f"{given}: {one.spent:.4g} is spent, and {told}"
+        yield "budget", f"{given}: {one.spent:.4g} is spent{_and_left(one.left or 0.0)}"
     yield (
         "bits",
         f"{one.bits:,} of {one.max_bits:,} may have been told by capsules, which is no differential privacy"
@@ -206,6 +216,13 @@ def _standing(one: PrivacyFacts) -> Iterator[tuple[str, str]]:
         yield "missing", f"{gap}; `mine data budget {one.data} --spent EPSILON` counts what it spent"
     if one.problem:
         yield "problem", one.problem
+
+
+def _known(one: PrivacyFacts) -> str:
+    """How many of its rows are in a release already."""
+    if one.known_rows in (0, one.rows):
+        return f"{'all' if one.known_rows else 'none'} of them released before"
+    return f"{one.known_rows:,} of them released before"
 
 
 def _row(one: SpentFacts, wide: bool) -> dict[str, object]:

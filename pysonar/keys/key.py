@@ -115,7 +115,9 @@ class Key:
         path = Path(path)
         ledger_path = keyfile.ledger_beside(path, self.public.fingerprint)
         if path.exists() or ledger_path.exists():
-            raise KeyFileError(f"{path} or {ledger_path} exists", hint="load it, or move it away")
+            raise KeyFileError(
+                f"{path} or {ledger_path} exists", hint="give another name; or move the old file away"
+            )
         ledger = Ledger(ledger_path, self.public.fingerprint)
         if self._ledger is not None:
             self._ledger.copy_to(ledger)

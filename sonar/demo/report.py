@@ -181,8 +181,8 @@ def _of_rows(report: Report) -> str:
     """What the noise leaves to be learned of a row."""
     spent, delta = max(row.spent for row in report.budgets), report.budgets[0].delta
     return (
-        f"of any single row no more than ({spent:.4g}, {delta:g})-differential privacy lets be learned from"
-        " the sums: mines added noise to theirs before they answered."
+        f"of any single row, at most what ({spent:.4g}, {delta:g})-differential privacy allows: mines added"
+        " noise to their sums before they answered."
     )
 
 

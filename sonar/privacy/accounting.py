@@ -37,14 +37,14 @@ _EXPONENTS = -200, 200
 """Every rho that `rho_of` returns lies between 2 to these powers."""
 
 
-def checked(epsilon: float, delta: float, field: str) -> None:
+def checked(epsilon: float, delta: float, field: str, most: float = EPSILON_MOST) -> None:
     """Check a budget or a declared price. Raises ConfigError for what is not between their limits.
 
-    `field` is the table that has both, such as "privacy".
+    `field` is the table that has both, such as "privacy"; `most` is the largest epsilon.
     """
-    if not EPSILON_LEAST <= epsilon <= EPSILON_MOST:
+    if not EPSILON_LEAST <= epsilon <= most:
         hint = "1 protects strongly, 8 is usual, and far more protects little"
-        limits = f"{EPSILON_LEAST:g} to {EPSILON_MOST:g}"
+        limits = f"{EPSILON_LEAST:g} to {most:g}"
         raise ConfigError(f"{field}.epsilon", f"{epsilon} is not a number from {limits}", hint=hint)
     if not DELTA_LEAST <= delta < 1:
         hint = "take far less than 1 over the number of rows, such as 1e-5 for a few thousand"

@@ -134,6 +134,25 @@ def test_data_that_replace_others_keep_their_budget(home: Cli, tmp_path: Path) -
     assert home("data", "budget", "patients")[1]["budget"] == 12.0
 
 
+def test_the_delta_of_other_data_with_the_same_rows_is_not_taken_over(home: Cli, tmp_path: Path) -> None:
+    assert home("data", "budget", "patients", "--delta", "1e-9")[1]["delta"] == 1e-9
+    again = ("data", "add", "--csv", str(tmp_path / "patients.csv"), "--name", "again", "--epsilon", "3")
+    code, text = home.text(*again)
+    assert code == 0
+    assert "again: a budget of epsilon 3; 0 at delta 1e-05 is spent, and a release of 3 is left" in text
+    assert home("data", "budget", "again")[1]["delta"] == 1e-5
+
+
+def test_joining_says_what_is_spent_and_left(home: Cli, net: Net) -> None:
+    code, text = home.text("join", post(net, noise()))
+    price, left = epsilon_of(PRICE, 1e-5), epsilon_of(Budget(12.0).rho - PRICE, 1e-5)
+    assert code == 0
+    told = (
+        f"patients: a budget of epsilon 12; {price:.4g} at delta 1e-05 is spent, and a release of {left:.4g}"
+    )
+    assert told in text
+
+
 def test_a_file_that_is_gone_does_not_hide_the_rest(home: Cli, tmp_path: Path) -> None:
     home("data", "budget", "patients", "--spent", "3")
     write_csv(tmp_path / "other.csv", seed=98)

@@ -244,7 +244,7 @@ def without_a_key(scientist: Scientist, folder: Path) -> list[str]:
     return ["rotate"]
 
 
-@refusal("none named 'elsewhere' was started in this home")
+@refusal("none named 'elsewhere' was started in this home name one of: diabetes")
 def of_an_unknown_bounty(scientist: Scientist, folder: Path) -> list[str]:
     return ["rotate", "elsewhere"]
 
