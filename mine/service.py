@@ -92,7 +92,8 @@ def _tell_of_accounts(mine: Mine) -> None:
     """Tell if the chain knows of another successor of this mine's account than its home does."""
     with suppress(RpcError, ChainUnavailable):  # whatever needs the chain tells that better
         if fault := fault_of(mine):
-            mine.progress.problem(fault, "`mine rotate` again; if that was not you, see docs/keys.md")
+            told = "`mine rotate` again, with --to and the successor's key file if that is not in this home"
+            mine.progress.problem(fault, f"{told}; if that was not you, see docs/keys.md")
 
 
 def idle(node: Node, stop: Stop, seconds: float) -> None:

@@ -183,7 +183,9 @@ def _rotate_account(
     with locked(home, sink_for(as_json)) as scientist:
         if move:
             moved_wei = accounts.move(scientist, password_file)
-            scientist.progress.note(f"moved {format_wei(moved_wei)} to {scientist.address}")
+            told = f"moved {format_wei(moved_wei)} to {scientist.address}"
+            nothing = "nothing to move: a former account keeps what it has until its bounties are closed"
+            scientist.progress.note(told if moved_wei else nothing)
             return
         document = accounts.change(scientist, to, password_file, to_password_file, later=later, again=again)
     if as_json:

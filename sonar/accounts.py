@@ -56,10 +56,13 @@ def print_changed(done: AccountChanged, command: str, claim: str) -> None:
         following = f"keep ether on both: {done.old} goes on in {bounties}, with its own money"
     else:
         following = f"`{claim}` sends what the old account has to the new one"
-    print_named(
-        {
-            "old": f"{done.old}: {format_wei(done.ether_wei)}",
-            "new": done.new if done.used else f"{done.new}, named and not used yet",
-            "next": with_home(following),
-        }.items()
-    )
+    told = {
+        "old": f"{done.old}: {format_wei(done.ether_wei)}",
+        "new": done.new if done.used else f"{done.new}, named and not used yet",
+        "next": with_home(following),
+    }
+    if done.used and not done.tx_hash:
+        told["sent"] = "nothing now: the chain has this change; " + with_home(
+            f"`{command} --again` makes another"
+        )
+    print_named(told.items())

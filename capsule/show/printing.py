@@ -45,7 +45,8 @@ def print_status(document: CapsuleStatus, *, wide: bool) -> None:
 
 def print_rotated(document: Rotated, *, begun: bool) -> None:
     """Print which epoch new bounties name, and what became of the old keys."""
-    kept = f"{count(len(document.kept), 'old key')} kept for running bounties"
+    many = len(document.kept)
+    kept = f"{count(many, 'old key')} kept while bounties may need {'it' if many == 1 else 'them'}"
     deleted = f"deleted: {', '.join(map(str, document.deleted)) or 'none'}"
     print_text(f"epoch {document.epoch} {'begins' if begun else 'goes on'}; {kept}; {deleted}")
     if document.running and begun:

@@ -90,7 +90,7 @@ def test_a_budget_is_set_shown_and_removed(home: Cli, net: Net) -> None:
     told = home("data", "budget", "patients", "--unlimited")[1]
     assert (told["budget"], told["left"]) == (None, None)
     code, text = home.text("data", "budget", "patients")
-    assert "patients: no limit; 0 at delta" in text
+    assert "patients: no limit; epsilon 0 at delta" in text
     assert home("join", offer["bounty"])[0] == 0
 
 
