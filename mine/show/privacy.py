@@ -79,8 +79,10 @@ def budget_facts(privacy: Privacy, dataset: DataSet, delta: float) -> BudgetFact
 
 def in_words(one: BudgetFacts) -> str:
     """Say in a line what a data set may tell, and what it has told."""
-    limit = "no limit" if one.budget is None else f"a budget of epsilon {one.budget:g}"
-    return f"{one.data}: {limit}; {'epsilon ' if one.budget is None else ''}{one.spent:.4g} at delta {one.delta:g} is spent{_and_left(one.left)}"
+    spent = f"{one.spent:.4g} at delta {one.delta:g} is spent{_and_left(one.left)}"
+    if one.budget is None:
+        return f"{one.data}: no limit; epsilon {spent}"
+    return f"{one.data}: a budget of epsilon {one.budget:g}; {spent}"
 
 
 def _and_left(left: float | None) -> str:

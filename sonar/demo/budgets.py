@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @document
 class BudgetRow:
-    """One mine's data set: `spent` of `budget` and `left`, as epsilon at `delta`, over all bounties."""
+    """One mine's data set: `spent` of `budget` and `left`, as epsilon at `delta`, over all bounties.
+
+    `parts`: the noise of how many mines that takes; 1 if its own is enough.
+    """
 
     name: str
     data: str
@@ -27,6 +30,7 @@ class BudgetRow:
     delta: float
     spent: float
     left: float
+    parts: int = 1
 
 
 def command_of(home: Path) -> list[str]:
@@ -40,7 +44,9 @@ def read(name: str, text: str) -> BudgetRow:
         (told,) = json.loads(text)
         fields = {key: told[key] for key in ("data", "rows", "budget", "delta", "spent", "left")}
         numbers = {key: float(fields[key]) for key in ("budget", "delta", "spent", "left")}
-        return BudgetRow(name=name, data=str(fields["data"]), rows=int(fields["rows"]), **numbers)
+        parts = max((int(one["parts"]) for one in told["revealed"]), default=1)
+        data, rows = str(fields["data"]), int(fields["rows"])
+        return BudgetRow(name=name, data=data, rows=rows, parts=parts, **numbers)
     except (ValueError, KeyError, TypeError) as error:
         raise RemoteError(f"{name} told nothing of its budget: {text[:200]!r}") from error
 
@@ -55,7 +61,13 @@ def show(rows: Sequence[BudgetRow], console: Console) -> None:
     ]
     print_table(headings, cells, right=headings[2:], file=console.file)
     legend = (
-        f"the most that anybody learns of a row, at a delta of {rows[0].delta:g}: paid once, for the noise "
-        "before round 1,\nand for no round after it"
+        f"the most that {whose(rows)} tell of a row, at a delta of {rows[0].delta:g}: paid once, "
+        "for the noise before\nround 1, and for no round after it"
     )
     console.print(legend, style="dim", highlight=False)
+
+
+def whose(rows: Sequence[BudgetRow]) -> str:
+    """Of which sums the figures hold: those of a mine, or over as many mines as share the noise."""
+    parts = max(row.parts for row in rows)
+    return "a mine's sums" if parts == 1 else f"sums over {parts} mines or more"

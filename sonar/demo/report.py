@@ -148,7 +148,7 @@ def learned(report: Report) -> Sequence[tuple[str, str]]:
     return (
         ("the scientist", f"{sums} {_of_one(report.capsules)}"),
         *([("each capsule", _of_masks(report.capsules))] if report.capsules else []),
-        *([("whoever", _of_rows(report))] if report.budgets else []),
+        *([("anybody", _of_rows(report))] if report.budgets else []),
         (
             "each mine",
             "its own data; the weights only as ciphertexts, and what public losses and shares imply"
@@ -180,10 +180,13 @@ def _of_one(capsules: Capsules | None) -> str:
 def _of_rows(report: Report) -> str:
     """What the noise leaves to be learned of a row."""
     spent, delta = max(row.spent for row in report.budgets), report.budgets[0].delta
-    return (
-        f"of any single row, at most what ({spent:.4g}, {delta:g})-differential privacy allows: mines added"
-        " noise to their sums before they answered."
+    told = (
+        f"of any single row, from {budgets.whose(report.budgets)}, at most what ({spent:.4g}, {delta:g})-"
+        "differential privacy allows: mines added noise to their sums before they answered."
     )
+    if max(row.parts for row in report.budgets) == 1:
+        return told
+    return f"{told} One mine's sums alone have less noise, and tell more."
 
 
 def _of_masks(capsules: Capsules) -> str:

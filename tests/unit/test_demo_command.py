@@ -145,13 +145,24 @@ class Starts:
 
 def test_what_a_mine_tells_of_its_budget_is_shown_and_nonsense_is_refused() -> None:
     told = {"data": "d", "rows": 40, "budget": 8.0, "delta": 1e-5, "spent": 7.9999, "left": 0.0, "more": 1}
+    told |= {"revealed": [{"parts": 1}]}
     row = budgets.read("mine-01", json.dumps([told]))
     assert (row.name, row.rows, row.spent, row.left) == ("mine-01", 40, 7.9999, 0.0)
     console = Console(file=io.StringIO(), width=100)
     budgets.show([row], console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "mine-01" in shown
-    assert "a delta of 1e-05" in shown
+    assert "the most that a mine's sums tell of a row, at a delta of 1e-05" in shown
     for text in ("", "[]", "{}", "[1]", json.dumps([told, told]), json.dumps([told | {"budget": None}])):
         with pytest.raises(RemoteError, match="mine-01 told nothing of its budget"):
             budgets.read("mine-01", text)
+
+
+def test_with_shared_noise_no_more_is_claimed_than_holds_for_sums_over_enough_mines() -> None:
+    """Of a single mine's sums, whoever can read them learns more than was paid for."""
+    told = {"data": "d", "rows": 40, "budget": 8.0, "delta": 1e-5, "spent": 8.0, "left": 0.0}
+    row = budgets.read("mine-01", json.dumps([told | {"revealed": [{"parts": 5}]}]))
+    console = Console(file=io.StringIO(), width=100)
+    budgets.show([row], console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "the most that sums over 5 mines or more tell of a row" in shown

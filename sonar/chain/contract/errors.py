@@ -359,7 +359,7 @@ class AlreadySucceeded(Refusal):
     account: Address
     successor: Address
     told = "{account} has named {successor} as its successor, once and for ever"
-    next_step = "give that account's key file by --to; if it is not yours, somebody else has your old key: see docs/keys.md"
+    next_step = "give that account's key file by --to; if it is not yours, somebody else has your old key"
 
 
 class SuccessorTaken(Refusal):
