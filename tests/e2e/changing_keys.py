@@ -23,7 +23,7 @@ from sonar.processes import die_with_parent
 
 LOG = "changes.json"
 """In the home: a line for each change, whether its command was killed, and after how many seconds."""
-_LONGEST_S = 3.0
+_LONGEST_S = 0.9  # on an idle machine a change takes about a second
 _WEI = 100 * 10**18
 
 
@@ -80,7 +80,7 @@ def main(home: Path, seed: int, times: int, rest: list[str]) -> None:
     command, work = rest[:place], rest[place + 1 :]
     done = changes(home)
     if has_begun(home) and len(done) < times:
-        after_s = random.Random(seed + len(done)).uniform(0.2, _LONGEST_S)
+        after_s = random.Random(seed + len(done)).uniform(0.1, _LONGEST_S)
         give(home)  # this process may have been killed between the last change and the gift after it
         killed = change(command, after_s)
         give(home)
